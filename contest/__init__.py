@@ -1,0 +1,1 @@
+"""The contest's own words: items, samples, tasks, limits, typed errors. Imports none of the other rooms."""

@@ -1,0 +1,1 @@
+"""From source data sets to contest files, and the synthetic world."""

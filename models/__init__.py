@@ -1,0 +1,1 @@
+"""Networks and tokenizers, which know nothing of the contest."""

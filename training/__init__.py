@@ -1,0 +1,1 @@
+"""Fine-tuning, and the small from-scratch trainings behind the bundled weights."""
