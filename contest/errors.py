@@ -1,0 +1,180 @@
+"""Typed errors of contest files: what was wrong, where, and what to do. Knows nothing of how files are read."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from enum import Enum, unique
+from os import PathLike, fspath
+
+MAX_PRINTED_ERRORS = 20
+MAX_QUOTED_CHARACTERS = 60
+
+
+@unique
+class Code(Enum):
+    """Every kind of error of this room. The member's name is the stable code; its value is (meaning, usual remedy)."""
+
+    FILE_MISSING = ("the file does not exist", "check the path")
+    FILE_UNREADABLE = ("the file can not be read", "check that it is a file and that its permissions allow reading")
+    NOT_UTF8 = ("the file is not UTF-8", "save it as UTF-8")
+    NOT_JSON = ("the file is not JSON", "repair the JSON at the place named")
+    NOT_FINITE = ("the file holds NaN or Infinity, which JSON does not have", "write null, or leave the value out")
+    NESTED_TOO_DEEPLY = ("the JSON is nested too deeply to be read", "a contest file has four levels at most")
+    NOT_AN_OBJECT = ("the top level is not an object", 'write {"<sample id>": ...}')
+    DUPLICATE_ID = ("a sample id stands twice", "give each sample an id of its own")
+    ID_UNUSABLE = ("a sample id can not be part of a file name", "use a short id without '/' and NUL, such as a number")
+
+    SAMPLE_NOT_A_LIST = ("a sample is not a list of items", 'write [{"type": ..., "content": ...}, ...]')
+    SAMPLE_EMPTY = ("a sample has no items", "give it at least one item, or leave it out")
+    ITEM_NOT_AN_OBJECT = ("an item is not an object", 'write {"type": ..., "content": ...}')
+    ITEM_KEY_MISSING = ("an item lacks its type or its content", 'an item needs both "type" and "content"')
+    ITEM_KEY_REPEATED = ("a key stands twice in one item", "keep one of them")
+    ITEM_TYPE_UNKNOWN = ("an item's type is unknown", 'use "text" or "image"')
+    CONTENT_NOT_A_STRING = ("a content is of the wrong type", "write the content as a string")
+    CONTENT_NOT_UNICODE = ("a string holds half a surrogate pair", "repair the \\uD800 to \\uDFFF escape")
+    REFERENCES_EMPTY = ("a ground truth item has no reference", "list at least one acceptable answer")
+    TASK_UNKNOWN = ("no task has this id or key", "the tasks are those of contest.tasks.TASKS, ids 0 to 11")
+
+    PICTURE_PATH_REFUSED = (
+        "a picture's path does not stay in its folder",
+        "use a relative path without '..' to a file inside the folder of the JSON file",
+    )
+    PICTURE_MISSING = ("a picture does not exist", "check that the images were copied along with the JSON file")
+    PICTURE_NOT_A_FILE = ("a picture is not a plain file", "name a file, not a folder or a device")
+    PICTURE_UNREADABLE = ("a picture's file can not be read", "check its permissions and links")
+    PICTURE_EMPTY = ("a picture's file has no bytes", "copy the picture again")
+    NOT_A_PICTURE = ("a file is not a picture", "store it as JPEG or PNG")
+    PICTURE_DAMAGED = ("a picture can not be decoded to its end", "copy the picture again")
+    PICTURE_TOO_LARGE = ("a picture has more pixels than is allowed", "scale it down")
+
+    WRITE_FAILED = ("a file can not be written", "check that the folder exists and may be written to")
+    DISK_FULL = ("the disk is full", "make room on the disk")
+
+    SCORE_MISSING = ("a task has no score", "the integral score needs all twelve tasks")
+    SCORE_UNKNOWN = ("a score belongs to no task", "use the keys of contest.tasks.TASKS")
+    SCORE_OUT_OF_RANGE = ("a score is not a number from 0 to 1", "a task's score is a mean within [0, 1]")
+
+    @property
+    def meaning(self) -> str:
+        """What went wrong, in general."""
+        return self.value[0]
+
+    @property
+    def remedy(self) -> str:
+        """What usually helps."""
+        return self.value[1]
+
+
+class ContestError(Exception):
+    """One thing wrong with a file of the contest, as read-only data.
+
+    Args:
+        code: the kind of error, from the one table above.
+        message: what was wrong here, in particular; the code's meaning if empty.
+        file: the file concerned, if one is.
+        sample_id: the sample concerned, if one is.
+        item: the index (from 0) of the item in its sample, if one is concerned.
+        remedy: what to do; the code's usual remedy if not given.
+
+    """
+
+    def __init__(
+        self,
+        code: Code,
+        message: str = "",
+        *,
+        file: str | PathLike[str] | None = None,
+        sample_id: str | None = None,
+        item: int | None = None,
+        remedy: str | None = None,
+    ) -> None:
+        self._fields = (
+            code,
+            message or code.meaning,
+            None if file is None else fspath(file),
+            sample_id,
+            item,
+            code.remedy if remedy is None else remedy,
+        )
+        super().__init__(*self._fields)
+
+    @property
+    def code(self) -> Code:
+        """The kind of error."""
+        return self._fields[0]
+
+    @property
+    def message(self) -> str:
+        """What was wrong here."""
+        return self._fields[1]
+
+    @property
+    def file(self) -> str | None:
+        """The file concerned."""
+        return self._fields[2]
+
+    @property
+    def sample_id(self) -> str | None:
+        """The sample concerned."""
+        return self._fields[3]
+
+    @property
+    def item(self) -> int | None:
+        """Index of the item concerned, from 0."""
+        return self._fields[4]
+
+    @property
+    def remedy(self) -> str:
+        """What to do about it."""
+        return self._fields[5]
+
+    def __str__(self) -> str:
+        place = [] if self.file is None else [self.file]
+        if self.sample_id is not None:
+            place.append(f"sample {quote(self.sample_id)}")
+        if self.item is not None:
+            place.append(f"item {self.item}")
+        where = f" {', '.join(place)}:" if place else ""
+        # A message may quote a file name or a library's error with line breaks in it; a log line must stay one line.
+        return " ".join(f"[{self.code.name}]{where} {self.message}; {self.remedy}".split())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ContestError) and self._fields == other._fields
+
+    def __hash__(self) -> int:
+        return hash(self._fields)
+
+    def __reduce__(self) -> tuple[Callable[..., ContestError], tuple[object, ...]]:
+        # Exceptions are rebuilt from positional arguments when they cross processes; ours are keywords.
+        return _rebuild, self._fields
+
+
+class ContestErrors(Exception):  # noqa: N818 - the plural of ContestError
+    """All that is wrong with one file, raised together. `errors` keeps every one; the text prints the first twenty."""
+
+    def __init__(self, errors: Iterable[ContestError]) -> None:
+        self.errors = tuple(errors)
+        if not self.errors:
+            raise ValueError("ContestErrors needs at least one error")
+        super().__init__(self.errors)
+
+    def __str__(self) -> str:
+        counts = Counter(error.code.name for error in self.errors)
+        summary = ", ".join(f"{name} x {count}" for name, count in counts.most_common())
+        lines = [f"{len(self.errors)} error{'s' if len(self.errors) > 1 else ''} ({summary}):"]
+        lines += [f"  {error}" for error in self.errors[:MAX_PRINTED_ERRORS]]
+        if len(self.errors) > MAX_PRINTED_ERRORS:
+            lines.append(f"  ... and {len(self.errors) - MAX_PRINTED_ERRORS} more")
+        return "\n".join(lines)
+
+
+def quote(value: str) -> str:
+    """Return the string in quotes, escaped, cut to a length that a log line bears."""
+    return repr(value if len(value) <= MAX_QUOTED_CHARACTERS else value[: MAX_QUOTED_CHARACTERS - 3] + "...")
+
+
+def _rebuild(
+    code: Code, message: str, file: str | None, sample_id: str | None, item: int | None, remedy: str
+) -> ContestError:
+    return ContestError(code, message, file=file, sample_id=sample_id, item=item, remedy=remedy)

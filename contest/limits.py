@@ -1,0 +1,46 @@
+"""The contest's limits and file names as constants. Knows nothing of how they are checked or kept.
+
+A gigabyte is 10^9 bytes here: the smaller reading of "GB", so that what passes our check passes theirs.
+"""
+
+from __future__ import annotations
+
+GIGABYTE = 10**9
+
+MAX_ARCHIVE_BYTES = 15 * GIGABYTE
+"""Size of the submission's ZIP archive, packed and (separately) unpacked."""
+MAX_DOCKER_IMAGE_BYTES = 25 * GIGABYTE
+MAX_WALL_CLOCK_SECONDS = 5 * 60 * 60
+GPU_COUNT = 1
+GPU_MEMORY_BYTES = 80 * GIGABYTE
+VIRTUAL_CPUS = 3
+RAM_BYTES = 100 * GIGABYTE
+
+# Where things lie, relative to the folder that the entrypoint runs in.
+METADATA_NAME = "metadata.json"
+INPUT_DIR = "../input"
+OUTPUT_DIR = "./output"
+
+# Names inside the input folder, the output folder, and the scorer's folder.
+INPUT_NAME = "input.json"
+PREDICTIONS_NAME = "predictions.json"
+GROUND_TRUTH_NAME = "ground_truth.json"
+IDS_NAME = "ids.json"
+IMAGES_DIR = "images"
+
+MAX_FILE_NAME_BYTES = 255
+"""Of the usual Linux file systems."""
+
+MAX_PICTURE_PIXELS = 80_000_000
+"""Width times height. Ours, not the contest's: 240 MB as RGB, three times a large camera's picture, and below the
+size at which Pillow starts to suspect a decompression bomb (89 million)."""
+
+
+def picture_name(sample_id: str) -> str:
+    """File name of the picture drawn for a sample, such as `image_7.jpg`."""
+    return f"image_{sample_id}.jpg"
+
+
+def picture_content(sample_id: str) -> str:
+    """Content of the image item that names that picture in `predictions.json`, such as `images/image_7.jpg`."""
+    return f"{IMAGES_DIR}/{picture_name(sample_id)}"
