@@ -1,0 +1,248 @@
+"""The RUDOLPH decoder: embeddings, sparse transformer, output head. Knows nothing of tokenizers, sampling or tasks.
+
+Parameter and buffer names are those of the published checkpoints, so that weights go both ways.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Literal, TypeAlias
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from models.rudolph.config import Config
+from models.rudolph.loss import LossParts, corrected_loss, published_loss
+from models.rudolph.masks import MASK_KINDS, layer_kind, sequence_mask
+
+LAYER_NORM_EPS = 1e-5
+HALF_MAX = 65504.0  # largest finite float16: the published model clamps every attention output to it
+EMBEDDING_GRADIENT = 0.1  # CogView's trick: the embeddings receive a tenth of the gradient
+
+# (query, key, value), each [batch, heads, new, head_dim] -> [batch, heads, new, head_dim]
+Attend: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+def masked_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, dropout: float = 0.0) -> Tensor:
+    """Scaled dot-product attention under a boolean mask `[queries, keys]`.
+
+    The published scores `s * mask - 10000 * (1 - mask)` amount to the same: every row sees at least itself.
+    """
+    if query.device.type == "cpu" and query.dtype == torch.bfloat16 and query.requires_grad:
+        # On a CPU the fused kernel's backward in bfloat16 takes three times as long as the plain products.
+        bias = torch.zeros(mask.shape, dtype=query.dtype).masked_fill(~mask, -HALF_MAX)
+        scores = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5 + bias  # [batch, heads, queries, keys]
+        return F.dropout(scores.softmax(-1), dropout) @ value
+    return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout)
+
+
+class Attention(nn.Module):
+    """Self-attention with one fused projection; which keys are seen is the caller's `attend`."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.heads = config.num_attention_heads
+        self.query_key_value = nn.Linear(config.hidden_size, 3 * config.hidden_size)
+        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
+        self.output_dropout = nn.Dropout(config.output_dropout_prob)
+
+    def forward(self, x: Tensor, attend: Attend) -> Tensor:
+        """Attend from `x` `[batch, new, hidden]`; returns the same shape."""
+        batch, new, hidden = x.shape
+        fused = self.query_key_value(x).view(batch, new, 3, self.heads, hidden // self.heads)
+        query, key, value = fused.permute(2, 0, 3, 1, 4)  # each [batch, heads, new, head_dim]
+        context = attend(query, key, value).transpose(1, 2).reshape(batch, new, hidden)
+        output: Tensor = self.output_dropout(self.dense(context).clamp(-HALF_MAX, HALF_MAX))
+        return output
+
+
+class MLP(nn.Module):
+    """Hidden -> 4 hidden -> hidden with the tanh form of GELU."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.dense_h_to_4h = nn.Linear(config.hidden_size, 4 * config.hidden_size)
+        self.dense_4h_to_h = nn.Linear(4 * config.hidden_size, config.hidden_size)
+        self.output_dropout = nn.Dropout(config.output_dropout_prob)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Transform `[batch, new, hidden]`."""
+        output: Tensor = self.output_dropout(self.dense_4h_to_h(F.gelu(self.dense_h_to_4h(x), approximate="tanh")))
+        return output
+
+
+class Layer(nn.Module):
+    """A pre-norm transformer layer, with CogView's sandwich norms where the configuration has them."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        norm = [nn.LayerNorm(config.hidden_size, eps=LAYER_NORM_EPS) for _ in range(4)]
+        self.input_layernorm = norm[0]
+        self.sandwich = config.cogview_sandwich_layernorm
+        if self.sandwich:
+            self.before_first_addition_layernorm = norm[1]
+            self.before_second_addition_layernorm = norm[2]
+        self.attention = Attention(config)
+        self.post_attention_layernorm = norm[3]
+        self.mlp = MLP(config)
+
+    def forward(self, x: Tensor, attend: Attend) -> Tensor:
+        """Transform `[batch, new, hidden]`."""
+        attended = self.attention(self.input_layernorm(x), attend)
+        x = x + (self.before_first_addition_layernorm(attended) if self.sandwich else attended)
+        transformed = self.mlp(self.post_attention_layernorm(x))
+        return x + (self.before_second_addition_layernorm(transformed) if self.sandwich else transformed)
+
+
+class SparseTransformer(nn.Module):
+    """The stack of layers, its final norm, and the four masks (buffers, as published)."""
+
+    row_mask: Tensor
+    col_mask: Tensor
+    conv_mask: Tensor
+    last_conv_mask: Tensor
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        self.layers = nn.ModuleList(Layer(config) for _ in range(config.num_layers))
+        self.final_layernorm = nn.LayerNorm(config.hidden_size, eps=LAYER_NORM_EPS)
+        self.kinds = tuple(layer_kind(i, config.num_layers) for i in range(config.num_layers))
+        for kind in MASK_KINDS:
+            self.register_buffer(f"{kind}_mask", self._published_mask(kind))
+
+    def _published_mask(self, kind: str) -> Tensor:
+        mask = sequence_mask(kind, self.config)  # type: ignore[arg-type]
+        return mask if self.config.is_bool_mask else mask.float()
+
+    def rebuild_masks(self, device: torch.device | str) -> None:
+        """Make the masks anew: after the module was built on the meta device, or for a checkpoint without them."""
+        with torch.device(device):
+            for kind in MASK_KINDS:
+                setattr(self, f"{kind}_mask", self._published_mask(kind))
+
+    def mask(self, layer: int) -> Tensor:
+        """Boolean mask of a layer: `[total_seq, total_seq]`."""
+        mask: Tensor = getattr(self, f"{self.kinds[layer]}_mask")
+        return mask if mask.dtype == torch.bool else mask.bool()
+
+    def forward(self, x: Tensor, attend: Callable[[int], Attend]) -> Tensor:
+        """Run all layers over `[batch, new, hidden]`; `attend(layer)` gives each layer its attention."""
+        save_memory = self.config.gradient_checkpointing is not None and self.training and torch.is_grad_enabled()
+        for i, layer in enumerate(self.layers):
+            x = checkpoint(layer, x, attend(i), use_reentrant=False) if save_memory else layer(x, attend(i))
+        output: Tensor = self.final_layernorm(x)
+        return output
+
+
+class Rudolph(nn.Module):
+    """RUDOLPH (RUssian Decoder On Language Picture Hyper-modality): [left text | image | right text]."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        hidden = config.hidden_size
+        self.text_embeddings = nn.Embedding(config.text_vocab, hidden)
+        self.image_embeddings = nn.Embedding(config.image_vocab, hidden)
+        self.l_text_pos_embeddings = nn.Embedding(config.l_text_seq_length + 1, hidden)
+        self.r_text_pos_embeddings = nn.Embedding(config.r_text_seq_length + 1, hidden)
+        self.image_row_embeddings = nn.Embedding(config.image_tokens_per_dim, hidden)
+        self.image_col_embeddings = nn.Embedding(config.image_tokens_per_dim, hidden)
+        self.to_logits = nn.Sequential(nn.LayerNorm(hidden, eps=LAYER_NORM_EPS), nn.Linear(hidden, config.total_vocab))
+        self.transformer = SparseTransformer(config)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw fresh weights: normal with `init_method_std`, outputs of residual branches scaled by depth, no bias."""
+        std = self.config.init_method_std
+        for name, module in self.named_modules():
+            if isinstance(module, nn.Linear | nn.Embedding):
+                residual = name.endswith(("attention.dense", "dense_4h_to_h"))
+                scale = std / math.sqrt(2 * self.config.num_layers) if residual else std
+                nn.init.normal_(module.weight, 0.0, scale)
+            if isinstance(module, nn.Linear):
+                nn.init.zeros_(module.bias)
+
+    def left_ids(self, ids: Tensor, start: int = 0) -> Tensor:
+        """Replace every 0 of left text at positions `start ..` (padding, also an interior 0) by its position's own id."""
+        first = self.config.text_vocab - self.config.l_text_seq_length + start
+        padding = torch.arange(first, first + ids.shape[1], device=ids.device)
+        return torch.where(ids == 0, padding, ids)
+
+    def embed(self, ids: Tensor, start: int = 0) -> Tensor:
+        """Embed the tokens of positions `start ..`: ids `[batch, new]` -> `[batch, new, hidden]`."""
+        left, prefix = self.config.l_text_seq_length, self.config.prefix_length
+        stop = start + ids.shape[1]
+        parts = []
+        if start < left:
+            end = min(stop, left)
+            tokens = self.left_ids(ids[:, : end - start], start)
+            parts.append(self.text_embeddings(tokens) + self.l_text_pos_embeddings.weight[start:end])
+        if start < prefix and stop > left:
+            begin, end = max(start, left), min(stop, prefix)
+            positions = torch.arange(begin - left, end - left, device=ids.device)
+            grid = self.image_row_embeddings(positions // self.config.image_tokens_per_dim)
+            grid = grid + self.image_col_embeddings(positions % self.config.image_tokens_per_dim)
+            parts.append(self.image_embeddings(ids[:, begin - start : end - start]) + grid)
+        if stop > prefix:
+            begin = max(start, prefix)
+            right = self.r_text_pos_embeddings.weight[begin - prefix : stop - prefix]
+            parts.append(self.text_embeddings(ids[:, begin - start :]) + right)
+        x = torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]
+        if not x.requires_grad:
+            return x
+        return x * EMBEDDING_GRADIENT + x.detach() * (1.0 - EMBEDDING_GRADIENT)
+
+    def hidden(self, ids: Tensor) -> Tensor:
+        """Hidden states behind the final norm for ids `[batch, n]`, 1 <= n <= total length: `[batch, n, hidden]`."""
+        n = ids.shape[1]
+        if not 1 <= n <= self.config.total_seq_length:
+            raise ValueError(f"a sequence has 1 to {self.config.total_seq_length} tokens, not {n}")
+        dropout = self.config.attention_dropout_prob if self.training else 0.0
+
+        def attend(layer: int) -> Attend:
+            mask = self.transformer.mask(layer)[:n, :n]
+            return lambda query, key, value: masked_attention(query, key, value, mask, dropout)
+
+        output: Tensor = self.transformer(self.embed(ids), attend)
+        return output
+
+    def head(self, x: Tensor, rows: slice = slice(None)) -> Tensor:
+        """Logits of the given rows of the output table only: `[..., hidden]` -> `[..., rows]`."""
+        norm, linear = self.to_logits[0], self.to_logits[1]
+        assert isinstance(linear, nn.Linear)
+        return F.linear(norm(x), linear.weight[rows], linear.bias[rows])
+
+    @property
+    def text_rows(self) -> slice:
+        """Rows of the output table that score text ids."""
+        return slice(0, self.config.text_vocab)
+
+    @property
+    def image_rows(self) -> slice:
+        """Rows of the output table that score image ids, special ones included."""
+        return slice(self.config.text_vocab, self.config.total_vocab)
+
+    def forward(self, input_ids: Tensor) -> Tensor:
+        """Logits for ids `[batch, n]` of any length up to the full sequence: `[batch, n, total_vocab]`."""
+        return self.head(self.hidden(input_ids))
+
+    def loss(
+        self,
+        input_ids: Tensor,
+        left_weight: float = 1.0,
+        image_weight: float = 7.0,
+        right_weight: float = 1.0,
+        mode: Literal["published", "corrected"] = "published",
+    ) -> tuple[Tensor, LossParts]:
+        """Weighted cross-entropy of the segments of ids `[batch, n]`; returns the loss and its unweighted parts.
+
+        See `models.rudolph.loss` for what the two modes count.
+        """
+        function = {"published": published_loss, "corrected": corrected_loss}[mode]
+        logits = self(input_ids)
+        left = self.left_ids(input_ids[:, : self.config.l_text_seq_length])
+        return function(self.config, logits, left, input_ids, (left_weight, image_weight, right_weight))
