@@ -1,1 +1,1 @@
-"""A procedural world in Russian: samples of all twelve tasks, deterministic and of any size. Needs no data set and no network."""
+"""A procedural world in Russian: samples of all twelve tasks, deterministic, of any size, from no data set at all."""

@@ -1,4 +1,4 @@
-"""The contest's forms: instruction apart, merged or absent, pictures in any place, lettered options. Knows no task's content."""
+"""The contest's forms: instructions apart, merged or absent, pictures anywhere, lettered options. Knows no task content."""
 
 from __future__ import annotations
 

@@ -1,0 +1,55 @@
+"""Command line of data_prep: one subcommand a source. Knows only which function each one calls."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from contest.errors import ContestError
+from contest.tasks import TASKS
+from data_prep.synthetic.writer import Amounts, write_world
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line's grammar."""
+    root = argparse.ArgumentParser(prog="python -m data_prep", description="Turn a source into contest files.")
+    commands = root.add_subparsers(required=True, metavar="SOURCE")
+    synthetic = commands.add_parser(
+        "synthetic", help="a procedural world in Russian: all twelve tasks, any size, no downloads"
+    )
+    synthetic.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new or empty directory")
+    synthetic.add_argument("--seed", type=int, default=0)
+    synthetic.add_argument("--train", type=int, default=3000, metavar="N", help="training samples a task")
+    synthetic.add_argument("--validation", type=int, default=300, metavar="N", help="validation samples a task")
+    synthetic.add_argument("--test", type=int, default=120, metavar="N", help="test samples a task")
+    synthetic.add_argument(
+        "--tasks",
+        default=",".join(task.key for task in TASKS),
+        metavar="A,B,...",
+        help="keys of the tasks to write (default: %(default)s)",
+    )
+    synthetic.set_defaults(command=run_synthetic)
+    return root
+
+
+def run_synthetic(arguments: argparse.Namespace) -> None:
+    """`synthetic`: write the world."""
+    amounts = Amounts(arguments.train, arguments.validation, arguments.test)
+    write_world(arguments.out, arguments.seed, amounts, arguments.tasks.split(","))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a subcommand; what the user can put right is told in one line, with exit code 2."""
+    parsed = parser().parse_args(arguments)
+    try:
+        parsed.command(parsed)
+    except (ContestError, FileExistsError, ValueError) as error:
+        print(f"data_prep: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

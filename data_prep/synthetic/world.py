@@ -1,0 +1,28 @@
+"""The way from (task, seed, split, index) to a drawn sample. Knows nothing of files."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+from data_prep.synthetic import captioning, generation, text_recognition, vqa
+from data_prep.synthetic.drawn import GRADES, Drawn, Grade
+
+Maker: TypeAlias = Callable[[random.Random, Grade], Drawn]
+
+MAKERS: Mapping[str, Maker] = {
+    "generation": generation.make,
+    "captioning": captioning.make,
+    "vqa": vqa.make,
+    "text_recognition": text_recognition.make,
+}
+
+
+def draw(task_key: str, seed: int, split: str, index: int) -> Drawn:
+    """Sample `index` of a split, the same wherever and in whatever order it is drawn. Grades take turns by index.
+
+    Raises KeyError for a task that the world does not have.
+    """
+    rng = random.Random(f"{task_key}|{seed}|{split}|{index}")
+    return MAKERS[task_key](rng, GRADES[index % len(GRADES)])
