@@ -1,0 +1,390 @@
+"""Gumbel VQGAN: pictures to discrete codes and back, in the parameter layout of the published checkpoints.
+
+Knows nothing of text, tasks, files or training. Architecture: Esser, Rombach, Ommer, "Taming Transformers for
+High-Resolution Image Synthesis", arXiv:2012.09841; the quantiser is a 1x1 classifier over the codebook, as in DALL-E.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+CHECKPOINT_PREFIX = "model."
+GROUPS = 32
+
+
+class PictureShapeError(ValueError):
+    """A tensor of pictures or codes has a shape or value that the tokenizer cannot take."""
+
+
+def _norm(channels: int) -> nn.GroupNorm:
+    if channels % GROUPS:
+        raise ValueError(f"every width must be a multiple of {GROUPS} (group normalisation), got {channels}")
+    return nn.GroupNorm(GROUPS, channels, eps=1e-6)
+
+
+class ResnetBlock(nn.Module):
+    """Two normalised 3x3 convolutions beside a shortcut: [b, c_in, h, w] -> [b, c_out, h, w]."""
+
+    def __init__(self, channels_in: int, channels_out: int, dropout: float) -> None:
+        super().__init__()
+        self.norm1 = _norm(channels_in)
+        self.conv1 = nn.Conv2d(channels_in, channels_out, 3, padding=1)
+        self.norm2 = _norm(channels_out)
+        self.dropout = nn.Dropout(dropout)
+        self.conv2 = nn.Conv2d(channels_out, channels_out, 3, padding=1)
+        self.nin_shortcut = nn.Conv2d(channels_in, channels_out, 1) if channels_in != channels_out else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[b, c_in, h, w] -> [b, c_out, h, w]."""
+        hidden = self.conv1(F.silu(self.norm1(x)))
+        hidden = self.conv2(self.dropout(F.silu(self.norm2(hidden))))
+        return hidden + (x if self.nin_shortcut is None else self.nin_shortcut(x))
+
+
+class AttentionBlock(nn.Module):
+    """Single-head self-attention over all grid places, added to its input."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = _norm(channels)
+        self.q = nn.Conv2d(channels, channels, 1)
+        self.k = nn.Conv2d(channels, channels, 1)
+        self.v = nn.Conv2d(channels, channels, 1)
+        self.proj_out = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[b, c, h, w] -> [b, c, h, w]."""
+        channels = x.shape[1]
+        normed = self.norm(x)
+        query = self.q(normed).flatten(2)  # [b, c, hw]
+        key = self.k(normed).flatten(2)
+        value = self.v(normed).flatten(2)
+        weights = torch.softmax(query.transpose(1, 2) @ key * channels**-0.5, dim=-1)  # [b, hw (query), hw (key)]
+        mixed = value @ weights.transpose(1, 2)  # [b, c, hw (query)]
+        return x + self.proj_out(mixed.reshape(x.shape))
+
+
+class Downsample(nn.Module):
+    """Halves the grid; pads on the right and below only."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, stride=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[b, c, h, w] -> [b, c, h/2, w/2]."""
+        return self.conv(F.pad(x, (0, 1, 0, 1)))
+
+
+class Upsample(nn.Module):
+    """Doubles the grid by repetition, then smooths it by a convolution."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[b, c, h, w] -> [b, c, 2h, 2w]."""
+        return self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
+
+
+class Middle(nn.Module):
+    """Residual block, attention, residual block at the coarsest grid."""
+
+    def __init__(self, channels: int, dropout: float) -> None:
+        super().__init__()
+        self.block_1 = ResnetBlock(channels, channels, dropout)
+        self.attn_1 = AttentionBlock(channels)
+        self.block_2 = ResnetBlock(channels, channels, dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[b, c, h, w] -> [b, c, h, w]."""
+        return self.block_2(self.attn_1(self.block_1(x)))
+
+
+class Level(nn.Module):
+    """The blocks of one grid size, each followed by attention if the level has it, and then a change of grid size."""
+
+    def __init__(
+        self, channels_in: int, channels_out: int, blocks: int, attention: bool, dropout: float, resample: str | None
+    ) -> None:
+        super().__init__()
+        widths = [channels_in] + [channels_out] * blocks
+        self.block = nn.ModuleList(ResnetBlock(widths[i], widths[i + 1], dropout) for i in range(blocks))
+        self.attn = nn.ModuleList(AttentionBlock(channels_out) for _ in range(blocks if attention else 0))
+        self.downsample = Downsample(channels_out) if resample == "down" else None
+        self.upsample = Upsample(channels_out) if resample == "up" else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[b, c_in, h, w] -> [b, c_out, h', w'], h' being h, h/2 or 2h."""
+        for index, block in enumerate(self.block):
+            x = block(x)
+            if len(self.attn):
+                x = self.attn[index](x)
+        if self.downsample is not None:
+            x = self.downsample(x)
+        return x if self.upsample is None else self.upsample(x)
+
+
+class Encoder(nn.Module):
+    """Pictures in [-1, 1] to latent grids: [b, in_channels, H, W] -> [b, z_channels, H/f, W/f], f = 2^(levels-1).
+
+    Whether a level has attention is decided here from `resolution`, not from the pictures that come later.
+    """
+
+    def __init__(
+        self,
+        *,
+        ch: int,
+        ch_mult: Sequence[int],
+        num_res_blocks: int,
+        attn_resolutions: Sequence[int],
+        resolution: int,
+        z_channels: int,
+        in_channels: int,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        self.conv_in = nn.Conv2d(in_channels, ch, 3, padding=1)
+        widths = [ch] + [ch * factor for factor in ch_mult]
+        last = len(ch_mult) - 1
+        self.down = nn.ModuleList(
+            Level(
+                widths[i],
+                widths[i + 1],
+                num_res_blocks,
+                resolution // 2**i in attn_resolutions,
+                dropout,
+                "down" if i < last else None,
+            )
+            for i in range(len(ch_mult))
+        )
+        self.mid = Middle(widths[-1], dropout)
+        self.norm_out = _norm(widths[-1])
+        self.conv_out = nn.Conv2d(widths[-1], z_channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[b, in_channels, H, W] -> [b, z_channels, H/f, W/f]."""
+        hidden = self.conv_in(x)
+        for level in self.down:
+            hidden = level(hidden)
+        return self.conv_out(F.silu(self.norm_out(self.mid(hidden))))
+
+
+class Decoder(nn.Module):
+    """Latent grids to pictures in about [-1, 1]: [b, z_channels, h, w] -> [b, out_ch, fh, fw].
+
+    `up` is indexed from the finest level and every level has one block more than the encoder's.
+    """
+
+    def __init__(
+        self,
+        *,
+        ch: int,
+        ch_mult: Sequence[int],
+        num_res_blocks: int,
+        attn_resolutions: Sequence[int],
+        resolution: int,
+        z_channels: int,
+        out_ch: int,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        widths = [ch * factor for factor in ch_mult]
+        widths.append(widths[-1])  # the coarsest level's input has its own width
+        self.conv_in = nn.Conv2d(z_channels, widths[-1], 3, padding=1)
+        self.mid = Middle(widths[-1], dropout)
+        self.up = nn.ModuleList(
+            Level(
+                widths[i + 1],
+                widths[i],
+                num_res_blocks + 1,
+                resolution // 2**i in attn_resolutions,
+                dropout,
+                "up" if i > 0 else None,
+            )
+            for i in range(len(ch_mult))
+        )
+        self.norm_out = _norm(widths[0])
+        self.conv_out = nn.Conv2d(widths[0], out_ch, 3, padding=1)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """[b, z_channels, h, w] -> [b, out_ch, fh, fw]."""
+        hidden = self.mid(self.conv_in(z))
+        for level in reversed(list(self.up)):
+            hidden = level(hidden)
+        return self.conv_out(F.silu(self.norm_out(hidden)))
+
+
+class HaarSynthesis(nn.Module):
+    """Inverse Haar transform of one level; its buffers only name the filters, as published checkpoints do."""
+
+    g0_col: Tensor
+    g1_col: Tensor
+    g0_row: Tensor
+    g1_row: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        low, high = torch.tensor([0.5, 0.5]).sqrt(), torch.tensor([0.5, 0.5]).sqrt() * torch.tensor([1.0, -1.0])
+        self.register_buffer("g0_col", low.reshape(1, 1, 2, 1))
+        self.register_buffer("g1_col", high.reshape(1, 1, 2, 1))
+        self.register_buffer("g0_row", low.reshape(1, 1, 1, 2))
+        self.register_buffer("g1_row", high.reshape(1, 1, 1, 2))
+
+    def forward(self, low: Tensor, high: Tensor) -> Tensor:
+        """low [b, c, h, w], high [b, c, 3, h, w] -> [b, c, 2h, 2w].
+
+        out[2i+a, 2j+b] = (low + (-1)^a high0 + (-1)^b high1 + (-1)^(a+b) high2) / 2. The filters are fixed, so this
+        closed form is used and not the buffers, which half precision would round.
+        """
+        vertical, horizontal, diagonal = high.unbind(2)
+        rows = []
+        for a in (1, -1):
+            even = low + a * vertical + horizontal + a * diagonal
+            odd = low + a * vertical - horizontal - a * diagonal
+            rows.append(torch.stack((even, odd), dim=-1).flatten(-2))  # [b, c, h, 2w]
+        return torch.stack(rows, dim=-2).flatten(-3, -2) / 2  # [b, c, h, 2, 2w] -> [b, c, 2h, 2w]
+
+
+class WaveletDecoder(nn.Module):
+    """A decoder of four Haar subbands, so that pictures have twice the side the plain decoder would give."""
+
+    def __init__(self, decoder: Decoder, embed_dim: int, z_channels: int, out_ch: int) -> None:
+        super().__init__()
+        self.out_ch = out_ch
+        self.decoder = decoder
+        self.post_quant_conv = nn.Conv2d(embed_dim, z_channels, 1)
+        self.idwt = HaarSynthesis()
+
+    def forward(self, embedded: Tensor) -> Tensor:
+        """[b, embed_dim, h, w] -> [b, out_ch, 2fh, 2fw]."""
+        subbands = self.decoder(self.post_quant_conv(embedded))  # [b, 4 out_ch, fh, fw]
+        low, high = subbands[:, : self.out_ch], subbands[:, self.out_ch :]
+        return self.idwt(low, high.unflatten(1, (self.out_ch, 3)))
+
+
+class GumbelQuantizer(nn.Module):
+    """A classifier over the codebook (`proj`) and the codebook itself (`embed`)."""
+
+    def __init__(self, z_channels: int, embed_dim: int, n_embed: int) -> None:
+        super().__init__()
+        self.proj = nn.Conv2d(z_channels, n_embed, 1)
+        self.embed = nn.Embedding(n_embed, embed_dim)
+
+
+def _strip_checkpoint_prefix(module: nn.Module, state_dict: dict[str, Any], prefix: str, *_: Any, **__: Any) -> None:
+    """Accept the published form whose every name begins with `model.` (the wrapper's own attribute)."""
+    own = [name for name in state_dict if name.startswith(prefix)]
+    marked = prefix + CHECKPOINT_PREFIX
+    if own and all(name.startswith(marked) for name in own):
+        for name in own:
+            state_dict[prefix + name[len(marked) :]] = state_dict.pop(name)
+
+
+class VQGAN(nn.Module):
+    """The picture tokenizer. Keywords are those of the published configurations; `wavelet` picks the second decoder.
+
+    Raises ValueError for a configuration the published layout cannot hold.
+    """
+
+    def __init__(
+        self,
+        *,
+        ch: int,
+        ch_mult: Sequence[int],
+        num_res_blocks: int,
+        attn_resolutions: Sequence[int],
+        resolution: int,
+        z_channels: int,
+        embed_dim: int,
+        n_embed: int,
+        in_channels: int = 3,
+        out_ch: int = 3,
+        dropout: float = 0.0,
+        double_z: bool = False,
+        wavelet: bool = False,
+    ) -> None:
+        super().__init__()
+        if double_z:
+            raise ValueError("double_z=True belongs to a VAE; a Gumbel VQGAN has double_z=False")
+        if z_channels != embed_dim:
+            raise ValueError(f"z_channels ({z_channels}) must equal embed_dim ({embed_dim})")
+        self.n_embed = n_embed
+        self.in_channels = in_channels
+        self.factor = 2 ** (len(ch_mult) - 1)
+        shared: dict[str, Any] = {
+            "ch": ch,
+            "ch_mult": tuple(ch_mult),
+            "num_res_blocks": num_res_blocks,
+            "attn_resolutions": tuple(attn_resolutions),
+            "resolution": resolution,
+            "z_channels": z_channels,
+            "dropout": dropout,
+        }
+        self.encoder = Encoder(in_channels=in_channels, **shared)
+        self.quant_conv = nn.Conv2d(z_channels, embed_dim, 1)
+        self.quantize = GumbelQuantizer(z_channels, embed_dim, n_embed)
+        # A wavelet checkpoint holds this convolution too, though only the one inside its decoder is used.
+        self.post_quant_conv = nn.Conv2d(embed_dim, z_channels, 1)
+        decoder = Decoder(out_ch=4 * out_ch if wavelet else out_ch, **shared)
+        self.decoder: nn.Module = WaveletDecoder(decoder, embed_dim, z_channels, out_ch) if wavelet else decoder
+        self.wavelet = wavelet
+        self.register_load_state_dict_pre_hook(_strip_checkpoint_prefix)
+
+    def latents(self, images: Tensor) -> Tensor:
+        """Pictures in [0, 1], [b, 3, H, W], to latents before quantisation, [b, embed_dim, H/f, W/f].
+
+        Raises PictureShapeError unless the sides are multiples of the factor f.
+        """
+        if images.dim() != 4 or images.shape[1] != self.in_channels:
+            raise PictureShapeError(f"pictures must be [b, {self.in_channels}, H, W], got {list(images.shape)}")
+        if images.shape[2] % self.factor or images.shape[3] % self.factor:
+            raise PictureShapeError(f"picture sides must be multiples of {self.factor}, got {list(images.shape[2:])}")
+        return self.quant_conv(self.encoder(images * 2 - 1))
+
+    def logits(self, images: Tensor) -> Tensor:
+        """Pictures in [0, 1], [b, 3, H, W], to scores of the codes, [b, n_embed, H/f, W/f]."""
+        return self.quantize.proj(self.latents(images))
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Pictures in [0, 1], [b, 3, H, W], to the most probable codes, int64 [b, h*w], row by row."""
+        return self.logits(images).argmax(dim=1).flatten(1)
+
+    def sample_codes(self, images: Tensor, uniforms: Tensor) -> Tensor:
+        """Codes drawn from softmax(logits) by inverse CDF: int64 [b, h*w].
+
+        The published encoder adds Gumbel noise and takes the argmax, which is this same draw; here the caller gives
+        the random numbers `uniforms` [b, h*w] in [0, 1), so that a sample's codes don't depend on its batch.
+        """
+        logits = self.logits(images).flatten(2).transpose(1, 2)  # [b, hw, n_embed]
+        if uniforms.shape != logits.shape[:2]:
+            raise PictureShapeError(f"uniforms must be {list(logits.shape[:2])}, got {list(uniforms.shape)}")
+        cumulative = torch.softmax(logits.float(), dim=-1).cumsum(-1)
+        # Scaled by the last entry, as a long sum in single precision ends only near 1.
+        targets = uniforms.to(cumulative).unsqueeze(-1) * cumulative[..., -1:]
+        return torch.searchsorted(cumulative, targets, right=True).squeeze(-1).clamp_(max=self.n_embed - 1)
+
+    def synthesize(self, embedded: Tensor) -> Tensor:
+        """Codebook vectors [b, embed_dim, h, w] to pictures in about [-1, 1], not clamped, [b, 3, H, W]."""
+        return self.decoder(embedded if self.wavelet else self.post_quant_conv(embedded))
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Codes [b, n] of a square grid to pictures in [0, 1], [b, 3, H, W]; H = f sqrt(n), twice that with wavelets.
+
+        Raises PictureShapeError if n is no square or a code lies outside the codebook.
+        """
+        if codes.dim() != 2:
+            raise PictureShapeError(f"codes must be [b, n], got {list(codes.shape)}")
+        side = int(codes.shape[1] ** 0.5)
+        if side == 0 or side * side != codes.shape[1]:
+            raise PictureShapeError(f"only square grids can be decoded, got {codes.shape[1]} codes a picture")
+        if codes.numel() and (int(codes.min()) < 0 or int(codes.max()) >= self.n_embed):
+            raise PictureShapeError(f"codes must lie in 0..{self.n_embed - 1}")
+        embedded = self.quantize.embed(codes).unflatten(1, (side, side)).permute(0, 3, 1, 2)
+        return (self.synthesize(embedded).clamp(-1, 1) + 1) / 2
