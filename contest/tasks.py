@@ -1,8 +1,7 @@
-"""The twelve tasks, their weights and bounds, and the integral score. Knows nothing of how a task is scored or solved."""
+"""The twelve tasks, their weights and bounds, and the integral score. Knows nothing of metrics and models."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -123,14 +122,14 @@ def tasks_below_threshold(scores: Mapping[str, float]) -> tuple[Task, ...]:
     return tuple(task for task in TASKS if task.threshold is not None and scores[task.key] < task.threshold)
 
 
-def _demand_every_score(scores: Mapping[str, float]) -> None:
+def _demand_every_score(scores: Mapping[str, object]) -> None:
     errors = [
         ContestError(Code.SCORE_MISSING, f"task {task.key} has no score") for task in TASKS if task.key not in scores
     ]
     for key, score in scores.items():
         if key not in _BY_KEY:
             errors.append(ContestError(Code.SCORE_UNKNOWN, f"there is no task {quote(str(key))}"))
-        elif isinstance(score, bool) or not isinstance(score, Real) or math.isnan(score) or not 0 <= score <= 1:
+        elif isinstance(score, bool) or not isinstance(score, Real) or not 0 <= float(score) <= 1:  # NaN too
             errors.append(ContestError(Code.SCORE_OUT_OF_RANGE, f"the score of {key} is {score!r}"))
     if errors:
         raise ContestErrors(errors)

@@ -1,0 +1,138 @@
+"""Finds and opens the pictures of samples, refusing what is none. Knows nothing of what is done with their pixels."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from PIL import Image, UnidentifiedImageError
+
+from contest.errors import Code, ContestError, quote
+from contest.items import Sample
+from contest.limits import MAX_PICTURE_PIXELS
+
+# Named, because Pillow would otherwise also try formats that start other programs (EPS) or that no camera writes.
+PICTURE_FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+
+
+def resolve_picture(
+    root: str | os.PathLike[str], content: str, *, sample_id: str | None = None, item: int | None = None
+) -> Path:
+    """Return the absolute path of the picture that an image item names, relative to `root` (its JSON file's folder).
+
+    Whether the file exists is not asked. `sample_id` and `item` only tell the error where it happened.
+    Raises ContestError (PICTURE_PATH_REFUSED) for a path that is empty, absolute, holds '..' or NUL, or leads outside
+    `root` through a link.
+    """
+
+    def refused(problem: str) -> ContestError:
+        return ContestError(
+            Code.PICTURE_PATH_REFUSED, f"the path {quote(content)} {problem}", sample_id=sample_id, item=item
+        )
+
+    relative = PurePosixPath(content)
+    if not relative.parts:
+        raise refused("names no file")
+    if "\0" in content:
+        raise refused("holds NUL")
+    if relative.is_absolute():
+        raise refused("is absolute")
+    if ".." in relative.parts:
+        raise refused("holds '..'")
+    real_root = Path(os.path.realpath(root))
+    try:
+        real = Path(os.path.realpath(real_root / relative))
+    except UnicodeEncodeError as error:
+        raise refused("can not be a file name") from error
+    if not real.is_relative_to(real_root):
+        raise refused(f"leads outside {real_root} through a link")
+    return real
+
+
+def open_picture(path: str | os.PathLike[str], *, sample_id: str | None = None, item: int | None = None) -> Image.Image:
+    """Return the picture as RGB, decoded to its end; the file is closed.
+
+    Other modes become RGB by Pillow's `convert("RGB")`, as the published preprocessing has it: alpha is dropped, not
+    blended, and the EXIF orientation is not applied. Of several frames the first is taken.
+
+    Raises ContestError: PICTURE_MISSING, PICTURE_NOT_A_FILE, PICTURE_UNREADABLE, PICTURE_EMPTY, NOT_A_PICTURE,
+    PICTURE_TOO_LARGE (more than MAX_PICTURE_PIXELS; known from the header, before decoding), PICTURE_DAMAGED.
+    """
+    return _examine(Path(path), sample_id, item, decode=True)
+
+
+def check_pictures(
+    samples: Iterable[Sample], root: str | os.PathLike[str], *, decode: bool = True
+) -> tuple[ContestError, ...]:
+    """Return all that is wrong with the samples' pictures, in order. Each file is examined once, each use reported.
+
+    With `decode=False` only headers are read: quicker, but damage behind the header stays unseen.
+    """
+    found: dict[Path, ContestError | None] = {}
+    errors = []
+    for sample in samples:
+        for index, entry in enumerate(sample.items):
+            if entry.type != "image":
+                continue
+            try:
+                path = resolve_picture(root, entry.content, sample_id=sample.id, item=index)
+            except ContestError as error:
+                errors.append(error)
+                continue
+            if path not in found:
+                found[path] = _error_of(path, decode=decode)
+            error = found[path]
+            if error is not None:
+                errors.append(ContestError(error.code, error.message, file=error.file, sample_id=sample.id, item=index))
+    return tuple(errors)
+
+
+def _error_of(path: Path, *, decode: bool) -> ContestError | None:
+    try:
+        _examine(path, None, None, decode=decode)
+    except ContestError as error:
+        return error
+    return None
+
+
+def _examine(path: Path, sample_id: str | None, item: int | None, *, decode: bool) -> Image.Image:
+    """Return the picture as RGB if `decode`, else its (closed) header. Raises what `open_picture` does."""
+
+    def error(code: Code, message: str = "") -> ContestError:
+        return ContestError(code, message, file=path, sample_id=sample_id, item=item)
+
+    try:
+        status = path.stat()
+    except FileNotFoundError as cause:
+        raise error(Code.PICTURE_MISSING) from cause
+    except (OSError, ValueError) as cause:
+        raise error(Code.PICTURE_UNREADABLE, str(cause)) from cause
+    if not stat.S_ISREG(status.st_mode):  # asked before opening: opening a pipe would wait for ever
+        raise error(Code.PICTURE_NOT_A_FILE)
+    if status.st_size == 0:
+        raise error(Code.PICTURE_EMPTY)
+
+    try:
+        picture = Image.open(path, formats=PICTURE_FORMATS)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as cause:
+        raise error(Code.PICTURE_TOO_LARGE, str(cause)) from cause
+    except UnidentifiedImageError as cause:
+        raise error(Code.NOT_A_PICTURE) from cause
+    except OSError as cause:
+        raise error(Code.PICTURE_UNREADABLE, str(cause)) from cause
+    except Exception as cause:  # decoders meet foreign bytes, and raise anything from struct.error to IndexError
+        raise error(Code.PICTURE_DAMAGED, f"{type(cause).__name__}: {cause}") from cause
+    with picture:
+        width, height = picture.size
+        if width * height > MAX_PICTURE_PIXELS:
+            raise error(
+                Code.PICTURE_TOO_LARGE, f"{width} x {height} pixels; at most {MAX_PICTURE_PIXELS} in all are allowed"
+            )
+        if not decode:
+            return picture
+        try:
+            return picture.convert("RGB")
+        except Exception as cause:  # as above
+            raise error(Code.PICTURE_DAMAGED, f"{type(cause).__name__}: {cause}") from cause

@@ -1,0 +1,100 @@
+"""Writes contest files so that a reader never sees half of one. Knows nothing of what the answers are worth."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from uuid import uuid4
+
+from contest.errors import Code, ContestError
+from contest.ground_truth import GroundTruth, References
+from contest.items import Sample
+from contest.tasks import task_by_id
+
+_DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
+
+
+def write_json(path: str | os.PathLike[str], value: object) -> None:
+    """Write a value as UTF-8 JSON on one line, whole or not at all (see `write_bytes`).
+
+    Raises ContestError: NOT_FINITE for NaN and Infinity, CONTENT_NOT_UNICODE for half a surrogate pair, and those of
+    `write_bytes`; TypeError for a value that JSON has no form for.
+    """
+    file = os.fspath(path)
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except ValueError as error:
+        raise ContestError(Code.NOT_FINITE, f"not written: {error}", file=file) from error
+    try:
+        data = (text + "\n").encode()
+    except UnicodeEncodeError as error:
+        raise ContestError(Code.CONTENT_NOT_UNICODE, f"not written: {error}", file=file) from error
+    write_bytes(file, data)
+
+
+def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write a file whole or not at all: into a temporary file of the same folder, synced, then put in its place.
+
+    A file that stood there stays as it was if anything fails, and the temporary file is removed.
+    Raises ContestError: DISK_FULL, or WRITE_FAILED for a missing folder, a lack of permission and the like.
+    """
+    target = Path(path)
+    temporary = target.parent / f".{uuid4().hex}.tmp"
+    try:
+        try:
+            # "x" and not a secure temporary file: those are readable by their owner alone, and the scorer is another.
+            with open(temporary, "xb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(temporary, target)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    except (OSError, ValueError) as error:  # ValueError: a path with NUL in it
+        full = isinstance(error, OSError) and error.errno in _DISK_FULL_ERRNOS
+        code = Code.DISK_FULL if full else Code.WRITE_FAILED
+        raise ContestError(code, f"not written: {error}", file=str(target)) from error
+
+
+def samples_to_wire(samples: Iterable[Sample]) -> dict[str, list[dict[str, str]]]:
+    """Return samples in the form of `input.json`, or answers in that of `predictions.json` (they share it).
+
+    Raises ContestError (DUPLICATE_ID) if two samples have one id.
+    """
+    wire: dict[str, list[dict[str, str]]] = {}
+    for sample in samples:
+        _demand_new(sample.id, wire)
+        wire[sample.id] = [{"type": item.type, "content": item.content} for item in sample.items]
+    return wire
+
+
+def ground_truth_to_wire(truths: Iterable[GroundTruth]) -> dict[str, object]:
+    """Return ground truths in the form of `ground_truth.json`; bare items and bare strings stay bare.
+
+    Raises ContestError (DUPLICATE_ID) if two ground truths have one id.
+    """
+    wire: dict[str, object] = {}
+    for truth in truths:
+        _demand_new(truth.id, wire)
+        items = [_references_to_wire(item) for item in truth.items]
+        wire[truth.id] = items[0] if truth.is_bare_item else items
+    return wire
+
+
+def ids_to_wire(task_ids: Mapping[str, int]) -> dict[str, int]:
+    """Return task ids by sample id in the form of `ids.json`. Raises ContestError (TASK_UNKNOWN)."""
+    return {sample_id: task_by_id(task_id).id for sample_id, task_id in task_ids.items()}
+
+
+def _references_to_wire(references: References) -> dict[str, object]:
+    content = references.contents[0] if references.is_bare_string else list(references.contents)
+    return {"type": references.type, "content": content}
+
+
+def _demand_new(sample_id: str, wire: Mapping[str, object]) -> None:
+    if sample_id in wire:
+        raise ContestError(Code.DUPLICATE_ID, "not written: two samples have this id", sample_id=sample_id)
