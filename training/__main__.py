@@ -1,0 +1,26 @@
+"""Command line of training: `python -m training COMMAND ...`. Knows only which module runs each command."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+COMMANDS = {  # name -> module with main(argv) -> exit code
+    "vqgan": "training.vqgan",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Hand the arguments after the command's name to its module; exit code 2 if there is no such command."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] not in COMMANDS:
+        asked_for_help = arguments[:1] in (["-h"], ["--help"])
+        print(f"usage: python -m training {{{','.join(COMMANDS)}}} ...", file=sys.stdout if asked_for_help else sys.stderr)
+        return 0 if asked_for_help else 2
+    exit_code: int = importlib.import_module(COMMANDS[arguments[0]]).main(arguments[1:])
+    return exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
