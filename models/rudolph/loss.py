@@ -1,8 +1,8 @@
 """RUDOLPH's training loss over the three segments: as published, and with its two mistakes corrected.
 
-Published (rudolph.md 18 to 21, checked against golden values): the last left position is trained to give the first image
-code *as a text id*, and so the first image code is never trained as an image code. Corrected: the last left position gives
-the first image code in the image vocabulary, and is no text target. Left padding counts in both, as its ids are tokens.
+Published (checked against golden values): the last left position is trained to give the first image code *as a text
+id*, and so the first image code is never trained as an image code. Corrected: the last left position gives the first
+image code in the image vocabulary, and is no text target. Left padding counts in both, as its ids are tokens.
 """
 
 from __future__ import annotations
@@ -54,8 +54,9 @@ def published_loss(
 ) -> tuple[Tensor, LossParts]:
     """Compute the published loss.
 
-    logits `[batch, n, total_vocab]`; left `[batch, L]` with padding replaced; ids `[batch, n]`. Raises `RuntimeError` when the
-    input ends inside the left text or the image, `ZeroDivisionError` when all weights of the present segments are 0.
+    logits `[batch, n, total_vocab]`; left `[batch, L]` with padding replaced; ids `[batch, n]`. Raises `RuntimeError`
+    when the input ends inside the left text or the image, `ZeroDivisionError` when all weights of the present segments
+    are 0.
     """
     n, length, prefix = ids.shape[1], config.l_text_seq_length, config.prefix_length
     _check_length(config, n)

@@ -167,7 +167,7 @@ class Rudolph(nn.Module):
                 nn.init.zeros_(module.bias)
 
     def left_ids(self, ids: Tensor, start: int = 0) -> Tensor:
-        """Replace every 0 of left text at positions `start ..` (padding, also an interior 0) by its position's own id."""
+        """Replace every 0 of the left text from `start` on (padding, also an interior 0) by its position's own id."""
         first = self.config.text_vocab - self.config.l_text_seq_length + start
         padding = torch.arange(first, first + ids.shape[1], device=ids.device)
         return torch.where(ids == 0, padding, ids)
