@@ -12,7 +12,7 @@ def phrase(group: Group, case: Case = "nominative", say_one: bool = False) -> st
 
 
 def captions(scene: Scene) -> tuple[str, ...]:
-    """Four true captions, the canonical one first: it alone tells apart any two scenes that differ in more than jitter.
+    """Four true captions, the canonical one first: it differs between any two scenes that differ in more than jitter.
 
     "два жёлтых ромба над тремя оранжевыми квадратами на розовом фоне", then its paraphrases.
     """
@@ -20,27 +20,32 @@ def captions(scene: Scene) -> tuple[str, ...]:
     ground_at_end = f"фон {scene.background}"
     if scene.arrangement == "alone":
         return _captions_of_one(scene.groups[0], ground, ground_at_end)
-    first, *_, last = scene.groups
+    forwards, backwards = content(scene), _content_backwards(scene)
+    before, after = ("слева", "справа") if scene.arrangement == "row" else ("сверху", "снизу")
+    sides = (before, after) if len(scene.groups) == 2 else (before, "в центре", after)
+    places = ", ".join(f"{side} {phrase(group)}" for side, group in zip(sides, scene.groups, strict=True))
+    return f"{forwards} {ground}", f"{ground} {forwards}", f"{places}, {ground_at_end}", f"{backwards} {ground}"
+
+
+def content(scene: Scene) -> str:
+    """The canonical caption without the background: "два жёлтых ромба над тремя оранжевыми квадратами"."""
+    first, last = scene.groups[0], scene.groups[-1]
+    if scene.arrangement == "alone":
+        return phrase(first)
     row = scene.arrangement == "row"
-    before, after = ("слева", "справа") if row else ("сверху", "снизу")
-    names = [phrase(group) for group in scene.groups]
-    if len(scene.groups) == 2:
-        if row:
-            forwards = f"{names[0]} слева от {phrase(last, 'genitive')}"
-            backwards = f"{names[1]} справа от {phrase(first, 'genitive')}"
-        else:
-            forwards = f"{names[0]} над {phrase(last, 'instrumental')}"
-            backwards = f"{names[1]} под {phrase(first, 'instrumental')}"
-        places = f"{before} {names[0]}, {after} {names[1]}"
-        return f"{forwards} {ground}", f"{ground} {forwards}", f"{places}, {ground_at_end}", f"{backwards} {ground}"
-    onwards, back = ("слева направо", "справа налево") if row else ("сверху вниз", "снизу вверх")
-    forwards = f"{onwards} {_listed(names)}"
-    places = f"{before} {names[0]}, в центре {names[1]}, {after} {names[2]}"
-    return (
-        f"{forwards} {ground}",
-        f"{ground} {forwards}",
-        f"{places}, {ground_at_end}",
-        f"{back} {_listed(names[::-1])} {ground}",
+    if len(scene.groups) > 2:
+        return f"{'слева направо' if row else 'сверху вниз'} {_listed(scene.groups)}"
+    return phrase(first) + (f" слева от {phrase(last, 'genitive')}" if row else f" над {phrase(last, 'instrumental')}")
+
+
+def _content_backwards(scene: Scene) -> str:
+    """As `content` of a scene of several groups, but begun from the other end."""
+    first, last = scene.groups[0], scene.groups[-1]
+    row = scene.arrangement == "row"
+    if len(scene.groups) > 2:
+        return f"{'справа налево' if row else 'снизу вверх'} {_listed(scene.groups[::-1])}"
+    return phrase(last) + (
+        f" справа от {phrase(first, 'genitive')}" if row else f" под {phrase(first, 'instrumental')}"
     )
 
 
@@ -58,5 +63,6 @@ def _captions_of_one(group: Group, ground: str, ground_at_end: str) -> tuple[str
     )
 
 
-def _listed(names: list[str]) -> str:
+def _listed(groups: tuple[Group, ...]) -> str:
+    names = [phrase(group) for group in groups]
     return ", ".join(names[:-1]) + " и " + names[-1]

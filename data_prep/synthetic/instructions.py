@@ -1,4 +1,4 @@
-"""The contest's forms: instructions apart, merged or absent, pictures anywhere, lettered options. Knows no task content."""
+"""The contest's forms: instructions apart, merged or absent, pictures anywhere, lettered options. Knows no task."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Russian forms of the scenes' closed vocabulary: shapes, colours, small numbers. Knows nothing of pictures or tasks."""
+"""Russian forms of a closed vocabulary: shapes, colours, small numbers. Knows nothing of pictures or tasks."""
 
 from __future__ import annotations
 
@@ -84,6 +84,7 @@ NUMBERS: Mapping[int, Mapping[Case, str]] = {
     6: {"nominative": "шесть", "genitive": "шести", "instrumental": "шестью"},
     7: {"nominative": "семь", "genitive": "семи", "instrumental": "семью"},
     8: {"nominative": "восемь", "genitive": "восьми", "instrumental": "восемью"},
+    9: {"nominative": "девять", "genitive": "девяти", "instrumental": "девятью"},
 }
 LARGEST_NUMBER = max(NUMBERS)
 
@@ -97,7 +98,7 @@ def adjective(lemma: str, case: Case, gender: Gender, plural: bool = False) -> s
 
 
 def number_word(number: int, case: Case, gender: Gender) -> str:
-    """A number from 1 to 8 in words; only one and the nominative of two have a gender."""
+    """A number from 1 to 9 in words; only one and the nominative of two have a gender."""
     if number == 1:
         return ONE[case][GENDERS.index(gender)]
     if number == 2 and case == "nominative" and gender == "feminine":
@@ -108,9 +109,9 @@ def number_word(number: int, case: Case, gender: Gender) -> str:
 def counted(number: int, colour: str | None, noun: Noun, case: Case = "nominative", say_one: bool = False) -> str:
     """ "два жёлтых ромба", "тремя звёздами", "красное кольцо": number, colour and noun in agreement.
 
-    One is left unsaid unless `say_one`. After two to four in the nominative the noun is in the genitive singular and the
-    adjective in the genitive plural, or in the nominative plural with feminine nouns; after five and more both are in the
-    genitive plural.
+    One is left unsaid unless `say_one`. After two to four in the nominative the noun is in the genitive singular and
+    the adjective in the genitive plural, or in the nominative plural with feminine nouns; after five and more both are
+    in the genitive plural.
     """
     words: list[str] = []
     if number > 1 or say_one:

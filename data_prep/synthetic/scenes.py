@@ -1,4 +1,4 @@
-"""Scenes of coloured shapes: their description, how to draw one by chance, how to paint one. Knows no Russian grammar."""
+"""Scenes of coloured shapes: their description, drawing one by chance, painting it. Knows no Russian grammar."""
 
 from __future__ import annotations
 
@@ -33,7 +33,6 @@ BACKGROUNDS: Mapping[str, RGB] = {
     "голубой": (120, 205, 245),
     "розовый": (250, 165, 200),
 }
-LARGEST_COUNT = 4
 
 PICTURE_SIZE = 64
 SUPERSAMPLING = 3
@@ -51,6 +50,7 @@ ALONE_CENTRES: Mapping[int, tuple[tuple[float, float], ...]] = {
 ALONE_RADIUS: Mapping[int, float] = {1: 0.36, 2: 0.21, 3: 0.21, 4: 0.21}
 HALF_RADIUS: Mapping[int, float] = {1: 0.22, 2: 0.20, 3: 0.145}
 THIRD_RADIUS: Mapping[int, float] = {1: 0.145, 2: 0.145}
+_LARGEST_COUNTS: Mapping[int, int] = {1: max(ALONE_CENTRES), 2: max(HALF_RADIUS), 3: max(THIRD_RADIUS)}  # by groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Group:
     shape: str
 
     def __post_init__(self) -> None:
-        if not 1 <= self.count <= LARGEST_COUNT or self.colour not in COLOURS or self.shape not in SHAPES:
+        if self.count not in ALONE_CENTRES or self.colour not in COLOURS or self.shape not in SHAPES:
             raise ValueError(f"no such group in this world: {self.count} x {self.colour} {self.shape}")
 
 
@@ -80,7 +80,7 @@ class Scene:
     jitter: int
 
     def __post_init__(self) -> None:
-        largest = {1: max(ALONE_CENTRES), 2: max(HALF_RADIUS), 3: max(THIRD_RADIUS)}.get(len(self.groups))
+        largest = _LARGEST_COUNTS.get(len(self.groups))
         if largest is None or self.background not in BACKGROUNDS:
             raise ValueError(f"no such scene in this world: {len(self.groups)} groups on {self.background}")
         if any(group.count > largest for group in self.groups):
@@ -93,11 +93,11 @@ class Scene:
 
 
 def draw_scene(rng: random.Random, grade: Grade) -> Scene:
-    """A scene by chance: easy has one group of 1 or 2, middle 3 or 4 alike or two groups of 1 or 2, hard more than that."""
+    """A scene by chance: easy has 1 or 2 alike, middle 3 or 4 alike or two groups of 1 or 2, hard more than that."""
     if grade == "easy":
-        counts = [rng.choice((1, 1, 2))]
+        counts = [rng.choice((1, 2))]
     elif grade == "middle":
-        counts = [rng.choice((3, 4))] if rng.random() < 0.3 else [rng.choice((1, 1, 2)), rng.choice((1, 1, 2))]
+        counts = [rng.choice((3, 4))] if rng.random() < 0.3 else [rng.choice((1, 2)), rng.choice((1, 2))]
     elif rng.random() < 0.5:
         counts = [1, 1, 1]
     else:

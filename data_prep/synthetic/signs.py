@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from data_prep.synthetic.drawn import Grade
 from data_prep.synthetic.scenes import PICTURE_SIZE, RGB, SUPERSAMPLING
+from data_prep.synthetic.sign_words import LONG_WORDS, MIDDLE_WORDS, SHORT_WORDS
 
 Weight: TypeAlias = Literal["regular", "bold"]
 FONT_FILES: dict[Weight, Path] = {
@@ -20,20 +21,6 @@ FONT_FILES: dict[Weight, Path] = {
     "bold": Path(__file__).parent / "fonts" / "DejaVuSans-Bold.ttf",
 }
 
-SHORT_WORDS = tuple(
-    "хлеб кафе банк вход стоп бар сыр рыба мясо чай кофе суши сад парк дом кино цирк окна мода часы лес мост река порт "
-    "клуб соки вода лёд кран авто газ свет фото баня тир лото обед цена дача".split()
-)
-MIDDLE_WORDS = tuple(
-    "аптека метро школа музей театр рынок книги цветы мебель обувь почта выход касса пицца ремонт ключи такси отель "
-    "спорт двери салон вокзал завод овощи молоко торты печать ткани краски сапоги шапки детям каток банкет ужин супер "
-    "акция улица гараж склад аренда".split()
-)
-LONG_WORDS = tuple(
-    "фрукты пекарня зоопарк бассейн новинка скидки открыто закрыто осторожно площадь проспект продажа столовая "
-    "гостиница остановка больница магазин игрушки подарки".split()
-)
-WORDS = SHORT_WORDS + MIDDLE_WORDS + LONG_WORDS
 NUMBER_SHARE = 0.15
 LARGEST_NUMBER = 999
 

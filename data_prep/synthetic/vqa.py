@@ -11,7 +11,6 @@ from data_prep.synthetic.drawn import Drawn, Grade
 from data_prep.synthetic.instructions import lettered_options, text_item, with_instruction, with_picture_anywhere
 from data_prep.synthetic.language import (
     ANY_SHAPE,
-    LARGEST_NUMBER,
     SHAPE_NOUNS,
     adjective,
     counted,
@@ -73,17 +72,16 @@ def ask_background(rng: random.Random, scene: Scene) -> Question:
 def ask_count(rng: random.Random, scene: Scene) -> Question:
     """ "Сколько ромбов на картинке?", and of several groups also "Сколько всего фигур на картинке?"."""
     if len(scene.groups) > 1 and rng.random() < 0.25:
-        noun, count, whose = ANY_SHAPE, sum(group.count for group in scene.groups), "всего фигур"
+        noun, asked = ANY_SHAPE, "всего фигур"
+        count, possible = sum(group.count for group in scene.groups), range(2, 7)
     else:
         group = rng.choice(scene.groups)
-        noun, count, whose = SHAPE_NOUNS[group.shape], group.count, SHAPE_NOUNS[group.shape].plural_genitive
-    # A window of neighbours at a random offset: the options alone do not show which of them is right.
-    smallest = rng.randint(max(1, count - OPTIONS + 1), min(count, LARGEST_NUMBER - OPTIONS + 1))
-    window = [other for other in range(smallest, smallest + OPTIONS) if other != count]
+        noun, asked = SHAPE_NOUNS[group.shape], SHAPE_NOUNS[group.shape].plural_genitive
+        count, possible = group.count, range(1, 5)
     return Question(
-        f"Сколько {whose} на картинке?",
+        f"Сколько {asked} на картинке?",
         (number_word(count, "nominative", noun.gender), str(count)),
-        tuple(number_word(other, "nominative", noun.gender) for other in window),
+        tuple(number_word(other, "nominative", noun.gender) for other in possible if other != count),
     )
 
 
@@ -99,12 +97,15 @@ def ask_where(rng: random.Random, scene: Scene) -> Question:
             (side,),
             tuple(other for other in (*OPPOSITE, "в центре") if other != side),
         )
-    where = side
-    if len(scene.groups) == 2 and rng.random() < 0.5:
-        where = _beside(scene.groups[1 - place], side)
-    others = [Group(group.count, group.colour, shape) for shape in SHAPES if shape != group.shape]
-    others += [Group(group.count, colour, group.shape) for colour in COLOURS if colour != group.colour]
-    return Question(f"Что находится {where}?", names_of(group), tuple(phrase(other) for other in others))
+    other = rng.choice([other for other in scene.groups if other is not group])
+    where = _beside(other, side) if len(scene.groups) == 2 and rng.random() < 0.5 else side
+    # All crossings of the two groups' colours and shapes: none of the four options is nearer to the rest than another.
+    wrong = (
+        Group(group.count, group.colour, other.shape),
+        Group(group.count, other.colour, group.shape),
+        Group(group.count, other.colour, other.shape),
+    )
+    return Question(f"Что находится {where}?", names_of(group), tuple(phrase(each) for each in wrong))
 
 
 def ask_yes_or_no(rng: random.Random, scene: Scene) -> Question:
@@ -120,8 +121,8 @@ def ask_yes_or_no(rng: random.Random, scene: Scene) -> Question:
             shape, colour = group.shape, rng.choice([other for other in COLOURS if other != group.colour])
     noun = SHAPE_NOUNS[shape]
     answer, other = ("да", "нет") if yes else ("нет", "да")
-    plural = yes and group.count > 1 or not yes and rng.random() < 0.5
-    return Question(f"Есть ли на картинке {several(colour, noun, plural)}?", (answer,), (other,))
+    asked = several(colour, noun, plural=group.count > 1)
+    return Question(f"Есть ли на картинке {asked}?", (answer,), (other,))
 
 
 def ask_shape(rng: random.Random, scene: Scene) -> Question:

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
-from data_prep.synthetic import captioning, generation, text_recognition, vqa
+from data_prep.synthetic import captioning, generation, hidden, text_recognition, vqa
 from data_prep.synthetic.drawn import GRADES, Drawn, Grade
 
 Maker: TypeAlias = Callable[[random.Random, Grade], Drawn]
@@ -16,6 +16,10 @@ MAKERS: Mapping[str, Maker] = {
     "captioning": captioning.make,
     "vqa": vqa.make,
     "text_recognition": text_recognition.make,
+    "hidden3": hidden.make_drawing_from_list,
+    "hidden4": hidden.make_part_description,
+    "hidden5": hidden.make_caption_choice,
+    "hidden6": hidden.make_sign_question,
 }
 
 

@@ -6,17 +6,18 @@ DIR/test/input.json, images/, ids.json, ground_truth.json, grades.json
 
 from __future__ import annotations
 
-import json
 import random
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 from tqdm import tqdm
 
+from contest.ground_truth import GroundTruth, References
+from contest.items import Sample
 from contest.tasks import task_by_key
+from contest.writing import ground_truth_to_wire, ids_to_wire, samples_to_wire, write_json
 from data_prep.synthetic.drawn import Drawn
 from data_prep.synthetic.scenes import Scene, paint_scene
 from data_prep.synthetic.signs import Sign, paint_sign
@@ -61,24 +62,24 @@ def write_world(directory: Path, seed: int, amounts: Amounts, task_keys: Sequenc
 
 @dataclass(slots=True)
 class _Split:
-    """The JSON objects of one split while they grow; `pictures` counts the folder's pictures so far."""
+    """A split while it grows; `pictures` counts the folder's pictures so far."""
 
     folder: Path
     pictures: int = 0
-    inputs: dict[str, list[dict[str, str]]] = field(default_factory=dict)
-    answers: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    samples: list[Sample] = field(default_factory=list)
+    answers: list[GroundTruth] = field(default_factory=list)
     grades: dict[str, str] = field(default_factory=dict)
 
     def add(self, sample_id: str, drawn: Drawn) -> None:
         """Take a sample in, and write its picture if it has one."""
         picture = self._write_picture(drawn)
-        self.inputs[sample_id] = [
-            {"type": item.type, "content": picture if item.type == "image" else item.content} for item in drawn.items
-        ]
+        items = (replace(item, content=picture) if item.type == "image" else item for item in drawn.items)
+        self.samples.append(Sample(sample_id, tuple(items)))
         if drawn.answers:
-            self.answers[sample_id] = [{"type": "text", "content": list(drawn.answers)}]
+            answer = References("text", drawn.answers)
         else:
-            self.answers[sample_id] = [{"type": "image", "content": picture}]
+            answer = References("image", (picture,), is_bare_string=True)
+        self.answers.append(GroundTruth(sample_id, (answer,)))
         self.grades[sample_id] = drawn.grade
 
     def _write_picture(self, drawn: Drawn) -> str:
@@ -104,8 +105,8 @@ def _write_task_folder(folder: Path, key: str, seed: int, amounts: Amounts, prog
             taken.add(str(index), draw(key, seed, split, index))
             progress.update()
         pictures = taken.pictures
-        write_json(folder / f"{key}_{split}.json", taken.inputs)
-        write_json(folder / f"{key}_{split}_answer.json", taken.answers)
+        write_json(folder / f"{key}_{split}.json", samples_to_wire(taken.samples))
+        write_json(folder / f"{key}_{split}_answer.json", ground_truth_to_wire(taken.answers))
         write_json(folder / f"{key}_{split}_grade.json", taken.grades)
 
 
@@ -119,16 +120,7 @@ def _write_test(folder: Path, keys: Sequence[str], seed: int, amount: int, progr
         taken.add(str(number), draw(key, seed, "test", index))
         ids[str(number)] = task_by_key(key).id
         progress.update()
-    objects: Mapping[str, Mapping[str, Any]] = {
-        "input": taken.inputs,
-        "ids": ids,
-        "ground_truth": taken.answers,
-        "grades": taken.grades,
-    }
-    for name, content in objects.items():
-        write_json(folder / f"{name}.json", content)
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """One line of UTF-8 JSON."""
-    path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+    write_json(folder / "input.json", samples_to_wire(taken.samples))
+    write_json(folder / "ground_truth.json", ground_truth_to_wire(taken.answers))
+    write_json(folder / "ids.json", ids_to_wire(ids))
+    write_json(folder / "grades.json", taken.grades)
