@@ -1,0 +1,30 @@
+"""A RUDOLPH from its folder: `config.json` and one weights file of any published form. Strict, memory-mapped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from models.rudolph.config import read_config
+from models.rudolph.masks import MASK_KINDS
+from models.rudolph.transformer import Rudolph
+from models.weights import find_weights, load_weights
+
+# A checkpoint may lack the masks (they follow from the configuration); one that has them is loaded with them.
+MASKS = tuple(f"transformer.{kind}_mask" for kind in MASK_KINDS)
+
+
+def load_rudolph(
+    folder: Path, device: torch.device | str = "cpu", dtype: torch.dtype | None = torch.float32
+) -> Rudolph:
+    """Load the RUDOLPH of a folder, ready for inference.
+
+    Raises `ConfigError` for its configuration, `WeightsError` for its weights (tensors are named).
+    """
+    config = read_config(folder / "config.json")
+    with torch.device("meta"):
+        model = Rudolph(config)
+    model.transformer.rebuild_masks(device)
+    load_weights(model, find_weights(folder), device=device, dtype=dtype, optional=MASKS)
+    return model.eval()
