@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.vqgan import VQGAN, HaarSynthesis, PictureShapeError
+from models.vqgan import VQGAN, PictureShapeError
+from models.vqgan.layers import HaarSynthesis
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "models"
 NUMBERS = np.load(GOLDEN / "vae_golden.npz")
