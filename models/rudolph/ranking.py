@@ -47,7 +47,7 @@ class Classification:
 def mean_perplexity(logits: Tensor, targets: Tensor, ignored: int | None = None) -> Tensor:
     """Mean of exp(cross-entropy) over the counted positions of each sample.
 
-    logits `[batch, n, ids]`, targets `[batch, n]` -> float32 `[batch]`. Positions whose target is `ignored` don't count;
+    logits `[batch, n, ids]`, targets `[batch, n]` -> float32 `[batch]`. Positions with target `ignored` don't count;
     a sample with none left has NaN.
     """
     cross_entropy = F.cross_entropy(logits.float().transpose(1, 2), targets, reduction="none")  # [batch, n]
@@ -189,9 +189,9 @@ def classify(
     """Zero-shot classification: the class whose name is the most probable right text of the picture with codes `[I]`.
 
     `{}` in a template stands for the class. Scores are a softmax over the perplexities divided by their norm, as
-    published. Two published mistakes are not repeated: a last chunk smaller than the batch crashed, and chunks after the
-    first were scored with the first chunk's left texts; here the batch changes nothing. Raises ValueError when there are
-    no classes.
+    published. Two published mistakes are not repeated: a last chunk smaller than the batch crashed, and chunks after
+    the first were scored with the first chunk's left texts; here the batch changes nothing.
+    Raises ValueError when there are no classes.
     """
     if not classes:
         raise ValueError("there are no classes to choose from")
