@@ -1,0 +1,111 @@
+"""Mixed batches: which examples, which tokens, which weight each token's loss has. A pure function of seed and step."""
+
+from __future__ import annotations
+
+import random
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from models.rudolph.vocabulary import PAD, Vocabulary
+from training.examples import Example
+from training.settings import TaskSettings
+
+# Own left and right token of each task; generation has no right text.
+TASK_TOKENS: Mapping[str, tuple[str, str]] = {
+    "textqa": ("<LT_TQA>", "<RT_TQA>"),
+    "mathqa": ("<LT_MQA>", "<RT_MQA>"),
+    "vqa": ("<LT_VQA>", "<RT_VQA>"),
+    "captioning": ("<LT_CAP>", "<RT_CAP>"),
+    "generation": ("<LT_GEN>", "<RT_UNK>"),
+    "text_recognition": ("<LT_REC>", "<RT_REC>"),
+}
+OPTION_MARKERS = frozenset("abcdefgh")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Token ids `[batch, n]` (right text cut to the longest, which changes nothing as attention is causal), the segment
+    weights of each row `[batch, 3]` (left, image, right) and the task index of each row `[batch]`."""
+
+    ids: Tensor
+    weights: Tensor
+    task: Tensor
+    names: tuple[str, ...]
+
+
+def choose_reference(references: Sequence[str], how: str, rng: random.Random) -> str:
+    """Pick the reference to train on; see `TuneSettings.reference`."""
+    if how == "random":
+        return rng.choice(references)
+    if how == "value":
+        return next((text for text in references if text not in OPTION_MARKERS), references[0])
+    return references[0]
+
+
+class BatchMaker:
+    """Makes the batch of any step; the same for the same seed, settings and examples, so a run resumes exactly."""
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        examples: Mapping[str, Sequence[Example]],
+        tasks: Mapping[str, TaskSettings],
+        seed: int,
+        special_probability: float,
+        reference: str,
+    ) -> None:
+        self.vocabulary = vocabulary
+        self.examples = examples
+        self.tasks = tasks
+        self.seed = seed
+        self.special_probability = special_probability
+        self.reference = reference
+        self._orders: dict[tuple[str, int], list[int]] = {}
+
+    def _order(self, task: str, epoch: int) -> list[int]:
+        """A fresh permutation of the task's examples for every pass over them."""
+        if (task, epoch) not in self._orders:
+            order = list(range(len(self.examples[task])))
+            random.Random(f"{self.seed}|{task}|{epoch}").shuffle(order)
+            self._orders = {key: value for key, value in self._orders.items() if key[0] != task or key[1] >= epoch - 1}
+            self._orders[task, epoch] = order
+        return self._orders[task, epoch]
+
+    def _pick(self, task: str, position: int) -> Example:
+        epoch, place = divmod(position, len(self.examples[task]))
+        return self.examples[task][self._order(task, epoch)[place]]
+
+    def _row(self, task: str, example: Example, rng: random.Random) -> Tensor:
+        own_left, own_right = TASK_TOKENS[task]
+        left_token = own_left if rng.random() < self.special_probability else "<LT_UNK>"
+        right_token = own_right if rng.random() < self.special_probability else "<RT_UNK>"
+        config = self.vocabulary.config
+        if example.codes is None:
+            codes = torch.zeros(config.image_seq_length, dtype=torch.int64)
+        else:
+            codes = torch.from_numpy(example.codes.astype("int64"))
+        if example.references:
+            answer = choose_reference(example.references, self.reference, rng)
+            right = self.vocabulary.encode_right(answer, right_token)
+        else:
+            right = torch.full((config.r_text_seq_length,), PAD)
+        return torch.cat((self.vocabulary.encode_left(example.left, left_token), codes, right))
+
+    def batch(self, step: int) -> Batch:
+        """Batch of a step (0-based)."""
+        rng = random.Random(zlib.crc32(f"{self.seed}|{step}".encode()))
+        rows, weights, tasks = [], [], []
+        for index, (name, settings) in enumerate(self.tasks.items()):
+            for k in range(settings.samples):
+                example = self._pick(name, step * settings.samples + k)
+                rows.append(self._row(name, example, rng))
+                weights.append((settings.left, settings.image, settings.right if example.references else 0.0))
+                tasks.append(index)
+        ids = torch.stack(rows)  # [batch, total length]
+        prefix = self.vocabulary.config.prefix_length
+        longest = int((ids[:, prefix:] != PAD).sum(1).max())
+        return Batch(ids[:, : prefix + longest], torch.tensor(weights), torch.tensor(tasks), tuple(self.tasks))

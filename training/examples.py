@@ -1,0 +1,121 @@
+"""Contest task folders -> training examples: texts, references, picture codes. Knows nothing of batches or losses."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from tqdm import tqdm
+
+from contest.reading import read_ground_truth, read_input
+from models.vqgan import VQGAN
+
+Codes = npt.NDArray[np.uint16]
+ENCODING_BATCH = 128
+
+
+class TrainingDataError(ValueError):
+    """Training data that cannot be used; says which file or folder and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One training sample: its left text (text items joined by a space, as at inference), references and picture.
+
+    `codes` is None for a text task, which trains on picture codes of zero.
+    """
+
+    id: str
+    left: str
+    references: tuple[str, ...]
+    codes: Codes | None
+
+
+def _picture_of(answer_images: Sequence[str], input_images: Sequence[str]) -> str | None:
+    # The picture is the answer's for generation, the input's last one otherwise, as the published inference takes it.
+    if answer_images:
+        return answer_images[0]
+    return input_images[-1] if input_images else None
+
+
+def read_task(folder: Path, task: str, split: str, vqgan: VQGAN, vqgan_hash: str, side: int) -> list[Example]:
+    """Read `<task>_<split>.json` and its answers below `folder`; encode the pictures, or take the cache's codes.
+
+    `side`: side of the pictures in pixels. Raises `TrainingDataError` for a missing or empty folder, `ContestErrors`
+    for malformed files.
+    """
+    questions, answers = folder / f"{task}_{split}.json", folder / f"{task}_{split}_answer.json"
+    for path in (questions, answers):
+        if not path.is_file():
+            raise TrainingDataError(f"{path}: no such file; a task folder holds <task>_{split}.json and its answers")
+    samples = list(read_input(questions).values())
+    truth = read_ground_truth(answers)
+    if not samples:
+        raise TrainingDataError(f"{questions}: the task has no samples")
+    missing = [sample.id for sample in samples if sample.id not in truth]
+    if missing:
+        raise TrainingDataError(f"{answers}: no answer for sample {missing[0]!r} ({len(missing)} in all)")
+    pictures = {
+        sample.id: name
+        for sample in samples
+        if (name := _picture_of(truth[sample.id].images, sample.images)) is not None
+    }
+    codes = encode_pictures(folder, sorted(set(pictures.values())), vqgan, vqgan_hash, side)
+    return [
+        Example(
+            sample.id,
+            " ".join(sample.texts),
+            truth[sample.id].texts,
+            codes[pictures[sample.id]] if sample.id in pictures else None,
+        )
+        for sample in samples
+    ]
+
+
+def load_picture(path: Path, side: int) -> npt.NDArray[np.uint8]:
+    """Read a picture as RGB, centre-cropped to a square and resized: uint8 `[side, side, 3]`."""
+    try:
+        with Image.open(path) as opened:
+            picture = opened.convert("RGB")
+    except OSError as error:
+        raise TrainingDataError(f"{path}: not a readable picture ({error})") from error
+    square = min(picture.size)
+    left, top = (picture.width - square) // 2, (picture.height - square) // 2
+    box = (left, top, left + square, top + square)
+    return np.asarray(picture.resize((side, side), Image.Resampling.BILINEAR, box=box))
+
+
+def encode_pictures(
+    folder: Path, pictures: Sequence[str], vqgan: VQGAN, vqgan_hash: str, side: int
+) -> dict[str, Codes]:
+    """Codes of the pictures below `folder`, from the cache file of this VQGAN where they stand there already."""
+    key = hashlib.sha256(f"{vqgan_hash}|{side}".encode()).hexdigest()[:16]
+    cache = folder / f"codes_{key}.npz"
+    known: dict[str, Codes] = {}
+    if cache.is_file():
+        with np.load(cache) as stored:
+            names = json.loads(stored["names"].tobytes().decode())
+            known = dict(zip(names, stored["codes"], strict=True))
+    todo = [picture for picture in pictures if picture not in known]
+    if not todo:
+        return known
+    for start in tqdm(range(0, len(todo), ENCODING_BATCH), f"encode {folder.name}", disable=None, leave=False):
+        chunk = todo[start : start + ENCODING_BATCH]
+        pixels = np.stack([load_picture(folder / name, side) for name in chunk])
+        images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255  # [batch, 3, side, side]
+        with torch.inference_mode():
+            encoded = vqgan.encode(images)  # [batch, codes]
+        known.update(zip(chunk, encoded.numpy().astype(np.uint16), strict=True))
+    names = np.frombuffer(json.dumps(list(known)).encode(), dtype=np.uint8)
+    temporary = cache.with_suffix(f".{os.getpid()}.tmp.npz")
+    np.savez(temporary, names=names, codes=np.stack(list(known.values())))
+    temporary.replace(cache)
+    return known

@@ -1,0 +1,154 @@
+"""Fine-tuning RUDOLPH, or training it from random weights, on contest task folders: one process, any size."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from contest.errors import ContestError, ContestErrors
+from models.bpe import BPE
+from models.rudolph import Config, Rudolph, load_rudolph, read_config
+from models.rudolph.vocabulary import Vocabulary
+from models.vqgan import load_vqgan
+from models.weights import file_sha256, find_weights, save_safetensors
+from training.batches import TASK_TOKENS, BatchMaker
+from training.checkpoints import load_state, save_state
+from training.examples import Example, read_task
+from training.objective import objective
+from training.schedule import learning_rate
+from training.settings import SettingsError, TuneSettings, read_settings
+from training.validation import exact_match
+
+PIXELS_PER_CODE = 8
+LOG_EVERY = 25
+
+
+def build_model(settings: TuneSettings) -> Rudolph:
+    """Return the model to train, in float32: random if `scratch` names a configuration, else the weights' RUDOLPH."""
+    if settings.scratch is not None:
+        torch.manual_seed(settings.seed)
+        return Rudolph(read_config(Path(settings.scratch)))
+    return load_rudolph(Path(settings.weights) / "rudolph")
+
+
+def build_optimizer(model: Rudolph, settings: TuneSettings) -> torch.optim.AdamW:
+    """AdamW; norms and biases are not decayed."""
+    matrices = [parameter for parameter in model.parameters() if parameter.ndim > 1]
+    vectors = [parameter for parameter in model.parameters() if parameter.ndim <= 1]
+    groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, settings.learning_rate, (settings.beta1, settings.beta2))
+
+
+def read_examples(settings: TuneSettings, config: Config) -> dict[str, dict[str, list[Example]]]:
+    """Training and validation examples: `{"train" | "val": {task: examples}}`."""
+    unknown = sorted(set(settings.tasks) - set(TASK_TOKENS))
+    if unknown:
+        raise SettingsError(f"tasks: unknown {', '.join(unknown)}; known are {', '.join(TASK_TOKENS)}")
+    folder = Path(settings.weights) / "vqgan"
+    vqgan, digest = load_vqgan(folder), file_sha256(find_weights(folder))
+    side = config.image_tokens_per_dim * PIXELS_PER_CODE
+    data = Path(settings.data)
+    return {
+        split: {task: read_task(data / task, task, split, vqgan, digest, side) for task in settings.tasks}
+        for split in ("train", "val")
+    }
+
+
+class Log:
+    """Appends rows to `log.csv` and prints them; a resumed run appends."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        """Write one long-format row for each value: step, name, value."""
+        new = not self.path.exists()
+        with self.path.open("a", newline="", encoding="utf-8") as stream:
+            writer = csv.writer(stream)
+            if new:
+                writer.writerow(("step", "name", "value"))
+            for name, value in row.items():
+                if name != "step":
+                    writer.writerow((row["step"], name, value))
+        tqdm.write("  ".join(f"{name} {value:.4g}" for name, value in row.items()))
+
+
+def train(settings: TuneSettings) -> Path:
+    """Run the training to its end, from its last checkpoint if there is one; returns the trained weights' folder."""
+    torch.set_num_threads(settings.threads)
+    out = Path(settings.out)
+    out.mkdir(parents=True, exist_ok=True)
+    model = build_model(settings).train()
+    optimizer = build_optimizer(model, settings)
+    vocabulary = Vocabulary(BPE(Path(settings.weights) / "bpe.model"), model.config)
+    examples = read_examples(settings, model.config)
+    maker = BatchMaker(
+        vocabulary, examples["train"], settings.tasks, settings.seed, settings.special_probability, settings.reference
+    )
+    held_out = {task: found[: settings.validation_samples] for task, found in examples["val"].items()}
+    where = {"data", "weights", "out", "threads", "validate_every", "checkpoint_every", "validation_samples"}
+    fingerprint = {key: value for key, value in asdict(settings).items() if key not in where}
+    done = load_state(out, model, optimizer, fingerprint)
+    log = Log(out / "log.csv")
+    running: dict[str, float] = {}
+    started = time.monotonic()
+    for step in tqdm(range(done, settings.steps), "tune", initial=done, total=settings.steps, disable=None):
+        rate = learning_rate(step, settings)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        # Dropout must draw the same numbers whether or not the run was interrupted.
+        torch.manual_seed(settings.seed * 1_000_003 + step)
+        with torch.autocast("cpu", torch.bfloat16, enabled=settings.dtype == "bfloat16"):
+            loss, means = objective(model, maker.batch(step), settings.tasks)
+        if not bool(loss.isfinite()):
+            raise FloatingPointError(f"step {step}: the loss is {loss.item()}; lower learning_rate or use float32")
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
+        optimizer.step()
+        for task, segments in means.items():
+            for segment, value in segments.items():
+                name = f"{task}.{segment}"
+                running[name] = 0.95 * running.get(name, value) + 0.05 * value
+        last = step + 1 == settings.steps
+        if (step + 1) % LOG_EVERY == 0 or last:
+            speed = (step + 1 - done) / (time.monotonic() - started)
+            extra = {"loss": loss.item(), "rate": rate, "gradient_norm": float(norm), "steps_per_second": speed}
+            log.write({"step": step + 1, **extra, **running})
+        if (step + 1) % settings.validate_every == 0 or last:
+            scores = exact_match(model, vocabulary, held_out)
+            log.write({"step": step + 1, **{f"validation.{task}": score for task, score in scores.items()}})
+        if (step + 1) % settings.checkpoint_every == 0 or last:
+            save_state(out, model, optimizer, step + 1, fingerprint)
+    trained = out / "rudolph"
+    trained.mkdir(exist_ok=True)
+    model.config.save(trained / "config.json")
+    save_safetensors(model, trained / "model.safetensors", torch.float16)
+    return trained
+
+
+def main(argv: Sequence[str]) -> int:
+    """Command line: `python -m training tune --config FILE [key=value ...]`."""
+    parser = argparse.ArgumentParser(prog="python -m training tune", description=__doc__)
+    parser.add_argument("--config", type=Path, required=True, help="settings file (YAML)")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change, e.g. steps=100")
+    arguments = parser.parse_args(argv)
+    try:
+        trained = train(read_settings(arguments.config, arguments.overrides))
+    except (ContestError, ContestErrors, ValueError) as error:  # settings, data, weights: each names its place
+        print(f"tune: {error}", file=sys.stderr)
+        return 2
+    except (FloatingPointError, OSError) as error:
+        print(f"tune: {error}; the last checkpoint is intact", file=sys.stderr)
+        return 1
+    print(f"trained weights: {trained}")
+    return 0
