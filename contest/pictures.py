@@ -14,7 +14,8 @@ from contest.items import Sample
 from contest.limits import MAX_PICTURE_PIXELS
 
 # Named, because Pillow would otherwise also try formats that start other programs (EPS) or that no camera writes.
-PICTURE_FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+# A telephone's multi-picture JPEG (MPO) opens as JPEG.
+PICTURE_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 
 
 def resolve_picture(
@@ -83,9 +84,11 @@ def check_pictures(
                 continue
             if path not in found:
                 found[path] = _error_of(path, decode=decode)
-            error = found[path]
-            if error is not None:
-                errors.append(ContestError(error.code, error.message, file=error.file, sample_id=sample.id, item=index))
+            problem = found[path]
+            if problem is not None:
+                errors.append(
+                    ContestError(problem.code, problem.message, file=problem.file, sample_id=sample.id, item=index)
+                )
     return tuple(errors)
 
 
@@ -115,24 +118,21 @@ def _examine(path: Path, sample_id: str | None, item: int | None, *, decode: boo
         raise error(Code.PICTURE_EMPTY)
 
     try:
-        picture = Image.open(path, formats=PICTURE_FORMATS)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as cause:
-        raise error(Code.PICTURE_TOO_LARGE, str(cause)) from cause
-    except UnidentifiedImageError as cause:
-        raise error(Code.NOT_A_PICTURE) from cause
-    except OSError as cause:
-        raise error(Code.PICTURE_UNREADABLE, str(cause)) from cause
+        with Image.open(path, formats=PICTURE_FORMATS) as picture:
+            width, height = picture.size
+            if width * height <= MAX_PICTURE_PIXELS:
+                return picture.convert("RGB") if decode else picture
     except Exception as cause:  # decoders meet foreign bytes, and raise anything from struct.error to IndexError
-        raise error(Code.PICTURE_DAMAGED, f"{type(cause).__name__}: {cause}") from cause
-    with picture:
-        width, height = picture.size
-        if width * height > MAX_PICTURE_PIXELS:
-            raise error(
-                Code.PICTURE_TOO_LARGE, f"{width} x {height} pixels; at most {MAX_PICTURE_PIXELS} in all are allowed"
-            )
-        if not decode:
-            return picture
-        try:
-            return picture.convert("RGB")
-        except Exception as cause:  # as above
-            raise error(Code.PICTURE_DAMAGED, f"{type(cause).__name__}: {cause}") from cause
+        raise error(_code_of(cause), f"{type(cause).__name__}: {cause}") from cause
+    raise error(Code.PICTURE_TOO_LARGE, f"{width} x {height} pixels; at most {MAX_PICTURE_PIXELS} in all are allowed")
+
+
+def _code_of(cause: Exception) -> Code:
+    """Name what Pillow raised: only the operating system's errors have a number, its own OSErrors mean damage."""
+    if isinstance(cause, Image.DecompressionBombError | Image.DecompressionBombWarning):
+        return Code.PICTURE_TOO_LARGE
+    if isinstance(cause, UnidentifiedImageError):
+        return Code.NOT_A_PICTURE
+    if isinstance(cause, OSError) and cause.errno is not None:
+        return Code.PICTURE_UNREADABLE
+    return Code.PICTURE_DAMAGED
