@@ -48,7 +48,7 @@ ALONE_CENTRES: Mapping[int, tuple[tuple[float, float], ...]] = {
     4: ((0.26, 0.26), (0.74, 0.26), (0.26, 0.74), (0.74, 0.74)),
 }
 ALONE_RADIUS: Mapping[int, float] = {1: 0.36, 2: 0.21, 3: 0.21, 4: 0.21}
-HALF_RADIUS: Mapping[int, float] = {1: 0.22, 2: 0.20, 3: 0.145}
+HALF_RADIUS: Mapping[int, float] = {1: 0.22, 2: 0.20, 3: 0.14}
 THIRD_RADIUS: Mapping[int, float] = {1: 0.145, 2: 0.145}
 _LARGEST_COUNTS: Mapping[int, int] = {1: max(ALONE_CENTRES), 2: max(HALF_RADIUS), 3: max(THIRD_RADIUS)}  # by groups
 

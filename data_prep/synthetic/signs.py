@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass
 from functools import lru_cache
@@ -130,8 +131,10 @@ def paint_sign(sign: Sign) -> Image.Image:
     letters = _letters(sign.painted_text, sign.weight)
     free_width, free_height = side * WIDEST * sign.scale, side * TALLEST * sign.scale
     zoom = min(free_width / letters.width, free_height / letters.height)
-    size = (round(letters.width * zoom), round(min(letters.height * zoom * STRETCH, free_height)))
-    letters = letters.resize(size, Image.Resampling.BILINEAR)
+    height = min(letters.height * zoom * STRETCH, free_height)
+    lean = height * math.sin(math.radians(abs(sign.angle)))  # what a tilt adds to the width
+    width = min(letters.width * zoom, side * WIDEST - lean)
+    letters = letters.resize((round(width), round(height)), Image.Resampling.BILINEAR)
     if sign.angle:
         letters = letters.rotate(sign.angle, Image.Resampling.BILINEAR, expand=True)
     corner = (round((side - letters.width) / 2), round(side * middle - letters.height / 2))

@@ -45,11 +45,14 @@ class Amounts:
 def write_world(directory: Path, seed: int, amounts: Amounts, task_keys: Sequence[str]) -> None:
     """Write the named tasks: open ones into folders and test, hidden ones into test alone.
 
-    Raises FileExistsError if `directory` has something in it: old pictures among new ones would mislead.
+    Raises FileExistsError if `directory` has something in it: old pictures among new ones would mislead. ContestError
+    for a task that does not exist, ValueError for one named twice.
     """
     if directory.exists() and any(directory.iterdir()):
         raise FileExistsError(f"{directory} is not empty: name a new directory, or empty this one first")
     tasks = [task_by_key(key) for key in task_keys]
+    if len(set(task_keys)) != len(task_keys):
+        raise ValueError(f"a task is named twice: {', '.join(task_keys)}")
     folders = [task.key for task in tasks if not task.is_hidden]
     total = (amounts.train + amounts.validation) * len(folders) + amounts.test * len(tasks)
     with tqdm(total=total, unit=" samples", disable=None) as progress:
