@@ -1,0 +1,74 @@
+"""Pictures of the world's task folders as tensors in memory. Knows nothing of networks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+Split = Literal["train", "val"]
+
+# Folders whose prompts hold pictures. Those of `generation` are answers, drawn like the scenes of `captioning`.
+KINDS: Mapping[str, tuple[str, ...]] = {"scenes": ("captioning", "vqa"), "signs": ("text_recognition",)}
+
+
+class PictureDataError(ValueError):
+    """The world's folders don't hold the pictures that a training needs."""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Pictures by kind: each uint8 [n, 3, side, side] with n > 0."""
+
+    kinds: Mapping[str, Tensor]
+
+    def __post_init__(self) -> None:
+        for kind, pictures in self.kinds.items():
+            if pictures.dtype != torch.uint8 or pictures.dim() != 4 or len(pictures) == 0:
+                raise PictureDataError(f"{kind}: expected uint8 [n > 0, 3, side, side], got {list(pictures.shape)}")
+
+    def batch(self, amounts: Mapping[str, int], generator: torch.Generator) -> Tensor:
+        """Draw `amounts` of each kind, with replacement: float32 [sum of amounts, 3, side, side] in [0, 1]."""
+        drawn = [
+            self.kinds[kind][torch.randint(len(self.kinds[kind]), (amount,), generator=generator)]
+            for kind, amount in amounts.items()
+        ]
+        return torch.cat(drawn).float() / 255
+
+
+def read_pictures(directory: Path, split: Split, side: int, most: int | None = None) -> Pictures:
+    """Read the pictures of a split's prompts, at most `most` of each kind, in file order.
+
+    Raises PictureDataError if a kind has none, or if a picture is not `side` x `side` pixels.
+    """
+    kinds = {}
+    for kind, folders in KINDS.items():
+        paths = [path for folder in folders for path in _prompt_pictures(directory / folder, split)][:most]
+        if not paths:
+            raise PictureDataError(
+                f"{directory}: no {split} pictures of {' or '.join(folders)}; write them with "
+                f"`python -m data_prep synthetic --out {directory} --tasks captioning,text_recognition`"
+            )
+        kinds[kind] = torch.stack([_pixels(path, side) for path in paths])
+    return Pictures(kinds)
+
+
+def _prompt_pictures(folder: Path, split: Split) -> Iterator[Path]:
+    prompts = folder / f"{folder.name}_{split}.json"
+    if prompts.exists():
+        for items in json.loads(prompts.read_text(encoding="utf-8")).values():
+            yield from (folder / item["content"] for item in items if item["type"] == "image")
+
+
+def _pixels(path: Path, side: int) -> Tensor:
+    with Image.open(path) as picture:
+        if picture.size != (side, side):
+            raise PictureDataError(f"{path}: expected {side} x {side} pixels, got {picture.width} x {picture.height}")
+        return torch.from_numpy(np.array(picture.convert("RGB"))).permute(2, 0, 1).contiguous()  # [3, side, side]
