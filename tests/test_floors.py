@@ -26,7 +26,8 @@ FLOORS = {
     "evaluation": ("contest", "models.ruclip", "models.inception", "models.bpe"),
 }
 # Inside `models` every part stands alone, but for these.
-MODEL_FLOORS = {"rudolph": ("models.weights",)}
+# `weights` reads checkpoint files for whoever has some; the networks know nothing of each other.
+MODEL_FLOORS = {"rudolph": ("models.weights",), "vqgan": ("models.weights",)}
 
 MAX_LINES = 400
 
