@@ -180,14 +180,19 @@ class _ModelFile:
         return BPEFormatError(self._path, self._line, problem)
 
 
-def _build_tokenizer(model: _ModelFile) -> Tokenizer:
-    """Build a tokenizer that splits and merges as YouTokenToMe does."""
-    bpe = tokenizer_models.BPE(vocab=model.vocabulary, merges=model.merges, unk_token=model.unk_piece, fuse_unk=True)
-    tokenizer = Tokenizer(bpe)
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+def word_splitter() -> pre_tokenizers.PreTokenizer:
+    """Split a text into words as YouTokenToMe does, the word mark in front of each."""
+    return pre_tokenizers.Sequence(
         [
             pre_tokenizers.Split(Regex(_WORD_SEPARATORS), behavior="removed"),
             pre_tokenizers.Metaspace(replacement=WORD_MARK, prepend_scheme="always"),
         ]
     )
+
+
+def _build_tokenizer(model: _ModelFile) -> Tokenizer:
+    """Build a tokenizer that splits and merges as YouTokenToMe does."""
+    bpe = tokenizer_models.BPE(vocab=model.vocabulary, merges=model.merges, unk_token=model.unk_piece, fuse_unk=True)
+    tokenizer = Tokenizer(bpe)
+    tokenizer.pre_tokenizer = word_splitter()
     return tokenizer

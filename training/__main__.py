@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 COMMANDS = {  # name -> module with main(argv) -> exit code
+    "bpe": "training.bpe",
     "vqgan": "training.vqgan",
 }
 
@@ -16,7 +17,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] not in COMMANDS:
         asked_for_help = arguments[:1] in (["-h"], ["--help"])
-        print(f"usage: python -m training {{{','.join(COMMANDS)}}} ...", file=sys.stdout if asked_for_help else sys.stderr)
+        print(
+            f"usage: python -m training {{{','.join(COMMANDS)}}} ...", file=sys.stdout if asked_for_help else sys.stderr
+        )
         return 0 if asked_for_help else 2
     exit_code: int = importlib.import_module(COMMANDS[arguments[0]]).main(arguments[1:])
     return exit_code
