@@ -1,0 +1,181 @@
+"""Inference in two phases of constant shape: answer with text after an image, and draw an image after a text.
+
+Composes transformer, caches and sampling; knows nothing of tokenizers, pictures, tasks or files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeAlias
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.rudolph.caches import CompactCache, DenseCache
+from models.rudolph.sampling import Sampling, draw
+from models.rudolph.transformer import Attend, Rudolph
+from models.rudolph.vocabulary import EOS
+
+STEPS_BETWEEN_CHECKS = 4  # asking whether all rows have finished makes a GPU wait, so it is not asked at every step
+
+Head: TypeAlias = Callable[[Tensor], Tensor]  # hidden states [batch, hidden] -> logits [batch, rows]
+
+
+class Cache(Protocol):
+    """Where keys and values are kept, and how layers attend to them."""
+
+    def attention(self, start: int, new: int) -> Callable[[int], Attend]:
+        """How each layer attends from the positions `start .. start + new`, storing their keys and values."""
+        ...
+
+
+class NonFiniteLogitsError(ArithmeticError):
+    """Some rows of the batch had infinite or undefined logits; `rows` lists them."""
+
+    def __init__(self, rows: Sequence[int], dtype: torch.dtype) -> None:
+        super().__init__(f"logits in {dtype} were not finite for rows {list(rows)}; run them in bfloat16 or float32")
+        self.rows = tuple(rows)
+
+
+def output_head(model: Rudolph, rows: slice | Tensor) -> Head:
+    """Logits of some rows of the output table: a view of a slice, or a copy of listed rows, made once."""
+    norm, linear = model.to_logits[0], model.to_logits[1]
+    assert isinstance(linear, nn.Linear)
+    weight, bias = linear.weight[rows], linear.bias[rows]
+    return lambda hidden: F.linear(norm(hidden), weight, bias)
+
+
+def forward_cached(model: Rudolph, cache: Cache, ids: Tensor, start: int, head: Head) -> Tensor:
+    """Run ids `[batch, new]` at positions `start ..` through the model; logits of the last position: `[batch, rows]`.
+
+    Prefills with many ids, decodes with one.
+    """
+    hidden = model.transformer(model.embed(ids, start), cache.attention(start, ids.shape[1]))
+    return head(hidden[:, -1])
+
+
+def _check(model: Rudolph, expected: dict[str, tuple[Tensor, tuple[int, int]]]) -> torch.device:
+    if model.training:
+        raise ValueError("the model is in training mode, where dropout is active; call model.eval() first")
+    for name, (tensor, shape) in expected.items():
+        if tuple(tensor.shape) != shape:
+            raise ValueError(f"{name} must have shape {list(shape)}, not {list(tensor.shape)}")
+    return model.text_embeddings.weight.device
+
+
+def _raise_unless_finite(peaks: Tensor, dtype: torch.dtype) -> None:
+    """Raise if any row's sum of largest logits is not finite: NaN and infinity survive `amax` and addition."""
+    rows = (~peaks.isfinite()).nonzero().flatten().tolist()
+    if rows:
+        raise NonFiniteLogitsError(rows, dtype)
+
+
+@torch.inference_mode()
+def answer(
+    model: Rudolph,
+    left_ids: Tensor,
+    codes: Tensor,
+    template: Sequence[int],
+    sampling: Sampling,
+    uniforms: Tensor,
+    *,
+    allowed: slice | Tensor | None = None,
+    stop_at_eos: bool = True,
+) -> list[list[int]]:
+    """Phase A: text after [left text | image | template]; returns the ids drawn behind the template, row by row.
+
+    left_ids int64 `[batch, L]`; codes int64 `[batch, I]`; template at most R ids; uniforms `[batch, steps]`, where steps
+    is R - len(template) or fewer. `allowed` are the text ids that may be drawn: a slice or distinct ids `[n]`; left out,
+    all BPE pieces. An id from the left padding's range becomes EOS, as published.
+    With `stop_at_eos` a row ends with its EOS, and finished rows leave the batch; else all steps are always run.
+    Raises ValueError for wrong shapes, `NonFiniteLogitsError` for an overflow.
+    """
+    config, (batch, steps) = model.config, uniforms.shape
+    if steps > config.r_text_seq_length - len(template):
+        raise ValueError(f"{len(template)} template ids and {steps} steps exceed R = {config.r_text_seq_length}")
+    device = _check(
+        model,
+        {
+            "left_ids": (left_ids, (batch, config.l_text_seq_length)),
+            "codes": (codes, (batch, config.image_seq_length)),
+        },
+    )
+    if steps == 0:
+        return [[] for _ in range(batch)]
+    if isinstance(allowed, Tensor):
+        rows: slice | Tensor = allowed.to(device)
+    else:
+        rows = slice(*(allowed or slice(config.bpe_vocab)).indices(config.text_vocab))
+    ids = torch.arange(config.text_vocab, device=device)[rows]
+    ids = torch.where(ids < config.text_vocab - config.l_text_seq_length, ids, EOS)  # what each row of the head draws
+    head = output_head(model, rows)
+    fixed = torch.tensor(list(template), dtype=torch.int64).expand(batch, -1)
+    prompt = torch.cat([part.to(device) for part in (left_ids, codes, fixed)], dim=1)
+    start = prompt.shape[1]
+    cache = DenseCache(model.transformer, batch, start + steps)
+    uniforms = uniforms.to(device)
+    drawn = torch.full((batch, steps), EOS, device=device)
+    peaks = torch.zeros(batch, device=device)
+    alive = torch.arange(batch, device=device)  # which sample each row of the shrinking batch is
+    finished = torch.zeros(batch, dtype=torch.bool, device=device)
+    logits = forward_cached(model, cache, prompt, 0, head)
+    for step in range(steps):
+        token = ids[draw(logits, sampling, uniforms[:, step])]
+        drawn[alive, step] = token
+        peaks.index_add_(0, alive, logits.amax(-1).float())
+        if step + 1 == steps:
+            break
+        if stop_at_eos:
+            finished = finished | (token == EOS)
+            if step % STEPS_BETWEEN_CHECKS == 0:
+                going_on = (~finished).nonzero().squeeze(1)
+                if not len(going_on):
+                    break
+                if 2 * len(going_on) <= len(finished):
+                    cache.keep(going_on)
+                    alive, token, uniforms, finished = (part[going_on] for part in (alive, token, uniforms, finished))
+        logits = forward_cached(model, cache, token[:, None], start + step, head)
+    _raise_unless_finite(peaks, logits.dtype)
+    answers: list[list[int]] = drawn.tolist()
+    return [row[: row.index(EOS) + 1] if stop_at_eos and EOS in row else row for row in answers]
+
+
+@torch.inference_mode()
+def draw_images(
+    model: Rudolph, left_ids: Tensor, sampling: Sampling, uniforms: Tensor, *, prompt: Tensor | None = None
+) -> Tensor:
+    """Phase B: image codes after a left text; all rows in lock-step. Returns int64 `[batch, I]` on the model's device.
+
+    left_ids int64 `[batch, L]`; uniforms `[batch, I]`; prompt int64 `[batch, I]` holds codes to force and -1 where the
+    model is free. Only VQGAN codes are drawn, never special image ids.
+    Raises ValueError for wrong shapes or codes, `NonFiniteLogitsError` for an overflow.
+    """
+    config, (batch, steps) = model.config, uniforms.shape
+    left, whole_image = config.l_text_seq_length, (batch, config.image_seq_length)
+    expected = {"uniforms": (uniforms, whole_image), "left_ids": (left_ids, (batch, left))}
+    if prompt is not None:
+        expected["prompt"] = (prompt, whole_image)
+    device = _check(model, expected)
+    if prompt is not None:
+        if not ((prompt >= -1) & (prompt < config.image_vocab_size)).all():
+            raise ValueError(
+                f"prompt codes must lie in [0, {config.image_vocab_size}), or be -1 where the model is free"
+            )
+        prompt = prompt.to(device)
+    uniforms = uniforms.to(device)
+    head = output_head(model, slice(config.text_vocab, config.text_vocab + config.image_vocab_size))
+    cache = CompactCache(model.transformer, batch)
+    codes = torch.empty(whole_image, dtype=torch.int64, device=device)
+    peaks = torch.zeros(batch, device=device)
+    logits = forward_cached(model, cache, left_ids.to(device), 0, head)
+    for step in range(steps):
+        code = draw(logits, sampling, uniforms[:, step])
+        if prompt is not None:
+            code = torch.where(prompt[:, step] < 0, code, prompt[:, step])
+        codes[:, step] = code
+        peaks += logits.amax(-1)
+        if step + 1 < steps:
+            logits = forward_cached(model, cache, code[:, None], left + step, head)
+    _raise_unless_finite(peaks, logits.dtype)
+    return codes

@@ -1,0 +1,84 @@
+"""Drawing a token from logits: temperature, top-k, top-p, inverse CDF. Knows nothing of networks, caches or texts.
+
+The random numbers of a sample depend on the seed, its id and the step alone, so that neither the size nor the order of
+a batch changes what is drawn.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+LARGEST_UNIFORM = 1.0 - 2.0**-24  # largest float32 below 1
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How to draw: temperature, then the `top_k` likeliest (0: all), then the nucleus of mass `top_p` (1: all).
+
+    `top_k=1` is greedy. Raises ValueError naming the field.
+    """
+
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.temperature > 0.0:
+            raise ValueError(f"temperature must be positive, not {self.temperature}; for greedy drawing use top_k=1")
+        if self.top_k < 0:
+            raise ValueError(f"top_k must not be negative (0 keeps every token), not {self.top_k}")
+        if not 0.0 <= self.top_p <= 1.0:
+            raise ValueError(f"top_p must lie in [0, 1], not {self.top_p}")
+
+
+def filtered_probabilities(logits: Tensor, sampling: Sampling) -> Tensor:
+    """Probabilities `[..., n]`, float32, that the filters leave of logits `[..., n]`.
+
+    Top-k keeps every token tied with the k-th. Top-p then keeps the shortest prefix of the sorted tokens whose mass
+    exceeds p, the crossing token included (Holtzman et al., The Curious Case of Neural Text Degeneration, 2020).
+    """
+    scores = logits.float() / sampling.temperature
+    if 0 < sampling.top_k < scores.shape[-1]:
+        threshold = scores.topk(sampling.top_k, dim=-1).values[..., -1:]
+        scores = scores.masked_fill(scores < threshold, float("-inf"))
+    probabilities = scores.softmax(-1)
+    if sampling.top_p == 1.0:
+        return probabilities
+    ordered, ids = probabilities.sort(dim=-1, descending=True, stable=True)
+    mass_before = F.pad(ordered.cumsum(-1)[..., :-1], (1, 0))
+    kept = torch.zeros_like(probabilities).scatter(-1, ids, torch.where(mass_before <= sampling.top_p, ordered, 0.0))
+    return kept / kept.sum(-1, keepdim=True)
+
+
+def draw(logits: Tensor, sampling: Sampling, uniforms: Tensor) -> Tensor:
+    """Draw one index a row by inverse CDF: logits `[batch, n]`, uniforms `[batch]` in [0, 1) -> int64 `[batch]`.
+
+    The CDF runs in the order of the ids, not of the probabilities: rounding then moves a draw only at the edges of its
+    interval. In float64 a running sum over a vocabulary cannot step into a filtered token. Never synchronises.
+    """
+    if sampling.top_k == 1:
+        return logits.argmax(-1)
+    cumulative = filtered_probabilities(logits, sampling).cumsum(-1, dtype=torch.float64)
+    points = uniforms.double().clamp(0.0, LARGEST_UNIFORM)[:, None] * cumulative[:, -1:]
+    return torch.searchsorted(cumulative, points, right=True).squeeze(-1).clamp(max=logits.shape[-1] - 1)
+
+
+def uniforms(seed: int, sample_ids: Sequence[str], stream: str, steps: int) -> Tensor:
+    """Random numbers in [0, 1) for each sample and step: float32 `[batch, steps]`, on the CPU.
+
+    A row depends on (seed, stream, sample id) alone, and fewer steps are a prefix of more. `stream` keeps independent
+    uses apart, such as text and image. Counter-based: Philox (Salmon et al., 2011) under a key made with SHA-256.
+    """
+    numbers = np.empty((len(sample_ids), steps), dtype=np.float32)
+    for row, sample_id in zip(numbers, sample_ids, strict=True):
+        digest = hashlib.sha256("\0".join((str(seed), stream, sample_id)).encode()).digest()
+        key = np.frombuffer(digest[:16], dtype="<u8")
+        row[:] = np.random.Generator(np.random.Philox(key=key)).random(steps, dtype=np.float32)
+    return torch.from_numpy(numbers)
