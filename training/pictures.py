@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +9,10 @@ from typing import Literal
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
+
+from contest.pictures import open_picture, resolve_picture
+from contest.reading import read_input
 
 Split = Literal["train", "val"]
 
@@ -46,7 +47,8 @@ class Pictures:
 def read_pictures(directory: Path, split: Split, side: int, most: int | None = None) -> Pictures:
     """Read the pictures of a split's prompts, at most `most` of each kind, in file order.
 
-    Raises PictureDataError if a kind has none, or if a picture is not `side` x `side` pixels.
+    Raises PictureDataError if a kind has none, or if a picture is not `side` x `side` pixels; ContestError or
+    ContestErrors for files that are not the contest's.
     """
     kinds = {}
     for kind, folders in KINDS.items():
@@ -63,12 +65,12 @@ def read_pictures(directory: Path, split: Split, side: int, most: int | None = N
 def _prompt_pictures(folder: Path, split: Split) -> Iterator[Path]:
     prompts = folder / f"{folder.name}_{split}.json"
     if prompts.exists():
-        for items in json.loads(prompts.read_text(encoding="utf-8")).values():
-            yield from (folder / item["content"] for item in items if item["type"] == "image")
+        for sample in read_input(prompts).values():
+            yield from (resolve_picture(folder, content, sample_id=sample.id) for content in sample.images)
 
 
 def _pixels(path: Path, side: int) -> Tensor:
-    with Image.open(path) as picture:
-        if picture.size != (side, side):
-            raise PictureDataError(f"{path}: expected {side} x {side} pixels, got {picture.width} x {picture.height}")
-        return torch.from_numpy(np.array(picture.convert("RGB"))).permute(2, 0, 1).contiguous()  # [3, side, side]
+    picture = open_picture(path)
+    if picture.size != (side, side):
+        raise PictureDataError(f"{path}: expected {side} x {side} pixels, got {picture.width} x {picture.height}")
+    return torch.from_numpy(np.array(picture)).permute(2, 0, 1).contiguous()  # [3, side, side]

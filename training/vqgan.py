@@ -6,7 +6,6 @@ A plain auto-encoder first, then quantised by a codebook of moving averages, exp
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import platform
 import shlex
@@ -19,12 +18,14 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from contest.errors import ContestError, ContestErrors
+from contest.writing import write_json
 from models.vqgan import VQGAN, ResnetBlock
+from models.weights import save_safetensors
 from training.codebook import MovingAverageCodebook, export_codebook
-from training.pictures import PictureDataError, Pictures, read_pictures
+from training.pictures import Pictures, read_pictures
 
 TINY: dict[str, Any] = {
     "ch": 32,
@@ -211,13 +212,10 @@ def write_vqgan(directory: Path, network: VQGAN, config: dict[str, Any], record:
     """Write config.json, model.safetensors (half precision, but for the classifier's bias) and training.json."""
     directory.mkdir(parents=True, exist_ok=True)
     exact = "quantize.proj.bias"  # rounding it would change which code is the nearest
-    state = {
-        name: (value.float() if name == exact else value.half()).contiguous()
-        for name, value in network.state_dict().items()
-    }
-    save_file(state, directory / "model.safetensors")
-    for name, content in (("config.json", config), ("training.json", record)):
-        (directory / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    state = {name: value if name == exact else value.half() for name, value in network.state_dict().items()}
+    save_safetensors(state, directory / "model.safetensors")
+    write_json(directory / "config.json", config)
+    write_json(directory / "training.json", record)
 
 
 def _processor() -> str:
@@ -249,9 +247,10 @@ def main(argv: Sequence[str]) -> int:
     data, out = options.pop("data"), options.pop("out")
     try:
         recipe = Recipe(**options)
+        out.mkdir(parents=True, exist_ok=True)  # now, not after the training
         pictures = read_pictures(data, "train", TINY["resolution"])
         held_out = read_pictures(data, "val", TINY["resolution"], HELD_OUT)
-    except (PictureDataError, ValueError) as error:
+    except (ContestError, ContestErrors, OSError, ValueError) as error:
         print(f"training vqgan: {error}", file=sys.stderr)
         return 2
 

@@ -16,7 +16,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor
 
-from models.vqgan import VQGAN
+from models.vqgan import VQGAN, load_vqgan
 from training.__main__ import main as training_command
 from training.codebook import MovingAverageCodebook, export_codebook
 from training.pictures import PictureDataError, Pictures, read_pictures
@@ -155,8 +155,7 @@ class TestFiles:
         state = load_file(tmp_path / "vqgan" / "model.safetensors")
         single = {name for name, value in state.items() if value.dtype != torch.float16}
         assert single == {"quantize.proj.bias"}
-        loaded = VQGAN(**json.loads((tmp_path / "vqgan" / "config.json").read_text())).eval()
-        loaded.load_state_dict(state, strict=True)
+        loaded = load_vqgan(tmp_path / "vqgan")
         assert torch.equal(loaded.quantize.proj.weight.squeeze(), 2 * loaded.quantize.embed.weight)
         assert torch.equal(loaded.quantize.proj.bias, -loaded.quantize.embed.weight.square().sum(1))
         images = made_up.kinds["signs"].float() / 255
@@ -184,6 +183,15 @@ class TestFiles:
     def test_command_without_data(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert training_command(["vqgan", "--data", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
         assert "no train pictures of captioning or vqa" in capsys.readouterr().err
+
+    def test_command_that_can_not_write_says_so_before_training(
+        self, world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (tmp_path / "out").write_text("a file")
+        assert training_command(["vqgan", "--data", str(world), "--out", str(tmp_path / "out")]) == 2
+        printed = capsys.readouterr()
+        assert "out" in printed.err
+        assert "step" not in printed.out
 
 
 class TestPictures:
