@@ -24,6 +24,7 @@ from data_prep.synthetic.signs import Sign, paint_sign
 from data_prep.synthetic.world import draw
 
 IMAGES = "images"
+TEST = "test"
 JPEG_QUALITY = 95
 NO_SUBSAMPLING = 0  # 4:4:4: thin coloured shapes keep their colour
 
@@ -45,22 +46,23 @@ class Amounts:
 def write_world(directory: Path, seed: int, amounts: Amounts, task_keys: Sequence[str]) -> None:
     """Write the named tasks: open ones into folders and test, hidden ones into test alone.
 
-    Raises FileExistsError if `directory` has something in it: old pictures among new ones would mislead. ContestError
-    for a task that does not exist, ValueError for one named twice.
+    Raises FileExistsError if a folder to be written has something in it: old pictures among new ones would mislead.
+    ContestError for a task that does not exist, ValueError for one named twice.
     """
-    if directory.exists() and any(directory.iterdir()):
-        raise FileExistsError(f"{directory} is not empty: name a new directory, or empty this one first")
     tasks = [task_by_key(key) for key in task_keys]
     if len(set(task_keys)) != len(task_keys):
         raise ValueError(f"a task is named twice: {', '.join(task_keys)}")
     folders = [task.key for task in tasks if not task.is_hidden]
+    for folder in (directory / name for name in (*folders, TEST)):
+        if folder.exists() and any(folder.iterdir()):
+            raise FileExistsError(f"{folder} is not empty: name a new directory, or empty this one first")
     total = (amounts.train + amounts.validation) * len(folders) + amounts.test * len(tasks)
     with tqdm(total=total, unit=" samples", disable=None) as progress:
         if amounts.train or amounts.validation:
             for key in folders:
                 _write_task_folder(directory / key, key, seed, amounts, progress)
         if amounts.test:
-            _write_test(directory / "test", [task.key for task in tasks], seed, amounts.test, progress)
+            _write_test(directory / TEST, [task.key for task in tasks], seed, amounts.test, progress)
 
 
 @dataclass(slots=True)
