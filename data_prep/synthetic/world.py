@@ -6,16 +6,20 @@ import random
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
-from data_prep.synthetic import captioning, generation, hidden, text_recognition, vqa
+from data_prep.synthetic import captioning, generation, hidden, hidden_text, mathqa, text_recognition, textqa, vqa
 from data_prep.synthetic.drawn import GRADES, Drawn, Grade
 
 Maker: TypeAlias = Callable[[random.Random, Grade], Drawn]
 
 MAKERS: Mapping[str, Maker] = {
+    "textqa": textqa.make,
+    "mathqa": mathqa.make,
     "generation": generation.make,
     "captioning": captioning.make,
     "vqa": vqa.make,
     "text_recognition": text_recognition.make,
+    "hidden1": hidden_text.make_statement,
+    "hidden2": hidden_text.make_word_problem,
     "hidden3": hidden.make_drawing_from_list,
     "hidden4": hidden.make_part_description,
     "hidden5": hidden.make_caption_choice,
