@@ -1,0 +1,157 @@
+"""RUDOLPH as a plain language model: goes on with left texts, without a picture. Knows nothing of answers or codes.
+
+Source: the public API of the family (`generate_texts`, `generate_tokens_left`), checked against its calls.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from models.rudolph.caches import DenseCache
+from models.rudolph.decoding import NonFiniteLogitsError, forward_cached, output_head
+from models.rudolph.ranking import left_text_perplexity
+from models.rudolph.sampling import Sampling, draw, uniforms
+from models.rudolph.transformer import Rudolph
+from models.rudolph.vocabulary import BOS, EOS, PAD, Vocabulary
+
+TEXT_SAMPLING = Sampling(temperature=0.9, top_k=64, top_p=0.8)  # of the public API
+
+
+class LeftTextError(ValueError):
+    """A beginning is longer than the left text."""
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """A text the model went on with, how many drafts gave it, and its perplexity as a left text."""
+
+    text: str
+    count: int
+    perplexity: float
+
+
+@torch.inference_mode()
+def continue_left(model: Rudolph, beginning: Tensor, sampling: Sampling, numbers: Tensor) -> list[list[int]]:
+    """Draw the BPE ids that follow beginnings of left texts, row by row, without the EOS that ends a row.
+
+    beginning int64 `[batch, n]`; numbers (uniforms) `[batch, steps]`. Raises `LeftTextError` unless n + steps <= L,
+    ValueError for a model in training mode, `NonFiniteLogitsError` for an overflow.
+    """
+    config, (batch, steps), start = model.config, numbers.shape, beginning.shape[1]
+    if start + steps > config.l_text_seq_length:
+        raise LeftTextError(f"{start} ids and {steps} more exceed the left text of {config.l_text_seq_length}")
+    if model.training:
+        raise ValueError("the model is in training mode, where dropout is active; call model.eval() first")
+    device = model.text_embeddings.weight.device
+    head = output_head(model, slice(config.bpe_vocab))
+    cache = DenseCache(model.transformer, batch, start + steps)
+    drawn = torch.full((batch, steps), EOS, device=device)
+    finished = torch.zeros(batch, dtype=torch.bool, device=device)
+    finite = torch.ones(batch, dtype=torch.bool, device=device)
+    new, position = beginning.to(device), 0
+    for step in range(steps):
+        logits = forward_cached(model, cache, new, position, head)
+        finite &= logits.isfinite().all(-1)
+        token = draw(logits, sampling, numbers[:, step].to(device))
+        drawn[:, step] = token
+        finished |= token == EOS
+        if finished.all():
+            break
+        new, position = token[:, None], start + step
+    if not finite.all():
+        raise NonFiniteLogitsError((~finite).nonzero().flatten().tolist(), logits.dtype)
+    return [row[: row.index(EOS)] if EOS in row else row for row in drawn.tolist()]
+
+
+def _begin(vocabulary: Vocabulary, text: str, special: str | None) -> list[int]:
+    return [BOS, *([] if special is None else [vocabulary.special[special]]), *vocabulary.pieces(text)]
+
+
+def _room_after(model: Rudolph, beginning: Sequence[int]) -> int:
+    """How many ids may follow; raises `LeftTextError` for a beginning that does not fit itself."""
+    room = model.config.l_text_seq_length - len(beginning)
+    if room < 0:
+        raise LeftTextError(
+            f"{len(beginning)} ids exceed the left text of {model.config.l_text_seq_length}; shorten it"
+        )
+    return room
+
+
+def _perplexities(
+    model: Rudolph, vocabulary: Vocabulary, texts: Sequence[str], special: str | None, batch: int
+) -> list[float]:
+    """Perplexity of each text, encoded anew as a whole left text and cut to its length."""
+    length = model.config.l_text_seq_length
+    rows = [[*_begin(vocabulary, text, special), EOS][:length] for text in texts]
+    found: list[float] = []
+    with torch.inference_mode():
+        for first in range(0, len(rows), batch):
+            padded = [row + [PAD] * (length - len(row)) for row in rows[first : first + batch]]
+            ids = torch.tensor(padded, device=model.text_embeddings.weight.device)
+            found += left_text_perplexity(model, model.hidden(ids), ids).tolist()
+    return found
+
+
+def generate_texts(
+    model: Rudolph,
+    vocabulary: Vocabulary,
+    template: str,
+    drafts: int = 48,
+    *,
+    special: str | None = "<LT_T2T>",
+    early_stop: int | None = None,
+    sampling: Sampling = TEXT_SAMPLING,
+    seed: int = 0,
+    batch: int = 24,
+) -> list[Continuation]:
+    """Go on with a template `drafts` times: the distinct texts that are not empty, the least perplexing first.
+
+    `special=None` puts no special token behind BOS, as the contest's published code does. `early_stop` is the length
+    of the left text, template included, at most L. Raises `LeftTextError` for a template longer than the left text.
+    """
+    beginning = _begin(vocabulary, template, special)
+    steps = _room_after(model, beginning)
+    if early_stop is not None:
+        steps = max(min(steps, early_stop - len(beginning)), 0)
+    counts: Counter[str] = Counter()
+    for first in range(0, drafts, batch):
+        names = [str(i) for i in range(first, min(first + batch, drafts))]
+        rows = torch.tensor(beginning).expand(len(names), -1)
+        drawn = continue_left(model, rows, sampling, uniforms(seed, names, "left text", steps))
+        counts.update(vocabulary.decode([*beginning, *ids]) for ids in drawn)
+    counts.pop("", None)
+    perplexities = _perplexities(model, vocabulary, list(counts), special, batch)
+    found = [Continuation(*counted, value) for counted, value in zip(counts.items(), perplexities, strict=True)]
+    return sorted(found, key=lambda continuation: continuation.perplexity)
+
+
+def continue_texts(
+    model: Rudolph,
+    vocabulary: Vocabulary,
+    texts: Sequence[str],
+    template: str = "",
+    *,
+    special: str = "<LT_UNK>",
+    new_tokens: int | None = None,
+    sampling: Sampling = TEXT_SAMPLING,
+    seed: int = 0,
+) -> list[str]:
+    """Go on with each left text and the template behind it, by at most `new_tokens` tokens; texts and what followed.
+
+    As published, the template brings its own BOS. Unlike the published code, no padding stands between a short text and
+    the template, what comes after an EOS is dropped, and a text's ids are not overwritten.
+    Raises `LeftTextError` when a text and the template exceed the left text.
+    """
+    found = []
+    for index, text in enumerate(texts):
+        ids = [*_begin(vocabulary, text, special), *_begin(vocabulary, template, None)]
+        room = _room_after(model, ids)
+        steps = room if new_tokens is None else min(room, new_tokens)
+        (drawn,) = continue_left(model, torch.tensor([ids]), sampling, uniforms(seed, [str(index)], "left text", steps))
+        found.append(vocabulary.decode([*ids, *drawn]))
+    return found
