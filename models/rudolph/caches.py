@@ -39,7 +39,7 @@ class DenseCache:
         self.kv = torch.empty(shape, device=like.device, dtype=like.dtype)
 
     def update(self, layer: int, start: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-        """Store `[batch, heads, new, head_dim]` at positions `start ..`; returns views of all keys and values so far."""
+        """Store `[batch, heads, new, head_dim]` at positions `start ..`; returns all keys and values so far (views)."""
         stop = start + key.shape[2]
         keys, values = self.kv[layer]
         keys[:, :, start:stop] = key

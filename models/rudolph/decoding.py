@@ -85,9 +85,9 @@ def answer(
 ) -> list[list[int]]:
     """Phase A: text after [left text | image | template]; returns the ids drawn behind the template, row by row.
 
-    left_ids int64 `[batch, L]`; codes int64 `[batch, I]`; template at most R ids; uniforms `[batch, steps]`, where steps
-    is R - len(template) or fewer. `allowed` are the text ids that may be drawn: a slice or distinct ids `[n]`; left out,
-    all BPE pieces. An id from the left padding's range becomes EOS, as published.
+    left_ids int64 `[batch, L]`; codes int64 `[batch, I]`; template at most R ids; uniforms `[batch, steps]`, where
+    steps is R - len(template) or fewer. `allowed` are the text ids that may be drawn: a slice or distinct ids `[n]`;
+    left out, all BPE pieces. An id from the left padding's range becomes EOS, as published.
     With `stop_at_eos` a row ends with its EOS, and finished rows leave the batch; else all steps are always run.
     Raises ValueError for wrong shapes, `NonFiniteLogitsError` for an overflow.
     """

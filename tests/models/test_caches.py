@@ -1,0 +1,165 @@
+"""Cached decoding equals the full forward pass at every position, for every kind of mask and shape of the image."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from models.rudolph import Config, Rudolph, named
+from models.rudolph.caches import CompactCache, DenseCache, one_query_attention, ring_slots
+from models.rudolph.decoding import Cache, forward_cached, output_head
+from models.rudolph.transformer import masked_attention
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "models"
+SAME = {"atol": 1e-5, "rtol": 0.0}
+
+
+def small(**keywords: int) -> Rudolph:
+    """Row, column, row, convolution, row, column, row, last convolution."""
+    base = {
+        "num_layers": 8,
+        "hidden_size": 32,
+        "num_attention_heads": 4,
+        "vocab_size": 40,
+        "l_text_seq_length": 5,
+        "r_text_seq_length": 6,
+        "image_vocab_size": 30,
+    }
+    torch.manual_seed(1)
+    model = Rudolph(Config(**{**base, **keywords})).eval()
+    for parameter in model.parameters():
+        parameter.data += 0.2 * torch.randn_like(parameter)
+    return model
+
+
+def random_ids(model: Rudolph, batch: int) -> Tensor:
+    config = model.config
+    ids = torch.randint(1, 30, (batch, config.total_seq_length), generator=torch.Generator().manual_seed(2))
+    ids[0, 3:5] = 0  # padding
+    return ids
+
+
+def stepwise(model: Rudolph, cache: Cache, ids: Tensor, first: int, stop: int) -> Tensor:
+    """Logits of first - 1 .. stop - 1, `first` tokens in one call, then one by one: [batch, n, vocabulary]."""
+    head = output_head(model, slice(None))
+    logits = [forward_cached(model, cache, ids[:, :first], 0, head)]
+    logits += [forward_cached(model, cache, ids[:, p : p + 1], p, head) for p in range(first, stop)]
+    return torch.stack(logits, dim=1)
+
+
+GRIDS = {
+    "kernels 3 and 5": {"image_tokens_per_dim": 6, "kernel_size": 3, "last_kernel_size": 5},
+    "kernels 7 and 9 on 8 x 8": {"image_tokens_per_dim": 8, "kernel_size": 7, "last_kernel_size": 9},
+    "kernels wider than the image": {"image_tokens_per_dim": 4, "kernel_size": 7, "last_kernel_size": 11},
+    "kernel 1": {"image_tokens_per_dim": 3, "kernel_size": 1, "last_kernel_size": 1},
+    "even kernels": {"image_tokens_per_dim": 7, "kernel_size": 4, "last_kernel_size": 2},
+    "one image token": {"image_tokens_per_dim": 1},
+    "a column layer last": {"num_layers": 6, "image_tokens_per_dim": 5, "kernel_size": 3},
+    "one layer": {"num_layers": 1, "image_tokens_per_dim": 9, "last_kernel_size": 5},
+}
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+@torch.inference_mode()
+def test_compact_decoding_equals_the_full_forward_pass(grid: str) -> None:
+    model = small(**GRIDS[grid])
+    ids = random_ids(model, 2)
+    left, prefix = model.config.l_text_seq_length, model.config.prefix_length
+    cached = stepwise(model, CompactCache(model.transformer, 2), ids, left, prefix)
+    torch.testing.assert_close(cached, model(ids[:, :prefix])[:, left - 1 :], **SAME)
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+@torch.inference_mode()
+def test_dense_decoding_equals_the_full_forward_pass(grid: str) -> None:
+    model = small(**GRIDS[grid])
+    ids = random_ids(model, 2)
+    full, total = model(ids), model.config.total_seq_length
+    for first in (1, model.config.l_text_seq_length, model.config.prefix_length + 2):
+        cached = stepwise(model, DenseCache(model.transformer, 2, total), ids, first, total)
+        torch.testing.assert_close(cached, full[:, first - 1 :], **SAME)
+
+
+@torch.inference_mode()
+def test_several_tokens_in_the_middle_equal_the_full_forward_pass() -> None:
+    model = small(image_tokens_per_dim=6, kernel_size=3)
+    ids, head = random_ids(model, 2), output_head(model, slice(None))
+    cache, full = DenseCache(model.transformer, 2, model.config.total_seq_length), model(ids)
+    for start, stop in [(0, 3), (3, 11), (11, 40), (40, 44), (44, 47)]:
+        logits = forward_cached(model, cache, ids[:, start:stop], start, head)
+        torch.testing.assert_close(logits, full[:, stop - 1], **SAME)
+
+
+@torch.inference_mode()
+def test_published_logits_step_by_step() -> None:
+    model = Rudolph(Config(**json.loads((GOLDEN / "rudolph_golden.json").read_text())["config"])).eval()
+    with np.load(GOLDEN / "rudolph_state.npz") as state:
+        tensors = {name: torch.from_numpy(state[name]) for name in state}
+    model.load_state_dict({name: t if t.dtype == torch.bool else t.float() for name, t in tensors.items()})
+    with np.load(GOLDEN / "rudolph_golden.npz") as arrays:
+        ids, expected = torch.from_numpy(arrays["input_ids"]), torch.from_numpy(arrays["cached_step_logits"])
+    dense = stepwise(model, DenseCache(model.transformer, 1, 64), ids[:1], 16, 64)
+    torch.testing.assert_close(dense, expected, atol=1e-4, rtol=0)
+    compact = stepwise(model, CompactCache(model.transformer, 4), ids, 16, 52)
+    torch.testing.assert_close(compact[:1], expected[:, :37], atol=1e-4, rtol=0)
+    torch.testing.assert_close(compact, dense_of_all(model, ids), atol=1e-5, rtol=0)
+
+
+def dense_of_all(model: Rudolph, ids: Tensor) -> Tensor:
+    return stepwise(model, DenseCache(model.transformer, len(ids), 52), ids, 16, 52)
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "conv", "last_conv", "col"), [("2.7B", 25, 76, 101, 24), ("1.3B", 33, 133, 166, 32)]
+)
+def test_rings_of_the_published_sizes(name: str, row: int, conv: int, last_conv: int, col: int) -> None:
+    config = named(name)
+    expected = {"row": row, "conv": conv, "last_conv": last_conv, "col": col}
+    assert {kind: ring_slots(kind, config) for kind in expected} == expected  # type: ignore[arg-type]
+
+
+def test_a_ring_never_exceeds_the_image() -> None:
+    config = small(image_tokens_per_dim=4, kernel_size=7, last_kernel_size=11).config
+    assert ring_slots("conv", config) == ring_slots("last_conv", config) == 16
+
+
+def test_compact_memory_of_a_2_7b_sequence_is_about_half_of_the_dense() -> None:
+    with torch.device("meta"):
+        transformer = Rudolph(named("2.7B")).half().transformer
+    compact = CompactCache(transformer, 1)
+    tensors = [*compact.kv, *compact.columns.values()]
+    assert sum(t.numel() * t.itemsize for t in tensors) == pytest.approx(190e6, rel=0.05)
+    assert DenseCache(transformer, 1, 1088).kv.numel() * 2 == pytest.approx(356e6, rel=0.01)
+
+
+@torch.inference_mode()
+def test_forgotten_rows_leave_the_others_as_they_were() -> None:
+    model = small(image_tokens_per_dim=3, kernel_size=3)
+    ids, head = random_ids(model, 5), output_head(model, slice(None))
+    cache, kept = DenseCache(model.transformer, 5, model.config.total_seq_length), torch.tensor([1, 4])
+    forward_cached(model, cache, ids[:, :16], 0, head)
+    cache.keep(kept)
+    logits = forward_cached(model, cache, ids[kept, 16:17], 16, head)
+    torch.testing.assert_close(logits, model(ids[:, :17])[kept, -1], **SAME)
+
+
+@pytest.mark.parametrize(("start", "new"), [(0, 6), (1, 1), (5, 2), (14, 1)])
+def test_a_compact_cache_refuses_what_it_cannot_hold(start: int, new: int) -> None:
+    cache = CompactCache(small(image_tokens_per_dim=3).transformer, 1)  # left text 0 .. 4, image 5 .. 13
+    with pytest.raises(ValueError, match=f"not {new} at {start}"):
+        cache.attention(start, new)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_attention_of_one_query_equals_the_general_one(dtype: torch.dtype) -> None:
+    generator = torch.Generator().manual_seed(0)
+    query, key, value = (torch.randn(2, 3, n, 8, generator=generator).to(dtype) for n in (1, 9, 9))
+    seen = torch.tensor([True] * 4 + [False, True] * 2 + [True])
+    bias = torch.zeros(9, dtype=dtype).masked_fill(~seen, float("-inf"))
+    tolerance = 1e-6 if dtype == torch.float32 else 1e-2
+    for mask, added in ((seen[None], bias), (torch.ones(1, 9, dtype=torch.bool), None)):
+        expected = masked_attention(query, key, value, mask)
+        torch.testing.assert_close(one_query_attention(query, key, value, added), expected, atol=tolerance, rtol=0)

@@ -1,0 +1,263 @@
+"""Answering and drawing: the published calls exactly, and the laws of batches, stops, prompts and precisions."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from models.bpe import BPE
+from models.rudolph import Config, Rudolph, decoding
+from models.rudolph.caches import DenseCache
+from models.rudolph.decoding import NonFiniteLogitsError, answer, draw_images
+from models.rudolph.sampling import Sampling, uniforms
+from models.rudolph.vocabulary import BOS, EOS, Vocabulary
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "models"
+FACTS = json.loads((GOLDEN / "inference_golden.json").read_text())
+ARRAYS = np.load(GOLDEN / "inference_golden.npz")
+GREEDY = Sampling(top_k=1)
+FREE = Sampling(temperature=1.5, top_k=60, top_p=0.95)
+PLAIN = [BOS, FACTS["spc_tokens"]["<RT_UNK>"]]
+LEFT, CODES = torch.from_numpy(ARRAYS["e2e/left_text_ids"]), torch.from_numpy(ARRAYS["e2e/image_tokens"])
+R, IMAGE, PADS = 12, 36, 288  # right text, image, first id of the left padding
+
+
+@pytest.fixture
+def model() -> Rudolph:
+    model = Rudolph(Config(**json.loads((GOLDEN / "rudolph_golden.json").read_text())["config"])).eval()
+    with np.load(GOLDEN / "rudolph_state.npz") as state:
+        tensors = {name: torch.from_numpy(state[name]) for name in state}
+    model.load_state_dict({name: t if t.dtype == torch.bool else t.float() for name, t in tensors.items()})
+    return model
+
+
+@pytest.fixture(scope="module")
+def vocabulary() -> Vocabulary:
+    config = Config(**json.loads((GOLDEN / "rudolph_golden.json").read_text())["config"])
+    return Vocabulary(BPE(GOLDEN / "bpe_small_256.model"), config)
+
+
+def calls(name: str) -> list[dict]:
+    return [call for call in FACTS["api_calls"] if call["name"] == name]
+
+
+def zeros(batch: int, steps: int) -> Tensor:
+    return torch.zeros(batch, steps)
+
+
+def bias(model: Rudolph) -> Tensor:
+    linear = model.to_logits[1]
+    assert isinstance(linear, nn.Linear)
+    return linear.bias.data
+
+
+def free_answers(model: Rudolph, rows: list[int], **keywords: bool) -> list[list[int]]:
+    numbers = uniforms(5, [str(row) for row in rows], "text", R - 2)
+    return answer(model, LEFT[rows], CODES[rows], PLAIN, FREE, numbers, **keywords)
+
+
+# The published inference, call by call.
+
+
+@pytest.mark.parametrize("batch", [1, 3, 8])
+def test_published_answers(model: Rudolph, vocabulary: Vocabulary, batch: int) -> None:
+    drawn: list[list[int]] = []
+    for start in range(0, 8, batch):
+        rows = slice(start, start + batch)
+        numbers = zeros(len(LEFT[rows]), R - 2)
+        drawn += answer(model, LEFT[rows], CODES[rows], PLAIN, GREEDY, numbers, stop_at_eos=False)
+    assert drawn == ARRAYS["e2e/right_samples"].tolist()
+    assert [vocabulary.decode(ids) for ids in drawn] == FACTS["e2e"]["texts"]
+
+
+@pytest.mark.parametrize("batch", [1, 2, 5])
+def test_published_images(model: Rudolph, batch: int) -> None:
+    size, per_batch = FACTS["e2e"]["bs"], FACTS["e2e"]["generated_idxs_per_batch"]
+    rows = [i * size + row for i, of_batch in enumerate(per_batch) for row in of_batch]
+    for start in range(0, len(rows), batch):
+        some = rows[start : start + batch]
+        assert torch.equal(draw_images(model, LEFT[some], GREEDY, zeros(len(some), IMAGE)), CODES[some])
+
+
+def test_published_images_of_a_mixed_batch(model: Rudolph) -> None:
+    (call,) = calls("generate_codebooks_mixed")
+    codes, drawn = call["result"]
+    assert draw_images(model, LEFT[drawn], GREEDY, zeros(2, IMAGE)).tolist() == [codes[row] for row in drawn]
+
+
+@pytest.mark.parametrize("call", calls("generate_tokens"), ids=lambda call: f"{call['template']}{call['allowed']}"[:30])
+def test_published_answers_with_templates_and_allowed_ids(model: Rudolph, vocabulary: Vocabulary, call: dict) -> None:
+    allowed: slice | Tensor | None = None  # of the golden file: all BPE pieces
+    expected = call["samples"]
+    if call["allowed"] is None:
+        allowed = slice(None)
+    elif isinstance(call["allowed"], list):
+        allowed = torch.tensor(call["allowed"])
+        expected = [[call["allowed"][i] for i in row] for row in expected]
+    template = vocabulary.right_template(call["template"], call["special_token"])
+    numbers = zeros(4, R - len(template))
+    drawn = answer(model, LEFT[:4], CODES[:4], template, GREEDY, numbers, allowed=allowed, stop_at_eos=False)
+    assert drawn == expected
+    if isinstance(call["result"], list):
+        assert [vocabulary.decode([*template, *ids]) for ids in drawn] == call["result"]
+
+
+@pytest.mark.parametrize("call", calls("generate_tokens_eos"), ids=lambda call: str(call["bias_delta"]))
+def test_published_answers_that_end(model: Rudolph, call: dict) -> None:
+    bias(model)[EOS] += call["bias_delta"]
+    for stop_at_eos in (False, True):
+        drawn = answer(model, LEFT[:4], CODES[:4], PLAIN, GREEDY, zeros(4, R - 2), stop_at_eos=stop_at_eos)
+        ends = [row.index(EOS) + 1 if stop_at_eos and EOS in row else R for row in call["samples"]]
+        assert drawn == [row[:end] for row, end in zip(call["samples"], ends, strict=True)]
+
+
+def test_published_answers_with_ids_of_the_left_padding(model: Rudolph, vocabulary: Vocabulary) -> None:
+    (call,) = calls("generate_tokens_pad")
+    bias(model)[call["bias_token"]] += call["bias_delta"]
+    bias(model)[256:PADS] += call["special_ids_bias_delta"]
+    numbers, every = zeros(4, R - 2), slice(None)
+    drawn = answer(model, LEFT[:4], CODES[:4], PLAIN, GREEDY, numbers, allowed=every, stop_at_eos=False)
+    assert drawn == [[EOS if token >= PADS else token for token in row] for row in call["samples"]]
+    assert [vocabulary.decode(ids) for ids in drawn] == call["result"]
+    stopped = answer(model, LEFT[:4], CODES[:4], PLAIN, GREEDY, numbers, allowed=every)
+    assert [len(row) for row in stopped] == [9, 10, 10, 5]
+
+
+@pytest.mark.parametrize(
+    "call", calls("ru-dolph generate_codebooks image_prompts"), ids=lambda call: len(call["image_prompts_idx"])
+)
+def test_published_image_prompts(model: Rudolph, vocabulary: Vocabulary, call: dict) -> None:
+    forced = call["image_prompts_idx"]
+    prompt = torch.full((2, IMAGE), -1)
+    prompt[:, forced] = torch.from_numpy(ARRAYS["rudolph_api/image_prompts"])[:, forced]
+    left = vocabulary.encode_left(call["text"], "<LT_T2I>").expand(2, -1)
+    assert draw_images(model, left, GREEDY, zeros(2, IMAGE), prompt=prompt).tolist() == call["result"]
+
+
+# Laws.
+
+
+def test_rows_of_a_batch_do_not_influence_each_other(model: Rudolph) -> None:
+    together = free_answers(model, list(range(8)))
+    for rows in ([5], [7, 0, 3]):
+        assert free_answers(model, rows) == [together[row] for row in rows]
+    numbers = uniforms(5, ["a", "b", "c"], "image", IMAGE)
+    images = draw_images(model, LEFT[:3], FREE, numbers)
+    assert torch.equal(draw_images(model, LEFT[[2, 0]], FREE, numbers[[2, 0]]), images[[2, 0]])
+    assert images.dtype == torch.int64
+    assert images.max() < model.config.image_vocab_size
+
+
+@pytest.mark.parametrize("eos_bias", [0.0, 4.0, 6.0, 8.0])
+def test_stopping_only_cuts_what_comes_after_the_end(model: Rudolph, eos_bias: float) -> None:
+    bias(model)[EOS] += eos_bias
+    rows = list(range(8))
+    whole = free_answers(model, rows, stop_at_eos=False)
+    assert {len(row) for row in whole} == {R - 2}
+    assert free_answers(model, rows) == [row[: row.index(EOS) + 1] if EOS in row else row for row in whole]
+
+
+@pytest.mark.parametrize(
+    ("eos_bias", "lengths", "batches"),
+    [
+        (0.0, [10] * 8, [8] * 10),
+        (6.0, [3, 2, 8, 6, 2, 10, 6, 4], [8] * 5 + [4] * 4 + [1]),  # half have finished, then all but one
+        (8.0, [3, 2, 4, 2, 2, 2, 1, 3], [8] * 5),  # all have finished
+    ],
+)
+def test_finished_rows_leave_the_batch(
+    model: Rudolph, monkeypatch: pytest.MonkeyPatch, eos_bias: float, lengths: list[int], batches: list[int]
+) -> None:
+    seen: list[int] = []
+    original = decoding.forward_cached
+    bias(model)[EOS] += eos_bias
+
+    def spy(model: Rudolph, cache: DenseCache, ids: Tensor, start: int, head: decoding.Head) -> Tensor:
+        seen.append(len(ids))
+        return original(model, cache, ids, start, head)
+
+    monkeypatch.setattr(decoding, "forward_cached", spy)
+    assert [len(row) for row in free_answers(model, list(range(8)))] == lengths
+    assert seen == batches
+
+
+def test_fewer_steps_are_a_prefix_and_a_full_template_leaves_nothing_to_draw(model: Rudolph) -> None:
+    whole = answer(model, LEFT, CODES, PLAIN, GREEDY, zeros(8, R - 2), stop_at_eos=False)
+    short = answer(model, LEFT, CODES, PLAIN, GREEDY, zeros(8, 3), stop_at_eos=False)
+    assert short == [row[:3] for row in whole]
+    assert answer(model, LEFT[:2], CODES[:2], [*PLAIN, *whole[0]], GREEDY, zeros(2, 0)) == [[], []]
+
+
+def test_template_ids_count_like_drawn_ones(model: Rudolph) -> None:
+    whole = answer(model, LEFT[:1], CODES[:1], PLAIN, GREEDY, zeros(1, R - 2), stop_at_eos=False)[0]
+    rest = answer(model, LEFT[:1], CODES[:1], [*PLAIN, *whole[:4]], GREEDY, zeros(1, R - 6), stop_at_eos=False)
+    assert rest == [whole[4:]]
+
+
+def test_a_prompt_that_repeats_the_drawn_codes_changes_nothing(model: Rudolph) -> None:
+    numbers = uniforms(1, ["a", "b"], "image", IMAGE)
+    drawn = draw_images(model, LEFT[:2], FREE, numbers)
+    prompt = torch.where(torch.arange(IMAGE) % 3 == 0, drawn, -1)
+    assert torch.equal(draw_images(model, LEFT[:2], FREE, numbers, prompt=prompt), drawn)
+    assert torch.equal(draw_images(model, LEFT[:2], FREE, numbers, prompt=drawn), drawn)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_runs_and_mostly_agrees(model: Rudolph, dtype: torch.dtype) -> None:
+    expected = torch.tensor(answer(model, LEFT, CODES, PLAIN, GREEDY, zeros(8, 3), stop_at_eos=False))
+    images = draw_images(model, LEFT[:3], GREEDY, zeros(3, IMAGE))
+    half = model.to(dtype)
+    drawn = torch.tensor(answer(half, LEFT, CODES, PLAIN, GREEDY, zeros(8, 3), stop_at_eos=False))
+    assert (drawn == expected).float().mean() > 0.6
+    assert (draw_images(half, LEFT[:3], GREEDY, zeros(3, IMAGE))[:, :3] == images[:, :3]).float().mean() > 0.6
+
+
+def test_overflow_names_the_rows(model: Rudolph) -> None:
+    model.half()
+    model.text_embeddings.weight.data[7] = float("inf")
+    left = LEFT[:3].clone()
+    left[1, 4] = 7
+    with pytest.raises(NonFiniteLogitsError, match=r"torch.float16 were not finite for rows \[1\]") as error:
+        answer(model, left, CODES[:3], PLAIN, FREE, zeros(3, R - 2))
+    assert error.value.rows == (1,)
+    with pytest.raises(NonFiniteLogitsError):
+        draw_images(model, left, FREE, zeros(3, IMAGE))
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"left_ids": LEFT[:, :15]}, r"left_ids must have shape \[8, 16\], not \[8, 15\]"),
+        ({"left_ids": LEFT[:3]}, r"left_ids must have shape \[8, 16\], not \[3, 16\]"),
+        ({"codes": CODES[:, 1:]}, r"codes must have shape \[8, 36\], not \[8, 35\]"),
+        ({"template": [2] * 9}, "9 template ids and 10 steps exceed R = 12"),
+    ],
+)
+def test_answers_refuse_wrong_shapes(model: Rudolph, change: dict, complaint: str) -> None:
+    right = {"left_ids": LEFT, "codes": CODES, "template": PLAIN, "sampling": GREEDY, "uniforms": zeros(8, 10)}
+    with pytest.raises(ValueError, match=complaint):
+        answer(model, **{**right, **change})
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"uniforms": zeros(8, 35)}, r"uniforms must have shape \[8, 36\]"),
+        ({"left_ids": LEFT[:3]}, r"left_ids must have shape \[8, 16\]"),
+        ({"prompt": torch.full((1, 36), -1)}, r"prompt must have shape \[8, 36\]"),
+        ({"prompt": torch.full((8, 36), 128)}, r"prompt codes must lie in \[0, 128\)"),
+        ({"prompt": torch.full((8, 36), -2)}, "or be -1"),
+    ],
+)
+def test_drawing_refuses_wrong_shapes_and_codes(model: Rudolph, change: dict, complaint: str) -> None:
+    right = {"left_ids": LEFT, "sampling": GREEDY, "uniforms": zeros(8, IMAGE)}
+    with pytest.raises(ValueError, match=complaint):
+        draw_images(model, **{**right, **change})
+
+
+def test_a_model_in_training_mode_is_refused(model: Rudolph) -> None:
+    with pytest.raises(ValueError, match=r"call model.eval\(\)"):
+        draw_images(model.train(), LEFT, GREEDY, zeros(8, IMAGE))

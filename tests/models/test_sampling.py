@@ -1,0 +1,131 @@
+"""Sampling: the published filters, draws that are never out of range or filtered out, random numbers of one's own."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.rudolph.sampling import LARGEST_UNIFORM, Sampling, draw, filtered_probabilities, uniforms
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "models"
+CASES = json.loads((GOLDEN / "inference_golden.json").read_text())["filter"]
+TIED = {
+    1,
+    2,
+}  # rows whose likeliest tokens tie: which of these survive top-p is not defined, how many is (ours: low ids)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['top_k']}-{case['top_p']}-{case['temperature']}")
+def test_published_filters(case: dict) -> None:
+    with np.load(GOLDEN / "inference_golden.npz") as arrays:
+        logits, expected = torch.from_numpy(arrays["filter/logits"]), arrays[case["key"]]
+    sampling = Sampling(case["temperature"], case["top_k"], case["top_p"])
+    probabilities = filtered_probabilities(logits, sampling)
+    assert (probabilities > 0).sum(-1).tolist() == case["kept"]
+    np.testing.assert_allclose(probabilities.sort().values.numpy(), np.sort(expected), atol=1e-6)
+    for row in set(range(len(expected))) - TIED:
+        np.testing.assert_allclose(probabilities[row].numpy(), expected[row], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("sampling", "logits", "expected"),
+    [
+        (Sampling(top_k=2), [1.0, 3.0, 2.0, 2.0], [0, 1, 1, 1]),  # a tie with the k-th is kept
+        (Sampling(top_k=9), [1.0, 3.0], [1, 1]),  # k beyond the vocabulary keeps all
+        (Sampling(top_p=0.0), [1.0, 3.0, 2.0], [0, 1, 0]),  # at least one token
+        (Sampling(top_p=0.5), [0.0, 0.0, -99.0], [1, 1, 0]),  # mass equal to p does not exceed it
+        (Sampling(top_p=0.4), [0.0, 1.0, 1.0], [0, 1, 0]),  # of equals, the lower id
+        (Sampling(top_k=2, top_p=0.6), [0.0, 0.0, 0.0, -9.0], [1, 1, 0, 0]),  # p counts the mass left by k
+        (Sampling(temperature=0.01, top_p=0.99), [0.0, 0.1], [0, 1]),  # temperature comes first
+    ],
+)
+def test_which_tokens_survive(sampling: Sampling, logits: list[float], expected: list[int]) -> None:
+    probabilities = filtered_probabilities(torch.tensor([logits]), sampling)[0]
+    assert (probabilities > 0).int().tolist() == expected
+    assert probabilities.sum().item() == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("uniform", "expected"),
+    [(0.0, 1), (0.2499, 1), (0.25, 2), (0.7499, 2), (0.75, 4), (LARGEST_UNIFORM, 4), (1.0, 4)],
+)
+def test_inverse_cdf_runs_in_the_order_of_the_ids(uniform: float, expected: int) -> None:
+    logits = torch.tensor([[0.0, 0.25, 0.5, 0.0, 0.25, 0.0]]).log()
+    assert draw(logits, Sampling(), torch.tensor([uniform])).tolist() == [expected]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_greedy_is_argmax_with_the_first_of_equals(dtype: torch.dtype) -> None:
+    logits = torch.tensor([[0.0, 2.0, 2.0], [5.0, 5.0, 5.0], [0.0, -1.0, 1.0]], dtype=dtype)
+    assert draw(logits, Sampling(top_k=1, top_p=0.3), torch.tensor([0.99, 0.99, 0.0])).tolist() == [1, 0, 2]
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    seed=st.integers(0, 2**31),
+    n=st.integers(1, 300),
+    uniform=st.sampled_from([0.0, 1e-8, 0.5, LARGEST_UNIFORM, 1.0]) | st.floats(0.0, 1.0, width=32),
+    top_k=st.integers(0, 400),
+    top_p=st.floats(0.0, 1.0),
+    spread=st.sampled_from([0.0, 1.0, 100.0]),
+)
+def test_a_draw_is_always_a_token_that_survived(
+    seed: int, n: int, uniform: float, top_k: int, top_p: float, spread: float
+) -> None:
+    logits = torch.randn(2, n, generator=torch.Generator().manual_seed(seed)) * spread
+    sampling = Sampling(top_k=top_k, top_p=top_p)
+    drawn = draw(logits, sampling, torch.full((2,), uniform))
+    assert (filtered_probabilities(logits, sampling).gather(1, drawn[:, None]) > 0).all()
+
+
+def test_draws_follow_the_probabilities() -> None:
+    logits = torch.tensor([0.1, 0.2, 0.3, 0.4]).log().expand(20_000, -1)
+    numbers = uniforms(1, [str(i) for i in range(20_000)], "text", 1)[:, 0]
+    share = draw(logits, Sampling(), numbers).bincount() / 20_000
+    torch.testing.assert_close(share, torch.tensor([0.1, 0.2, 0.3, 0.4]), atol=0.01, rtol=0)
+
+
+def test_a_row_without_numbers_still_gives_an_index_in_range() -> None:
+    assert draw(torch.full((1, 5), float("nan")), Sampling(top_p=0.9), torch.tensor([0.5])).item() in range(5)
+
+
+def test_random_numbers_depend_on_seed_stream_sample_and_step_alone() -> None:
+    numbers = uniforms(7, ["a", "b", "c"], "image", 9)
+    assert numbers.dtype == torch.float32
+    assert numbers.shape == (3, 9)
+    assert torch.equal(uniforms(7, ["c", "a"], "image", 9), numbers[[2, 0]])
+    assert torch.equal(uniforms(7, ["b"], "image", 4), numbers[1:2, :4])
+    for other in (uniforms(8, ["a"], "image", 9), uniforms(7, ["a"], "text", 9), uniforms(7, ["A"], "image", 9)):
+        assert not torch.equal(other, numbers[:1])
+
+
+def test_random_numbers_are_the_same_everywhere_and_for_ever() -> None:
+    expected = [[0.38379967212677, 0.3248647451400757, 0.9376925230026245]]
+    assert uniforms(0, ["sample"], "image", 3).tolist() == expected
+
+
+def test_random_numbers_are_uniform_and_below_one() -> None:
+    numbers = uniforms(3, [f"id {i}" for i in range(500)], "text", 100)
+    assert numbers.min() >= 0
+    assert numbers.max() < 1
+    assert numbers.mean().item() == pytest.approx(0.5, abs=0.01)
+    assert numbers.var().item() == pytest.approx(1 / 12, abs=0.002)
+
+
+@pytest.mark.parametrize(
+    ("keywords", "complaint"),
+    [
+        ({"temperature": 0.0}, "temperature must be positive.*top_k=1"),
+        ({"temperature": float("nan")}, "temperature"),
+        ({"top_k": -1}, "top_k must not be negative"),
+        ({"top_p": 1.1}, "top_p must lie in"),
+        ({"top_p": float("nan")}, "top_p must lie in"),
+    ],
+)
+def test_impossible_settings_are_refused(keywords: dict, complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        Sampling(**keywords)
