@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from contest.reading import read_ground_truth, read_input
-from models.vqgan import VQGAN
+from models.vqgan import VQGAN, load_vqgan
+from models.weights import file_sha256, find_weights
 
 Codes = npt.NDArray[np.uint16]
 ENCODING_BATCH = 128
@@ -46,10 +48,10 @@ def _picture_of(answer_images: Sequence[str], input_images: Sequence[str]) -> st
     return input_images[-1] if input_images else None
 
 
-def read_task(folder: Path, task: str, split: str, vqgan: VQGAN, vqgan_hash: str, side: int) -> list[Example]:
+def read_task(folder: Path, task: str, split: str, encoder: PictureEncoder) -> list[Example]:
     """Read `<task>_<split>.json` and its answers below `folder`; encode the pictures, or take the cache's codes.
 
-    `side`: side of the pictures in pixels. Raises `TrainingDataError` for a missing or empty folder, `ContestErrors`
+    Raises `TrainingDataError` for a missing or empty folder, `ContestErrors`
     for malformed files.
     """
     questions, answers = folder / f"{task}_{split}.json", folder / f"{task}_{split}_answer.json"
@@ -68,7 +70,7 @@ def read_task(folder: Path, task: str, split: str, vqgan: VQGAN, vqgan_hash: str
         for sample in samples
         if (name := _picture_of(truth[sample.id].images, sample.images)) is not None
     }
-    codes = encode_pictures(folder, sorted(set(pictures.values())), vqgan, vqgan_hash, side)
+    codes = encoder.codes(folder, sorted(set(pictures.values())))
     return [
         Example(
             sample.id,
@@ -93,29 +95,47 @@ def load_picture(path: Path, side: int) -> npt.NDArray[np.uint8]:
     return np.asarray(picture.resize((side, side), Image.Resampling.BILINEAR, box=box))
 
 
-def encode_pictures(
-    folder: Path, pictures: Sequence[str], vqgan: VQGAN, vqgan_hash: str, side: int
-) -> dict[str, Codes]:
-    """Codes of the pictures below `folder`, from the cache file of this VQGAN where they stand there already."""
-    key = hashlib.sha256(f"{vqgan_hash}|{side}".encode()).hexdigest()[:16]
-    cache = folder / f"codes_{key}.npz"
-    known: dict[str, Codes] = {}
-    if cache.is_file():
-        with np.load(cache) as stored:
-            names = json.loads(stored["names"].tobytes().decode())
-            known = dict(zip(names, stored["codes"], strict=True))
-    todo = [picture for picture in pictures if picture not in known]
-    if not todo:
+class PictureEncoder:
+    """Codes of pictures by one VQGAN, kept in a cache file beside the pictures and keyed by the weights and the size.
+
+    The network is loaded when the first picture without known codes is met: text tasks need none.
+    """
+
+    def __init__(self, vqgan_folder: Path, side: int) -> None:
+        self.vqgan_folder = vqgan_folder
+        self.side = side
+
+    @cached_property
+    def key(self) -> str:
+        """Name of the cache: a digest of the VQGAN's weights and the pictures' side."""
+        digest = file_sha256(find_weights(self.vqgan_folder))
+        return hashlib.sha256(f"{digest}|{self.side}".encode()).hexdigest()[:16]
+
+    @cached_property
+    def vqgan(self) -> VQGAN:
+        """The network, in float32."""
+        return load_vqgan(self.vqgan_folder)
+
+    def codes(self, folder: Path, pictures: Sequence[str]) -> dict[str, Codes]:
+        """Codes of the pictures below `folder`, by name; what is not in the cache is encoded and added to it."""
+        if not pictures:
+            return {}
+        cache = folder / f"codes_{self.key}.npz"
+        known: dict[str, Codes] = {}
+        if cache.is_file():
+            with np.load(cache) as stored:
+                known = dict(zip(json.loads(stored["names"].tobytes().decode()), stored["codes"], strict=True))
+        todo = [picture for picture in pictures if picture not in known]
+        for start in tqdm(range(0, len(todo), ENCODING_BATCH), f"encode {folder.name}", disable=None, leave=False):
+            chunk = todo[start : start + ENCODING_BATCH]
+            pixels = np.stack([load_picture(folder / name, self.side) for name in chunk])
+            images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255  # [batch, 3, side, side]
+            with torch.inference_mode():
+                encoded = self.vqgan.encode(images)  # [batch, codes]
+            known.update(zip(chunk, encoded.numpy().astype(np.uint16), strict=True))
+        if todo:
+            names = np.frombuffer(json.dumps(list(known)).encode(), dtype=np.uint8)
+            temporary = cache.with_suffix(f".{os.getpid()}.tmp.npz")
+            np.savez(temporary, names=names, codes=np.stack(list(known.values())))
+            temporary.replace(cache)
         return known
-    for start in tqdm(range(0, len(todo), ENCODING_BATCH), f"encode {folder.name}", disable=None, leave=False):
-        chunk = todo[start : start + ENCODING_BATCH]
-        pixels = np.stack([load_picture(folder / name, side) for name in chunk])
-        images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255  # [batch, 3, side, side]
-        with torch.inference_mode():
-            encoded = vqgan.encode(images)  # [batch, codes]
-        known.update(zip(chunk, encoded.numpy().astype(np.uint16), strict=True))
-    names = np.frombuffer(json.dumps(list(known)).encode(), dtype=np.uint8)
-    temporary = cache.with_suffix(f".{os.getpid()}.tmp.npz")
-    np.savez(temporary, names=names, codes=np.stack(list(known.values())))
-    temporary.replace(cache)
-    return known

@@ -18,11 +18,10 @@ from contest.errors import ContestError, ContestErrors
 from models.bpe import BPE
 from models.rudolph import Config, Rudolph, load_rudolph, read_config
 from models.rudolph.vocabulary import Vocabulary
-from models.vqgan import load_vqgan
-from models.weights import file_sha256, find_weights, save_safetensors
+from models.weights import save_safetensors
 from training.batches import TASK_TOKENS, BatchMaker
 from training.checkpoints import load_state, save_state
-from training.examples import Example, read_task
+from training.examples import Example, PictureEncoder, read_task
 from training.objective import objective
 from training.schedule import learning_rate
 from training.settings import SettingsError, TuneSettings, read_settings
@@ -53,12 +52,10 @@ def read_examples(settings: TuneSettings, config: Config) -> dict[str, dict[str,
     unknown = sorted(set(settings.tasks) - set(TASK_TOKENS))
     if unknown:
         raise SettingsError(f"tasks: unknown {', '.join(unknown)}; known are {', '.join(TASK_TOKENS)}")
-    folder = Path(settings.weights) / "vqgan"
-    vqgan, digest = load_vqgan(folder), file_sha256(find_weights(folder))
-    side = config.image_tokens_per_dim * PIXELS_PER_CODE
+    encoder = PictureEncoder(Path(settings.weights) / "vqgan", config.image_tokens_per_dim * PIXELS_PER_CODE)
     data = Path(settings.data)
     return {
-        split: {task: read_task(data / task, task, split, vqgan, digest, side) for task in settings.tasks}
+        split: {task: read_task(data / task, task, split, encoder) for task in settings.tasks}
         for split in ("train", "val")
     }
 
