@@ -1,0 +1,92 @@
+"""The two ways to run the model, as data. Knows nothing of files, networks or samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from models.rudolph.sampling import Sampling
+from models.rudolph.vocabulary import EMPTY_ANSWER, EOS, PAD
+
+PIL_DEFAULT_JPEG_QUALITY = 75
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Everything in which one way of running the model differs from another.
+
+    Attributes:
+        name: what the profile is called on the command line and in `run.json`.
+        text: how an answer's tokens are drawn.
+        image: how a picture's codes are drawn.
+        noisy_picture_codes: whether an input picture's codes are drawn from the VQGAN's distribution; otherwise each
+            is the most probable one.
+        black_is_absent: whether an all-black input picture counts as no picture, so that one is drawn for it.
+        answer_on_drawing: whether a sample without a picture is answered on the picture drawn for it; otherwise on
+            image codes of zeros, as the text tasks were trained, and drawing does not have to come first.
+        first_allowed_id: lowest text id an answer may hold; the highest is the last BPE piece.
+        empty_answer: what is written for an answer without text.
+        shorten_passage: whether a left text that is too long loses parts of its passage; otherwise its end.
+        jpeg_quality: of the pictures drawn, 1 to 95.
+
+    Raises ValueError for a field out of its range.
+
+    """
+
+    name: str
+    text: Sampling
+    image: Sampling
+    noisy_picture_codes: bool
+    black_is_absent: bool
+    answer_on_drawing: bool
+    first_allowed_id: int
+    empty_answer: str
+    shorten_passage: bool
+    jpeg_quality: int
+
+    def __post_init__(self) -> None:
+        if not self.empty_answer:
+            raise ValueError("empty_answer must have text: a scorer may fail on an empty answer")
+        if not PAD <= self.first_allowed_id <= EOS:
+            raise ValueError(f"first_allowed_id must lie in {PAD}..{EOS}, not {self.first_allowed_id}")
+        if not 1 <= self.jpeg_quality <= 95:
+            raise ValueError(f"jpeg_quality must lie in 1..95, not {self.jpeg_quality}")
+
+
+# The published inference, to the letter (rudolph.md 22, 26 to 32).
+BASELINE = Profile(
+    name="baseline",
+    text=Sampling(temperature=1.0, top_k=32, top_p=0.8),
+    image=Sampling(temperature=1.0, top_k=1024, top_p=0.975),
+    noisy_picture_codes=True,
+    black_is_absent=True,
+    answer_on_drawing=True,
+    first_allowed_id=PAD,
+    empty_answer=EMPTY_ANSWER,
+    shorten_passage=False,
+    jpeg_quality=PIL_DEFAULT_JPEG_QUALITY,
+)
+
+TUNED = Profile(
+    name="tuned",
+    text=Sampling(temperature=1.0, top_k=1, top_p=1.0),
+    image=Sampling(temperature=0.9, top_k=256, top_p=0.95),
+    noisy_picture_codes=False,
+    black_is_absent=False,
+    answer_on_drawing=False,
+    first_allowed_id=EOS,
+    empty_answer=EMPTY_ANSWER,
+    shorten_passage=True,
+    jpeg_quality=95,
+)
+
+PROFILES = {profile.name: profile for profile in (TUNED, BASELINE)}
+
+
+def greedy(profile: Profile) -> Profile:
+    """Return the profile without chance: the most probable token and code everywhere."""
+    return replace(
+        profile,
+        text=replace(profile.text, top_k=1),
+        image=replace(profile.image, top_k=1),
+        noisy_picture_codes=False,
+    )

@@ -1,0 +1,123 @@
+"""A weights folder of the small golden networks, and the submission as a process, as the container starts it."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from models.weights import save_safetensors, save_state_dict
+
+ROOT = Path(__file__).parents[2]
+GOLDEN = ROOT / "tests" / "golden" / "models"
+
+
+def _golden_state(name: str) -> dict[str, torch.Tensor]:
+    with np.load(GOLDEN / name) as arrays:
+        found = {key: torch.from_numpy(arrays[key]) for key in arrays}
+    return {key: value if value.dtype == torch.bool else value.float() for key, value in found.items()}
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The golden networks in the layout of a weights folder: RUDOLPH as published, the VQGAN as safetensors."""
+    folder = tmp_path_factory.mktemp("weights")
+    shutil.copy(GOLDEN / "bpe_small_256.model", folder / "bpe.model")
+    (folder / "rudolph").mkdir()
+    config = json.loads((GOLDEN / "rudolph_golden.json").read_text())["config"]
+    (folder / "rudolph" / "config.json").write_text(json.dumps(config))
+    save_state_dict(_golden_state("rudolph_state.npz"), folder / "rudolph" / "pytorch_model.bin")
+    (folder / "vqgan").mkdir()
+    config = json.loads((GOLDEN / "vae_golden.json").read_text())["vqgan"]["config"]
+    (folder / "vqgan" / "config.json").write_text(json.dumps(config))
+    save_safetensors(_golden_state("vqgan_state.npz"), folder / "vqgan" / "model.safetensors")
+    return folder
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A finished process of the submission and the folder that it wrote into."""
+
+    status: int
+    stderr: str
+    output: Path
+
+    @property
+    def predictions(self) -> dict[str, Any]:
+        return json.loads((self.output / "predictions.json").read_text(encoding="utf-8"))
+
+    @property
+    def report(self) -> dict[str, Any]:
+        return json.loads((self.output / "run.json").read_text(encoding="utf-8"))
+
+    @property
+    def journal(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (self.output / "journal.jsonl").read_text(encoding="utf-8").splitlines()]
+
+    @property
+    def pictures(self) -> list[str]:
+        return sorted(path.name for path in (self.output / "images").iterdir())
+
+
+Start = Callable[..., Finished]
+
+
+@pytest.fixture
+def start(weights: Path, tmp_path: Path) -> Start:
+    """Start `python -m submission run` in a process; `sabotage` is Python that runs in it beforehand."""
+
+    def start_(source: Path, *options: str, output: str = "output", sabotage: str = "") -> Finished:
+        program = [sys.executable, "-m", "submission"]
+        if sabotage:
+            main = "import sys\nfrom submission.__main__ import main\nsys.exit(main(sys.argv[1:]))"
+            program = [sys.executable, "-c", f"{sabotage}\n{main}"]
+        folder = tmp_path / output
+        paths = ["--input", str(source), "--output", str(folder), "--weights", str(weights)]
+        process = subprocess.run(
+            [*program, "run", *paths, "--device", "cpu", *options],
+            cwd=ROOT,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        return Finished(process.returncode, process.stderr, folder)
+
+    return start_
+
+
+Write = Callable[[Any], Path]
+
+
+@pytest.fixture
+def write_input(tmp_path: Path) -> Write:
+    """Write an input folder: `input.json` with the given content (text is written as it stands), and two pictures."""
+
+    def write(content: Any) -> Path:
+        folder = tmp_path / "input"
+        (folder / "images").mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (60, 50), (200, 30, 30)).save(folder / "images" / "red.png")
+        whole = (folder / "images" / "red.png").read_bytes()
+        (folder / "images" / "cut.png").write_bytes(whole[: len(whole) // 2])
+        text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
+        (folder / "input.json").write_text(text, encoding="utf-8")
+        return folder
+
+    return write
+
+
+def text(content: str) -> dict[str, str]:
+    return {"type": "text", "content": content}
+
+
+def image(content: str) -> dict[str, str]:
+    return {"type": "image", "content": content}
