@@ -1,0 +1,148 @@
+"""Milliseconds a decoding step: this engine beside the published loop's work, in one run on one machine.
+
+    python benchmarks/decode.py --size 350M --layout 2.7B --batch 1 8 --steps 9 --json decode.json
+
+Weights and caches are random: a step's cost does not depend on their values. Times are medians of steps at mid-sequence
+(the middle of the image, the middle of the right text), the first step thrown away; prefill is not in them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import torch
+from torch import Tensor
+
+from benchmarks.published_loop import PublishedLoop
+from models.rudolph import SIZES, Config, Rudolph, named
+from models.rudolph.caches import CompactCache, DenseCache
+from models.rudolph.decoding import Cache, forward_cached, output_head
+from models.rudolph.sampling import Sampling, draw, uniforms
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+LAYOUT = (
+    "vocab_size l_text_seq_length image_tokens_per_dim r_text_seq_length image_vocab_size text_special_tokens "
+    "image_special_tokens kernel_size last_kernel_size"
+)
+IMAGE_SAMPLING, TEXT_SAMPLING = Sampling(top_k=1024, top_p=0.975), Sampling(top_k=32, top_p=0.8)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: milliseconds a step of the whole batch."""
+
+    phase: str
+    batch: int
+    published_ms: float
+    ours_ms: float
+    ratio: float
+
+
+def configuration(size: str, layout: str, layers: int | None) -> Config:
+    config = named(size)
+    if layout != "own":
+        shape = named(layout)
+        config = replace(config, **{name: getattr(shape, name) for name in LAYOUT.split()})
+    return config if layers is None else replace(config, num_layers=layers)
+
+
+def median_ms(step: Callable[[int], object], steps: int, device: torch.device) -> float:
+    """Median time of `step(0) .. step(steps)` without the first."""
+    times = []
+    for i in range(steps + 1):
+        start = time.perf_counter()
+        step(i)
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        times.append(1000 * (time.perf_counter() - start))
+    return statistics.median(times[1:])
+
+
+def filled(cache: CompactCache | DenseCache) -> Cache:
+    """Fill a cache with noise, as if the positions before had been run."""
+    tensors = [cache.kv] if isinstance(cache, DenseCache) else [*cache.kv, *cache.columns.values()]
+    for tensor in tensors:
+        tensor.normal_()
+    return cache
+
+
+def ours_ms(model: Rudolph, cache: Cache, first: int, batch: int, rows: slice, sampling: Sampling, steps: int) -> float:
+    """Time the engine's step at positions `first ..`: draw a token, run it, score the needed rows."""
+    device = model.text_embeddings.weight.device
+    head = output_head(model, rows)
+    numbers = uniforms(0, [str(i) for i in range(batch)], "benchmark", steps + 1).to(device)
+    logits = torch.randn(batch, rows.stop - rows.start, device=device, dtype=model.text_embeddings.weight.dtype)
+
+    def step(i: int) -> Tensor:
+        token = draw(logits, sampling, numbers[:, i])
+        return forward_cached(model, cache, token[:, None], first + i, head)
+
+    return median_ms(step, steps, device)
+
+
+@torch.inference_mode()
+def measure(model: Rudolph, batch: int, steps: int) -> list[Row]:
+    config, device = model.config, model.text_embeddings.weight.device
+    image_rows = slice(config.text_vocab, config.text_vocab + config.image_vocab_size)
+    image = config.l_text_seq_length + config.image_seq_length // 2
+    text = config.prefix_length + config.r_text_seq_length // 2
+    phases = [
+        ("image", image, image_rows, IMAGE_SAMPLING, lambda: CompactCache(model.transformer, batch)),
+        (
+            "right text",
+            text,
+            slice(config.bpe_vocab),
+            TEXT_SAMPLING,
+            lambda: DenseCache(model.transformer, batch, config.total_seq_length),
+        ),
+    ]
+    table = []
+    for phase, position, rows, sampling, new_cache in phases:
+        rows = slice(rows.start or 0, rows.stop)
+        ours = ours_ms(model, filled(new_cache()), position, batch, rows, sampling, steps)
+        loop = PublishedLoop(model, torch.ones(batch, position + 1, dtype=torch.int64, device=device))
+        published = median_ms(lambda _, loop=loop, rows=rows, s=sampling: loop.step(rows, s), steps, device)
+        table.append(Row(phase, batch, round(published, 2), round(ours, 2), round(published / ours, 1)))
+    return table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size", default="350M", choices=SIZES)
+    parser.add_argument("--layout", default="own", choices=["own", *SIZES], help="sequence lengths and vocabularies of")
+    parser.add_argument("--layers", type=int, help="fewer layers, for a quick look")
+    parser.add_argument("--dtype", default="fp32", choices=DTYPES)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--batch", type=int, nargs="+", default=[1, 2, 8])
+    parser.add_argument("--steps", type=int, default=9)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--json", type=Path, help="write the numbers here as well")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    torch.manual_seed(0)
+    config = configuration(arguments.size, arguments.layout, arguments.layers)
+    with torch.device(arguments.device):
+        model = Rudolph(config).to(DTYPES[arguments.dtype]).eval()
+    print(f"{'phase':<12}{'batch':>6}{'published ms':>14}{'this ms':>10}{'ratio':>8}")
+    table = []
+    for batch in arguments.batch:
+        for row in measure(model, batch, arguments.steps):
+            table.append(row)
+            print(f"{row.phase:<12}{row.batch:>6}{row.published_ms:>14}{row.ours_ms:>10}{row.ratio:>8}", flush=True)
+    if arguments.json:
+        settings = {key: value for key, value in vars(arguments).items() if key != "json"}
+        result = {"settings": settings, "torch": torch.__version__, "rows": [asdict(row) for row in table]}
+        arguments.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
