@@ -1,7 +1,7 @@
 """A sample's texts to the ids of the left text, shortened where they are too long. Knows no networks and no files.
 
 The passage is what gives way: the longest text item. It keeps the sentences that share the most with the other items
-(the question, its options, the instruction), in their order.
+(the question, its options, the instruction) and its first one, in their order.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ def left_text(texts: Sequence[str]) -> str:
 def left_ids(texts: Sequence[str], vocabulary: Vocabulary, shorten_passage: bool) -> Tensor:
     """Ids of the left text, int64 `[L]`: the items joined; what is too long is shortened, or else cut at its end."""
     if shorten_passage:
-        texts = fit(texts, vocabulary.left_capacity, lambda text: len(vocabulary.pieces(text)))
+        # Not `vocabulary.pieces`, which strips: only the ends of the whole text will be stripped.
+        texts = fit(texts, vocabulary.left_capacity, lambda text: len(vocabulary.tokenizer.encode(text.lower())))
     return vocabulary.encode_left(left_text(texts))
 
 
@@ -60,15 +61,21 @@ def shorten(passage: str, question: str, budget: int, count: CountPieces) -> str
     """Keep the sentences of `passage` that share the most with `question`, as many as have at most `budget` pieces.
 
     A sentence scores 1/n for each word of the question in it, n being the number of sentences with that word; of
-    equal ones the earlier is taken. The first one that does not fit any more is cut to its first words.
+    equal ones the earlier is better. The best comes first, then the passage's first, which names the subject or is an
+    instruction merged into the passage, then the others by score. The one that does not fit any more is cut to its
+    first words.
     """
     sentences = _SENTENCE_END.split(passage.strip())
     stems = [_stems(sentence) for sentence in sentences]
     frequency = Counter(stem for found in stems for stem in found)
     asked = sorted(_stems(question))
     scores = [sum(1 / frequency[stem] for stem in asked if stem in found) for found in stems]
+    order = sorted(range(len(sentences)), key=lambda index: (-scores[index], index))
+    if order[0] != 0:
+        order.remove(0)
+        order.insert(1, 0)
     kept: dict[int, str] = {}
-    for index in sorted(range(len(sentences)), key=lambda index: (-scores[index], index)):
+    for index in order:
         size = count(sentences[index])
         if size > budget:
             kept[index] = _first_words(sentences[index], budget, count)

@@ -18,6 +18,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from submission.progress import say
+
 
 class JournalInUseError(RuntimeError):
     """Another run is writing the same journal."""
@@ -70,9 +72,9 @@ class Journal:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # ends with the process, however it ends
         except OSError as error:
-            if error.errno not in (errno.EAGAIN, errno.EACCES):
-                raise
-            raise JournalInUseError(f"{self.path}: another run is writing here; wait for it, or stop it") from error
+            if error.errno in (errno.EAGAIN, errno.EACCES):
+                raise JournalInUseError(f"{self.path}: another run is writing here; wait for it, or stop it") from error
+            say(f"{self.path} can not be locked ({error.strerror}): take care that no other run writes here")
 
     def _resume(self, configuration: dict[str, Any]) -> None:
         self._file.seek(0)

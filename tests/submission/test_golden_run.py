@@ -51,8 +51,8 @@ def test_the_baseline_profile_answers_and_draws_as_the_published_inference_does(
     }
 
 
-def test_the_tuned_profile_tells_pictures_by_items_and_draws_for_texts_only(start: Start) -> None:
-    run = start(E2E)
+def test_the_tuned_profile_tells_pictures_by_items_and_draws_for_texts_only(submit: Start) -> None:
+    run = submit(E2E)
     assert run.status == 0, run.stderr
     kinds = {name: [item["type"] for item in items] for name, items in run.predictions.items()}
     with_picture, without = ["text"], ["text", "image"]

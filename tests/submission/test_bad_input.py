@@ -1,0 +1,118 @@
+"""What a run makes of input that is wrong: the rest is answered, all is named, and the exit status tells."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.submission.conftest import Start, Write, image, text
+
+BROKEN = {
+    "good": [text("красный дом"), image("images/red.png")],
+    "picture_missing": [text("Что это?"), image("images/none.png")],
+    "picture_cut": [text("Что это?"), image("images/cut.png")],
+    "picture_outside": [text("Что это?"), image("../input.json")],
+    "image_only": [image("images/red.png")],
+    "no_items": [],
+    "no_content": [{"type": "text"}],
+    "a/b": [text("кошка")],
+    "id с пробелом": [text("кошка")],
+}
+
+
+def test_a_run_answers_what_it_can_and_names_the_rest(start: Start, write_input: Write) -> None:
+    run = start(write_input(BROKEN))
+    assert run.status == 1
+    assert {name: [item["type"] for item in items] for name, items in run.predictions.items()} == {
+        "good": ["text"],
+        "picture_missing": ["text"],
+        "picture_cut": ["text"],
+        "picture_outside": ["text"],
+        "image_only": ["text"],
+        "id с пробелом": ["text", "image"],
+        "no_items": ["text", "image"],
+        "no_content": ["text", "image"],
+    }
+    assert all(items[0]["content"] for items in run.predictions.values())
+    assert run.pictures == ["image_id с пробелом.jpg", "image_no_content.jpg", "image_no_items.jpg"]
+    named = {(problem["phase"], problem["sample_id"]) for problem in run.report["problems"]}
+    assert named == {
+        ("picture", "picture_missing"),
+        ("picture", "picture_cut"),
+        ("picture", "picture_outside"),
+        ("read", "no_items"),
+        ("read", "no_content"),
+        ("read", "a/b"),
+    }
+    for phase, sample_id in named:
+        assert f"error: {phase}: sample '{sample_id}'" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [("{", "[NOT_JSON]"), ("[]", "[NOT_AN_OBJECT]"), ('{"0": ' + "[" * 100_000, "[NESTED_TOO_DEEPLY]")],
+    ids=["not JSON", "a list", "nested"],
+)
+def test_without_samples_to_be_had_nothing_is_done(submit: Start, write_input: Write, content: str, said: str) -> None:
+    run = submit(write_input(content))
+    assert run.status == 2
+    assert said in run.stderr
+    assert not run.output.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--input", "no/such/folder"], "[FILE_MISSING]"),
+        (["--weights", "no/such/folder"], "no/such/folder/bpe.model"),
+        (["--device", "cuda:99"], "GPUs found"),
+        (["--device", "abacus"], "no such device"),
+    ],
+)
+def test_wrong_options_are_told_in_one_line(submit: Start, write_input: Write, options: list[str], said: str) -> None:
+    run = submit(write_input({"0": [text("кошка")]}), *options)
+    assert run.status == 2
+    assert said in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize("profile", ["tuned", "baseline"])
+@pytest.mark.parametrize(
+    ("samples", "kinds"),
+    [
+        ({}, {}),
+        ({"id_3": [text("")]}, {"id_3": ["text", "image"]}),
+        ({"7": [image("images/red.png")]}, {"7": ["text"]}),
+        ({"7": [image("images/none.png"), text("дом"), image("images/red.png")]}, {"7": ["text"]}),  # the last counts
+    ],
+    ids=["no samples", "an empty text", "a picture alone", "two pictures"],
+)
+def test_unusual_but_right_input_is_no_problem(
+    submit: Start, write_input: Write, profile: str, samples: dict[str, Any], kinds: dict[str, list[str]]
+) -> None:
+    run = submit(write_input(samples), "--profile", profile)
+    assert run.status == 0, run.stderr
+    assert {name: [item["type"] for item in items] for name, items in run.predictions.items()} == kinds
+
+
+def test_a_json_file_can_be_named_itself(submit: Start, write_input: Write) -> None:
+    folder = write_input({"7": [text("дом"), image("images/red.png")]})
+    (folder / "input.json").rename(folder / "other.json")
+    assert submit(folder / "other.json").status == 0
+
+
+def test_a_picture_that_can_not_be_read_is_answered_from_the_text_alone(submit: Start, write_input: Write) -> None:
+    asked = text("Что лежит под столом?")
+    cut = submit(write_input({"1": [asked, image("images/cut.png")]}), output="cut")
+    alone = submit(write_input({"1": [asked]}), output="alone")
+    assert cut.predictions["1"] == alone.predictions["1"][:1]
+
+
+def test_samples_with_problems_are_tried_again(submit: Start, write_input: Write, tmp_path: Path) -> None:
+    folder = write_input({"1": [text("дом"), image("images/late.png")], "2": [text("дом"), image("images/red.png")]})
+    assert submit(folder).status == 1
+    (folder / "images" / "red.png").rename(folder / "images" / "late.png")
+    run = submit(folder)
+    assert (run.status, run.report["phases"]["answer"]["samples"]) == (0, 1)
+    assert run.report["problems"] == []

@@ -1,0 +1,163 @@
+"""Batches: what memory does not bear is halved, what fails is tried alone, and batches never change an answer."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import submission.phases as phases
+from models.rudolph.decoding import NonFiniteLogitsError
+from submission.batches import batch_size, in_batches, is_out_of_memory
+from tests.submission.conftest import GOLDEN, Start, Write, text
+
+TEXTS = {str(number): [text(f"нарисуй {number} домов")] for number in range(5)}
+
+
+@settings(max_examples=25, deadline=None)
+@given(count=st.integers(0, 40), size=st.integers(1, 50), bearable=st.integers(1, 50), bad=st.sets(st.integers(0, 39)))
+def test_every_entry_is_kept_once_or_has_failed(count: int, size: int, bearable: int, bad: set[int]) -> None:
+    kept: dict[int, int] = {}
+
+    def work(batch: Sequence[int]) -> list[int]:
+        if len(batch) > bearable:
+            raise torch.OutOfMemoryError("too much")
+        if bad & set(batch):
+            raise ArithmeticError("bad entry")
+        return [entry * 2 for entry in batch]
+
+    def keep(entry: int, result: int) -> None:
+        assert entry not in kept
+        kept[entry] = result
+
+    processed = in_batches(range(count), size, work, keep)
+    assert kept == {entry: entry * 2 for entry in range(count) if entry not in bad}
+    assert [failure.entry for failure in processed.failures] == [entry for entry in range(count) if entry in bad]
+    assert all(failure.error == "ArithmeticError: bad entry" for failure in processed.failures)
+
+
+def test_a_batch_is_halved_down_to_one_entry_and_stays_small() -> None:
+    tried: list[int] = []
+
+    def work(batch: Sequence[int]) -> list[int]:
+        tried.append(len(batch))
+        if len(batch) > 2:
+            raise torch.OutOfMemoryError("too much")
+        return list(batch)
+
+    processed = in_batches(range(7), 8, work, lambda entry, result: None)
+    assert tried == [7, 3, 1, 1, 1, 1, 1, 1, 1]
+    assert processed.last_size == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "is_memory"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), True),
+        (MemoryError(), True),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4 bytes"), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"), True),
+        (RuntimeError("shape mismatch"), False),
+        (ValueError("can't allocate memory"), False),
+    ],
+)
+def test_running_out_of_memory_is_told_from_other_failures(error: Exception, is_memory: bool) -> None:
+    assert is_out_of_memory(error) is is_memory
+
+
+def test_the_automatic_batch_is_a_power_of_two_and_at_least_one() -> None:
+    cpu = torch.device("cpu")
+    assert batch_size(10**18, cpu) == 1
+    assert batch_size(1, cpu) == 32
+
+
+def test_answers_and_pictures_do_not_depend_on_the_batch(submit: Start) -> None:
+    runs = [
+        submit(GOLDEN / "e2e", "--profile", "baseline", "--batch-size", size, output=size) for size in ("1", "3", "8")
+    ]
+    journals = [sorted(run.journal[1:], key=lambda record: (record["phase"], record["id"])) for run in runs]
+    assert runs[0].predictions == runs[1].predictions == runs[2].predictions
+    assert journals[0] == journals[1] == journals[2]
+    assert runs[1].report["phases"]["answer"]["batch_size"] == 3
+
+
+def test_another_seed_gives_other_answers(submit: Start) -> None:
+    first, second = (
+        submit(GOLDEN / "e2e", "--profile", "baseline", "--seed", seed, output=seed).predictions for seed in ("0", "1")
+    )
+    assert first != second
+
+
+@pytest.mark.parametrize("phase", ["answer", "draw_images"])
+def test_a_run_survives_a_shortage_of_memory(
+    submit: Start, write_input: Write, monkeypatch: pytest.MonkeyPatch, phase: str
+) -> None:
+    source = write_input(TEXTS)
+    plenty = submit(source, output="plenty")
+    compute = getattr(phases, phase)
+
+    def short(model: Any, left: torch.Tensor, *rest: Any, **options: Any) -> Any:
+        if len(left) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return compute(model, left, *rest, **options)
+
+    monkeypatch.setattr(phases, phase, short)
+    run = submit(source)
+    assert (run.status, run.predictions) == (0, plenty.predictions)
+    name = "answer" if phase == "answer" else "draw"
+    assert run.report["phases"][name]["last_batch_size"] == 2
+
+
+def test_what_fails_alone_too_is_named_and_replaced(
+    submit: Start, write_input: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write_input(TEXTS)
+    sound = submit(source, output="sound")
+    draw, answer = phases.Engine.draw, phases.Engine.answer
+
+    def fail(what: str, which: str, compute: Any) -> Any:
+        def failing(engine: phases.Engine, queries: Sequence[phases.Query]) -> Any:
+            if any(query.id == which for query in queries):
+                raise RuntimeError(what)
+            return compute(engine, queries)
+
+        return failing
+
+    monkeypatch.setattr(phases.Engine, "draw", fail("no paint", "1", draw))
+    monkeypatch.setattr(phases.Engine, "answer", fail("no words", "2", answer))
+    run = submit(source)
+    assert run.status == 1
+    assert run.predictions["2"][0]["content"] == "пустая строка"
+    assert {name: items for name, items in run.predictions.items() if name != "2"} == {
+        name: items for name, items in sound.predictions.items() if name != "2"
+    }
+    assert run.pictures == sound.pictures
+    problems = {(p["sample_id"], p["phase"], p["error"]) for p in run.report["problems"]}
+    assert problems == {("1", "draw", "RuntimeError: no paint"), ("2", "answer", "RuntimeError: no words")}
+    assert all("Traceback" in problem["trace"] for problem in run.report["problems"])
+    assert "sample '1': RuntimeError: no paint (a plain grey picture is written)" in run.stderr
+
+    monkeypatch.undo()
+    again = submit(source)  # what failed was not journalled
+    assert (again.status, again.predictions) == (0, sound.predictions)
+    picture = "images/image_1.jpg"
+    assert (again.output / picture).read_bytes() == (sound.output / picture).read_bytes()
+
+
+def test_rows_that_overflow_in_float16_are_run_in_bfloat16(
+    submit: Start, write_input: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compute = phases.draw_images
+
+    def overflowing(model: Any, left: torch.Tensor, *rest: Any) -> torch.Tensor:
+        if model.text_embeddings.weight.dtype == torch.float16 and len(left) > 3:
+            raise NonFiniteLogitsError([1, 3], torch.float16)
+        return compute(model, left, *rest)
+
+    monkeypatch.setattr(phases, "draw_images", overflowing)
+    run = submit(write_input(TEXTS), "--dtype", "float16")
+    assert run.status == 0, run.stderr
+    assert run.report["rescued_in_bfloat16"] == 2
+    assert len(run.pictures) == 5

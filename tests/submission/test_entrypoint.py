@@ -1,0 +1,40 @@
+"""The entrypoint as the organisers start it: unpacked into a folder of its own, beside `input`."""
+
+import json
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+from contest.limits import METADATA_NAME
+from submission import VERSION
+from tests.submission.conftest import ROOT, Write, image, text
+
+
+def test_run_sh_reads_and_writes_where_the_contest_says(tmp_path: Path, write_input: Write, weights: Path) -> None:
+    write_input({"0": [text("дом")], "1": [text("Что это?"), image("images/red.png")]})
+    unpacked = tmp_path / "unpacked"
+    unpacked.mkdir()
+    for name in ("run.sh", "submission", "contest", "models"):
+        (unpacked / name).symlink_to(ROOT / name)
+    (unpacked / "weights").symlink_to(weights)
+    entrypoint = json.loads((ROOT / METADATA_NAME).read_text())["entrypoint"]
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"}
+    run = subprocess.run(entrypoint.split(), cwd=unpacked, env=environment, capture_output=True, text=True, timeout=120)
+    assert run.returncode == 0, run.stderr
+    predictions = json.loads((unpacked / "output" / "predictions.json").read_text(encoding="utf-8"))
+    assert list(predictions) == ["0", "1"]
+    assert predictions["0"][1] == {"type": "image", "content": "images/image_0.jpg"}
+    assert (unpacked / "output" / "images" / "image_0.jpg").is_file()
+    # Not a terminal: a line a phase, no bars.
+    assert [line.split(":")[0] for line in run.stderr.splitlines()] == ["encode", "answer", "draw"]
+
+
+def test_metadata_names_an_image_and_an_entrypoint() -> None:
+    assert set(json.loads((ROOT / METADATA_NAME).read_text())) == {"image", "entrypoint"}
+
+
+def test_the_version_is_the_projects() -> None:
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == VERSION

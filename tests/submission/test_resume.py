@@ -1,0 +1,117 @@
+"""A run that is killed goes on where it was: nothing lost, nothing done twice, and nothing taken from another run."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from submission.journal import Journal, JournalInUseError
+from tests.submission.conftest import Finished, Start, Write, image, text
+
+SAMPLES = {
+    "0": [text("красный дом стоит на горе")],
+    "1": [image("images/red.png"), text("Что лежит под столом?")],
+    "2": [text("вычислите 12 + 345"), text("= ?")],
+    "id_3": [image("images/red.png")],
+    "4": [text("кошка")],
+}
+
+# Kills the process, as `kill -9` does, when the third sample is about to be journalled, half of its line written.
+KILL = """
+import os, signal
+import submission.journal as journal
+write, count = journal.Journal._write, 0
+def dying(self, record):
+    global count
+    count += "phase" in record
+    if count == {after}:
+        self._file.write(b'{{"phase": "answer", "id": "2", "te')
+        self._file.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
+    write(self, record)
+journal.Journal._write = dying
+"""
+
+
+def done(run: Finished) -> Counter[tuple[str, str]]:
+    return Counter((record["phase"], record["id"]) for record in run.journal[1:])
+
+
+@pytest.mark.parametrize(("profile", "after"), [("tuned", 3), ("tuned", 7), ("baseline", 5)])
+def test_a_killed_run_goes_on(start: Start, submit: Start, write_input: Write, profile: str, after: int) -> None:
+    source, options = write_input(SAMPLES), ("--profile", profile, "--batch-size", "2")
+    killed = start(source, *options, sabotage=KILL.format(after=after))
+    assert killed.status == -9
+    assert not (killed.output / "predictions.json").exists()
+    resumed = submit(source, *options)
+    whole = submit(source, *options, output="whole")
+    assert (resumed.status, whole.status) == (0, 0), resumed.stderr
+    assert "going on with" in resumed.stderr
+    assert resumed.predictions == whole.predictions
+    assert done(resumed) == done(whole)
+    assert set(done(whole).values()) == {1}
+    phases = resumed.report["phases"]
+    assert phases["answer"]["samples"] + phases["draw"]["samples"] == 8 - (after - 1)
+    for name in whole.pictures:
+        assert (resumed.output / "images" / name).read_bytes() == (whole.output / "images" / name).read_bytes()
+
+
+def test_a_finished_run_has_nothing_more_to_do(submit: Start, write_input: Write) -> None:
+    source = write_input(SAMPLES)
+    first, second = submit(source), submit(source)
+    assert first.predictions == second.predictions
+    assert {phase["samples"] for phase in second.report["phases"].values()} == {0}
+
+
+def test_a_picture_that_is_gone_is_made_again_from_its_codes(submit: Start, write_input: Write) -> None:
+    source = write_input(SAMPLES)
+    run = submit(source)
+    picture = run.output / "images" / "image_4.jpg"
+    before = picture.read_bytes()
+    picture.unlink()
+    assert submit(source).report["phases"]["restore"]["samples"] == 1
+    assert picture.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "different"),
+    [(["--seed", "1"], "seed"), (["--greedy"], "profile"), (["--dtype", "bfloat16"], "dtype")],
+)
+def test_another_configuration_starts_anew(
+    submit: Start, write_input: Write, options: list[str], different: str
+) -> None:
+    source = write_input(SAMPLES)
+    submit(source)
+    run = submit(source, *options)
+    assert f"of another run (different: {different}); starting anew" in run.stderr
+    assert run.report["phases"]["answer"]["samples"] == len(SAMPLES)
+    assert set(done(run).values()) == {1}
+
+
+def test_another_input_starts_anew(submit: Start, write_input: Write) -> None:
+    submit(write_input(SAMPLES))
+    run = submit(write_input({"0": SAMPLES["1"]}))
+    assert "different: input_sha256" in run.stderr
+    assert list(run.predictions) == ["0"]
+
+
+def test_a_damaged_line_and_what_follows_it_is_done_again(submit: Start, write_input: Write) -> None:
+    source = write_input(SAMPLES)
+    first = submit(source)
+    lines = (first.output / "journal.jsonl").read_bytes().splitlines(keepends=True)
+    (first.output / "journal.jsonl").write_bytes(b"".join([*lines[:3], b"\0\0\0\n", *lines[4:]]))
+    run = submit(source)
+    assert run.predictions == first.predictions
+    assert set(done(run).values()) == {1}
+
+
+def test_two_runs_can_not_write_one_journal(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    with Journal(path, {"seed": 0}) as journal:
+        journal.add_answer("0", "дом")
+        with pytest.raises(JournalInUseError, match="another run"):
+            Journal(path, {"seed": 1})
+    with Journal(path, {"seed": 0}) as journal:
+        assert journal.answers == {"0": "дом"}
+    assert json.loads(path.read_text(encoding="utf-8").splitlines()[1])["text"] == "дом"
