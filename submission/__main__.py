@@ -59,14 +59,16 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", type=int, default=0, help="of all random numbers")
     add("--device", default="auto", help="auto (a GPU if there is one), cpu, cuda, cuda:1")
     add("--dtype", choices=("auto", *DTYPES), default="auto", help="auto: float16 on a GPU, float32 on a CPU")
-    add("--batch-size", type=_positive, help="samples at once in every phase (default: by the free memory)")
+    add("--batch-size", type=_batch_size, metavar="N", default="auto", help="samples at once; auto: by the free memory")
     return parser
 
 
-def _positive(text: str) -> int:
+def _batch_size(text: str) -> int | None:
+    if text == "auto":
+        return None
     number = int(text)
     if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
+        raise argparse.ArgumentTypeError("must be auto or at least 1")
     return number
 
 
