@@ -19,13 +19,20 @@ PICTURE_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 
 
 def resolve_picture(
-    root: str | os.PathLike[str], content: str, *, sample_id: str | None = None, item: int | None = None
+    root: str | os.PathLike[str],
+    content: str,
+    *,
+    follow_links: bool = False,
+    sample_id: str | None = None,
+    item: int | None = None,
 ) -> Path:
     """Return the absolute path of the picture that an image item names, relative to `root` (its JSON file's folder).
 
-    Whether the file exists is not asked. `sample_id` and `item` only tell the error where it happened.
+    Whether the file exists is not asked. `sample_id` and `item` only tell the error where it happened. `follow_links`
+    is for a folder that its owner laid out, where `images` may be a link to another disk; in a folder that somebody
+    else filled (a submission's output), a link out of it would read files that are none of theirs.
     Raises ContestError (PICTURE_PATH_REFUSED) for a path that is empty, absolute, holds '..' or NUL, or leads outside
-    `root` through a link.
+    `root` through a link that is not to be followed.
     """
 
     def refused(problem: str) -> ContestError:
@@ -47,7 +54,7 @@ def resolve_picture(
         real = Path(os.path.realpath(real_root / relative))
     except UnicodeEncodeError as error:
         raise refused("can not be a file name") from error
-    if not real.is_relative_to(real_root):
+    if not follow_links and not real.is_relative_to(real_root):
         raise refused(f"leads outside {real_root} through a link")
     return real
 

@@ -22,10 +22,11 @@ from contest.items import Item, Sample
 from contest.limits import IMAGES_DIR, picture_content, picture_name
 from contest.pictures import open_picture, resolve_picture
 from contest.writing import write_bytes
+from models.vqgan.preprocessing import to_pixels
 from submission.batches import Failure, batch_size, in_batches
 from submission.journal import Journal
 from submission.phases import Drawing, Engine, Query, answer_bytes, draw_bytes, picture_bytes
-from submission.pictures import is_black, neutral_picture, to_jpeg, to_pixels
+from submission.pictures import is_black, neutral_picture, to_jpeg
 from submission.progress import progress
 from submission.report import PhaseReport, Problem, Report, failed_ids
 
@@ -183,7 +184,8 @@ class Work:
         """Pixels `[3, side, side]` of a sample's picture, the last one if it has several; or why there are none."""
         item = max(index for index, entry in enumerate(sample.items) if entry.type == "image")
         try:
-            path = resolve_picture(self.root, sample.items[item].content, sample_id=sample.id, item=item)
+            content = sample.items[item].content
+            path = resolve_picture(self.root, content, follow_links=True, sample_id=sample.id, item=item)
             picture = open_picture(path, sample_id=sample.id, item=item)
         except ContestError as error:
             return error

@@ -13,11 +13,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image
 from tqdm import tqdm
 
+from contest.pictures import open_picture, resolve_picture
 from contest.reading import read_ground_truth, read_input
 from models.vqgan import VQGAN, load_vqgan
+from models.vqgan.preprocessing import to_pixels
 from models.weights import file_sha256, find_weights
 
 Codes = npt.NDArray[np.uint16]
@@ -82,19 +83,6 @@ def read_task(folder: Path, task: str, split: str, encoder: PictureEncoder) -> l
     ]
 
 
-def load_picture(path: Path, side: int) -> npt.NDArray[np.uint8]:
-    """Read a picture as RGB, centre-cropped to a square and resized: uint8 `[side, side, 3]`."""
-    try:
-        with Image.open(path) as opened:
-            picture = opened.convert("RGB")
-    except OSError as error:
-        raise TrainingDataError(f"{path}: not a readable picture ({error})") from error
-    square = min(picture.size)
-    left, top = (picture.width - square) // 2, (picture.height - square) // 2
-    box = (left, top, left + square, top + square)
-    return np.asarray(picture.resize((side, side), Image.Resampling.BILINEAR, box=box))
-
-
 class PictureEncoder:
     """Codes of pictures by one VQGAN, kept in a cache file beside the pictures and keyed by the weights and the size.
 
@@ -128,8 +116,8 @@ class PictureEncoder:
         todo = [picture for picture in pictures if picture not in known]
         for start in tqdm(range(0, len(todo), ENCODING_BATCH), f"encode {folder.name}", disable=None, leave=False):
             chunk = todo[start : start + ENCODING_BATCH]
-            pixels = np.stack([load_picture(folder / name, self.side) for name in chunk])
-            images = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255  # [batch, 3, side, side]
+            opened = (open_picture(resolve_picture(folder, name, follow_links=True)) for name in chunk)
+            images = torch.stack([to_pixels(picture, self.side) for picture in opened])  # [batch, 3, side, side]
             with torch.inference_mode():
                 encoded = self.vqgan.encode(images)  # [batch, codes]
             known.update(zip(chunk, encoded.numpy().astype(np.uint16), strict=True))

@@ -19,8 +19,8 @@ from models.rudolph.transformer import Attend, SparseTransformer, masked_attenti
 def one_query_attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None = None) -> Tensor:
     """Attention of one new token: query `[batch, heads, 1, head_dim]`, key and value `[batch, heads, n, head_dim]`.
 
-    bias `[n]` is added to the scores. The fused kernel is made for many queries: on a CPU, two plain products take 0.8 of
-    its time in float32 and a third of it in bfloat16.
+    bias `[n]` is added to the scores. The fused kernel is made for many queries: on a CPU, two plain products take
+    0.8 of its time in float32 and a third of it in bfloat16.
     """
     if query.device.type == "cpu":
         scores = (key @ (query * query.shape[-1] ** -0.5).transpose(-1, -2)).transpose(-1, -2)  # [batch, heads, 1, n]

@@ -224,3 +224,9 @@ def test_checking_reports_each_use_of_each_bad_picture(root: Path) -> None:
     ]
     quick = [(error.code, error.sample_id) for error in check_pictures(samples, root, decode=False)]
     assert quick == [(Code.PICTURE_MISSING, "1"), (Code.PICTURE_MISSING, "2"), (Code.PICTURE_PATH_REFUSED, "2")]
+
+
+def test_links_out_of_the_folder_are_followed_only_where_its_owner_is_trusted(root: Path) -> None:
+    assert resolve_picture(root, "out/1.jpg", follow_links=True) == root.parent / "other" / "1.jpg"
+    with pytest.raises(ContestError):
+        resolve_picture(root, "../other/1.jpg", follow_links=True)

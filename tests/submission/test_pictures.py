@@ -9,7 +9,8 @@ import torch
 from PIL import Image
 
 from contest.pictures import open_picture
-from submission.pictures import is_black, neutral_picture, to_bytes, to_jpeg, to_pixels
+from models.vqgan.preprocessing import to_pixels
+from submission.pictures import is_black, neutral_picture, to_bytes, to_jpeg
 from tests.submission.conftest import GOLDEN
 
 CASES = json.loads((GOLDEN / "inference_golden.json").read_text())["preprocess"]
