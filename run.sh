@@ -1,16 +1,54 @@
 #!/usr/bin/env bash
 # Without arguments: the container's entrypoint, and nothing else. It installs nothing and needs no network; it reads
 # ../input and writes ./output, relative to the folder that it is started in.
+# `demo` and `test` are for people: they make .venv here when there is none, from the pinned requirements.
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+
+# Install a requirements file into .venv, once for each state of the requirements.
+setup() {
+    python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+        echo "run.sh: Python 3.11 or newer is needed; found: $(python3 --version 2>&1)" >&2
+        exit 1
+    }
+    local stamp
+    stamp="$here/.venv/$1-$(cat "$here"/requirements*.txt | sha256sum | cut -c1-16)"
+    [ -e "$stamp" ] && return
+    [ -x "$here/.venv/bin/python" ] || python3 -m venv "$here/.venv"
+    echo "run.sh: installing $1 into .venv, once"
+    local pip=("$here/.venv/bin/python" -m pip install --quiet --disable-pip-version-check)
+    "${pip[@]}" -r "$here/$1"
+    if [ "$1" = requirements-dev.txt ]; then
+        # youtokentome's source imports Cython without asking for it: it must be there, and seen, when it is built.
+        "${pip[@]}" --no-build-isolation -r "$here/requirements-bpe.txt"
+    fi
+    touch "$stamp"
+}
 
 case "${1:-}" in
     "")
         export PYTHONPATH="$here${PYTHONPATH:+:$PYTHONPATH}"
-        exec python -m submission run --weights "$here/weights"
+        exec python3 -m submission run --weights "$here/weights"
+        ;;
+    demo)
+        setup requirements.txt
+        cd "$here"
+        .venv/bin/python -m submission run --input demo --output output --weights weights
+        .venv/bin/python -m submission preview --input demo --output output
+        ;;
+    test)
+        setup requirements-dev.txt
+        cd "$here"
+        shift
+        .venv/bin/ruff check .
+        .venv/bin/ruff format --check .
+        .venv/bin/mypy
+        .venv/bin/python -m pytest "$@"
         ;;
     *)
-        echo "usage: bash run.sh    (no arguments: answer ../input/input.json into ./output)" >&2
+        echo "usage: bash run.sh          answer ../input/input.json into ./output (the container's entrypoint)" >&2
+        echo "       bash run.sh demo     the bundled synthetic test, into output/" >&2
+        echo "       bash run.sh test     all checks; further arguments go to pytest" >&2
         exit 2
         ;;
 esac

@@ -1,4 +1,4 @@
-"""The command line of the submission: `python -m submission run`. Knows options and exit statuses, and nothing else.
+"""The command line of the submission: `run` and `preview`. Knows options and exit statuses, and nothing else.
 
 Exit status 0: all went well. 1: the predictions are complete, but some samples have problems, which are named.
 2: nothing could be done, and the message says why. 130: interrupted; the same command goes on from there.
@@ -16,6 +16,7 @@ import torch
 from contest.errors import ContestError, ContestErrors
 from contest.limits import INPUT_DIR, OUTPUT_DIR
 from submission.journal import JournalInUseError
+from submission.preview import add_arguments, show
 from submission.profiles import PROFILES, TUNED, greedy
 from submission.progress import say
 from submission.run import Settings, run
@@ -28,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line (that of the process, if None) and return the exit status."""
     options = _parser().parse_args(arguments)
     try:
+        if options.command == "preview":
+            return show(options)
         report = run(_settings(options))
     except KeyboardInterrupt:
         say("interrupted; the same command goes on from here")
@@ -41,7 +44,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m submission", description="What runs in the organisers' container.")
-    commands = parser.add_subparsers(required=True, metavar="command")
+    commands = parser.add_subparsers(required=True, dest="command", metavar="command")
+    preview_parser = commands.add_parser(
+        "preview",
+        help="show what a run answered: a table of some samples, a contact sheet of the pictures",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    add_arguments(preview_parser)
     run_parser = commands.add_parser(
         "run",
         help="answer all samples of an input file",

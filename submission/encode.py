@@ -1,6 +1,6 @@
 """A sample's texts to the ids of the left text, shortened where they are too long. Knows no networks and no files.
 
-The passage is what gives way: the longest text item. It keeps the sentences that share the most with the other items
+The passage is what gives way: the longest text item that is no list of options. It keeps the sentences that share the most with the other items
 (the question, its options, the instruction) and its first one, in their order.
 """
 
@@ -16,6 +16,7 @@ from models.rudolph.vocabulary import Vocabulary
 
 _SENTENCE_END = re.compile(r"(?<=[.!?…])\s+")
 _WORD = re.compile(r"\w+")
+_OPTION_MARKER = re.compile(r"(?:^|[\s;,(])[a-zа-я1-9]\)", re.IGNORECASE)
 # Russian words are inflected at their end: a beginning of this length tells most of them apart.
 _STEM_LENGTH = 5
 _SHORTEST_TELLING_WORD = 3
@@ -37,7 +38,7 @@ def left_ids(texts: Sequence[str], vocabulary: Vocabulary, shorten_passage: bool
 
 
 def fit(texts: Sequence[str], capacity: int, count: CountPieces) -> list[str]:
-    """Shorten the longest text so that all of them together have at most `capacity` pieces.
+    """Shorten the longest text, options apart, so that all of them together have at most `capacity` pieces.
 
     Pieces never cross white space, so that the pieces of words add up to those of their text. Where the other texts
     alone exceed the capacity, the longest one is emptied and the next longest gives way in its turn.
@@ -45,7 +46,8 @@ def fit(texts: Sequence[str], capacity: int, count: CountPieces) -> list[str]:
     fitted = list(texts)
     lengths = [count(text) for text in fitted]
     while sum(lengths) > capacity:
-        longest = max(range(len(fitted)), key=lambda index: lengths[index])  # the first of equally long ones
+        # The first of equally long ones; options give way only when nothing else is left.
+        longest = max(range(len(fitted)), key=lambda i: (lengths[i] > 0, not _is_options(fitted[i]), lengths[i]))
         others = [text for index, text in enumerate(fitted) if index != longest]
         budget = max(0, capacity - sum(lengths) + lengths[longest])
         passage, question = (
@@ -55,6 +57,12 @@ def fit(texts: Sequence[str], capacity: int, count: CountPieces) -> list[str]:
         fitted[longest] = " ".join(part for part in (kept, question) if part)
         lengths[longest] = count(fitted[longest])
     return fitted
+
+
+def _is_options(text: str) -> bool:
+    """Whether a text item is a list of lettered or numbered options and nothing much before them."""
+    markers = [match.start() for match in _OPTION_MARKER.finditer(text)]
+    return len(markers) >= 2 and len(_WORD.findall(text[: markers[0]])) <= 3
 
 
 def shorten(passage: str, question: str, budget: int, count: CountPieces) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from contest.items import Sample
-from contest.limits import PREDICTIONS_NAME
+from contest.limits import INPUT_DIR, INPUT_NAME, OUTPUT_DIR, PREDICTIONS_NAME
 from contest.pictures import open_picture, resolve_picture
 from contest.reading import read_input, read_predictions
 
@@ -72,15 +72,15 @@ def contact_sheet(samples: Mapping[str, Sample], answers: Mapping[str, Sample], 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's flags."""
-    parser.add_argument("--input", type=Path, default=Path("../input"), help="folder with input.json")
-    parser.add_argument("--output", type=Path, default=Path("./output"), help="folder with predictions.json")
+    parser.add_argument("--input", type=Path, default=Path(INPUT_DIR), help="folder with input.json")
+    parser.add_argument("--output", type=Path, default=Path(OUTPUT_DIR), help="folder with predictions.json")
     parser.add_argument("--samples", type=int, default=24, help="rows of the table")
 
 
 def show(arguments: argparse.Namespace) -> int:
     """Print the table and where the files lie; write `contact_sheet.png` beside the predictions."""
     output: Path = arguments.output
-    samples = read_input(arguments.input / "input.json")
+    samples = read_input(arguments.input / INPUT_NAME)
     answers = read_predictions(output / PREDICTIONS_NAME)
     print(table(samples, answers, arguments.samples))
     sheet = output / "contact_sheet.png"

@@ -22,7 +22,7 @@ from models.vqgan.preprocessing import to_pixels
 from models.weights import file_sha256, find_weights
 
 Codes = npt.NDArray[np.uint16]
-ENCODING_BATCH = 128
+ENCODING_BATCH = 32
 
 
 class TrainingDataError(ValueError):

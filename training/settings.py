@@ -32,8 +32,9 @@ class TaskSettings:
 class TuneSettings:
     """A fine-tuning run.
 
-    `data`: task folders; `weights`: a weights directory with `bpe.model` and `vqgan/`, and, unless `scratch` names a
-    configuration file, the RUDOLPH to start from; `out`: where checkpoints, logs and the trained RUDOLPH go.
+    `data`: task folders; `weights`: a weights directory with `bpe.model` and `vqgan/`; `out`: where checkpoints, logs
+    and the trained RUDOLPH go. Training starts from the RUDOLPH in the folder `start` (by default `rudolph/` of the
+    weights), or from random weights where `scratch` names a configuration file.
     `special_probability`: how often a task's own left and right token stand in for `<LT_UNK>` and `<RT_UNK>` (each
     drawn separately; published: 0.75). `reference`: the answer trained on: the first, the first that is more than an
     option's marker, or a random one. The learning rate warms up linearly, stays, and falls along a cosine over the
@@ -45,6 +46,7 @@ class TuneSettings:
     out: str
     tasks: dict[str, TaskSettings] = field(default_factory=dict)
     scratch: str | None = None
+    start: str | None = None
     steps: int = 1000
     learning_rate: float = 2e-5
     warmup_steps: int = 80
@@ -67,6 +69,7 @@ class TuneSettings:
         """Raise `SettingsError` naming the first key whose value cannot be used."""
         problems = {
             "tasks": not self.tasks and "names no task",
+            "start": self.start is not None and self.scratch is not None and "cannot be given together with scratch",
             "steps": self.steps < 1 and "must be at least 1",
             "learning_rate": self.learning_rate <= 0 and "must be positive",
             "decay_share": not 0 <= self.decay_share <= 1 and "must lie in [0, 1]",

@@ -32,11 +32,11 @@ LOG_EVERY = 25
 
 
 def build_model(settings: TuneSettings) -> Rudolph:
-    """Return the model to train, in float32: random if `scratch` names a configuration, else the weights' RUDOLPH."""
+    """Return the model to train, in float32: random if `scratch` names a configuration, else one from a folder."""
     if settings.scratch is not None:
         torch.manual_seed(settings.seed)
         return Rudolph(read_config(Path(settings.scratch)))
-    return load_rudolph(Path(settings.weights) / "rudolph")
+    return load_rudolph(Path(settings.start) if settings.start else Path(settings.weights) / "rudolph")
 
 
 def build_optimizer(model: Rudolph, settings: TuneSettings) -> torch.optim.AdamW:

@@ -54,6 +54,12 @@ def test_each_text_is_followed_by_one_space() -> None:
             ["Дом стоит на Река течёт на север. Куда течёт река? a) север; b) юг"],
         ),
         ([FACTS], 4, ["Дом стоит на горе."]),
+        # options are spared, though they are longer than the passage
+        (
+            ["Кошка спит под столом. Мост ведёт в город.", "Где кошка?", "Варианты: a) под столом; b) на горе у реки"],
+            15,
+            ["Кошка спит под столом.", "Где кошка?", "Варианты: a) под столом; b) на горе у реки"],
+        ),
         ([], 3, []),
     ],
     ids=[
@@ -66,6 +72,7 @@ def test_each_text_is_followed_by_one_space() -> None:
         "no room",
         "question inside",
         "no question",
+        "options spared",
         "no texts",
     ],
 )

@@ -129,6 +129,7 @@ def test_another_run_in_the_same_folder_is_refused(root: Path, capsys: pytest.Ca
         ("stepz=3", "stepz"),
         ("steps=many", "steps"),
         ("steps=0", "steps: must be at least 1"),
+        ("scratch=x start=y", "start: cannot be given together"),
         ("reference=best", "reference: must be one of first, value, random"),
         ("tasks.textqa.samples=0", "tasks.textqa.samples: must be at least 1"),
         ("dtype=int8", "dtype: must be one of"),
@@ -136,7 +137,7 @@ def test_another_run_in_the_same_folder_is_refused(root: Path, capsys: pytest.Ca
 )
 def test_bad_settings_are_named(root: Path, override: str, complaint: str) -> None:
     with pytest.raises(SettingsError, match=complaint):
-        read_settings(root / "settings.yaml", [override])
+        read_settings(root / "settings.yaml", override.split())
 
 
 @pytest.mark.parametrize(
