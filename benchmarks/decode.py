@@ -4,6 +4,7 @@
 
 Weights and caches are random: a step's cost does not depend on their values. Times are medians of steps at mid-sequence
 (the middle of the image, the middle of the right text), the first step thrown away; prefill is not in them.
+On a machine that others use too, `--clock cpu --threads 1` counts processor time, which leaves waiting out.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -55,16 +56,24 @@ def configuration(size: str, layout: str, layers: int | None) -> Config:
     return config if layers is None else replace(config, num_layers=layers)
 
 
-def median_ms(step: Callable[[int], object], steps: int, device: torch.device) -> float:
-    """Median time of `step(0) .. step(steps)` without the first."""
-    times = []
-    for i in range(steps + 1):
-        start = time.perf_counter()
-        step(i)
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        times.append(1000 * (time.perf_counter() - start))
-    return statistics.median(times[1:])
+@dataclass(frozen=True)
+class Stopwatch:
+    """Takes the median time of some steps, by the clock on the wall or by the processor's."""
+
+    clock: Callable[[], float]
+    steps: int
+    device: torch.device
+
+    def median_ms(self, step: Callable[[int], object]) -> float:
+        """Median milliseconds of `step(0) .. step(steps)` without the first."""
+        times = []
+        for i in range(self.steps + 1):
+            start = self.clock()
+            step(i)
+            if self.device.type == "cuda":
+                torch.cuda.synchronize()
+            times.append(1000 * (self.clock() - start))
+        return statistics.median(times[1:])
 
 
 def filled(cache: CompactCache | DenseCache) -> Cache:
@@ -75,44 +84,48 @@ def filled(cache: CompactCache | DenseCache) -> Cache:
     return cache
 
 
-def ours_ms(model: Rudolph, cache: Cache, first: int, batch: int, rows: slice, sampling: Sampling, steps: int) -> float:
-    """Time the engine's step at positions `first ..`: draw a token, run it, score the needed rows."""
-    device = model.text_embeddings.weight.device
-    head = output_head(model, rows)
-    numbers = uniforms(0, [str(i) for i in range(batch)], "benchmark", steps + 1).to(device)
-    logits = torch.randn(batch, rows.stop - rows.start, device=device, dtype=model.text_embeddings.weight.dtype)
+def our_step(
+    model: Rudolph, cache: Cache, first: int, batch: int, rows: slice, sampling: Sampling, steps: int
+) -> Callable[[int], Tensor]:
+    """The engine's step at positions `first ..`: draw a token, run it, score the needed rows."""
+    like, head = model.text_embeddings.weight, output_head(model, rows)
+    numbers = uniforms(0, [str(i) for i in range(batch)], "benchmark", steps + 1).to(like.device)
+    logits = torch.randn(batch, rows.stop - rows.start, device=like.device, dtype=like.dtype)
 
     def step(i: int) -> Tensor:
         token = draw(logits, sampling, numbers[:, i])
         return forward_cached(model, cache, token[:, None], first + i, head)
 
-    return median_ms(step, steps, device)
+    return step
 
 
 @torch.inference_mode()
-def measure(model: Rudolph, batch: int, steps: int) -> list[Row]:
-    config, device = model.config, model.text_embeddings.weight.device
+def compare(
+    model: Rudolph,
+    phase: str,
+    cache: CompactCache | DenseCache,
+    batch: int,
+    position: int,
+    rows: slice,
+    sampling: Sampling,
+    stopwatch: Stopwatch,
+) -> Row:
+    """Time both loops from one position on."""
+    ours = stopwatch.median_ms(our_step(model, filled(cache), position, batch, rows, sampling, stopwatch.steps))
+    loop = PublishedLoop(model, torch.ones(batch, position + 1, dtype=torch.int64, device=stopwatch.device))
+    published = stopwatch.median_ms(lambda _: loop.step(rows, sampling))
+    return Row(phase, batch, round(published, 2), round(ours, 2), round(published / ours, 1))
+
+
+def measure(model: Rudolph, batch: int, stopwatch: Stopwatch) -> Iterator[Row]:
+    """Compare both phases at mid-sequence."""
+    config, transformer = model.config, model.transformer
     image_rows = slice(config.text_vocab, config.text_vocab + config.image_vocab_size)
     image = config.l_text_seq_length + config.image_seq_length // 2
-    text = config.prefix_length + config.r_text_seq_length // 2
-    phases = [
-        ("image", image, image_rows, IMAGE_SAMPLING, lambda: CompactCache(model.transformer, batch)),
-        (
-            "right text",
-            text,
-            slice(config.bpe_vocab),
-            TEXT_SAMPLING,
-            lambda: DenseCache(model.transformer, batch, config.total_seq_length),
-        ),
-    ]
-    table = []
-    for phase, position, rows, sampling, new_cache in phases:
-        rows = slice(rows.start or 0, rows.stop)
-        ours = ours_ms(model, filled(new_cache()), position, batch, rows, sampling, steps)
-        loop = PublishedLoop(model, torch.ones(batch, position + 1, dtype=torch.int64, device=device))
-        published = median_ms(lambda _, loop=loop, rows=rows, s=sampling: loop.step(rows, s), steps, device)
-        table.append(Row(phase, batch, round(published, 2), round(ours, 2), round(published / ours, 1)))
-    return table
+    yield compare(model, "image", CompactCache(transformer, batch), batch, image, image_rows, IMAGE_SAMPLING, stopwatch)
+    text_rows, text = slice(0, config.bpe_vocab), config.prefix_length + config.r_text_seq_length // 2
+    dense = DenseCache(transformer, batch, config.total_seq_length)
+    yield compare(model, "right text", dense, batch, text, text_rows, TEXT_SAMPLING, stopwatch)
 
 
 def main() -> None:
@@ -125,6 +138,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, nargs="+", default=[1, 2, 8])
     parser.add_argument("--steps", type=int, default=9)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--clock", default="wall", choices=["wall", "cpu"])
     parser.add_argument("--json", type=Path, help="write the numbers here as well")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -132,10 +146,12 @@ def main() -> None:
     config = configuration(arguments.size, arguments.layout, arguments.layers)
     with torch.device(arguments.device):
         model = Rudolph(config).to(DTYPES[arguments.dtype]).eval()
+    clock = {"wall": time.perf_counter, "cpu": time.process_time}[arguments.clock]
+    stopwatch = Stopwatch(clock, arguments.steps, torch.device(arguments.device))
     print(f"{'phase':<12}{'batch':>6}{'published ms':>14}{'this ms':>10}{'ratio':>8}")
     table = []
     for batch in arguments.batch:
-        for row in measure(model, batch, arguments.steps):
+        for row in measure(model, batch, stopwatch):
             table.append(row)
             print(f"{row.phase:<12}{row.batch:>6}{row.published_ms:>14}{row.ours_ms:>10}{row.ratio:>8}", flush=True)
     if arguments.json:

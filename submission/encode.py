@@ -1,7 +1,7 @@
 """A sample's texts to the ids of the left text, shortened where they are too long. Knows no networks and no files.
 
-The passage is what gives way: the longest text item that is no list of options. It keeps the sentences that share the most with the other items
-(the question, its options, the instruction) and its first one, in their order.
+The passage is what gives way: the longest text item that is no list of options. It keeps the sentences that share the
+most with the other items (the question, its options, the instruction) and its first one, in their order.
 """
 
 from __future__ import annotations
