@@ -1,0 +1,1 @@
+"""Scores predictions as the contest does, and what a leaderboard needs around it. Never loads RUDOLPH."""
