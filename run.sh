@@ -25,6 +25,9 @@ setup() {
     touch "$stamp"
 }
 
+# eco2AI brings an old name of a package along, of which torch warns whenever it is imported.
+export PYTHONWARNINGS="ignore:The pynvml package is deprecated:FutureWarning"
+
 case "${1:-}" in
     "")
         export PYTHONPATH="$here${PYTHONPATH:+:$PYTHONPATH}"

@@ -38,7 +38,8 @@ class TuneSettings:
     `special_probability`: how often a task's own left and right token stand in for `<LT_UNK>` and `<RT_UNK>` (each
     drawn separately; published: 0.75). `reference`: the answer trained on: the first, the first that is more than an
     option's marker, or a random one. The learning rate warms up linearly, stays, and falls along a cosine over the
-    last `decay_share` of the steps to `final_rate_share` of its peak.
+    last `decay_share` of the steps to `final_rate_share` of its peak. `until` ends the run early, at that step of the
+    same schedule; started again with another mixture of tasks, or without `until`, it goes on from there.
     """
 
     data: str
@@ -48,6 +49,7 @@ class TuneSettings:
     scratch: str | None = None
     start: str | None = None
     steps: int = 1000
+    until: int | None = None
     learning_rate: float = 2e-5
     warmup_steps: int = 80
     decay_share: float = 0.4
@@ -71,6 +73,7 @@ class TuneSettings:
             "tasks": not self.tasks and "names no task",
             "start": self.start is not None and self.scratch is not None and "cannot be given together with scratch",
             "steps": self.steps < 1 and "must be at least 1",
+            "until": self.until is not None and not 1 <= self.until <= self.steps and "must lie in [1, steps]",
             "learning_rate": self.learning_rate <= 0 and "must be positive",
             "decay_share": not 0 <= self.decay_share <= 1 and "must lie in [0, 1]",
             "special_probability": not 0 <= self.special_probability <= 1 and "must lie in [0, 1]",

@@ -29,6 +29,10 @@ from training.validation import exact_match
 
 PIXELS_PER_CODE = 8
 LOG_EVERY = 25
+# Settings that a run may be resumed with other values of: places, amounts of watching, and the mixture of tasks.
+MAY_CHANGE = frozenset(
+    ["data", "weights", "out", "threads", "validate_every", "validation_samples", "checkpoint_every", "tasks", "until"]
+)
 
 
 def build_model(settings: TuneSettings) -> Rudolph:
@@ -92,13 +96,13 @@ def train(settings: TuneSettings) -> Path:
         vocabulary, examples["train"], settings.tasks, settings.seed, settings.special_probability, settings.reference
     )
     held_out = {task: found[: settings.validation_samples] for task, found in examples["val"].items()}
-    where = {"data", "weights", "out", "threads", "validate_every", "checkpoint_every", "validation_samples"}
-    fingerprint = {key: value for key, value in asdict(settings).items() if key not in where}
+    fingerprint = {key: value for key, value in asdict(settings).items() if key not in MAY_CHANGE}
     done = load_state(out, model, optimizer, fingerprint)
     log = Log(out / "log.csv")
     running: dict[str, float] = {}
     started = time.monotonic()
-    for step in tqdm(range(done, settings.steps), "tune", initial=done, total=settings.steps, disable=None):
+    end = settings.steps if settings.until is None else settings.until
+    for step in tqdm(range(done, end), "tune", initial=done, total=end, disable=None):
         rate = learning_rate(step, settings)
         for group in optimizer.param_groups:
             group["lr"] = rate
@@ -116,7 +120,7 @@ def train(settings: TuneSettings) -> Path:
             for segment, value in segments.items():
                 name = f"{task}.{segment}"
                 running[name] = 0.95 * running.get(name, value) + 0.05 * value
-        last = step + 1 == settings.steps
+        last = step + 1 == end
         if (step + 1) % LOG_EVERY == 0 or last:
             speed = (step + 1 - done) / (time.monotonic() - started)
             extra = {"loss": loss.item(), "rate": rate, "gradient_norm": float(norm), "steps_per_second": speed}

@@ -107,6 +107,20 @@ def test_killed_in_the_middle_it_goes_on_to_the_last_digit(root: Path, monkeypat
     assert all(torch.equal(a[key], b[key]) for key in a)
 
 
+def test_a_run_ended_early_goes_on_as_if_it_had_not(root: Path) -> None:
+    assert tune(root, f"out={root}/in_one") == 0
+    assert tune(root, f"out={root}/in_two", "until=1") == 0
+    assert tune(root, f"out={root}/in_two") == 0
+    a, b = (load_file(root / name / "rudolph" / "model.safetensors") for name in ("in_one", "in_two"))
+    assert all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_the_mixture_of_tasks_may_change_on_the_way(root: Path) -> None:
+    assert tune(root, f"out={root}/mixture", "until=2") == 0
+    assert tune(root, f"out={root}/mixture", "tasks.textqa.samples=5") == 0
+    assert torch.load(root / "mixture" / "state.pt", weights_only=True)["step"] == 4
+
+
 def test_what_it_writes_can_be_loaded_and_read(root: Path) -> None:
     assert tune(root, f"out={root}/written") == 0
     model = load_rudolph(root / "written" / "rudolph")
@@ -128,6 +142,7 @@ def test_another_run_in_the_same_folder_is_refused(root: Path, capsys: pytest.Ca
     [
         ("stepz=3", "stepz"),
         ("steps=many", "steps"),
+        ("until=9", "until: must lie in"),
         ("steps=0", "steps: must be at least 1"),
         ("scratch=x start=y", "start: cannot be given together"),
         ("reference=best", "reference: must be one of first, value, random"),
