@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
-from models.rudolph.decoding import answer
-from models.rudolph.sampling import Sampling
 
 from models.rudolph import Rudolph
+from models.rudolph.decoding import answer
+from models.rudolph.sampling import Sampling
 from models.rudolph.vocabulary import Vocabulary
 from training.examples import Example
 
