@@ -23,11 +23,16 @@ FLOORS = {
     "submission": ("contest", "models"),
     "training": ("contest", "models", "evaluation.metrics"),
     "data_prep": ("contest",),
-    "evaluation": ("contest", "models.ruclip", "models.inception", "models.bpe"),
+    "evaluation": ("contest", "models.ruclip", "models.inception", "models.bpe", "models.weights"),
 }
 # Inside `models` every part stands alone, but for these.
-# `weights` reads checkpoint files for whoever has some; the networks know nothing of each other.
-MODEL_FLOORS = {"rudolph": ("models.weights",), "vqgan": ("models.weights",)}
+# `weights` and `bpe` read files for whoever has some; the networks know nothing of each other.
+MODEL_FLOORS = {
+    "rudolph": ("models.weights",),
+    "vqgan": ("models.weights",),
+    "ruclip": ("models.weights", "models.bpe"),
+    "inception": ("models.weights",),
+}
 
 MAX_LINES = 400
 
