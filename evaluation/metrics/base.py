@@ -130,6 +130,9 @@ class TaskMetric(Metric):
     higher_is_better = True
     full_state_update = False
 
+    # Whether the score may stand beside the contest's: not so where a substitute for one of its networks was used.
+    comparable: bool = True
+
     scores: list[Tensor]
     indices: list[Tensor]
     records: list[Tensor]
@@ -151,6 +154,27 @@ class TaskMetric(Metric):
     def settings(self) -> Mapping[str, str]:
         """Return what else the scores depend on, for the signature."""
         return {}
+
+    def parts(self) -> dict[str, float]:
+        """Return the named parts of a score that has some, such as `meteor` and `clip`."""
+        return {}
+
+    def remarks(self) -> Sequence[str]:
+        """Return warnings about the score as a whole, such as that of too few samples."""
+        return ()
+
+    @property
+    def comparable(self) -> bool:
+        """Whether the score measures what the contest measures, and not by a stated substitute of a network."""
+        return True
+
+    def parts(self) -> Mapping[str, float]:
+        """Return the scores that the task's score is made of, such as meteor and clip. Every process must call it."""
+        return {}
+
+    def remarks(self) -> Sequence[str]:
+        """Return what a reader of the score must know, such as too few pictures for a Frechet distance."""
+        return ()
 
     def mean_of_none(self) -> float:
         """Return the score of no samples. Raises NothingToScore unless the organisers' scripts have an answer."""
