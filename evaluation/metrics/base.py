@@ -163,19 +163,6 @@ class TaskMetric(Metric):
         """Return warnings about the score as a whole, such as that of too few samples."""
         return ()
 
-    @property
-    def comparable(self) -> bool:
-        """Whether the score measures what the contest measures, and not by a stated substitute of a network."""
-        return True
-
-    def parts(self) -> Mapping[str, float]:
-        """Return the scores that the task's score is made of, such as meteor and clip. Every process must call it."""
-        return {}
-
-    def remarks(self) -> Sequence[str]:
-        """Return what a reader of the score must know, such as too few pictures for a Frechet distance."""
-        return ()
-
     def mean_of_none(self) -> float:
         """Return the score of no samples. Raises NothingToScore unless the organisers' scripts have an answer."""
         raise NothingToScore(f"{self.name}: there is no sample to score")
