@@ -1,0 +1,128 @@
+"""Compares two results sample by sample. Knows nothing of texts and metrics.
+
+Scores are compared only where their signatures are equal, unless one asks for it by name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from evaluation.errors import NotComparable, some
+from evaluation.results import Result
+from evaluation.statistics import Difference, Resampling, paired_differences
+from evaluation.table import columns
+
+SIGNIFICANT = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class TaskComparison:
+    """One task of two runs (or S, under the key "integral", which has no samples of its own)."""
+
+    key: str
+    first: float
+    second: float
+    difference: Difference
+    better: int = 0
+    worse: int = 0
+    equal: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The tasks that both runs have, S if it is among them, and the tasks whose signatures differ."""
+
+    tasks: tuple[TaskComparison, ...]
+    only_first: tuple[str, ...]
+    only_second: tuple[str, ...]
+    unlike: tuple[str, ...]
+
+
+def compare(
+    first: Result, second: Result, *, different_signatures: bool = False, resampling: Resampling | None = None
+) -> Comparison:
+    """Return how far the second run is above the first, task by task.
+
+    Raises NotComparable if the runs share no task, if test set or samples differ, or if a task's signatures do (unless
+    `different_signatures`).
+    """
+    shared = [key for key in first.tasks if key in second.tasks]
+    if not shared:
+        raise NotComparable("the two results share no task", "compare runs of one test set")
+    if first.test != second.test:
+        raise NotComparable("the two results are of different test sets", "compare runs of one test set")
+    unlike = tuple(key for key in shared if first.tasks[key].signature != second.tasks[key].signature)
+    if unlike and not different_signatures:
+        lines = [f"{key}: {first.tasks[key].signature} against {second.tasks[key].signature}" for key in unlike]
+        raise NotComparable(
+            f"the scores do not measure the same: {'; '.join(lines)}",
+            "score both in one way, or ask with --different-signatures",
+        )
+    for key in shared:
+        apart = first.tasks[key].samples.keys() ^ second.tasks[key].samples.keys()
+        if apart:
+            raise NotComparable(
+                f"{key}: {len(apart)} samples stand in one result only: {some(sorted(apart))}",
+                "compare runs of one test set",
+            )
+    pairs = {
+        key: [(score, second.tasks[key].samples[name]) for name, score in first.tasks[key].samples.items()]
+        for key in shared
+    }
+    differences = paired_differences(
+        {key: [a for a, _ in scores] for key, scores in pairs.items()},
+        {key: [b for _, b in scores] for key, scores in pairs.items()},
+        resampling or Resampling(),
+    )
+    tasks = [
+        TaskComparison(
+            key,
+            first.tasks[key].score,
+            second.tasks[key].score,
+            differences[key],
+            better=sum(b > a for a, b in pairs[key]),
+            worse=sum(b < a for a, b in pairs[key]),
+            equal=sum(b == a for a, b in pairs[key]),
+        )
+        for key in shared
+    ]
+    if first.integral is not None and second.integral is not None:
+        tasks.append(TaskComparison("integral", first.integral, second.integral, differences["integral"]))
+    return Comparison(
+        tuple(tasks),
+        tuple(key for key in first.tasks if key not in second.tasks),
+        tuple(key for key in second.tasks if key not in first.tasks),
+        unlike,
+    )
+
+
+HEADER = ("task", "first", "second", "difference", "95 % interval", "p boot", "p rand", "better", "worse", "equal")
+
+
+def comparison_table(comparison: Comparison) -> str:
+    """Return the comparison as text; `!` marks differences that both tests call significant at 5 %."""
+    rows = [HEADER]
+    for task in comparison.tasks:
+        gap = task.difference
+        significant = max(gap.p_bootstrap, gap.p_randomisation) < SIGNIFICANT
+        interval = "-" if gap.interval is None else f"{gap.interval[0]:+.4f} .. {gap.interval[1]:+.4f}"
+        counts = ("", "", "") if task.key == "integral" else (str(task.better), str(task.worse), str(task.equal))
+        rows.append(
+            (
+                ("S" if task.key == "integral" else task.key) + (" ~" if task.key in comparison.unlike else ""),
+                f"{task.first:.4f}",
+                f"{task.second:.4f}",
+                f"{gap.difference:+.4f}" + (" !" if significant else "  "),
+                interval,
+                f"{gap.p_bootstrap:.4f}",
+                f"{gap.p_randomisation:.4f}",
+                *counts,
+            )
+        )
+    lines = [columns(rows), "! significant at 5 % by both tests"]
+    if comparison.unlike:
+        lines.append("~ the signatures differ: the two scores do not measure the same")
+    for name, keys in (("first", comparison.only_first), ("second", comparison.only_second)):
+        if keys:
+            lines.append(f"only in the {name}: {', '.join(keys)}")
+    return "\n".join(lines)

@@ -1,0 +1,51 @@
+"""What can go wrong between files and scores, as typed errors. Knows nothing of how it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class EvaluationError(Exception):
+    """Something that stops the command: what was wrong, and what to do about it."""
+
+    def __init__(self, message: str, remedy: str) -> None:
+        self.message, self.remedy = message, remedy
+        super().__init__(message, remedy)
+
+    def __str__(self) -> str:
+        return f"{self.message}; {self.remedy}"
+
+
+class IdsDiffer(EvaluationError):  # noqa: N818 - says what is wrong, as its neighbours do
+    """The scorer's own files (ids, ground truth, input) do not speak of the same samples."""
+
+
+class NoSamples(EvaluationError):  # noqa: N818
+    """The files hold nothing to score."""
+
+
+class NeedsInput(EvaluationError):  # noqa: N818
+    """A task looks at the pictures or captions that were asked about, and no input was given."""
+
+
+class NotANumber(EvaluationError):  # noqa: N818
+    """A metric gave NaN or infinity."""
+
+
+class BadResult(EvaluationError):  # noqa: N818
+    """A file is no result of `evaluation score`."""
+
+
+class NotComparable(EvaluationError):  # noqa: N818
+    """Two scores do not measure the same, or not the same samples."""
+
+
+class BadLeaderboard(EvaluationError):  # noqa: N818
+    """A file is no leaderboard, or can not be used as one."""
+
+
+def some(names: Iterable[object], limit: int = 5) -> str:
+    """Return the first few names of a collection, and how many more there are."""
+    listed = [str(name) for name in names]
+    more = f" and {len(listed) - limit} more" if len(listed) > limit else ""
+    return ", ".join(listed[:limit]) + more

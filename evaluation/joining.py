@@ -1,0 +1,171 @@
+"""Joins predictions, ground truth, task ids and input into the cases of each task. Knows nothing of metrics.
+
+`ids.json` leads: its samples are scored, in its order, each for the task it names. What the other files hold beyond
+them is left out with a warning, as the organisers' splitting of the files leaves it out. What they lack:
+
+* A prediction: the case has no answer, which its metric names and scores 0 (`strict`); the attempt is invalid
+  (`official`, for there the splitting raises: row 3 of the differences between rules and code).
+* A ground truth: both modes stop, for that is the scorer's own file.
+* A task id of 6 to 11: theirs raises, ours are the hidden tasks.
+
+The organisers' way to fold pictures into folders by task has further accidents, which are not repeated here: a
+folder that exists already, a path without its slash, predictions and references in folders of one name, a picture
+without a folder. A prediction's picture that is missing does stop `official`, as it stops theirs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from contest.errors import Code, ContestError
+from contest.ground_truth import GroundTruth
+from contest.items import Sample
+from contest.limits import INPUT_NAME
+from contest.pictures import resolve_picture
+from contest.reading import Sifted, read_ground_truth, read_ids, read_input, sift_predictions
+from contest.tasks import TASKS, Task, task_by_id
+from evaluation.errors import IdsDiffer, NoSamples, some
+from evaluation.metrics.base import AttemptAborted, Case, Mode, UnsoundAnswer
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What is scored. `input` is the folder with `input.json`, or that file; None where there is none.
+
+    Pictures' paths are relative to the folder of the JSON file that names them.
+    """
+
+    predictions: Path
+    ground_truth: Path
+    ids: Path
+    input: Path | None = None
+
+    @property
+    def input_json(self) -> Path | None:
+        """The input's JSON file."""
+        if self.input is None or not self.input.is_dir():
+            return self.input
+        return self.input / INPUT_NAME
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """The cases of each task that has some, in task order, each in the order of `ids.json`; and warnings.
+
+    `test` is the fingerprint of the test set: its samples, their tasks and their references, in whatever layout.
+    """
+
+    cases: Mapping[Task, tuple[Case, ...]]
+    warnings: tuple[str, ...]
+    test: str
+
+
+def join(files: Files, mode: Mode) -> Joined:
+    """Read the files and return the cases.
+
+    Raises ContestErrors for files that can not be read, IdsDiffer where ground truth or input lack a sample,
+    NoSamples for an `ids.json` without samples, AttemptAborted (`official`) for missing predictions and pictures.
+    """
+    task_ids = read_ids(files.ids)
+    if not task_ids:
+        raise NoSamples(f"{files.ids} names no sample", "write {sample id: task id, ...}")
+    truths = read_ground_truth(files.ground_truth)
+    _demand_all(task_ids, truths, files.ground_truth)
+    input_json = files.input_json
+    asked = None if input_json is None else read_input(input_json)
+    if asked is not None and input_json is not None:
+        _demand_all(task_ids, asked, input_json)
+    sifted = sift_predictions(files.predictions)
+    unsound = _unsound(files.predictions, sifted)
+
+    missing = [key for key in task_ids if key not in sifted.sound and key not in unsound]
+    if missing and mode == "official":
+        raise AttemptAborted(
+            f"{len(missing)} of {len(task_ids)} samples have no prediction: {some(missing)}",
+            sample_id=missing[0],
+            defect=3,
+        )
+
+    by_task: dict[Task, list[Case]] = {task: [] for task in TASKS}
+    for key, task_id in task_ids.items():
+        by_task[task_by_id(task_id)].append(
+            Case(
+                key,
+                truths[key],
+                sifted.sound.get(key),
+                None if asked is None else asked[key],
+                files.predictions.parent,
+                None if input_json is None else input_json.parent,
+                files.ground_truth.parent,
+                unsound.get(key),
+            )
+        )
+    cases = {task: tuple(found) for task, found in by_task.items() if found}
+    if mode == "official":
+        _demand_drawn_pictures(cases)
+    return Joined(cases, _warnings(files, task_ids, truths, sifted, unsound), _fingerprint(task_ids, truths))
+
+
+def _fingerprint(task_ids: Mapping[str, int], truths: Mapping[str, GroundTruth]) -> str:
+    """Return a SHA-256 over what stands in the scorer's files, whatever their order and layout."""
+    rows = [
+        [key, task_id, [[item.type, *item.contents] for item in truths[key].items]]
+        for key, task_id in sorted(task_ids.items())
+    ]
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+
+def _unsound(path: Path, sifted: Sifted[Sample]) -> dict[str, UnsoundAnswer]:
+    """Return the entries that are no sound list of items, as they stand in the file."""
+    broken: dict[str, list[ContestError]] = {}
+    for error in sifted.errors:
+        if error.sample_id is not None and error.sample_id not in sifted.sound:
+            broken.setdefault(error.sample_id, []).append(error)
+    if not broken:
+        return {}
+    raw = json.loads(path.read_text("utf-8-sig"))
+    return {key: UnsoundAnswer(raw[key], tuple(errors)) for key, errors in broken.items()}
+
+
+def _demand_all(task_ids: Mapping[str, int], entries: Mapping[str, object], path: Path) -> None:
+    lacking = [key for key in task_ids if key not in entries]
+    if lacking:
+        raise IdsDiffer(
+            f"{path} lacks {len(lacking)} of the {len(task_ids)} samples of the ids: {some(lacking)}",
+            "give the files of one test set",
+        )
+
+
+def _demand_drawn_pictures(cases: Mapping[Task, Iterable[Case]]) -> None:
+    """Raise AttemptAborted for a drawn picture that is not there: the organisers' splitting can not copy it."""
+    for task, found in cases.items():
+        if task.kind != "text_to_image":
+            continue
+        for case in found:
+            for content in () if case.answer is None else case.answer.images[:1]:
+                assert case.answer_root is not None
+                if not resolve_picture(case.answer_root, content, sample_id=case.id).is_file():
+                    raise AttemptAborted(f"its picture {content!r} is not there", sample_id=case.id, defect=1)
+
+
+def _warnings(
+    files: Files,
+    task_ids: Mapping[str, int],
+    truths: Mapping[str, GroundTruth],
+    sifted: Sifted[Sample],
+    unsound: Mapping[str, UnsoundAnswer],
+) -> tuple[str, ...]:
+    found = []
+    answered = [*sifted.sound, *unsound]
+    for path, keys in ((files.predictions, answered), (files.ground_truth, truths)):
+        surplus = [key for key in keys if key not in task_ids]
+        if surplus:
+            found.append(f"{path}: {len(surplus)} samples that the ids do not name are left out: {some(surplus)}")
+    repeated = [error.sample_id for error in sifted.errors if error.code is Code.DUPLICATE_ID]
+    if repeated:
+        found.append(f"{files.predictions}: {len(repeated)} ids stand twice, the last counts: {some(repeated)}")
+    return tuple(found)

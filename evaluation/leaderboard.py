@@ -1,0 +1,283 @@
+"""A leaderboard in one SQLite file: runs, where they came from, and their ranks. Knows nothing of how runs are scored.
+
+Ranks are given only among scores that measure the same: one test set, equal signatures. Whatever else is in the file
+stands in a group of its own. The published baseline stands beside every group, without a rank: the files it was
+scored on were never published.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, astuple, dataclass, field, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from contest.tasks import TASKS
+from evaluation.errors import BadLeaderboard
+from evaluation.nomination import BASELINE_INTEGRAL
+from evaluation.results import Result
+from evaluation.statistics import ranks
+from evaluation.table import columns
+
+INTEGRAL = "integral"
+APPLICATION_ID, SCHEMA_VERSION = 0x46424332, 1  # "FBC2"
+WAIT_SECONDS = 120.0
+
+_SCHEMA = (
+    """CREATE TABLE runs (
+        id INTEGER PRIMARY KEY, added TEXT NOT NULL, name TEXT NOT NULL, mode TEXT NOT NULL, test TEXT NOT NULL,
+        comparable INTEGER NOT NULL, integral REAL, low REAL, high REAL,
+        commit_id TEXT, weights TEXT, profile TEXT, seed INTEGER, hardware TEXT, seconds REAL, co2_kg REAL
+    ) STRICT""",
+    """CREATE TABLE scores (
+        run INTEGER NOT NULL REFERENCES runs (id), task TEXT NOT NULL, score REAL NOT NULL, low REAL, high REAL,
+        n INTEGER NOT NULL, signature TEXT NOT NULL, PRIMARY KEY (run, task)
+    ) STRICT""",
+    f"PRAGMA application_id = {APPLICATION_ID}",
+    f"PRAGMA user_version = {SCHEMA_VERSION}",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where a run came from; None for what nobody recorded.
+
+    `weights` is the hash of the weights, `seconds` how long answering took, `co2_kg` what the training made of CO2.
+    """
+
+    commit_id: str | None = None
+    weights: str | None = None
+    profile: str | None = None
+    seed: int | None = None
+    hardware: str | None = None
+    seconds: float | None = None
+    co2_kg: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A score as the leaderboard keeps it; `signature` is empty for S, which has those of its tasks."""
+
+    score: float
+    low: float | None
+    high: float | None
+    n: int
+    signature: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A row of the leaderboard. `scores` holds those of the tasks by key."""
+
+    id: int
+    added: str
+    name: str
+    mode: str
+    test: str
+    comparable: bool
+    integral: float | None
+    low: float | None
+    high: float | None
+    provenance: Provenance
+    scores: dict[str, Score] = field(default_factory=dict)
+
+    def value(self, by: str) -> float | None:
+        """S, or the score of the task with this key; None if the run has none."""
+        if by == INTEGRAL:
+            return self.integral
+        return self.scores[by].score if by in self.scores else None
+
+    def measures(self, by: str) -> tuple[str, ...]:
+        """What must be equal for two runs to be ranked together: the test set and the signatures involved."""
+        keys = sorted(self.scores) if by == INTEGRAL else [key for key in (by,) if key in self.scores]
+        return (self.test, *(f"{key}={self.scores[key].signature}" for key in keys))
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Runs that measure the same, best first, with their ranks (None without a score)."""
+
+    measures: tuple[str, ...]
+    runs: tuple[Run, ...]
+    ranks: tuple[int | None, ...]
+
+
+def add(path: Path, name: str, result: Result, provenance: Provenance) -> int:
+    """Add a run to the file, which is made if there is none; return the run's id.
+
+    Several processes may add at once: each waits for the others (up to two minutes).
+    Raises BadLeaderboard.
+    """
+    low, high = result.integral_interval or (None, None)
+    added = datetime.now(UTC).isoformat(timespec="seconds")
+    head = (added, name, result.mode, result.test, int(result.comparable), result.integral, low, high)
+    with _open(path, must_exist=False) as connection:
+        cursor = connection.execute(
+            "INSERT INTO runs (added, name, mode, test, comparable, integral, low, high,"
+            " commit_id, weights, profile, seed, hardware, seconds, co2_kg)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*head, *astuple(provenance)),
+        )
+        assert cursor.lastrowid is not None
+        connection.executemany(
+            "INSERT INTO scores (run, task, score, low, high, n, signature) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [
+                (cursor.lastrowid, key, task.score, *(task.interval or (None, None)), task.n, task.signature)
+                for key, task in result.tasks.items()
+            ],
+        )
+        return cursor.lastrowid
+
+
+def read(path: Path) -> tuple[Run, ...]:
+    """Return all runs in the order they were added. Raises BadLeaderboard."""
+    with _open(path, must_exist=True) as connection:
+        scores: dict[int, dict[str, Score]] = {}
+        for run, key, *row in connection.execute("SELECT run, task, score, low, high, n, signature FROM scores"):
+            scores.setdefault(run, {})[key] = Score(*row)
+        found = connection.execute(
+            "SELECT id, added, name, mode, test, comparable, integral, low, high,"
+            " commit_id, weights, profile, seed, hardware, seconds, co2_kg FROM runs ORDER BY id"
+        )
+        order = {task.key: task.id for task in TASKS}
+        runs = []
+        for number, added, name, mode, test, comparable, integral, low, high, *origin in found:
+            tasks = dict(sorted(scores.get(number, {}).items(), key=lambda pair: order[pair[0]]))
+            provenance = Provenance(*origin)
+            runs.append(Run(number, added, name, mode, test, bool(comparable), integral, low, high, provenance, tasks))
+        return tuple(runs)
+
+
+def grouped(runs: Sequence[Run], by: str = INTEGRAL) -> tuple[Group, ...]:
+    """Return the runs in groups that measure the same, each ranked by S or by the score of a task.
+
+    Equal scores share the better rank. Groups stand in the order of their first run; for a task, runs without it are
+    left out.
+    """
+    found: dict[tuple[str, ...], list[Run]] = {}
+    for run in runs:
+        if by == INTEGRAL or by in run.scores:
+            found.setdefault(run.measures(by), []).append(run)
+    groups = []
+    for measures, members in found.items():
+        members.sort(key=lambda run: _descending(run.value(by)))
+        groups.append(Group(measures, tuple(members), tuple(ranks([run.value(by) for run in members]))))
+    return tuple(groups)
+
+
+def leaderboard_table(runs: Sequence[Run], by: str = INTEGRAL) -> str:
+    """Return the leaderboard as text: a table a group, each with the published baseline beside its runs."""
+    if not runs:
+        return "the leaderboard is empty"
+    blocks = []
+    for number, group in enumerate(grouped(runs, by), start=1):
+        keys = [task.key for task in TASKS if any(task.key in run.scores for run in group.runs)]
+        header = ("rank", "run", "S", "95 % interval", *keys, *(item.name for item in fields(Provenance)))
+        rows = [header, *_ranked_rows(group, keys), _baseline(keys)]
+        first = group.runs[0]
+        flag = "" if first.comparable else ", not comparable with the contest's scores"
+        blocks.append(
+            "\n".join(
+                [
+                    f"group {number}: mode {first.mode}, test {first.test[:12]}, ranked by {by}{flag}",
+                    columns(rows),
+                    *(f"  {measure}" for measure in group.measures[1:]),
+                ]
+            )
+        )
+    return "\n\n".join(blocks)
+
+
+def to_json(runs: Sequence[Run]) -> dict[str, Any]:
+    """Return the whole leaderboard as a JSON object: the published baseline, and the runs with group and rank."""
+    places = {
+        run.id: {"group": number, "rank": rank}
+        for number, group in enumerate(grouped(runs), start=1)
+        for run, rank in zip(group.runs, group.ranks, strict=True)
+    }
+    baseline = {"integral": BASELINE_INTEGRAL, "tasks": {task.key: task.baseline for task in TASKS}}
+    return {"baseline": baseline, "runs": [{**asdict(run), **places[run.id]} for run in runs]}
+
+
+def to_csv(runs: Sequence[Run]) -> str:
+    """Return the whole leaderboard as CSV, the published baseline in its first row; empty is what is not known."""
+    stream = io.StringIO()
+    keys = [task.key for task in TASKS]
+    origin = [item.name for item in fields(Provenance)]
+    head = ["group", "rank", "name", "added", "mode", "test", "comparable", "integral", "low", "high"]
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow([*head, *keys, *origin, "signatures"])
+    published = [task.baseline for task in TASKS]
+    writer.writerow(
+        [None, None, "published baseline", *[None] * 4, BASELINE_INTEGRAL, None, None, *published, *[None] * 8]
+    )
+    for number, group in enumerate(grouped(runs), start=1):
+        for rank, run in zip(group.ranks, group.runs, strict=True):
+            what = (run.name, run.added, run.mode, run.test, run.comparable, run.integral, run.low, run.high)
+            values = [run.value(key) for key in keys]
+            writer.writerow(
+                [number, rank, *what, *values, *astuple(run.provenance), " ".join(run.measures(INTEGRAL)[1:])]
+            )
+    return stream.getvalue()
+
+
+def _descending(score: float | None) -> tuple[bool, float]:
+    """Sort key: the best first, those without a score last."""
+    return (score is None, -(score or 0.0))
+
+
+def _ranked_rows(group: Group, keys: Sequence[str]) -> list[tuple[str, ...]]:
+    return [_row(rank, run, keys) for rank, run in zip(group.ranks, group.runs, strict=True)]
+
+
+def _row(rank: int | None, run: Run, keys: Sequence[str]) -> tuple[str, ...]:
+    interval = "-" if run.low is None else f"{run.low:.4f} .. {run.high:.4f}"
+    values = ["-" if (value := run.value(key)) is None else f"{value:.4f}" for key in (INTEGRAL, *keys)]
+    origin = ["-" if value is None else _short(value) for value in astuple(run.provenance)]
+    return ("-" if rank is None else str(rank), run.name, values[0], interval, *values[1:], *origin)
+
+
+def _baseline(keys: Sequence[str]) -> tuple[str, ...]:
+    published = {task.key: f"{task.baseline:.2f}" for task in TASKS}
+    blank = ["-"] * len(fields(Provenance))
+    return ("-", "published baseline", f"{BASELINE_INTEGRAL:.2f}", "-", *(published[key] for key in keys), *blank)
+
+
+def _short(value: str | float) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)[:24]
+
+
+@contextmanager
+def _open(path: Path, *, must_exist: bool) -> Iterator[sqlite3.Connection]:
+    """Yield a connection inside a transaction that holds the file's write lock from its beginning."""
+    if must_exist and not path.is_file():
+        raise BadLeaderboard(f"{path} does not exist", "make it with `evaluation leaderboard add`")
+    try:
+        connection = sqlite3.connect(path, timeout=WAIT_SECONDS, isolation_level=None)
+        try:
+            # Taken at once: a transaction that reads first and writes later would fail where another came between.
+            connection.execute("BEGIN IMMEDIATE")
+            _demand_schema(connection, path)
+            yield connection
+            connection.execute("COMMIT")
+        finally:
+            connection.close()  # which rolls an open transaction back
+    except sqlite3.Error as error:
+        raise BadLeaderboard(f"{path}: {error}", "give a leaderboard file that may be written to") from error
+
+
+def _demand_schema(connection: sqlite3.Connection, path: Path) -> None:
+    """Make the tables in a file without any; raise BadLeaderboard if the file is another program's or version's."""
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if tables == 0:
+        for statement in _SCHEMA:
+            connection.execute(statement)
+    elif (application, version) != (APPLICATION_ID, SCHEMA_VERSION):
+        raise BadLeaderboard(f"{path} is another program's database, or another version's", "give another file")

@@ -1,0 +1,207 @@
+"""The typed result of a scoring run, and its JSON and CSV forms. Knows nothing of how scores come about."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from contest.tasks import TASKS, Task, task_by_key
+from contest.writing import write_bytes, write_json
+from evaluation.errors import BadResult
+from evaluation.metrics.base import MODES, Mode, Note
+
+Interval: TypeAlias = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskResult:
+    """What one task got.
+
+    Attributes:
+        key: the task's key.
+        score: mean over its samples.
+        signature: all that the score depends on; only scores of one signature may be compared.
+        samples: score of each sample by id, in the order of `ids.json`.
+        interval: bootstrap confidence interval of the score; None for a single sample, which has no spread.
+        comparable: whether the score measures what the contest measures (not with a stated substitute of a network).
+        notes: what struck which sample: warnings, and in mode `strict` errors that cost a sample its score.
+        parts: scores that this one is made of, such as meteor, clip, fid and kid.
+        remarks: what a reader of the score must know, such as too few pictures for a Frechet distance.
+
+    Raises ValueError if there are no samples, a number is not finite, or the key belongs to no task.
+
+    """
+
+    key: str
+    score: float
+    signature: str
+    samples: Mapping[str, float]
+    interval: Interval | None = None
+    comparable: bool = True
+    notes: tuple[Note, ...] = ()
+    parts: Mapping[str, float] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.key not in {task.key for task in TASKS}:
+            raise ValueError(f"there is no task {self.key!r}")
+        if not self.samples:
+            raise ValueError(f"task {self.key} has no samples")
+        numbers = (self.score, *self.samples.values(), *self.parts.values(), *(self.interval or ()))
+        if not all(isinstance(number, int | float) and math.isfinite(number) for number in numbers):
+            raise ValueError(f"task {self.key}: a score is not a finite number")
+
+    @property
+    def n(self) -> int:
+        """Number of samples."""
+        return len(self.samples)
+
+    @property
+    def task(self) -> Task:
+        """The task."""
+        return task_by_key(self.key)
+
+    @property
+    def eligible(self) -> bool | None:
+        """Whether the score reaches the bound of prize eligibility; None for hidden tasks, which have none."""
+        return None if self.task.threshold is None else self.score >= self.task.threshold
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a run got: its tasks in task order, and S where all twelve are there.
+
+    `test` is the fingerprint of the test set: its samples, their tasks and their references.
+    Raises ValueError for an unknown mode, or an integral score that is there though a task is missing (or the reverse).
+    """
+
+    mode: Mode
+    test: str
+    tasks: Mapping[str, TaskResult]
+    integral: float | None = None
+    integral_interval: Interval | None = None
+    warnings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.mode not in MODES:
+            raise ValueError(f"mode {self.mode!r} is unknown; modes: {', '.join(MODES)}")
+        if (self.integral is None) != bool(self.missing_tasks):
+            raise ValueError("there is an integral score exactly if all twelve tasks have one")
+
+    @property
+    def missing_tasks(self) -> tuple[str, ...]:
+        """Keys of the tasks without a score: while there are some, S is None."""
+        return tuple(task.key for task in TASKS if task.key not in self.tasks)
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether samples lost their score to an error that is named (mode `strict`)."""
+        return self.mode == "strict" and any(task.notes for task in self.tasks.values())
+
+    @property
+    def comparable(self) -> bool:
+        """Whether every task measures what the contest measures."""
+        return all(task.comparable for task in self.tasks.values())
+
+    @property
+    def signatures(self) -> dict[str, str]:
+        """The signature of each task by its key."""
+        return {key: task.signature for key, task in self.tasks.items()}
+
+
+def to_json(result: Result) -> dict[str, Any]:
+    """Return the result as a JSON object."""
+    return {
+        "mode": result.mode,
+        "test": result.test,
+        "integral": result.integral,
+        "integral_interval": result.integral_interval,
+        "missing_tasks": list(result.missing_tasks),
+        "warnings": list(result.warnings),
+        "tasks": {
+            key: {
+                "score": task.score,
+                "n": task.n,
+                "signature": task.signature,
+                "interval": task.interval,
+                "comparable": task.comparable,
+                "parts": dict(task.parts),
+                "remarks": list(task.remarks),
+                "notes": [asdict(note) for note in task.notes],
+                "samples": dict(task.samples),
+            }
+            for key, task in result.tasks.items()
+        },
+    }
+
+
+def from_json(value: Any) -> Result:
+    """Return the result that a JSON object holds. Raises ValueError, TypeError or KeyError if it holds none."""
+    tasks = {
+        key: TaskResult(
+            key,
+            task["score"],
+            task["signature"],
+            task["samples"],
+            _interval(task["interval"]),
+            task["comparable"],
+            tuple(Note(**note) for note in task["notes"]),
+            task["parts"],
+            tuple(task["remarks"]),
+        )
+        for key, task in value["tasks"].items()
+    }
+    interval = _interval(value["integral_interval"])
+    return Result(value["mode"], value["test"], tasks, value["integral"], interval, tuple(value["warnings"]))
+
+
+def write_result(path: Path, result: Result) -> None:
+    """Write the result as JSON. Raises ContestError."""
+    write_json(path, to_json(result))
+
+
+def read_result(path: Path) -> Result:
+    """Read what `write_result` wrote. Raises BadResult."""
+    try:
+        return from_json(json.loads(path.read_text("utf-8")))
+    except OSError as error:
+        raise BadResult(f"{path} can not be read: {error.strerror}", "check the path") from error
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise BadResult(
+            f"{path} is no result: {type(error).__name__}: {error}", "give a file that `evaluation score --json` wrote"
+        ) from error
+
+
+# One row a task, then one for S.
+CSV_COLUMNS = ("task", "score", "low", "high", "n", "baseline", "threshold", "eligible", "comparable", "signature")
+
+
+def write_csv(path: Path, result: Result) -> None:
+    """Write one row a task and one for S as CSV; what is not there is an empty field. Raises ContestError."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(CSV_COLUMNS)
+    writer.writerows(_csv_row(task) for task in result.tasks.values())
+    low, high = result.integral_interval or (None, None)
+    writer.writerow(["integral", result.integral, low, high, None, None, None, None, result.comparable, None])
+    write_bytes(path, stream.getvalue().encode())
+
+
+def _csv_row(result: TaskResult) -> Sequence[object]:
+    low, high = result.interval or (None, None)
+    task = result.task
+    bounds = (task.baseline, task.threshold, result.eligible, result.comparable)
+    return [result.key, result.score, low, high, result.n, *bounds, result.signature]
+
+
+def _interval(value: Any) -> Interval | None:
+    if value is None:
+        return None
+    low, high = value
+    return (low, high)
