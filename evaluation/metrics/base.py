@@ -240,7 +240,7 @@ class TaskMetric(Metric):
         if len(self.records) == 0:
             return []
         text = bytes(dim_zero_cat(self.records).cpu().numpy()).decode()
-        return [json.loads(line) for line in text.splitlines()]
+        return list(json.loads(f"[{text.rstrip().replace(chr(10), ',')}]"))  # one call is quicker than one a line
 
 
 def _rebuild_aborted(message: str, sample_id: str | None, defect: int | None) -> AttemptAborted:

@@ -1,0 +1,117 @@
+"""Takes the text of an answer and the references out of a case. Knows nothing of how texts are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from evaluation.metrics.base import AttemptAborted, Case, Note
+
+
+class ScriptRaises(Exception):  # noqa: N818 - it is the organisers' script that errs
+    """The organisers' script raises on this sample; what becomes of the task is the metric's affair.
+
+    Attributes:
+        defect: the number of the difference between code and rules that struck.
+
+    """
+
+    def __init__(self, message: str, *, defect: int = 1) -> None:
+        self.message, self.defect = message, defect
+        super().__init__(message, defect)
+
+    def __str__(self) -> str:
+        return self.message
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer's text, and what was odd about it. `text` can be any JSON value where the entry is unsound."""
+
+    text: Any
+    notes: tuple[Note, ...] = ()
+
+
+def demand_every_answer(cases: Sequence[Case]) -> None:
+    """Raise AttemptAborted if an answer is missing, as the organisers' scripts do before they score anything."""
+    missing = [case.id for case in cases if case.answer is None and case.unsound is None]
+    if missing:
+        message = f"the predictions lack {len(missing)} of {len(cases)} ids, first this one"
+        raise AttemptAborted(message, sample_id=missing[0], defect=3)
+
+
+def official_answer(case: Case, previous: Answer | None) -> Answer:
+    """Return the answer as the organisers' scripts for TextQA, MathQA and TRitW find it.
+
+    `previous` is the answer that the sample before was scored with; their variable keeps it where a sample has no
+    items (defect 2). An answer whose items hold no text is empty.
+
+    Raises:
+        ScriptRaises: if their script would raise: nothing to keep, or an entry that is no list of items.
+
+    """
+    for item in _official_items(case):
+        kind = _lookup(item, "type")
+        if kind == "text":
+            return Answer(_lookup(item, "content"))
+    if _official_items(case):
+        return Answer("", (Note(case.id, None, "the answer has no item of type text: scored as an empty text"),))
+    if previous is None:
+        raise ScriptRaises("the answer has no items, and no sample before it has an answer to use again", defect=2)
+    note = Note(case.id, 2, f"the answer has no items: {previous.text!r} of the sample before counts again")
+    return Answer(previous.text, (note,))
+
+
+def official_references(case: Case) -> tuple[tuple[str, ...], tuple[Note, ...]]:
+    """Return the references as the organisers' scripts find them, with notes: the contents of the first item.
+
+    Raises:
+        ScriptRaises: if the ground truth is one item instead of a list (defect 4), or an empty string (defect 5).
+
+    """
+    if case.truth.is_bare_item:
+        raise ScriptRaises("the ground truth is one item, not a list of items", defect=4)
+    first = case.truth.items[0]
+    if not first.is_bare_string:
+        return first.contents, ()
+    characters = tuple(first.contents[0])
+    if not characters:
+        raise ScriptRaises("the reference is an empty string, which leaves no characters as references", defect=5)
+    return characters, (Note(case.id, 5, "the reference is a bare string: its characters become the references"),)
+
+
+def strict_answer(case: Case) -> Answer | Note:
+    """Return the first text of the answer, or the note that says why there is nothing to score (the score is 0)."""
+    if case.unsound is not None:
+        reasons = "; ".join(error.message for error in case.unsound.errors)
+        return Note(case.id, None, f"the answer is unsound, scored 0: {reasons}")
+    if case.answer is None:
+        return Note(case.id, None, "the predictions lack this id: scored 0")
+    if not case.answer.texts:
+        return Answer("", (Note(case.id, None, "the answer has no item of type text: scored as an empty text"),))
+    return Answer(case.answer.texts[0])
+
+
+def strict_references(case: Case) -> tuple[str, ...] | Note:
+    """Return every acceptable text, or the note that says that there is none (the score is 0)."""
+    return case.truth.texts or Note(case.id, None, "the ground truth has no text: scored 0")
+
+
+def _official_items(case: Case) -> Sequence[Any]:
+    """Return what a loop over the entry yields: items as JSON has them."""
+    if case.unsound is None:
+        assert case.answer is not None, "demand_every_answer comes first"
+        return [{"type": item.type, "content": item.content} for item in case.answer.items]
+    value = case.unsound.value
+    if not isinstance(value, list | dict | str):
+        raise ScriptRaises(f"the answer is {value!r}, which is no list of items")
+    return list(value)
+
+
+def _lookup(item: Any, key: str) -> Any:
+    if not isinstance(item, dict):
+        raise ScriptRaises(f"the answer's item {item!r} is no object")
+    if key not in item:
+        raise ScriptRaises(f"the answer's item has no {key}")
+    return item[key]

@@ -1,0 +1,114 @@
+"""MathQA: exact match of an answer with one of its references. Knows nothing of files and other tasks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from evaluation.metrics.base import Case, Mode, Note
+from evaluation.metrics.normalisation import number_form, official_form
+from evaluation.metrics.numerals import fold_numerals, has_later_numeral
+from evaluation.metrics.option_marker import replacement_letter, right_marker
+from evaluation.metrics.text_to_text import TextToTextMetric, score_official, score_strict
+
+_DIGIT = re.compile(r"\d")
+# Words, and integers that are written with their sign or none: the organisers' form has nothing to spoil here.
+_PLAIN = re.compile(r"(?:(?:-?[0-9]+|[^\W\d_]+)(?:[ .)]+|$))*")
+
+
+@dataclass(frozen=True, slots=True)
+class MathQADetails:
+    """How a score came about: the normal forms, whether the answer itself matched, and the letter that replaced it."""
+
+    score: float
+    answer_form: str
+    reference_forms: tuple[str, ...]
+    is_match: bool
+    letter: str | None
+
+
+def official_details(answer: str, references: Sequence[str]) -> MathQADetails:
+    """Score an answer as the organisers' script does.
+
+    Where no reference matches, the answer's first Latin letter from a to e replaces the answer (defect 10).
+
+    >>> official_details("35", ["b", "3.5", "b 3.5"]).score
+    1.0
+    >>> official_details("d) 5", ["d", "-3", "d -3"])
+    MathQADetails(score=1.0, answer_form='d 5', reference_forms=('d', '-3', 'd -3'), is_match=False, letter='d')
+    """
+    forms = tuple(official_form(reference, keep="-") for reference in references)
+    return _replacing(answer, official_form(answer, keep="-"), forms)
+
+
+def strict_details(answer: str, references: Sequence[str]) -> MathQADetails:
+    """Score an answer by the rules: numbers are compared as numbers.
+
+    An option marker at the answer's start counts as the marker, unless the value beside it is a number: an answer
+    that names the right option and a wrong value is not the reference.
+
+    >>> strict_details("− 3,50", ["d", "-7/2", "d -7/2"]).score
+    1.0
+    >>> strict_details("D) не знаю", ["d", "-3", "d -3"]).score, strict_details("d) 5", ["d", "-3", "d -3"]).score
+    (1.0, 0.0)
+    """
+    answer_form = number_form(answer)
+    forms = tuple(number_form(reference) for reference in references)
+    is_match = answer_form in forms
+    names_a_number = _DIGIT.search(answer_form) is not None
+    letter = None if is_match or names_a_number else right_marker(answer, forms)
+    return MathQADetails(float(is_match or letter is not None), answer_form, forms, is_match, letter)
+
+
+def score_cases(cases: Sequence[Case], mode: Mode) -> tuple[list[float], list[Note]]:
+    """Score cases in ground-truth order: one score a case, and notes.
+
+    Mode `official`: anything that their script raises on makes every score 0 (defect 1), with a note.
+    Mode `strict`: a sample that can not be scored is 0, with a note that names it.
+
+    Raises:
+        AttemptAborted: in mode `official`, if an answer is missing (defect 3).
+
+    """
+    if mode == "official":
+        return score_official(cases, official_details, _strikes)
+    return score_strict(cases, strict_details)
+
+
+def _replacing(answer: str, answer_form: str, reference_forms: tuple[str, ...]) -> MathQADetails:
+    is_match = answer_form in reference_forms
+    letter = None if is_match else replacement_letter(answer)
+    score = float(is_match or letter in reference_forms)
+    return MathQADetails(score, answer_form, reference_forms, is_match, letter)
+
+
+def _strikes(answer: str, references: Sequence[str], details: MathQADetails) -> Iterator[tuple[int, str]]:
+    """Name the defects but for which the answer would have another score: each is mended alone, and scored again."""
+    if details.score and not details.is_match:
+        yield 10, f"the letter {details.letter!r} replaced the answer, and matched"
+    forms = (details.answer_form, *details.reference_forms)
+    if any(map(has_later_numeral, forms)):
+        folded = [" ".join(fold_numerals(form.split())) for form in forms]
+        mended = _replacing(answer, folded[0], tuple(folded[1:]))
+        if mended.score != details.score:
+            yield 9, f"with all numerals as digits the score would be {mended.score:.3g}"
+            return
+    if all(_PLAIN.fullmatch(text) for text in (answer, *references)):
+        return
+    mended = _replacing(answer, number_form(answer), tuple(number_form(reference) for reference in references))
+    if mended.score != details.score:
+        if _DIGIT.search(answer) or any(map(_DIGIT.search, references)):
+            yield 8, f"with numbers compared as numbers the score would be {mended.score:.3g}"
+        else:
+            yield 7, f"with a space in the place of all punctuation the score would be {mended.score:.3g}"
+
+
+class MathQA(TextToTextMetric):
+    """Share of exact matches over the ground truth's ids."""
+
+    name = "mathqa"
+
+    def score_cases(self, cases: Sequence[Case]) -> tuple[list[float], list[Note]]:
+        """Score cases as the function of this name does, in this metric's mode."""
+        return score_cases(cases, self.mode)

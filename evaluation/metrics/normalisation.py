@@ -1,0 +1,166 @@
+"""Normal forms of texts: lemmas, punctuation, numerals, as the organisers' scripts or the rules have them.
+
+Knows nothing of tasks and scores.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+import unicodedata
+from fractions import Fraction
+from functools import lru_cache
+
+import pymorphy3
+
+from evaluation.metrics.numerals import FIRST_NUMERALS, fold_numerals
+
+LEMMAS = "pymorphy3-2.0.6"
+"""Where lemmas come from, for signatures."""
+
+MAX_CACHED = 1 << 18
+
+
+@lru_cache(maxsize=1)
+def _analyzer() -> pymorphy3.MorphAnalyzer:
+    return pymorphy3.MorphAnalyzer()  # its dictionary takes a third of a second to load: once, when first needed
+
+
+@lru_cache(maxsize=MAX_CACHED)
+def lemma(word: str) -> str:
+    """Return the normal form of the word's first parse.
+
+    >>> lemma("озёр"), lemma("Bergen"), lemma("-3")
+    ('озеро', 'bergen', '-3')
+    """
+    return str(_analyzer().parse(word)[0].normal_form)
+
+
+def official_words(text: str, *, keep: str = "") -> list[str]:
+    """Return the words as the organisers' scripts split them: lower case, ASCII punctuation deleted but for `keep`.
+
+    No space is left in a mark's place, and marks beyond ASCII stay (defect 7).
+
+    >>> official_words("Кот,собака и «Аврора»")
+    ['котсобака', 'и', '«аврора»']
+    """
+    return text.lower().translate(_without_ascii_punctuation(keep)).split()
+
+
+@lru_cache(maxsize=MAX_CACHED)
+def official_form(text: str, *, keep: str = "") -> str:
+    """Return the normal form of the organisers' scripts for TextQA and MathQA (MathQA keeps `-`).
+
+    Words as `official_words` gives them, each to its lemma, numerals from 0 to 10 to digits (defect 9), joined by
+    one space.
+
+    >>> official_form("на берегах озёр Байкала, три!")
+    'на берег озеро байкал 3'
+    >>> official_form("d) -3.5", keep="-")
+    'd -35'
+    """
+    lemmas = map(lemma, official_words(text, keep=keep))
+    return " ".join([FIRST_NUMERALS.get(word, word) for word in lemmas])
+
+
+def spaced_words(text: str) -> list[str]:
+    """Return the words in lower case, with a space in the place of all punctuation of Unicode.
+
+    Letters with a mark (й, ё) are composed first, so that two spellings of one letter are one.
+
+    >>> spaced_words("Кот,собака и «Аврора» — 1895–1975")
+    ['кот', 'собака', 'и', 'аврора', '1895', '1975']
+    """
+    return unicodedata.normalize("NFC", text).lower().translate(_SPACE_FOR_PUNCTUATION).split()
+
+
+def is_punctuation(character: str) -> bool:
+    """Return whether a character is punctuation to Unicode, or one of the marks of ASCII (`$+<=>^|~` and so on)."""
+    return character in string.punctuation or unicodedata.category(character).startswith("P")
+
+
+@lru_cache(maxsize=MAX_CACHED)
+def strict_form(text: str) -> str:
+    """Return the normal form of the rules: `spaced_words`, each to its lemma, all numerals to digits.
+
+    >>> strict_form("юго-западный ветер, двадцать пять метров")
+    'юго западный ветер 25 метр'
+    """
+    return " ".join(fold_numerals([lemma(word) for word in spaced_words(text)]))
+
+
+# A number is a sign, an integer (also grouped by spaces) or decimal with point or comma, and perhaps a denominator.
+_SIGN = r"(?:[-+\u2010\u2011\u2012\u2013\u2212\u2796\ufe63\uff0d]\s*|[\u2014\u2015](?=[\d.]))"
+_UNSIGNED = r"(?:(?:\d{1,3}(?:[ \u00a0\u2009\u202f]\d{3})+(?!\d)|\d+)(?:[.,]\d+)?|(?<![\w.])\.\d+)"
+_TOKEN = re.compile(
+    rf"(?P<number>(?P<sign>{_SIGN}*)(?P<top>{_UNSIGNED})(?:\s*[/\u2044]\s*(?P<bottom>{_UNSIGNED}))?)"
+    r"|(?P<word>[^\W\d_]+)|(?P<mark>[^\w\s])"
+)
+
+
+@lru_cache(maxsize=MAX_CACHED)
+def number_form(text: str) -> str:
+    """Return the normal form of the rules for exact match: lemmas, and each number as a reduced fraction.
+
+    A minus of any kind before a number is its sign, also as the word `минус`; marks of order (`<`, `≤`) stay, other
+    punctuation goes.
+
+    >>> number_form("d) −3,50"), number_form("d) минус семь вторых"), number_form("2/4"), number_form("10 000")
+    ('d -7/2', 'd -7 2', '1/2', '10000')
+    >>> number_form("x > двадцать пять")
+    'x > 25'
+    """
+    words = []
+    for match in _TOKEN.finditer(unicodedata.normalize("NFC", text).lower()):
+        if match["number"] is not None:
+            words.append(_canonical(match))
+        elif match["word"] is not None:
+            words.append(lemma(match["word"]))
+        elif match["mark"] in "<>" or not is_punctuation(match["mark"]):
+            words.append(match["mark"])
+    return " ".join(_signed(fold_numerals(words)))
+
+
+def _canonical(match: re.Match[str]) -> str:
+    """Return a matched number as an integer or a reduced fraction; what divides by zero stays a quotient."""
+    top = _fraction(match["top"])
+    bottom = _fraction(match["bottom"] or "1")
+    minuses = sum(not character.isspace() and character != "+" for character in match["sign"])
+    top *= (-1) ** minuses
+    return str(top / bottom) if bottom else f"{top}/0"
+
+
+def _fraction(digits: str) -> Fraction:
+    return Fraction("".join(digits.split()).replace(",", "."))
+
+
+def _signed(words: list[str]) -> list[str]:
+    """Join the words `минус` and `плюс` with the number that follows."""
+    joined: list[str] = []
+    for word in words:
+        if joined and joined[-1] in _SIGN_WORDS and _NUMBER.fullmatch(word):
+            joined[-1] = str(Fraction(word) * _SIGN_WORDS[joined[-1]])
+        else:
+            joined.append(word)
+    return joined
+
+
+_SIGN_WORDS = {"минус": -1, "плюс": 1}
+_NUMBER = re.compile(r"-?[0-9]+(?:/[1-9][0-9]*)?")
+
+
+class _SpaceForPunctuation(dict[int, str]):
+    """A table for `str.translate` that looks each character up once."""
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        self[code] = " " if is_punctuation(character) else character
+        return self[code]
+
+
+_SPACE_FOR_PUNCTUATION = _SpaceForPunctuation()
+
+
+@lru_cache(maxsize=8)
+def _without_ascii_punctuation(keep: str) -> dict[int, None]:
+    return {ord(mark): None for mark in string.punctuation if mark not in keep}

@@ -1,0 +1,168 @@
+"""TRitW, text recognition in the wild: 1 - normalised edit distance. Knows nothing of pictures and other tasks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rapidfuzz.distance import Levenshtein
+
+from evaluation.metrics.answers import (
+    Answer,
+    ScriptRaises,
+    demand_every_answer,
+    official_answer,
+    official_references,
+    strict_answer,
+    strict_references,
+)
+from evaluation.metrics.base import AttemptAborted, Case, Mode, Note, TaskMetric
+from evaluation.metrics.normalisation import LEMMAS, lemma, spaced_words
+
+
+@dataclass(frozen=True, slots=True)
+class RecognitionDetails:
+    """How a score came about: the edit distance to each reference, and the similarity."""
+
+    score: float
+    distances: tuple[int, ...]
+    similarities: tuple[float, ...]
+
+
+def similarity(answer: Sequence[Hashable], reference: Sequence[Hashable]) -> float:
+    """Return `1 - levenshtein / max(len)` of two strings as they are; 0 if either is empty, even if both are.
+
+    >>> similarity("хор.", "хор"), similarity("Аптека", "аптека"), similarity("", "")
+    (0.75, 0.8333333333333334, 0.0)
+    """
+    if not answer or not reference:
+        return 0.0
+    return 1 - Levenshtein.distance(answer, reference) / max(len(answer), len(reference))
+
+
+def recognition_form(text: str, *, lemmas: bool = False) -> str:
+    """Return the normal form of the rules: lower case, no punctuation, single spaces; lemmas if asked for.
+
+    >>> recognition_form("АПТЕКА, «24  часа»"), recognition_form("24 часа", lemmas=True)
+    ('аптека 24 часа', '24 час')
+    """
+    words = spaced_words(text)
+    return " ".join(map(lemma, words) if lemmas else words)
+
+
+def official_details(answer: str, references: Sequence[str]) -> RecognitionDetails:
+    """Score an answer as the organisers' script does, on the strings as they are (defect 6).
+
+    Raises ValueError without references.
+
+    >>> official_details("хор.", ["ХОР", "хор"])
+    RecognitionDetails(score=0.75, distances=(4, 1), similarities=(0.0, 0.75))
+    """
+    distances = tuple(Levenshtein.distance(answer, reference) for reference in references)
+    similarities = tuple(similarity(answer, reference) for reference in references)
+    return RecognitionDetails(max(similarities), distances, similarities)
+
+
+def strict_details(answer: str, references: Sequence[str], *, lemmas: bool = False) -> RecognitionDetails:
+    """Score an answer by the rules: on normal forms, for which lemmas have a switch of their own.
+
+    >>> strict_details("аптека", ["«АПТЕКА»"]).score, strict_details("коты", ["кот"], lemmas=True).score
+    (1.0, 1.0)
+    """
+    forms = [recognition_form(reference, lemmas=lemmas) for reference in references]
+    return official_details(recognition_form(answer, lemmas=lemmas), forms)
+
+
+def score_cases(cases: Sequence[Case], mode: Mode, *, lemmas: bool = False) -> tuple[list[float], list[Note]]:
+    """Score cases in ground-truth order: one score a case, and notes. `lemmas` belongs to mode `strict`.
+
+    Raises:
+        AttemptAborted: in mode `official`, if an answer is missing (defect 3) or their script raises on one (1, 2, 4).
+
+    """
+    return _score_official(cases) if mode == "official" else _score_strict(cases, lemmas)
+
+
+def _score_official(cases: Sequence[Case]) -> tuple[list[float], list[Note]]:
+    demand_every_answer(cases)
+    scores: list[float] = []
+    notes: list[Note] = []
+    previous: Answer | None = None
+    for case in cases:
+        try:
+            answer = official_answer(case, previous)
+            references, reference_notes = official_references(case)
+            score = _official_score(answer.text, references)
+        except ScriptRaises as error:
+            raise AttemptAborted(str(error), sample_id=case.id, defect=error.defect) from error
+        scores.append(score)
+        notes += [*answer.notes, *reference_notes]
+        if score < 1 and isinstance(answer.text, str):
+            mended = strict_details(answer.text, references).score
+            if mended != score:
+                message = f"with lower case, no punctuation and single spaces the score would be {mended:.3g}"
+                notes.append(Note(case.id, 6, message))
+        previous = Answer(answer.text)
+    return scores, notes
+
+
+def _official_score(text: Any, references: Sequence[str]) -> float:
+    """Score whatever stands in the answer's content: their edit distance takes a list as readily as a string."""
+    if isinstance(text, str):
+        return official_details(text, references).score
+    if not isinstance(text, list):
+        raise ScriptRaises(f"the answer's content is {text!r}, which has no edit distance to a string")
+    elements = [json.dumps(element) for element in text]
+    return max(similarity(elements, [json.dumps(character) for character in reference]) for reference in references)
+
+
+def _score_strict(cases: Sequence[Case], lemmas: bool) -> tuple[list[float], list[Note]]:
+    scores: list[float] = []
+    notes: list[Note] = []
+    for case in cases:
+        answer, references = strict_answer(case), strict_references(case)
+        if isinstance(answer, Note) or isinstance(references, Note):
+            scores.append(0.0)
+            notes += [note for note in (answer, references) if isinstance(note, Note)]
+            continue
+        scores.append(strict_details(answer.text, references, lemmas=lemmas).score)
+        notes += answer.notes
+    return scores, notes
+
+
+class TextRecognition(TaskMetric):
+    """Mean of `1 - normalised edit distance` over the ground truth's ids.
+
+    Args:
+        mode: as in TaskMetric.
+        lemmas: in mode `strict`, compare lemmas instead of words as they were read.
+        kwargs: those of torchmetrics.Metric.
+
+    Raises:
+        ValueError: if lemmas are asked for in mode `official`.
+
+    """
+
+    name = "text_recognition"
+
+    def __init__(self, *, mode: Mode = "official", lemmas: bool = False, **kwargs: Any) -> None:
+        super().__init__(mode=mode, **kwargs)
+        if lemmas and mode == "official":
+            raise ValueError("text_recognition: mode official compares strings as they are, lemmas belong to strict")
+        self.lemmas = lemmas
+
+    def settings(self) -> dict[str, str]:
+        """Return whether words are compared by their lemmas."""
+        return {"lemmas": LEMMAS if self.lemmas else "none"}
+
+    def score_cases(self, cases: Sequence[Case]) -> tuple[list[float], list[Note]]:
+        """Score cases as the function of this name does, with this metric's settings."""
+        return score_cases(cases, self.mode, lemmas=self.lemmas)
+
+    def mean_of_none(self) -> float:
+        """Raise AttemptAborted in mode `official` (their script divides by zero), NothingToScore otherwise."""
+        if self.mode == "official":
+            raise AttemptAborted("there is no sample, and their mean divides by zero", defect=1)
+        return super().mean_of_none()

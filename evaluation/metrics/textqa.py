@@ -1,0 +1,152 @@
+"""TextQA: token F1 of an answer against its references. Knows nothing of files and other tasks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from evaluation.metrics.base import Case, Mode, Note
+from evaluation.metrics.normalisation import (
+    MAX_CACHED,
+    lemma,
+    official_form,
+    official_words,
+    spaced_words,
+    strict_form,
+)
+from evaluation.metrics.numerals import FIRST_NUMERALS, fold_numerals, has_later_numeral
+from evaluation.metrics.option_marker import replacement_letter, right_marker
+from evaluation.metrics.text_to_text import TextToTextMetric, score_official, score_strict
+
+_MARK = re.compile(r"[^\w\s]|_")
+
+REPLACED_UP_TO = 0.5
+"""The organisers' scripts replace an answer whose best F1 is at most this (defect 10)."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextQADetails:
+    """How a score came about: the normal forms, the best F1 of the answer itself, and the letter that replaced it."""
+
+    score: float
+    answer_form: str
+    reference_forms: tuple[str, ...]
+    f1: float
+    letter: str | None
+
+
+def token_f1(answer: str, reference: str) -> float:
+    """Return F1 between the multisets of two normal forms' words: `2PR / (P + R)`; two empty texts are equal.
+
+    >>> token_f1("старый маяк у море", "старый маяк")
+    0.6666666666666666
+    >>> token_f1("", ""), token_f1("маяк", "")
+    (1.0, 0.0)
+    """
+    if answer == reference:
+        return 1.0
+    answered, expected = answer.split(), reference.split()
+    left: dict[str, int] = {}  # counted by hand: on texts this short collections.Counter takes most of the time
+    for word in expected:
+        left[word] = left.get(word, 0) + 1
+    common = 0
+    for word in answered:
+        if left.get(word):
+            left[word] -= 1
+            common += 1
+    if not common:
+        return 0.0
+    precision, recall = common / len(answered), common / len(expected)
+    return 2 * precision * recall / (precision + recall)
+
+
+def official_details(answer: str, references: Sequence[str]) -> TextQADetails:
+    """Score an answer as the organisers' script does.
+
+    Where no reference reaches an F1 above 0.5, the answer's first Latin letter from a to e replaces the answer and
+    the score, for better or worse (defect 10). Raises ValueError without references.
+
+    >>> official_details("b) на поезде", ["b", "на поезде", "b на поезде"]).score
+    1.0
+    >>> official_details("Tesla", ["компания Tesla Motors"])
+    TextQADetails(score=0.0, answer_form='tesla', reference_forms=('компания tesla motors',), f1=0.5, letter='e')
+    """
+    return _replacing(answer, official_form(answer), tuple(official_form(reference) for reference in references))
+
+
+def strict_details(answer: str, references: Sequence[str]) -> TextQADetails:
+    """Score an answer by the rules; an option marker at its start counts as the marker, where that is better.
+
+    Raises ValueError without references.
+
+    >>> strict_details("Tesla", ["компания Tesla Motors"]).score
+    0.5
+    >>> strict_details("B) на лодке", ["b", "на поезде", "b на поезде"]).letter
+    'b'
+    """
+    answer_form = strict_form(answer)
+    reference_forms = tuple(strict_form(reference) for reference in references)
+    f1 = max(token_f1(answer_form, form) for form in reference_forms)
+    letter = right_marker(answer, reference_forms) if f1 < 1 else None
+    return TextQADetails(f1 if letter is None else 1.0, answer_form, reference_forms, f1, letter)
+
+
+def score_cases(cases: Sequence[Case], mode: Mode) -> tuple[list[float], list[Note]]:
+    """Score cases in ground-truth order: one score a case, and notes.
+
+    Mode `official`: anything that their script raises on makes every score 0 (defect 1), with a note.
+    Mode `strict`: a sample that can not be scored is 0, with a note that names it.
+
+    Raises:
+        AttemptAborted: in mode `official`, if an answer is missing (defect 3).
+
+    """
+    if mode == "official":
+        return score_official(cases, official_details, _strikes)
+    return score_strict(cases, strict_details)
+
+
+def _replacing(answer: str, answer_form: str, reference_forms: tuple[str, ...]) -> TextQADetails:
+    f1 = max(token_f1(answer_form, form) for form in reference_forms)
+    letter = replacement_letter(answer) if f1 <= REPLACED_UP_TO else None
+    score = f1 if letter is None else max(token_f1(letter, form) for form in reference_forms)
+    return TextQADetails(score, answer_form, reference_forms, f1, letter)
+
+
+def _strikes(answer: str, references: Sequence[str], details: TextQADetails) -> Iterator[tuple[int, str]]:
+    """Name the defects but for which the answer would have another score: each is mended alone, and scored again."""
+    if details.letter is not None and details.score != details.f1:
+        yield 10, f"F1 {details.f1:.3g} became {details.score:.3g}: the letter {details.letter!r} replaced the answer"
+    texts = (answer, *references)
+    if any(map(_splits_otherwise, texts)):
+        mended = _replacing(answer, _spaced_form(answer), tuple(_spaced_form(reference) for reference in references))
+        if mended.score != details.score:
+            yield 7, f"with a space in the place of all punctuation the score would be {mended.score:.3g}"
+    forms = (details.answer_form, *details.reference_forms)
+    if any(map(has_later_numeral, forms)):
+        folded = [" ".join(fold_numerals(form.split())) for form in forms]
+        mended = _replacing(answer, folded[0], tuple(folded[1:]))
+        if mended.score != details.score:
+            yield 9, f"with all numerals as digits the score would be {mended.score:.3g}"
+
+
+@lru_cache(maxsize=MAX_CACHED)
+def _splits_otherwise(text: str) -> bool:
+    return _MARK.search(text) is not None and official_words(text) != spaced_words(text)
+
+
+@lru_cache(maxsize=MAX_CACHED)
+def _spaced_form(text: str) -> str:
+    return " ".join(FIRST_NUMERALS.get(word, word) for word in map(lemma, spaced_words(text)))
+
+
+class TextQA(TextToTextMetric):
+    """Mean token F1 over the ground truth's ids."""
+
+    name = "textqa"
+
+    def score_cases(self, cases: Sequence[Case]) -> tuple[list[float], list[Note]]:
+        """Score cases as the function of this name does, in this metric's mode."""
+        return score_cases(cases, self.mode)
