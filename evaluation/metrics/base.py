@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor
 from torchmetrics import Metric
@@ -187,7 +188,8 @@ class TaskMetric(Metric):
         text = "".join(f"{line}\n" for line in lines)
         self.scores.append(torch.tensor(scores, dtype=torch.float64, device=self.device))
         self.indices.append(torch.tensor(indices, dtype=torch.int64, device=self.device))
-        self.records.append(torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8).to(self.device))
+        encoded = np.frombuffer(bytearray(text.encode()), dtype=np.uint8)  # torch.frombuffer refuses an empty one
+        self.records.append(torch.from_numpy(encoded).to(self.device))
 
     def sync(self, *args: Any, **kwargs: Any) -> None:
         """Gather the states of all processes, also of one that has seen no sample yet."""

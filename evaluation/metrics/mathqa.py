@@ -14,7 +14,7 @@ from evaluation.metrics.text_to_text import TextToTextMetric, score_official, sc
 
 _DIGIT = re.compile(r"\d")
 # Words, and integers that are written with their sign or none: the organisers' form has nothing to spoil here.
-_PLAIN = re.compile(r"(?:(?:-?[0-9]+|[^\W\d_]+)(?:[ .)]+|$))*")
+_PLAIN = re.compile(r"(?:(?:-?[0-9]+|[^\W\d_]+)[.)]?(?: +|$))*")
 
 
 @dataclass(frozen=True, slots=True)

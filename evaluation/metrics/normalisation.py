@@ -26,14 +26,33 @@ def _analyzer() -> pymorphy3.MorphAnalyzer:
     return pymorphy3.MorphAnalyzer()  # its dictionary takes a third of a second to load: once, when first needed
 
 
+class NoLemma(ValueError):  # noqa: N818 - says what there is not
+    """pymorphy raises on the word: it holds a letter that Unicode names in no table of Python's, such as Tangut."""
+
+
 @lru_cache(maxsize=MAX_CACHED)
 def lemma(word: str) -> str:
-    """Return the normal form of the word's first parse.
+    """Return the normal form of the word's first parse. Raises NoLemma where pymorphy raises.
 
     >>> lemma("озёр"), lemma("Bergen"), lemma("-3")
     ('озеро', 'bergen', '-3')
     """
-    return str(_analyzer().parse(word)[0].normal_form)
+    try:
+        return str(_analyzer().parse(word)[0].normal_form)
+    except ValueError as error:
+        raise NoLemma(f"pymorphy has no lemma for {word!r}: {error}") from error
+
+
+def lemma_or_word(word: str) -> str:
+    """Return the lemma, or the word itself where pymorphy raises: no Russian word, so it has no other form.
+
+    >>> lemma_or_word("озёр"), lemma_or_word("\U00017000") == "\U00017000"
+    ('озеро', True)
+    """
+    try:
+        return lemma(word)
+    except NoLemma:
+        return word
 
 
 def official_words(text: str, *, keep: str = "") -> list[str]:
@@ -52,7 +71,7 @@ def official_form(text: str, *, keep: str = "") -> str:
     """Return the normal form of the organisers' scripts for TextQA and MathQA (MathQA keeps `-`).
 
     Words as `official_words` gives them, each to its lemma, numerals from 0 to 10 to digits (defect 9), joined by
-    one space.
+    one space. Raises NoLemma, as `lemma` does.
 
     >>> official_form("на берегах озёр Байкала, три!")
     'на берег озеро байкал 3'
@@ -86,14 +105,17 @@ def strict_form(text: str) -> str:
     >>> strict_form("юго-западный ветер, двадцать пять метров")
     'юго западный ветер 25 метр'
     """
-    return " ".join(fold_numerals([lemma(word) for word in spaced_words(text)]))
+    return " ".join(fold_numerals([lemma_or_word(word) for word in spaced_words(text)]))
 
 
 # A number is a sign, an integer (also grouped by spaces) or decimal with point or comma, and perhaps a denominator.
+# Repetitions are bounded: Python refuses to read very long integers, and long runs of signs must not cost their square.
 _SIGN = r"(?:[-+\u2010\u2011\u2012\u2013\u2212\u2796\ufe63\uff0d]\s*|[\u2014\u2015](?=[\d.]))"
-_UNSIGNED = r"(?:(?:\d{1,3}(?:[ \u00a0\u2009\u202f]\d{3})+(?!\d)|\d+)(?:[.,]\d+)?|(?<![\w.])\.\d+)"
+_UNSIGNED = (
+    r"(?:(?:\d{1,3}(?:[ \u00a0\u2009\u202f]\d{3}){1,99}(?!\d)|\d{1,300})(?:[.,]\d{1,300})?|(?<![\w.])\.\d{1,300})"
+)
 _TOKEN = re.compile(
-    rf"(?P<number>(?P<sign>{_SIGN}*)(?P<top>{_UNSIGNED})(?:\s*[/\u2044]\s*(?P<bottom>{_UNSIGNED}))?)"
+    rf"(?P<number>(?P<sign>{_SIGN}{{,9}})(?P<top>{_UNSIGNED})(?:\s*[/\u2044]\s*(?P<bottom>{_UNSIGNED}))?)"
     r"|(?P<word>[^\W\d_]+)|(?P<mark>[^\w\s])"
 )
 
@@ -115,7 +137,7 @@ def number_form(text: str) -> str:
         if match["number"] is not None:
             words.append(_canonical(match))
         elif match["word"] is not None:
-            words.append(lemma(match["word"]))
+            words.append(lemma_or_word(match["word"]))
         elif match["mark"] in "<>" or not is_punctuation(match["mark"]):
             words.append(match["mark"])
     return " ".join(_signed(fold_numerals(words)))

@@ -66,6 +66,7 @@ _ORDINAL_SCALES = {"тысячный": 10**3, "миллионный": 10**6, "м
 _LATER_NUMERALS = frozenset((*_CARDINALS, *_ORDINALS, *_SCALES, *_ORDINAL_SCALES)) - FIRST_NUMERALS.keys()
 
 _GROUP = 1000
+_MAX_DIGITS = 18  # longer numbers in digits stay as they are
 
 
 def has_later_numeral(form: str) -> bool:
@@ -150,7 +151,7 @@ class _Number:
 
 
 def _is_number(word: str) -> bool:
-    return word.isascii() and word.isdigit()
+    return word.isascii() and word.isdigit() and len(word) <= _MAX_DIGITS
 
 
 def _value(word: str) -> int | None:

@@ -19,7 +19,7 @@ from evaluation.metrics.answers import (
     strict_references,
 )
 from evaluation.metrics.base import AttemptAborted, Case, Mode, Note, TaskMetric
-from evaluation.metrics.normalisation import LEMMAS, lemma, spaced_words
+from evaluation.metrics.normalisation import LEMMAS, lemma_or_word, spaced_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def recognition_form(text: str, *, lemmas: bool = False) -> str:
     ('аптека 24 часа', '24 час')
     """
     words = spaced_words(text)
-    return " ".join(map(lemma, words) if lemmas else words)
+    return " ".join(map(lemma_or_word, words) if lemmas else words)
 
 
 def official_details(answer: str, references: Sequence[str]) -> RecognitionDetails:

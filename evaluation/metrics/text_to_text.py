@@ -15,7 +15,7 @@ from evaluation.metrics.answers import (
     strict_references,
 )
 from evaluation.metrics.base import Case, Note, TaskMetric
-from evaluation.metrics.normalisation import LEMMAS
+from evaluation.metrics.normalisation import LEMMAS, NoLemma
 
 
 class Details(Protocol):
@@ -42,7 +42,7 @@ def score_official(
 
     Args:
         cases: all cases, in ground-truth order.
-        details: scores an answer against references.
+        details: scores an answer against references; may raise NoLemma.
         strikes: names the defects, with a message each, that gave the answer another score than it deserves.
 
     Returns:
@@ -63,11 +63,12 @@ def score_official(
             references, reference_notes = official_references(case)
             if not isinstance(answer.text, str):
                 raise ScriptRaises(f"the answer's content is {answer.text!r}, not a string")
-        except ScriptRaises as error:
-            reason = f"{error} (defect {error.defect})" if error.defect != 1 else str(error)
+            result = details(answer.text, references)
+        except (ScriptRaises, NoLemma) as error:
+            cause = error.defect if isinstance(error, ScriptRaises) else 1
+            reason = f"{error} (defect {cause})" if cause != 1 else str(error)
             notes.append(Note(case.id, 1, f"the whole task is 0, because of this sample: {reason}", voids_task=True))
             return [0.0] * len(cases), notes
-        result = details(answer.text, references)
         scores.append(result.score)
         notes += [*answer.notes, *reference_notes]
         notes += [Note(case.id, defect, message) for defect, message in strikes(answer.text, references, result)]

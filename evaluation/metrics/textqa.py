@@ -10,7 +10,7 @@ from functools import lru_cache
 from evaluation.metrics.base import Case, Mode, Note
 from evaluation.metrics.normalisation import (
     MAX_CACHED,
-    lemma,
+    lemma_or_word,
     official_form,
     official_words,
     spaced_words,
@@ -139,7 +139,7 @@ def _splits_otherwise(text: str) -> bool:
 
 @lru_cache(maxsize=MAX_CACHED)
 def _spaced_form(text: str) -> str:
-    return " ".join(FIRST_NUMERALS.get(word, word) for word in map(lemma, spaced_words(text)))
+    return " ".join(FIRST_NUMERALS.get(word, word) for word in map(lemma_or_word, spaced_words(text)))
 
 
 class TextQA(TextToTextMetric):
