@@ -9,6 +9,7 @@ from pathlib import Path
 
 from contest.errors import ContestError
 from contest.tasks import TASKS
+from data_prep.synthetic.drills import DRILLS
 from data_prep.synthetic.writer import Amounts, write_world
 
 
@@ -30,6 +31,11 @@ def parser() -> argparse.ArgumentParser:
         metavar="A,B,...",
         help="keys of the tasks to write (default: %(default)s)",
     )
+    synthetic.add_argument(
+        "--drills",
+        action="store_true",
+        help="also write training folders of solved questions in a row, as large as the tasks' own",
+    )
     synthetic.set_defaults(command=run_synthetic)
     return root
 
@@ -37,7 +43,8 @@ def parser() -> argparse.ArgumentParser:
 def run_synthetic(arguments: argparse.Namespace) -> None:
     """`synthetic`: write the world."""
     amounts = Amounts(arguments.train, arguments.validation, arguments.test)
-    write_world(arguments.out, arguments.seed, amounts, arguments.tasks.split(","))
+    tasks = [key for key in arguments.tasks.split(",") if key]
+    write_world(arguments.out, arguments.seed, amounts, tasks, tuple(DRILLS) if arguments.drills else ())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

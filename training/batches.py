@@ -14,7 +14,7 @@ from models.rudolph.vocabulary import PAD, Vocabulary
 from training.examples import Example
 from training.settings import TaskSettings
 
-# Own left and right token of each task; generation has no right text.
+# Own left and right token of each task; generation has no right text. The drills are data_prep's.
 TASK_TOKENS: Mapping[str, tuple[str, str]] = {
     "textqa": ("<LT_TQA>", "<RT_TQA>"),
     "mathqa": ("<LT_MQA>", "<RT_MQA>"),
@@ -22,6 +22,8 @@ TASK_TOKENS: Mapping[str, tuple[str, str]] = {
     "captioning": ("<LT_CAP>", "<RT_CAP>"),
     "generation": ("<LT_GEN>", "<RT_UNK>"),
     "text_recognition": ("<LT_REC>", "<RT_REC>"),
+    "drill_textqa": ("<LT_T2T>", "<RT_TQA>"),
+    "drill_mathqa": ("<LT_T2T>", "<RT_MQA>"),
 }
 OPTION_MARKERS = frozenset("abcdefgh")
 

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from data_prep.synthetic import captioning, generation, hidden, hidden_text, mathqa, text_recognition, textqa, vqa
 from data_prep.synthetic.drawn import GRADES, Drawn, Grade
+from data_prep.synthetic.drills import DRILLS
 
 Maker: TypeAlias = Callable[[random.Random, Grade], Drawn]
 
@@ -30,7 +31,8 @@ MAKERS: Mapping[str, Maker] = {
 def draw(task_key: str, seed: int, split: str, index: int) -> Drawn:
     """Sample `index` of a split, the same wherever and in whatever order it is drawn. Grades take turns by index.
 
-    Raises KeyError for a task that the world does not have.
+    Raises KeyError for a task or drill that the world does not have.
     """
+    makers = {**MAKERS, **DRILLS}
     rng = random.Random(f"{task_key}|{seed}|{split}|{index}")
-    return MAKERS[task_key](rng, GRADES[index % len(GRADES)])
+    return makers[task_key](rng, GRADES[index % len(GRADES)])

@@ -43,8 +43,10 @@ class Amounts:
                 raise ValueError(f"--{split} must not be negative, got {amount}")
 
 
-def write_world(directory: Path, seed: int, amounts: Amounts, task_keys: Sequence[str]) -> None:
-    """Write the named tasks: open ones into folders and test, hidden ones into test alone.
+def write_world(
+    directory: Path, seed: int, amounts: Amounts, task_keys: Sequence[str], drill_keys: Sequence[str] = ()
+) -> None:
+    """Write the named tasks: open ones into folders and test, hidden ones into test alone, drills into folders alone.
 
     Raises FileExistsError if a folder to be written has something in it: old pictures among new ones would mislead.
     ContestError for a task that does not exist, ValueError for one named twice.
@@ -52,7 +54,7 @@ def write_world(directory: Path, seed: int, amounts: Amounts, task_keys: Sequenc
     tasks = [task_by_key(key) for key in task_keys]
     if len(set(task_keys)) != len(task_keys):
         raise ValueError(f"a task is named twice: {', '.join(task_keys)}")
-    folders = [task.key for task in tasks if not task.is_hidden]
+    folders = [*(task.key for task in tasks if not task.is_hidden), *drill_keys]
     for folder in (directory / name for name in (*folders, TEST)):
         if folder.exists() and any(folder.iterdir()):
             raise FileExistsError(f"{folder} is not empty: name a new directory, or empty this one first")
