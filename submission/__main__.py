@@ -13,12 +13,14 @@ from pathlib import Path
 
 import torch
 
+from contest.emissions import country_code, track
 from contest.errors import ContestError, ContestErrors
 from contest.limits import INPUT_DIR, OUTPUT_DIR
 from submission.journal import JournalInUseError
 from submission.preview import add_arguments, show
 from submission.profiles import PROFILES, TUNED, greedy
 from submission.progress import say
+from submission.report import Report
 from submission.run import Settings, run
 
 DONE, DONE_WITH_PROBLEMS, NOT_DONE, INTERRUPTED = 0, 1, 2, 130
@@ -31,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.command == "preview":
             return show(options)
-        report = run(_settings(options))
+        report = _run(options)
     except KeyboardInterrupt:
         say("interrupted; the same command goes on from here")
         return INTERRUPTED
@@ -40,6 +42,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return NOT_DONE
     report.tell_problems(options.output)
     return DONE_WITH_PROBLEMS if report.problems else DONE
+
+
+def _run(options: argparse.Namespace) -> Report:
+    settings = _settings(options)
+    if options.emissions is None:
+        return run(settings)
+    description = (
+        f"RUDOLPH, inference, weights {settings.weights.name}, profile {settings.profile.name}, {settings.device}"
+    )
+    try:
+        with track("FBC2 submission", description, options.emissions, options.country) as tracking:
+            return run(settings)
+    finally:
+        say(str(tracking.outcome))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -69,6 +85,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--device", default="auto", help="auto (a GPU if there is one), cpu, cuda, cuda:1")
     add("--dtype", choices=("auto", *DTYPES), default="auto", help="auto: float16 on a GPU, float32 on a CPU")
     add("--batch-size", type=_batch_size, metavar="N", default="auto", help="samples at once; auto: by the free memory")
+    add("--emissions", type=Path, metavar="FILE", help="log the run's CO2 there (eco2AI's CSV file)")
+    add("--country", type=country_code, default="RU", help="where it runs, for --emissions: two letters (ISO 3166)")
     return parser
 
 

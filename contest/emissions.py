@@ -1,0 +1,328 @@
+"""Logs the CO2 of a run with eco2AI, and can neither stop nor slow it. Knows nothing of what the run does.
+
+eco2AI 0.3.12 writes into its own package, runs `top`, asks the network for a country, waits for ever for a file that
+another process has open, and spoils a file that two trackers share. So it runs in a process of its own
+(`contest.eco2ai_process`), which watches this one from outside; if it fails, the run goes on and the outcome says why.
+If this process is killed, the other one notices, writes the last figures and ends.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from enum import Enum, unique
+from pathlib import Path
+
+from contest.processor_time import tree_seconds
+
+FINAL_MARK = "TargetValue"
+"""The key phrase of the rules: of all rows whose description holds it, the last one is the one that counts."""
+ENCODED_PREFIX = "encoded_"
+READINGS_SUFFIX = ".readings.json"
+PERIOD_SECONDS = 1.0
+PATIENCE_SECONDS = 20.0
+_COUNTRY = re.compile(r"[A-Z]{2}")
+_ROOT = Path(__file__).resolve().parents[1]
+
+
+@unique
+class Status(Enum):
+    """How far a measurement came."""
+
+    MEASURED = "measured"
+    PARTIAL = "partial"  # there are figures, but they stop before the run did, or a file of them is missing
+    NOT_MEASURED = "not measured"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Our own figure for one device, beside eco2AI's: the contest's formula, `energy * coefficient`, and no more.
+
+    `method` says how the energy was come by; `energy_kwh` is None where it could not be.
+    """
+
+    device: str
+    method: str
+    energy_kwh: float | None
+    co2_kg: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Emissions:
+    """What came of a measurement. The figures are eco2AI's own; `readings` stand beside them, one for each device.
+
+    `coefficient` is in kg of CO2 per MWh. `reasons` says what was not measured, and why, a sentence each.
+    """
+
+    status: Status
+    reasons: tuple[str, ...] = ()
+    csv_path: Path | None = None
+    duration_s: float | None = None
+    energy_kwh: float | None = None
+    co2_kg: float | None = None
+    coefficient: float | None = None
+    readings: tuple[Reading, ...] = ()
+
+    def __str__(self) -> str:
+        figures = ""
+        if self.co2_kg is not None and self.energy_kwh is not None:
+            figures = f": {self.co2_kg:.3g} kg of CO2, {self.energy_kwh:.3g} kWh"
+        return f"emissions {self.status.value}{figures}" + "".join(f"; {reason}" for reason in self.reasons)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of eco2AI's file. `energy_kwh` and `co2_kg` are its columns power_consumption(kWh), CO2_emissions(kg)."""
+
+    id: str
+    project: str
+    description: str
+    start_time: str
+    duration_s: float
+    energy_kwh: float
+    co2_kg: float
+    cpu: str
+    gpu: str
+    country: str
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the description has the rules' key phrase."""
+        return FINAL_MARK in self.description
+
+
+class EmissionsFileError(ValueError):
+    """A file is not one of eco2AI's; the message names the file, the line and what is wrong."""
+
+
+class Tracking:
+    """A measurement that is going on. `so_far` may be asked at any time; `outcome` is there after the end."""
+
+    def __init__(self, folder: Path | None, process: subprocess.Popen[bytes] | None, problem: str | None) -> None:
+        self._folder = folder
+        self._process = process
+        self._problem = problem
+        self.outcome: Emissions | None = None
+
+    def so_far(self) -> Emissions:
+        """Return the figures of the last second or so: for a plot of CO2 by epoch."""
+        if self.outcome is not None:
+            return self.outcome
+        if self._problem is not None or self._folder is None:
+            return Emissions(Status.NOT_MEASURED, (self._problem or "not started",))
+        return _read_status(self._folder)
+
+    def _finish(self, patience: float) -> None:
+        """Set the outcome; wait for the other process no longer than `patience` seconds."""
+        if self._process is None or self._folder is None:
+            self.outcome = self.so_far()
+            return
+        problem = None
+        try:
+            problem = _stop(self._process, patience)
+            seen = _read_status(self._folder)
+            if problem is not None:
+                said = _last_line(self._folder / "stderr")
+                reasons = (*seen.reasons, f"{problem} ({said})" if said else problem)
+                status = Status.PARTIAL if seen.co2_kg is not None else Status.NOT_MEASURED
+                seen = replace(seen, status=status, reasons=reasons)
+            self.outcome = seen
+        finally:
+            if self._process.poll() is None:
+                self._process.kill()
+                # Reaped on a thread: a process that the kernel holds on to must not hold the run.
+                threading.Thread(target=self._process.wait, daemon=True).start()
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+
+@contextmanager
+def track(
+    project: str,
+    description: str,
+    csv_path: str | os.PathLike[str],
+    country: str,
+    *,
+    final: bool = False,
+    tdp_watts: float | None = None,
+    period: float = PERIOD_SECONDS,
+    patience: float = PATIENCE_SECONDS,
+) -> Iterator[Tracking]:
+    """Measure the enclosed work of this process and its children; add a row to `csv_path`, eco2AI's file.
+
+    `encoded_<name>` (the encoded form of the same rows) and `<name>.readings.json` (our own reading) lie beside it,
+    and all three are renewed every `period` seconds, so that a run that is killed leaves what it measured.
+
+    Args:
+        project: what the rules call project_name.
+        description: what the rules call experiment_description: the model, its parameter count and so on.
+        csv_path: the file; rows of other runs in it stay.
+        country: two capital letters (ISO 3166), always needed: eco2AI would ask the network for it.
+        final: mark the row as the one that counts, by the rules' key phrase in its description.
+        tdp_watts: power of one processor package; None takes eco2AI's guess from the processor's name.
+        period: seconds between two measurements.
+        patience: seconds that the end waits for the figures, at most.
+
+    Raises nothing of its own: what goes wrong is a reason in the outcome. What the enclosed work raises is passed on.
+
+    """
+    if final and FINAL_MARK not in description:
+        description = f"{description} {FINAL_MARK}".lstrip()
+    tracking = _start(
+        {
+            "project": project,
+            "description": description,
+            "csv": os.path.abspath(csv_path),
+            "country": country,
+            "tdp_watts": tdp_watts,
+            "period": period,
+        }
+    )
+    try:
+        yield tracking
+    finally:
+        tracking._finish(patience)
+
+
+def country_code(text: str) -> str:
+    """Return the code of a country in capitals. Raises ValueError if it is not two letters."""
+    code = text.upper()
+    if not _COUNTRY.fullmatch(code):
+        raise ValueError(f"{text!r} is no code of a country, such as RU")
+    return code
+
+
+def read_rows(path: str | os.PathLike[str]) -> tuple[Row, ...]:
+    """Read eco2AI's (unencoded) file. Raises EmissionsFileError for another kind of file, OSError."""
+    try:
+        with open(path, encoding="utf-8", newline="") as stream:
+            return tuple(_row(path, number, raw) for number, raw in enumerate(csv.DictReader(stream), start=1))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise EmissionsFileError(f"{os.fspath(path)}: not a CSV file in UTF-8: {error}") from error
+
+
+def read_readings(csv_path: str | os.PathLike[str]) -> dict[str, tuple[Reading, ...]]:
+    """Return our own readings beside eco2AI's file, by the id of the row; none if only eco2AI measured.
+
+    Raises EmissionsFileError, OSError.
+    """
+    path = Path(f"{os.fspath(csv_path)}{READINGS_SUFFIX}")
+    if not path.exists():
+        return {}
+    try:
+        runs = json.loads(path.read_text(encoding="utf-8"))
+        return {run["id"]: tuple(Reading(**reading) for reading in run["readings"]) for run in runs}
+    except (ValueError, KeyError, TypeError) as error:
+        raise EmissionsFileError(f"{path}: no file of readings: {type(error).__name__}: {error}") from error
+
+
+def _row(path: str | os.PathLike[str], number: int, raw: dict[str, str]) -> Row:
+    def figure(name: str) -> float:
+        value = float(raw[name])
+        if not math.isfinite(value) or value < 0:
+            raise ValueError(f"{name} is {value}")
+        return value
+
+    try:
+        return Row(
+            id=raw["id"],
+            project=raw["project_name"],
+            description=raw["experiment_description"] or "",
+            start_time=raw["start_time"],
+            duration_s=figure("duration(s)"),
+            energy_kwh=figure("power_consumption(kWh)"),
+            co2_kg=figure("CO2_emissions(kg)"),
+            cpu=raw["CPU_name"],
+            gpu=raw["GPU_name"],
+            country=raw["region/country"],
+        )
+    except KeyError as error:
+        raise EmissionsFileError(f"{os.fspath(path)}: no column {error}; is it a file that eco2AI wrote?") from error
+    except (TypeError, ValueError) as error:
+        raise EmissionsFileError(f"{os.fspath(path)}: row {number}: {error}; is it the encoded file?") from error
+
+
+def _start(settings: dict[str, object]) -> Tracking:
+    """Start the process that measures. Returns at once; what prevents it is a problem of the tracking."""
+    if sys.platform != "linux":
+        return Tracking(None, None, f"processor time is read from /proc, which {sys.platform} does not have")
+    if not _COUNTRY.fullmatch(str(settings["country"])):
+        return Tracking(None, None, f"the country {settings['country']!r} is not two capital letters, such as RU")
+    folder = None
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="emissions-"))
+        now = {"pid": os.getpid(), "start": time.time(), "seconds": tree_seconds(os.getpid(), without=())}
+        (folder / "settings.json").write_text(json.dumps({**settings, **now}), encoding="utf-8")
+        paths = [str(_ROOT), os.environ.get("PYTHONPATH", "")]
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONIOENCODING": "utf-8",
+            "OMP_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+        }
+        with open(folder / "stderr", "wb") as stderr:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "contest.eco2ai_process", str(folder)],
+                stdin=subprocess.PIPE,
+                stdout=stderr,
+                stderr=stderr,
+                cwd=folder,
+                env=environment,
+                start_new_session=True,  # an interrupt from the keyboard is for the run, and the run tells this process
+            )
+    except (OSError, ValueError) as error:
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+        return Tracking(None, None, f"the measuring process can not be started: {error}")
+    return Tracking(folder, process, None)
+
+
+def _stop(process: subprocess.Popen[bytes], patience: float) -> str | None:
+    """Tell the other process the time of the end and let it finish; return what went wrong, if anything did."""
+    try:
+        process.communicate(f"{time.time()}\n".encode(), timeout=patience)
+    except subprocess.TimeoutExpired:
+        return f"the measuring process did not finish within {patience:g} s and was ended"
+    except OSError as error:
+        return f"the measuring process can not be reached: {error}"
+    return f"the measuring process ended with status {process.returncode}" if process.returncode else None
+
+
+def _read_status(folder: Path) -> Emissions:
+    try:
+        value = json.loads((folder / "status.json").read_text(encoding="utf-8"))
+        return Emissions(
+            status=Status(value["status"]),
+            reasons=tuple(value["reasons"]),
+            csv_path=Path(value["csv"]) if value["csv"] else None,
+            duration_s=value["duration_s"],
+            energy_kwh=value["energy_kwh"],
+            co2_kg=value["co2_kg"],
+            coefficient=value["coefficient"],
+            readings=tuple(Reading(**reading) for reading in value["readings"]),
+        )
+    except FileNotFoundError:
+        return Emissions(Status.NOT_MEASURED, ("there is no figure yet",))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return Emissions(Status.NOT_MEASURED, (f"the figures can not be read: {error}",))
+
+
+def _last_line(path: Path) -> str:
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    except OSError:
+        return ""
+    return lines[-1] if lines else ""

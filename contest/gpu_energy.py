@@ -1,0 +1,81 @@
+"""Energy of the GPUs that this process may use, from NVIDIA's own counters. Knows nothing of CO2."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+KWH = 3.6e6  # joules
+
+
+class GpuEnergy:
+    """Counts from its construction on. `visible` is the value of CUDA_VISIBLE_DEVICES, or None if it is not set.
+
+    A GPU with an energy counter (Volta and later) is read by it; an older one by its power, at each `sample`.
+    """
+
+    def __init__(self, visible: str | None) -> None:
+        self._gpus: list[_Gpu] = []
+        self._problems: list[tuple[str, str, None]] = []
+        try:
+            import pynvml
+        except ImportError:
+            return  # eco2AI brings it along: without it there is no eco2AI either, which is what the run is told
+        self._nvml: Any = pynvml
+        try:
+            pynvml.nvmlInit()
+        except pynvml.NVMLError:
+            return  # no NVIDIA driver: no GPU
+        names = [str(index) for index in range(pynvml.nvmlDeviceGetCount())] if visible is None else _split(visible)
+        for name in names:
+            try:
+                self._gpus.append(_Gpu(pynvml, name))
+            except pynvml.NVMLError as error:
+                self._problems.append((f"gpu {name}", f"NVML can not tell its energy: {error}", None))
+
+    def sample(self) -> None:
+        """Look at the power of GPUs that have no counter."""
+        for gpu in self._gpus:
+            gpu.sample()
+
+    def readings(self) -> list[tuple[str, str, float | None]]:
+        """Return (device, method, kWh or None) for each GPU."""
+        return [*(gpu.reading() for gpu in self._gpus), *self._problems]
+
+
+class _Gpu:
+    def __init__(self, nvml: Any, name: str) -> None:
+        self._nvml = nvml
+        by_uuid = not name.isdecimal()
+        self._handle = nvml.nvmlDeviceGetHandleByUUID(name) if by_uuid else nvml.nvmlDeviceGetHandleByIndex(int(name))
+        title = nvml.nvmlDeviceGetName(self._handle)
+        self._device = f"gpu {name}: {title.decode() if isinstance(title, bytes) else title}"
+        self._at = time.monotonic()
+        self._joules = 0.0
+        try:
+            self._first: float | None = nvml.nvmlDeviceGetTotalEnergyConsumption(self._handle) / 1000  # mJ
+        except nvml.NVMLError:
+            self._first = None
+            nvml.nvmlDeviceGetPowerUsage(self._handle)  # raises if there is no power to be read either
+
+    def sample(self) -> None:
+        if self._first is not None:
+            self._joules = self._nvml.nvmlDeviceGetTotalEnergyConsumption(self._handle) / 1000 - self._first
+            return
+        now = time.monotonic()
+        self._joules += self._nvml.nvmlDeviceGetPowerUsage(self._handle) / 1000 * (now - self._at)  # mW
+        self._at = now
+
+    def reading(self) -> tuple[str, str, float]:
+        method = "NVML power x time" if self._first is None else "NVML energy counter"
+        return self._device, f"{method}, the whole GPU", self._joules / KWH
+
+
+def _split(visible: str) -> list[str]:
+    """CUDA takes the names up to the first that is none."""
+    names: list[str] = []
+    for name in visible.split(","):
+        if not name.strip() or name.strip() == "-1":
+            break
+        names.append(name.strip())
+    return names
