@@ -90,6 +90,8 @@ def join(files: Files, mode: Mode) -> Joined:
             defect=3,
         )
 
+    answer_root, truth_root = files.predictions.parent, files.ground_truth.parent
+    input_root = None if input_json is None else input_json.parent
     by_task: dict[Task, list[Case]] = {task: [] for task in TASKS}
     for key, task_id in task_ids.items():
         by_task[task_by_id(task_id)].append(
@@ -98,9 +100,9 @@ def join(files: Files, mode: Mode) -> Joined:
                 truths[key],
                 sifted.sound.get(key),
                 None if asked is None else asked[key],
-                files.predictions.parent,
-                None if input_json is None else input_json.parent,
-                files.ground_truth.parent,
+                answer_root,
+                input_root,
+                truth_root,
                 unsound.get(key),
             )
         )

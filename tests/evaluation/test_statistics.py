@@ -141,10 +141,7 @@ def test_a_clear_gain_is_significant_and_noise_is_not() -> None:
 
 def test_false_alarms_come_as_often_as_they_should() -> None:
     generator = np.random.default_rng(7)
-    p = [
-        paired_differences({"vqa": list(a)}, {"vqa": list(b)}, FEW)["vqa"]
-        for a, b in generator.random((300, 2, 50))
-    ]
+    p = [paired_differences({"vqa": list(a)}, {"vqa": list(b)}, FEW)["vqa"] for a, b in generator.random((300, 2, 50))]
     for alarms in (np.mean([x.p_bootstrap < 0.1 for x in p]), np.mean([x.p_randomisation < 0.1 for x in p])):
         assert 0.05 <= alarms <= 0.16
 

@@ -1,0 +1,61 @@
+"""Two results beside each other, and what may not stand beside each other."""
+
+import pytest
+
+from evaluation.comparing import compare, comparison_table
+from evaluation.errors import NotComparable
+from evaluation.statistics import Resampling
+from tests.evaluation.fakes import result_of, whole_result
+
+FEW = Resampling(resamples=100)
+
+
+def test_samples_are_compared_one_by_one() -> None:
+    first, second = result_of({"vqa": [0.0, 0.5, 1.0, 1.0]}), result_of({"vqa": [1.0, 0.5, 0.5, 1.0], "textqa": [1.0]})
+    comparison = compare(first, second, resampling=FEW)
+    [task] = comparison.tasks
+    assert (task.key, task.first, task.second) == ("vqa", 0.625, 0.75)
+    assert (task.better, task.worse, task.equal) == (1, 1, 2)
+    assert task.difference.difference == pytest.approx(0.125)
+    assert (comparison.only_first, comparison.only_second) == ((), ("textqa",))
+
+
+def test_samples_are_paired_by_id_whatever_their_order() -> None:
+    second = result_of({"vqa": [0.0, 1.0]})
+    task = second.tasks["vqa"]
+    object.__setattr__(task, "samples", dict(reversed(task.samples.items())))
+    [found] = compare(result_of({"vqa": [0.0, 1.0]}), second, resampling=FEW).tasks
+    assert found.equal == 2
+
+
+def test_s_is_compared_where_both_have_it() -> None:
+    comparison = compare(whole_result(0.25), whole_result(0.75), resampling=FEW)
+    assert [task.key for task in comparison.tasks][-1] == "integral"
+    assert comparison.tasks[-1].difference.difference == pytest.approx(0.5)
+    table = comparison_table(comparison)
+    assert table.splitlines()[-2].split()[:5] == ["S", "0.2500", "0.7500", "+0.5000", "!"]
+
+
+def test_different_signatures_are_refused_unless_asked_for_and_then_marked() -> None:
+    first, second = result_of({"vqa": [1.0, 0.0]}), result_of({"vqa": [1.0, 0.0]}, signature="equality|v:2")
+    with pytest.raises(NotComparable, match=r"vqa: equality\|v:1 against equality\|v:2"):
+        compare(first, second)
+    comparison = compare(first, second, different_signatures=True, resampling=FEW)
+    assert comparison.unlike == ("vqa",)
+    table = comparison_table(comparison)
+    assert "vqa ~" in table
+    assert "~ the signatures differ" in table
+
+
+@pytest.mark.parametrize(
+    ("second", "message"),
+    [
+        (result_of({"textqa": [1.0]}), "share no task"),
+        (result_of({"vqa": [1.0]}, test="u"), "different test sets"),
+        (result_of({"vqa": [1.0, 1.0]}), "vqa: 1 samples stand in one result only: 1"),
+    ],
+)
+def test_what_is_not_of_one_test_can_not_be_compared(second: object, message: str) -> None:
+    for different_signatures in (False, True):
+        with pytest.raises(NotComparable, match=message):
+            compare(result_of({"vqa": [1.0]}), second, different_signatures=different_signatures)  # type: ignore[arg-type]

@@ -1,0 +1,145 @@
+"""Runs in a file: what is kept, who is ranked with whom, and several writers at once."""
+
+import csv
+import io
+import multiprocessing
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from contest.tasks import TASKS
+from evaluation import leaderboard
+from evaluation.errors import BadLeaderboard
+from evaluation.leaderboard import Provenance, add, grouped, leaderboard_table, read, to_csv, to_json
+from tests.evaluation.fakes import result_of, whole_result
+
+ORIGIN = Provenance("abc123", "5e1f", "tuned", 7, "a GPU", 12.5, 0.034)
+
+
+def add_many(path: Path, writer: int, count: int) -> None:
+    for number in range(count):
+        add(path, f"{writer}-{number}", whole_result(0.5), Provenance())
+
+
+def test_what_was_added_is_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "board.sqlite"
+    number = add(path, "first", whole_result(0.25), ORIGIN)
+    [run] = read(path)
+    assert (run.id, run.name, run.mode, run.integral, run.provenance) == (number, "first", "official", 0.25, ORIGIN)
+    assert list(run.scores) == [task.key for task in TASKS]
+    assert (run.scores["vqa"].score, run.scores["vqa"].n, run.scores["vqa"].signature) == (0.25, 2, "equality|v:1")
+
+
+def test_several_processes_lose_no_run(tmp_path: Path) -> None:
+    path = tmp_path / "board.sqlite"  # made by whoever comes first
+    context = multiprocessing.get_context("fork")
+    writers = [context.Process(target=add_many, args=(path, writer, 15)) for writer in range(4)]
+    for process in writers:
+        process.start()
+    for process in writers:
+        process.join()
+    assert [process.exitcode for process in writers] == [0] * 4
+    runs = read(path)
+    assert {run.name for run in runs} == {f"{writer}-{number}" for writer in range(4) for number in range(15)}
+    assert all(len(run.scores) == 12 for run in runs)
+    assert len({run.id for run in runs}) == 60
+
+
+def test_a_run_that_fails_half_way_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "board.sqlite"
+    add(path, "sound", whole_result(0.5), Provenance())
+    broken = result_of({"vqa": [1.0]})
+    monkeypatch.setattr(type(broken.tasks["vqa"]), "n", property(lambda self: None))
+    with pytest.raises(BadLeaderboard, match="NOT NULL"):
+        add(path, "broken", broken, Provenance())
+    assert [run.name for run in read(path)] == ["sound"]
+
+
+def test_only_what_measures_the_same_is_ranked_together(tmp_path: Path) -> None:
+    path = tmp_path / "board.sqlite"
+    for name, result in {
+        "good": whole_result(0.5),
+        "better": whole_result(0.6),
+        "as good": whole_result(0.5),
+        "worst": whole_result(0.1),
+        "other metric": whole_result(0.9, signature="equality|v:2"),
+        "other test": whole_result(0.9, test="u"),
+        "part": result_of({"vqa": [1.0]}),
+    }.items():
+        add(path, name, result, Provenance())
+    ranked = [
+        [(rank, run.name) for rank, run in zip(group.ranks, group.runs, strict=True)] for group in grouped(read(path))
+    ]
+    assert ranked == [
+        [(1, "better"), (2, "good"), (2, "as good"), (4, "worst")],
+        [(1, "other metric")],
+        [(1, "other test")],
+        [(None, "part")],
+    ]
+
+
+def test_ranks_by_a_task_leave_out_runs_without_it_and_ask_for_its_signature_only(tmp_path: Path) -> None:
+    path = tmp_path / "board.sqlite"
+    add(path, "whole", whole_result(0.5), Provenance())
+    add(path, "part", result_of({"vqa": [1.0]}), Provenance())
+    add(path, "without", result_of({"textqa": [1.0]}), Provenance())
+    [group] = grouped(read(path), "vqa")
+    assert [(rank, run.name) for rank, run in zip(group.ranks, group.runs, strict=True)] == [(1, "part"), (2, "whole")]
+
+
+def test_the_table_shows_runs_with_their_origin_beside_the_published_baseline(tmp_path: Path) -> None:
+    path = tmp_path / "board.sqlite"
+    add(path, "first", whole_result(0.5), ORIGIN)
+    add(path, "substitute", whole_result(0.6, signature="equality|v:2"), Provenance())
+    table = leaderboard_table(read(path))
+    first, second = table.split("\n\n")
+    assert first.splitlines()[3].split()[:3] == ["1", "first", "0.5000"]
+    assert all(word in first for word in ("abc123", "tuned", "a GPU", "12.5", "0.034", "equality|v:1"))
+    for block in (first, second):
+        assert any(line.split()[:4] == ["-", "published", "baseline", "0.24"] for line in block.splitlines())
+    assert leaderboard_table(()) == "the leaderboard is empty"
+
+
+def test_the_exports_hold_every_run_and_the_baseline(tmp_path: Path) -> None:
+    path = tmp_path / "board.sqlite"
+    add(path, "first", whole_result(0.5), ORIGIN)
+    add(path, "part", result_of({"vqa": [1.0]}), Provenance())
+    exported = to_json(read(path))
+    assert exported["baseline"]["tasks"]["vqa"] == 0.34
+    assert [(run["name"], run["group"], run["rank"]) for run in exported["runs"]] == [
+        ("first", 1, 1),
+        ("part", 2, None),
+    ]
+    assert exported["runs"][0]["provenance"]["commit_id"] == "abc123"
+    baseline, first, part = csv.DictReader(io.StringIO(to_csv(read(path))))
+    assert (baseline["name"], baseline["integral"], baseline["hidden6"]) == ("published baseline", "0.24", "0.11")
+    assert (first["rank"], first["seed"], first["textqa"]) == ("1", "7", "0.5")
+    assert (part["rank"], part["integral"], part["textqa"], part["vqa"]) == ("", "", "", "1.0")
+    assert part["signatures"] == "vqa=equality|v:1"
+
+
+def test_files_that_are_no_leaderboard_are_refused_and_left_alone(tmp_path: Path) -> None:
+    with pytest.raises(BadLeaderboard, match="does not exist"):
+        read(tmp_path / "none.sqlite")
+    assert not (tmp_path / "none.sqlite").exists()
+    (tmp_path / "text.sqlite").write_text("no database at all, but long enough to be looked at as one" * 20)
+    with pytest.raises(BadLeaderboard, match="not a database"):
+        read(tmp_path / "text.sqlite")
+    with sqlite3.connect(tmp_path / "other.sqlite") as connection:
+        connection.execute("CREATE TABLE runs (id)")
+    with pytest.raises(BadLeaderboard, match="another program"):
+        add(tmp_path / "other.sqlite", "x", whole_result(0.5), Provenance())
+    with pytest.raises(BadLeaderboard, match="unable to open"):
+        add(tmp_path / "no folder" / "x.sqlite", "x", whole_result(0.5), Provenance())
+
+
+def test_a_writer_that_waits_too_long_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "board.sqlite"
+    add(path, "first", whole_result(0.5), Provenance())
+    monkeypatch.setattr(leaderboard, "WAIT_SECONDS", 0.0)
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("BEGIN IMMEDIATE")
+    with pytest.raises(BadLeaderboard, match="locked"):
+        add(path, "second", whole_result(0.5), Provenance())
+    connection.close()

@@ -1,0 +1,176 @@
+"""The command line through real files: exit statuses, messages, outputs, and no network."""
+
+import json
+import sqlite3
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from contest.tasks import TASKS
+from evaluation.__main__ import main
+from evaluation.joining import Files
+from evaluation.results import read_result, write_result
+from tests.evaluation.fakes import result_of, text, whole_result, write_files
+
+ROOT = Path(__file__).parents[2]
+MIXED = ROOT / "tests/golden/metrics/mixed"
+EXPECTED = json.loads((MIXED / "expected.json").read_text("utf-8"))["results"]
+
+
+def named(files: Files, *more: object) -> list[str]:
+    options = ["score", "--predictions", files.predictions, "--ground-truth", files.ground_truth, "--ids", files.ids]
+    return [str(option) for option in (*options, "--resamples", 50, *more)]
+
+
+def mixed(*more: object) -> list[str]:
+    return named(Files(MIXED / "predictions.json", MIXED / "ground_truth.json", MIXED / "ids.json"), *more)
+
+
+def test_the_mixed_files_get_the_organisers_scores(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "result.json"
+    tasks = ["textqa", "mathqa", "vqa", "text_recognition"]
+    assert main(mixed("--tasks", ",".join(tasks), "--json", out, "--csv", tmp_path / "table.csv")) == 0
+    result = read_result(out)
+    assert {key: task.score for key, task in result.tasks.items()} == pytest.approx(
+        {key: EXPECTED[key] for key in tasks}, abs=1e-12
+    )
+    assert all(
+        task.interval is not None and f"{key}|mode:official|" in task.signature for key, task in result.tasks.items()
+    )
+    printed = capsys.readouterr().out
+    assert "S needs all twelve tasks; missing: generation, captioning, hidden1" in printed
+    assert f"{EXPECTED['textqa']:.4f}" in printed
+    assert (tmp_path / "table.csv").read_text("utf-8").startswith("task,score,low,high,n,")
+
+
+def test_strict_ends_with_1_and_names_the_sample_that_lost_its_score(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers = {"a": text("yes"), "b": [{"type": "text", "content": 7}]}
+    files = write_files(tmp_path, {"a": 0, "b": 0, "c": 0}, answers=answers)
+    assert main(named(files, "--mode", "strict", "--json", tmp_path / "result.json")) == 1
+    printed = capsys.readouterr().out
+    assert "sample 'b'" in printed
+    assert "sample 'c'" in printed
+    assert read_result(tmp_path / "result.json").tasks["textqa"].samples == {"a": 1.0, "b": 0.0, "c": 0.0}
+
+
+def test_official_with_a_missing_prediction_ends_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(named(write_files(tmp_path, {"a": 0, "b": 0}, answers={"a": text("yes")}))) == 2
+    assert "1 of 2 samples have no prediction: b" in capsys.readouterr().err
+
+
+def test_a_task_with_pictures_asks_for_the_input(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(mixed()) == 2
+    assert "name its folder with --input" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["ids.json", "ground_truth.json", "predictions.json"])
+@pytest.mark.parametrize("content", [None, "", "{", "[]", "{}"])
+def test_what_can_not_be_scored_ends_with_2_and_one_message(
+    name: str, content: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = write_files(tmp_path, {"a": 0})
+    if content is None:
+        (tmp_path / name).unlink()
+    else:
+        (tmp_path / name).write_text(content)
+    assert main(named(files)) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("evaluation: error: ")
+
+
+def test_options_that_make_no_sense_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    for wrong in (["--tasks", "poetry"], ["--mode", "kind"], ["--resamples", "0"], ["--bootstrap-seed", "-1"]):
+        with pytest.raises(SystemExit) as stopped:
+            main(mixed(*wrong))
+        assert stopped.value.code == 2
+    assert "the tasks are textqa, mathqa" in capsys.readouterr().err
+
+
+def test_scoring_works_without_sockets_in_a_fresh_process(tmp_path: Path) -> None:
+    program = f"""
+        import sys
+        def refuse(event, arguments):
+            if event.startswith("socket.") and event != "socket.gethostname":
+                raise RuntimeError("no sockets here: " + event)
+        sys.addaudithook(refuse)
+        from evaluation.__main__ import main
+        status = main({mixed("--tasks", "textqa,mathqa,vqa,text_recognition")!r})
+        assert not any(name.startswith(("models.rudolph", "submission")) for name in sys.modules)
+        sys.exit(status)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], cwd=ROOT, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_compare(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = str(tmp_path / "a.json"), str(tmp_path / "b.json")
+    write_result(Path(first), result_of({"vqa": [0.0, 0.5, 1.0]}))
+    write_result(Path(second), result_of({"vqa": [1.0, 0.5, 1.0]}, signature="equality|v:2"))
+    assert main(["compare", first, first]) == 0
+    assert "+0.0000" in capsys.readouterr().out
+    assert main(["compare", first, second]) == 2
+    assert "--different-signatures" in capsys.readouterr().err
+    assert main(["compare", first, second, "--different-signatures"]) == 0
+    assert "vqa ~" in capsys.readouterr().out
+    assert main(["compare", first, str(tmp_path / "none.json")]) == 2
+
+
+RUN_REPORT = {
+    "weights_sha256": "5e1f",
+    "profile": {"name": "tuned", "text_top_k": 1},
+    "seed": 7,
+    "device": {"type": "cuda", "name": "a GPU"},
+    "seconds": 12.5,
+}
+
+
+def test_leaderboard_and_nomination(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    board, run = str(tmp_path / "board.sqlite"), tmp_path / "run.json"
+    run.write_text(json.dumps(RUN_REPORT))
+    for name, score, co2 in (("green", 0.5, "0.01"), ("grey", 0.5, "3"), ("weak", 0.1, "0.001")):
+        write_result(tmp_path / "r.json", whole_result(score))
+        add = ["leaderboard", "add", "--db", board, "--result", str(tmp_path / "r.json"), "--name", name, "--co2", co2]
+        assert main([*add, "--run", str(run), "--commit", "abc", "--profile", "mine"]) == 0
+    with sqlite3.connect(board) as connection:
+        rows = connection.execute("SELECT commit_id, weights, profile, seed, hardware, seconds FROM runs").fetchall()
+    assert rows == [("abc", "5e1f", "mine", 7, "a GPU", 12.5)] * 3
+
+    capsys.readouterr()
+    assert main(["leaderboard", "show", "--db", board]) == 0
+    assert [line.split()[:2] for line in capsys.readouterr().out.splitlines()[3:6]] == [
+        ["1", "green"],
+        ["1", "grey"],
+        ["3", "weak"],
+    ]
+    assert main(["leaderboard", "show", "--db", board, "--by", "vqa"]) == 0
+    assert main(["leaderboard", "export", "--db", board, "--out", str(tmp_path / "b.csv")]) == 0
+    assert main(["leaderboard", "export", "--db", board, "--out", str(tmp_path / "b.json")]) == 0
+    assert len(json.loads((tmp_path / "b.json").read_text("utf-8"))["runs"]) == 3
+    capsys.readouterr()
+    assert main(["nomination", "--db", board]) == 0
+    printed = capsys.readouterr().out
+    assert "eligible from S = 0.500000" in printed
+    [winner] = [line for line in printed.splitlines() if line.endswith("winner")]
+    assert winner.startswith("green")
+    assert "weak" not in printed
+
+
+def test_what_a_leaderboard_can_not_use_ends_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    board = str(tmp_path / "board.sqlite")
+    assert main(["leaderboard", "show", "--db", board]) == 2
+    write_result(tmp_path / "r.json", result_of({task.key: [0.5] for task in TASKS[:3]}))
+    add = ["leaderboard", "add", "--db", board, "--result", str(tmp_path / "r.json"), "--name", "part"]
+    (tmp_path / "run.json").write_text("[]")
+    assert main([*add, "--run", str(tmp_path / "run.json")]) == 2
+    assert main(add) == 0
+    assert main(["nomination", "--db", board]) == 2
+    assert "no run of the leaderboard has an integral score" in capsys.readouterr().err

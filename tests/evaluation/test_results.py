@@ -1,0 +1,154 @@
+"""The forms of a result: JSON that is read again, CSV, the printed table."""
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from contest.tasks import TASKS
+from evaluation.errors import BadResult
+from evaluation.metrics.base import Note
+from evaluation.results import Result, TaskResult, read_result, to_json, write_csv, write_result
+from evaluation.table import result_table
+from tests.evaluation.fakes import result_of, whole_result
+
+GOLDEN = json.loads((Path(__file__).parents[1] / "golden/metrics/integral.json").read_text("utf-8"))
+
+
+def rich_result(mode: str = "official", defect: int | None = 10) -> Result:
+    task = TaskResult(
+        "vqa",
+        0.25,
+        "vqa|v:1",
+        {"7": 0.5, "a": 0.0},
+        interval=(0.0, 0.5),
+        comparable=False,
+        notes=(Note("a", defect, "odd"),),
+        parts={"meteor": 0.25},
+        remarks=("few",),
+    )
+    return Result(mode, "t", {"vqa": task}, None, None, ("beware",))  # type: ignore[arg-type]
+
+
+def test_the_json_has_the_agreed_shape() -> None:
+    assert to_json(rich_result()) == {
+        "mode": "official",
+        "test": "t",
+        "integral": None,
+        "integral_interval": None,
+        "missing_tasks": [task.key for task in TASKS if task.key != "vqa"],
+        "warnings": ["beware"],
+        "tasks": {
+            "vqa": {
+                "score": 0.25,
+                "n": 2,
+                "signature": "vqa|v:1",
+                "interval": (0.0, 0.5),
+                "comparable": False,
+                "parts": {"meteor": 0.25},
+                "remarks": ["few"],
+                "notes": [{"sample_id": "a", "defect": 10, "message": "odd", "voids_task": False}],
+                "samples": {"7": 0.5, "a": 0.0},
+            }
+        },
+    }
+
+
+@pytest.mark.parametrize("result", [rich_result(), rich_result("strict"), whole_result(1 / 3)])
+def test_what_was_written_is_read_again(result: Result, tmp_path: Path) -> None:
+    write_result(tmp_path / "result.json", result)
+    assert read_result(tmp_path / "result.json") == result
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"tasks": {"vqa": {"score": 1.0}}},
+        {"tasks": {"poetry": to_json(rich_result())["tasks"]["vqa"]}},
+        {"tasks": []},
+        {"mode": "lenient"},
+        {"integral": 0.5},
+    ],
+)
+def test_files_that_are_no_result_are_refused(change: dict[str, object], tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    path.write_text(json.dumps(to_json(rich_result()) | change))
+    with pytest.raises(BadResult, match="is no result"):
+        read_result(path)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "null", "{}", "{"])
+def test_other_json_is_no_result(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    path.write_text(content)
+    with pytest.raises(BadResult, match="is no result"):
+        read_result(path)
+    with pytest.raises(BadResult, match="can not be read"):
+        read_result(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize("wrong", [{"score": float("nan")}, {"samples": {}}, {"samples": {"a": float("inf")}}])
+def test_a_task_result_holds_finite_numbers(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="task vqa"):
+        replace(rich_result().tasks["vqa"], **wrong)  # type: ignore[arg-type]
+
+
+def test_the_csv_has_a_row_a_task_and_one_for_s(tmp_path: Path) -> None:
+    write_csv(tmp_path / "table.csv", whole_result(0.25))
+    with open(tmp_path / "table.csv", encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["task"] for row in rows] == [*(task.key for task in TASKS), "integral"]
+    assert rows[0] == {
+        "task": "textqa",
+        "score": "0.25",
+        "low": "",
+        "high": "",
+        "n": "2",
+        "baseline": "0.25",
+        "threshold": "0.2",
+        "eligible": "True",
+        "comparable": "True",
+        "signature": "equality|v:1",
+    }
+    assert (rows[6]["threshold"], rows[6]["eligible"], rows[-1]["score"]) == ("", "", "0.25")
+
+
+@pytest.mark.parametrize("case", GOLDEN["integral"], ids=lambda case: case["note"])
+def test_eligibility_is_that_of_the_lower_bounds(case: dict) -> None:
+    result = result_of({key: [score] for key, score in {**case["open"], **case["hidden"]}.items()}, integral=case["S"])
+    assert [key for key, task in result.tasks.items() if task.eligible is False] == case["below_bound"]
+    table = result_table(result)
+    below = f"not eligible for a prize: below the threshold in {', '.join(case['below_bound'])}"
+    assert (below if case["below_bound"] else "eligible for a prize: every open task") in table
+
+
+def test_the_table() -> None:
+    assert result_table(rich_result()).splitlines() == [
+        "mode: official",
+        "task   n   score     95 % interval  baseline  threshold  eligible",
+        "-" * 65,
+        "vqa *  2  0.2500  0.0000 .. 0.5000      0.34       0.24       yes",
+        "S *    2       -                 -      0.24",
+        "S needs all twelve tasks; missing: textqa, mathqa, generation, captioning, text_recognition, hidden1, "
+        "hidden2, hidden3, hidden4, hidden5, hidden6",
+        "* not comparable with the contest's scores (vqa): see the signature",
+        "vqa: few",
+        "vqa: meteor 0.2500",
+        "vqa: vqa|v:1",
+        "warning: beware",
+        "warning: vqa: 1 x difference 10 of code and rules: the first Latin letter from a to e replaces an answer that "
+        "scored low",
+    ]
+
+
+def test_strict_names_each_sample_that_lost_its_score() -> None:
+    assert "error: vqa: sample 'a': odd" in result_table(rich_result("strict", None)).splitlines()
+
+
+def test_many_notes_are_cut_and_counted() -> None:
+    task = replace(rich_result().tasks["vqa"], notes=tuple(Note(str(i), None, "odd") for i in range(50)))
+    lines = result_table(Result("strict", "t", {"vqa": task})).splitlines()
+    assert sum(line.startswith("error: vqa: sample") for line in lines) == 20
+    assert lines[-1] == "error: vqa: and 30 more"
