@@ -49,7 +49,8 @@ def score_run(
     if not chosen:
         raise NoSamples("none of the samples belongs to the chosen tasks", "choose tasks that the ids name")
     _demand_input(files, chosen)
-    results = {task.key: _score_task(task, cases, metric_of(task)) for task, cases in chosen.items()}
+    metrics = {task: metric_of(task) for task in chosen}  # all before any: what one of them lacks is told at once
+    results = {task.key: _score_task(task, cases, metrics[task]) for task, cases in chosen.items()}
     found = intervals(
         {key: list(result.samples.values()) for key, result in results.items()}, resampling or Resampling()
     )

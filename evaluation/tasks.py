@@ -1,0 +1,75 @@
+"""Which metric scores which task. Knows nothing of how a metric works, nor of files with answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from contest.tasks import MetricName, Task
+from evaluation.assets import Assets, FidFeatures, feature_store, is_contest_ruclip
+from evaluation.metrics.base import Mode, TaskMetric
+from evaluation.metrics.features import FeatureNetwork, RuCLIPFeatures
+from evaluation.metrics.generation import Generation
+from evaluation.metrics.mathqa import MathQA
+from evaluation.metrics.text_recognition import TextRecognition
+from evaluation.metrics.textqa import TextQA
+from evaluation.progress import Progress, silent
+from models.ruclip import RuCLIP
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Gives a fresh metric for a task; a hidden task has the metric of the open task that it varies.
+
+    Networks are loaded when the first metric needs them, and once.
+
+    Args:
+        mode: `official` or `strict`.
+        assets: folder of the networks; None to look where the environment says.
+        wordnet: RuWordNet's SQLite file; None to do without synonyms, which the signature says.
+        fid_features: the network behind the Frechet distance.
+        progress: told how far the networks have come.
+
+    """
+
+    mode: Mode = "official"
+    assets: Path | None = None
+    wordnet: Path | None = None
+    fid_features: FidFeatures = "inception"
+    progress: Progress = silent
+
+    def __call__(self, task: Task) -> TaskMetric:
+        """Return the metric of a task. Raises MissingAsset, BadAsset."""
+        makers: Mapping[MetricName, Callable[[], TaskMetric]] = {
+            "token_f1": lambda: TextQA(mode=self.mode),
+            "exact_match": lambda: MathQA(mode=self.mode),
+            "ruclip_and_fid": self._generation,
+            "one_minus_ned": lambda: TextRecognition(mode=self.mode),
+        }
+        return makers[task.metric]()
+
+    def _generation(self) -> Generation:
+        return Generation(
+            mode=self.mode,
+            clip=self._ruclip,
+            features=self._features,
+            comparable=is_contest_ruclip(self._ruclip),
+            store=feature_store(),
+            progress=self.progress,
+        )
+
+    @cached_property
+    def _assets(self) -> Assets:
+        return Assets.named(self.assets)
+
+    @cached_property
+    def _ruclip(self) -> RuCLIP:
+        return self._assets.ruclip()
+
+    @cached_property
+    def _features(self) -> FeatureNetwork:
+        if self.fid_features == "ruclip":
+            return RuCLIPFeatures(self._ruclip)
+        return self._assets.features(self.fid_features)
