@@ -1,0 +1,56 @@
+"""CO2 around a score: the evaluator's own, and what submissions and trainings logged. Knows nothing of metrics."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from contest.emissions import EmissionsFileError, Reading, Row, Tracking, read_readings, read_rows, track
+from evaluation.errors import EvaluationError
+
+
+class BadEmissions(EvaluationError):  # noqa: N818 - says what is wrong, as its neighbours do
+    """A file is none of eco2AI's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What one of eco2AI's files says.
+
+    `counted` is the row that the rules count (the last one marked as final), None if none is marked. `energy_kwh` and
+    `co2_kg` are sums over all rows. `readings` are our own figures by the row's id, where `contest.emissions` measured.
+    """
+
+    path: Path
+    rows: tuple[Row, ...]
+    counted: Row | None
+    energy_kwh: float
+    co2_kg: float
+    readings: Mapping[str, tuple[Reading, ...]]
+
+
+def track_scoring(
+    csv_path: str | os.PathLike[str], *, description: str = "scoring", country: str = "RU"
+) -> AbstractContextManager[Tracking]:
+    """Measure the enclosed scoring, as `contest.emissions.track` does: raises nothing, says what it could not do."""
+    return track("FBC2 evaluation", description, csv_path, country)
+
+
+def read_emissions(csv_path: str | os.PathLike[str]) -> Summary:
+    """Read one of eco2AI's files and what lies beside it. Raises BadEmissions, also if it can not be read."""
+    try:
+        rows, readings = read_rows(csv_path), read_readings(csv_path)
+    except (EmissionsFileError, OSError) as error:
+        raise BadEmissions(str(error), "give the CSV file that eco2AI wrote, not the encoded one") from error
+    final = [row for row in rows if row.is_final]
+    return Summary(
+        path=Path(csv_path),
+        rows=rows,
+        counted=final[-1] if final else None,
+        energy_kwh=sum(row.energy_kwh for row in rows),
+        co2_kg=sum(row.co2_kg for row in rows),
+        readings=readings,
+    )

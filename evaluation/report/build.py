@@ -1,0 +1,161 @@
+"""Builds the report's page from a result and the files it was scored from. Knows nothing of how scores come about."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from contest.tasks import TASKS
+from contest.writing import write_bytes
+from evaluation.co2 import read_emissions
+from evaluation.comparing import TaskComparison, compare
+from evaluation.metrics.base import Note
+from evaluation.report.charts import ScoreBar, histogram, score_bar
+from evaluation.report.samples import Album, Card, Change, Files, best_and_worst, changes
+from evaluation.results import Result, TaskResult
+from evaluation.statistics import Resampling
+
+REPORT_NAME = "report.html"
+NOTES_NAMED = 5  # of one kind; the rest are counted
+
+
+@dataclass(frozen=True, slots=True)
+class NoteGroup:
+    """Notes that name one defect (or none): how many samples they struck, and the first of them."""
+
+    defect: int | None
+    count: int
+    first: tuple[Note, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPart:
+    """Everything that the page shows of one task."""
+
+    result: TaskResult
+    bar: ScoreBar
+    histogram: str
+    best: tuple[Card, ...]
+    worst: tuple[Card, ...]
+    notes: tuple[NoteGroup, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Differences:
+    """One task of two runs, or S, which has no samples of its own: the figures, and the samples that changed most."""
+
+    title: str
+    comparison: TaskComparison
+    alike: bool
+    gains: tuple[Change, ...]
+    losses: tuple[Change, ...]
+
+    @property
+    def of_scores(self) -> bool:
+        """Whether the difference is that of the two scores, not only of the samples' means (a Frechet distance)."""
+        gap = self.comparison.second - self.comparison.first
+        return math.isclose(gap, self.comparison.difference.difference, abs_tol=1e-6)
+
+
+def build(
+    result: Result,
+    directory: Path,
+    *,
+    predictions: Path,
+    ground_truth: Path,
+    input_root: Path | None = None,
+    other: Result | None = None,
+    other_predictions: Path | None = None,
+    emissions: Sequence[Path] = (),
+    resampling: Resampling | None = None,
+) -> Path:
+    """Write `report.html` into a folder (made if it is not there) and return its path.
+
+    Args:
+        result: what was scored.
+        directory: where the report goes.
+        predictions: the predictions that were scored; their pictures lie in its folder.
+        ground_truth: the references; their pictures lie in its folder.
+        input_root: the folder with `input.json`, or that file; None shows no questions.
+        other: an earlier result of the same test set: the page shows what changed from it to `result`.
+        other_predictions: the predictions of `other`, to show its answers too.
+        emissions: eco2AI's files of the training, the submission, the scoring.
+        resampling: of the differences' intervals.
+
+    Raises:
+        ContestErrors, ContestError: for files that can not be read or written.
+        NotComparable: if `other` is of another test set.
+        BadEmissions: for a file that is not eco2AI's.
+
+    """
+    files = Files.read(predictions, ground_truth, input_root, other_predictions)
+    album = Album()
+    page = _environment().get_template("report.html").render(
+        result=result,
+        tasks=tuple(_task_part(task, files, album) for task in result.tasks.values()),
+        all_tasks=TASKS,
+        below=tuple(task.key for task in result.tasks.values() if task.eligible is False),
+        open_missing=tuple(task.key for task in TASKS if not task.is_hidden and task.key not in result.tasks),
+        differences=() if other is None else _differences(other, result, files, album, resampling),
+        emissions=tuple(read_emissions(path) for path in emissions),
+        left_out=album.left_out,
+    )  # fmt: skip
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / REPORT_NAME
+    # An answer may hold half a surrogate pair only if it came around the readers; it must not cost the report.
+    write_bytes(path, page.encode("utf-8", errors="replace"))
+    return path
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,  # every text of a run is a stranger's
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["short"] = lambda value: f"{value:.3g}"
+    environment.filters["score"] = lambda value: f"{value:.4f}"
+    environment.filters["signed"] = lambda value: f"{value:+.4f}"
+    environment.filters["duration"] = _duration
+    return environment
+
+
+def _task_part(task: TaskResult, files: Files, album: Album) -> TaskPart:
+    best, worst = best_and_worst(task, files, album)
+    scores = list(task.samples.values())
+    return TaskPart(task, score_bar(task), histogram(scores, task.score), best, worst, tuple(_grouped(task.notes)))
+
+
+def _grouped(notes: Iterable[Note]) -> list[NoteGroup]:
+    groups: dict[int | None, list[Note]] = {}
+    for note in notes:
+        groups.setdefault(note.defect, []).append(note)
+    return [NoteGroup(defect, len(found), tuple(found[:NOTES_NAMED])) for defect, found in groups.items()]
+
+
+def _differences(
+    before: Result, after: Result, files: Files, album: Album, resampling: Resampling | None
+) -> tuple[Differences, ...]:
+    comparison = compare(before, after, different_signatures=True, resampling=resampling)
+    found = []
+    for task in comparison.tasks:
+        if task.key == "integral":
+            found.append(Differences("S", task, not comparison.unlike, (), ()))
+            continue
+        gains, losses = changes(before.tasks[task.key], after.tasks[task.key], files, album)
+        title = after.tasks[task.key].task.title
+        found.append(Differences(title, task, task.key not in comparison.unlike, gains, losses))
+    return tuple(found)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,79 @@
+"""Draws the report's charts as inline SVG and as places in percent. Knows nothing of samples but their scores."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from evaluation.results import TaskResult
+
+BINS = 20
+WIDTH, HEIGHT = 320, 120
+LEFT, BOTTOM, TOP = 6, 18, 14
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreBar:
+    """Places on a scale from 0 to 1, in percent: the score, its interval, the baseline, the bound of eligibility."""
+
+    score: float
+    low: float
+    high: float
+    baseline: float
+    threshold: float | None
+
+
+def score_bar(result: TaskResult) -> ScoreBar:
+    """Return where a task's figures stand."""
+    low, high = result.interval or (result.score, result.score)
+    task = result.task
+    threshold = None if task.threshold is None else _percent(task.threshold)
+    return ScoreBar(_percent(result.score), _percent(low), _percent(high), _percent(task.baseline), threshold)
+
+
+def counts(scores: Sequence[float], low: float, high: float) -> list[int]:
+    """Return how many scores fall into each of BINS equal parts of [low, high]; `high` itself falls into the last."""
+    found = [0] * BINS
+    for score in scores:
+        found[min(BINS - 1, math.floor((score - low) / (high - low) * BINS))] += 1
+    return found
+
+
+def histogram(scores: Sequence[float], mean: float) -> Markup:
+    """Return an SVG of the samples' scores with their mean: from 0 to 1, or wider if a score lies outside."""
+    low, high = min(0.0, *scores, mean), max(1.0, *scores, mean)
+    bars = counts(scores, low, high)
+    top = max(bars)
+    wide = WIDTH - 2 * LEFT
+    tall = HEIGHT - BOTTOM - TOP
+    step = wide / BINS
+    # The element's texts are numbers of our own making: nothing of a sample gets into it.
+    parts = [
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" class="histogram">'
+        f"<title>{len(scores)} scores from {min(scores):.3f} to {max(scores):.3f}, score {mean:.4f}; "
+        f"the highest bar has {top} samples</title>"
+    ]
+    for index, count in enumerate(bars):
+        if count:
+            height = max(1.5, tall * count / top)  # a lone sample stays visible beside thousands
+            begin, end = low + (high - low) * index / BINS, low + (high - low) * (index + 1) / BINS
+            parts.append(
+                f'<rect x="{LEFT + index * step + 0.5:.2f}" y="{TOP + tall - height:.2f}" width="{step - 1:.2f}" '
+                f'height="{height:.2f}"><title>{begin:.2f} to {end:.2f}: {count}</title></rect>'
+            )
+    at = LEFT + wide * (mean - low) / (high - low)
+    base = TOP + tall
+    parts.append(f'<line class="axis" x1="{LEFT}" x2="{WIDTH - LEFT}" y1="{base}" y2="{base}"/>')
+    parts.append(f'<line class="mean" x1="{at:.2f}" x2="{at:.2f}" y1="{TOP - 4}" y2="{base}"/>')
+    for value, anchor in ((low, "start"), ((low + high) / 2, "middle"), (high, "end")):
+        place = LEFT + wide * (value - low) / (high - low)
+        parts.append(f'<text x="{place:.2f}" y="{HEIGHT - 5}" text-anchor="{anchor}">{value:g}</text>')
+    parts.append(f'<text x="{WIDTH - LEFT}" y="10" text-anchor="end">highest bar: {top}</text></svg>')
+    return Markup("".join(parts))
+
+
+def _percent(value: float) -> float:
+    return 100 * min(1.0, max(0.0, value))

@@ -1,0 +1,197 @@
+"""Chooses the samples that the report shows, and gathers their texts and pictures. Knows nothing of the page."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from contest.errors import ContestError
+from contest.ground_truth import GroundTruth
+from contest.items import Sample
+from contest.limits import INPUT_NAME
+from contest.pictures import open_picture, resolve_picture
+from contest.reading import read_ground_truth, sift_input, sift_predictions
+from evaluation.results import TaskResult
+
+SHOWN = 4  # best, worst, gains and losses of a task, each
+TEXT_CHARACTERS = 3000
+REFERENCES = 6
+THUMBNAIL_SIDE = 224
+JPEG_QUALITY = 72
+ALBUM_BYTES = 6_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A thumbnail as a data URI, or what prevents it."""
+
+    uri: str | None
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One side of a sample (question, answer, references): `is_there` tells no answer from an empty one."""
+
+    texts: tuple[str, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+    is_there: bool = True
+    more: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A sample as the page shows it."""
+
+    id: str
+    score: float
+    question: Side
+    answer: Side
+    references: Side
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A sample whose score is not the same in both runs; `before` is the other run's answer, None if not given."""
+
+    card: Card
+    score_before: float
+    before: Side | None
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The samples, answers and references by id, and the folders that their pictures' paths are relative to."""
+
+    questions: dict[str, Sample]
+    question_root: Path | None
+    answers: dict[str, Sample]
+    answer_root: Path
+    truths: dict[str, GroundTruth]
+    truth_root: Path
+    before: dict[str, Sample] | None
+    before_root: Path | None
+
+    @classmethod
+    def read(cls, predictions: Path, ground_truth: Path, input_root: Path | None, before: Path | None) -> Files:
+        """Read what is sound of each file. Raises ContestErrors for a file that is no JSON object."""
+        input_file = None
+        if input_root is not None:
+            input_file = input_root / INPUT_NAME if input_root.is_dir() else input_root
+        return cls(
+            questions={} if input_file is None else sift_input(input_file).sound,
+            question_root=None if input_file is None else input_file.parent,
+            answers=sift_predictions(predictions).sound,
+            answer_root=predictions.parent,
+            truths=read_ground_truth(ground_truth),
+            truth_root=ground_truth.parent,
+            before=None if before is None else sift_predictions(before).sound,
+            before_root=None if before is None else before.parent,
+        )
+
+
+class Album:
+    """Thumbnails, each made once, until they fill their share of the page; `left_out` counts those beyond it."""
+
+    def __init__(self, size: int = ALBUM_BYTES) -> None:
+        self._free = size
+        self._pictures: dict[Path, Picture] = {}
+        self.left_out = 0
+
+    def picture(self, root: Path | None, content: str, *, follow_links: bool) -> Picture:
+        """Return the thumbnail of the picture that an item names."""
+        try:
+            if root is None:
+                return Picture(None, "its folder is not known")
+            path = resolve_picture(root, content, follow_links=follow_links)
+            if path not in self._pictures:
+                picture = Picture(_thumbnail(path), None)
+                if len(picture.uri or "") > self._free:
+                    self.left_out += 1
+                    return Picture(None, "left out: the report would become too large")
+                self._free -= len(picture.uri or "")
+                self._pictures[path] = picture
+            return self._pictures[path]
+        except ContestError as error:
+            # Not the error's own words, which may name the folders of the machine.
+            return Picture(None, f"{error.code.value[0]}: {content[:80]}")
+
+
+def best_and_worst(task: TaskResult, files: Files, album: Album) -> tuple[tuple[Card, ...], tuple[Card, ...]]:
+    """Return the samples with the highest and the lowest scores, the extreme ones first; no sample is in both."""
+    ranked = sorted(task.samples, key=lambda name: -task.samples[name])
+    many = min(SHOWN, len(ranked) // 2)
+    worst = list(reversed(ranked[many:]))[:SHOWN]
+    return (
+        tuple(_card(name, task, files, album) for name in ranked[:many]),
+        tuple(_card(name, task, files, album) for name in worst),
+    )
+
+
+def changes(
+    before: TaskResult, after: TaskResult, files: Files, album: Album
+) -> tuple[tuple[Change, ...], tuple[Change, ...]]:
+    """Return the samples that gained most and those that lost most."""
+    gaps = {name: after.samples[name] - before.samples[name] for name in after.samples}
+    gains = sorted((name for name in gaps if gaps[name] > 0), key=lambda name: -gaps[name])
+    losses = sorted((name for name in gaps if gaps[name] < 0), key=lambda name: gaps[name])
+
+    def change(name: str) -> Change:
+        old = None
+        if files.before is not None:
+            old = _sample_side(files.before.get(name), files.before_root, album, follow_links=False)
+        return Change(_card(name, after, files, album), before.samples[name], old)
+
+    return tuple(change(name) for name in gains[:SHOWN]), tuple(change(name) for name in losses[:SHOWN])
+
+
+def _card(name: str, task: TaskResult, files: Files, album: Album) -> Card:
+    return Card(
+        id=name,
+        score=task.samples[name],
+        question=_sample_side(files.questions.get(name), files.question_root, album, follow_links=True),
+        answer=_sample_side(files.answers.get(name), files.answer_root, album, follow_links=False),
+        references=_truth_side(files.truths.get(name), files.truth_root, album),
+        notes=tuple(note.message for note in task.notes if note.sample_id == name),
+    )
+
+
+def _sample_side(sample: Sample | None, root: Path | None, album: Album, *, follow_links: bool) -> Side:
+    if sample is None:
+        return Side(is_there=False)
+    pictures = (album.picture(root, content, follow_links=follow_links) for content in sample.images)
+    return _side(sample.texts, pictures)
+
+
+def _truth_side(truth: GroundTruth | None, root: Path, album: Album) -> Side:
+    if truth is None:
+        return Side(is_there=False)
+    return _side(truth.texts, (album.picture(root, content, follow_links=True) for content in truth.images[:3]))
+
+
+def _side(texts: Sequence[str], pictures: Iterable[Picture]) -> Side:
+    return Side(
+        texts=tuple(_shortened(text) for text in texts[:REFERENCES]),
+        pictures=tuple(pictures),
+        more=max(0, len(texts) - REFERENCES),
+    )
+
+
+def _shortened(text: str) -> str:
+    if len(text) <= TEXT_CHARACTERS:
+        return text
+    return f"{text[:TEXT_CHARACTERS]} … ({len(text) - TEXT_CHARACTERS} more characters)"
+
+
+def _thumbnail(path: Path) -> str:
+    picture = open_picture(path)
+    picture.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS)
+    stream = io.BytesIO()
+    picture.save(stream, "JPEG", quality=JPEG_QUALITY)
+    return f"data:image/jpeg;base64,{base64.b64encode(stream.getvalue()).decode()}"
