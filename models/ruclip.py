@@ -86,7 +86,8 @@ class RuCLIPConfig:
         for name in ("mean", "std"):
             if not isinstance(values[name], list):
                 raise ValueError(f"{name} must be a list, not {values[name]!r}")
-        return cls(**{name: tuple(values[name]) if name in ("mean", "std") else values[name] for name in names})
+        kept: dict[str, Any] = {name: values[name] for name in names}
+        return cls(**kept | {name: tuple(values[name]) for name in ("mean", "std")})
 
 
 class Attention(nn.Module):

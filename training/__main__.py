@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 COMMANDS = {  # name -> module with main(argv) -> exit code
     "bpe": "training.bpe",
+    "ruclip": "training.ruclip",
     "tune": "training.tune",
     "vqgan": "training.vqgan",
 }

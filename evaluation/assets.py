@@ -1,0 +1,116 @@
+"""Finds and loads the networks of the metrics in a folder on this machine. Fetches nothing, knows no metric.
+
+The folder is that of `--assets`, else of the environment variable FBC2_ASSETS. In it:
+
+    ruclip/config.json, ruclip/pytorch_model.bin, ruclip/bpe.model   as published (ruclip-vit-large-patch14-336)
+    inception/pt_inception-2015-12-05-6726825d.pth                   as published with pytorch-fid; any one file will do
+
+Features of ground truths are kept in the folder of the variable FBC2_CACHE, else in `fbc2` of the user's cache folder.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import torch
+
+from evaluation.errors import EvaluationError
+from evaluation.metrics.features import FeatureNetwork, FeatureStore, InceptionFeatures, RuCLIPFeatures
+from models.bpe import BPEFormatError
+from models.inception import Inception
+from models.ruclip import RuCLIP, RuCLIPError
+from models.weights import WeightsError, find_weights
+
+ASSETS_VARIABLE, CACHE_VARIABLE = "FBC2_ASSETS", "FBC2_CACHE"
+FidFeatures: TypeAlias = Literal["inception", "ruclip"]
+FID_FEATURES: tuple[FidFeatures, ...] = ("inception", "ruclip")
+
+# Layers, width, patch and resolution of ruclip-vit-large-patch14-336, the contest's.
+CONTEST_RUCLIP = (24, 1024, 14, 336)
+
+
+class MissingAsset(EvaluationError):  # noqa: N818 - says what is wrong
+    """A network that a metric needs is not there: what, where it was looked for, and what to do."""
+
+
+class BadAsset(EvaluationError):  # noqa: N818
+    """A network's files are there and can not be used."""
+
+
+@dataclass(frozen=True)
+class Assets:
+    """The folder with the networks; None where none was named."""
+
+    folder: Path | None
+
+    @classmethod
+    def named(cls, folder: Path | None, environment: Mapping[str, str] = os.environ) -> Assets:
+        """Take `folder`, or else what the environment names. Raises MissingAsset if that is no folder."""
+        told = environment.get(ASSETS_VARIABLE)
+        chosen = folder if folder is not None else Path(told) if told else None
+        if chosen is not None and not chosen.is_dir():
+            where = "--assets" if folder is not None else ASSETS_VARIABLE
+            raise MissingAsset(f"{chosen}: no such folder ({where})", "name the folder that holds ruclip and inception")
+        return cls(chosen)
+
+    def ruclip(self, device: torch.device | str = "cpu") -> RuCLIP:
+        """Load ruCLIP. Raises MissingAsset, BadAsset."""
+        folder = self._part(
+            "ruclip",
+            "ruCLIP, which scores captions and drawings,",
+            "put config.json, pytorch_model.bin and bpe.model of ruclip-vit-large-patch14-336 there; the tiny one in "
+            "weights/ruclip is a substitute: name the folder weights with --assets",
+        )
+        try:
+            return RuCLIP.from_directory(folder, device)
+        except (RuCLIPError, WeightsError, BPEFormatError, OSError) as error:
+            raise BadAsset(f"ruCLIP can not be used: {error}", "get its three files again") from error
+
+    def features(self, kind: FidFeatures, device: torch.device | str = "cpu") -> FeatureNetwork:
+        """Load the network for FID and KID: the contest's, or the substitute asked for by name.
+
+        Raises MissingAsset, BadAsset.
+        """
+        if kind == "ruclip":
+            return RuCLIPFeatures(self.ruclip(device))
+        folder = self._part(
+            "inception",
+            "Inception, which FID is taken with,",
+            "put pt_inception-2015-12-05-6726825d.pth there, as the releases of pytorch-fid have it, or ask for a "
+            "substitute with --fid-features ruclip, which is not comparable with the contest",
+        )
+        try:
+            return InceptionFeatures(Inception.from_file(find_weights(folder), device))
+        except (WeightsError, OSError) as error:
+            raise BadAsset(f"Inception can not be used: {error}", "get its one file again") from error
+
+    def _part(self, name: str, what: str, remedy: str) -> Path:
+        if self.folder is None:
+            raise MissingAsset(
+                f"{what} is needed, and no folder of assets was named (--assets, or {ASSETS_VARIABLE})",
+                f"in its part {name}: {remedy}",
+            )
+        folder = self.folder / name
+        if not folder.is_dir():
+            raise MissingAsset(f"{what} is needed, and {folder} does not exist", remedy)
+        return folder
+
+
+def is_contest_ruclip(network: RuCLIP) -> bool:
+    """Whether the network has the architecture that the contest scores with (its weights have no published hash)."""
+    config = network.config
+    sizes = (config.vision_layers, config.vision_width, config.vision_patch_size, config.image_resolution)
+    return sizes == CONTEST_RUCLIP
+
+
+def feature_store(environment: Mapping[str, str] = os.environ) -> FeatureStore:
+    """Return where features of ground truths are kept."""
+    told = environment.get(CACHE_VARIABLE)
+    if told:
+        return FeatureStore(Path(told))
+    shared = environment.get("XDG_CACHE_HOME")
+    return FeatureStore((Path(shared) if shared else Path.home() / ".cache") / "fbc2")

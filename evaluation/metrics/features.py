@@ -1,0 +1,233 @@
+"""Features of pictures by a network, with those of the ground truth kept on disk. Knows nothing of distances."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from contest.errors import ContestError
+from contest.pictures import open_picture
+from evaluation.progress import Progress, silent
+from models.inception import Inception
+from models.ruclip import RuCLIP
+from models.weights import file_sha256
+
+BATCH_SIZE = 32
+CLIP_SCALE = 10.0
+
+
+class FeatureNetwork(Protocol):
+    """What is asked of a network for features."""
+
+    @property
+    def name(self) -> str:
+        """Architecture, weights and layer, for signatures."""
+
+    @property
+    def weights_sha256(self) -> str:
+        """Hash of the weights file."""
+
+    @property
+    def width(self) -> int:
+        """Number of features."""
+
+    @property
+    def is_substitute(self) -> bool:
+        """Whether it stands in for the network that the contest uses."""
+
+    def preprocess(self, picture: Image.Image) -> Tensor:
+        """Return the picture as the network wants it."""
+
+    def features(self, pictures: Tensor) -> Tensor:
+        """Return float32 [n, width] of stacked preprocessed pictures."""
+
+
+@dataclass(frozen=True)
+class InceptionFeatures:
+    """The contest's features: Inception's last pooling (or, for tests, one of the earlier ones)."""
+
+    network: Inception
+    dims: Literal[64, 192, 768, 2048] = 2048
+
+    @property
+    def name(self) -> str:
+        """As FeatureNetwork has it."""
+        return f"{self.network.name}-{self.dims}"
+
+    @property
+    def weights_sha256(self) -> str:
+        """As FeatureNetwork has it."""
+        return self.network.weights_sha256
+
+    @property
+    def width(self) -> int:
+        """As FeatureNetwork has it."""
+        return self.dims
+
+    @property
+    def is_substitute(self) -> bool:
+        """True for other weights than the published ones, or another layer."""
+        return self.dims != 2048 or not self.network.is_published
+
+    def preprocess(self, picture: Image.Image) -> Tensor:
+        """As FeatureNetwork has it."""
+        return self.network.preprocess(picture)
+
+    def features(self, pictures: Tensor) -> Tensor:
+        """As FeatureNetwork has it."""
+        return self.network.features(pictures, self.dims)
+
+
+@dataclass(frozen=True)
+class RuCLIPFeatures:
+    """A stated substitute where Inception is not to be had: ruCLIP's unit vectors times ten.
+
+    So distances lie in [0, 400], and those of unlike sets of pictures in the range 0..200 that the contest's formula
+    is made for. They mean something only beside each other.
+    """
+
+    network: RuCLIP
+
+    @property
+    def name(self) -> str:
+        """As FeatureNetwork has it."""
+        return f"{self.network.name}-latents-x{CLIP_SCALE:g}"
+
+    @property
+    def weights_sha256(self) -> str:
+        """As FeatureNetwork has it."""
+        return self.network.weights_sha256
+
+    @property
+    def width(self) -> int:
+        """As FeatureNetwork has it."""
+        return self.network.config.embed_dim
+
+    @property
+    def is_substitute(self) -> bool:
+        """As FeatureNetwork has it."""
+        return True
+
+    def preprocess(self, picture: Image.Image) -> Tensor:
+        """As FeatureNetwork has it."""
+        return self.network.preprocess(picture)
+
+    def features(self, pictures: Tensor) -> Tensor:
+        """As FeatureNetwork has it."""
+        return CLIP_SCALE * self.network.image_latents(pictures)
+
+
+@dataclass(frozen=True)
+class PictureFeatures:
+    """Features [n, width] of the pictures that could be opened, their places in the list, and the others' errors."""
+
+    rows: Tensor
+    places: tuple[int, ...]
+    errors: tuple[ContestError, ...] = ()
+
+
+def picture_features(
+    paths: Sequence[Path],
+    network: FeatureNetwork,
+    *,
+    batch_size: int = BATCH_SIZE,
+    progress: Progress = silent,
+    what: str = "features",
+) -> PictureFeatures:
+    """Run pictures through the network in batches, one batch in memory at a time."""
+    rows, places, errors = [torch.empty(0, network.width)], list[int](), list[ContestError]()
+
+    def opened(numbers: Sequence[int]) -> Iterator[tuple[int, Tensor]]:
+        for number in numbers:
+            try:
+                yield number, network.preprocess(open_picture(paths[number]))
+            except ContestError as error:
+                errors.append(error)
+
+    for start in range(0, len(paths), batch_size):
+        batch = list(opened(range(start, min(start + batch_size, len(paths)))))
+        if batch:
+            rows.append(network.features(torch.stack([pixels for _, pixels in batch])).float().cpu())
+            places += [number for number, _ in batch]
+        progress(what, min(start + batch_size, len(paths)), len(paths))
+    return PictureFeatures(torch.cat(rows), tuple(places), tuple(errors))
+
+
+@dataclass(frozen=True)
+class FeatureStore:
+    """A folder of features that were computed before, under a hash of the pictures' bytes and of the network.
+
+    It is made when something is kept. A file in it that is damaged is made anew.
+    """
+
+    folder: Path
+
+    def features(
+        self,
+        paths: Sequence[Path],
+        network: FeatureNetwork,
+        *,
+        batch_size: int = BATCH_SIZE,
+        progress: Progress = silent,
+    ) -> Tensor:
+        """Return features [n, width] of pictures that must all be sound, from the folder if they are there.
+
+        Raises the first ContestError of a picture, as the ground truth must be whole; OSError if the folder can not be
+        written to.
+        """
+        path = self.folder / f"{self.key(paths, network)}.npz"
+        kept = _read(path, (len(paths), network.width))
+        if kept is None:
+            kept = sound_features(paths, network, batch_size=batch_size, progress=progress)
+            _write(path, kept)
+        return kept
+
+    @staticmethod
+    def key(paths: Sequence[Path], network: FeatureNetwork) -> str:
+        """Return the hash of the network and of the files' bytes, in order. Raises OSError."""
+        parts = [network.name, network.weights_sha256, *(file_sha256(path) for path in paths)]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def sound_features(
+    paths: Sequence[Path], network: FeatureNetwork, *, batch_size: int = BATCH_SIZE, progress: Progress = silent
+) -> Tensor:
+    """Return features [n, width] of pictures that must all be sound. Raises the first one's ContestError."""
+    found = picture_features(
+        paths, network, batch_size=batch_size, progress=progress, what="features of the ground truth"
+    )
+    if found.errors:
+        raise found.errors[0]
+    return found.rows
+
+
+def _read(path: Path, shape: tuple[int, int]) -> Tensor | None:
+    if not path.exists():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            rows = torch.from_numpy(stored["features"])
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None  # cut off while it was written, say: what it held can be computed again
+    return rows if rows.shape == shape and rows.dtype == torch.float32 else None
+
+
+def _write(path: Path, rows: Tensor) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            np.savez(file, features=rows.numpy())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,218 @@
+"""Generation equals the organisers' number; in mode strict it goes by ids and names what is wrong."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from contest.errors import ContestError
+from contest.reading import read_ground_truth, read_input, read_predictions
+from evaluation.metrics.base import AttemptAborted, Case, Mode
+from evaluation.metrics.clip_score import score_captions
+from evaluation.metrics.features import FeatureStore, InceptionFeatures, sound_features
+from evaluation.metrics.frechet import FeatureError, fit_gaussian, frechet_distance
+from evaluation.metrics.generation import Generation, distance_part, generation_score, official_distance
+from models.inception import Inception
+from models.weights import save_state_dict
+from tests.evaluation.metrics.cases import GOLDEN, golden
+from tests.evaluation.metrics.fake_clip import FakeClip
+from tests.evaluation.metrics.fake_features import MeanColour
+from tests.evaluation.metrics.picture_cases import image, picture_cases, text
+from tests.inception_weights import made_up_weights
+
+MIXED = GOLDEN / "mixed"
+EXPECTED = golden("mixed/expected")["results"]
+FOLDERS = {run["name"]: run for run in golden("fid_folder_runs")["runs"]}
+
+
+@pytest.fixture(scope="module")
+def inception(tmp_path_factory: pytest.TempPathFactory) -> Inception:
+    path = tmp_path_factory.mktemp("inception") / "weights.pth"
+    save_state_dict(made_up_weights(), path)
+    return Inception.from_file(path)
+
+
+def mixed_cases(task: str) -> list[Case]:
+    truths, answers = read_ground_truth(MIXED / "ground_truth.json"), read_predictions(MIXED / "predictions.json")
+    asked = read_input(MIXED / "input.json")
+    keys = golden("mixed/expected")["keys_per_task"][task]
+    return [Case(key, truths[key], answers[key], asked[key], MIXED, MIXED, MIXED) for key in keys]
+
+
+def folder(root: Path, files: Mapping[str, str]) -> list[Path]:
+    root.mkdir()
+    for name, source in files.items():
+        shutil.copy(GOLDEN / source, root / name)
+    return sorted(root.iterdir())
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_the_distance_of_two_folders_is_the_organisers(name: str, inception: Inception, tmp_path: Path) -> None:
+    run = FOLDERS[name]
+    sides = folder(tmp_path / "ref", run["ref"]), folder(tmp_path / "pred", run["pred"])
+    network = InceptionFeatures(inception, run["dims"])
+    if "raises" in run["outcome"]:
+        with pytest.raises(AttemptAborted):
+            official_distance(*sides, network, batch_size=4)
+    else:
+        found = official_distance(*sides, network, batch_size=4)
+        # Of two pictures a side the product of covariances has rank 1, where their matrix root is at its worst.
+        tolerance = 2e-5 if name == "two_images" else 1e-5
+        assert found.fid == pytest.approx(run["outcome"]["fid"], rel=tolerance, abs=1e-5)
+
+
+@pytest.mark.parametrize("dims", [64, 192, 2048])
+def test_official_equals_the_organisers_on_the_mixed_set(dims: Any, inception: Inception) -> None:
+    expected = EXPECTED["generation" if dims == 2048 else f"generation_dims_{dims}"]
+    metric = Generation(mode="official", clip=FakeClip(), features=InceptionFeatures(inception, dims))
+    cases = mixed_cases("generation")
+    metric.update(cases, range(len(cases)))
+    parts = metric.parts()
+    assert parts["clip"] == pytest.approx(expected["ruclip"], abs=1e-7)
+    assert parts["fid"] == pytest.approx(expected["fid"], rel=1e-5)
+    if dims == 2048:
+        assert parts["fid"] == pytest.approx(EXPECTED["fid_exact_by_singular_values"], rel=1e-6)
+    assert float(metric.compute()) == pytest.approx(expected["value"], abs=1e-6)
+    # Key "0" has its picture first, which the organisers' script does not see.
+    assert [note.defect for note in metric.notes if note.sample_id == "0"] == [17]
+
+
+def test_the_ruclip_half_of_captioning_on_the_mixed_set() -> None:
+    scores, notes = score_captions(mixed_cases("captioning"), "official", FakeClip())
+    assert np.mean(scores) == pytest.approx(EXPECTED["captioning"]["ruclip"], abs=1e-7)
+    assert [note.defect for note in notes if note.sample_id == "35"] == [18]
+
+
+@pytest.mark.parametrize(("fid", "part"), [(0, 1.0), (50, 0.75), (200, 0.0), (1e6, 0.0)])
+def test_the_distance_part(fid: float, part: float) -> None:
+    assert distance_part(fid) == part
+    assert generation_score(0.5, fid) == (0.5 + part) / 2
+
+
+ASKED = [text("Нарисуй."), text("кот")]
+NAMES = ("00000.png", "00001.png", "00002.png", "00003.png")
+
+
+def small(answers: Mapping[str, Any] | None = None, root: Path = GOLDEN) -> list[Case]:
+    drawn = {str(n): [text(""), image(name)] for n, name in enumerate(reversed(NAMES))}
+    truths = {str(n): f"images/{name}" for n, name in enumerate(NAMES)}
+    kept = {key: answer for key, answer in {**drawn, **(answers or {})}.items() if answer is not None}
+    return picture_cases(dict.fromkeys(drawn, ASKED), kept, truths, root)
+
+
+def generation(mode: Mode = "strict", **options: Any) -> Generation:
+    return Generation(mode=mode, clip=FakeClip(), features=MeanColour(), **options)
+
+
+def test_the_mean_of_the_samples_is_the_score() -> None:
+    metric = generation()
+    metric.update(small(), range(4))
+    samples, parts = metric.sample_scores(), metric.parts()
+    assert list(samples) == ["0", "1", "2", "3"]
+    assert float(metric.compute()) == pytest.approx(np.mean(list(samples.values())), abs=1e-15)
+    assert float(metric.compute()) == pytest.approx(generation_score(parts["clip"], parts["fid"]), abs=1e-12)
+    assert parts["fid"] == pytest.approx(0, abs=1e-9)
+    assert {"kid", "kid_std", "distance_part"} < set(parts)
+
+
+def test_pieces_and_repetitions_give_what_the_whole_gives() -> None:
+    whole, pieces = generation(), generation()
+    cases = small({"2": [image("one.png")]})
+    whole.update(cases, range(4))
+    pieces.update(cases[2:], [2, 3])
+    pieces.update(cases[:3], [0, 1, 2])
+    assert pieces.parts() == pytest.approx(whole.parts(), abs=1e-12)
+    assert pieces.sample_scores() == pytest.approx(whole.sample_scores(), abs=1e-12)
+    pieces.reset()
+    pieces.update(small(), range(4))
+    assert pieces.parts()["fid"] == pytest.approx(0, abs=1e-9)
+
+
+def test_the_signature_names_both_networks_and_few_pictures_are_flagged() -> None:
+    metric = generation()
+    metric.update(small(), range(4))
+    assert metric.signature() == "generation|mode:strict|clip:fake|fid:mean-colour|v:1"
+    assert metric.comparable
+    assert metric.remarks() == ("FID of 4 pictures, fewer than 2048, is biased: KID stands beside it",)
+
+
+def test_a_substitute_is_not_comparable_and_says_so() -> None:
+    metric = Generation(clip=FakeClip(), features=MeanColour(is_substitute=True))
+    metric.update(small(), range(4))
+    assert not metric.comparable
+    assert "not comparable" in metric.remarks()[-1]
+    assert not generation(comparable=False).comparable
+
+
+@pytest.mark.parametrize("answer", [None, [text("кот")], [image("missing.png")], [image("broken.png")]])
+def test_a_missing_drawing_is_named_in_strict_and_stops_official(answer: list[Any] | None) -> None:
+    metric = generation()
+    metric.update(small({"1": answer}), range(4))
+    expected = frechet_distance(*(fit_gaussian(colours(names)) for names in (NAMES, [NAMES[n] for n in (3, 1, 0)])))
+    assert metric.parts()["fid"] == pytest.approx(expected, abs=1e-6)
+    assert [note.sample_id for note in metric.notes] == ["1"]
+    with pytest.raises(AttemptAborted):
+        generation("official").update(small({"1": answer}), range(4))
+
+
+def colours(names: Any) -> list[np.ndarray]:
+    return list(sound_features([GOLDEN / "images" / name for name in names], MeanColour()).numpy())
+
+
+def test_fewer_than_two_drawings_get_no_distance_part() -> None:
+    metric = generation()
+    metric.update(small({"0": None, "1": None, "2": [text("")]}), range(4))
+    assert "fid" not in metric.parts()
+    assert metric.parts()["distance_part"] == 0
+    assert metric.remarks()[0] == "fewer than two pictures were drawn: the distance part is 0"
+
+
+def test_a_single_sample_has_no_distance() -> None:
+    strict, official = generation(), generation("official")
+    for metric in (strict, official):
+        metric.update(small()[:1], [0])
+    assert strict.parts()["distance_part"] == 0
+    with pytest.raises(AttemptAborted, match="a covariance needs two"):
+        official.compute()
+
+
+def test_a_broken_picture_of_the_ground_truth_is_an_error() -> None:
+    cases = picture_cases({"0": ASKED}, {"0": [image("one.png")]}, {"0": "images/broken.png"})
+    with pytest.raises(ContestError, match="NOT_A_PICTURE"):
+        generation().update(cases, [0])
+
+
+def test_nan_features_are_refused_and_named() -> None:
+    class Broken(MeanColour):
+        def features(self, pictures: Any) -> Any:
+            return pictures * float("nan")
+
+    metric = Generation(mode="strict", clip=FakeClip(), features=Broken())
+    metric.update(small(), range(4))
+    with pytest.raises(FeatureError, match="ground truth: NaN or infinity in 4 of 4 rows"):
+        metric.compute()
+
+
+def test_an_upper_case_suffix_is_left_out_in_official_only(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    for name in NAMES:
+        shutil.copy(GOLDEN / "images" / name, tmp_path / "images")
+    shutil.copy(GOLDEN / "images" / NAMES[0], tmp_path / "images" / "LAST.PNG")
+    cases = small({"3": [text(""), image("LAST.PNG")]}, tmp_path)
+    official, strict = generation("official"), generation()
+    for metric in (official, strict):
+        metric.update(cases, range(4))
+    assert strict.parts()["fid"] == pytest.approx(0, abs=1e-9)
+    assert official.parts()["fid"] > 1e-4
+    assert [note.sample_id for note in official.notes if note.defect == 20] == ["3"]
+
+
+def test_the_ground_truth_s_features_are_kept(tmp_path: Path) -> None:
+    networks = MeanColour(), MeanColour()
+    for network in networks:
+        metric = Generation(clip=FakeClip(), features=network, store=FeatureStore(tmp_path))
+        metric.update(small(), range(4))
+    assert [sum(network.batches) for network in networks] == [8, 4]

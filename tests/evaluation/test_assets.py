@@ -1,0 +1,81 @@
+"""Networks are found where the caller or the environment says, and what is missing is named with a remedy."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from evaluation.assets import Assets, BadAsset, MissingAsset, feature_store, is_contest_ruclip
+from evaluation.metrics.features import InceptionFeatures, RuCLIPFeatures
+from models.weights import save_state_dict
+from tests.inception_weights import made_up_weights
+
+RUCLIP = Path(__file__).parents[1] / "golden" / "ruclip"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    shutil.copytree(RUCLIP, tmp_path / "ruclip")
+    return tmp_path
+
+
+def test_the_option_comes_before_the_environment(tmp_path: Path) -> None:
+    (tmp_path / "told").mkdir()
+    environment = {"FBC2_ASSETS": str(tmp_path / "told")}
+    assert Assets.named(None, environment).folder == tmp_path / "told"
+    assert Assets.named(tmp_path, environment).folder == tmp_path
+    assert Assets.named(None, {}).folder is None
+
+
+@pytest.mark.parametrize(("option", "where"), [(True, "--assets"), (False, "FBC2_ASSETS")])
+def test_a_folder_that_is_none_is_named_with_its_source(tmp_path: Path, option: bool, where: str) -> None:
+    absent = tmp_path / "absent"
+    with pytest.raises(MissingAsset, match=rf"absent: no such folder \({where}\)"):
+        Assets.named(absent if option else None, {"FBC2_ASSETS": str(absent)})
+
+
+def test_networks_are_loaded(folder: Path) -> None:
+    (folder / "inception").mkdir()
+    save_state_dict(made_up_weights(), folder / "inception" / "any.pth")
+    assets = Assets(folder)
+    network = assets.ruclip()
+    assert not is_contest_ruclip(network)
+    features = assets.features("inception")
+    assert isinstance(features, InceptionFeatures)
+    assert features.is_substitute, "made-up weights are not the published ones"
+    assert features.name == f"inception-v3-fid-{features.weights_sha256[:8]}-2048"
+
+
+def test_the_substitute_is_had_by_name_only(folder: Path) -> None:
+    with pytest.raises(MissingAsset, match=r"inception does not exist.*--fid-features ruclip, which is not comparable"):
+        Assets(folder).features("inception")
+    features = Assets(folder).features("ruclip")
+    assert isinstance(features, RuCLIPFeatures)
+    assert features.is_substitute
+    assert features.name == f"{features.network.name}-latents-x10"
+    assert features.width == 24
+
+
+def test_what_is_missing_is_named_with_a_remedy(tmp_path: Path) -> None:
+    with pytest.raises(MissingAsset, match=r"ruCLIP.*no folder of assets was named.*FBC2_ASSETS.*pytorch_model.bin"):
+        Assets(None).ruclip()
+    with pytest.raises(MissingAsset, match=r"ruclip does not exist; put config.json"):
+        Assets(tmp_path).ruclip()
+
+
+def test_what_can_not_be_used_is_named(folder: Path) -> None:
+    (folder / "ruclip" / "bpe.model").unlink()
+    with pytest.raises(BadAsset, match=r"needs bpe.model as well; get its three files again"):
+        Assets(folder).ruclip()
+    (folder / "inception").mkdir()
+    with pytest.raises(BadAsset, match="no weights file"):
+        Assets(folder).features("inception")
+    save_state_dict({"weight": made_up_weights()["fc.bias"]}, folder / "inception" / "other.pth")
+    with pytest.raises(BadAsset, match=r"Conv2d_1a_3x3\.conv\.weight"):
+        Assets(folder).features("inception")
+
+
+def test_features_are_kept_in_the_user_s_cache_unless_told_otherwise() -> None:
+    assert feature_store({"FBC2_CACHE": "kept"}).folder == Path("kept")
+    assert feature_store({"XDG_CACHE_HOME": "shared"}).folder == Path("shared/fbc2")
+    assert feature_store({}).folder == Path.home() / ".cache" / "fbc2"
