@@ -244,7 +244,7 @@ def test_no_temporary_folder_no_measurement(tmp_path: Path, monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("name,score\nx,1\n", "no column 'project_name'"),
+        ("name,score\nx,1\n", "no column 'id'"),
         (",".join(COLUMNS) + "\n" + ",".join(["x"] * 13) + "\n", "row 1: could not convert"),
         (",".join(COLUMNS) + "\n" + ",".join(["x"] * 5 + ["1", "nan", "1"] + ["x"] * 5) + "\n", r"row 1: .* is nan"),
         (",".join(COLUMNS) + "\na,b\n", "row 1"),
