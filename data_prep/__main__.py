@@ -9,6 +9,7 @@ from pathlib import Path
 
 from contest.errors import ContestError
 from contest.tasks import TASKS
+from data_prep.synthetic.drawn import GRADES
 from data_prep.synthetic.drills import DRILLS
 from data_prep.synthetic.writer import Amounts, write_world
 
@@ -32,6 +33,12 @@ def parser() -> argparse.ArgumentParser:
         help="keys of the tasks to write (default: %(default)s)",
     )
     synthetic.add_argument(
+        "--grades",
+        default=",".join(GRADES),
+        metavar="A,B,...",
+        help="grades that take turns in the training split; name one often to have more of it (default: %(default)s)",
+    )
+    synthetic.add_argument(
         "--drills",
         action="store_true",
         help="also write training folders of solved questions in a row, as large as the tasks' own",
@@ -42,7 +49,8 @@ def parser() -> argparse.ArgumentParser:
 
 def run_synthetic(arguments: argparse.Namespace) -> None:
     """`synthetic`: write the world."""
-    amounts = Amounts(arguments.train, arguments.validation, arguments.test)
+    grades = tuple(arguments.grades.split(","))
+    amounts = Amounts(arguments.train, arguments.validation, arguments.test, grades)
     tasks = [key for key in arguments.tasks.split(",") if key]
     write_world(arguments.out, arguments.seed, amounts, tasks, tuple(DRILLS) if arguments.drills else ())
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 from data_prep.synthetic import captioning, generation, hidden, hidden_text, mathqa, text_recognition, textqa, vqa
@@ -28,11 +28,11 @@ MAKERS: Mapping[str, Maker] = {
 }
 
 
-def draw(task_key: str, seed: int, split: str, index: int) -> Drawn:
-    """Sample `index` of a split, the same wherever and in whatever order it is drawn. Grades take turns by index.
+def draw(task_key: str, seed: int, split: str, index: int, grades: Sequence[Grade] = GRADES) -> Drawn:
+    """Sample `index` of a split, the same wherever and in whatever order it is drawn. `grades` take turns by index.
 
     Raises KeyError for a task or drill that the world does not have.
     """
     makers = {**MAKERS, **DRILLS}
     rng = random.Random(f"{task_key}|{seed}|{split}|{index}")
-    return makers[task_key](rng, GRADES[index % len(GRADES)])
+    return makers[task_key](rng, grades[index % len(grades)])

@@ -18,7 +18,7 @@ from contest.ground_truth import GroundTruth, References
 from contest.items import Sample
 from contest.tasks import task_by_key
 from contest.writing import ground_truth_to_wire, ids_to_wire, samples_to_wire, write_json
-from data_prep.synthetic.drawn import Drawn
+from data_prep.synthetic.drawn import GRADES, Drawn, Grade
 from data_prep.synthetic.scenes import Scene, paint_scene
 from data_prep.synthetic.signs import Sign, paint_sign
 from data_prep.synthetic.world import draw
@@ -31,16 +31,23 @@ NO_SUBSAMPLING = 0  # 4:4:4: thin coloured shapes keep their colour
 
 @dataclass(frozen=True, slots=True)
 class Amounts:
-    """Samples of each task in each split. Raises ValueError if one is negative."""
+    """Samples of each task in each split, and the grades that take turns in the training split.
+
+    Raises ValueError if an amount is negative, or for a grade that there is not.
+    """
 
     train: int
     validation: int
     test: int
+    training_grades: Sequence[Grade] = GRADES
 
     def __post_init__(self) -> None:
         for split, amount in (("train", self.train), ("validation", self.validation), ("test", self.test)):
             if amount < 0:
                 raise ValueError(f"--{split} must not be negative, got {amount}")
+        unknown = sorted(set(self.training_grades) - set(GRADES))
+        if unknown or not self.training_grades:
+            raise ValueError(f"--grades must name some of {', '.join(GRADES)}, got {', '.join(unknown) or 'none'}")
 
 
 def write_world(
@@ -106,10 +113,11 @@ def paint(picture: Scene | Sign) -> Image.Image:
 def _write_task_folder(folder: Path, key: str, seed: int, amounts: Amounts, progress: tqdm[None]) -> None:
     (folder / IMAGES).mkdir(parents=True)
     pictures = 0
-    for split, amount in (("train", amounts.train), ("val", amounts.validation)):
+    splits = (("train", amounts.train, amounts.training_grades), ("val", amounts.validation, GRADES))
+    for split, amount, grades in splits:
         taken = _Split(folder, pictures)
         for index in range(amount):
-            taken.add(str(index), draw(key, seed, split, index))
+            taken.add(str(index), draw(key, seed, split, index, grades))
             progress.update()
         pictures = taken.pictures
         write_json(folder / f"{key}_{split}.json", samples_to_wire(taken.samples))
