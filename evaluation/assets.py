@@ -107,10 +107,13 @@ def is_contest_ruclip(network: RuCLIP) -> bool:
     return sizes == CONTEST_RUCLIP
 
 
-def feature_store(environment: Mapping[str, str] = os.environ) -> FeatureStore:
-    """Return where features of ground truths are kept."""
+def feature_store(environment: Mapping[str, str] = os.environ) -> FeatureStore | None:
+    """Return where features of ground truths are kept: None for a user who has no home."""
     told = environment.get(CACHE_VARIABLE)
     if told:
         return FeatureStore(Path(told))
     shared = environment.get("XDG_CACHE_HOME")
-    return FeatureStore((Path(shared) if shared else Path.home() / ".cache") / "fbc2")
+    if shared:
+        return FeatureStore(Path(shared) / "fbc2")
+    home = os.path.expanduser("~")
+    return FeatureStore(Path(home) / ".cache" / "fbc2") if os.path.isabs(home) else None

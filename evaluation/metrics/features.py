@@ -164,10 +164,19 @@ def picture_features(
 
 
 @dataclass(frozen=True)
+class KeptFeatures:
+    """Features [n, width], and why they could not be kept on disk if they could not."""
+
+    rows: Tensor
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
 class FeatureStore:
     """A folder of features that were computed before, under a hash of the pictures' bytes and of the network.
 
-    It is made when something is kept. A file in it that is damaged is made anew.
+    It is made when something is kept. A file in it that is damaged is made anew. A folder that can not be written to
+    costs time, but no score.
     """
 
     folder: Path
@@ -179,18 +188,24 @@ class FeatureStore:
         *,
         batch_size: int = BATCH_SIZE,
         progress: Progress = silent,
-    ) -> Tensor:
-        """Return features [n, width] of pictures that must all be sound, from the folder if they are there.
+    ) -> KeptFeatures:
+        """Return features of pictures that must all be sound, from the folder if they are there.
 
-        Raises the first ContestError of a picture, as the ground truth must be whole; OSError if the folder can not be
-        written to.
+        Raises the first ContestError of a picture, as the ground truth must be whole.
         """
-        path = self.folder / f"{self.key(paths, network)}.npz"
+        try:
+            path = self.folder / f"{self.key(paths, network)}.npz"
+        except OSError:  # a picture is not there: opening it says so with more detail
+            return KeptFeatures(sound_features(paths, network, batch_size=batch_size, progress=progress))
         kept = _read(path, (len(paths), network.width))
-        if kept is None:
-            kept = sound_features(paths, network, batch_size=batch_size, progress=progress)
-            _write(path, kept)
-        return kept
+        if kept is not None:
+            return KeptFeatures(kept)
+        rows = sound_features(paths, network, batch_size=batch_size, progress=progress)
+        try:
+            _write(path, rows)
+        except OSError as error:
+            return KeptFeatures(rows, f"features of the ground truth could not be kept in {self.folder}: {error}")
+        return KeptFeatures(rows)
 
     @staticmethod
     def key(paths: Sequence[Path], network: FeatureNetwork) -> str:

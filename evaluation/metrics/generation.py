@@ -6,6 +6,7 @@ the task's score. Knows nothing of how networks come about.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,6 +150,7 @@ class Generation(TaskMetric):
         self._store, self._batch_size, self._progress = store, batch_size, progress
         self.comparable = comparable and not features.is_substitute
         self._distances: Distances | None = None
+        self._problem: str | None = None
         # What is counted comes as rows of features and their samples' places; a row that came twice counts once.
         for state in ("truth_rows", "truth_places", "drawn_rows", "drawn_places"):
             self.add_state(state, default=[], dist_reduce_fx="cat")
@@ -184,14 +186,20 @@ class Generation(TaskMetric):
         _, network = self._networks
         options: dict[str, Any] = {"batch_size": self._batch_size, "progress": self._progress}
         counted = [number for number, path in enumerate(truths) if self._counts(path)]
-        paths = [truths[number] for number in counted]
-        read = sound_features if self._store is None else self._store.features
-        self._add("truth", read(paths, network, **options), [indices[number] for number in counted])
+        rows = self._truth_features([truths[number] for number in counted], network, options)
+        self._add("truth", rows, [indices[number] for number in counted])
         counted = [number for number, path in enumerate(drawn) if path is not None and self._counts(path)]
         found = picture_features([path for path in drawn if path and self._counts(path)], network, **options)
         if self.mode == "official":
             _whole(found)  # in mode strict the ruCLIP half has named what can not be opened
         self._add("drawn", found.rows, [indices[counted[place]] for place in found.places])
+
+    def _truth_features(self, paths: Sequence[Path], network: FeatureNetwork, options: Mapping[str, Any]) -> Tensor:
+        if self._store is None:
+            return sound_features(paths, network, **options)
+        kept = self._store.features(paths, network, **options)
+        self._problem = kept.problem
+        return kept.rows
 
     def reset(self) -> None:
         """Forget all samples."""
@@ -220,7 +228,8 @@ class Generation(TaskMetric):
         """Return ruCLIP score, distance part and distances. Every process must call it."""
         with self.sync_context():
             found, scores = self._found(), self._score_by_index()
-        parts = {"clip": sum(scores.values()) / len(scores), "distance_part": self._part()}
+        clip = math.fsum(scores.values()) / len(scores) if scores else self.mean_of_none()
+        parts = {"clip": clip, "distance_part": 0.0 if found is None else distance_part(found.fid)}
         if found is not None:
             parts |= {"fid": found.fid, "kid": found.kid.mean, "kid_std": found.kid.std}
         return parts
@@ -238,7 +247,7 @@ class Generation(TaskMetric):
             remarks.append(f"FID of {few} pictures, fewer than {ENOUGH_PICTURES}, is biased: KID stands beside it")
         if network.is_substitute:
             remarks.append(f"FID is taken in the features of {network.name}: not comparable with the contest's")
-        return tuple(remarks)
+        return (*remarks, self._problem) if self._problem else tuple(remarks)
 
     def _counts(self, path: Path) -> bool:
         return self.mode == "strict" or path.suffix in OFFICIAL_SUFFIXES

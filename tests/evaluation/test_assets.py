@@ -76,6 +76,16 @@ def test_what_can_not_be_used_is_named(folder: Path) -> None:
 
 
 def test_features_are_kept_in_the_user_s_cache_unless_told_otherwise() -> None:
-    assert feature_store({"FBC2_CACHE": "kept"}).folder == Path("kept")
-    assert feature_store({"XDG_CACHE_HOME": "shared"}).folder == Path("shared/fbc2")
-    assert feature_store({}).folder == Path.home() / ".cache" / "fbc2"
+    for environment, expected in (
+        ({"FBC2_CACHE": "kept", "XDG_CACHE_HOME": "shared"}, Path("kept")),
+        ({"XDG_CACHE_HOME": "shared"}, Path("shared/fbc2")),
+        ({}, Path.home() / ".cache" / "fbc2"),
+    ):
+        store = feature_store(environment)
+        assert store is not None
+        assert store.folder == expected
+
+
+def test_a_user_without_a_home_keeps_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)
+    assert feature_store({}) is None

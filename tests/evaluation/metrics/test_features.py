@@ -40,8 +40,8 @@ def test_no_pictures_have_no_features() -> None:
 
 def test_kept_features_are_not_computed_again(tmp_path: Path) -> None:
     store, network = FeatureStore(tmp_path / "new" / "folder"), MeanColour()
-    first = store.features(PICTURES, network)
-    again = store.features(PICTURES, network)
+    first = store.features(PICTURES, network).rows
+    again = store.features(PICTURES, network).rows
     assert torch.equal(first, again)
     assert sum(network.batches) == 3
     assert not list(store.folder.glob(".*")), "no temporary file stays behind"
@@ -61,7 +61,20 @@ def test_a_damaged_file_is_made_anew(tmp_path: Path, content: bytes) -> None:
     store, network = FeatureStore(tmp_path), MeanColour()
     path = tmp_path / f"{store.key(PICTURES, network)}.npz"
     path.write_bytes(content)
-    rows = store.features(PICTURES, network)
+    rows = store.features(PICTURES, network).rows
     assert rows.shape == (3, 3)
-    assert torch.equal(store.features(PICTURES, MeanColour(batches=[])), rows)
+    assert torch.equal(store.features(PICTURES, MeanColour()).rows, rows)
     assert path.read_bytes() != content
+
+
+def test_a_folder_that_can_not_be_written_to_costs_no_score(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    kept = FeatureStore(tmp_path / "file" / "folder").features(PICTURES, MeanColour())
+    assert kept.rows.shape == (3, 3)
+    assert kept.problem is not None
+    assert "could not be kept" in kept.problem
+
+
+def test_a_missing_picture_of_the_ground_truth_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ContestError, match="PICTURE_MISSING"):
+        FeatureStore(tmp_path).features([GOLDEN / "none.png"], MeanColour())

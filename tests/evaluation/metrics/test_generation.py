@@ -1,5 +1,6 @@
 """Generation equals the organisers' number; in mode strict it goes by ids and names what is wrong."""
 
+import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,10 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
 
 from contest.errors import ContestError
 from contest.reading import read_ground_truth, read_input, read_predictions
-from evaluation.metrics.base import AttemptAborted, Case, Mode
+from evaluation.metrics.base import AttemptAborted, Case, Mode, NothingToScore
 from evaluation.metrics.clip_score import score_captions
 from evaluation.metrics.features import FeatureStore, InceptionFeatures, sound_features
 from evaluation.metrics.frechet import FeatureError, fit_gaussian, frechet_distance
@@ -129,6 +133,40 @@ def test_pieces_and_repetitions_give_what_the_whole_gives() -> None:
     pieces.reset()
     pieces.update(small(), range(4))
     assert pieces.parts()["fid"] == pytest.approx(0, abs=1e-9)
+
+
+def score_a_share(rank: int, folder: str) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=3)
+    metric = generation()
+    cases = small({"2": [image("one.png")]})
+    shares = {0: [3, 0], 1: [], 2: [1, 2, 0]}  # sample 0 fills up a batch, process 1 has nothing to do
+    if shares[rank]:
+        metric.update([cases[number] for number in shares[rank]], shares[rank])
+    found = metric.parts(), metric.sample_scores(), float(metric.compute()), metric.remarks()
+    if rank == 1:
+        Path(folder, "found.json").write_text(json.dumps(found))
+    dist.destroy_process_group()
+
+
+def test_three_processes_give_what_one_gives(tmp_path: Path) -> None:
+    mp.start_processes(score_a_share, args=(str(tmp_path),), nprocs=3, start_method="fork")
+    metric = generation()
+    metric.update(small({"2": [image("one.png")]}), range(4))
+    parts, samples, score, remarks = json.loads((tmp_path / "found.json").read_text())
+    assert parts == pytest.approx(metric.parts(), abs=1e-12)
+    assert samples == pytest.approx(metric.sample_scores(), abs=1e-12)
+    assert list(samples) == ["0", "1", "2", "3"]
+    assert score == pytest.approx(float(metric.compute()), abs=1e-12)
+    assert tuple(remarks) == metric.remarks()
+
+
+@pytest.mark.filterwarnings("ignore:The ``compute`` method")
+def test_nothing_has_no_score() -> None:
+    metric = generation()
+    for ask in (metric.compute, metric.parts):
+        with pytest.raises(NothingToScore):
+            ask()
 
 
 def test_the_signature_names_both_networks_and_few_pictures_are_flagged() -> None:
