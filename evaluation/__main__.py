@@ -23,6 +23,7 @@ from evaluation.comparing import compare, comparison_table
 from evaluation.errors import BadLeaderboard, BadResult, EvaluationError
 from evaluation.joining import Files
 from evaluation.metrics.base import MODES, AttemptAborted, NothingToScore
+from evaluation.metrics.wordnet import WordNetError
 from evaluation.nomination import BASELINE_INTEGRAL, Entry, Nomination, nominate
 from evaluation.progress import on_terminal
 from evaluation.report import build
@@ -33,7 +34,7 @@ from evaluation.table import columns, result_table
 from evaluation.tasks import Metrics
 
 DONE, DONE_WITH_ERRORS, NOT_DONE, INTERRUPTED = 0, 1, 2, 130
-TELLABLE = (ContestError, ContestErrors, EvaluationError, AttemptAborted, NothingToScore, OSError)
+TELLABLE = (ContestError, ContestErrors, EvaluationError, WordNetError, AttemptAborted, NothingToScore, OSError)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -10,11 +10,14 @@ from pathlib import Path
 from contest.tasks import MetricName, Task
 from evaluation.assets import Assets, FidFeatures, feature_store, is_contest_ruclip
 from evaluation.metrics.base import Mode, TaskMetric
+from evaluation.metrics.captioning import Captioning
 from evaluation.metrics.features import FeatureNetwork, RuCLIPFeatures
 from evaluation.metrics.generation import Generation
 from evaluation.metrics.mathqa import MathQA
 from evaluation.metrics.text_recognition import TextRecognition
 from evaluation.metrics.textqa import TextQA
+from evaluation.metrics.vqa import VisualQA
+from evaluation.metrics.wordnet import NO_WORDNET, WordNet, load_wordnet
 from evaluation.progress import Progress, silent
 from models.ruclip import RuCLIP
 
@@ -41,11 +44,13 @@ class Metrics:
     progress: Progress = silent
 
     def __call__(self, task: Task) -> TaskMetric:
-        """Return the metric of a task. Raises MissingAsset, BadAsset."""
+        """Return the metric of a task. Raises MissingAsset, BadAsset, WordNetError."""
         makers: Mapping[MetricName, Callable[[], TaskMetric]] = {
             "token_f1": lambda: TextQA(mode=self.mode),
             "exact_match": lambda: MathQA(mode=self.mode),
             "ruclip_and_fid": self._generation,
+            "meteor_and_ruclip": self._captioning,
+            "meteor_with_numbers": lambda: VisualQA(mode=self.mode, wordnet=self._wordnet),
             "one_minus_ned": lambda: TextRecognition(mode=self.mode),
         }
         return makers[task.metric]()
@@ -59,6 +64,19 @@ class Metrics:
             store=feature_store(),
             progress=self.progress,
         )
+
+    def _captioning(self) -> Captioning:
+        return Captioning(
+            mode=self.mode,
+            clip=self._ruclip,
+            wordnet=self._wordnet,
+            comparable=is_contest_ruclip(self._ruclip),
+            progress=self.progress,
+        )
+
+    @property
+    def _wordnet(self) -> WordNet:
+        return NO_WORDNET if self.wordnet is None else load_wordnet(self.wordnet)
 
     @cached_property
     def _assets(self) -> Assets:

@@ -1,6 +1,7 @@
 """The command line through real files: exit statuses, messages, outputs, and no network."""
 
 import json
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -9,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from contest.tasks import TASKS
+from contest.tasks import HIDDEN_TASKS, OPEN_TASKS, TASKS
+from evaluation import leaderboard
 from evaluation.__main__ import main
 from evaluation.joining import Files
 from evaluation.results import read_result, write_result
@@ -17,6 +19,7 @@ from tests.evaluation.fakes import result_of, text, whole_result, write_files
 
 ROOT = Path(__file__).parents[2]
 MIXED = ROOT / "tests/golden/metrics/mixed"
+WORDNET = ROOT / "tests/golden/metrics/wordnet_stub.db"
 EXPECTED = json.loads((MIXED / "expected.json").read_text("utf-8"))["results"]
 
 
@@ -32,7 +35,8 @@ def mixed(*more: object) -> list[str]:
 def test_the_mixed_files_get_the_organisers_scores(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "result.json"
     tasks = ["textqa", "mathqa", "vqa", "text_recognition"]
-    assert main(mixed("--tasks", ",".join(tasks), "--json", out, "--csv", tmp_path / "table.csv")) == 0
+    files = ("--json", out, "--csv", tmp_path / "table.csv", "--wordnet", WORDNET)
+    assert main(mixed("--tasks", ",".join(tasks), *files)) == 0
     result = read_result(out)
     assert {key: task.score for key, task in result.tasks.items()} == pytest.approx(
         {key: EXPECTED[key] for key in tasks}, abs=1e-12
@@ -111,6 +115,56 @@ def test_scoring_works_without_sockets_in_a_fresh_process(tmp_path: Path) -> Non
     assert "Traceback" not in done.stderr
 
 
+@pytest.fixture
+def twelve(tmp_path: Path) -> Files:
+    """The mixed files, each sample once more as one of the hidden task of its kind, pictures beside them."""
+    for name in ("ids", "ground_truth", "predictions", "input"):
+        content = json.loads((MIXED / f"{name}.json").read_text("utf-8"))
+        again = {f"h{key}": value + 6 if name == "ids" else value for key, value in content.items()}
+        (tmp_path / f"{name}.json").write_text(json.dumps(content | again))
+    for folder in ("images", "output_images", "output_pr_images"):
+        shutil.copytree(MIXED / folder, tmp_path / folder)
+    return Files(*(tmp_path / f"{name}.json" for name in ("predictions", "ground_truth", "ids")), tmp_path)
+
+
+def test_all_twelve_tasks_with_a_substitute_network(
+    twelve: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FBC2_CACHE", str(tmp_path / "cache"))
+    out = tmp_path / "result.json"
+    networks = ("--assets", ROOT / "tests/golden", "--fid-features", "ruclip", "--wordnet", WORDNET)
+    arguments = named(twelve, "--input", tmp_path, *networks, "--json", out, "--report", tmp_path / "report")
+    assert main(arguments) == 0
+    result = read_result(out)
+    assert result.missing_tasks == ()
+    scores = {key: task.score for key, task in result.tasks.items()}
+    assert [scores[task.key] for task in HIDDEN_TASKS] == [scores[task.key] for task in OPEN_TASKS]
+    assert result.integral == pytest.approx(sum(scores[task.key] for task in OPEN_TASKS) / 6, abs=0.01)
+    assert result.tasks["captioning"].parts["meteor"] == pytest.approx(EXPECTED["captioning"]["meteor"], abs=1e-12)
+    assert {key for key, task in result.tasks.items() if not task.comparable} == {
+        *("generation", "captioning", "hidden3", "hidden4")
+    }
+    printed = capsys.readouterr().out
+    assert "\nS *" in printed
+    assert "not comparable with the contest's scores (generation, captioning, hidden3, hidden4)" in printed
+    assert "<html" in (tmp_path / "report/report.html").read_text("utf-8")
+
+    assert main(["report", "--result", str(out), *arguments[1:5], "--out", str(tmp_path / "again")]) == 0
+    assert (tmp_path / "again/report.html").is_file()
+
+
+def test_a_missing_network_ends_with_2(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FBC2_ASSETS", raising=False)
+    assert main(mixed("--input", MIXED)) == 2
+    assert "--assets" in capsys.readouterr().err
+
+
+def test_a_missing_wordnet_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ("--input", MIXED, "--wordnet", MIXED / "none.db", "--assets", ROOT / "tests/golden")
+    assert main(mixed("--tasks", "captioning", *options)) == 2
+    assert "none.db" in capsys.readouterr().err
+
+
 def test_compare(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first, second = str(tmp_path / "a.json"), str(tmp_path / "b.json")
     write_result(Path(first), result_of({"vqa": [0.0, 0.5, 1.0]}))
@@ -162,6 +216,29 @@ def test_leaderboard_and_nomination(tmp_path: Path, capsys: pytest.CaptureFixtur
     [winner] = [line for line in printed.splitlines() if line.endswith("winner")]
     assert winner.startswith("green")
     assert "weak" not in printed
+
+
+EMISSIONS = (
+    "id,project_name,experiment_description,epoch,start_time,duration(s),power_consumption(kWh),CO2_emissions(kg),"
+    "CPU_name,GPU_name,OS,region/country\n"
+    "1,FBC2,tuning,N/A,2022-11-01 10:00:00,60.0,0.5,0.25,cpu/1 device(s),,Linux,RU\n"
+    "2,FBC2,tuning TargetValue,N/A,2022-11-01 11:00:00,60.0,0.5,0.125,cpu/1 device(s),,Linux,RU\n"
+)
+
+
+def test_the_training_s_co2_is_that_of_the_row_that_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    board, log = str(tmp_path / "board.sqlite"), tmp_path / "emissions.csv"
+    write_result(tmp_path / "r.json", whole_result(0.5))
+    add = ["leaderboard", "add", "--db", board, "--result", str(tmp_path / "r.json"), "--name", "x"]
+    log.write_text(EMISSIONS)
+    assert main([*add, "--emissions", str(log)]) == 0
+    [run] = leaderboard.read(Path(board))
+    assert run.provenance.co2_kg == 0.125
+    log.write_text(EMISSIONS.replace(" TargetValue", ""))
+    assert main([*add, "--emissions", str(log)]) == 2
+    assert "TargetValue" in capsys.readouterr().err
+    log.write_text("a,b\n1,2\n")
+    assert main([*add, "--emissions", str(log)]) == 2
 
 
 def test_what_a_leaderboard_can_not_use_ends_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
