@@ -25,6 +25,7 @@ COLUMNS = [
     *("power_consumption(kWh)", "CO2_emissions(kg)", "CPU_name", "GPU_name", "OS", "region/country", "cost"),
 ]
 RU_KG_PER_MWH = 347.451
+TICKS = 0.05  # the kernel counts processor time in hundredths of a second, cut off for each process and mode
 
 track = partial(track_with, patience=120)  # what is tested here is not how busy the machine is
 
@@ -95,7 +96,7 @@ def test_a_short_run_offline_read_only_without_top_and_with_the_file_open(tmp_pa
     assert (old.description, old.co2_kg, old.is_final) == ("old", 0.125, False)
     assert (row.project, row.description, row.country) == ("Проект", "2.7B, 'tuned' TargetValue", "RU")
     assert row.is_final
-    assert 0.3 <= row.duration_s < 5
+    assert 0.3 <= row.duration_s < 60
     assert row.co2_kg == pytest.approx(row.energy_kwh * RU_KG_PER_MWH / 1000)
     assert (outcome.co2_kg, outcome.energy_kwh, outcome.coefficient) == (row.co2_kg, row.energy_kwh, RU_KG_PER_MWH)
 
@@ -104,7 +105,7 @@ def test_a_short_run_offline_read_only_without_top_and_with_the_file_open(tmp_pa
     assert cpu.device == "cpu"
     assert cpu.method.startswith(f"processor time x TDP (100 W over {os.cpu_count()} logical processors, as set)")
     assert cpu.energy_kwh is not None
-    assert 0.3 <= cpu.energy_kwh * 3.6e6 * (os.cpu_count() or 1) / 100 < 1.5
+    assert 0.3 - TICKS <= cpu.energy_kwh * 3.6e6 * (os.cpu_count() or 1) / 100 < 1.5
     assert cpu.co2_kg == pytest.approx(cpu.energy_kwh * RU_KG_PER_MWH / 1000)
     (own,) = json.loads((path.parent / "emissions.csv.readings.json").read_text())
     assert own["readings"][0]["energy_kwh"] == cpu.energy_kwh
@@ -142,7 +143,7 @@ def test_two_trackers_share_a_file_and_children_s_time_counts(tmp_path: Path) ->
     assert sorted((row.description, row.country) for row in read_rows(path)) == [("inner", "FR"), ("outer", "RU")]
     energy = inner.outcome.readings[0].energy_kwh
     assert energy is not None
-    assert energy * 3.6e6 * (os.cpu_count() or 1) / 100 >= 1.0
+    assert energy * 3.6e6 * (os.cpu_count() or 1) / 100 >= 1.0 - TICKS
 
 
 def test_a_run_that_is_killed_leaves_its_row(tmp_path: Path) -> None:
