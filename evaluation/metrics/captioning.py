@@ -1,0 +1,212 @@
+"""ImageCaptioning: half METEOR with the references, half ruCLIP score with the picture. Knows nothing of files."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache, partial
+from typing import Any
+
+import razdel
+import torch
+from torch import Tensor
+from torchmetrics.utilities.data import dim_zero_cat
+
+from evaluation.metrics.answers import ScriptRaises
+from evaluation.metrics.base import Case, Mode, Note, TaskMetric
+from evaluation.metrics.clip_score import BATCH_SIZE, ClipNetwork, score_captions
+from evaluation.metrics.english_numbers import number_words_to_digits
+from evaluation.metrics.meteor import align_best, align_from_end, meteor_score
+from evaluation.metrics.meteor_tasks import Comparison, score_official, score_strict
+from evaluation.metrics.normalisation import LEMMAS, MAX_CACHED, strict_form
+from evaluation.metrics.russian_stems import nltk_stem, snowball_stem
+from evaluation.metrics.treebank import word_tokens
+from evaluation.metrics.wordnet import NO_WORDNET, WordNet
+from evaluation.progress import Progress, silent
+
+OFFICIAL_GAMMA = 0.5
+"""Weight of the penalty in the organisers' script, which the formula of the rules has not (defect 13)."""
+
+# Their list of opening marks names `}` where `{` was meant, so that `{` stays.
+_DELETED = {ord(mark): None for mark in ",.!?:;%)]}(["}
+_SPACED_QUOTATIONS = (re.compile(r'"\s[^"]+\s"'), re.compile(r"'\s[^']+\s'"))
+_UNKNOWN = "@@UNKNOWN@@"
+
+
+def official_comparison(answer: str, reference: str, wordnet: WordNet = NO_WORDNET) -> Comparison:
+    """Compare as the organisers' script does: METEOR with its penalty, over words that keep their form (defect 6).
+
+    English number words become digits in the answer only.
+
+    >>> official_comparison("Кот сидит на окне", "Коты сидят на окнах").score
+    0.9921875
+    """
+    answer_form, reference_form = _official_form(answer, is_answer=True), _official_form(reference, is_answer=False)
+    answer_tokens = word_tokens(number_words_to_digits(answer_form))
+    reference_tokens = word_tokens(reference_form)
+    alignment = align_from_end(answer_tokens, reference_tokens, nltk_stem, wordnet)
+    score = meteor_score(alignment, gamma=OFFICIAL_GAMMA)
+    return Comparison(score, answer_form, reference_form, answer_tokens, reference_tokens, alignment)
+
+
+def strict_comparison(answer: str, reference: str, wordnet: WordNet = NO_WORDNET) -> Comparison:
+    """Compare by the rules: METEOR without penalty, over lemmas without punctuation, numerals as digits.
+
+    >>> strict_comparison("На окне сидит кот!", "Коты сидят на окнах").score
+    1.0
+    """
+    forms = strict_form(answer), strict_form(reference)
+    words, reference_words = (tuple(number_words_to_digits(form).split()) for form in forms)
+    alignment = align_best(words, reference_words, snowball_stem, wordnet)
+    return Comparison(meteor_score(alignment, gamma=0), *forms, words, reference_words, alignment)
+
+
+def score_cases(cases: Sequence[Case], mode: Mode, wordnet: WordNet = NO_WORDNET) -> tuple[list[float], list[Note]]:
+    """Score the METEOR half of cases in ground-truth order: one score a case, and notes.
+
+    Mode `strict`: a sample that can not be scored is 0, with a note that names it.
+
+    Raises:
+        AttemptAborted: in mode `official`, where the organisers' script raises, or if an answer is missing.
+
+    """
+    if mode == "strict":
+        return score_strict(cases, partial(strict_comparison, wordnet=wordnet))
+    return score_official(
+        cases, partial(official_comparison, wordnet=wordnet), partial(_strikes, wordnet=wordnet), _text_of
+    )
+
+
+class Captioning(TaskMetric):
+    """Mean of (METEOR + ruCLIP score) / 2 over the ground truth's ids.
+
+    Args:
+        clip: the network for texts and pictures.
+        mode: `official` or `strict`.
+        wordnet: where synonyms come from.
+        comparable: whether the network is the contest's.
+        batch_size: pictures in memory at a time.
+        progress: told how far it has come.
+
+    """
+
+    name = "captioning"
+
+    halves: list[Tensor]
+
+    def __init__(
+        self,
+        *,
+        clip: ClipNetwork,
+        mode: Mode = "official",
+        wordnet: WordNet = NO_WORDNET,
+        comparable: bool = True,
+        batch_size: int = BATCH_SIZE,
+        progress: Progress = silent,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(mode=mode, **kwargs)
+        # In a tuple, as torch would otherwise take the network's weights for this module's own.
+        self._networks = (clip,)
+        self.wordnet, self.comparable = wordnet, comparable
+        self._batch_size, self._progress = batch_size, progress
+        # Place in the ground truth, METEOR and ruCLIP score of each sample: float64 [samples, 3].
+        self.add_state("halves", default=[], dist_reduce_fx="cat")
+
+    def settings(self) -> Mapping[str, str]:
+        """Return where lemmas and synonyms come from, and name the network."""
+        lemmas = {"lemmas": LEMMAS} if self.mode == "strict" else {}
+        return {**lemmas, "wordnet": self.wordnet.name, "clip": self._networks[0].name}
+
+    def mean_of_none(self) -> float:
+        """Return NaN in mode `official`, as the organisers' script does; raise NothingToScore otherwise."""
+        return math.nan if self.mode == "official" else super().mean_of_none()
+
+    def score_cases(self, cases: Sequence[Case]) -> tuple[list[float], list[Note]]:
+        """Return the mean of both halves a case, and notes on both. Raises AttemptAborted, NeedsInput."""
+        meteor, clip, notes = self._score_halves(cases)
+        return [(first + second) / 2 for first, second in zip(meteor, clip, strict=True)], notes
+
+    def update(self, cases: Sequence[Case], indices: Sequence[int]) -> None:
+        """Score cases; `indices` are their places in the ground truth. Raises AttemptAborted, NeedsInput."""
+        if len(cases) != len(indices):
+            raise ValueError(f"{len(cases)} cases, but {len(indices)} indices")
+        meteor, clip, notes = self._score_halves(cases)
+        rows = list(zip(map(float, indices), meteor, clip, strict=True))
+        self.halves.append(torch.tensor(rows, dtype=torch.float64, device=self.device).reshape(-1, 3))
+        self.keep(cases, indices, [(first + second) / 2 for _, first, second in rows], notes)
+
+    def sync(self, *args: Any, **kwargs: Any) -> None:
+        """Gather the states of all processes, also of one that has seen no sample yet."""
+        if isinstance(self.halves, list) and not self.halves:
+            self.halves.append(torch.empty(0, 3, dtype=torch.float64, device=self.device))
+        super().sync(*args, **kwargs)
+
+    def parts(self) -> dict[str, float]:
+        """Return the means of both halves; none without samples. Every process must call it."""
+        with self.sync_context():
+            rows = dim_zero_cat(self.halves).tolist() if len(self.halves) else []
+        halves = {place: pair for place, *pair in rows}  # a sample that two processes were given counts once
+        if not halves:
+            return {}
+        return {
+            name: math.fsum(pair[half] for pair in halves.values()) / len(halves)
+            for half, name in enumerate(("meteor", "clip"))
+        }
+
+    def _score_halves(self, cases: Sequence[Case]) -> tuple[list[float], list[float], list[Note]]:
+        meteor, notes = score_cases(cases, self.mode, self.wordnet)
+        (network,) = self._networks
+        clip, clip_notes = score_captions(
+            cases, self.mode, network, batch_size=self._batch_size, progress=self._progress
+        )
+        return meteor, clip, list(_once(notes, clip_notes))
+
+
+def _once(notes: Iterable[Note], others: Iterable[Note]) -> Iterator[Note]:
+    """Both halves name an answer that is missing or unsound: once is enough."""
+    return iter(dict.fromkeys([*notes, *others]))
+
+
+def _text_of(content: Any) -> str:
+    if not isinstance(content, str):
+        raise ScriptRaises(f"the answer's content is {content!r}, not a string")
+    return content
+
+
+@lru_cache(maxsize=MAX_CACHED)
+def _official_form(text: str, *, is_answer: bool) -> str:
+    """Return the text as the organisers' script cleans it: some marks deleted, tokens joined by a space, lower case."""
+    text = text.strip().translate(_DELETED)
+    for pattern in _SPACED_QUOTATIONS:
+        for quotation in pattern.findall(text):
+            text = text.replace(quotation, quotation[0] + quotation[2:-2] + quotation[-1])
+    text = text.replace("' s", "'s").replace(" 's", "'s").strip()
+    if is_answer:
+        text = text.replace(_UNKNOWN, "<unk>")
+    return " ".join(token.text for token in razdel.tokenize(text)).lower()
+
+
+def _strikes(answer: str, references: Sequence[str], best: Comparison, wordnet: WordNet) -> Iterator[tuple[int, str]]:
+    """Name the defects but for which the answer would have another score: each is mended alone, and scored again.
+
+    Those of the alignment are judged on the best reference alone.
+    """
+    assert best.alignment is not None, "captions are always aligned"
+    if best.score and best.alignment.matches:
+        yield 13, f"without the penalty the score would be {meteor_score(best.alignment, gamma=0):.3g}"
+    forms = [strict_form(text) for text in (answer, *references)]
+    mended = max(_compared_in_form(forms[0], form, wordnet) for form in forms[1:])
+    if mended != best.score:
+        yield 6, f"in the normal form that the rules name the score would be {mended:.3g}"
+    aligned = align_best(best.answer_tokens, best.reference_tokens, nltk_stem, wordnet)
+    if len(aligned.matches) != len(best.alignment.matches):
+        yield 15, f"with synonyms of one synset {len(aligned.matches)} words would match"
+    elif aligned.chunks != best.alignment.chunks:
+        yield 14, f"the alignment with the fewest crossings has {aligned.chunks} chunks, not {best.alignment.chunks}"
+
+
+def _compared_in_form(answer: str, reference: str, wordnet: WordNet) -> float:
+    alignment = align_from_end(answer.split(), reference.split(), nltk_stem, wordnet)
+    return meteor_score(alignment, gamma=OFFICIAL_GAMMA)

@@ -1,0 +1,113 @@
+"""The way from cases to METEOR scores that VisualQA and captioning share. Knows nothing of how texts are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from evaluation.metrics.answers import (
+    ScriptRaises,
+    demand_every_answer,
+    official_answer,
+    official_references,
+    strict_answer,
+    strict_references,
+)
+from evaluation.metrics.base import AttemptAborted, Case, Note
+from evaluation.metrics.meteor import Alignment
+from evaluation.metrics.normalisation import NoLemma
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """How an answer was compared with one reference.
+
+    Attributes:
+        score: METEOR, or the proportion of two numbers.
+        answer_form: the answer's normal form.
+        reference_form: the reference's.
+        answer_tokens: what was aligned of the answer.
+        reference_tokens: what was aligned of the reference.
+        alignment: which words were matched; None where two numbers were compared.
+
+    """
+
+    score: float
+    answer_form: str
+    reference_form: str
+    answer_tokens: tuple[str, ...]
+    reference_tokens: tuple[str, ...]
+    alignment: Alignment | None
+
+
+def score_official(
+    cases: Sequence[Case],
+    compare: Callable[[str, str], Comparison],
+    strikes: Callable[[str, Sequence[str], Comparison], Iterable[tuple[int, str]]],
+    text_of: Callable[[Any], str],
+) -> tuple[list[float], list[Note]]:
+    """Score cases as the organisers' scripts do.
+
+    Args:
+        cases: all cases, in ground-truth order.
+        compare: compares an answer with one reference; may raise NoLemma.
+        strikes: names the defects, with a message each, that gave the answer another score than it deserves; is given
+            the answer, the references and the best comparison.
+        text_of: makes a text of the content that an unsound answer has; may raise ScriptRaises.
+
+    Raises:
+        AttemptAborted: where their scripts raise, or an answer is missing.
+
+    """
+    demand_every_answer(cases)
+    scores: list[float] = []
+    notes: list[Note] = []
+    for case in cases:
+        if _has_no_items(case):
+            scores.append(0.0)
+            notes.append(Note(case.id, 2, "the answer has no items: scored 0"))
+            continue
+        try:
+            answer = official_answer(case, None)
+            text = text_of(answer.text)
+            references, reference_notes = _official_references(case)
+            compared = [compare(text, reference) for reference in references]
+        except (ScriptRaises, NoLemma) as error:
+            defect = error.defect if isinstance(error, ScriptRaises) else 1
+            raise AttemptAborted(str(error), sample_id=case.id, defect=defect) from error
+        notes += [*answer.notes, *reference_notes]
+        best = max(compared, key=lambda comparison: comparison.score, default=None)
+        scores.append(0.0 if best is None else best.score)
+        if best is not None:
+            notes += [Note(case.id, defect, message) for defect, message in strikes(text, references, best)]
+    return scores, notes
+
+
+def score_strict(cases: Sequence[Case], compare: Callable[[str, str], Comparison]) -> tuple[list[float], list[Note]]:
+    """Score cases by the rules: one score a case; a sample that can not be scored is 0, with a note that names it."""
+    scores: list[float] = []
+    notes: list[Note] = []
+    for case in cases:
+        answer, references = strict_answer(case), strict_references(case)
+        if isinstance(answer, Note) or isinstance(references, Note):
+            scores.append(0.0)
+            notes += [note for note in (answer, references) if isinstance(note, Note)]
+            continue
+        scores.append(max(compare(answer.text, reference).score for reference in references))
+        notes += answer.notes
+    return scores, notes
+
+
+def _has_no_items(case: Case) -> bool:
+    if case.unsound is not None:
+        return isinstance(case.unsound.value, list | dict | str) and not case.unsound.value
+    return case.answer is not None and not case.answer.items
+
+
+def _official_references(case: Case) -> tuple[tuple[str, ...], tuple[Note, ...]]:
+    """As `official_references`, but for an empty string: no characters are no references, which scores 0 here."""
+    first = case.truth.items[0]
+    if first.is_bare_string and not first.contents[0] and not case.truth.is_bare_item:
+        return (), (Note(case.id, 5, "the reference is an empty string, which leaves no references: scored 0"),)
+    return official_references(case)

@@ -1,0 +1,267 @@
+"""VisualQA: METEOR without penalty, and the proportion of numbers. Knows nothing of files and other tasks."""
+
+from __future__ import annotations
+
+import math
+import re
+import string
+from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
+from functools import lru_cache, partial
+from typing import Any
+from unicodedata import numeric
+
+from evaluation.metrics.answers import ScriptRaises
+from evaluation.metrics.base import Case, Mode, Note, TaskMetric
+from evaluation.metrics.english_numbers import number_words_to_digits
+from evaluation.metrics.meteor import Alignment, align_best, align_from_end, meteor_score, weighted_mean
+from evaluation.metrics.meteor_tasks import Comparison, score_official, score_strict
+from evaluation.metrics.normalisation import (
+    LEMMAS,
+    MAX_CACHED,
+    lemma,
+    number_form,
+    official_form,
+    official_words,
+    spaced_words,
+)
+from evaluation.metrics.numerals import FIRST_NUMERALS, fold_numerals, has_later_numeral
+from evaluation.metrics.porter import porter_stem
+from evaluation.metrics.russian_stems import snowball_stem
+from evaluation.metrics.treebank import word_tokens
+from evaluation.metrics.wordnet import NO_WORDNET, WordNet
+
+_LOOKS_LIKE_A_NUMBER = re.compile(r"[+-]?\d")
+_MARK = re.compile(r"[^\w\s]|_")
+_DIGIT = re.compile(r"\d")
+_FRACTION = re.compile(r"-?[0-9]+(?:/[1-9][0-9]*)?")
+_PUNCTUATION = frozenset(string.punctuation)
+_WITHOUT_PUNCTUATION = {ord(mark): None for mark in string.punctuation}
+
+
+def official_comparison(answer: str, reference: str, wordnet: WordNet = NO_WORDNET) -> Comparison:
+    """Compare as the organisers' script does.
+
+    Both texts are lemmatised whole, as if they were one word (defect 11). A reference that is one number is compared
+    with the first number of the answer (defect 12); else METEOR with Porter's stems (defect 16). Raises NoLemma.
+
+    >>> official_comparison("машина", "красная машина").score
+    0.5263157894736842
+    >>> official_comparison("4", "3").score
+    0.75
+    """
+    answer_form, reference_form = _whole_lemma(answer), _whole_lemma(reference)
+    return _compared_officially(answer_form, reference_form, wordnet)
+
+
+def strict_comparison(answer: str, reference: str, wordnet: WordNet = NO_WORDNET) -> Comparison:
+    """Compare by the rules: METEOR over lemmas, in which two numbers match by the proportion of the smaller one.
+
+    Numerals of both languages are numbers. Each number of the reference is compared with one of the answer, in order.
+    A reference that is nothing but one number is compared with the first number of the answer, whatever stands
+    beside that.
+
+    >>> strict_comparison("серых кошек", "кошка").score
+    0.9090909090909091
+    >>> strict_comparison("три кошки", "3").score, strict_comparison("4 кошки", "3 кошки").score
+    (1.0, 0.875)
+    """
+    return _compared_strictly(_strict_words(answer), _strict_words(reference), wordnet)
+
+
+def score_cases(cases: Sequence[Case], mode: Mode, wordnet: WordNet = NO_WORDNET) -> tuple[list[float], list[Note]]:
+    """Score cases in ground-truth order: one score a case, and notes.
+
+    Mode `strict`: a sample that can not be scored is 0, with a note that names it.
+
+    Raises:
+        AttemptAborted: in mode `official`, where the organisers' script raises, or if an answer is missing.
+
+    """
+    if mode == "strict":
+        return score_strict(cases, partial(strict_comparison, wordnet=wordnet))
+    return score_official(
+        cases, partial(official_comparison, wordnet=wordnet), partial(_strikes, wordnet=wordnet), _text_of
+    )
+
+
+class VisualQA(TaskMetric):
+    """Mean METEOR (or proportion of numbers) over the ground truth's ids.
+
+    Args:
+        mode: `official` or `strict`.
+        wordnet: where synonyms come from.
+
+    """
+
+    name = "vqa"
+
+    def __init__(self, *, mode: Mode = "official", wordnet: WordNet = NO_WORDNET, **kwargs: Any) -> None:
+        super().__init__(mode=mode, **kwargs)
+        self.wordnet = wordnet
+
+    def settings(self) -> Mapping[str, str]:
+        """Return where lemmas and synonyms come from."""
+        return {"lemmas": LEMMAS, "wordnet": self.wordnet.name}
+
+    def mean_of_none(self) -> float:
+        """Return NaN in mode `official`, as the organisers' script does; raise NothingToScore otherwise."""
+        return math.nan if self.mode == "official" else super().mean_of_none()
+
+    def score_cases(self, cases: Sequence[Case]) -> tuple[list[float], list[Note]]:
+        """Score cases as the function of this name does, in this metric's mode."""
+        return score_cases(cases, self.mode, self.wordnet)
+
+
+def _text_of(content: Any) -> str:
+    """Return the text that the organisers' script makes of a content: it goes through it, and joins what it finds."""
+    if isinstance(content, str):
+        return content
+    try:
+        return "".join(part for part in content if part not in _PUNCTUATION)
+    except TypeError as error:
+        raise ScriptRaises(f"the answer's content is {content!r}, not a string") from error
+
+
+@lru_cache(maxsize=MAX_CACHED)
+def _whole_lemma(text: str) -> str:
+    whole = lemma(text.translate(_WITHOUT_PUNCTUATION).lower())
+    return FIRST_NUMERALS.get(whole, whole)
+
+
+def _compared_officially(answer_form: str, reference_form: str, wordnet: WordNet) -> Comparison:
+    answer = word_tokens(number_words_to_digits(answer_form))
+    reference = word_tokens(reference_form)
+    if len(reference) == 1 and reference[0].isnumeric():
+        return Comparison(
+            _official_proportion(answer, reference[0]), answer_form, reference_form, answer, reference, None
+        )
+    alignment = align_from_end(answer, reference, porter_stem, wordnet)
+    return Comparison(meteor_score(alignment, gamma=0), answer_form, reference_form, answer, reference, alignment)
+
+
+def _official_proportion(answer: Sequence[str], reference: str) -> float:
+    expected = _number(reference)
+    numbers = (_number(token) for token in answer if _LOOKS_LIKE_A_NUMBER.match(token))
+    found = next((number for number in numbers if number is not None), None)
+    # `½` is numeric to Python, but no number: nothing is compared with it.
+    if found is None or expected is None:
+        return 0.0
+    if found == expected == 0:
+        return 1.0
+    small, large = sorted((found, expected))
+    proportion = small / large
+    return 0.0 if math.isnan(proportion) else proportion  # two infinite ones: never better than no match
+
+
+def _number(token: str) -> float | None:
+    try:
+        return float(token)
+    except ValueError:
+        return None
+
+
+@lru_cache(maxsize=MAX_CACHED)
+def _strict_words(text: str) -> tuple[str, ...]:
+    return tuple(number_words_to_digits(number_form(text)).split())
+
+
+def _compared_strictly(answer: tuple[str, ...], reference: tuple[str, ...], wordnet: WordNet) -> Comparison:
+    forms = " ".join(answer), " ".join(reference)
+    if answer == reference:
+        alignment = Alignment(tuple((i, i) for i in range(len(answer))), len(answer), len(reference))
+        return Comparison(meteor_score(alignment, gamma=0), *forms, answer, reference, alignment)
+    found, expected = _numbers(answer), _numbers(reference)
+    if len(reference) == len(expected) == 1:
+        score = proportion(found[0], expected[0]) if found else 0.0
+        return Comparison(score, *forms, answer, reference, None)
+    places, reference_places = _places_of_words(answer), _places_of_words(reference)
+    aligned = align_best([answer[i] for i in places], [reference[j] for j in reference_places], snowball_stem, wordnet)
+    matches = [(places[i], reference_places[j]) for i, j in aligned.matches]
+    matched = float(len(matches))
+    # Numbers in order: the first with the first, and so on; what is left over has no partner.
+    for i, j in zip(_places_of_numbers(answer), _places_of_numbers(reference), strict=False):
+        weight = proportion(*_numbers((answer[i], reference[j])))
+        matched += weight
+        matches += [(i, j)] if weight else []
+    alignment = Alignment(tuple(sorted(matches)), len(answer), len(reference))
+    score = weighted_mean(matched / len(answer), matched / len(reference)) if matched else 0.0
+    return Comparison(score, *forms, answer, reference, alignment)
+
+
+def _places_of_words(words: Sequence[str]) -> list[int]:
+    return [place for place, word in enumerate(words) if _fraction(word) is None]
+
+
+def _places_of_numbers(words: Sequence[str]) -> list[int]:
+    return [place for place, word in enumerate(words) if _fraction(word) is not None]
+
+
+def _strikes(answer: str, references: Sequence[str], best: Comparison, wordnet: WordNet) -> Iterator[tuple[int, str]]:
+    """Name the defects but for which the answer would have another score: each is mended alone, and scored again."""
+    texts = (answer, *references)
+    if any(" " in form for form in (best.answer_form, best.reference_form)):
+        mended = _best_of([official_form(text) for text in texts], wordnet)
+        if mended != best.score:
+            yield 11, f"word by word lemmas would give {mended:.3g}: {best.answer_form!r} stands for {answer!r}"
+    if any(_MARK.search(text) for text in texts) and any(official_words(text) != spaced_words(text) for text in texts):
+        mended = _best_of([_whole_lemma(" ".join(spaced_words(text))) for text in texts], wordnet)
+        if mended != best.score:
+            yield 7, f"with a space in the place of all punctuation the score would be {mended:.3g}"
+    if has_later_numeral(best.answer_form) or has_later_numeral(best.reference_form):
+        mended = _best_of([" ".join(fold_numerals(_whole_lemma(text).split())) for text in texts], wordnet)
+        if mended != best.score:
+            yield 9, f"with all numerals as digits the score would be {mended:.3g}"
+    yield from _strikes_on_numbers(answer, references, best)
+    if best.alignment is not None and len(best.alignment.matches) < len(best.answer_tokens):
+        stemmed = align_from_end(best.answer_tokens, best.reference_tokens, snowball_stem, wordnet)
+        if len(stemmed.matches) != len(best.alignment.matches):
+            yield 16, f"with Russian stems {len(stemmed.matches)} words would match, not {len(best.alignment.matches)}"
+    if best.alignment is not None and wordnet.relatives:
+        aligned = align_best(best.answer_tokens, best.reference_tokens, porter_stem, wordnet)
+        if len(aligned.matches) != len(best.alignment.matches):
+            yield 15, f"with synonyms of one synset {len(aligned.matches)} words would match"
+
+
+def _strikes_on_numbers(answer: str, references: Sequence[str], best: Comparison) -> Iterator[tuple[int, str]]:
+    found = _numbers(_strict_words(answer)) if _DIGIT.search(answer) else []
+    expected = [_numbers(_strict_words(text)) for text in references if _DIGIT.search(text)] if found else []
+    single = [numbers[0] for numbers in expected if len(numbers) == 1]
+    if best.alignment is None and single:
+        mended = max(proportion(found[0], number) for number in single)
+        if mended != best.score:
+            yield 12, f"with signs and decimals the numbers would give {mended:.3g}"
+    elif best.alignment is not None and any(numbers and numbers != found for numbers in expected):
+        yield 12, "the numbers are compared as words, as the reference is not one number"
+
+
+def _best_of(forms: Sequence[str], wordnet: WordNet) -> float:
+    answer, *references = forms
+    return max(_compared_officially(answer, reference, wordnet).score for reference in references)
+
+
+def proportion(number: Fraction, other: Fraction) -> float:
+    """Return the smaller magnitude over the larger, 1 for two zeros, 0 for numbers of different signs.
+
+    >>> proportion(Fraction(3), Fraction(4)), proportion(Fraction(-5), Fraction(5))
+    (0.75, 0.0)
+    """
+    if number == other:
+        return 1.0
+    if number * other <= 0:
+        return 0.0
+    small, large = sorted((abs(number), abs(other)))
+    return float(small / large)
+
+
+def _numbers(words: Sequence[str]) -> list[Fraction]:
+    return [number for word in words if (number := _fraction(word)) is not None]
+
+
+@lru_cache(maxsize=MAX_CACHED)
+def _fraction(word: str) -> Fraction | None:
+    if _FRACTION.fullmatch(word):
+        return Fraction(word)
+    if len(word) == 1 and word.isnumeric() and not word.isalpha():
+        return Fraction(numeric(word)).limit_denominator(1000)
+    return None
