@@ -2,7 +2,8 @@
 
     python benchmarks/scoring.py --samples 3000 --repeats 5 --json scoring.json
 
-The samples are random sentences over the words of the golden cases, so that words come back as they do in real answers.
+The samples are random sentences over the words of the golden cases, drawn by Zipf's law, as words come back in real
+answers. Their seconds were taken on other random sentences of that size, so that the ratio is a rough one.
 Cold is the first run of a fresh process's caches (lemmas, stems, the wordnet's file); warm is the median of the runs
 after it, each over new sentences. On a machine that others use too, `--clock cpu` leaves waiting out.
 """
@@ -10,6 +11,7 @@ after it, each over new sentences. On a machine that others use too, `--clock cp
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import random
 import statistics
@@ -48,16 +50,18 @@ def words_of(key: str) -> list[str]:
 def draw_cases(key: str, words: list[str], count: int, seed: int) -> list[Case]:
     """Random references and answers; two answers of three share most words with a reference."""
     generator = random.Random(f"{key}-{seed}")
+    order = random.Random(key).sample(words, len(words))
+    weights = list(itertools.accumulate(1 / rank for rank in range(1, len(words) + 1)))
+    draw = partial(generator.choices, order, cum_weights=weights)
     longest = {"captioning": 10, "textqa": 6, "mathqa": 2}.get(key, 3)
     cases = []
     for number in range(count):
         references = [
-            generator.choices(words, k=generator.randint(1, longest))
-            for _ in range(5 if key == "captioning" else generator.randint(1, 3))
+            draw(k=generator.randint(1, longest)) for _ in range(5 if key == "captioning" else generator.randint(1, 3))
         ]
         near = generator.random() < 2 / 3
-        answer = list(generator.choice(references)) if near else generator.choices(words, k=longest)
-        answer[generator.randrange(len(answer))] = generator.choice(words)
+        answer = list(generator.choice(references)) if near else draw(k=longest)
+        answer[generator.randrange(len(answer))] = draw()[0]
         truth = GroundTruth(str(number), (References("text", tuple(map(" ".join, references))),))
         cases.append(Case(str(number), truth, Sample(str(number), (Item("text", " ".join(answer)),))))
     return cases
