@@ -24,7 +24,7 @@ SIGN_WORDS: Mapping[str, str] = {
     "=": "равно",
 }
 WORDS_SHARE = 0.4
-EASY_LARGEST = 10  # of the numbers in easy problems
+EASY_LARGEST = 5  # of the numbers in easy problems: few enough facts for a tiny model to learn by heart
 MIDDLE_LARGEST = 30
 FACTORS = range(2, 10)
 SYSTEM_COEFFICIENTS = (1, 1, -1, 2, -2, 3, -3, 4, 5)
@@ -55,7 +55,7 @@ def make(rng: random.Random, grade: Grade) -> Drawn:
 
 
 def sum_or_difference(rng: random.Random) -> Problem:
-    """ "3 + 4 = x. Найди x.", "Сколько будет 7 минус 2?": numbers of 0..10, the result is not negative."""
+    """ "3 + 4 = x. Найди x.", "Сколько будет 7 минус 2?": numbers of 0..5, the result is not negative."""
     if rng.random() < 0.5:
         values = four_integers(rng, 0, 2 * EASY_LARGEST)
         first = rng.randint(max(0, values[0] - EASY_LARGEST), min(EASY_LARGEST, values[0]))
@@ -70,7 +70,7 @@ def sum_or_difference(rng: random.Random) -> Problem:
 
 
 def one_step_easy(rng: random.Random) -> Problem:
-    """ "x + 3 = 8. Найди x.", "x умножить на 2 равно 6. Найди x.": x and the constant in 0..10, factors to 5."""
+    """ "x + 3 = 8. Найди x.", "x умножить на 2 равно 6. Найди x.": x and the constant in 0..5, factors to 5."""
     values = four_integers(rng, 0, EASY_LARGEST)
     x = values[0]
     sign = rng.choice("+-*" if x else "+*")
