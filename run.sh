@@ -25,9 +25,6 @@ setup() {
     touch "$stamp"
 }
 
-# eco2AI brings an old name of a package along, of which torch warns whenever it is imported.
-export PYTHONWARNINGS="ignore:The pynvml package is deprecated:FutureWarning"
-
 case "${1:-}" in
     "")
         export PYTHONPATH="$here${PYTHONPATH:+:$PYTHONPATH}"
@@ -36,8 +33,15 @@ case "${1:-}" in
     demo)
         setup requirements.txt
         cd "$here"
-        .venv/bin/python -m submission run --input demo --output output --weights weights
+        .venv/bin/python -m submission run --input demo --output output --weights weights \
+            --emissions output/emissions.csv
         .venv/bin/python -m submission preview --input demo --output output
+        echo
+        # The published networks of the metrics are not in this repository: the bundled tiny ruCLIP stands in, and says so.
+        .venv/bin/python -m evaluation score --predictions output/predictions.json \
+            --ground-truth demo/ground_truth.json --ids demo/ids.json --input demo \
+            --assets weights --fid-features ruclip --show-emissions output/emissions.csv \
+            --json output/scores.json --csv output/scores.csv --report output/report
         ;;
     test)
         setup requirements-dev.txt
