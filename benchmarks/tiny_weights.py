@@ -5,7 +5,7 @@
 Writes a test of another seed than training, runs the submission on it as the organisers would, and measures plain
 things: exact match with any reference, token F1, 1 - normalised edit distance (lower case, nothing else normalised).
 The contest's own metrics are the evaluator's business. Drawings are measured by a round trip: the model captions its
-own pictures, and the caption is compared with the prompt.
+own pictures, and the caption is compared with all captions of the scene that the prompt describes.
 """
 
 import argparse
@@ -26,6 +26,9 @@ sys.path.insert(0, str(ROOT))
 from contest.reading import read_ground_truth, read_ids, read_input, read_predictions
 from contest.tasks import task_by_id
 from contest.writing import write_json
+from data_prep.synthetic.captions import captions as captions_of
+from data_prep.synthetic.scenes import Scene
+from data_prep.synthetic.world import draw
 
 DRAWING = ("generation", "hidden3")
 GRADES = ("easy", "middle", "hard")
@@ -56,8 +59,10 @@ def run(*arguments: object) -> None:
     subprocess.run([sys.executable, "-m", *map(str, arguments)], cwd=ROOT, check=True)
 
 
-def round_trip(world: Path, answered: Path, work: Path, arguments: argparse.Namespace) -> dict[str, tuple[str, str]]:
-    """Caption the drawn pictures: {id: (caption the model gives, prompt it drew from)}."""
+def round_trip(
+    world: Path, answered: Path, work: Path, arguments: argparse.Namespace
+) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """Caption the drawn pictures: {id: (caption the model gives, captions of the scene that was asked for)}."""
     samples, ids = read_input(world / "test" / "input.json"), read_ids(world / "test" / "ids.json")
     drawn = [key for key in samples if task_by_id(ids[key]).key == "generation"]
     folder = work / "again"
@@ -69,10 +74,12 @@ def round_trip(world: Path, answered: Path, work: Path, arguments: argparse.Name
     write_json(folder / "input.json", wire)
     submit(folder, work / "again_output", arguments)
     captions = read_predictions(work / "again_output" / "predictions.json")
-    return {
-        key: (captions[key].texts[0], samples[key].texts[-1].rpartition(". ")[2] or samples[key].texts[-1])
-        for key in drawn
-    }
+    scenes = {}  # what was asked -> every caption of the scene that was meant
+    for index in range(arguments.samples):
+        meant = draw("generation", arguments.seed, "test", index)
+        assert isinstance(meant.picture, Scene)
+        scenes[tuple(item.content for item in meant.items)] = captions_of(meant.picture)
+    return {key: (captions[key].texts[0], scenes[samples[key].texts]) for key in drawn}
 
 
 def submit(folder: Path, output: Path, arguments: argparse.Namespace) -> None:
@@ -97,7 +104,7 @@ def main() -> None:
         figures = measure(world / "test", output)
         pairs = round_trip(world, output, work, arguments).values()
         for name, function in (("EM", exact), ("F1", token_f1)):
-            values = [best(function, caption, [prompt.rstrip(".")]) for caption, prompt in pairs]
+            values = [best(function, caption, meant) for caption, meant in pairs]
             figures["generation"][f"round-trip {name}"] = {"all": sum(values) / len(values)}
     show(figures)
     if arguments.json:

@@ -69,7 +69,7 @@ BASELINE = Profile(
 TUNED = Profile(
     name="tuned",
     text=Sampling(temperature=1.0, top_k=1, top_p=1.0),
-    image=Sampling(temperature=0.9, top_k=256, top_p=0.95),
+    image=Sampling(temperature=0.7, top_k=256, top_p=0.9),
     noisy_picture_codes=False,
     black_is_absent=False,
     answer_on_drawing=False,
