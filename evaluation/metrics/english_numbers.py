@@ -65,7 +65,7 @@ def number_words_to_digits(text: str) -> str:
     `and` between number words vanishes; `point` before one makes a decimal, whose digits are written side by side.
     """
     words = text.split()
-    if NUMBER_WORDS.isdisjoint(word.lower() for word in words):
+    if NUMBER_WORDS.isdisjoint(text.lower().split()):
         return " ".join(words)
     written = ""
     number = _Number()

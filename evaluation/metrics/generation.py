@@ -33,6 +33,7 @@ from evaluation.metrics.frechet import FeatureError, fit_gaussian, frechet_dista
 from evaluation.metrics.kid import KernelDistance, kernel_distance
 from evaluation.progress import Progress, silent
 
+INTERVAL_REMARK = "the interval holds the FID part fixed: it is a resampling of the samples' cosines alone"
 WORST_DISTANCE = 200.0
 ENOUGH_PICTURES = 2048  # below, the covariance of Inception's features is singular and FID strongly biased
 # As the organisers' script has it: case matters, so that .PNG is none of them.
@@ -116,7 +117,9 @@ class Generation(TaskMetric):
 
     Args:
         mode: `official` or `strict`; see `score_drawings` and `official_distance`. In `strict` the first picture of
-            each answer counts, and with fewer than two the distance part is 0.
+            each answer counts, and with fewer than two the distance part is 0; it is multiplied by the share of
+            samples that have a picture. That is how we read "missing = 0 and named" for a distance of sets: leaving
+            a bad picture out, or breaking it, must not raise the score.
         clip: the network for texts and pictures.
         features: the network that the distances are taken in.
         store: where the ground truth's features are kept; nowhere if None.
@@ -227,9 +230,9 @@ class Generation(TaskMetric):
     def parts(self) -> dict[str, float]:
         """Return ruCLIP score, distance part and distances. Every process must call it."""
         with self.sync_context():
-            found, scores = self._found(), self._score_by_index()
+            found, scores, part = self._found(), self._score_by_index(), self._part()
         clip = math.fsum(scores.values()) / len(scores) if scores else self.mean_of_none()
-        parts = {"clip": clip, "distance_part": 0.0 if found is None else distance_part(found.fid)}
+        parts = {"clip": clip, "distance_part": part}
         if found is not None:
             parts |= {"fid": found.fid, "kid": found.kid.mean, "kid_std": found.kid.std}
         return parts
@@ -242,9 +245,13 @@ class Generation(TaskMetric):
         remarks = []
         if found is None:
             remarks.append("fewer than two pictures were drawn: the distance part is 0")
-        elif min(found.drawn, found.truths) < ENOUGH_PICTURES:
-            few = min(found.drawn, found.truths)
-            remarks.append(f"FID of {few} pictures, fewer than {ENOUGH_PICTURES}, is biased: KID stands beside it")
+        else:
+            few, missing = min(found.drawn, found.truths), found.truths - found.drawn
+            if few < ENOUGH_PICTURES:
+                remarks.append(f"FID of {few} pictures, fewer than {ENOUGH_PICTURES}, is biased: KID stands beside it")
+            if self.mode == "strict" and missing:
+                remarks.append(f"{missing} of {found.truths} samples lack a sound picture: the distance part shrinks")
+            remarks.append(INTERVAL_REMARK)
         if network.is_substitute:
             remarks.append(f"FID is taken in the features of {network.name}: not comparable with the contest's")
         return (*remarks, self._problem) if self._problem else tuple(remarks)
@@ -273,7 +280,10 @@ class Generation(TaskMetric):
 
     def _part(self) -> float:
         found = self._found()
-        return 0.0 if found is None else distance_part(found.fid)
+        if found is None:
+            return 0.0
+        part = distance_part(found.fid)
+        return part if self.mode == "official" else part * found.drawn / found.truths
 
 
 def _truth_picture(case: Case) -> Path:

@@ -23,6 +23,7 @@ STATES = 256
 """How many partial alignments the search for the fewest crossings keeps; enough to be exact for usual sentences."""
 PAIRS = 200
 """Up to how many pairs of words that fit that search is made; beyond, any alignment with the most matches will do."""
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +71,33 @@ def meteor_score(alignment: Alignment, *, gamma: float) -> float:
     """Return `(1 - gamma (chunks / m)^3) F`; 0 if no word is matched. `gamma` is the weight of the penalty."""
     if not alignment.matches:
         return 0.0
-    penalty = gamma * (alignment.chunks / len(alignment.matches)) ** BETA
+    penalty = gamma * (alignment.chunks / len(alignment.matches)) ** BETA if gamma else 0.0
     return (1 - penalty) * weighted_mean(alignment.precision, alignment.recall)
+
+
+def score_bound(
+    answer: Sequence[str], reference: Sequence[str], stem: Stemmer, wordnet: WordNet, *, gamma: float
+) -> float:
+    """Return what the score of `align_from_end` is at most, without aligning."""
+    stems = frozenset(map(stem, reference))
+    with_partner = sum(word in stems or not stems.isdisjoint(wordnet.related(word)) for word in map(stem, answer))
+    return _highest_score(min(with_partner, len(reference)), len(answer), len(reference), gamma)
+
+
+def best_score_bound(answer: Sequence[str], reference: Sequence[str], stem: Stemmer, wordnet: WordNet) -> float:
+    """Return what the score of `align_best`, without penalty, is at most, without aligning."""
+    stems = frozenset(map(stem, reference))
+    synsets = frozenset().union(*map(wordnet.synsets_of, reference)) if wordnet.synsets else frozenset()
+    with_partner = sum(stem(word) in stems or not synsets.isdisjoint(wordnet.synsets_of(word)) for word in answer)
+    return _highest_score(min(with_partner, len(reference)), len(answer), len(reference), 0.0)
+
+
+def _highest_score(matches: int, answer_length: int, reference_length: int, gamma: float) -> float:
+    """Return the score if so many words were matched in one chunk; more matches never score lower."""
+    if not matches:
+        return 0.0
+    mean = weighted_mean(matches / answer_length, matches / reference_length)
+    return (1 - gamma / matches**BETA) * mean + _ROUNDING
 
 
 def align_from_end(answer: Sequence[str], reference: Sequence[str], stem: Stemmer, wordnet: WordNet) -> Alignment:
@@ -128,6 +154,12 @@ def align_best(answer: Sequence[str], reference: Sequence[str], stem: Stemmer, w
         lambda word: (stem(word),),
         wordnet.synsets_of,
     )
+    stems = list(map(stem, answer))
+    places_of_stems = {word: j for j, word in enumerate(map(stem, reference))}
+    if len(set(stems)) == len(stems) and len(places_of_stems) == len(reference):
+        # Without repetitions the first two stages have no choice.
+        matches += [(i, places_of_stems[word]) for i, word in enumerate(stems) if word in places_of_stems]
+        stages = stages[2:] if wordnet.synsets else ()
     for keys in stages:
         matched_words, matched_places = {i for i, _ in matches}, {j for _, j in matches}
         places: dict[str, list[int]] = {}

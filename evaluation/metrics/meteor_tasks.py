@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from evaluation.metrics.answers import (
     ScriptRaises,
@@ -41,9 +41,26 @@ class Comparison:
     alignment: Alignment | None
 
 
+Comparer: TypeAlias = Callable[[str, str, float], Comparison | None]
+"""Compares an answer with a reference; None where the score is certain not to be above the number given."""
+
+BELOW_ALL = -1.0
+"""A number that every score is above."""
+
+
+def best_comparison(answer: str, references: Iterable[str], compare: Comparer) -> Comparison | None:
+    """Return the first comparison with the highest score, None without references."""
+    best: Comparison | None = None
+    for reference in references:
+        found = compare(answer, reference, BELOW_ALL if best is None else best.score)
+        if found is not None and (best is None or found.score > best.score):
+            best = found
+    return best
+
+
 def score_official(
     cases: Sequence[Case],
-    compare: Callable[[str, str], Comparison],
+    compare: Comparer,
     strikes: Callable[[str, Sequence[str], Comparison], Iterable[tuple[int, str]]],
     text_of: Callable[[Any], str],
 ) -> tuple[list[float], list[Note]]:
@@ -51,7 +68,7 @@ def score_official(
 
     Args:
         cases: all cases, in ground-truth order.
-        compare: compares an answer with one reference; may raise NoLemma.
+        compare: see `Comparer`; may raise NoLemma.
         strikes: names the defects, with a message each, that gave the answer another score than it deserves; is given
             the answer, the references and the best comparison.
         text_of: makes a text of the content that an unsound answer has; may raise ScriptRaises.
@@ -72,19 +89,18 @@ def score_official(
             answer = official_answer(case, None)
             text = text_of(answer.text)
             references, reference_notes = _official_references(case)
-            compared = [compare(text, reference) for reference in references]
+            best = best_comparison(text, references, compare)
         except (ScriptRaises, NoLemma) as error:
             defect = error.defect if isinstance(error, ScriptRaises) else 1
             raise AttemptAborted(str(error), sample_id=case.id, defect=defect) from error
         notes += [*answer.notes, *reference_notes]
-        best = max(compared, key=lambda comparison: comparison.score, default=None)
         scores.append(0.0 if best is None else best.score)
         if best is not None:
             notes += [Note(case.id, defect, message) for defect, message in strikes(text, references, best)]
     return scores, notes
 
 
-def score_strict(cases: Sequence[Case], compare: Callable[[str, str], Comparison]) -> tuple[list[float], list[Note]]:
+def score_strict(cases: Sequence[Case], compare: Comparer) -> tuple[list[float], list[Note]]:
     """Score cases by the rules: one score a case; a sample that can not be scored is 0, with a note that names it."""
     scores: list[float] = []
     notes: list[Note] = []
@@ -94,7 +110,8 @@ def score_strict(cases: Sequence[Case], compare: Callable[[str, str], Comparison
             scores.append(0.0)
             notes += [note for note in (answer, references) if isinstance(note, Note)]
             continue
-        scores.append(max(compare(answer.text, reference).score for reference in references))
+        best = best_comparison(answer.text, references, compare)
+        scores.append(0.0 if best is None else best.score)
         notes += answer.notes
     return scores, notes
 

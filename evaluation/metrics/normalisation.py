@@ -14,6 +14,7 @@ from functools import lru_cache
 import pymorphy3
 
 from evaluation.metrics.numerals import FIRST_NUMERALS, fold_numerals
+from evaluation.metrics.phrase_lemmas import quick_analyzer
 
 LEMMAS = "pymorphy3-2.0.6"
 """Where lemmas come from, for signatures."""
@@ -23,7 +24,12 @@ MAX_CACHED = 1 << 18
 
 @lru_cache(maxsize=1)
 def _analyzer() -> pymorphy3.MorphAnalyzer:
-    return pymorphy3.MorphAnalyzer()  # its dictionary takes a third of a second to load: once, when first needed
+    return quick_analyzer()  # its dictionary takes a third of a second to load: once, when first needed
+
+
+@lru_cache(maxsize=1)
+def _plain_analyzer() -> pymorphy3.MorphAnalyzer:
+    return pymorphy3.MorphAnalyzer()
 
 
 class NoLemma(ValueError):  # noqa: N818 - says what there is not
@@ -38,7 +44,8 @@ def lemma(word: str) -> str:
     ('озеро', 'bergen', '-3')
     """
     try:
-        return str(_analyzer().parse(word)[0].normal_form)
+        analyzer = _plain_analyzer() if " " in word and "-" in word else _analyzer()
+        return str(analyzer.parse(word)[0].normal_form)
     except ValueError as error:
         raise NoLemma(f"pymorphy has no lemma for {word!r}: {error}") from error
 
@@ -105,7 +112,13 @@ def strict_form(text: str) -> str:
     >>> strict_form("юго-западный ветер, двадцать пять метров")
     'юго западный ветер 25 метр'
     """
-    return " ".join(fold_numerals([lemma_or_word(word) for word in spaced_words(text)]))
+    return " ".join(fold_numerals([word for chunk in text.split() for word in _lemmas(chunk)]))
+
+
+@lru_cache(maxsize=MAX_CACHED)
+def _lemmas(chunk: str) -> tuple[str, ...]:
+    """Return the lemmas of a chunk without white space: no rule of `spaced_words` looks beyond one."""
+    return tuple(map(lemma_or_word, spaced_words(chunk)))
 
 
 # A number is a sign, an integer (also grouped by spaces) or decimal with point or comma, and perhaps a denominator.

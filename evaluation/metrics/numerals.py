@@ -63,7 +63,8 @@ _ORDINALS: dict[str, int] = {
 _SCALES = {"тысяча": 10**3, "миллион": 10**6, "миллиард": 10**9, "триллион": 10**12}
 _ORDINAL_SCALES = {"тысячный": 10**3, "миллионный": 10**6, "миллиардный": 10**9}
 
-_LATER_NUMERALS = frozenset((*_CARDINALS, *_ORDINALS, *_SCALES, *_ORDINAL_SCALES)) - FIRST_NUMERALS.keys()
+_NUMERALS = frozenset((*_CARDINALS, *_ORDINALS, *_SCALES, *_ORDINAL_SCALES))
+_LATER_NUMERALS = _NUMERALS - FIRST_NUMERALS.keys()
 
 _GROUP = 1000
 _MAX_DIGITS = 18  # longer numbers in digits stay as they are
@@ -93,6 +94,8 @@ def fold_numerals(words: Sequence[str]) -> list[str]:
     ['1', '2']
 
     """
+    if _NUMERALS.isdisjoint(words) and not any(map(str.isdecimal, words)):
+        return list(words)
     folded: list[str] = []
     number = _Number()
     for word in words:

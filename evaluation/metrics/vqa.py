@@ -14,8 +14,15 @@ from unicodedata import numeric
 from evaluation.metrics.answers import ScriptRaises
 from evaluation.metrics.base import Case, Mode, Note, TaskMetric
 from evaluation.metrics.english_numbers import number_words_to_digits
-from evaluation.metrics.meteor import Alignment, align_best, align_from_end, meteor_score, weighted_mean
-from evaluation.metrics.meteor_tasks import Comparison, score_official, score_strict
+from evaluation.metrics.meteor import (
+    Alignment,
+    align_best,
+    align_from_end,
+    meteor_score,
+    score_bound,
+    weighted_mean,
+)
+from evaluation.metrics.meteor_tasks import BELOW_ALL, Comparison, best_comparison, score_official, score_strict
 from evaluation.metrics.normalisation import (
     LEMMAS,
     MAX_CACHED,
@@ -50,8 +57,9 @@ def official_comparison(answer: str, reference: str, wordnet: WordNet = NO_WORDN
     >>> official_comparison("4", "3").score
     0.75
     """
-    answer_form, reference_form = _whole_lemma(answer), _whole_lemma(reference)
-    return _compared_officially(answer_form, reference_form, wordnet)
+    compared = _compared_whole(answer, reference, BELOW_ALL, wordnet=wordnet)
+    assert compared is not None, "every score is above"
+    return compared
 
 
 def strict_comparison(answer: str, reference: str, wordnet: WordNet = NO_WORDNET) -> Comparison:
@@ -69,6 +77,10 @@ def strict_comparison(answer: str, reference: str, wordnet: WordNet = NO_WORDNET
     return _compared_strictly(_strict_words(answer), _strict_words(reference), wordnet)
 
 
+def _compared_by_the_rules(answer: str, reference: str, above: float, *, wordnet: WordNet) -> Comparison | None:
+    return None if above >= 1 else strict_comparison(answer, reference, wordnet)
+
+
 def score_cases(cases: Sequence[Case], mode: Mode, wordnet: WordNet = NO_WORDNET) -> tuple[list[float], list[Note]]:
     """Score cases in ground-truth order: one score a case, and notes.
 
@@ -79,9 +91,9 @@ def score_cases(cases: Sequence[Case], mode: Mode, wordnet: WordNet = NO_WORDNET
 
     """
     if mode == "strict":
-        return score_strict(cases, partial(strict_comparison, wordnet=wordnet))
+        return score_strict(cases, partial(_compared_by_the_rules, wordnet=wordnet))
     return score_official(
-        cases, partial(official_comparison, wordnet=wordnet), partial(_strikes, wordnet=wordnet), _text_of
+        cases, partial(_compared_whole, wordnet=wordnet), partial(_strikes, wordnet=wordnet), _text_of
     )
 
 
@@ -129,13 +141,19 @@ def _whole_lemma(text: str) -> str:
     return FIRST_NUMERALS.get(whole, whole)
 
 
-def _compared_officially(answer_form: str, reference_form: str, wordnet: WordNet) -> Comparison:
+def _compared_whole(answer: str, reference: str, above: float, *, wordnet: WordNet) -> Comparison | None:
+    return _compared_officially(_whole_lemma(answer), _whole_lemma(reference), above, wordnet)
+
+
+def _compared_officially(answer_form: str, reference_form: str, above: float, wordnet: WordNet) -> Comparison | None:
     answer = word_tokens(number_words_to_digits(answer_form))
     reference = word_tokens(reference_form)
     if len(reference) == 1 and reference[0].isnumeric():
         return Comparison(
             _official_proportion(answer, reference[0]), answer_form, reference_form, answer, reference, None
         )
+    if above >= 0 and above >= score_bound(answer, reference, porter_stem, wordnet, gamma=0):
+        return None
     alignment = align_from_end(answer, reference, porter_stem, wordnet)
     return Comparison(meteor_score(alignment, gamma=0), answer_form, reference_form, answer, reference, alignment)
 
@@ -237,7 +255,9 @@ def _strikes_on_numbers(answer: str, references: Sequence[str], best: Comparison
 
 def _best_of(forms: Sequence[str], wordnet: WordNet) -> float:
     answer, *references = forms
-    return max(_compared_officially(answer, reference, wordnet).score for reference in references)
+    best = best_comparison(answer, references, partial(_compared_officially, wordnet=wordnet))
+    assert best is not None, "there are references"
+    return best.score
 
 
 def proportion(number: Fraction, other: Fraction) -> float:

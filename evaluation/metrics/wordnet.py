@@ -51,7 +51,7 @@ class WordNet:
 
     def related(self, word: str) -> frozenset[str]:
         """Return what the organisers' scripts take for synonyms of a word (defect 15)."""
-        return self.relatives.get(word.upper().strip(), _NOTHING)
+        return self.relatives.get(_capitals(word), _NOTHING)
 
     def are_synonyms(self, word: str, other: str) -> bool:
         """Whether two words in their dictionary form stand in one synset."""
@@ -96,5 +96,11 @@ def _gathered(pairs: Iterable[tuple[str, str]]) -> dict[str, frozenset[str]]:
     return {key: frozenset(values) for key, values in gathered.items()}
 
 
+@lru_cache(maxsize=1 << 17)
+def _capitals(word: str) -> str:
+    return word.upper().strip()
+
+
+@lru_cache(maxsize=1 << 17)
 def _folded(word: str) -> str:
     return word.lower().strip().replace("ё", "е")

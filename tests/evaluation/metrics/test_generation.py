@@ -174,7 +174,10 @@ def test_the_signature_names_both_networks_and_few_pictures_are_flagged() -> Non
     metric.update(small(), range(4))
     assert metric.signature() == "generation|mode:strict|clip:fake|fid:mean-colour|v:1"
     assert metric.comparable
-    assert metric.remarks() == ("FID of 4 pictures, fewer than 2048, is biased: KID stands beside it",)
+    assert metric.remarks() == (
+        "FID of 4 pictures, fewer than 2048, is biased: KID stands beside it",
+        "the interval holds the FID part fixed: it is a resampling of the samples' cosines alone",
+    )
 
 
 def test_a_substitute_is_not_comparable_and_says_so() -> None:
@@ -190,7 +193,12 @@ def test_a_missing_drawing_is_named_in_strict_and_stops_official(answer: list[An
     metric = generation()
     metric.update(small({"1": answer}), range(4))
     expected = frechet_distance(*(fit_gaussian(colours(names)) for names in (NAMES, [NAMES[n] for n in (3, 1, 0)])))
-    assert metric.parts()["fid"] == pytest.approx(expected, abs=1e-6)
+    parts = metric.parts()
+    assert parts["fid"] == pytest.approx(expected, abs=1e-6)
+    # Even a distance of 0 could not make up for the picture that is not there.
+    assert parts["distance_part"] == pytest.approx(3 / 4 * distance_part(expected), abs=1e-9)
+    assert float(metric.compute()) == pytest.approx((parts["clip"] + parts["distance_part"]) / 2, abs=1e-12)
+    assert "1 of 4 samples lack a sound picture: the distance part shrinks" in metric.remarks()
     assert [note.sample_id for note in metric.notes] == ["1"]
     with pytest.raises(AttemptAborted):
         generation("official").update(small({"1": answer}), range(4))

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pymorphy3.units.by_analogy import KnownSuffixAnalyzer
 
 from evaluation.metrics import captioning, normalisation, russian_stems, vqa
 from evaluation.metrics.base import AttemptAborted, NothingToScore
 from evaluation.metrics.captioning import Captioning
+from evaluation.metrics.phrase_lemmas import quick_analyzer
 from evaluation.metrics.vqa import VisualQA
 from evaluation.metrics.wordnet import NO_WORDNET, WordNet, WordNetError, load_wordnet
 from tests.evaluation.metrics.cases import GOLDEN, case
@@ -163,6 +165,58 @@ def test_lemmas_and_stems_are_looked_up_once(monkeypatch: pytest.MonkeyPatch) ->
     russian_stems.nltk_stem.cache_clear()
     captioning.score_cases(cases, "official", STUB)
     assert russian_stems.nltk_stem.cache_info().misses < 12
+
+
+@pytest.mark.parametrize("mode", ["official", "strict"])
+def test_only_references_that_could_score_more_are_aligned(mode: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    aligned: list[Any] = []
+
+    def counting(align: Any) -> Any:
+        return lambda *texts: aligned.append(texts) or align(*texts)
+
+    for name in ("align_from_end", "align_best"):
+        monkeypatch.setattr(captioning, name, counting(getattr(captioning, name)))
+    references = ["кот сидит на окне", "кот лежит на столе", "собака бежит", "дом у реки", "кот"]
+    scores, _ = captioning.score_cases([case(references, "кот сидит на окне")], mode, NO_WORDNET)
+    assert scores == pytest.approx([1 - 0.5 / 64 if mode == "official" else 1])
+    # Official: the score, the score in the normal form of the rules (defect 6), the best alignment (14 and 15).
+    assert len(aligned) == (3 if mode == "official" else 1)
+
+
+@given(WORDS, st.lists(WORDS, min_size=1, max_size=4))
+def test_leaving_out_references_changes_no_score(answer: list[str], references: list[list[str]]) -> None:
+    texts = [" ".join(words) for words in references]
+    for module in (vqa, captioning):
+        for mode, compare in (("official", module.official_comparison), ("strict", module.strict_comparison)):
+            scores, _ = module.score_cases([case(texts, " ".join(answer))], mode, STUB)
+            assert scores == [max(compare(" ".join(answer), text, STUB).score for text in texts)]
+
+
+def test_a_string_of_several_words_is_guessed_once_for_each_ending(monkeypatch: pytest.MonkeyPatch) -> None:
+    guessed: list[str] = []
+    guess = KnownSuffixAnalyzer.parse
+    monkeypatch.setattr(
+        KnownSuffixAnalyzer, "parse", lambda unit, word, *rest: guessed.append(word) or guess(unit, word, *rest)
+    )
+    analyzer = quick_analyzer()
+    for word in ("серая", "белая", "чёрная", "другая"):
+        analyzer.parse(f"{word} машина")
+    assert guessed == ["серая машина"]
+
+
+PHRASES = st.lists(
+    st.sampled_from(
+        ["кот", "в", "лесу", "не", "наилучшая", "красную", "машину", "по", "ещё", "еще", "the", "x", "5", "ых", "авиа"]
+    ),
+    min_size=2,
+)
+
+
+@given(PHRASES)
+def test_strings_of_several_words_have_the_lemma_that_pymorphy_gives(words: list[str]) -> None:
+    plain, phrase = normalisation._plain_analyzer(), " ".join(words)
+    assert normalisation.lemma(phrase) == plain.parse(phrase)[0].normal_form
+    assert normalisation.lemma(f"{phrase} по-русски") == plain.parse(f"{phrase} по-русски")[0].normal_form
 
 
 def test_a_wordnet_is_read_once_and_named_by_its_content() -> None:

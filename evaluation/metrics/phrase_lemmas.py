@@ -1,0 +1,84 @@
+"""A pymorphy analyser that is quick at strings of several words, which VisualQA's script lemmatises as one word.
+
+Its first parse has the normal form that pymorphy's own analyser gives: what a string with a space in it can not be is
+left out (no word of the dictionary has one), and the guess by its ending is remembered by the last letters. Where
+there is a hyphen too, pymorphy needs more than the first parse of the parts: such strings are none for this analyser.
+Knows nothing of metrics.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import pymorphy3
+from pymorphy3.analyzer import ProbabilityEstimator
+from pymorphy3.units.by_analogy import KnownSuffixAnalyzer, UnknownPrefixAnalyzer
+from pymorphy3.units.by_lookup import DictionaryAnalyzer
+
+_Parses: TypeAlias = list[tuple[Any, ...]]
+"""Fixed word, tag, normal form, score, methods."""
+
+
+class _Words(DictionaryAnalyzer):
+    """The dictionary, which is not asked for strings of several words."""
+
+    def parse(self, word: str, word_lower: str, seen_parses: set[Any]) -> _Parses:
+        return [] if " " in word_lower else super().parse(word, word_lower, seen_parses)
+
+
+class _UnknownPrefixes(UnknownPrefixAnalyzer):
+    """The guess by a known word behind some letters."""
+
+    def init(self, morph: pymorphy3.MorphAnalyzer) -> None:
+        super().init(morph)
+        self.dict_analyzer = _Words()
+        self.dict_analyzer.init(morph)
+
+
+class _Suffixes(KnownSuffixAnalyzer):
+    """The guess by the ending: of several words only the best, which depends on the last letters and on a prefix."""
+
+    def init(self, morph: pymorphy3.MorphAnalyzer) -> None:
+        super().init(morph)
+        self._remembered: dict[tuple[Any, ...], tuple[Any, ...] | None] = {}
+        self._prefixes = tuple(prefix for _, prefix in self._paradigm_prefixes if prefix)
+        self._longest = max(self._prediction_splits)
+
+    def parse(self, word: str, word_lower: str, seen_parses: set[Any]) -> _Parses:
+        if " " not in word_lower or len(word_lower) <= self._longest:
+            return super().parse(word, word_lower, seen_parses)
+        ending = word_lower[-self._longest :]
+        key = (ending, *map(word_lower.startswith, self._prefixes))
+        if key not in self._remembered:
+            parses = super().parse(word, word_lower, set())
+            self._remembered[key] = parses[0] if parses else None
+        best = self._remembered[key]
+        if best is None:
+            return []
+        fixed_word, tag, _, score, ((dictionary, _, paradigm, form), guess) = best
+        fixed_word = word_lower[: -self._longest] + fixed_word[-self._longest :]
+        normal_form = self.dict.build_normal_form(paradigm, form, fixed_word)
+        return [(fixed_word, tag, normal_form, score, ((dictionary, fixed_word, paradigm, form), guess))]
+
+
+class _OfSingleWords(ProbabilityEstimator):
+    """Orders parses by how often a word is what; nothing is known of strings of several words."""
+
+    def apply_to_parses(self, word: str, word_lower: str, parses: _Parses) -> _Parses:
+        return parses if " " in word_lower else super().apply_to_parses(word, word_lower, parses)
+
+
+_QUICK = {DictionaryAnalyzer: _Words, UnknownPrefixAnalyzer: _UnknownPrefixes, KnownSuffixAnalyzer: _Suffixes}
+
+
+def quick_analyzer() -> pymorphy3.MorphAnalyzer:
+    """Load pymorphy's dictionary, which takes a third of a second."""
+    units = [
+        [_quick(unit) for unit in units] if isinstance(units, list) else _quick(units)
+        for units in pymorphy3.MorphAnalyzer.DEFAULT_UNITS
+    ]
+    return pymorphy3.MorphAnalyzer(units=units, probability_estimator_cls=_OfSingleWords)
+
+
+def _quick(unit: Any) -> Any:
+    return _QUICK[type(unit)]() if type(unit) in _QUICK else unit
