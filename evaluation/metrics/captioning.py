@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
+from operator import itemgetter
 from typing import Any
 
 import razdel
@@ -244,9 +245,11 @@ def _strikes(answer: str, references: Sequence[str], best: Comparison, wordnet: 
 
 
 def _best_score(answer: Sequence[str], references: Iterable[Sequence[str]], wordnet: WordNet) -> float:
+    bounds = [(score_bound(answer, words, nltk_stem, wordnet, gamma=OFFICIAL_GAMMA), words) for words in references]
     best = 0.0
-    for reference in references:
-        if best < score_bound(answer, reference, nltk_stem, wordnet, gamma=OFFICIAL_GAMMA):
-            alignment = align_from_end(answer, reference, nltk_stem, wordnet)
-            best = max(best, meteor_score(alignment, gamma=OFFICIAL_GAMMA))
+    for bound, reference in sorted(bounds, key=itemgetter(0), reverse=True):
+        if bound <= best:
+            break
+        alignment = align_from_end(answer, reference, nltk_stem, wordnet)
+        best = max(best, meteor_score(alignment, gamma=OFFICIAL_GAMMA))
     return best

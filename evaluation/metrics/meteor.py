@@ -80,7 +80,10 @@ def score_bound(
 ) -> float:
     """Return what the score of `align_from_end` is at most, without aligning."""
     stems = frozenset(map(stem, reference))
-    with_partner = sum(word in stems or not stems.isdisjoint(wordnet.related(word)) for word in map(stem, answer))
+    others = [word for word in map(stem, answer) if word not in stems]
+    with_partner = len(answer) - len(others)
+    if wordnet.relatives:
+        with_partner += sum([not stems.isdisjoint(wordnet.related(word)) for word in others])
     return _highest_score(min(with_partner, len(reference)), len(answer), len(reference), gamma)
 
 
@@ -88,7 +91,10 @@ def best_score_bound(answer: Sequence[str], reference: Sequence[str], stem: Stem
     """Return what the score of `align_best`, without penalty, is at most, without aligning."""
     stems = frozenset(map(stem, reference))
     synsets = frozenset().union(*map(wordnet.synsets_of, reference)) if wordnet.synsets else frozenset()
-    with_partner = sum(stem(word) in stems or not synsets.isdisjoint(wordnet.synsets_of(word)) for word in answer)
+    others = [word for word in answer if stem(word) not in stems]
+    with_partner = len(answer) - len(others)
+    if synsets:
+        with_partner += sum([not synsets.isdisjoint(wordnet.synsets_of(word)) for word in others])
     return _highest_score(min(with_partner, len(reference)), len(answer), len(reference), 0.0)
 
 
@@ -114,13 +120,14 @@ def align_from_end(answer: Sequence[str], reference: Sequence[str], stem: Stemme
         words = [(place, stem(word)) for place, word in words]
         left = [(place, stem(word)) for place, word in left]
         words, left = _take_equal(words, left, matches)
-    for place, word in reversed(words):
-        related = wordnet.related(word) if left else ()
+    for place, word in reversed(words) if left and wordnet.relatives else ():
+        related = wordnet.related(word)
         for index in range(len(left) - 1, -1, -1) if related else ():
             if left[index][1] in related:
                 matches.append((place, left.pop(index)[0]))
                 break
-    return Alignment(tuple(sorted(matches)), len(answer), len(reference))
+    matches.sort()
+    return Alignment(tuple(matches), len(answer), len(reference))
 
 
 _Places: TypeAlias = list[tuple[int, str]]
@@ -128,6 +135,8 @@ _Places: TypeAlias = list[tuple[int, str]]
 
 def _take_equal(words: _Places, left: _Places, matches: list[Match]) -> tuple[_Places, _Places]:
     """Match equal words from the end, and return those that remain on both sides."""
+    if {word for _, word in words}.isdisjoint([word for _, word in left]):
+        return words, left
     places: dict[str, list[int]] = {}
     for place, word in left:
         places.setdefault(word, []).append(place)
