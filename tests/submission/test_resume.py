@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from submission.journal import Journal, JournalInUseError
-from tests.submission.conftest import Finished, Start, Write, image, text
+from tests.submission.conftest import Finished, Start, Write, image, look_the_same, text
 
 SAMPLES = {
     "0": [text("красный дом стоит на горе")],
@@ -34,6 +34,10 @@ journal.Journal._write = dying
 """
 
 
+def codes(run: Finished) -> dict[str, object]:
+    return {record["id"]: record["codes"] for record in run.journal[1:] if record["phase"] == "draw"}
+
+
 def done(run: Finished) -> Counter[tuple[str, str]]:
     return Counter((record["phase"], record["id"]) for record in run.journal[1:])
 
@@ -53,8 +57,9 @@ def test_a_killed_run_goes_on(start: Start, submit: Start, write_input: Write, p
     assert set(done(whole).values()) == {1}
     phases = resumed.report["phases"]
     assert phases["answer"]["samples"] + phases["draw"]["samples"] == 8 - (after - 1)
+    assert codes(resumed) == codes(whole)
     for name in whole.pictures:
-        assert (resumed.output / "images" / name).read_bytes() == (whole.output / "images" / name).read_bytes()
+        assert look_the_same(resumed.output / "images" / name, whole.output / "images" / name)
 
 
 def test_a_finished_run_has_nothing_more_to_do(submit: Start, write_input: Write) -> None:
@@ -64,14 +69,13 @@ def test_a_finished_run_has_nothing_more_to_do(submit: Start, write_input: Write
     assert {phase["samples"] for phase in second.report["phases"].values()} == {0}
 
 
-def test_a_picture_that_is_gone_is_made_again_from_its_codes(submit: Start, write_input: Write) -> None:
+def test_a_picture_that_is_gone_is_made_again_from_its_codes(submit: Start, write_input: Write, tmp_path: Path) -> None:
     source = write_input(SAMPLES)
     run = submit(source)
     picture = run.output / "images" / "image_4.jpg"
-    before = picture.read_bytes()
-    picture.unlink()
+    before = picture.rename(tmp_path / "before.jpg")
     assert submit(source).report["phases"]["restore"]["samples"] == 1
-    assert picture.read_bytes() == before
+    assert look_the_same(picture, before)
 
 
 @pytest.mark.parametrize(
