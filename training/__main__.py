@@ -9,7 +9,7 @@ from collections.abc import Sequence
 COMMANDS = {  # name -> module with main(argv) -> exit code
     "bpe": "training.bpe",
     "ruclip": "training.ruclip",
-    "tune": "training.tune",
+    "tune": "training.tune.command",
     "vqgan": "training.vqgan",
 }
 

@@ -5,9 +5,9 @@ import torch
 
 from models.rudolph import Config, Rudolph
 from models.rudolph.vocabulary import EOS, PAD
-from training.batches import Batch
-from training.objective import objective, targets_of
-from training.settings import TaskSettings
+from training.tune.batches import Batch
+from training.tune.objective import objective, targets_of
+from training.tune.settings import TaskSettings
 
 CONFIG = Config(
     num_layers=4,

@@ -13,7 +13,7 @@ from models.rudolph import Config, load_rudolph
 from models.vqgan import VQGAN
 from models.weights import save_safetensors
 from training.__main__ import main as training
-from training.settings import SettingsError, read_settings
+from training.tune.settings import SettingsError, read_settings
 
 TINY = Config(
     num_layers=2,
@@ -84,7 +84,7 @@ def curve(folder: Path) -> list[tuple[str, ...]]:
 
 
 def test_killed_in_the_middle_it_goes_on_to_the_last_digit(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import training.tune as module
+    import training.tune.loop as module
 
     assert tune(root, f"out={root}/straight") == 0
     calls = 0

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from models.rudolph import Config, Rudolph
 from models.rudolph.vocabulary import PAD
-from training.batches import Batch
-from training.settings import TaskSettings
+from training.tune.batches import Batch
+from training.tune.settings import TaskSettings
 
 SEGMENTS = ("left", "image", "right")
 

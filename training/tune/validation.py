@@ -10,7 +10,7 @@ from models.rudolph import Rudolph
 from models.rudolph.decoding import answer
 from models.rudolph.sampling import Sampling
 from models.rudolph.vocabulary import Vocabulary
-from training.examples import Example
+from training.tune.examples import Example
 
 GREEDY = Sampling(top_k=1)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from training.settings import TuneSettings
+from training.tune.settings import TuneSettings
 
 
 def learning_rate(step: int, settings: TuneSettings) -> float:

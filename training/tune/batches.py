@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from models.rudolph.vocabulary import PAD, Vocabulary
-from training.examples import Example
-from training.settings import TaskSettings
+from training.tune.examples import Example
+from training.tune.settings import TaskSettings
 
 # Own left and right token of each task; generation has no right text. The drills are data_prep's.
 TASK_TOKENS: Mapping[str, tuple[str, str]] = {

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 import csv
-import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,18 +12,17 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from contest.errors import ContestError, ContestErrors
 from models.bpe import BPE
 from models.rudolph import Config, Rudolph, load_rudolph, read_config
 from models.rudolph.vocabulary import Vocabulary
 from models.weights import save_safetensors
-from training.batches import TASK_TOKENS, BatchMaker
-from training.checkpoints import load_state, save_state
-from training.examples import Example, PictureEncoder, read_task
-from training.objective import objective
-from training.schedule import learning_rate
-from training.settings import SettingsError, TuneSettings, read_settings
-from training.validation import exact_match
+from training.tune.batches import TASK_TOKENS, BatchMaker
+from training.tune.checkpoints import load_state, save_state
+from training.tune.examples import Example, PictureEncoder, read_task
+from training.tune.objective import objective
+from training.tune.schedule import learning_rate
+from training.tune.settings import SettingsError, TuneSettings
+from training.tune.validation import exact_match
 
 PIXELS_PER_CODE = 8
 LOG_EVERY = 25
@@ -135,21 +132,3 @@ def train(settings: TuneSettings) -> Path:
     model.config.save(trained / "config.json")
     save_safetensors(model, trained / "model.safetensors", torch.float16)
     return trained
-
-
-def main(argv: Sequence[str]) -> int:
-    """Command line: `python -m training tune --config FILE [key=value ...]`."""
-    parser = argparse.ArgumentParser(prog="python -m training tune", description=__doc__)
-    parser.add_argument("--config", type=Path, required=True, help="settings file (YAML)")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change, e.g. steps=100")
-    arguments = parser.parse_args(argv)
-    try:
-        trained = train(read_settings(arguments.config, arguments.overrides))
-    except (ContestError, ContestErrors, ValueError) as error:  # settings, data, weights: each names its place
-        print(f"tune: {error}", file=sys.stderr)
-        return 2
-    except (FloatingPointError, OSError) as error:
-        print(f"tune: {error}; the last checkpoint is intact", file=sys.stderr)
-        return 1
-    print(f"trained weights: {trained}")
-    return 0

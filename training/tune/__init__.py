@@ -1,0 +1,1 @@
+"""Fine-tuning RUDOLPH, or training it from random weights, on contest task folders."""

@@ -1,0 +1,30 @@
+"""Command line: `python -m training tune --config FILE [key=value ...]`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from contest.errors import ContestError, ContestErrors
+from training.tune.loop import train
+from training.tune.settings import read_settings
+
+
+def main(argv: Sequence[str]) -> int:
+    """Train as the settings say; exit code 2 for what the user has to mend, 1 for a run that broke off."""
+    parser = argparse.ArgumentParser(prog="python -m training tune", description="Fine-tune RUDOLPH.")
+    parser.add_argument("--config", type=Path, required=True, help="settings file (YAML)")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change, e.g. steps=100")
+    arguments = parser.parse_args(argv)
+    try:
+        trained = train(read_settings(arguments.config, arguments.overrides))
+    except (ContestError, ContestErrors, ValueError) as error:  # settings, data, weights: each names its place
+        print(f"tune: {error}", file=sys.stderr)
+        return 2
+    except (FloatingPointError, OSError) as error:
+        print(f"tune: {error}; the last checkpoint is intact", file=sys.stderr)
+        return 1
+    print(f"trained weights: {trained}")
+    return 0
