@@ -11,6 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 REFERENCES = ("first", "value", "random")
 DTYPES = ("float32", "bfloat16")
+SAMPLINGS = ("samples", "balanced", "weights")
 
 
 class SettingsError(ValueError):
@@ -19,9 +20,13 @@ class SettingsError(ValueError):
 
 @dataclass
 class TaskSettings:
-    """How one task is trained: samples of it in a batch, its weight, and its segments' weights."""
+    """How one task is trained: samples of it in a batch, its weight, and its segments' weights.
+
+    `share`: how often it is drawn where `sampling` is `weights`, relative to the other tasks' shares.
+    """
 
     samples: int = 8
+    share: float = 1.0
     weight: float = 1.0
     left: float = 1.0
     image: float = 1.0
@@ -40,6 +45,10 @@ class TuneSettings:
     option's marker, or a random one. The learning rate warms up linearly, stays, and falls along a cosine over the
     last `decay_share` of the steps to `final_rate_share` of its peak. `until` ends the run early, at that step of the
     same schedule; started again with another mixture of tasks, or without `until`, it goes on from there.
+    `sampling`: which tasks a batch holds: `samples` of each, or `batch` samples (by default as many as all `samples`)
+    drawn `balanced` (every task equally often, in random order) or by the tasks' `share` (`weights`). `workers`:
+    processes that decode and encode pictures (0: this one). `cache`: folder for what is made of the data once
+    (default: `cache` in the data folder). `prefetch`: batches made ahead of the step that needs them.
     """
 
     data: str
@@ -62,6 +71,11 @@ class TuneSettings:
     dtype: str = "bfloat16"
     special_probability: float = 0.75
     reference: str = "first"
+    sampling: str = "samples"
+    batch: int | None = None
+    workers: int = 0
+    cache: str | None = None
+    prefetch: int = 2
     validate_every: int = 500
     validation_samples: int = 48
     checkpoint_every: int = 250
@@ -78,11 +92,19 @@ class TuneSettings:
             "decay_share": not 0 <= self.decay_share <= 1 and "must lie in [0, 1]",
             "special_probability": not 0 <= self.special_probability <= 1 and "must lie in [0, 1]",
             "reference": self.reference not in REFERENCES and f"must be one of {', '.join(REFERENCES)}",
+            "sampling": self.sampling not in SAMPLINGS and f"must be one of {', '.join(SAMPLINGS)}",
+            "batch": self.batch is not None
+            and (
+                (self.batch < 1 and "must be at least 1") or (self.sampling == "samples" and "needs another sampling")
+            ),
+            "workers": self.workers < 0 and "must not be negative",
+            "prefetch": self.prefetch < 0 and "must not be negative",
             "dtype": self.dtype not in DTYPES and f"must be one of {', '.join(DTYPES)}",
             "threads": self.threads < 1 and "must be at least 1",
         }
         for name, task in self.tasks.items():
             problems[f"tasks.{name}.samples"] = task.samples < 1 and "must be at least 1"
+            problems[f"tasks.{name}.share"] = task.share <= 0 and "must be positive"
             weights = (task.left, task.image, task.right, task.weight)
             problems[f"tasks.{name}"] = (min(weights) < 0 or not any(weights[:3])) and "needs a positive segment weight"
         for key, problem in problems.items():
