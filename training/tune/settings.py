@@ -93,10 +93,8 @@ class TuneSettings:
             "special_probability": not 0 <= self.special_probability <= 1 and "must lie in [0, 1]",
             "reference": self.reference not in REFERENCES and f"must be one of {', '.join(REFERENCES)}",
             "sampling": self.sampling not in SAMPLINGS and f"must be one of {', '.join(SAMPLINGS)}",
-            "batch": self.batch is not None
-            and (
-                (self.batch < 1 and "must be at least 1") or (self.sampling == "samples" and "needs another sampling")
-            ),
+            "batch": (self.batch is not None and self.batch < 1 and "must be at least 1")
+            or (self.batch is not None and self.sampling == "samples" and "needs another sampling than samples"),
             "workers": self.workers < 0 and "must not be negative",
             "prefetch": self.prefetch < 0 and "must not be negative",
             "dtype": self.dtype not in DTYPES and f"must be one of {', '.join(DTYPES)}",
