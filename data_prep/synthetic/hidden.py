@@ -6,11 +6,11 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 
+from data_prep.options import lettered_options
 from data_prep.synthetic.captions import content, phrase
 from data_prep.synthetic.drawn import Drawn, Grade
 from data_prep.synthetic.instructions import (
     image_item,
-    lettered_options,
     text_item,
     with_instruction,
     with_picture_anywhere,

@@ -1,4 +1,4 @@
-"""The contest's forms: instructions apart, merged or absent, pictures anywhere, lettered options. Knows no task."""
+"""The contest's forms: instructions apart, merged or absent, pictures anywhere. Knows no task."""
 
 from __future__ import annotations
 
@@ -53,10 +53,6 @@ FORM_WEIGHTS: Mapping[str, tuple[float, float, float]] = {
 }
 USUAL_WEIGHTS = (0.4, 0.3, 0.3)
 
-MARKERS = "abcdefgh"
-OPTIONS_LEAD = "Варианты: "
-LEAD_SHARE = 0.3
-
 
 def text_item(content: str) -> Item:
     """A text item."""
@@ -88,18 +84,3 @@ def with_picture_anywhere(rng: random.Random, texts: Sequence[Item]) -> tuple[It
     """`texts` in their order with one image item put before, between or after them."""
     place = rng.randint(0, len(texts))
     return (*texts[:place], image_item(), *texts[place:])
-
-
-def lettered_options(rng: random.Random, right: str, wrong: Sequence[str]) -> tuple[str, tuple[str, str, str]]:
-    """An options text "a) ...; b) ...; c) ..." in random order, and the three answers (marker, value, "marker value").
-
-    Raises ValueError if two options are equal or there are more than eight.
-    """
-    options = [right, *wrong]
-    if len(set(options)) != len(options) or len(options) > len(MARKERS):
-        raise ValueError(f"options must be different and at most {len(MARKERS)}, got {options}")
-    rng.shuffle(options)
-    marker = MARKERS[options.index(right)]
-    text = "; ".join(f"{letter}) {option}" for letter, option in zip(MARKERS, options, strict=False))
-    lead = OPTIONS_LEAD if rng.random() < LEAD_SHARE else ""
-    return lead + text, (marker, right, f"{marker} {right}")

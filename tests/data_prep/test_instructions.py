@@ -6,11 +6,10 @@ from collections import Counter
 import pytest
 
 from contest.tasks import OPEN_TASKS
+from data_prep.options import MARKERS, lettered_options
 from data_prep.synthetic.instructions import (
     INSTRUCTIONS,
-    MARKERS,
     image_item,
-    lettered_options,
     text_item,
     with_instruction,
     with_picture_anywhere,
