@@ -6,7 +6,8 @@ The end of its standard input (a line with the time, or nothing when the other p
 What eco2AI does itself: powers, its energy formula, its coefficient, its row. What is put in place of its own parts,
 all of them named here: the settings file in its package (none is kept), `top` (processor time from /proc), memory
 (that of the watched process), the processor's name (from /proc/cpuinfo, without starting programs), the search for
-processes that have its file open (the file lies in a folder of this process alone).
+processes that have its file open (the file lies in a folder of this process alone), the id of its row (that of the
+run, which must know its row even if it is killed).
 """
 
 from __future__ import annotations
@@ -26,10 +27,9 @@ from typing import Any
 
 from contest.emissions_files import Publisher
 from contest.gpu_energy import GpuEnergy
-from contest.processor_time import tree_seconds
+from contest.processor_time import CPU_METHOD, cpu_kwh, tree_seconds
 
 VERSION = "0.3.12"
-KWH = 3.6e6  # joules
 
 
 class Watched:
@@ -78,14 +78,13 @@ def main(folder: Path) -> None:
     watts = (settings["tdp_watts"] * tracker._cpu.cpu_num()) if settings["tdp_watts"] else package
 
     def publish(*, ended: bool) -> None:
-        energy = watched.used() * watts / (os.cpu_count() or 1) / KWH
-        method = f"processor time x TDP ({watts:g} W over {os.cpu_count()} logical processors, {guess})"
-        readings = [("cpu", method, energy), *gpus.readings()]
-        publisher.publish(row, encode, readings, float(tracker.emission_level()), reasons, ended=ended)
+        method = f"{CPU_METHOD} ({watts:g} W over {os.cpu_count()} logical processors, {guess})"
+        readings = [("cpu", method, cpu_kwh(watched.used(), watts)), *gpus.readings()]
+        publisher.publish(row, encode, readings, float(tracker.emission_level()), watts, reasons, ended=ended)
 
     ready: list[Any] = []
     # Asked for the parent as well: a worker that the run forked may outlive it and hold the pipe open.
-    while not ready and os.getppid() == watched.pid:
+    while not ready and os.getppid() == settings["parent"]:
         gpus.sample()
         if row:
             publish(ended=False)
@@ -131,7 +130,7 @@ def _start_eco2ai(settings: dict[str, Any], watched: Watched) -> tuple[Any, dict
 
     def write_and_keep(add_new: bool = False) -> Any:
         attributes = write(add_new)
-        row.update({name: str(value[0]) for name, value in attributes.items()})
+        row.update({name: str(value[0]) for name, value in attributes.items()}, id=settings["id"])
         return attributes
 
     tracker._write_to_csv = write_and_keep

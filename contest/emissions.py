@@ -24,6 +24,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import Enum, unique
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 from contest.processor_time import tree_seconds
 
@@ -63,7 +65,8 @@ class Reading:
 class Emissions:
     """What came of a measurement. The figures are eco2AI's own; `readings` stand beside them, one for each device.
 
-    `coefficient` is in kg of CO2 per MWh. `reasons` says what was not measured, and why, a sentence each.
+    `coefficient` is in kg of CO2 per MWh, `cpu_watts` the power of all processor packages together. `reasons` says what
+    was not measured, and why, a sentence each.
     """
 
     status: Status
@@ -74,6 +77,7 @@ class Emissions:
     co2_kg: float | None = None
     coefficient: float | None = None
     readings: tuple[Reading, ...] = ()
+    cpu_watts: float | None = None
 
     def __str__(self) -> str:
         figures = ""
@@ -108,13 +112,34 @@ class EmissionsFileError(ValueError):
 
 
 class Tracking:
-    """A measurement that is going on. `so_far` may be asked at any time; `outcome` is there after the end."""
+    """A measurement that is going on. `so_far` may be asked at any time; `outcome` is there after the end.
 
-    def __init__(self, folder: Path | None, process: subprocess.Popen[bytes] | None, problem: str | None) -> None:
+    `row_id` is the id of its row in eco2AI's file; None if nothing is measured. `root` is the process that is measured
+    with its descendants, all but `measurer`; `seconds` is the processor time that they had used when it began.
+    """
+
+    def __init__(
+        self,
+        folder: Path | None,
+        process: subprocess.Popen[bytes] | None,
+        problem: str | None,
+        *,
+        row_id: str | None = None,
+        root: int = 0,
+        seconds: float = 0.0,
+    ) -> None:
         self._folder = folder
         self._process = process
         self._problem = problem
+        self.row_id = row_id
+        self.root = root
+        self.seconds = seconds
         self.outcome: Emissions | None = None
+
+    @property
+    def measurer(self) -> int | None:
+        """Process id of the one that measures."""
+        return None if self._process is None else self._process.pid
 
     def so_far(self) -> Emissions:
         """Return the figures of the last second or so: for a plot of CO2 by epoch."""
@@ -156,6 +181,7 @@ def track(
     *,
     final: bool = False,
     tdp_watts: float | None = None,
+    root: int | None = None,
     period: float = PERIOD_SECONDS,
     patience: float = PATIENCE_SECONDS,
 ) -> Iterator[Tracking]:
@@ -171,6 +197,7 @@ def track(
         country: two capital letters (ISO 3166), always needed: eco2AI would ask the network for it.
         final: mark the row as the one that counts, by the rules' key phrase in its description.
         tdp_watts: power of one processor package; None takes eco2AI's guess from the processor's name.
+        root: another process to measure, with its children: the one that started several which work together.
         period: seconds between two measurements.
         patience: seconds that the end waits for the figures, at most.
 
@@ -187,6 +214,8 @@ def track(
             "country": country,
             "tdp_watts": tdp_watts,
             "period": period,
+            "parent": os.getpid(),
+            "pid": os.getpid() if root is None else root,
         }
     )
     try:
@@ -253,7 +282,7 @@ def _row(path: str | os.PathLike[str], number: int, raw: dict[str, str]) -> Row:
         raise EmissionsFileError(f"{os.fspath(path)}: row {number}: {error}; is it the encoded file?") from error
 
 
-def _start(settings: dict[str, object]) -> Tracking:
+def _start(settings: dict[str, Any]) -> Tracking:
     """Start the process that measures. Returns at once; what prevents it is a problem of the tracking."""
     if sys.platform != "linux":
         return Tracking(None, None, f"processor time is read from /proc, which {sys.platform} does not have")
@@ -262,7 +291,8 @@ def _start(settings: dict[str, object]) -> Tracking:
     folder = None
     try:
         folder = Path(tempfile.mkdtemp(prefix="emissions-"))
-        now = {"pid": os.getpid(), "start": time.time(), "seconds": tree_seconds(os.getpid(), without=())}
+        seconds, row_id = tree_seconds(settings["pid"], without=()), str(uuid4())
+        now = {"id": row_id, "start": time.time(), "seconds": seconds}
         (folder / "settings.json").write_text(json.dumps({**settings, **now}), encoding="utf-8")
         paths = [str(_ROOT), os.environ.get("PYTHONPATH", "")]
         environment = {
@@ -287,7 +317,7 @@ def _start(settings: dict[str, object]) -> Tracking:
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
         return Tracking(None, None, f"the measuring process can not be started: {error}")
-    return Tracking(folder, process, None)
+    return Tracking(folder, process, None, row_id=row_id, root=settings["pid"], seconds=seconds)
 
 
 def _stop(process: subprocess.Popen[bytes], patience: float) -> str | None:
@@ -313,6 +343,7 @@ def _read_status(folder: Path) -> Emissions:
             co2_kg=value["co2_kg"],
             coefficient=value["coefficient"],
             readings=tuple(Reading(**reading) for reading in value["readings"]),
+            cpu_watts=value["cpu_watts"],
         )
     except FileNotFoundError:
         return Emissions(Status.NOT_MEASURED, ("there is no figure yet",))

@@ -37,13 +37,15 @@ class Publisher:
         encode: Callable[[str], str],
         readings: Sequence[tuple[str, str, float | None]],
         coefficient: float,
+        cpu_watts: float,
         reasons: Sequence[str],
         *,
         ended: bool,
     ) -> None:
         """Write all files. What can not be written is a reason of the status, and stays as it was.
 
-        `coefficient` is in kg of CO2 per MWh, the energies of `readings` are in kWh.
+        `coefficient` is in kg of CO2 per MWh, the energies of `readings` are in kWh, `cpu_watts` is the power of all
+        packages together.
         """
         full = [
             (device, method, energy, None if energy is None else energy * coefficient / 1000)
@@ -64,6 +66,7 @@ class Publisher:
             "energy_kwh": float(row["power_consumption(kWh)"]),
             "co2_kg": float(row["CO2_emissions(kg)"]),
             "coefficient": coefficient,
+            "cpu_watts": cpu_watts,
             "readings": own["readings"],
         }
         _replace(self._status, json.dumps(status))

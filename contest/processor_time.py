@@ -1,10 +1,18 @@
-"""Processor time of a process and all that it started, read from Linux's /proc. Knows nothing of energy."""
+"""Processor time of a process and all that it started, read from Linux's /proc, and the energy that it stands for."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Collection
 from pathlib import Path
+
+CPU_METHOD = "processor time x TDP"
+KWH = 3.6e6  # joules
+
+
+def cpu_kwh(seconds: float, watts: float) -> float:
+    """Return the energy in kWh of so much processor time; `watts` is the power of all packages under full load."""
+    return seconds * watts / (os.cpu_count() or 1) / KWH
 
 
 def tree_seconds(pid: int, *, without: Collection[int]) -> float:

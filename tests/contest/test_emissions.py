@@ -109,6 +109,8 @@ def test_a_short_run_offline_read_only_without_top_and_with_the_file_open(tmp_pa
     assert cpu.co2_kg == pytest.approx(cpu.energy_kwh * RU_KG_PER_MWH / 1000)
     (own,) = json.loads((path.parent / "emissions.csv.readings.json").read_text())
     assert own["readings"][0]["energy_kwh"] == cpu.energy_kwh
+    assert (row.id, tracking.row_id) == (own["id"], own["id"])
+    assert outcome.cpu_watts == 100 * int(row.cpu.rsplit("/", 1)[1].split()[0])
     assert sorted(entry.name for entry in path.parent.iterdir()) == [
         "emissions.csv",
         "emissions.csv.readings.json",
