@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 REFERENCES = ("first", "value", "random")
-DTYPES = ("float32", "bfloat16")
+DTYPES = ("float32", "bfloat16", "float16")
+LOSSES = ("corrected", "published")
+OPTIMIZERS = ("adamw", "adamw8bit")
+SCHEDULES = ("cosine", "onecycle")
+PARALLELS = ("ddp", "fsdp")
+DEVICES = ("auto", "cpu", "cuda")
+# (left, image, right) of the published trainer; a task that it does not know is weighed as `TaskSettings` says.
+PUBLISHED_SEGMENTS: Mapping[str, tuple[float, float, float]] = {
+    "textqa": (1.0, 0.01, 7.0),
+    "mathqa": (1.0, 0.01, 7.0),
+    "generation": (1.0, 7.0, 0.01),
+    "captioning": (1.0, 1.0, 7.0),
+    "vqa": (1.0, 1.0, 7.0),
+    "text_recognition": (1.0, 1.0, 7.0),
+}
 SAMPLINGS = ("samples", "balanced", "weights")
 
 
@@ -20,7 +36,7 @@ class SettingsError(ValueError):
 
 @dataclass
 class TaskSettings:
-    """How one task is trained: samples of it in a batch, its weight, and its segments' weights.
+    """How one task is trained: samples of it in a batch, its weight, and its segments' weights (default: published).
 
     `share`: how often it is drawn where `sampling` is `weights`, relative to the other tasks' shares.
     """
@@ -34,6 +50,29 @@ class TaskSettings:
 
 
 @dataclass
+class FreezeSettings:
+    """Which parameters stay as they are, by the groups of the published trainer; see `training.tune.freezing`."""
+
+    embeddings: bool = False
+    norms: bool = False
+    attention: bool = False
+    feed_forward: bool = False
+    rest: bool = False
+
+
+@dataclass
+class LoraSettings:
+    """Low-rank adapters (Hu et al., LoRA, 2021): of width `rank` (0: none, all weights are trained), scaled by
+    `alpha / rank`, beside the linear layers of the groups named by `attention` and `feed_forward`."""
+
+    rank: int = 0
+    alpha: float = 16.0
+    dropout: float = 0.0
+    attention: bool = True
+    feed_forward: bool = False
+
+
+@dataclass
 class TuneSettings:
     """A fine-tuning run.
 
@@ -42,23 +81,38 @@ class TuneSettings:
     weights), or from random weights where `scratch` names a configuration file.
     `special_probability`: how often a task's own left and right token stand in for `<LT_UNK>` and `<RT_UNK>` (each
     drawn separately; published: 0.75). `reference`: the answer trained on: the first, the first that is more than an
-    option's marker, or a random one. The learning rate warms up linearly, stays, and falls along a cosine over the
-    last `decay_share` of the steps to `final_rate_share` of its peak. `until` ends the run early, at that step of the
+    option's marker, or a random one.
+    `loss`: `corrected`, or `published` with its mistakes; see `models.rudolph.loss`. `dtype`: what the network computes
+    in; the weights are float32 always. `optimizer`: `adamw`, or `adamw8bit`, whose state takes a quarter of the memory.
+    `clip`: largest norm of the gradient. `accumulate`: the step's batch is run through the network in so many parts,
+    which changes memory and time, and nothing else. `activation_checkpointing`: keep only the layers' inputs and
+    compute the rest again. `parallel`: how several processes share the work: each with all weights (`ddp`), or with a
+    part of them (`fsdp`). `device`: `auto` takes a GPU where there is one.
+    `schedule`: the learning rate warms up linearly over `warmup_steps`, stays, and falls along a cosine over the last
+    `decay_share` of the steps to `final_rate_share` of its peak (`cosine`); or goes the published way (`onecycle`).
+    `until` ends the run early, at that step of the
     same schedule; started again with another mixture of tasks, or without `until`, it goes on from there.
     `sampling`: which tasks a batch holds: `samples` of each, or `batch` samples (by default as many as all `samples`)
     drawn `balanced` (every task equally often, in random order) or by the tasks' `share` (`weights`). `workers`:
     processes that decode and encode pictures (0: this one). `cache`: folder for what is made of the data once
     (default: `cache` in the data folder). `prefetch`: batches made ahead of the step that needs them.
+    `keep_last`: checkpoints kept, besides the best one. `best`: what makes a checkpoint the best: the lowest mean
+    `loss` since the one before, the highest mean of the `validation` scores, or the highest of the score of that name.
     """
 
     data: str
     weights: str
     out: str
     tasks: dict[str, TaskSettings] = field(default_factory=dict)
+    freeze: FreezeSettings = field(default_factory=FreezeSettings)
+    lora: LoraSettings = field(default_factory=LoraSettings)
     scratch: str | None = None
     start: str | None = None
+    loss: str = "corrected"
     steps: int = 1000
     until: int | None = None
+    optimizer: str = "adamw"
+    schedule: str = "cosine"
     learning_rate: float = 2e-5
     warmup_steps: int = 80
     decay_share: float = 0.4
@@ -69,6 +123,10 @@ class TuneSettings:
     clip: float = 1.0
     seed: int = 0
     dtype: str = "bfloat16"
+    device: str = "auto"
+    accumulate: int = 1
+    activation_checkpointing: bool = False
+    parallel: str = "ddp"
     special_probability: float = 0.75
     reference: str = "first"
     sampling: str = "samples"
@@ -79,26 +137,54 @@ class TuneSettings:
     validate_every: int = 500
     validation_samples: int = 48
     checkpoint_every: int = 250
+    keep_last: int = 2
+    best: str = "loss"
     threads: int = 1
 
     def check(self) -> None:
         """Raise `SettingsError` naming the first key whose value cannot be used."""
-        problems = {
+        choices = {
+            "loss": LOSSES,
+            "optimizer": OPTIMIZERS,
+            "schedule": SCHEDULES,
+            "reference": REFERENCES,
+            "sampling": SAMPLINGS,
+            "dtype": DTYPES,
+            "device": DEVICES,
+            "parallel": PARALLELS,
+        }
+        at_least = {
+            "steps": 1,
+            "accumulate": 1,
+            "validate_every": 1,
+            "checkpoint_every": 1,
+            "keep_last": 1,
+            "threads": 1,
+        }
+        at_least |= {"warmup_steps": 0, "weight_decay": 0, "workers": 0, "prefetch": 0, "validation_samples": 0}
+        shares = ("decay_share", "final_rate_share", "special_probability")
+        problems: dict[str, str | bool] = {
+            key: getattr(self, key) not in values and f"must be one of {', '.join(values)}"
+            for key, values in choices.items()
+        }
+        problems |= {key: getattr(self, key) < least and f"must be at least {least}" for key, least in at_least.items()}
+        problems |= {key: not 0 <= getattr(self, key) <= 1 and "must lie in [0, 1]" for key in shares}
+        problems |= {key: not 0 <= getattr(self, key) < 1 and "must lie in [0, 1)" for key in ("beta1", "beta2")}
+        problems |= {key: getattr(self, key) <= 0 and "must be positive" for key in ("learning_rate", "clip")}
+        problems |= {
             "tasks": not self.tasks and "names no task",
             "start": self.start is not None and self.scratch is not None and "cannot be given together with scratch",
-            "steps": self.steps < 1 and "must be at least 1",
             "until": self.until is not None and not 1 <= self.until <= self.steps and "must lie in [1, steps]",
-            "learning_rate": self.learning_rate <= 0 and "must be positive",
-            "decay_share": not 0 <= self.decay_share <= 1 and "must lie in [0, 1]",
-            "special_probability": not 0 <= self.special_probability <= 1 and "must lie in [0, 1]",
-            "reference": self.reference not in REFERENCES and f"must be one of {', '.join(REFERENCES)}",
-            "sampling": self.sampling not in SAMPLINGS and f"must be one of {', '.join(SAMPLINGS)}",
             "batch": (self.batch is not None and self.batch < 1 and "must be at least 1")
             or (self.batch is not None and self.sampling == "samples" and "needs another sampling than samples"),
-            "workers": self.workers < 0 and "must not be negative",
-            "prefetch": self.prefetch < 0 and "must not be negative",
-            "dtype": self.dtype not in DTYPES and f"must be one of {', '.join(DTYPES)}",
-            "threads": self.threads < 1 and "must be at least 1",
+            "lora.rank": self.lora.rank < 0 and "must not be negative",
+            "lora.alpha": self.lora.alpha <= 0 and "must be positive",
+            "lora.dropout": not 0 <= self.lora.dropout < 1 and "must lie in [0, 1)",
+            "lora": self.lora.rank > 0
+            and not (self.lora.attention or self.lora.feed_forward)
+            and "names no layers: set attention or feed_forward",
+            "freeze": (self.lora.rank > 0 and any(vars(self.freeze).values()) and "cannot be given together with lora")
+            or (all(vars(self.freeze).values()) and "leaves nothing to train"),
         }
         for name, task in self.tasks.items():
             problems[f"tasks.{name}.samples"] = task.samples < 1 and "must be at least 1"
@@ -110,6 +196,16 @@ class TuneSettings:
                 raise SettingsError(f"{key}: {problem}")
 
 
+def _published_segments(given: object) -> dict[str, dict[str, dict[str, float]]]:
+    """Segment weights of the given tasks where the published trainer has some."""
+    tasks = given.get("tasks") if isinstance(given, DictConfig) else None
+    if not isinstance(tasks, DictConfig):
+        return {}  # the merge with the typed settings says what is wrong
+    names = [str(name) for name in tasks]
+    segments = {name: PUBLISHED_SEGMENTS[name] for name in names if name in PUBLISHED_SEGMENTS}
+    return {"tasks": {name: dict(zip(("left", "image", "right"), segments[name], strict=True)) for name in segments}}
+
+
 def read_settings(path: Path, overrides: list[str]) -> TuneSettings:
     """Read a settings file and apply `key=value` overrides (dotted keys for tasks).
 
@@ -118,11 +214,13 @@ def read_settings(path: Path, overrides: list[str]) -> TuneSettings:
     if not path.is_file():
         raise SettingsError(f"{path}: no such settings file")
     try:
-        merged = OmegaConf.merge(
-            OmegaConf.structured(TuneSettings), OmegaConf.load(path), OmegaConf.from_dotlist(overrides)
-        )
+        loaded = OmegaConf.load(path)
+        if not isinstance(loaded, DictConfig):
+            raise SettingsError(f"{path}: holds a list; expected `key: value` lines")
+        given = OmegaConf.merge(loaded, OmegaConf.from_dotlist(overrides))
+        merged = OmegaConf.merge(OmegaConf.structured(TuneSettings), _published_segments(given), given)
         settings = cast(TuneSettings, OmegaConf.to_object(merged))
-    except OmegaConfBaseException as error:
+    except (OmegaConfBaseException, YAMLError, UnicodeDecodeError, OSError) as error:
         raise SettingsError(f"{path}: {error}") from error
     try:
         settings.check()

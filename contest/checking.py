@@ -1,0 +1,178 @@
+"""Checks one entry of a contest file, as JSON gave it, and makes it the contest's own. Knows nothing of files."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from contest.errors import Code, ContestError, quote
+from contest.ground_truth import GroundTruth, References
+from contest.items import Item, ItemType, Sample
+from contest.limits import MAX_FILE_NAME_BYTES, picture_name
+from contest.tasks import TASKS
+
+_ITEM_TYPES: dict[object, ItemType] = {"text": "text", "image": "image"}
+
+
+class Repeating(dict[str, Any]):
+    """A JSON object in which some key stands twice; `repeated` names such keys."""
+
+    repeated: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Checker:
+    """Collects the errors of one file, each with the place it was found at."""
+
+    file: str
+    errors: list[ContestError]
+    sample_id: str | None = None
+
+    def report(self, code: Code, message: str, item: int | None = None) -> None:
+        """Note an error at the sample that is being looked at."""
+        self.errors.append(ContestError(code, message, file=self.file, sample_id=self.sample_id, item=item))
+
+
+def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object of its pairs (a hook for the JSON reader): `Repeating` if a key stands twice."""
+    plain = dict(pairs)
+    if len(plain) == len(pairs):
+        return plain
+    repeating = Repeating(plain)
+    repeating.repeated = tuple(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+    return repeating
+
+
+def repeated_keys(value: dict[str, Any]) -> tuple[str, ...]:
+    """Keys that stood more than once in an object made by `object_of`."""
+    return value.repeated if isinstance(value, Repeating) else ()
+
+
+def check_id(checker: Checker, sample_id: str) -> bool:
+    """Report an id that could not be part of `image_<id>.jpg`; return whether it can."""
+    if not sample_id:
+        problem = "the id is empty"
+    elif "/" in sample_id or "\0" in sample_id:
+        problem = "the id holds '/' or NUL"
+    elif not _is_unicode(sample_id):
+        problem = "the id holds half a surrogate pair"
+    elif len(picture_name(sample_id).encode()) > MAX_FILE_NAME_BYTES:
+        problem = f"with this id, the name of its picture is longer than {MAX_FILE_NAME_BYTES} bytes"
+    else:
+        return True
+    checker.report(Code.ID_UNUSABLE, problem)
+    return False
+
+
+def parse_sample(checker: Checker, value: Any, *, may_be_empty: bool) -> Sample | None:
+    """Return the sample `checker.sample_id`, or report all that is wrong with it."""
+    assert checker.sample_id is not None
+    if not isinstance(value, list):
+        checker.report(Code.SAMPLE_NOT_A_LIST, f"the sample is {described(value)}")
+        return None
+    if not value and not may_be_empty:
+        checker.report(Code.SAMPLE_EMPTY, "the sample is an empty list")
+        return None
+    items = []
+    for index, raw in enumerate(value):
+        parts = _type_and_content(checker, raw, index)
+        if parts is not None and _is_content(checker, parts[1], index, "the content"):
+            items.append(Item(*parts))
+    return Sample(checker.sample_id, tuple(items)) if len(items) == len(value) else None
+
+
+def parse_ground_truth(checker: Checker, value: Any) -> GroundTruth | None:
+    """Return the ground truth of `checker.sample_id`, or report all that is wrong with it."""
+    assert checker.sample_id is not None
+    is_bare_item = isinstance(value, dict)
+    raw_items = [value] if is_bare_item else value
+    if not isinstance(raw_items, list):
+        checker.report(Code.SAMPLE_NOT_A_LIST, f"the ground truth is {described(value)}")
+        return None
+    if not raw_items:
+        checker.report(Code.SAMPLE_EMPTY, "the ground truth is an empty list")
+        return None
+    items = [_references(checker, raw, index) for index, raw in enumerate(raw_items)]
+    sound = tuple(item for item in items if item is not None)
+    return GroundTruth(checker.sample_id, sound, is_bare_item) if len(sound) == len(items) else None
+
+
+def _references(checker: Checker, raw: Any, index: int) -> References | None:
+    parts = _type_and_content(checker, raw, index)
+    if parts is None:
+        return None
+    item_type, content = parts
+    is_bare_string = not isinstance(content, list)
+    contents = [content] if is_bare_string else content
+    if not contents:
+        checker.report(Code.REFERENCES_EMPTY, "the content is an empty list", index)
+        return None
+    names = ["the content"] if is_bare_string else [f"reference {number}" for number in range(len(contents))]
+    sound = [_is_content(checker, text, index, name) for text, name in zip(contents, names, strict=True)]
+    return References(item_type, tuple(contents), is_bare_string) if all(sound) else None
+
+
+def parse_task_id(checker: Checker, value: Any) -> int | None:
+    """Return a task's id (0 to 11), given as a number or a string of digits, or report what is wrong with it."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= len(str(len(TASKS))):
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < len(TASKS):
+        checker.report(Code.TASK_UNKNOWN, f"the task id is {described(value)}")
+        return None
+    return value
+
+
+def _type_and_content(checker: Checker, raw: Any, index: int) -> tuple[ItemType, Any] | None:
+    """Return an item's type and its content as it stands, or report why there are none. Surplus keys are ignored."""
+    if not isinstance(raw, dict):
+        checker.report(Code.ITEM_NOT_AN_OBJECT, f"the item is {described(raw)}", index)
+        return None
+    count = len(checker.errors)
+    for key in repeated_keys(raw):
+        checker.report(Code.ITEM_KEY_REPEATED, f"the key {quote(key)} stands more than once", index)
+    for key in ("type", "content"):
+        if key not in raw:
+            checker.report(Code.ITEM_KEY_MISSING, f'the item has no "{key}"', index)
+    # A list or an object is no key of a dictionary: it would raise instead of being unknown.
+    if "type" in raw and not (isinstance(raw["type"], str) and raw["type"] in _ITEM_TYPES):
+        checker.report(Code.ITEM_TYPE_UNKNOWN, f"the type is {described(raw['type'])}", index)
+    return None if len(checker.errors) > count else (_ITEM_TYPES[raw["type"]], raw["content"])
+
+
+def _is_content(checker: Checker, content: Any, index: int, name: str) -> bool:
+    if not isinstance(content, str):
+        checker.report(Code.CONTENT_NOT_A_STRING, f"{name} is {described(content)}", index)
+        return False
+    if not _is_unicode(content):
+        checker.report(Code.CONTENT_NOT_UNICODE, f"{name} holds half a surrogate pair", index)
+        return False
+    return True
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether the string can be written as UTF-8, which half a surrogate pair (from a \\uD800 escape) can not."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def described(value: object) -> str:
+    """Name a JSON value in JSON's words, with its text where that is short."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
+        case int() if abs(value) >= 10**20:  # Python refuses to print very long ones
+            return "a number of more than twenty digits"
+        case int() | float():
+            return f"the number {value}"
+        case str():
+            return f"the string {quote(value)}"
+        case list():
+            return f"a list of {len(value)}"
+        case _:
+            return "an object"
