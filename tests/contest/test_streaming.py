@@ -23,13 +23,13 @@ LAYOUTS = st.sampled_from([{}, {"indent": 1}, {"ensure_ascii": False}, {"separat
 
 
 def outcome(read, path: Path) -> object:
-    """What a reader returns, or the errors it raises; where JSON breaks off, only that it does."""
+    """What a reader returns, or the errors it raises; of several that break it off either may meet one first."""
     try:
         return list(read(path))
     except ContestErrors as errors:
         fatal = {Code.NOT_JSON, Code.NESTED_TOO_DEEPLY, Code.NOT_AN_OBJECT, Code.NOT_UTF8}
-        if broken := [error.code for error in errors.errors if error.code in fatal]:
-            return broken
+        if any(error.code in fatal for error in errors.errors):
+            return "broken"
         return sorted(
             # Where NaN stands is known to the reader of single samples only.
             (error.code.name, error.message, None if error.code is Code.NOT_FINITE else error.sample_id, error.item)
