@@ -30,18 +30,13 @@ def parser() -> argparse.ArgumentParser:
         "--tasks",
         default=",".join(task.key for task in TASKS),
         metavar="A,B,...",
-        help="keys of the tasks to write (default: %(default)s)",
+        help=f"keys of the tasks to write (default: %(default)s), or of drills for training: {','.join(DRILLS)}",
     )
     synthetic.add_argument(
         "--grades",
         default=",".join(GRADES),
         metavar="A,B,...",
         help="grades that take turns in the training split; name one often to have more of it (default: %(default)s)",
-    )
-    synthetic.add_argument(
-        "--drills",
-        action="store_true",
-        help="also write training folders of solved questions in a row, as large as the tasks' own",
     )
     synthetic.set_defaults(command=run_synthetic)
     return root
@@ -51,8 +46,9 @@ def run_synthetic(arguments: argparse.Namespace) -> None:
     """`synthetic`: write the world."""
     grades = tuple(arguments.grades.split(","))
     amounts = Amounts(arguments.train, arguments.validation, arguments.test, grades)
-    tasks = [key for key in arguments.tasks.split(",") if key]
-    write_world(arguments.out, arguments.seed, amounts, tasks, tuple(DRILLS) if arguments.drills else ())
+    keys = [key for key in arguments.tasks.split(",") if key]
+    tasks, drills = [key for key in keys if key not in DRILLS], [key for key in keys if key in DRILLS]
+    write_world(arguments.out, arguments.seed, amounts, tasks, drills)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,7 +1,8 @@
-"""Drills: several solved questions in a row and one that is left to answer. For training only, never in a test.
+"""Drills: samples of which nearly every token is a lesson. For training only, never in a test.
 
-A question with options can be answered by any of them, and a passage is asked about once: both teach slowly. Here every
-solved question in the left text is a lesson of its own, for whoever trains on left texts.
+A question with options can be answered by any of them, and a passage or picture is asked about once: both teach slowly.
+Here words come twice, sentences are told again, several questions of the same passage are solved in the left text, and
+several about the same picture are answered in the right text.
 """
 
 from __future__ import annotations
@@ -12,9 +13,13 @@ from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from data_prep.synthetic.drawn import Drawn, Grade
-from data_prep.synthetic.facts import draw_facts, passage
-from data_prep.synthetic.instructions import text_item
+from data_prep.synthetic.facts import ATTRIBUTES, draw_facts, passage
+from data_prep.synthetic.instructions import image_item, text_item
+from data_prep.synthetic.language import capitalised
 from data_prep.synthetic.mathqa import compare_two, one_step_easy, one_step_middle, sum_or_difference
+from data_prep.synthetic.people import NAMES
+from data_prep.synthetic.scenes import draw_scene
+from data_prep.synthetic.vqa import KINDS
 
 Solved: TypeAlias = tuple[str, str]  # question, answer
 
@@ -28,6 +33,9 @@ MATH_KINDS = {
 }
 MOST_PROBLEMS = 8
 INVERSE_SHARE = 0.25
+COPIED_WORDS = {"easy": (4, 9), "middle": (10, 18), "hard": (19, 28)}
+MOST_ANSWER_PIECES = 14
+MOST_QUESTIONS = 4
 
 
 def make_textqa_drill(rng: random.Random, grade: Grade) -> Drawn:
@@ -49,6 +57,39 @@ def make_mathqa_drill(rng: random.Random, grade: Grade) -> Drawn:
     return _drill("", [(problem.text, problem.right) for problem in problems], grade)
 
 
+def make_copying_drill(rng: random.Random, grade: Grade) -> Drawn:
+    """Words in any order, twice: the second time each follows from the first."""
+    words = rng.sample(WORDS, rng.randint(*COPIED_WORDS[grade]))
+    once = capitalised(" ".join(words))
+    return Drawn((text_item(f"{once}. {once}."),), (words[-1],), None, "copying", grade)
+
+
+def make_retelling_drill(rng: random.Random, grade: Grade) -> Drawn:
+    """A passage, then its sentences in another order; asked for is the value of the last one told again."""
+    facts = draw_facts(rng, grade)
+    text, told = passage(facts), facts[0]
+    for fact in rng.sample(facts, len(facts)):
+        longer = f"{text} {fact.sentence}"
+        if len(_PIECE.findall(longer)) > MOST_PIECES:
+            break
+        text, told = longer, fact
+    return Drawn((text_item(text),), (told.value,), None, "retelling", grade)
+
+
+def make_vqa_drill(rng: random.Random, grade: Grade) -> Drawn:
+    """Questions about one scene, the answers in the same order."""
+    scene = draw_scene(rng, grade)
+    kinds = [kind for kind in KINDS if kind != "where" or len(scene.groups) > 1]
+    questions, answers = "", ""
+    for kind in rng.sample(kinds, min(MOST_QUESTIONS, len(kinds))):
+        question = KINDS[kind](rng, scene)
+        asked, said = f"{questions} {question.text}".strip(), f"{answers}; {question.answers[0]}".removeprefix("; ")
+        if len(_PIECE.findall(asked)) > MOST_PIECES or len(_PIECE.findall(said)) > MOST_ANSWER_PIECES:
+            break
+        questions, answers = asked, said
+    return Drawn((image_item(), text_item(questions)), (answers,), scene, "questions", grade)
+
+
 def _drill(passage_text: str, solved: list[Solved], grade: Grade) -> Drawn:
     """The passage, as many solved questions as have room, and an open one."""
     (question, answer), *others = solved
@@ -61,7 +102,17 @@ def _drill(passage_text: str, solved: list[Solved], grade: Grade) -> Drawn:
     return Drawn((text_item((passage_text + text).strip()),), (answer,), None, "drill", grade)
 
 
+# The names and values of passages in the forms that they have there; not the years, which are four pieces each.
+WORDS = sorted(
+    {name.nominative for name in NAMES}
+    | {name.genitive for name in NAMES}
+    | {word for attribute in ATTRIBUTES for value in attribute.values for word in value.split() if not word.isdigit()}
+)
+
 DRILLS: Mapping[str, Callable[[random.Random, Grade], Drawn]] = {
     "drill_textqa": make_textqa_drill,
     "drill_mathqa": make_mathqa_drill,
+    "drill_copying": make_copying_drill,
+    "drill_retelling": make_retelling_drill,
+    "drill_vqa": make_vqa_drill,
 }

@@ -7,11 +7,23 @@ from fractions import Fraction
 import pytest
 
 from data_prep.synthetic.drawn import GRADES, Grade
-from data_prep.synthetic.drills import MOST_PIECES, make_mathqa_drill, make_textqa_drill
+from data_prep.synthetic.drills import (
+    COPIED_WORDS,
+    DRILLS,
+    MOST_ANSWER_PIECES,
+    MOST_PIECES,
+    make_copying_drill,
+    make_mathqa_drill,
+    make_retelling_drill,
+    make_textqa_drill,
+    make_vqa_drill,
+)
 from data_prep.synthetic.world import draw
 from tests.data_prep.test_mathqa import solve, solve_comparison
 
 SAMPLES = 300
+NUMBERS = ("один", "одна", "одно", "два", "две", "три", "четыре", "пять", "шесть")
+PLACES = ("слева", "справа", "сверху", "снизу", "в центре")
 MATH_QUESTION = (
     r"(?:Что (?:больше|меньше): \d+ или \d+\?|Сколько будет [^?]+\?|[^.?\s][^.?]*\. (?:Найди \w\.|Чему равно \w\?))"
 )
@@ -52,9 +64,50 @@ def test_every_question_of_a_passage_is_answered_from_it(grade: Grade, questions
     assert seen >= questions
 
 
-@pytest.mark.parametrize("key", ["drill_textqa", "drill_mathqa"])
+@pytest.mark.parametrize("grade", GRADES)
+def test_words_are_copied_in_their_order(grade: Grade) -> None:
+    for seed in range(SAMPLES):
+        drawn = make_copying_drill(random.Random(seed), grade)
+        first, second = drawn.items[0].content.removesuffix(".").split(". ")
+        assert first == second
+        assert COPIED_WORDS[grade][0] <= len(set(first.lower().split())) == len(first.split()) <= COPIED_WORDS[grade][1]
+        assert first.split()[-1] == drawn.answers[0]
+
+
+@pytest.mark.parametrize(("grade", "most"), [("easy", 2), ("middle", 4), ("hard", 6)])
+def test_what_is_told_again_was_told_before(grade: Grade, most: int) -> None:
+    told = []
+    for seed in range(SAMPLES):
+        drawn = make_retelling_drill(random.Random(seed), grade)
+        sentences = drawn.items[0].content.removesuffix(".").split(". ")
+        facts = len(set(sentences))
+        assert set(sentences[facts:]) <= set(sentences[:facts])
+        assert len(set(sentences[facts:])) == len(sentences) - facts >= 1
+        assert drawn.answers[0] in sentences[-1]
+        told.append(len(sentences) - facts)
+    assert max(told) >= most - 2
+
+
+@pytest.mark.parametrize("grade", GRADES)
+def test_questions_about_one_picture_are_answered_in_their_order(grade: Grade) -> None:
+    questions = 0
+    for seed in range(SAMPLES):
+        drawn = make_vqa_drill(random.Random(seed), grade)
+        asked, said = re.findall(r"[^?]+\?", drawn.items[1].content), drawn.answers[0].split("; ")
+        assert len(asked) == len(said)
+        assert len(re.findall(r"\d|[^\W\d]+|[^\w\s]", drawn.answers[0])) <= MOST_ANSWER_PIECES
+        answers = {"Сколько": NUMBERS, "Есть": ("да", "нет"), "Где": PLACES}
+        for question, answer in zip(asked, said, strict=True):
+            possible = answers.get(question.split()[0])
+            assert possible is None or answer in possible, (question, answer)
+        questions += len(asked)
+    assert questions > 2.5 * SAMPLES
+
+
+@pytest.mark.parametrize("key", sorted(DRILLS))
 def test_drills_fit_into_the_left_text_and_repeat(key: str) -> None:
     for index in range(SAMPLES):
-        text = draw(key, 3, "train", index).items[0].content
+        drawn = draw(key, 3, "train", index)
+        text = " ".join(item.content for item in drawn.items if item.type == "text")
         assert len(re.findall(r"\d|[^\W\d]+|[^\w\s]", text)) <= MOST_PIECES
-        assert draw(key, 3, "train", index).items[0].content == text
+        assert draw(key, 3, "train", index) == drawn
