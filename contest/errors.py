@@ -48,6 +48,19 @@ class Code(Enum):
     PICTURE_DAMAGED = ("a picture can not be decoded to its end", "copy the picture again")
     PICTURE_TOO_LARGE = ("a picture has more pixels than is allowed", "scale it down")
 
+    ARCHIVE_UNREADABLE = ("the file is no ZIP archive that can be read", "pack it again: `python -m submission pack`")
+    ARCHIVE_TOO_LARGE = ("an archive is larger than 15 GB, packed or unpacked", "take smaller or fewer weights")
+    ARCHIVE_BOMB = ("an archive unpacks to far more than it holds", "pack it again: `python -m submission pack`")
+    ARCHIVE_NAME_REFUSED = ("an entry's name does not stay in its folder", "use relative names without '..' and '\\'")
+    ARCHIVE_NAME_TWICE = ("two entries take the same place", "give each file a name of its own")
+    ARCHIVE_NOT_A_FILE = ("an entry is a link or a device", "pack the file itself that the link leads to")
+    ARCHIVE_FORM = ("an entry is packed in a form that not every program unpacks", "store or deflate it, no password")
+    METADATA_INVALID = (
+        "metadata.json does not say what to run",
+        'write {"image": "<image name>", "entrypoint": "<command>"} at the root of the archive',
+    )
+    PREDICTION_MISSING = ("a sample of the input has no prediction", "answer every sample of the input")
+
     WRITE_FAILED = ("a file can not be written", "check that the folder exists and may be written to")
     DISK_FULL = ("the disk is full", "make room on the disk")
 

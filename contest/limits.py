@@ -16,6 +16,25 @@ GPU_MEMORY_BYTES = 80 * GIGABYTE
 VIRTUAL_CPUS = 3
 RAM_BYTES = 100 * GIGABYTE
 
+VALID_ATTEMPTS_A_DAY = 3
+CHOSEN_ATTEMPTS = 3
+"""Attempts of a team that are scored on the private test; the best of them counts."""
+
+# The rules are silent about the following bounds, which are ours: no honest submission comes near them.
+MAX_ARCHIVE_ENTRIES = 100_000
+MAX_ARCHIVE_DIRECTORY_BYTES = 64 * 1024**2
+"""Of the list of a ZIP archive's entries, which is held in memory."""
+MAX_ARCHIVE_RATIO = 100
+"""Unpacked to packed size of an archive of more than ARCHIVE_RATIO_FREE_BYTES unpacked. Weights hardly shrink."""
+ARCHIVE_RATIO_FREE_BYTES = 200 * 10**6
+MAX_OUTPUT_BYTES = 10 * GIGABYTE
+MAX_OUTPUT_FILES = 200_000
+MAX_LOG_BYTES = 10 * 10**6
+SHARED_MEMORY_BYTES = 8 * GIGABYTE
+TEMPORARY_BYTES = 8 * GIGABYTE
+"""Of /tmp, the only place besides the output that a submission may write to; in memory, so part of RAM_BYTES."""
+MAX_PROCESSES = 4096
+
 # Where things lie, relative to the folder that the entrypoint runs in.
 METADATA_NAME = "metadata.json"
 INPUT_DIR = "../input"

@@ -55,9 +55,13 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
             temporary.unlink(missing_ok=True)
             raise
     except (OSError, ValueError) as error:  # ValueError: a path with NUL in it
-        full = isinstance(error, OSError) and error.errno in _DISK_FULL_ERRNOS
-        code = Code.DISK_FULL if full else Code.WRITE_FAILED
+        code = Code.DISK_FULL if is_disk_full(error) else Code.WRITE_FAILED
         raise ContestError(code, f"not written: {error}", file=str(target)) from error
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an error says that the disk, or the user's share of it, is full."""
+    return isinstance(error, OSError) and error.errno in _DISK_FULL_ERRNOS
 
 
 def samples_to_wire(samples: Iterable[Sample]) -> dict[str, list[dict[str, str]]]:

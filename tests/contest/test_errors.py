@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 from contest.errors import Code, ContestError, ContestErrors
+from tests.contest import test_archives as archives
+from tests.contest import test_complete as complete
+from tests.contest import test_metadata as metadata
 from tests.contest import test_pictures as pictures
 from tests.contest import test_reading as reading
 from tests.contest import test_tasks as tasks
@@ -82,4 +85,6 @@ def test_every_code_is_provoked_by_some_row_of_the_tables(tmp_path: Path) -> Non
     provoked |= {code for _, code, _ in pictures.BAD_BYTES} | {code for _, code in pictures.BAD_FILES}
     provoked |= {pictures.PATH_CODE}
     provoked |= {code for _, codes, _ in tasks.BAD_SCORES for code in codes}
+    provoked |= {code for _, _, code in archives.BAD_ARCHIVES} | {code for _, code in metadata.BAD_METADATA}
+    provoked |= {code for _, places in complete.ROWS for code, _ in places}
     assert provoked == set(Code)
