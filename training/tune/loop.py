@@ -16,13 +16,15 @@ from training.tune.objective import objective
 from training.tune.sampler import open_data
 from training.tune.schedule import learning_rate
 from training.tune.settings import TuneSettings
-from training.tune.validation import exact_match
-from training.tune.watching import build_watcher
+from training.tune.validation import validate
+from training.tune.watching.build import build_watcher
+from training.tune.watching.epochs import steps_of_epoch
+from training.tune.watching.watcher import Run
 
 # Settings that a run may be resumed with other values of: places, amounts of watching, and the mixture of tasks.
 MAY_CHANGE = frozenset(
     ["data", "weights", "out", "threads", "validate_every", "validation_samples", "checkpoint_every", "tasks", "until"]
-)
+) | {"watch", "emissions"}
 
 
 def build_model(settings: TuneSettings) -> Rudolph:
@@ -54,7 +56,7 @@ def train(settings: TuneSettings) -> Path:
     done = load_state(out, model, optimizer, fingerprint)
     end = settings.steps if settings.until is None else settings.until
     watcher = build_watcher(settings)
-    watcher.start(settings, model, done)
+    watcher.start(Run(settings, done, steps_of_epoch(data.sizes, settings)))
     try:
         for step in range(done, end):
             rate = learning_rate(step, settings)
@@ -78,7 +80,8 @@ def train(settings: TuneSettings) -> Path:
             watcher.step(step + 1, values)
             last = step + 1 == end
             if (step + 1) % settings.validate_every == 0 or last:
-                watcher.validated(step + 1, exact_match(model, vocabulary, data.held_out))
+                found = validate(model, vocabulary, data.held_out, settings.tasks, settings.watch.scoring)
+                watcher.validated(step + 1, found)
             if (step + 1) % settings.checkpoint_every == 0 or last:
                 save_state(out, model, optimizer, step + 1, fingerprint)
                 watcher.saved(step + 1, out / STATE_FILE)

@@ -25,10 +25,11 @@ class Batches(Protocol):
 
 @dataclass(frozen=True)
 class Data:
-    """What a run trains on, and what it is validated on (examples by task)."""
+    """What a run trains on, what it is validated on (examples by task), and how many training examples a task has."""
 
     batches: Batches
     held_out: Mapping[str, Sequence[Example]]
+    sizes: Mapping[str, int]
 
 
 def open_data(settings: TuneSettings, vocabulary: Vocabulary, rank: int = 0, world: int = 1) -> Data:
@@ -52,4 +53,5 @@ def open_data(settings: TuneSettings, vocabulary: Vocabulary, rank: int = 0, wor
     maker = BatchMaker(
         vocabulary, train, settings.tasks, settings.seed, settings.special_probability, settings.reference
     )
-    return Data(maker, {task: found[: settings.validation_samples] for task, found in held_out.items()})
+    sizes = {task: len(found) for task, found in train.items()}
+    return Data(maker, {task: found[: settings.validation_samples] for task, found in held_out.items()}, sizes)

@@ -11,6 +11,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from training.tune.watching.settings import EmissionsSettings, WatchSettings
+
 REFERENCES = ("first", "value", "random")
 DTYPES = ("float32", "bfloat16", "float16")
 LOSSES = ("corrected", "published")
@@ -140,6 +142,8 @@ class TuneSettings:
     keep_last: int = 2
     best: str = "loss"
     threads: int = 1
+    watch: WatchSettings = field(default_factory=WatchSettings)
+    emissions: EmissionsSettings = field(default_factory=EmissionsSettings)
 
     def check(self) -> None:
         """Raise `SettingsError` naming the first key whose value cannot be used."""
@@ -186,6 +190,8 @@ class TuneSettings:
             "freeze": (self.lora.rank > 0 and any(vars(self.freeze).values()) and "cannot be given together with lora")
             or (all(vars(self.freeze).values()) and "leaves nothing to train"),
         }
+        for part in ("watch", "emissions"):
+            problems |= {f"{part}.{key}": problem for key, problem in getattr(self, part).problems().items()}
         for name, task in self.tasks.items():
             problems[f"tasks.{name}.samples"] = task.samples < 1 and "must be at least 1"
             problems[f"tasks.{name}.share"] = task.share <= 0 and "must be positive"

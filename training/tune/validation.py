@@ -1,18 +1,90 @@
-"""Validation of text tasks by greedy answers with the unknown-task tokens, as the contest asks them."""
+"""Validation on held-out examples: greedy answers scored as the contest scores them, and the loss of each task.
+
+Everything is asked with the unknown-task tokens, as the contest asks. Knows nothing of logs, steps or files.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
+from contest.ground_truth import GroundTruth, References
+from contest.items import Item, Sample
+from evaluation.metrics import captioning, mathqa, text_recognition, textqa, vqa
+from evaluation.metrics.base import AttemptAborted, Case, Mode, Note
 from models.rudolph import Rudolph
 from models.rudolph.decoding import answer
 from models.rudolph.sampling import Sampling
-from models.rudolph.vocabulary import Vocabulary
+from models.rudolph.vocabulary import EMPTY_ANSWER, PAD, Vocabulary
 from training.tune.examples import Example
+from training.tune.objective import SEGMENTS, targets_of
+from training.tune.settings import TaskSettings
 
 GREEDY = Sampling(top_k=1)
+LOGITS_AT_ONCE = 2048  # rows of the output head in memory at a time
+
+Score = Callable[[Sequence[Case], Mode], tuple[list[float], list[Note]]]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What a task's answers are scored with: a name for readers, and the evaluator's own function."""
+
+    name: str
+    score: Score
+
+
+TOKEN_F1, EXACT = Metric("token F1", textqa.score_cases), Metric("exact match by the rules", mathqa.score_cases)
+# Generation has no text to score. Captions have their METEOR half alone: the other half needs a ruCLIP network.
+METRICS: Mapping[str, Metric] = {
+    "textqa": TOKEN_F1,
+    "mathqa": EXACT,
+    "vqa": Metric("METEOR with numbers", vqa.score_cases),
+    "captioning": Metric("METEOR, the half without ruCLIP", captioning.score_cases),
+    "text_recognition": Metric("1 - NED", text_recognition.score_cases),
+    "drill_textqa": TOKEN_F1,
+    "drill_mathqa": EXACT,
+}
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A held-out question and what the model said; `score` is None where the task has no metric or no score."""
+
+    example: Example
+    answer: str
+    score: float | None
+
+
+@dataclass(frozen=True)
+class TaskValidation:
+    """One task: `loss` weighs the segments' mean cross-entropies `segments` as the training does.
+
+    `exact_match` is the share of answers equal to a reference (lower case), `score` that of the contest's metric; both
+    are None for a task without text answers, `loss` for one without a trained segment. `problem` says what the
+    organisers' scripts would stumble over.
+    """
+
+    loss: float | None
+    segments: Mapping[str, float]
+    exact_match: float | None = None
+    score: float | None = None
+    answers: tuple[Answered, ...] = ()
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class Validation:
+    """All tasks. `loss` is the weighted sum that training minimises, `score` the plain mean over tasks with one."""
+
+    tasks: Mapping[str, TaskValidation]
+    loss: float
+    score: float | None
 
 
 def greedy_answers(model: Rudolph, vocabulary: Vocabulary, examples: Sequence[Example], batch_size: int) -> list[str]:
@@ -22,32 +94,138 @@ def greedy_answers(model: Rudolph, vocabulary: Vocabulary, examples: Sequence[Ex
     for start in range(0, len(examples), batch_size):
         chunk = examples[start : start + batch_size]
         left = torch.stack([vocabulary.encode_left(example.left) for example in chunk])  # [batch, L]
-        codes = torch.zeros(len(chunk), config.image_seq_length, dtype=torch.int64)
-        for row, example in enumerate(chunk):
-            if example.codes is not None:
-                codes[row] = torch.from_numpy(example.codes.astype("int64"))
+        codes = torch.stack([_codes(example, config.image_seq_length) for example in chunk])  # [batch, I]
         uniforms = torch.zeros(len(chunk), config.r_text_seq_length - len(template))
         ids = answer(model, left, codes, template, GREEDY, uniforms)
         answers += [vocabulary.decode(row) for row in ids]
     return answers
 
 
-def exact_match(
-    model: Rudolph, vocabulary: Vocabulary, examples: Mapping[str, Sequence[Example]], batch_size: int = 48
+def score_answers(
+    task: str, examples: Sequence[Example], answers: Sequence[str], mode: Mode
+) -> tuple[list[float] | None, str | None]:
+    """Score answers as the evaluator does; (scores, problem), the scores None where the task or the mode gives none.
+
+    An answer without text is scored as the submission would write it.
+    """
+    if task not in METRICS:
+        return None, None
+    cases = [
+        Case(
+            example.id,
+            GroundTruth(example.id, (References("text", example.references),)),
+            Sample(example.id, (Item("text", text or EMPTY_ANSWER),)),
+        )
+        for example, text in zip(examples, answers, strict=True)
+    ]
+    try:
+        scores, notes = METRICS[task].score(cases, mode)
+    except AttemptAborted as error:
+        return None, str(error)
+    return scores, next((note.message for note in notes if note.voids_task), None)
+
+
+@torch.inference_mode()
+def segment_losses(
+    model: Rudolph, vocabulary: Vocabulary, examples: Sequence[Example], segments: Sequence[str], batch_size: int
 ) -> dict[str, float]:
-    """Share of greedy answers equal to a reference (lower case), for each task that has text answers."""
+    """Mean cross-entropy, over all their tokens, of the segments that the examples have; first references.
+
+    Each token is predicted from the position before it (the corrected loss), whatever the training minimises.
+    """
+    config = model.config
+    sums, counts = dict.fromkeys(segments, 0.0), dict.fromkeys(segments, 0)
+    for start in range(0, len(examples), batch_size):
+        ids = torch.stack([_row(vocabulary, example) for example in examples[start : start + batch_size]])
+        ids = ids[:, : config.prefix_length + int((ids[:, config.prefix_length :] != PAD).sum(1).max())]
+        ids = ids.to(model.text_embeddings.weight.device)
+        targets = targets_of(config, ids, model.left_ids(ids[:, : config.l_text_seq_length]))
+        hidden = model.hidden(ids)  # [batch, n, hidden]
+        for segment in segments:
+            chosen = targets.segment == SEGMENTS.index(segment)  # [batch, n]
+            rows = model.image_rows if segment == "image" else model.text_rows
+            sums[segment] += _entropy(model, hidden[chosen], targets.ids[chosen], rows)
+            counts[segment] += int(chosen.sum())
+    return {segment: sums[segment] / counts[segment] for segment in segments if counts[segment]}
+
+
+def validate(
+    model: Rudolph,
+    vocabulary: Vocabulary,
+    held_out: Mapping[str, Sequence[Example]],
+    tasks: Mapping[str, TaskSettings],
+    mode: Mode,
+    batch_size: int = 48,
+) -> Validation:
+    """Validate on `held_out` (examples by task), with dropout off; the model is left in the mode that it was in."""
     was_training = model.training
     model.eval()
-    scores = {}
-    for task, of_task in examples.items():
-        asked = [example for example in of_task if example.references]
-        if not asked:
-            continue
-        answers = greedy_answers(model, vocabulary, asked, batch_size)
-        right = [
-            text.lower() in {reference.lower().strip() for reference in example.references}
-            for text, example in zip(answers, asked, strict=True)
-        ]
-        scores[task] = sum(right) / len(right)
+    found = {}
+    for task, examples in held_out.items():
+        weights = {segment: getattr(tasks[task], segment) for segment in SEGMENTS}
+        if not any(example.references for example in examples):
+            weights["right"] = 0.0
+        trained = [segment for segment in SEGMENTS if weights[segment]]
+        segments = segment_losses(model, vocabulary, examples, trained, batch_size)
+        total = sum(weights[segment] for segment in segments)
+        loss = sum(weights[segment] * value for segment, value in segments.items()) / total if total else None
+        found[task] = _with_answers(model, vocabulary, task, examples, mode, batch_size, TaskValidation(loss, segments))
     model.train(was_training)
-    return scores
+    scores = [task.score for task in found.values() if task.score is not None]
+    loss = sum(tasks[task].weight * of_task.loss for task, of_task in found.items() if of_task.loss is not None)
+    return Validation(found, loss, sum(scores) / len(scores) if scores else None)
+
+
+def _with_answers(
+    model: Rudolph,
+    vocabulary: Vocabulary,
+    task: str,
+    examples: Sequence[Example],
+    mode: Mode,
+    batch_size: int,
+    found: TaskValidation,
+) -> TaskValidation:
+    asked = [example for example in examples if example.references]
+    if not asked:
+        return found
+    answers = greedy_answers(model, vocabulary, asked, batch_size)
+    right = [
+        text.lower() in {reference.lower().strip() for reference in example.references}
+        for text, example in zip(answers, asked, strict=True)
+    ]
+    scores, problem = score_answers(task, asked, answers, mode)
+    shown = scores if scores is not None else [None] * len(asked)
+    return TaskValidation(
+        loss=found.loss,
+        segments=found.segments,
+        exact_match=sum(right) / len(right),
+        score=None if scores is None else math.fsum(scores) / len(scores),
+        answers=tuple(Answered(*parts) for parts in zip(asked, answers, shown, strict=True)),
+        problem=problem,
+    )
+
+
+def _codes(example: Example, length: int) -> Tensor:
+    if example.codes is None:
+        return torch.zeros(length, dtype=torch.int64)
+    return torch.from_numpy(example.codes.astype("int64"))
+
+
+def _row(vocabulary: Vocabulary, example: Example) -> Tensor:
+    """Ids of a whole example, `[total length]`; without references the right text is padding."""
+    config = vocabulary.config
+    if example.references:
+        right = vocabulary.encode_right(example.references[0])
+    else:
+        right = torch.full((config.r_text_seq_length,), PAD)
+    return torch.cat((vocabulary.encode_left(example.left), _codes(example, config.image_seq_length), right))
+
+
+def _entropy(model: Rudolph, hidden: Tensor, ids: Tensor, rows: slice) -> float:
+    """Sum of the cross-entropies of `hidden` `[tokens, hidden]` predicting `ids` `[tokens]` of a part of the head."""
+    total = 0.0
+    for start in range(0, len(ids), LOGITS_AT_ONCE):
+        end = start + LOGITS_AT_ONCE
+        logits = model.head(hidden[start:end], rows).float()
+        total += float(F.cross_entropy(logits, ids[start:end], reduction="sum"))
+    return total

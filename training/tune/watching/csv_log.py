@@ -1,0 +1,79 @@
+"""`out/log.csv`: step, name, value. A resumed run goes on behind its checkpoint, without a step written twice."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from contest.writing import write_bytes
+from training.tune.watching.watcher import Run
+
+LOG_FILE = "log.csv"
+HEADER = ("step", "name", "value")
+
+
+class LogFileError(ValueError):
+    """A file that is no log of a run; names the file and the line."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogRow:
+    """One value of one step."""
+
+    step: int
+    name: str
+    value: float
+
+
+def read_log(path: Path) -> list[LogRow]:
+    """Read a log. A last line that a kill cut short is left out. Raises `LogFileError`, OSError."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        lines = text.split("\n")[:-1]  # what stands behind the last line break was not written to its end
+        found = list(csv.reader(lines))
+        if not found or tuple(found[0]) != HEADER:
+            raise LogFileError(f"{path}: line 1: the columns are not {', '.join(HEADER)}")
+        return [_row(path, number, fields) for number, fields in enumerate(found[1:], start=2)]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise LogFileError(f"{path}: no log of a run: {error}") from error
+
+
+def _row(path: Path, number: int, fields: list[str]) -> LogRow:
+    try:
+        step, name, value = fields
+        return LogRow(int(step), name, float(value))
+    except ValueError as error:
+        raise LogFileError(f"{path}: line {number}: {error}") from error
+
+
+class CsvLog:
+    """A sink that appends to `out/log.csv`, each row to the disk's care at once."""
+
+    def open(self, run: Run) -> None:
+        """Drop the rows behind the checkpoint, which the run will write again."""
+        self._path = run.out / LOG_FILE
+        kept = [row for row in read_log(self._path) if row.step <= run.resumed_step] if self._path.is_file() else []
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(HEADER)
+        writer.writerows((row.step, row.name, repr(row.value)) for row in kept)
+        write_bytes(self._path, text.getvalue().encode())
+
+    def advance(self, step: int) -> None:
+        """Nothing is written between rows."""
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """Append a line for each value, all at once."""
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(
+            (step, name, repr(float(value))) for name, value in values.items() if not math.isnan(value)
+        )
+        with self._path.open("a", encoding="utf-8", newline="") as stream:
+            stream.write(text.getvalue())
+
+    def close(self) -> None:
+        """Everything is written already."""
