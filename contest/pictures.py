@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
+from typing import TypeAlias
 
 from PIL import Image, UnidentifiedImageError
 
@@ -16,6 +18,8 @@ from contest.limits import MAX_PICTURE_PIXELS
 # Named, because Pillow would otherwise also try formats that start other programs (EPS) or that no camera writes.
 # A telephone's multi-picture JPEG (MPO) opens as JPEG.
 PICTURE_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+
+_ErrorMaker: TypeAlias = Callable[..., ContestError]
 
 
 def resolve_picture(
@@ -71,6 +75,25 @@ def open_picture(path: str | os.PathLike[str], *, sample_id: str | None = None, 
     return _examine(Path(path), sample_id, item, decode=True)
 
 
+def decode_picture(data: bytes, *, file: str | os.PathLike[str], sample_id: str | None = None) -> Image.Image:
+    """Return the picture that a file's bytes hold, as `open_picture` does; `file` only tells the error where they lay.
+
+    Raises ContestError: PICTURE_EMPTY, NOT_A_PICTURE, PICTURE_TOO_LARGE, PICTURE_DAMAGED.
+    """
+
+    def error(code: Code, message: str = "") -> ContestError:
+        return ContestError(code, message, file=file, sample_id=sample_id)
+
+    if not data:
+        raise error(Code.PICTURE_EMPTY)
+    return _decoded(io.BytesIO(data), error, decode=True)
+
+
+def probe_picture(path: str | os.PathLike[str]) -> None:
+    """Read the picture's header alone: quick, but damage behind it stays unseen. Raises what `open_picture` does."""
+    _examine(Path(path), None, None, decode=False)
+
+
 def check_pictures(
     samples: Iterable[Sample], root: str | os.PathLike[str], *, decode: bool = True
 ) -> tuple[ContestError, ...]:
@@ -124,8 +147,12 @@ def _examine(path: Path, sample_id: str | None, item: int | None, *, decode: boo
     if status.st_size == 0:
         raise error(Code.PICTURE_EMPTY)
 
+    return _decoded(path, error, decode=decode)
+
+
+def _decoded(source: Path | io.BytesIO, error: _ErrorMaker, *, decode: bool) -> Image.Image:
     try:
-        with Image.open(path, formats=PICTURE_FORMATS) as picture:
+        with Image.open(source, formats=PICTURE_FORMATS) as picture:
             width, height = picture.size
             if width * height <= MAX_PICTURE_PIXELS:
                 return picture.convert("RGB") if decode else picture
