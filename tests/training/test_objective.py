@@ -1,4 +1,4 @@
-"""The mixed-batch objective equals the weighted sum of each task's own corrected loss."""
+"""The mixed-batch objective equals the weighted sum of each task's own loss, in both modes of the loss."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ import torch
 from models.rudolph import Config, Rudolph
 from models.rudolph.vocabulary import EOS, PAD
 from training.tune.batches import Batch
-from training.tune.objective import objective, targets_of
+from training.tune.objective import SEGMENTS, Objective, means_of, objective, split_batch, targets_of, totals_of
 from training.tune.settings import TaskSettings
 
 CONFIG = Config(
@@ -51,35 +51,93 @@ def mixed_batch() -> Batch:
     return Batch(torch.stack(rows), torch.tensor(weights), torch.tensor(task), tuple(TASKS))
 
 
-def test_one_pass_equals_the_weighted_sum_of_separate_passes() -> None:
-    torch.manual_seed(0)
-    model, batch = Rudolph(CONFIG), mixed_batch()
-    loss, means = objective(model, batch, TASKS)
-    separate = torch.zeros(())
+def separate_losses(model: Rudolph, batch: Batch, mode: str) -> tuple[torch.Tensor, dict[str, dict[str, float]]]:
+    """The published way: a pass for each task, weighed and summed; and the parts' own losses."""
+    total, parts = torch.zeros(()), {}
     for index, (name, settings) in enumerate(TASKS.items()):
-        own, parts = model.loss(
-            batch.ids[batch.task == index], settings.left, settings.image, settings.right or 0.0, mode="corrected"
-        )
-        separate = separate + settings.weight * own
-        for segment, part in (("left", "l_text_loss"), ("image", "image_loss"), ("right", "r_text_loss")):
-            if segment in means[name]:
-                assert means[name][segment] == pytest.approx(parts[part].item(), rel=1e-5)
-    assert loss.item() == pytest.approx(separate.item(), rel=1e-5)
+        ids = batch.ids[batch.task == index]
+        own, of_task = model.loss(ids, settings.left, settings.image, settings.right, mode=mode)  # type: ignore[arg-type]
+        total = total + settings.weight * own
+        parts[name] = {key: value.item() for key, value in zip(SEGMENTS, of_task.values(), strict=True)}
+    return total, parts
 
 
-def test_its_gradients_are_those_of_the_separate_passes() -> None:
+@pytest.mark.parametrize("mode", ["corrected", "published"])
+def test_one_pass_equals_the_weighted_sum_of_separate_passes(mode: str) -> None:
     torch.manual_seed(0)
     model, batch = Rudolph(CONFIG), mixed_batch()
-    objective(model, batch, TASKS)[0].backward()
+    loss, means = objective(model, batch, TASKS, mode)
+    separate, parts = separate_losses(model, batch, mode)
+    assert loss.item() == pytest.approx(separate.item(), rel=1e-5)
+    for name, of_task in means.items():
+        assert of_task == pytest.approx({segment: parts[name][segment] for segment in of_task}, rel=1e-5)
+    assert set(means["textqa"]) == {"left", "right"}
+    assert set(means["generation"]) == {"left", "image"}
+
+
+@pytest.mark.parametrize("mode", ["corrected", "published"])
+def test_its_gradients_are_those_of_the_separate_passes(mode: str) -> None:
+    torch.manual_seed(0)
+    model, batch = Rudolph(CONFIG), mixed_batch()
+    objective(model, batch, TASKS, mode)[0].backward()
     together = {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
     model.zero_grad()
-    for index, settings in enumerate(TASKS.values()):
-        own, _ = model.loss(
-            batch.ids[batch.task == index], settings.left, settings.image, settings.right, mode="corrected"
-        )
-        (settings.weight * own).backward()
+    separate_losses(model, batch, mode)[0].backward()
     for name, parameter in model.named_parameters():
         torch.testing.assert_close(together[name], parameter.grad, atol=1e-6, rtol=1e-4)
+
+
+@pytest.mark.parametrize("parts", [2, 3, 12])
+def test_in_parts_the_losses_and_gradients_sum_up_to_those_in_one(parts: int) -> None:
+    torch.manual_seed(0)
+    model, batch = Rudolph(CONFIG), mixed_batch()
+    whole, means = objective(model, batch, TASKS)
+    whole.backward()
+    expected = {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
+    model.zero_grad()
+    pieces = split_batch(batch, parts)
+    totals, module = totals_of(model, pieces), Objective(model, TASKS)
+    loss, sums = torch.zeros(()), torch.zeros(len(TASKS), 3)
+    for index, piece in enumerate(pieces):
+        own, own_sums = module(piece, totals, index)
+        own.backward()
+        loss, sums = loss + own.detach(), sums + own_sums
+    assert loss.item() == pytest.approx(whole.item(), rel=1e-5)
+    for name, of_task in means_of(batch, totals, sums).items():
+        assert of_task == pytest.approx(means[name], rel=1e-5)
+    for name, parameter in model.named_parameters():
+        torch.testing.assert_close(expected[name], parameter.grad, atol=1e-6, rtol=1e-4)
+
+
+class Positions(torch.nn.Module):
+    """Counts the positions that a layer is run at."""
+
+    def __init__(self, layer: torch.nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+        self.count = 0
+
+    def forward(self, x: torch.Tensor, attend: object) -> torch.Tensor:
+        self.count += x.shape[0] * x.shape[1]
+        return self.layer(x, attend)
+
+
+@pytest.mark.parametrize("mode", ["corrected", "published"])
+def test_rows_of_which_only_the_left_text_is_trained_are_run_no_further(mode: str) -> None:
+    torch.manual_seed(0)
+    model, batch = Rudolph(CONFIG), mixed_batch()
+    tasks = {**TASKS, "textqa": TaskSettings(samples=3, weight=0.5, left=1.0, image=0.0, right=0.0)}
+    weights = batch.weights.clone()
+    weights[batch.task == 0] = torch.tensor([1.0, 0.0, 0.0])
+    counter = model.transformer.layers[0] = Positions(model.transformer.layers[0])
+    cut, _ = objective(model, Batch(batch.ids, weights, batch.task, batch.names), tasks, mode)
+    assert counter.count == 3 * 6 + 6 * 20
+    textqa, _ = model.loss(batch.ids[:3], 1.0, 0.0, 0.0, mode=mode)  # type: ignore[arg-type]
+    others = sum(
+        settings.weight * model.loss(batch.ids[batch.task == k], settings.left, settings.image, settings.right, mode)[0]  # type: ignore[arg-type]
+        for k, settings in ((1, tasks["generation"]), (2, tasks["vqa"]))
+    )
+    assert cut.item() == pytest.approx((0.5 * textqa + others).item(), rel=1e-5)
 
 
 def test_cutting_padding_off_the_right_text_changes_nothing() -> None:
@@ -98,6 +156,13 @@ def test_what_each_position_predicts() -> None:
     assert targets.segment[0].tolist() == [0] * 5 + [1] * 9 + [-1] + [2, 2, -1, -1, -1]
     assert targets.ids[0, :14].tolist() == [6, 7, 47, 48, 49, 0, 1, 2, 3, 4, 5, 6, 7, 8]
     assert targets.ids[0, 15:17].tolist() == [9, 3]
+
+
+def test_what_the_published_loss_lets_the_last_left_position_predict() -> None:
+    ids = torch.tensor([[5, 6, 7, 0, 0, 0, *range(9), 2, 9, 3, 0, 0]])
+    targets = targets_of(CONFIG, ids, torch.tensor([[5, 6, 7, 47, 48, 49]]), "published")
+    assert targets.segment[0].tolist() == [0] * 6 + [1] * 8 + [-1] + [2, 2, -1, -1, -1]
+    assert targets.ids[0, :6].tolist() == [6, 7, 47, 48, 49, 0]  # the first image code, 0, as a text id
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

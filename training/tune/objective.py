@@ -1,23 +1,25 @@
 """The loss of a mixed batch in one forward pass: every token weighed, each output head only where it is needed.
 
-Equal to the weighted sum, over tasks, of `Rudolph.loss(mode="corrected")` on that task's rows alone.
+Equal to the weighted sum, over tasks, of `Rudolph.loss` on that task's rows alone, in both of its modes; also where the
+batch is run in several parts, or by several processes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.rudolph import Config, Rudolph
 from models.rudolph.vocabulary import PAD
 from training.tune.batches import Batch
+from training.tune.chunked_entropy import chunked_entropy
 from training.tune.settings import TaskSettings
 
 SEGMENTS = ("left", "image", "right")
+TINY = torch.finfo(torch.float32).tiny
 
 
 @dataclass(frozen=True)
@@ -28,64 +30,146 @@ class Targets:
     segment: Tensor
 
 
-def targets_of(config: Config, ids: Tensor, left: Tensor) -> Targets:
+@dataclass(frozen=True)
+class Totals:
+    """What the weight of a token depends on, of the whole batch of a step, over all its parts and processes.
+
+    `counts` `[tasks, 3]`: trained tokens of each segment. `weights` `[tasks, 3]`: segment weights. `passes`
+    `[parts, 2]`: whether any process has, in that part, rows of which only the left text is trained, and other rows.
+    """
+
+    counts: Tensor
+    weights: Tensor
+    passes: Tensor
+
+
+def targets_of(config: Config, ids: Tensor, left: Tensor, loss: str = "corrected") -> Targets:
     """Say what each position predicts: left text the next left id, the last left position and the image the next image
-    code, right text the next right id unless it is padding. `left`: left ids with padding replaced `[batch, L]`."""
+    code, right text the next right id unless it is padding. `left`: left ids with padding replaced `[batch, L]`.
+
+    With the `published` loss the last left position predicts the first image code among the text ids.
+    """
     n, length, prefix = ids.shape[1], config.l_text_seq_length, config.prefix_length
     following = torch.cat((left[:, 1:], ids[:, length:], torch.zeros_like(ids[:, :1])), dim=1)  # [batch, n]
     segment = torch.full_like(ids, -1)
-    segment[:, : length - 1] = 0
-    segment[:, length - 1 : prefix - 1] = 1
+    image = length if loss == "published" else length - 1
+    segment[:, :image] = 0
+    segment[:, image : prefix - 1] = 1
     if n > prefix:
         segment[:, prefix : n - 1] = torch.where(ids[:, prefix + 1 :] == PAD, -1, 2)
     return Targets(following, segment)
 
 
-def token_weights(batch: Batch, targets: Targets, tasks: Mapping[str, TaskSettings]) -> Tensor:
-    """Weight of each position's cross-entropy `[batch, n]`.
+def _trains_left_only(batch: Batch) -> Tensor:
+    return (batch.weights[:, 1:] == 0).all(1)  # [batch]
 
-    task weight x segment weight / sum of the segment weights / number of counted tokens of that segment in that task.
-    """
-    weights = torch.zeros(targets.segment.shape)
-    for index, name in enumerate(batch.names):
-        rows = (batch.task == index).nonzero()[:, 0]
-        if not len(rows):
-            continue
-        segment, given = targets.segment[rows], batch.weights[rows[0]]
-        total = float(given.sum())
-        for which in range(3):
-            counted = segment == which
-            number = int(counted.sum())
-            if number and given[which]:
-                share = tasks[name].weight * float(given[which]) / total / number
-                weights[rows] += counted * share
-    return weights
+
+def _in_segments(targets: Targets, values: Tensor) -> Tensor:
+    """For each position the value of its segment, 0 where it has none: values `[batch, 3]` -> `[batch, n]`."""
+    return values.gather(1, targets.segment.clamp_min(0)) * (targets.segment >= 0)
+
+
+def totals_of(model: Rudolph, parts: list[Batch], loss: str = "corrected") -> Totals:
+    """Totals of this process's batch, given in its parts."""
+    tasks = len(parts[0].names)
+    counts = torch.zeros(tasks * 3)
+    weights = torch.zeros(tasks, 3)
+    passes = torch.zeros(len(parts), 2, dtype=torch.bool)
+    for index, part in enumerate(parts):
+        left = model.left_ids(part.ids[:, : model.config.l_text_seq_length])
+        targets = targets_of(model.config, part.ids, left, loss)
+        counted = _in_segments(targets, part.weights) > 0
+        counts += (part.task[:, None] * 3 + targets.segment)[counted].bincount(minlength=tasks * 3)
+        weights.scatter_reduce_(0, part.task[:, None].expand(-1, 3), part.weights, "amax")
+        left_only = _trains_left_only(part)
+        passes[index] = torch.stack((left_only.any(), (~left_only).any()))
+    return Totals(counts.view(tasks, 3), weights, passes)
+
+
+def split_batch(batch: Batch, parts: int) -> list[Batch]:
+    """Cut a batch into so many parts of nearly equal numbers of rows, in order; late ones may have none."""
+    pieces = zip(*(tensor.tensor_split(parts) for tensor in (batch.ids, batch.weights, batch.task)), strict=True)
+    return [replace(batch, ids=ids, weights=weights, task=task) for ids, weights, task in pieces]
+
+
+class Objective(nn.Module):
+    """The network and its loss as one module: what shares the work among processes sees one forward pass."""
+
+    def __init__(self, model: Rudolph, tasks: Mapping[str, TaskSettings], loss: str = "corrected") -> None:
+        super().__init__()
+        self.model = model
+        self.tasks = tasks
+        self.loss = loss
+
+    def forward(self, batch: Batch, totals: Totals, part: int = 0) -> tuple[Tensor, Tensor]:
+        """Loss of part `part` of a step's batch: the parts' losses, over all processes, sum up to the step's.
+
+        Returns it with the sums of the cross-entropies of the trained tokens `[tasks, 3]`. The weight of a token is
+        task weight x segment weight / sum of the task's segment weights / number of such tokens in the whole batch.
+        """
+        config, device = self.model.config, batch.ids.device
+        left = self.model.left_ids(batch.ids[:, : config.l_text_seq_length])
+        targets = targets_of(config, batch.ids, left, self.loss)
+        task_weights = torch.tensor([self.tasks[name].weight for name in batch.names], device=device)
+        share = task_weights / totals.weights.sum(1).clamp_min(TINY)  # [tasks]
+        of_row = batch.weights * share[batch.task, None] / totals.counts[batch.task].clamp_min(1)  # [batch, 3]
+        weights = _in_segments(targets, of_row)  # [batch, n]
+        # Rows of which only the left text is trained need no more than it, as attention is causal.
+        short = _trains_left_only(batch)
+        loss = self._touch()
+        sums = torch.zeros(len(batch.names) * 3, device=device)
+        for rows, wanted, length in (
+            (short, bool(totals.passes[part, 0]), config.l_text_seq_length),
+            (~short, bool(totals.passes[part, 1]), batch.ids.shape[1]),
+        ):
+            if not wanted:
+                continue
+            if not bool(rows.any()):  # another process has such rows, and both must make the same passes
+                loss = loss + self.model.hidden(batch.ids.new_zeros(1, length)).sum() * 0.0
+                continue
+            hidden = self.model.hidden(batch.ids[rows, :length])  # [rows, length, hidden]
+            for table, image in ((self.model.text_rows, False), (self.model.image_rows, True)):
+                segment, weight = targets.segment[rows, :length], weights[rows, :length]
+                chosen = (weight > 0) & ((segment == 1) == image)
+                if not bool(chosen.any()):
+                    continue
+                norm, linear = self.model.to_logits
+                assert isinstance(linear, nn.Linear)
+                own, entropies = chunked_entropy(
+                    norm(hidden[chosen]).float(),
+                    linear.weight[table],
+                    linear.bias[table],
+                    targets.ids[rows, :length][chosen],
+                    weight[chosen],
+                )
+                loss = loss + own
+                place = (batch.task[rows, None] * 3 + segment)[chosen]
+                sums.index_add_(0, place, entropies)
+        return loss, sums.view(-1, 3)
+
+    def _touch(self) -> Tensor:
+        """0, depending on every parameter outside the layers: one that no row needs still gets a gradient, of zeros,
+        so that it is the same with any number of processes, which add up their gradients one by one."""
+        layers = {id(parameter) for parameter in self.model.transformer.layers.parameters()}
+        outside = [p for p in self.model.parameters() if id(p) not in layers and p.requires_grad]
+        device = self.model.text_embeddings.weight.device
+        return torch.stack([torch.zeros((), device=device), *(p.flatten()[:0].sum() for p in outside)]).sum()
+
+
+def means_of(batch: Batch, totals: Totals, sums: Tensor) -> dict[str, dict[str, float]]:
+    """Mean cross-entropy of each task's trained segments, from the sums over all parts and processes `[tasks, 3]`."""
+    means = (sums / totals.counts.clamp_min(1)).tolist()
+    counted = (totals.counts > 0).tolist()
+    return {
+        name: {segment: means[index][k] for k, segment in enumerate(SEGMENTS) if counted[index][k]}
+        for index, name in enumerate(batch.names)
+    }
 
 
 def objective(
-    model: Rudolph, batch: Batch, tasks: Mapping[str, TaskSettings]
+    model: Rudolph, batch: Batch, tasks: Mapping[str, TaskSettings], loss: str = "corrected"
 ) -> tuple[Tensor, dict[str, dict[str, float]]]:
-    """Loss of a mixed batch, and for reading the unweighted mean cross-entropy of each task's trained segments."""
-    config = model.config
-    targets = targets_of(config, batch.ids, model.left_ids(batch.ids[:, : config.l_text_seq_length]))
-    weights = token_weights(batch, targets, tasks)
-    hidden = model.hidden(batch.ids)  # [batch, n, hidden]
-    loss = hidden.new_zeros((), dtype=torch.float32)
-    losses = torch.zeros(weights.shape)
-    for rows, image in ((model.text_rows, False), (model.image_rows, True)):
-        chosen = (weights > 0) & ((targets.segment == 1) == image)
-        if not bool(chosen.any()):
-            continue
-        logits = model.head(hidden[chosen], rows).float()  # [tokens, rows]
-        entropy = F.cross_entropy(logits, targets.ids[chosen], reduction="none")
-        loss = loss + (entropy * weights[chosen]).sum()
-        losses[chosen] = entropy.detach()
-    means: dict[str, dict[str, float]] = {}
-    for index, name in enumerate(batch.names):
-        of_task = (batch.task == index)[:, None] & (weights > 0)
-        means[name] = {
-            segment: float(losses[of_task & (targets.segment == which)].mean())
-            for which, segment in enumerate(SEGMENTS)
-            if bool((of_task & (targets.segment == which)).any())
-        }
-    return loss, means
+    """Loss of a mixed batch by one process in one part, and the mean cross-entropy of each task's trained segments."""
+    totals = totals_of(model, [batch], loss)
+    value, sums = Objective(model, tasks, loss)(batch, totals)
+    return value, means_of(batch, totals, sums)
