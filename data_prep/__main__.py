@@ -7,8 +7,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from contest.errors import ContestError
+from contest.errors import ContestError, ContestErrors
 from contest.tasks import TASKS
+from data_prep.commands import add_sources
 from data_prep.synthetic.drawn import GRADES
 from data_prep.synthetic.drills import DRILLS
 from data_prep.synthetic.writer import Amounts, write_world
@@ -39,6 +40,7 @@ def parser() -> argparse.ArgumentParser:
         help="grades that take turns in the training split; name one often to have more of it (default: %(default)s)",
     )
     synthetic.set_defaults(command=run_synthetic)
+    add_sources(commands)
     return root
 
 
@@ -52,14 +54,14 @@ def run_synthetic(arguments: argparse.Namespace) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a subcommand; what the user can put right is told in one line, with exit code 2."""
+    """Run a subcommand; return its exit status: 0, 1 for data with faults, or 2 (and a line why) if nothing is done."""
     parsed = parser().parse_args(arguments)
     try:
-        parsed.command(parsed)
-    except (ContestError, FileExistsError, ValueError) as error:
+        status: int | None = parsed.command(parsed)
+    except (ContestError, ContestErrors, OSError, ValueError) as error:
         print(f"data_prep: {error}", file=sys.stderr)
         return 2
-    return 0
+    return status or 0
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ FLOORS = {
     "models": (),
     "submission": ("contest", "models"),
     "training": ("contest", "models", "evaluation.metrics"),
-    "data_prep": ("contest",),
+    "data_prep": ("contest", "models.bpe"),
     "evaluation": ("contest", "models.ruclip", "models.inception", "models.bpe", "models.weights"),
 }
 # Inside `models` every part stands alone, but for these.
@@ -123,7 +123,8 @@ IMPORTS: tuple[tuple[str, str, str | None], ...] = (
     ("training/tune.py", "from evaluation import *", "evaluation.*"),
     ("training/tune.py", "import data_prep.synthetic", "data_prep.synthetic"),
     ("data_prep/writer.py", "from contest.writing import write_json", None),
-    ("data_prep/writer.py", "from models.bpe import BPE", "models.bpe.BPE"),
+    ("data_prep/writer.py", "from models.bpe import BPE", None),
+    ("data_prep/writer.py", "from models.weights import read_state_dict", "models.weights.read_state_dict"),
     ("evaluation/metrics/clip.py", "from models.ruclip import RuCLIP\nfrom models import bpe, inception", None),
     ("evaluation/metrics/clip.py", "import models", "models"),
     ("evaluation/metrics/clip.py", "import models.rudolph", "models.rudolph"),

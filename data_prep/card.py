@@ -1,0 +1,104 @@
+"""The data card: what a conversion made of a source, as JSON and as Markdown. Knows no source in particular."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from data_prep.duplicates import count_repeated, count_shared
+from data_prep.folders import FolderWriter
+from data_prep.records import Reason, Source
+from data_prep.split import SPLITS
+from data_prep.tally import Lengths, Tally
+
+CARD_JSON = "card.json"
+CARD_MARKDOWN = "card.md"
+SPECIAL_TOKENS = 3  # BOS, the task's token and EOS share the left text with its pieces
+
+
+def write_card(source: Source, writer: FolderWriter, tally: Tally, left_limit: int) -> dict[str, bytes]:
+    """Return the card's files by name. The writer's files are read for duplicates, so they must be whole by now."""
+    writer.flush()
+    card: dict[str, Any] = {
+        "source": source.name,
+        "licence": source.licence,
+        "settings": writer.agreement,
+        "records": {
+            "read": tally.read,
+            "used": tally.used,
+            "skipped": dict(sorted(tally.skipped.items())),
+        },
+        "tasks": {task: _task(writer, tally, task, left_limit) for task in writer.tasks},
+    }
+    return {
+        CARD_JSON: (json.dumps(card, ensure_ascii=False, indent=1) + "\n").encode(),
+        CARD_MARKDOWN: markdown(card).encode(),
+    }
+
+
+def _task(writer: FolderWriter, tally: Tally, task: str, left_limit: int) -> dict[str, Any]:
+    train, val = (writer.digests(task, split) for split in SPLITS)
+    kinds = {
+        name.removeprefix(f"{task} "): count
+        for name, count in sorted(tally.kinds.items())
+        if name.startswith(f"{task} ")
+    }
+    card: dict[str, Any] = {
+        "samples": {split: tally.written[f"{task} {split}"] for split in SPLITS},
+        "kinds": kinds,
+        "repeated": {split: count_repeated(file) for split, file in zip(SPLITS, (train, val), strict=True)},
+        "validation_samples_that_training_has": count_shared(train, val),
+        "left_characters": tally.characters.get(task, Lengths()).summary(),
+    }
+    if task in tally.left_tokens:
+        capacity = left_limit - SPECIAL_TOKENS
+        card["left_tokens"] = tally.left_tokens[task].summary()
+        card["right_tokens"] = tally.right_tokens[task].summary()
+        card["left_limit"] = left_limit
+        card["left_texts_over_limit"] = tally.left_tokens[task].above(capacity)
+    return card
+
+
+def markdown(card: Mapping[str, Any]) -> str:
+    """The card for people."""
+    records = card["records"]
+    lines = [
+        f"# {card['source']}",
+        "",
+        f"Licence: {card['licence']}",
+        "",
+        f"Read {records['read']}, used {records['used']}, skipped {sum(records['skipped'].values())}.",
+        "",
+    ]
+    if records["skipped"]:
+        lines += ["| skipped | why | broken |", "| --- | --- | --- |"]
+        for name, count in records["skipped"].items():
+            reason = Reason[name]
+            lines.append(f"| {count} | {reason.meaning} ({name}) | {'yes' if reason.is_fault else 'no'} |")
+        lines.append("")
+    for task, figures in card["tasks"].items():
+        samples, repeated = figures["samples"], figures["repeated"]
+        lines += [
+            f"## {task}",
+            "",
+            f"{samples['train']} training and {samples['val']} validation samples; "
+            f"{repeated['train']} and {repeated['val']} repeat an earlier one; "
+            f"{figures['validation_samples_that_training_has']} validation samples ask what a training sample asks.",
+            "",
+            *(f"* {kind}: {count}" for kind, count in figures["kinds"].items()),
+            "",
+            "| length | count | mean | median | p95 | p99 | max |",
+            "| --- | --- | --- | --- | --- | --- | --- |",
+        ]
+        for name in ("left_characters", "left_tokens", "right_tokens"):
+            if figures.get(name):
+                row = [str(figures[name][column]) for column in ("count", "mean", "median", "p95", "p99", "max")]
+                lines.append(f"| {name.replace('_', ' ')} | {' | '.join(row)} |")
+        if "left_limit" in figures:
+            over, limit = figures["left_texts_over_limit"], figures["left_limit"]
+            lines += ["", f"{over} left texts exceed {limit} tokens (special ones included) and will be shortened."]
+        else:
+            lines += ["", "Tokens were not counted: give `--bpe FILE`."]
+        lines.append("")
+    return "\n".join(lines)

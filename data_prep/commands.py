@@ -1,0 +1,101 @@
+"""Command lines of the real sources: the options they share, and each one's own. Knows only which source each makes."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+from data_prep.pictures import LAYINGS
+from data_prep.pipeline import Conversion, run
+from data_prep.records import Source
+from data_prep.sources.sberquad import SberQuAD
+from data_prep.split import DEFAULT_SHARE, Splitting
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def add_sources(commands: Commands) -> None:
+    """Add a subcommand for every real source."""
+    sberquad = _source(commands, "sberquad", "TextQA from SberQuAD: JSON, JSON lines or Parquet", _sberquad)
+    _files(sberquad)
+    _variants(sberquad)
+
+
+def _source(
+    commands: Commands, name: str, text: str, make: Callable[[argparse.Namespace], Source]
+) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=text, description=text)
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the task folders go")
+    command.add_argument("--seed", type=int, default=0, help="of the wording (default: %(default)s)")
+    command.add_argument(
+        "--validation-share",
+        type=float,
+        default=DEFAULT_SHARE,
+        metavar="SHARE",
+        help="of the documents or pictures; give all picture sources the same (default: %(default)s)",
+    )
+    command.add_argument("--split-seed", type=int, default=0, help="give all sources the same (default: %(default)s)")
+    command.add_argument("--workers", type=int, default=1, help="processes (default: %(default)s)")
+    command.add_argument("--strict", action="store_true", help="refuse the first broken record instead of skipping it")
+    command.add_argument("--bpe", type=Path, metavar="FILE", help="measure texts in tokens of this bpe.model")
+    command.add_argument(
+        "--left-limit", type=int, default=384, metavar="TOKENS", help="of a left text (default: %(default)s)"
+    )
+    command.set_defaults(command=run_source, make=make, pictures="link")
+    return command
+
+
+def _files(command: argparse.ArgumentParser, what: str = "the source's files, in any number") -> None:
+    command.add_argument("files", type=Path, nargs="+", metavar="FILE", help=what)
+
+
+def _variants(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--variants",
+        type=_share,
+        default=0.0,
+        metavar="SHARE",
+        help="of the samples that are asked in the manner of a hidden task (default: %(default)s)",
+    )
+
+
+def _pictures(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--pictures",
+        choices=LAYINGS,
+        default="link",
+        help="link the source's pictures, copy them, or pad them to squares (default: %(default)s)",
+    )
+
+
+def _share(text: str) -> float:
+    share = float(text)
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"must lie in [0, 1], got {text}")
+    return share
+
+
+def _sberquad(arguments: argparse.Namespace) -> Source:
+    return SberQuAD(tuple(arguments.files), arguments.seed, arguments.variants)
+
+
+def run_source(arguments: argparse.Namespace) -> int:
+    """Convert a source, say what came of it, and return the exit status: 1 if broken records were skipped."""
+    conversion = Conversion(
+        splitting=Splitting(arguments.validation_share, arguments.split_seed),
+        workers=arguments.workers,
+        strict=arguments.strict,
+        laying=arguments.pictures,
+        bpe=arguments.bpe,
+        left_limit=arguments.left_limit,
+    )
+    source = arguments.make(arguments)
+    tally = run(source, arguments.out, conversion)
+    skipped = ", ".join(f"{name} {count}" for name, count in sorted(tally.skipped.items())) or "none"
+    print(f"read {tally.read}, used {tally.used}, skipped {sum(tally.skipped.values())} ({skipped})")
+    for name, count in sorted(tally.written.items()):
+        print(f"{name}: {count} samples")
+    print(f"cards: {', '.join(str(arguments.out / task / 'card.md') for task in source.tasks)}")
+    return 1 if tally.faults else 0

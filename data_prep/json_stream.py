@@ -1,0 +1,173 @@
+"""Streams the elements of a JSON document of any size, one at a time. Knows nothing of what they mean.
+
+A document is taken as a list, or as an object of lists, objects and plain values: each element or member of those is
+handed over by itself, so that memory holds one element and a buffer.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, TextIO
+
+from data_prep.records import SourceError
+
+CHUNK_CHARACTERS = 1 << 20
+SPACE = " \t\n\r"
+
+
+class Element(NamedTuple):
+    """An element of the document: the section (key of the top-level object, "" in a list), its key or index, itself."""
+
+    section: str
+    key: str
+    value: Any
+
+    @property
+    def place(self) -> str:
+        """Where it stands, such as `data[3]`, `imgs["12"]` or `[7]`."""
+        return f"{self.section}[{self.key}]"
+
+
+def elements(path: Path) -> Iterator[Element]:
+    """Yield the elements of a JSON file in order.
+
+    Raises SourceError for a file that can not be opened, is not UTF-8, or is not JSON, with the line and the character;
+    elements before the fault have been handed over by then.
+    """
+    try:
+        with open(path, encoding="utf-8-sig") as stream:
+            yield from _Reader(path, stream).elements()
+    except OSError as error:
+        raise SourceError(path, "", f"can not be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SourceError(path, "", f"is not UTF-8 ({error.reason}); save it as UTF-8") from error
+
+
+class _Reader:
+    """A window on the text: `buffer[position:]` is what has been read and not yet taken."""
+
+    def __init__(self, path: Path, stream: TextIO) -> None:
+        self.path = path
+        self.stream = stream
+        self.buffer = ""
+        self.position = 0
+        self.ended = False
+        self.lines = 1  # number of the line that the buffer begins in
+        self.characters = 0  # of that line, before the buffer
+        # Whatever is not finite is no JSON; the decoder's own error names no place.
+        self.decoder = json.JSONDecoder(parse_constant=self._refuse_constant)
+
+    def elements(self) -> Iterator[Element]:
+        first = self._peek()
+        if first == "[":
+            yield from self._list("")
+        elif first == "{":
+            for section in self._keys():
+                opening = self._peek()
+                if opening == "[":
+                    yield from self._list(section)
+                elif opening == "{":
+                    for name in self._keys():
+                        yield Element(section, name, self._value())
+                else:
+                    yield Element(section, "", self._value())
+        else:
+            raise self._error("a list or an object is expected")
+        if self._peek() != "":
+            raise self._error("there is text after the document's end")
+
+    def _list(self, section: str) -> Iterator[Element]:
+        self.position += 1
+        if self._peek() == "]":
+            self.position += 1
+            return
+        index = 0
+        while True:
+            yield Element(section, str(index), self._value())
+            index += 1
+            if not self._goes_on("]"):
+                return
+
+    def _keys(self) -> Iterator[str]:
+        """Yield the keys of the object that begins here, the position being at each one's value meanwhile."""
+        self.position += 1
+        if self._peek() == "}":
+            self.position += 1
+            return
+        while True:
+            if self._peek() != '"':
+                raise self._error("a key in quotes is expected")
+            key = self._value()
+            if self._peek() != ":":
+                raise self._error("':' is expected")
+            self.position += 1
+            yield key
+            if not self._goes_on("}"):
+                return
+
+    def _goes_on(self, end: str) -> bool:
+        mark = self._peek()
+        if mark not in (",", end) or not mark:
+            raise self._error(f"',' or '{end}' is expected")
+        self.position += 1
+        return mark == ","
+
+    def _peek(self) -> str:
+        """The next character that is no space, not taken; "" at the end."""
+        while True:
+            while self.position < len(self.buffer):
+                if self.buffer[self.position] not in SPACE:
+                    return self.buffer[self.position]
+                self.position += 1
+            if not self._read_on():
+                return ""
+
+    def _value(self) -> Any:
+        if self._peek() == "":
+            raise self._error("a value is expected")
+        while True:
+            try:
+                value, end = self.decoder.raw_decode(self.buffer, self.position)
+            except json.JSONDecodeError as error:
+                # A value that is cut off fails at the buffer's end; a string that is, at its beginning.
+                cut = error.msg.startswith("Unterminated string") or error.pos > len(self.buffer) - 16
+                offset = error.pos - self.position
+                if not cut or not self._read_on():
+                    raise self._error(error.msg, self.position + offset) from error
+                continue
+            except RecursionError as error:
+                raise self._error("is nested too deeply") from error
+            except ValueError as error:  # a number of more digits than Python converts, NaN
+                raise self._error(str(error)) from error
+            # A number at the buffer's end might go on; "1.5e+" decodes as 1.5, two characters before the end.
+            if not isinstance(value, int | float) or len(self.buffer) - end > 2 or not self._read_on():
+                self.position = end
+                return value
+
+    def _read_on(self) -> bool:
+        """Take in the next chunk, as long again as what is waiting; return whether there was one."""
+        if self.ended:
+            return False
+        taken = self.buffer[: self.position]
+        self.lines += taken.count("\n")
+        after_break = taken.rfind("\n")
+        self.characters = len(taken) - after_break - 1 if after_break >= 0 else self.characters + len(taken)
+        waiting = self.buffer[self.position :]
+        chunk = self.stream.read(max(CHUNK_CHARACTERS, len(waiting)))
+        self.ended = not chunk
+        self.buffer, self.position = waiting + chunk, 0
+        return not self.ended
+
+    def _refuse_constant(self, name: str) -> float:
+        raise ValueError(f"{name} is no JSON")
+
+    def _error(self, problem: str, position: int | None = None) -> SourceError:
+        before = self.buffer[: self.position if position is None else position]
+        line = self.lines + before.count("\n")
+        after_break = before.rfind("\n")
+        character = len(before) - after_break if after_break >= 0 else self.characters + len(before) + 1
+        return SourceError(
+            self.path, f"line {line}, character {character}", f"not JSON from here on ({problem}); fetch the file again"
+        )

@@ -1,0 +1,150 @@
+"""Streams records out of published files: lines, JSON documents, Parquet tables. Knows nothing of what they hold."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from data_prep.json_stream import elements
+from data_prep.records import Problem, Reason, Record, SourceError
+
+PARQUET_ROWS = 1024
+MAX_LINE_BYTES = 64 << 20
+Value = TypeVar("Value")
+
+
+class FieldError(ValueError):
+    """A field of a record that can not be used: which reason, and which field."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+
+    def at(self, record: Record, place: str = "") -> Problem:
+        """The problem that it makes of a record, or of a place inside it."""
+        return Problem(record.file, f"{record.place}{place}", self.reason, self.detail)
+
+
+def describe(paths: Sequence[Path]) -> list[dict[str, object]]:
+    """Names and sizes of files, for the card and for a restart to compare. Raises SourceError for a missing one."""
+    described: list[dict[str, object]] = []
+    for path in paths:
+        try:
+            described.append({"name": path.name, "bytes": path.stat().st_size})
+        except OSError as error:
+            raise SourceError(path, "", f"can not be read: {error.strerror}; check the path") from error
+    return described
+
+
+def lines(path: Path) -> Iterator[Record]:
+    """Yield a text file's lines as bytes without their end, empty ones left out. Raises SourceError."""
+    name = str(path)
+    try:
+        with open(path, "rb") as stream:
+            number = 0
+            while line := stream.readline(MAX_LINE_BYTES):
+                number += 1
+                if len(line) == MAX_LINE_BYTES:
+                    raise SourceError(path, f"line {number}", f"longer than {MAX_LINE_BYTES} bytes; is it JSON lines?")
+                if line := line.rstrip(b"\r\n"):
+                    yield Record(name, f"line {number}", line)
+    except OSError as error:
+        raise SourceError(path, "", f"can not be read: {error.strerror}; check the path") from error
+
+
+def parse_line(record: Record) -> Any:
+    """The JSON value of a line. Raises FieldError (NOT_UTF8, NOT_JSON)."""
+    try:
+        return json.loads(record.value.removeprefix(b"\xef\xbb\xbf").decode("utf-8"), parse_constant=_refuse)
+    except UnicodeDecodeError as error:
+        raise FieldError(Reason.NOT_UTF8, f"byte {error.start}") from error
+    except RecursionError as error:
+        raise FieldError(Reason.NOT_JSON, "nested too deeply") from error
+    except ValueError as error:
+        raise FieldError(Reason.NOT_JSON, str(error)) from error
+
+
+def _refuse(name: str) -> float:
+    raise ValueError(f"{name} is no JSON")
+
+
+def json_elements(path: Path) -> Iterator[Record]:
+    """Yield the elements of a JSON document; the places are such as `data[3]`. Raises SourceError."""
+    name = str(path)
+    for element in elements(path):
+        yield Record(name, element.place, element.value)
+
+
+def parquet_rows(path: Path) -> Iterator[Record]:
+    """Yield the rows of a Parquet file as dictionaries. Raises SourceError."""
+    name = str(path)
+    try:
+        with pq.ParquetFile(path, memory_map=True) as table:
+            number = 0
+            for batch in table.iter_batches(PARQUET_ROWS):
+                for row in batch.to_pylist():
+                    yield Record(name, f"row {number}", row)
+                    number += 1
+    except (OSError, pa.ArrowException) as error:
+        raise SourceError(path, "", f"is no Parquet file that can be read: {error}") from error
+
+
+def any_records(path: Path) -> Iterator[Record]:
+    """Yield a file's records by its ending: .parquet rows, .jsonl lines (bytes), else elements of a JSON document."""
+    if path.suffix == ".parquet":
+        return parquet_rows(path)
+    if path.suffix in (".jsonl", ".ndjson"):
+        return lines(path)
+    return json_elements(path)
+
+
+def object_of(value: Any, what: str) -> dict[str, Any]:
+    """The value as an object. Raises FieldError."""
+    if not isinstance(value, dict):
+        raise FieldError(Reason.FIELD_TYPE, f"{what} is no object")
+    return value
+
+
+def field_of(value: dict[str, Any], key: str, kind: type[Value]) -> Value:
+    """A field of an object. Raises FieldError (FIELD_MISSING, FIELD_TYPE); true and false are of no type here."""
+    if key not in value:
+        raise FieldError(Reason.FIELD_MISSING, f'no "{key}"')
+    found = value[key]
+    if not isinstance(found, kind) or isinstance(found, bool):
+        raise FieldError(Reason.FIELD_TYPE, f'"{key}" is {type(found).__name__}')
+    return found
+
+
+def list_of(value: dict[str, Any], key: str) -> list[Any]:
+    """A field that is a list. Raises FieldError."""
+    return field_of(value, key, list)
+
+
+def text_of(value: dict[str, Any], key: str, cleaned: Callable[[str], str] = str.strip) -> str:
+    """A text field, cleaned. Raises FieldError, EMPTY_TEXT among its reasons."""
+    text = cleaned(writable(field_of(value, key, str)))
+    if not text:
+        raise FieldError(Reason.EMPTY_TEXT, f'"{key}"')
+    return text
+
+
+def writable(text: str) -> str:
+    """The text, if it can be written as UTF-8. Raises FieldError for half a surrogate pair (from a \\ud800 escape)."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise FieldError(Reason.NOT_UTF8, f"half a surrogate pair in {text[:60]!a}") from error
+    return text
+
+
+def id_of(value: dict[str, Any], key: str) -> str:
+    """An identifier, a number or a string, as a string. Raises FieldError."""
+    if isinstance(value.get(key), str):
+        return str(value[key])
+    return str(field_of(value, key, int))

@@ -1,0 +1,101 @@
+"""What a conversion counted: records, samples, reasons, lengths. Adds up, and survives a restart. Knows no source."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from data_prep.records import Reason
+
+
+@dataclass(slots=True)
+class Lengths:
+    """A histogram of lengths. Percentiles are of the nearest rank."""
+
+    counts: Counter[int] = field(default_factory=Counter)
+
+    def add(self, lengths: Iterable[int]) -> None:
+        """Count more lengths."""
+        self.counts.update(lengths)
+
+    def above(self, limit: int) -> int:
+        """How many exceed the limit."""
+        return sum(count for length, count in self.counts.items() if length > limit)
+
+    def summary(self) -> dict[str, float]:
+        """Count, mean, median, 95th and 99th percentile and maximum; empty without lengths."""
+        total = sum(self.counts.values())
+        if not total:
+            return {}
+        mean = sum(length * count for length, count in self.counts.items()) / total
+        ranks = {"median": 0.5, "p95": 0.95, "p99": 0.99}
+        found: dict[str, float] = {"count": total, "mean": round(mean, 2)}
+        for name, share in ranks.items():
+            seen = 0
+            for length in sorted(self.counts):
+                seen += self.counts[length]
+                if seen >= share * total:
+                    found[name] = length
+                    break
+        return {**found, "max": max(self.counts)}
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of a conversion, or of a part of it.
+
+    `read`: questions, pairs or pictures that the source offered; each was used or skipped, so
+    `read == used + sum(skipped.values())`. `written`: samples by "<task> <split>"; a used one gives one or more.
+    `kinds`: samples by "<task> <kind>". Lengths are of left texts in characters and, where a BPE was given, of left
+    texts and first answers in tokens, by task.
+    """
+
+    read: int = 0
+    used: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+    written: Counter[str] = field(default_factory=Counter)
+    kinds: Counter[str] = field(default_factory=Counter)
+    characters: dict[str, Lengths] = field(default_factory=dict)
+    left_tokens: dict[str, Lengths] = field(default_factory=dict)
+    right_tokens: dict[str, Lengths] = field(default_factory=dict)
+
+    @property
+    def faults(self) -> int:
+        """Records skipped because they are broken, not because a rule leaves them out."""
+        return sum(count for name, count in self.skipped.items() if Reason[name].is_fault)
+
+    def add(self, other: Tally) -> None:
+        """Take another part's counts in."""
+        self.read += other.read
+        self.used += other.used
+        self.skipped.update(other.skipped)
+        self.written.update(other.written)
+        self.kinds.update(other.kinds)
+        for name in _LENGTHS:
+            mine, theirs = getattr(self, name), getattr(other, name)
+            for task, lengths in theirs.items():
+                mine.setdefault(task, Lengths()).counts.update(lengths.counts)
+
+    def to_wire(self) -> dict[str, Any]:
+        """The counts as JSON."""
+        wire: dict[str, Any] = {item.name: getattr(self, item.name) for item in fields(self)}
+        for name in _LENGTHS:
+            wire[name] = {task: lengths.counts for task, lengths in wire[name].items()}
+        return wire
+
+    @classmethod
+    def from_wire(cls, wire: dict[str, Any]) -> Tally:
+        """The counts that `to_wire` gave."""
+        tally = cls(wire["read"], wire["used"])
+        for name in ("skipped", "written", "kinds"):
+            getattr(tally, name).update(wire[name])
+        for name in _LENGTHS:
+            for task, counts in wire[name].items():
+                counted = Counter({int(length): count for length, count in counts.items()})
+                getattr(tally, name)[task] = Lengths(counted)
+        return tally
+
+
+_LENGTHS = ("characters", "left_tokens", "right_tokens")

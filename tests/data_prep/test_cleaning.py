@@ -1,0 +1,61 @@
+"""What cleaning removes and keeps, and where an answer is found in its passage."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data_prep.cleaning import clean, find_span, fold
+
+
+@pytest.mark.parametrize(
+    ("text", "cleaned"),
+    [
+        ("5\u00a0км", "5 км"),
+        ("5\u2009\u202fкм ", "5 км"),
+        ("строка\nза\r\nстрокой", "строка за строкой"),
+        ("два  пробела", "два пробела"),
+        ("пере\u00adнос", "перенос"),
+        ("\ufeffначало\u200b", "начало"),
+        ("тёмно\u2011синий", "тёмно-синий"),
+        ("и\u0306од", "йод"),
+        ("Ёж — «зверь» – да", "Ёж — «зверь» – да"),
+        ("", ""),
+    ],
+)
+def test_odd_characters_go_and_the_source_s_own_words_stay(text, cleaned):
+    assert clean(text) == cleaned
+
+
+@given(st.text())
+def test_cleaning_twice_is_cleaning_once_and_folding_keeps_the_length(text):
+    once = clean(text)
+    assert clean(once) == once
+    assert len(fold(once)) == len(once)
+
+
+@pytest.mark.parametrize(
+    ("passage", "answer", "span"),
+    [
+        ("Он жил в Твери.", "в Твери", "в Твери"),
+        ("Он жил в Твери.", "В ТВЕРИ", "в Твери"),
+        ("Который кот?", "кот", "кот"),
+        ("Который Кот?", "кот", "Кот"),
+        ("Которые", "кот", "Кот"),
+        ("Ёлка", "елка", "Ёлка"),
+        ("1990–1995", "1990—1995", "1990–1995"),
+        ("Он жил.", "в Туле", None),
+        ("Он жил.", "", None),
+    ],
+)
+def test_an_answer_is_found_as_the_passage_writes_it(passage, answer, span):
+    assert find_span(passage, answer) == span
+
+
+@given(st.text(min_size=1), st.data())
+def test_every_part_of_a_passage_is_found(text, data):
+    passage = clean(text)
+    if not passage:
+        return
+    start = data.draw(st.integers(0, len(passage) - 1))
+    part = passage[start : data.draw(st.integers(start + 1, len(passage)))]
+    assert find_span(passage, part) == part
