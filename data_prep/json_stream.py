@@ -53,7 +53,6 @@ class _Reader:
         self.stream = stream
         self.buffer = ""
         self.position = 0
-        self.ended = False
         self.lines = 1  # number of the line that the buffer begins in
         self.characters = 0  # of that line, before the buffer
         # Whatever is not finite is no JSON; the decoder's own error names no place.
@@ -133,9 +132,8 @@ class _Reader:
             except json.JSONDecodeError as error:
                 # A value that is cut off fails at the buffer's end; a string that is, at its beginning.
                 cut = error.msg.startswith("Unterminated string") or error.pos > len(self.buffer) - 16
-                offset = error.pos - self.position
                 if not cut or not self._read_on():
-                    raise self._error(error.msg, self.position + offset) from error
+                    raise self._error(error.msg, error.pos) from error
                 continue
             except RecursionError as error:
                 raise self._error("is nested too deeply") from error
@@ -147,18 +145,16 @@ class _Reader:
                 return value
 
     def _read_on(self) -> bool:
-        """Take in the next chunk, as long again as what is waiting; return whether there was one."""
-        if self.ended:
+        """Take in the next chunk, as long again as what is waiting; False, and nothing changed, if there is none."""
+        chunk = self.stream.read(max(CHUNK_CHARACTERS, len(self.buffer) - self.position))
+        if not chunk:
             return False
         taken = self.buffer[: self.position]
         self.lines += taken.count("\n")
         after_break = taken.rfind("\n")
         self.characters = len(taken) - after_break - 1 if after_break >= 0 else self.characters + len(taken)
-        waiting = self.buffer[self.position :]
-        chunk = self.stream.read(max(CHUNK_CHARACTERS, len(waiting)))
-        self.ended = not chunk
-        self.buffer, self.position = waiting + chunk, 0
-        return not self.ended
+        self.buffer, self.position = self.buffer[self.position :] + chunk, 0
+        return True
 
     def _refuse_constant(self, name: str) -> float:
         raise ValueError(f"{name} is no JSON")
