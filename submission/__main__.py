@@ -1,12 +1,16 @@
 """The command line of the submission: `run` and `preview`. Knows options and exit statuses, and nothing else.
 
 Exit status 0: all went well. 1: the predictions are complete, but some samples have problems, which are named.
-2: nothing could be done, and the message says why. 130: interrupted; the same command goes on from there.
+2: the work could not be done (input, weights, output), and the message says why. 3: ended early, by the time limit, a
+full disk or a lost device. 130, 143: ended early by SIGINT or SIGTERM. Once the input is read, `predictions.json` is
+valid in every case: fallbacks stand in for what is missing, and after 2 to 143 the same command goes on from there.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,15 +19,17 @@ import torch
 
 from contest.emissions import country_code, track
 from contest.errors import ContestError, ContestErrors
-from contest.limits import INPUT_DIR, OUTPUT_DIR
+from contest.limits import INPUT_DIR, MAX_WALL_CLOCK_SECONDS, OUTPUT_DIR
+from submission.devices import choose_device
 from submission.journal import JournalInUseError
 from submission.preview import add_arguments, show
 from submission.profiles import PROFILES, TUNED, greedy
 from submission.progress import say
 from submission.report import Report
 from submission.run import Settings, run
+from submission.sharding import shard_of_process
 
-DONE, DONE_WITH_PROBLEMS, NOT_DONE, INTERRUPTED = 0, 1, 2, 130
+DONE, NOT_DONE, INTERRUPTED = 0, 2, 130
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
@@ -40,14 +46,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ContestErrors, ContestError, JournalInUseError, ValueError, OSError) as error:
         say(f"error: {error}")
         return NOT_DONE
-    report.tell_problems(options.output)
-    return DONE_WITH_PROBLEMS if report.problems else DONE
+    if report.outcomes[0].process > 0:  # the first process tells everything; the others must not make torchrun end it
+        return DONE
+    report.tell(options.output)
+    return report.status
 
 
 def _run(options: argparse.Namespace) -> Report:
     settings = _settings(options)
     if options.emissions is None:
         return run(settings)
+    if settings.shard.count > 1:
+        raise ValueError("--emissions measures one process; leave it out, or run without torchrun")
     description = (
         f"RUDOLPH, inference, weights {settings.weights.name}, profile {settings.profile.name}, {settings.device}"
     )
@@ -72,7 +82,8 @@ def _parser() -> argparse.ArgumentParser:
         help="answer all samples of an input file",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         description="Answer all samples of an input file and draw pictures for those without one. A run that was "
-        "killed goes on when it is started again with the same input, weights, profile, seed and dtype.",
+        "killed goes on when it is started again with the same input, weights, profile, seed and dtype. Under torchrun "
+        "its processes share the samples.",
     )
     add = run_parser.add_argument
     add("--input", type=Path, default=Path(INPUT_DIR), help="folder with input.json and images/, or a JSON file")
@@ -85,6 +96,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--device", default="auto", help="auto (a GPU if there is one), cpu, cuda, cuda:1")
     add("--dtype", choices=("auto", *DTYPES), default="auto", help="auto: float16 on a GPU, float32 on a CPU")
     add("--batch-size", type=_batch_size, metavar="N", default="auto", help="samples at once; auto: by the free memory")
+    add(
+        "--time-limit",
+        type=_seconds,
+        metavar="SECONDS",
+        default=MAX_WALL_CLOCK_SECONDS,
+        help="drawing stops at 95 %% of it, answering at 98 %%",
+    )
     add("--emissions", type=Path, metavar="FILE", help="log the run's CO2 there (eco2AI's CSV file)")
     add("--country", type=country_code, default="RU", help="where it runs, for --emissions: two letters (ISO 3166)")
     return parser
@@ -99,9 +117,17 @@ def _batch_size(text: str) -> int | None:
     return number
 
 
+def _seconds(text: str) -> float:
+    number = float(text)
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError("must be a number of seconds above 0")
+    return number
+
+
 def _settings(options: argparse.Namespace) -> Settings:
     profile = PROFILES[options.profile]
-    device = _device(options.device)
+    shard = shard_of_process(os.environ)
+    device = choose_device(options.device, shard.number)
     automatic = torch.float16 if device.type == "cuda" else torch.float32
     return Settings(
         input=options.input,
@@ -112,22 +138,9 @@ def _settings(options: argparse.Namespace) -> Settings:
         device=device,
         dtype=DTYPES.get(options.dtype, automatic),
         batch_size=options.batch_size,
+        time_limit=options.time_limit,
+        shard=shard,
     )
-
-
-def _device(name: str) -> torch.device:
-    """Return the device; raises ValueError if there is none of that name."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise ValueError(f"--device {name}: no such device; use auto, cpu or cuda") from error
-    if device.type not in ("cpu", "cuda"):
-        raise ValueError(f"--device {name}: not supported; use auto, cpu or cuda")
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ValueError(f"--device {name}: {torch.cuda.device_count()} GPUs found; use auto or cpu")
-    return device
 
 
 if __name__ == "__main__":

@@ -5,11 +5,14 @@ from __future__ import annotations
 import gc
 import os
 import traceback
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import torch
+
+from submission.stopping import Ending, Stopped
 
 Entry = TypeVar("Entry")
 Result = TypeVar("Result")
@@ -31,10 +34,14 @@ class Failure(Generic[Entry]):
 
 @dataclass(frozen=True)
 class Processed(Generic[Entry]):
-    """What `in_batches` reports: entries that failed, and the batch size it ended with."""
+    """What `in_batches` reports: entries that failed, the batch size it ended with, and why it ended early if it did.
+
+    Entries that were neither kept nor failed were not reached.
+    """
 
     failures: list[Failure[Entry]]
     last_size: int
+    stopped: Ending | None = None
 
 
 def in_batches(
@@ -42,37 +49,62 @@ def in_batches(
     size: int,
     work: Callable[[Sequence[Entry]], Sequence[Result]],
     keep: Callable[[Entry, Result], None],
+    *,
+    after_batch: Callable[[], None] = lambda: None,
+    is_lost: Callable[[], bool] = lambda: False,
 ) -> Processed[Entry]:
     """Give all entries to `work`, at most `size` at once, and each result to `keep` as soon as it is there.
 
     A batch too large for the memory is halved, down to one entry, and later ones stay that small. A batch that fails
-    otherwise is put aside; at the end its entries are tried one by one, and those that fail again are returned.
-    What `keep` raises is raised.
+    otherwise is put aside; at the end it is tried again in halves, down to single entries, and those that fail alone
+    are returned. Where `is_lost` says, after a failure, that the device will never work again, nothing more is tried.
+    `after_batch` is called when a batch's results are kept. Stopped ends the work, wherever it is raised; what `keep`
+    and `after_batch` raise otherwise is raised.
     """
-    aside: list[Entry] = []
     failures: list[Failure[Entry]] = []
-    start = 0
-    while start < len(entries):
-        batch = entries[start : start + size]
-        outcome = _attempt(work, batch)
-        if isinstance(outcome, _Failed):
+    waiting: deque[Sequence[Entry]] = deque([entries])
+    aside: list[Sequence[Entry]] = []
+    first_round = True
+    try:
+        while waiting or aside:
+            if not waiting:
+                waiting.extend(part for batch in aside for part in _halves(batch))
+                aside, first_round = [], False
+            part = waiting.popleft()
+            batch, rest = part[:size], part[size:]
+            if not len(batch):
+                continue
+            if len(rest):
+                waiting.appendleft(rest)
+            outcome = _attempt(work, batch)
+            if not isinstance(outcome, _Failed):
+                for entry, result in zip(batch, outcome, strict=True):
+                    keep(entry, result)
+                after_batch()
+                continue
             if outcome.out_of_memory:
                 _release_memory()
                 if len(batch) > 1:
                     size = len(batch) // 2
+                    waiting.appendleft(batch)
                     continue
-            aside += batch
-        else:
-            for entry, result in zip(batch, outcome, strict=True):
-                keep(entry, result)
-        start += len(batch)
-    for entry in aside:
-        outcome = _attempt(work, [entry])
-        if isinstance(outcome, _Failed):
-            failures.append(Failure(entry, outcome.error, outcome.trace))
-        else:
-            keep(entry, outcome[0])
+            lost = is_lost()
+            if first_round and not lost:
+                aside.append(batch)
+            elif len(batch) > 1 and not lost:
+                waiting.extendleft(reversed(_halves(batch)))
+            else:
+                failures.append(Failure(batch[0], outcome.error, outcome.trace))
+            if lost:
+                raise Stopped(Ending.DEVICE_LOST)
+    except Stopped as stopped:
+        return Processed(failures, size, stopped.ending)
     return Processed(failures, size)
+
+
+def _halves(batch: Sequence[Entry]) -> tuple[Sequence[Entry], Sequence[Entry]]:
+    middle = len(batch) // 2
+    return batch[:middle], batch[middle:]
 
 
 @dataclass(frozen=True)
@@ -104,13 +136,16 @@ def _release_memory() -> None:
         torch.cuda.empty_cache()
 
 
-def batch_size(bytes_per_entry: int, device: torch.device) -> int:
-    """Return the largest power of two of entries that the device's free memory bears, at least 1."""
+def batch_size(bytes_per_entry: int, device: torch.device, processes: int = 1) -> int:
+    """Return the largest power of two of entries that the device's free memory bears, at least 1.
+
+    `processes` is how many share the memory and start at the same time.
+    """
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         budget, most = free * MEMORY_SHARE, MAX_BATCH_ON_GPU
     else:
         free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         budget, most = free * CPU_MEMORY_SHARE, MAX_BATCH_ON_CPU
-    fitting = max(1, min(most, int(budget // bytes_per_entry)))
+    fitting = max(1, min(most, int(budget // processes // bytes_per_entry)))
     return 1 << (fitting.bit_length() - 1)

@@ -11,17 +11,22 @@ from tqdm import tqdm
 
 
 @contextmanager
-def progress(label: str, total: int) -> Iterator[Callable[[], None]]:
-    """Yield what is to be called once for each sample done."""
+def progress(label: str, total: int, *, shown: bool = True) -> Iterator[Callable[[], None]]:
+    """Yield what is to be called once for each sample done. Of several processes only one is `shown`."""
     started = time.monotonic()
-    with tqdm(total=total, desc=label, unit="sample", file=sys.stderr, disable=None) as bar:  # None: on a terminal only
+    done = 0
+    disable = None if shown else True  # None: on a terminal only
+    with tqdm(total=total, desc=label, unit="sample", file=sys.stderr, disable=disable) as bar:
 
         def advance() -> None:
+            nonlocal done
+            done += 1
             bar.update()
 
         yield advance
-    if bar.disable:
-        say(f"{label}: {total} samples in {time.monotonic() - started:.1f} s")
+    if bar.disable and shown:
+        of_total = "" if done == total else f" of {total}"
+        say(f"{label}: {done} samples{of_total} in {time.monotonic() - started:.1f} s")
 
 
 def say(line: str) -> None:

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from contest.errors import ContestError
+from contest.items import Sample
 from submission import VERSION
 from submission.progress import say
+from submission.stopping import Ending
 
 RUN_REPORT_NAME = "run.json"
 MAX_PRINTED_PROBLEMS = 20
+DONE, DONE_WITH_PROBLEMS = 0, 1
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Something that went wrong for one sample (or the whole file), though the run went on.
+    """Something that went wrong for one sample (or for all of them), though the run went on.
 
-    `phase` is read, picture, encode, answer or draw; `error` says what was wrong, `instead` what the sample got.
+    `phase` is read, picture, encode, answer, draw, journal, predictions or run;
+    `error` says what was wrong, `instead` what the sample
+    got.
     """
 
     sample_id: str | None
@@ -46,34 +52,157 @@ class PhaseReport:
     batch_size: int
     last_batch_size: int
 
+    def then(self, later: PhaseReport) -> PhaseReport:
+        """Both passes of one phase, one after the other."""
+        return PhaseReport(
+            self.samples + later.samples,
+            self.failed + later.failed,
+            self.seconds + later.seconds,
+            self.steps + later.steps,
+            max(self.batch_size, later.batch_size),
+            min(self.last_batch_size, later.last_batch_size),
+        )
+
+    def beside(self, other: PhaseReport) -> PhaseReport:
+        """The same phase in two processes at once."""
+        both = self.then(other)
+        return PhaseReport(**{**asdict(both), "seconds": max(self.seconds, other.seconds)})
+
 
 @dataclass
-class Report:
-    """What `run.json` says. A restart goes on with an earlier run only if it has the same `configuration`."""
+class Outcome:
+    """What one process of a run did, for its share of the samples.
 
-    configuration: dict[str, Any]
-    device: torch.device
-    counts: dict[str, int] = field(default_factory=dict)
+    Attributes:
+        process: its number, from 0.
+        device: `cpu`, `cuda` and what the device calls itself.
+        answers: texts by sample id, what stands in for a failed one included.
+        pictured: ids of samples that have a picture drawn.
+        phases: how each phase went.
+        problems: what went wrong.
+        rescued: samples run in bfloat16 because they overflowed in float16.
+        ending: how it ended.
+        error: why, where that needs words.
+        trace: the traceback of that error, if it has one.
+        seconds: how long it took.
+
+    """
+
+    process: int
+    device: dict[str, str]
+    answers: dict[str, str] = field(default_factory=dict)
+    pictured: set[str] = field(default_factory=set)
     phases: dict[str, PhaseReport] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    rescued: int = 0
+    ending: Ending = Ending.FINISHED
+    error: str = ""
+    trace: str = ""
     seconds: float = 0.0
-    rescued_in_bfloat16: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it in JSON's types."""
+        return {**asdict(self), "pictured": sorted(self.pictured), "ending": self.ending.name}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Outcome:
+        """Return what `to_json` was called on."""
+        return cls(
+            **{
+                **value,
+                "pictured": set(value["pictured"]),
+                "phases": {name: PhaseReport(**phase) for name, phase in value["phases"].items()},
+                "problems": [Problem(**problem) for problem in value["problems"]],
+                "ending": Ending[value["ending"]],
+            }
+        )
+
+
+class Report:
+    """What `run.json` says of a run: the outcomes of its processes, put together.
+
+    A restart goes on with an earlier run only if it has the same `configuration`.
+    """
+
+    def __init__(self, configuration: dict[str, Any], samples: Sequence[Sample], outcomes: Sequence[Outcome]) -> None:
+        self.configuration = configuration
+        self.samples = samples
+        self.outcomes = outcomes
+        self.answers = {key: text for outcome in outcomes for key, text in outcome.answers.items()}
+        self.pictured = {key for outcome in outcomes for key in outcome.pictured}
+        self.problems = [problem for outcome in outcomes for problem in outcome.problems]
+        self.ending = max((outcome.ending for outcome in outcomes), key=list(Ending).index)
+        self.error = "; ".join(dict.fromkeys(outcome.error for outcome in outcomes if outcome.error))
+        self.unwritten: list[str] = []
+
+    @property
+    def status(self) -> int:
+        """The exit status that the command line documents."""
+        if self.unwritten:
+            return Ending.FAILED.status
+        if self.ending is Ending.FINISHED:
+            return DONE_WITH_PROBLEMS if self.problems else DONE
+        return self.ending.status
+
+    def missing(self) -> dict[str, list[str]]:
+        """Ids of the samples that were not reached: the fallback stands in for their answer, or for their picture."""
+        failed = failed_ids(self.problems)
+        wanted = [sample.id for sample in self.samples if not sample.has_image]
+        return {
+            "answers": [sample.id for sample in self.samples if sample.id not in self.answers],
+            "pictures": [key for key in wanted if key not in self.pictured and key not in failed],
+        }
+
+    def phases(self) -> dict[str, PhaseReport]:
+        """How each phase went in all processes together."""
+        found: dict[str, PhaseReport] = {}
+        for outcome in self.outcomes:
+            for name, phase in outcome.phases.items():
+                found[name] = found[name].beside(phase) if name in found else phase
+        return found
 
     def to_json(self) -> dict[str, Any]:
         """Return the content of `run.json`."""
         return {
             **self.configuration,
             "versions": {"fbc2": VERSION, "python": platform.python_version(), "torch": torch.__version__},
-            "device": {"type": self.device.type, "name": device_name(self.device)},
-            "counts": self.counts,
-            "phases": {name: asdict(phase) for name, phase in self.phases.items()},
-            "seconds": self.seconds,
-            "rescued_in_bfloat16": self.rescued_in_bfloat16,
+            "device": self.outcomes[0].device,
+            "ended": self.ending.word,
+            "error": self.error,
+            "trace": "\n".join(outcome.trace for outcome in self.outcomes if outcome.trace),
+            "counts": {
+                "samples": len(self.samples),
+                "text_only": sum(not sample.has_image for sample in self.samples),
+                "pictures": len(self.pictured),
+                "failed": len(failed_ids(self.problems)),
+            },
+            "missing": self.missing(),
+            "phases": {name: asdict(phase) for name, phase in self.phases().items()},
+            "seconds": max(outcome.seconds for outcome in self.outcomes),
+            "rescued_in_bfloat16": sum(outcome.rescued for outcome in self.outcomes),
+            "processes": [
+                {
+                    "process": outcome.process,
+                    "device": outcome.device,
+                    "ended": outcome.ending.word,
+                    "answers": len(outcome.answers),
+                    "pictures": len(outcome.pictured),
+                    "seconds": outcome.seconds,
+                }
+                for outcome in self.outcomes
+            ],
             "problems": [asdict(problem) for problem in self.problems],
         }
 
-    def tell_problems(self, output: Path) -> None:
-        """Name the problems on stderr, the first twenty of them one by one."""
+    def write(self, write: Callable[[], None]) -> None:
+        """Write one of the run's last files; that it can not be written is told with the rest."""
+        try:
+            write()
+        except ContestError as error:
+            self.unwritten.append(str(error))
+
+    def tell(self, output: Path) -> None:
+        """Name on stderr what went wrong, the first twenty problems one by one, and what is missing."""
         for problem in self.problems[:MAX_PRINTED_PROBLEMS]:
             say(f"error: {problem}")
         more = len(self.problems) - MAX_PRINTED_PROBLEMS
@@ -81,11 +210,23 @@ class Report:
             say(f"error: ... and {more} more")
         if self.problems:
             say(f"error: {len(self.problems)} problems in all; {output / RUN_REPORT_NAME} lists them with their traces")
+        for error in self.unwritten:
+            say(f"error: {error}; what an earlier moment wrote there is whole")
+        if self.ending is Ending.FINISHED:
+            return
+        missing = self.missing()
+        because = f" ({self.error})" if self.error else ""
+        say(
+            f"error: ended early: {self.ending.word}{because}; fallbacks stand in for {len(missing['answers'])} "
+            f"answers and {len(missing['pictures'])} pictures of {len(self.samples)} samples; "
+            "the same command goes on from here"
+        )
 
 
-def device_name(device: torch.device) -> str:
-    """Name of the GPU, or of the processor's architecture."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
+def describe(device: torch.device) -> dict[str, str]:
+    """Type of the device, and name of the GPU or of the processor's architecture."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
+    return {"type": device.type, "name": name}
 
 
 def failed_ids(problems: Sequence[Problem]) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,26 +12,29 @@ import torch
 
 from contest.errors import Code, ContestError
 from contest.items import Sample
-from contest.limits import IMAGES_DIR, INPUT_NAME, PREDICTIONS_NAME
+from contest.limits import IMAGES_DIR, INPUT_NAME, MAX_WALL_CLOCK_SECONDS
 from contest.reading import Sifted, sift_input
-from contest.writing import samples_to_wire, write_json
+from contest.writing import write_json
 from models.weights import file_sha256
 from submission.journal import Journal
-from submission.loading import fingerprint, load_networks
+from submission.loading import Networks, fingerprint, load_networks
+from submission.merging import Others
 from submission.phases import Engine
+from submission.predictions import Predictions, Reserve
 from submission.profiles import Profile
 from submission.progress import say
-from submission.report import RUN_REPORT_NAME, Problem, Report
+from submission.report import RUN_REPORT_NAME, Outcome, Problem, Report, describe
+from submission.sharding import ONLY, Parts, Shard
+from submission.stopping import ANSWERING_SHARE, Ending, Stopped, Watch
 from submission.work import Work
-
-JOURNAL_NAME = "journal.jsonl"
 
 
 @dataclass(frozen=True)
 class Settings:
     """What a run is asked to do.
 
-    `input` is a folder with `input.json`, or that file; `batch_size` None chooses one by the free memory.
+    `input` is a folder with `input.json`, or that file; `batch_size` None chooses one by the free memory;
+    `time_limit` is in seconds.
     """
 
     input: Path
@@ -41,48 +45,133 @@ class Settings:
     device: torch.device
     dtype: torch.dtype
     batch_size: int | None = None
+    time_limit: float = MAX_WALL_CLOCK_SECONDS
+    shard: Shard = ONLY
 
 
 def run(settings: Settings) -> Report:
     """Answer and draw all samples of an input file; write `predictions.json`, `images/` and `run.json`.
 
-    Raises ContestErrors for an input file that is no JSON object, ContestError or OSError for an output that can not
-    be written, ValueError or OSError for weights that can not be loaded, JournalInUseError. Everything else that goes
-    wrong is a problem of the report.
+    Whatever happens once the input is read, `predictions.json` has a valid answer for every sample, and the report
+    says what is missing. Of several processes the first one writes them, and the others return a report of their share.
+
+    Raises ContestErrors for an input file that is no JSON object, ContestError or OSError for an output folder that can
+    not be written, JournalInUseError. Everything else that goes wrong is in the report.
     """
     started = time.monotonic()
-    output = settings.output
     input_file = settings.input / INPUT_NAME if settings.input.is_dir() else settings.input
     sifted = sift_input(input_file)
-    networks = load_networks(settings.weights, settings.device, settings.dtype)
-    report = Report(_configuration(settings, input_file), settings.device)
-    report.problems += [Problem(error.sample_id, "read", str(error), _instead(error)) for error in sifted.errors]
-    (output / IMAGES_DIR).mkdir(parents=True, exist_ok=True)
-    with Journal(output / JOURNAL_NAME, report.configuration) as journal:
-        _tell_start(journal, output)
-        engine = Engine(networks, settings.profile, settings.seed)
-        work = Work(
-            _answerable(sifted),
-            input_file.parent,
-            output,
-            engine,
-            journal,
-            report,
-            fixed_batch_size=settings.batch_size,
-        )
-        work.do_all()
-        write_json(output / PREDICTIONS_NAME, samples_to_wire(work.predictions()))
-        report.rescued_in_bfloat16 = engine.rescued
-        report.seconds = time.monotonic() - started
-        write_json(output / RUN_REPORT_NAME, report.to_json())
-    return report
+    (settings.output / IMAGES_DIR).mkdir(parents=True, exist_ok=True)
+    with Watch(settings.time_limit, started) as watch, Journal(settings.output, settings.shard.number) as journal:
+        process = _Process(settings, input_file, _answerable(sifted), watch, journal)
+        process.begin([Problem(error.sample_id, "read", str(error), _instead(error)) for error in sifted.errors])
+        process.work()
+        return process.finish()
+
+
+class _Process:
+    """One process of a run, or the only one: what it needs from its beginning to its end."""
+
+    def __init__(
+        self, settings: Settings, input_file: Path, samples: list[Sample], watch: Watch, journal: Journal
+    ) -> None:
+        output, shard = settings.output, settings.shard
+        self.settings = settings
+        self.input_file = input_file
+        self.samples = samples
+        self.watch = watch
+        self.journal = journal
+        self.outcome = Outcome(shard.number, describe(settings.device))
+        self.predictions = Predictions(output, samples, settings.profile.empty_answer)
+        self.reserve = Reserve(output, len(samples))
+        self.configuration = _configuration(settings, input_file)  # complete when the weights are loaded
+        self.parts = Parts(output, shard)
+        self.others = Others(output, shard, journal, self.configuration)
+        self.resumed = False
+        self.refreshing = shard.is_first
+
+    def begin(self, problems: list[Problem]) -> None:
+        """Have a valid answer for every sample before anything else is done."""
+        if self.settings.shard.count > 1:
+            self.parts.begin()
+        if self.settings.shard.is_first:
+            self.outcome.problems += problems
+            self.predictions.lay()
+            (self.settings.output / RUN_REPORT_NAME).unlink(missing_ok=True)  # an earlier run's
+            self.reserve.take()
+
+    def work(self) -> None:
+        """Load the networks and do this process's share; whatever happens is in the outcome."""
+        settings = self.settings
+        try:
+            networks = self.watch.during(ANSWERING_SHARE, self._load)
+            self.journal.resume(self.configuration)
+            self.resumed = True
+            _tell_start(self.journal)
+            Work(
+                settings.shard.of(self.samples),
+                self.input_file.parent,
+                self.predictions,
+                self.reserve,
+                Engine(networks, settings.profile, settings.seed),
+                self.journal,
+                self.watch,
+                self.outcome,
+                self._refresh,
+                fixed_batch_size=settings.batch_size,
+                processes=settings.shard.count,
+            ).do_all()
+        except Stopped as stopped:
+            self.outcome.ending = stopped.ending
+        except Exception as error:  # whatever it is, what was done is written, and the error told
+            self.outcome.ending, self.outcome.error = Ending.FAILED, str(error) or type(error).__name__
+            self.outcome.trace = traceback.format_exc()
+
+    def finish(self) -> Report:
+        """Write what this process leaves behind; the first one waits for the others and writes what all of them did."""
+        shard, outcomes = self.settings.shard, [self.outcome]
+        if shard.is_first and shard.count > 1:
+            found, ending = self.others.collect(self.parts, self.watch, self._refresh)
+            outcomes += found
+            self.outcome.ending = max(self.outcome.ending, ending, key=list(Ending).index)
+        self.outcome.seconds = time.monotonic() - self.watch.started
+        if not shard.is_first:
+            self.parts.deliver(self.outcome.to_json())
+            return Report(self.configuration, shard.of(self.samples), outcomes)
+        report = Report(self.configuration, self.samples, outcomes)
+        self.reserve.release()
+        if self.resumed:  # else what is there, an earlier run's answers or fallbacks, is all there is
+            report.write(lambda: self.predictions.write(report.answers, report.pictured))
+        report.write(lambda: write_json(self.settings.output / RUN_REPORT_NAME, report.to_json()))
+        if shard.count > 1:
+            self.parts.clear()
+        return report
+
+    def _load(self) -> Networks:
+        settings = self.settings
+        networks = load_networks(settings.weights, settings.device, settings.dtype)
+        self.configuration["weights_sha256"] = fingerprint(settings.weights)
+        return networks
+
+    def _refresh(self) -> None:
+        """Write the answers known by now, if it is time."""
+        if not self.refreshing or not self.predictions.is_due:
+            return
+        answers, pictured = self.others.known()
+        try:
+            self.predictions.write({**answers, **self.outcome.answers}, pictured | self.outcome.pictured)
+        except ContestError as error:
+            self.refreshing = False
+            self.reserve.release()
+            instead = "the run goes on, and writes the answers at its end"
+            self.outcome.problems.append(Problem(None, "predictions", str(error), instead))
 
 
 def _configuration(settings: Settings, input_file: Path) -> dict[str, Any]:
     """All that decides what the answers are: a journal of another configuration is of no use to this run."""
     return {
         "input_sha256": file_sha256(input_file),
-        "weights_sha256": fingerprint(settings.weights),
+        "weights_sha256": {},
         "profile": asdict(settings.profile),
         "seed": settings.seed,
         "dtype": str(settings.dtype).removeprefix("torch."),
@@ -109,11 +198,8 @@ def _instead(error: ContestError) -> str:
     return "the run goes on without it" if error.sample_id is None else "answered as a sample without items"
 
 
-def _tell_start(journal: Journal, output: Path) -> None:
+def _tell_start(journal: Journal) -> None:
     if journal.resumed:
         say(f"going on with {journal.path}: {len(journal.answers)} answers and {len(journal.drawings)} pictures done")
-        return
-    if journal.changed is not None:
+    elif journal.changed is not None:
         say(f"{journal.path} is of another run (different: {', '.join(journal.changed)}); starting anew")
-    for name in (PREDICTIONS_NAME, RUN_REPORT_NAME):  # an earlier run's: this run's come at its end
-        (output / name).unlink(missing_ok=True)

@@ -1,12 +1,14 @@
 """The phases of a run over all its samples, and what is known between them. Knows no networks, writes no answers file.
 
 Every sample gets an answer, and every one without a picture gets a picture, whatever fails: what took their place is
-named as a problem. What has a problem is not journalled, so that a restart tries it again.
+named as a problem. What has a problem is not journalled, so that a restart tries it again. A phase that is told to stop
+leaves the rest as it is, and says so in the outcome.
 """
 
 from __future__ import annotations
 
 import time
+import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -17,18 +19,20 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from contest.errors import ContestError
-from contest.items import Item, Sample
-from contest.limits import IMAGES_DIR, picture_content, picture_name
+from contest.errors import Code, ContestError
+from contest.items import Sample
 from contest.pictures import open_picture, resolve_picture
 from contest.writing import write_bytes
 from models.vqgan.preprocessing import to_pixels
 from submission.batches import Failure, batch_size, in_batches
-from submission.journal import Journal
+from submission.devices import is_lost
+from submission.journal import Journal, JournalWriteError
 from submission.phases import Drawing, Engine, Query, answer_bytes, draw_bytes, picture_bytes
-from submission.pictures import is_black, neutral_picture, to_jpeg
+from submission.pictures import is_black, to_jpeg
+from submission.predictions import Predictions, Reserve
 from submission.progress import progress
-from submission.report import PhaseReport, Problem, Report, failed_ids
+from submission.report import Outcome, PhaseReport, Problem, failed_ids
+from submission.stopping import ANSWERING_SHARE, DRAWING_SHARE, Ending, Stopped, Watch
 
 PICTURE_READERS = 3  # the organisers' container has three processors
 
@@ -37,77 +41,78 @@ Result = TypeVar("Result")
 
 @dataclass
 class Work:
-    """The samples of a run and what is done of them.
+    """The samples of a run, or of one process of it, and what is done of them.
 
     Attributes:
-        samples: all that are to be answered, in the order of `predictions.json`.
+        samples: those that are to be answered here.
         root: the folder that paths of input pictures are relative to.
-        output: the folder whose `images/` gets the pictures drawn.
+        predictions: knows where the pictures lie.
+        reserve: is given up when the disk is full.
+        watch: says when to stop.
+        outcome: what comes of the work; filled as it goes on.
+        after_batch: called when a batch's results are recorded.
         fixed_batch_size: of every phase; None chooses one by the free memory.
+        processes: how many compute at the same time on this machine.
         codes: of input pictures, int64 `[I]` by sample id.
         absent: ids of samples whose picture counts as none.
-        answers: texts by sample id.
-        pictured: ids of samples that have a picture in `output`.
+        unready: ids of samples whose picture could not be encoded or drawn in time.
 
     """
 
     samples: Sequence[Sample]
     root: Path
-    output: Path
+    predictions: Predictions
+    reserve: Reserve
     engine: Engine
     journal: Journal
-    report: Report
+    watch: Watch
+    outcome: Outcome
+    after_batch: Callable[[], None]
     fixed_batch_size: int | None = None
+    processes: int = 1
     codes: dict[str, Tensor] = field(default_factory=dict)
     absent: set[str] = field(default_factory=set)
-    answers: dict[str, str] = field(default_factory=dict)
-    pictured: set[str] = field(default_factory=set)
+    unready: set[str] = field(default_factory=set)
 
     def do_all(self) -> None:
-        """Run all phases, each over what the journal does not have yet."""
-        self.answers.update(self.journal.answers)
+        """Run all phases, each over what the journal does not have yet; texts come before pictures where they can."""
         self.restore()
         self.encode()
         if self.engine.profile.answer_on_drawing:
+            self.answer([sample for sample in self.samples if not self._wants_picture(sample)])
             self.draw()
-            self.answer()
-        else:
-            self.answer()
+        self.answer(self.samples)
+        if not self.engine.profile.answer_on_drawing:
             self.draw()
-        self.report.counts = {
-            "samples": len(self.samples),
-            "text_only": sum(not sample.has_image for sample in self.samples),
-            "pictures": len(self.pictured),
-            "failed": len(failed_ids(self.report.problems)),
-        }
-
-    def predictions(self) -> list[Sample]:
-        """The answers: [text, image] for a sample with a picture drawn for it, otherwise [text]."""
-        found = []
-        for sample in self.samples:
-            items = [Item("text", self.answers[sample.id])]
-            if sample.id in self.pictured:
-                items.append(Item("image", picture_content(sample.id)))
-            found.append(Sample(sample.id, tuple(items)))
-        return found
 
     def restore(self) -> None:
-        """Find the pictures that the journal tells of; render anew those whose files are gone."""
+        """Take over what the journal tells of; render pictures anew whose files are gone or of another run."""
+        answers = self.journal.answers
+        self.outcome.answers.update({sample.id: answers[sample.id] for sample in self.samples if sample.id in answers})
         drawn = [sample for sample in self.samples if sample.id in self.journal.drawings]
-        self.pictured.update(sample.id for sample in drawn if self._picture_path(sample).is_file())
-        lost = [sample for sample in drawn if sample.id not in self.pictured]
+        self.outcome.pictured.update(sample.id for sample in drawn if self._has_its_picture(sample))
+        lost = [sample for sample in drawn if sample.id not in self.outcome.pictured]
+        self.predictions.lay_pictures(
+            [sample for sample in self.samples if sample.id not in self.outcome.pictured], replace=True
+        )
+        self.after_batch()
 
         def work(batch: Sequence[Sample]) -> list[NDArray[np.uint8]]:
             return self.engine.render([self.journal.drawings[sample.id] for sample in batch])
 
+        def keep(sample: Sample, rgb: NDArray[np.uint8]) -> None:
+            self._keep_drawing(sample, Drawing(self.journal.drawings[sample.id], rgb))
+
         if lost:  # what fails here is drawn again
-            self._phase("restore", lost, picture_bytes(self.engine.networks), work, self._write_picture)
+            self._phase("restore", lost, picture_bytes(self.engine.networks), work, keep, DRAWING_SHARE)
 
     def encode(self) -> None:
         """Input pictures to codes, for the samples that are still to be answered."""
-        waiting = [sample for sample in self.samples if sample.has_image and sample.id not in self.answers]
+        waiting = [sample for sample in self.samples if sample.has_image and sample.id not in self.outcome.answers]
+        reached: set[str] = set()
 
         def keep(sample: Sample, found: Tensor | ContestError | None) -> None:
+            reached.add(sample.id)
             if isinstance(found, ContestError):
                 self._problem(sample, "picture", str(found), "answered from its text alone")
             elif found is None:
@@ -115,26 +120,29 @@ class Work:
             else:
                 self.codes[sample.id] = found
 
-        for failure in self._phase("encode", waiting, picture_bytes(self.engine.networks), self._encode_batch, keep):
+        need = picture_bytes(self.engine.networks)
+        for failure in self._phase("encode", waiting, need, self._encode_batch, keep, DRAWING_SHARE):
+            reached.add(failure.entry.id)
             self._problem(failure.entry, "encode", failure.error, "answered from its text alone", failure.trace)
+        self.unready.update(sample.id for sample in waiting if sample.id not in reached)
 
-    def answer(self) -> None:
-        """Texts for all samples."""
-        troubled = failed_ids(self.report.problems)
-        waiting = [sample for sample in self.samples if sample.id not in self.answers]
+    def answer(self, samples: Sequence[Sample]) -> None:
+        """Texts for those of the samples that have none yet."""
+        troubled = failed_ids(self.outcome.problems) | self.unready
+        waiting = [sample for sample in samples if sample.id not in self.outcome.answers]
 
         def work(batch: Sequence[Sample]) -> list[str]:
             return self.engine.answer([self._query(sample) for sample in batch])
 
         def keep(sample: Sample, text: str) -> None:
-            self.answers[sample.id] = text
+            self.outcome.answers[sample.id] = text
             if sample.id not in troubled:
-                self.journal.add_answer(sample.id, text)
+                self._record(lambda: self.journal.add_answer(sample.id, text))
 
         need = answer_bytes(self.engine.config, self.engine.networks.dtype)
-        for failure in self._phase("answer", waiting, need, work, keep):
+        for failure in self._phase("answer", waiting, need, work, keep, ANSWERING_SHARE):
             sample, text = failure.entry, self.engine.profile.empty_answer
-            self.answers[sample.id] = text
+            self.outcome.answers[sample.id] = text
             self._problem(sample, "answer", failure.error, f"answered {text!r}", failure.trace)
 
     def draw(self) -> None:
@@ -144,25 +152,57 @@ class Work:
         def work(batch: Sequence[Sample]) -> list[Drawing]:
             return self.engine.draw([Query(sample.id, sample.texts) for sample in batch])
 
-        def keep(sample: Sample, drawing: Drawing) -> None:
-            self._write_picture(sample, drawing.rgb)
-            self.journal.add_drawing(sample.id, drawing.codes)
-
         networks = self.engine.networks
         need = max(draw_bytes(self.engine.config, networks.dtype), picture_bytes(networks))
-        for failure in self._phase("draw", waiting, need, work, keep):
-            self._write_picture(failure.entry, neutral_picture(networks.side))
+        for failure in self._phase("draw", waiting, need, work, self._keep_drawing, DRAWING_SHARE):
             self._problem(failure.entry, "draw", failure.error, "a plain grey picture is written", failure.trace)
+        self.unready.update(sample.id for sample in waiting if sample.id not in self.outcome.pictured)
 
     def _wants_picture(self, sample: Sample) -> bool:
         had_none = not sample.has_image or sample.id in self.absent or sample.id in self.journal.drawings
-        return had_none and sample.id not in self.pictured
+        return had_none and sample.id not in self.outcome.pictured
+
+    def _has_its_picture(self, sample: Sample) -> bool:
+        path = self.predictions.picture(sample)
+        return path.is_file() and zlib.crc32(path.read_bytes()) == self.journal.crcs[sample.id]
 
     def _query(self, sample: Sample) -> Query:
         codes = self.codes.get(sample.id)
         if codes is None and self.engine.profile.answer_on_drawing:
             codes = self.journal.drawings.get(sample.id)
         return Query(sample.id, sample.texts, codes)
+
+    def _keep_drawing(self, sample: Sample, drawing: Drawing) -> None:
+        """Write the picture, then record it: a record never tells of a picture that is not there."""
+        data = to_jpeg(drawing.rgb, self.engine.profile.jpeg_quality)
+        try:
+            write_bytes(self.predictions.picture(sample), data)
+        except ContestError as error:
+            self._problem(sample, "draw", str(error), "the picture drawn is lost; a plain grey one stays")
+            if error.code is not Code.DISK_FULL:
+                return
+            self.reserve.release()
+            self._stopped(Ending.STORAGE, str(error))
+            raise Stopped(Ending.STORAGE) from error  # nothing more is drawn, but what can be answered is
+        self._record(lambda: self.journal.add_drawing(sample.id, drawing.codes, zlib.crc32(data)))
+        self.outcome.pictured.add(sample.id)
+
+    def _record(self, write: Callable[[], None]) -> None:
+        """Write to the journal; the run goes on without one that can not be written any more."""
+        try:
+            write()
+        except JournalWriteError as error:
+            instead = "the run goes on; a restart will have to do again what is done from here on"
+            self.outcome.problems.append(Problem(None, "journal", str(error), instead))
+            self.reserve.release()
+
+    def _stopped(self, ending: Ending, error: str = "") -> None:
+        if list(Ending).index(ending) > list(Ending).index(self.outcome.ending):
+            self.outcome.ending, self.outcome.error = ending, error
+
+    def _after_batch(self) -> None:
+        self._record(self.journal.sync)
+        self.after_batch()
 
     def _encode_batch(self, batch: Sequence[Sample]) -> list[Tensor | ContestError | None]:
         """Codes `[I]` of each sample's picture; or why it can not be read; or None if it counts as no picture."""
@@ -191,15 +231,8 @@ class Work:
             return error
         return to_pixels(picture, self.engine.networks.side)
 
-    def _picture_path(self, sample: Sample) -> Path:
-        return self.output / IMAGES_DIR / picture_name(sample.id)
-
-    def _write_picture(self, sample: Sample, rgb: NDArray[np.uint8]) -> None:
-        write_bytes(self._picture_path(sample), to_jpeg(rgb, self.engine.profile.jpeg_quality))
-        self.pictured.add(sample.id)
-
     def _problem(self, sample: Sample, phase: str, error: str, instead: str, trace: str = "") -> None:
-        self.report.problems.append(Problem(sample.id, phase, error, instead, trace))
+        self.outcome.problems.append(Problem(sample.id, phase, error, instead, trace))
 
     def _phase(
         self,
@@ -208,19 +241,32 @@ class Work:
         bytes_per_sample: int,
         work: Callable[[Sequence[Sample]], Sequence[Result]],
         keep: Callable[[Sample, Result], None],
+        share: float,
     ) -> list[Failure[Sample]]:
-        """Run one phase over the waiting samples and report on it; returns the samples that failed."""
-        size = self.fixed_batch_size or batch_size(bytes_per_sample, self.engine.networks.device)
+        """Run one phase over the waiting samples, within a share of the time, and report on it; return what failed."""
+        device = self.engine.networks.device
+        size = self.fixed_batch_size or batch_size(bytes_per_sample, device, self.processes)
         started, steps_before = time.monotonic(), self.engine.steps
-        with progress(name, len(waiting)) as advance:
+        with progress(name, len(waiting), shown=self.outcome.process == 0) as advance:
 
             def keep_and_count(sample: Sample, result: Result) -> None:
                 keep(sample, result)
                 advance()
 
-            processed = in_batches(waiting, size, work, keep_and_count)
-        self.journal.sync()
-        self.report.phases[name] = PhaseReport(
+            processed = in_batches(
+                waiting,
+                size,
+                lambda batch: self.watch.during(share, lambda: work(batch)),
+                keep_and_count,
+                after_batch=self._after_batch,
+                is_lost=lambda: is_lost(device),
+            )
+        if processed.stopped is not None:
+            self._stopped(processed.stopped)
+        if processed.stopped is Ending.DEVICE_LOST:
+            self.outcome.error = processed.failures[-1].error
+            self.watch.end(Ending.DEVICE_LOST)
+        phase = PhaseReport(
             samples=len(waiting),
             failed=len(processed.failures),
             seconds=time.monotonic() - started,
@@ -228,4 +274,7 @@ class Work:
             batch_size=size,
             last_batch_size=processed.last_size,
         )
+        before = self.outcome.phases.get(name)
+        self.outcome.phases[name] = phase if before is None else before.then(phase)
+        self.outcome.rescued = self.engine.rescued
         return processed.failures

@@ -1,0 +1,147 @@
+"""`predictions.json` and the pictures beside it, valid for every sample from the beginning: fallbacks, then answers.
+
+Knows nothing of how answers come about.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from uuid import uuid4
+
+from contest.errors import ContestErrors
+from contest.items import Item, Sample
+from contest.limits import IMAGES_DIR, PREDICTIONS_NAME, picture_content, picture_name
+from contest.reading import read_predictions
+from contest.writing import samples_to_wire, write_bytes, write_json
+from submission.pictures import neutral_picture, to_jpeg
+from submission.progress import say
+
+SECONDS_BETWEEN_WRITES = 10.0
+WRITING_SHARE = 0.02  # of the time, at most, goes into writing the file again and again
+FALLBACK_SIDE = 192  # of the published network's pictures
+FALLBACK_QUALITY = 75
+RESERVED_BYTES_PER_SAMPLE = 1024  # several times an answer
+RESERVED_BYTES = 1 << 20
+RESERVE_NAME = ".reserve"
+
+
+class Predictions:
+    """The answers file of a run, and the plain pictures that stand in for those not drawn yet.
+
+    Args:
+        output: its folder; its `images/` must exist.
+        samples: all of the run, in the order of the file.
+        fallback: the text for a sample without an answer.
+        clock: seconds that only grow.
+
+    """
+
+    def __init__(
+        self, output: Path, samples: Sequence[Sample], fallback: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.path = output / PREDICTIONS_NAME
+        self.output = output
+        self.samples = samples
+        self.fallback = fallback
+        self.clock = clock
+        self._written = -float("inf")
+        self._pause = SECONDS_BETWEEN_WRITES
+        self._plain = plain_picture()
+
+    def lay(self) -> None:
+        """Give every sample an answer of its kinds before anything is computed; what an earlier run left stays.
+
+        Raises ContestError if the folder can not be written.
+        """
+        self.lay_pictures(self.samples, replace=False)
+        try:
+            complete = list(read_predictions(self.path)) == [sample.id for sample in self.samples]
+        except ContestErrors:  # none yet, or none to be kept
+            complete = False
+        if not complete:
+            self.write({}, ())
+
+    def lay_pictures(self, samples: Iterable[Sample], *, replace: bool) -> None:
+        """Put the plain picture where a sample has none; with `replace`, also where another run's is.
+
+        Raises ContestError if the folder can not be written.
+        """
+        source = self.output / IMAGES_DIR / f".{uuid4().hex}.tmp"
+        write_bytes(source, self._plain)
+        try:
+            for sample in samples:
+                path = self.picture(sample)
+                if sample.has_image or (path.is_file() and (not replace or self.is_plain(path))):
+                    continue
+                link = path if not path.exists() else source.with_suffix(".link")
+                try:
+                    os.link(source, link)  # takes no room, and no time to speak of for thousands of samples
+                except FileExistsError:  # another process drew it just now
+                    continue
+                except OSError:  # a file system without links
+                    write_bytes(path, self._plain)
+                    continue
+                if link != path:
+                    os.replace(link, path)
+        finally:
+            source.unlink(missing_ok=True)
+
+    def picture(self, sample: Sample) -> Path:
+        """Where the picture drawn for a sample lies."""
+        return self.output / IMAGES_DIR / picture_name(sample.id)
+
+    def is_plain(self, path: Path) -> bool:
+        """Whether a file is the plain picture."""
+        return path.stat().st_size == len(self._plain) and path.read_bytes() == self._plain
+
+    def write(self, answers: Mapping[str, str], pictured: Collection[str]) -> None:
+        """Write the file: [text, image] for samples without a picture and for those `pictured`, otherwise [text].
+
+        Raises ContestError; the file that was there then stays.
+        """
+        started = self.clock()
+        write_json(self.path, samples_to_wire(self._entry(sample, answers, pictured) for sample in self.samples))
+        self._written = self.clock()
+        self._pause = max(SECONDS_BETWEEN_WRITES, (self._written - started) / WRITING_SHARE)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to write the file again."""
+        return self.clock() - self._written >= self._pause
+
+    def _entry(self, sample: Sample, answers: Mapping[str, str], pictured: Collection[str]) -> Sample:
+        items = [Item("text", answers.get(sample.id, self.fallback))]
+        if not sample.has_image or sample.id in pictured:
+            items.append(Item("image", picture_content(sample.id)))
+        return Sample(sample.id, tuple(items))
+
+
+def plain_picture() -> bytes:
+    """The JPEG that stands in for a picture not drawn."""
+    return to_jpeg(neutral_picture(FALLBACK_SIDE), FALLBACK_QUALITY)
+
+
+class Reserve:
+    """Room on the disk that is kept free for the last files of a run, so that a full disk does not cost its answers."""
+
+    def __init__(self, output: Path, samples: int) -> None:
+        self.path = output / RESERVE_NAME
+        self._bytes = RESERVED_BYTES + samples * RESERVED_BYTES_PER_SAMPLE
+
+    def take(self) -> None:
+        """Occupy the room. Where there is none, the run says so and goes on without."""
+        try:
+            with self.path.open("wb") as file:
+                os.posix_fallocate(file.fileno(), 0, self._bytes)
+        except OSError as error:
+            self.release()
+            say(f"the disk has no room to spare ({error.strerror}): the last answers may not fit on it")
+
+    def release(self) -> None:
+        """Make the room free, for good."""
+        with contextlib.suppress(OSError):  # without it there is nothing to release
+            self.path.unlink(missing_ok=True)
