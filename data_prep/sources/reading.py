@@ -61,7 +61,7 @@ def lines(path: Path) -> Iterator[Record]:
 def parse_line(record: Record) -> Any:
     """The JSON value of a line. Raises FieldError (NOT_UTF8, NOT_JSON)."""
     try:
-        return json.loads(record.value.removeprefix(b"\xef\xbb\xbf").decode("utf-8"), parse_constant=_refuse)
+        return _DECODER.decode(record.value.removeprefix(b"\xef\xbb\xbf").decode("utf-8"))
     except UnicodeDecodeError as error:
         raise FieldError(Reason.NOT_UTF8, f"byte {error.start}") from error
     except RecursionError as error:
@@ -72,6 +72,9 @@ def parse_line(record: Record) -> Any:
 
 def _refuse(name: str) -> float:
     raise ValueError(f"{name} is no JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse)
 
 
 def json_elements(path: Path) -> Iterator[Record]:

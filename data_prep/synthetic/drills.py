@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from data_prep.synthetic.drawn import Drawn, Grade
-from data_prep.synthetic.facts import ATTRIBUTES, draw_facts, passage
+from data_prep.synthetic.facts import ATTRIBUTES, Fact, facts_about, passage
 from data_prep.synthetic.instructions import image_item, text_item
 from data_prep.synthetic.language import capitalised
 from data_prep.synthetic.mathqa import compare_two, one_step_easy, one_step_middle, sum_or_difference
@@ -34,13 +34,16 @@ MATH_KINDS = {
 MOST_PROBLEMS = 8
 INVERSE_SHARE = 0.25
 COPIED_WORDS = {"easy": (4, 9), "middle": (10, 18), "hard": (19, 28)}
+# More people than a passage of the task has: guessing among them costs more, and so teaches more.
+PEOPLE = {"easy": (1, 2), "middle": (2, 4), "hard": (4, 8)}
 MOST_ANSWER_PIECES = 14
 MOST_QUESTIONS = 4
+MOST_FACT_PIECES = 14  # of one sentence, or of a question with its answer
 
 
 def make_textqa_drill(rng: random.Random, grade: Grade) -> Drawn:
     """A passage and questions about its facts, the last one open."""
-    facts = draw_facts(rng, grade)
+    facts = _drill_facts(rng, grade)
     asked = rng.sample(facts, len(facts))
     inverse = [len(facts) > 2 and rng.random() < INVERSE_SHARE for _ in asked]
     solved = [
@@ -58,15 +61,20 @@ def make_mathqa_drill(rng: random.Random, grade: Grade) -> Drawn:
 
 
 def make_copying_drill(rng: random.Random, grade: Grade) -> Drawn:
-    """Words in any order, twice: the second time each follows from the first."""
-    words = rng.sample(WORDS, rng.randint(*COPIED_WORDS[grade]))
+    """Words in any order, twice: the second time each follows from the first, from the word before it where all words
+    are different, and from several where there are few."""
+    amount = rng.randint(*COPIED_WORDS[grade])
+    if rng.random() < 0.5:
+        words = rng.sample(WORDS, amount)
+    else:
+        words = rng.choices(rng.sample(WORDS, rng.randint(3, 6)), k=amount)
     once = capitalised(" ".join(words))
     return Drawn((text_item(f"{once}. {once}."),), (words[-1],), None, "copying", grade)
 
 
 def make_retelling_drill(rng: random.Random, grade: Grade) -> Drawn:
     """A passage, then its sentences in another order; asked for is the value of the last one told again."""
-    facts = draw_facts(rng, grade)
+    facts = _drill_facts(rng, grade)
     text, told = passage(facts), facts[0]
     for fact in rng.sample(facts, len(facts)):
         longer = f"{text} {fact.sentence}"
@@ -74,6 +82,15 @@ def make_retelling_drill(rng: random.Random, grade: Grade) -> Drawn:
             break
         text, told = longer, fact
     return Drawn((text_item(text),), (told.value,), None, "retelling", grade)
+
+
+def _drill_facts(rng: random.Random, grade: Grade) -> list[Fact]:
+    """Facts of a passage that leaves room for at least one sentence or question more."""
+    people = rng.randint(*PEOPLE[grade])
+    facts = facts_about(rng, people, rng.randint(1, 2) if people < 4 else 1)
+    while len(_PIECE.findall(passage(facts))) > MOST_PIECES - MOST_FACT_PIECES:
+        facts.pop()
+    return facts
 
 
 def make_vqa_drill(rng: random.Random, grade: Grade) -> Drawn:

@@ -137,8 +137,13 @@ def draw_facts(rng: random.Random, grade: Grade) -> list[Fact]:
     easy: one person, one or two attributes; middle: two people, one or two; hard: three people, two.
     """
     people = {"easy": 1, "middle": 2, "hard": 3}[grade]
+    return facts_about(rng, people, 2 if grade == "hard" else rng.randint(1, 2))
+
+
+def facts_about(rng: random.Random, people: int, amount: int) -> list[Fact]:
+    """Facts in random order: `amount` attributes of each of `people` persons, no value twice."""
     names = rng.sample(NAMES, people)
-    attributes = rng.sample(ATTRIBUTES, 2 if grade == "hard" else rng.randint(1, 2))
+    attributes = rng.sample(ATTRIBUTES, amount)
     facts = [
         Fact(name, attribute, value)
         for attribute in attributes
