@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 COMMANDS = {  # name -> module with main(argv) -> exit code
     "bpe": "training.bpe",
+    "plots": "training.tune.watching.plots_command",
     "ruclip": "training.ruclip",
     "tune": "training.tune.command",
     "vqgan": "training.vqgan",

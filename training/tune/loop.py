@@ -1,8 +1,9 @@
-"""Fine-tuning RUDOLPH, or training it from random weights, on contest task folders: one process, any size."""
+"""Fine-tuning RUDOLPH, or training it from random weights, on contest task folders: one process or many, any size."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
@@ -10,85 +11,115 @@ import torch
 from models.bpe import BPE
 from models.rudolph import Rudolph, load_rudolph, read_config
 from models.rudolph.vocabulary import Vocabulary
-from models.weights import save_safetensors
-from training.tune.checkpoints import STATE_FILE, load_state, save_state
-from training.tune.objective import objective
-from training.tune.sampler import open_data
-from training.tune.schedule import learning_rate
+from training.tune.checkpoints import Note, last_checkpoint, save_checkpoint
+from training.tune.data import open_data
+from training.tune.distributed import Processes, open_processes, whole_weights
+from training.tune.export import export
+from training.tune.freezing import freeze
+from training.tune.lora import add_adapters
 from training.tune.settings import TuneSettings
-from training.tune.validation import validate
+from training.tune.stepping import Stepper
+from training.tune.training_state import Trainee
+from training.tune.validation import Validation, validate
 from training.tune.watching.build import build_watcher
 from training.tune.watching.epochs import steps_of_epoch
-from training.tune.watching.watcher import Run
+from training.tune.watching.watcher import Run, Watcher
 
-# Settings that a run may be resumed with other values of: places, amounts of watching, and the mixture of tasks.
+# Settings that a run may be resumed with other values of: places, the machine, amounts of watching and keeping, and the
+# mixture of tasks.
 MAY_CHANGE = frozenset(
-    ["data", "weights", "out", "threads", "validate_every", "validation_samples", "checkpoint_every", "tasks", "until"]
-) | {"watch", "emissions"}
+    (
+        *("data", "weights", "out", "cache", "workers", "prefetch", "threads", "device", "parallel", "accumulate"),
+        *("activation_checkpointing", "validate_every", "validation_samples", "checkpoint_every", "keep_last", "best"),
+        *("tasks", "until", "watch", "emissions"),
+    )
+)
 
 
 def build_model(settings: TuneSettings) -> Rudolph:
-    """Return the model to train, in float32: random if `scratch` names a configuration, else one from a folder."""
+    """Return the model to train, in float32: random if `scratch` names a configuration, else one from a folder.
+
+    What the settings freeze is frozen; with `lora`, adapters stand beside its layers.
+    """
     if settings.scratch is not None:
         torch.manual_seed(settings.seed)
-        return Rudolph(read_config(Path(settings.scratch)))
-    return load_rudolph(Path(settings.start) if settings.start else Path(settings.weights) / "rudolph")
+        model = Rudolph(read_config(Path(settings.scratch)))
+    else:
+        model = load_rudolph(Path(settings.start) if settings.start else Path(settings.weights) / "rudolph")
+    if settings.activation_checkpointing:
+        # The transformer's alone: the model's own configuration is written out with the weights.
+        model.transformer.config = replace(model.config, gradient_checkpointing=1)
+    freeze(model, settings.freeze)
+    if settings.lora.rank:
+        torch.manual_seed(settings.seed)
+        add_adapters(model, settings.lora)
+    return model.train()
 
 
-def build_optimizer(model: Rudolph, settings: TuneSettings) -> torch.optim.AdamW:
-    """AdamW; norms and biases are not decayed."""
-    matrices = [parameter for parameter in model.parameters() if parameter.ndim > 1]
-    vectors = [parameter for parameter in model.parameters() if parameter.ndim <= 1]
-    groups = [{"params": matrices, "weight_decay": settings.weight_decay}, {"params": vectors, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, settings.learning_rate, (settings.beta1, settings.beta2))
+def measured(settings: TuneSettings, mean_loss: float, validation: Validation | None) -> float | None:
+    """How good the weights are, by the measure that `best` names; None where that was not measured at this step."""
+    if settings.best == "loss":
+        return mean_loss
+    if validation is None:
+        return None
+    if settings.best == "validation":
+        return validation.score
+    return validation.tasks[settings.best].score
 
 
-def train(settings: TuneSettings) -> Path:
-    """Run the training to its end, from its last checkpoint if there is one; returns the trained weights' folder."""
+def train(settings: TuneSettings, watchers: Sequence[Watcher] = ()) -> Path:
+    """Run the training to its end, from its last checkpoint if there is one; returns the trained weights' folder.
+
+    `watchers` are told what happens beside those that the settings ask for. Under torchrun, every process calls this.
+
+    Raises `ValueError` (and what derives from it) and `ContestErrors` for settings, data, weights and checkpoints that
+    can not be used, `FloatingPointError` when the loss or the gradient is no longer finite, `OSError` for a full disk.
+    """
     torch.set_num_threads(settings.threads)
+    with open_processes(settings) as processes:
+        return _train(settings, watchers, processes)
+
+
+def _train(settings: TuneSettings, watchers: Sequence[Watcher], processes: Processes) -> Path:
     out = Path(settings.out)
     out.mkdir(parents=True, exist_ok=True)
-    model = build_model(settings).train()
-    optimizer = build_optimizer(model, settings)
+    trainee = Trainee(build_model(settings), settings, processes)
+    model = trainee.model
     vocabulary = Vocabulary(BPE(Path(settings.weights) / "bpe.model"), model.config)
-    data = open_data(settings, vocabulary)
+    data = open_data(settings, vocabulary, processes.rank, processes.world)
     fingerprint = {key: value for key, value in asdict(settings).items() if key not in MAY_CHANGE}
-    done = load_state(out, model, optimizer, fingerprint)
+    resumed = processes.from_first(last_checkpoint(out) if processes.is_first else None)
+    done = trainee.restore(resumed, fingerprint) if resumed else 0
     end = settings.steps if settings.until is None else settings.until
-    watcher = build_watcher(settings)
-    watcher.start(Run(settings, done, steps_of_epoch(data.sizes, settings)))
+    watcher = build_watcher(settings, watchers) if processes.is_first else None
+    if watcher:
+        watcher.start(Run(settings, done, steps_of_epoch(data.sizes, settings)))
+    stepper, losses = Stepper(trainee, settings), []
     try:
         for step in range(done, end):
-            rate = learning_rate(step, settings)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            # Dropout must draw the same numbers whether or not the run was interrupted.
-            torch.manual_seed(settings.seed * 1_000_003 + step)
-            batch = data.batches.batch(step)
-            with torch.autocast("cpu", torch.bfloat16, enabled=settings.dtype == "bfloat16"):
-                loss, means = objective(model, batch, settings.tasks)
-            if not bool(loss.isfinite()):
-                raise FloatingPointError(f"step {step}: the loss is {loss.item()}; lower learning_rate or use float32")
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            norm = torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
-            optimizer.step()
-            values = {"loss": loss.item(), "rate": rate, "gradient_norm": float(norm)}
-            values |= {"samples": batch.ids.shape[0], "tokens": batch.ids.numel()}
-            for task, segments in means.items():
-                values |= {f"{task}.{segment}": value for segment, value in segments.items()}
-            watcher.step(step + 1, values)
+            values = stepper.step(step, data.batches.batch(step))
+            losses.append(values["loss"])
+            if watcher:
+                watcher.step(step + 1, values)
             last = step + 1 == end
+            validation = None
             if (step + 1) % settings.validate_every == 0 or last:
-                found = validate(model, vocabulary, data.held_out, settings.tasks, settings.watch.scoring)
-                watcher.validated(step + 1, found)
+                with whole_weights(trainee.shared):
+                    if watcher:
+                        validation = validate(model, vocabulary, data.held_out, settings.tasks, settings.watch.scoring)
+                        watcher.validated(step + 1, validation)
             if (step + 1) % settings.checkpoint_every == 0 or last:
-                save_state(out, model, optimizer, step + 1, fingerprint)
-                watcher.saved(step + 1, out / STATE_FILE)
+                weights, state = trainee.weights(), trainee.state(step + 1, fingerprint)
+                if watcher:
+                    value = measured(settings, sum(losses) / len(losses), validation)
+                    note = Note(step + 1, settings.best, value)
+                    watcher.saved(
+                        step + 1, save_checkpoint(out, note, model.config, weights, state, settings.keep_last)
+                    )
+                losses.clear()
     finally:
-        watcher.finish()
-    trained = out / "rudolph"
-    trained.mkdir(exist_ok=True)
-    model.config.save(trained / "config.json")
-    save_safetensors(model, trained / "model.safetensors", torch.float16)
-    return trained
+        if watcher:
+            watcher.finish()
+        data.batches.close()
+    weights = trainee.weights()
+    return export(out, model.config, weights) if processes.is_first else out / "rudolph"

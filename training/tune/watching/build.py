@@ -8,6 +8,7 @@ from training.tune.settings import TuneSettings
 from training.tune.watching.answers import Answers
 from training.tune.watching.csv_log import CsvLog
 from training.tune.watching.log import Log, Sink
+from training.tune.watching.plots import Plots
 from training.tune.watching.tensorboard import TensorBoard
 from training.tune.watching.terminal import Terminal
 from training.tune.watching.watcher import Forgiving, Watcher
@@ -18,4 +19,6 @@ def build_watcher(settings: TuneSettings, others: Sequence[Watcher] = ()) -> Wat
     sinks: list[Sink] = [Terminal(), CsvLog()]
     if settings.watch.tensorboard:
         sinks.append(TensorBoard())
-    return Forgiving([Log(sinks), Answers(), *others])
+    plots = [Plots()] if settings.watch.plots else []
+    # A log each, so that one that fails takes no other with it. Plots are drawn from what the log has just written.
+    return Forgiving([*map(Log, sinks), Answers(), *plots, *others])

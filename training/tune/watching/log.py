@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -40,19 +40,19 @@ class Log:
     Throughput counts the time of steps alone, not that of validation or saving.
     """
 
-    def __init__(self, sinks: Sequence[Sink], clock: Callable[[], float] = time.monotonic) -> None:
-        self._sinks = sinks
+    def __init__(self, sink: Sink, clock: Callable[[], float] = time.monotonic) -> None:
+        self._sink = sink
+        self.name = type(sink).__name__
         self._clock = clock
 
     def start(self, run: Run) -> None:
-        """Open the sinks."""
+        """Open the sink."""
         self._run = run
         self._sums: dict[str, float] = {}
         self._counts: dict[str, int] = {}
         self._worked = self._samples = self._tokens = 0.0
         self._since = self._clock()
-        for sink in self._sinks:
-            sink.open(run)
+        self._sink.open(run)
 
     def step(self, step: int, values: Mapping[str, float]) -> None:
         """Add a step; write where a row is due."""
@@ -64,19 +64,18 @@ class Log:
             if "." in name:
                 self._sums[name] = self._sums.get(name, 0.0) + value
                 self._counts[name] = self._counts.get(name, 0) + 1
-        for sink in self._sinks:
-            sink.advance(step)
+        self._sink.advance(step)
         if step % self._run.settings.watch.log_every == 0 or step == self._run.last_step:
             own = {name: value for name, value in values.items() if "." not in name and name not in AMOUNTS}
             means = {name: total / self._counts[name] for name, total in self._sums.items()}
-            self._write(step, {**own, **means, **self._throughput(), **peak_memory()})
+            self._sink.write(step, {**own, **means, **self._throughput(), **peak_memory()})
             self._sums, self._counts = {}, {}
             self._worked = self._samples = self._tokens = 0.0
         self._since = self._clock()
 
     def validated(self, step: int, validation: Validation) -> None:
         """Write `validation.<task>.<what>`, `validation.loss` and `validation.score`."""
-        self._write(step, validation_values(validation))
+        self._sink.write(step, validation_values(validation))
         self._since = self._clock()
 
     def saved(self, step: int, path: Path) -> None:
@@ -84,18 +83,13 @@ class Log:
         self._since = self._clock()
 
     def finish(self) -> None:
-        """Close the sinks."""
-        for sink in self._sinks:
-            sink.close()
+        """Close the sink."""
+        self._sink.close()
 
     def _throughput(self) -> dict[str, float]:
         if self._worked <= 0:
             return {}
         return {"samples_per_second": self._samples / self._worked, "tokens_per_second": self._tokens / self._worked}
-
-    def _write(self, step: int, values: Mapping[str, float]) -> None:
-        for sink in self._sinks:
-            sink.write(step, values)
 
 
 AMOUNTS = ("samples", "tokens")

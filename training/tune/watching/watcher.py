@@ -37,6 +37,10 @@ class Run:
         return self.settings.steps if self.settings.until is None else self.settings.until
 
 
+class WatchingError(Exception):
+    """Something of a run could not be written down; the message says what and why."""
+
+
 class Watcher(Protocol):
     """Told of everything that happens in a run, in this order, on the first process only.
 
@@ -62,15 +66,19 @@ class Watcher(Protocol):
 
 
 class Forgiving:
-    """Tells several watchers, each of which may fail to write: it says so, and the training goes on."""
+    """Tells several watchers, each of which may fail to write: it says so, and the training goes on.
+
+    A watcher that could not start is told nothing more.
+    """
 
     def __init__(self, watchers: Sequence[Watcher]) -> None:
-        self._watchers = watchers
-        self._failures: dict[str, list[str]] = {}
+        self._watchers = list(watchers)
+        self._failures: dict[Watcher, list[str]] = {}
 
     def start(self, run: Run) -> None:
         """Tell all."""
         self._tell(lambda watcher: watcher.start(run))
+        self._watchers = [watcher for watcher in self._watchers if watcher not in self._failures]
 
     def step(self, step: int, values: Mapping[str, float]) -> None:
         """Tell all."""
@@ -87,15 +95,19 @@ class Forgiving:
     def finish(self) -> None:
         """Tell all, and say once more what was not written."""
         self._tell(lambda watcher: watcher.finish())
-        for name, failures in self._failures.items():
-            print(f"tune: {name} failed {len(failures)} times, first: {failures[0]}", file=sys.stderr)
+        for watcher, failures in self._failures.items():
+            times = "once" if len(failures) == 1 else f"{len(failures)} times"
+            print(f"tune: {_name(watcher)} failed {times}: {failures[0]}", file=sys.stderr)
 
     def _tell(self, what: Callable[[Watcher], None]) -> None:
         for watcher in self._watchers:
             try:
                 what(watcher)
-            except (OSError, ContestError) as error:
-                name = type(watcher).__name__
-                if name not in self._failures:
-                    tqdm.write(f"tune: {name}: {error}; the training goes on", file=sys.stderr)
-                self._failures.setdefault(name, []).append(str(error))
+            except (OSError, ContestError, WatchingError) as error:
+                if watcher not in self._failures:
+                    tqdm.write(f"tune: {_name(watcher)}: {error}; the training goes on", file=sys.stderr)
+                self._failures.setdefault(watcher, []).append(str(error))
+
+
+def _name(watcher: Watcher) -> str:
+    return str(getattr(watcher, "name", type(watcher).__name__))
