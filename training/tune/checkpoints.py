@@ -1,54 +1,145 @@
-"""Checkpoints of a run: written atomically, so that a kill at any moment leaves the last good one intact."""
+"""Checkpoints of a run: whole folders, written atomically; the last ones and the best one are kept.
+
+`checkpoints/step_00000250/` holds `config.json` and `pytorch_model.bin`, a RUDOLPH in the published form that inference
+reads as it is; `trainer.state`, what else the run needs to go on; and `checkpoint.json`, what it is. `checkpoints/best`
+is a link to the best one. Batches and dropout are functions of seed and step, so no random state needs to be kept.
+"""
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from models.rudolph import Rudolph
+from models.rudolph import Config
+from models.weights import read_state_dict, save_state_dict
 
-STATE_FILE = "state.pt"
+FOLDER = "checkpoints"
+WEIGHTS, STATE, NOTE, BEST = "pytorch_model.bin", "trainer.state", "checkpoint.json", "best"
 
 
-def save_state(
-    out: Path, model: Rudolph, optimizer: torch.optim.Optimizer, step: int, fingerprint: Mapping[str, Any]
-) -> None:
-    """Write weights, optimiser and the number of steps done to `out/state.pt`.
+class CheckpointError(ValueError):
+    """A checkpoint cannot be gone on from; the message says which, why, and what to do."""
 
-    `fingerprint` is what must be the same for the run to go on. Raises OSError (a full disk, say): the old file stays.
+
+@dataclass(frozen=True)
+class Note:
+    """What a checkpoint is: the steps done, and how good it is by which measure (None: not measured)."""
+
+    step: int
+    measure: str
+    value: float | None
+
+    @property
+    def rank(self) -> float:
+        """The larger the better: a loss is good when it is low, a score when it is high."""
+        assert self.value is not None
+        return -self.value if self.measure == "loss" else self.value
+
+
+def read_notes(out: Path) -> dict[Path, Note]:
+    """All complete checkpoints of a run, the oldest first. Raises `CheckpointError` for a damaged note."""
+    notes = {}
+    for path in sorted((out / FOLDER).glob("step_*")):
+        try:
+            notes[path] = Note(**json.loads((path / NOTE).read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise CheckpointError(f"{path}: not a whole checkpoint ({error}); remove it to go on without it") from error
+    return notes
+
+
+def save_checkpoint(
+    out: Path, note: Note, config: Config, weights: Mapping[str, Tensor], state: Mapping[str, Any], keep_last: int
+) -> Path:
+    """Write the checkpoint of a step, then remove those that are neither among the last ones nor the best.
+
+    `weights`: a state dict with the published names; `state`: plain values and tensors. Raises OSError (a full disk,
+    say): what was there before stays.
     """
-    temporary = out / f"{STATE_FILE}.{os.getpid()}.tmp"
-    state = {
-        "step": step,
-        "model": model.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "fingerprint": dict(fingerprint),
-    }
+    folder = out / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    for unfinished in folder.glob(".unfinished_*"):  # of a run that was killed
+        shutil.rmtree(unfinished)
+    temporary, final = folder / f".unfinished_{note.step:08d}", folder / f"step_{note.step:08d}"
     try:
-        torch.save(state, temporary)
-        temporary.replace(out / STATE_FILE)
+        temporary.mkdir()
+        config.save(temporary / "config.json")
+        save_state_dict(weights, temporary / WEIGHTS)
+        _save_state(state, temporary / STATE)
+        (temporary / NOTE).write_text(json.dumps(asdict(note)) + "\n", encoding="utf-8")
+        if final.exists():
+            shutil.rmtree(final)
+        temporary.rename(final)
+        _to_disk(folder)
     finally:
-        temporary.unlink(missing_ok=True)
+        shutil.rmtree(temporary, ignore_errors=True)
+    _rotate(out, note.measure, keep_last)
+    return final
 
 
-def load_state(out: Path, model: Rudolph, optimizer: torch.optim.Optimizer, fingerprint: Mapping[str, Any]) -> int:
-    """Restore `out/state.pt` if there is one; returns the number of steps done (0 without a checkpoint).
+def _save_state(state: Mapping[str, Any], path: Path) -> None:
+    try:
+        with path.open("wb") as file:
+            torch.save(dict(state), file)
+            file.flush()
+            os.fsync(file.fileno())
+    except RuntimeError as error:  # what torch makes of a full disk
+        raise OSError(f"{path}: can not be written ({error})") from error
 
-    Raises ValueError when the checkpoint belongs to another run, naming the settings that differ.
+
+def _to_disk(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _rotate(out: Path, measure: str, keep_last: int) -> None:
+    notes = read_notes(out)
+    measured = [path for path, note in notes.items() if note.measure == measure and note.value is not None]
+    kept = set(list(notes)[-keep_last:])
+    if measured:
+        best = max(measured, key=lambda path: notes[path].rank)  # the earliest of equally good ones
+        kept.add(best)
+        link = out / FOLDER / f".{BEST}"
+        link.unlink(missing_ok=True)
+        link.symlink_to(best.name)
+        link.replace(out / FOLDER / BEST)
+    for path in notes:
+        if path not in kept:
+            # Renamed first: a folder that is half removed must not be taken for a checkpoint.
+            removed = path.with_name(f".unfinished_{path.name}")
+            path.rename(removed)
+            shutil.rmtree(removed)
+
+
+def last_checkpoint(out: Path) -> Path | None:
+    """The newest checkpoint of a run, if it has any. Raises `CheckpointError` for a damaged note."""
+    return next(reversed(read_notes(out)), None)
+
+
+def read_checkpoint(path: Path, fingerprint: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read the weights and the state of a checkpoint.
+
+    `fingerprint` is what must be the same for the run to go on. Raises `CheckpointError` when it is not, naming the
+    settings that differ, or for a damaged file; `WeightsFormatError` for damaged weights.
     """
-    path = out / STATE_FILE
-    if not path.is_file():
-        return 0
-    state = torch.load(path, weights_only=True)
-    differing = sorted(
-        key for key in {*state["fingerprint"], *fingerprint} if state["fingerprint"].get(key) != fingerprint.get(key)
-    )
+    try:
+        state = torch.load(path / STATE, map_location="cpu", weights_only=True)
+        of_run = state["fingerprint"]
+    except Exception as error:  # torch raises whatever a damaged file makes it raise
+        raise CheckpointError(f"{path / STATE}: damaged ({error}); remove {path} to go on from an older one") from error
+    differing = sorted(key for key in {*of_run, *fingerprint} if of_run.get(key) != fingerprint.get(key))
     if differing:
-        raise ValueError(f"{path} belongs to another run: {', '.join(differing)} differ; choose another `out` folder")
-    model.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
-    return int(state["step"])
+        raise CheckpointError(
+            f"{path} belongs to another run: {', '.join(differing)} differ; choose another `out` folder"
+        )
+    return read_state_dict(path / WEIGHTS), state

@@ -6,9 +6,19 @@ import math
 
 from training.tune.settings import TuneSettings
 
+# The published schedule: torch's OneCycleLR with its defaults, but for the last one.
+ONECYCLE_WARM_SHARE = 0.3
+ONECYCLE_START_DIVISOR = 25.0
+ONECYCLE_FINAL_DIVISOR = 500.0
+
 
 def learning_rate(step: int, settings: TuneSettings) -> float:
-    """Rate of a step (0-based): linear warm-up, constant, then a cosine down to `final_rate_share` of the peak."""
+    """Rate of a step (0-based)."""
+    return _onecycle(step, settings) if settings.schedule == "onecycle" else _cosine(step, settings)
+
+
+def _cosine(step: int, settings: TuneSettings) -> float:
+    """Linear warm-up, constant, then a cosine down to `final_rate_share` of the peak."""
     warm = min(1.0, (step + 1) / max(1, settings.warmup_steps))
     start = settings.steps * (1 - settings.decay_share)
     if step < start:
@@ -17,3 +27,19 @@ def learning_rate(step: int, settings: TuneSettings) -> float:
     cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
     floor = settings.final_rate_share
     return settings.learning_rate * warm * (floor + (1 - floor) * cosine)
+
+
+def _onecycle(step: int, settings: TuneSettings) -> float:
+    """Half a cosine up from 1/25 of the peak over the first 30% of the steps, and half a one down to 1/500 of that.
+
+    Smith and Topin, Super-Convergence, 2018.
+    """
+    peak = settings.learning_rate
+    low = peak / ONECYCLE_START_DIVISOR
+    top = ONECYCLE_WARM_SHARE * settings.steps - 1  # the step of the peak
+    last = settings.steps - 1
+    if step <= top:
+        start, end, progress = low, peak, step / top
+    else:
+        start, end, progress = peak, low / ONECYCLE_FINAL_DIVISOR, (step - top) / (last - top)
+    return end + (start - end) / 2 * (1 + math.cos(math.pi * progress))

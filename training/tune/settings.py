@@ -145,6 +145,17 @@ class TuneSettings:
     watch: WatchSettings = field(default_factory=WatchSettings)
     emissions: EmissionsSettings = field(default_factory=EmissionsSettings)
 
+    def _best_problem(self) -> str | bool:
+        if self.best == "loss":
+            return False
+        if self.best not in ("validation", *self.tasks):
+            return f"must be one of loss, validation, {', '.join(self.tasks)}"
+        larger, smaller = sorted((self.checkpoint_every, self.validate_every), reverse=True)
+        # Zero is refused under its own key.
+        return (
+            smaller > 0 and larger % smaller > 0 and "needs one of checkpoint_every, validate_every to divide the other"
+        )
+
     def check(self) -> None:
         """Raise `SettingsError` naming the first key whose value cannot be used."""
         choices = {
@@ -181,6 +192,7 @@ class TuneSettings:
             "until": self.until is not None and not 1 <= self.until <= self.steps and "must lie in [1, steps]",
             "batch": (self.batch is not None and self.batch < 1 and "must be at least 1")
             or (self.batch is not None and self.sampling == "samples" and "needs another sampling than samples"),
+            "best": self._best_problem(),
             "lora.rank": self.lora.rank < 0 and "must not be negative",
             "lora.alpha": self.lora.alpha <= 0 and "must be positive",
             "lora.dropout": not 0 <= self.lora.dropout < 1 and "must lie in [0, 1)",

@@ -1,0 +1,182 @@
+"""Several processes that train one network: who they are, what they add up, how they share the weights.
+
+Started by torchrun, which sets RANK, WORLD_SIZE and LOCAL_RANK; without it there is one process.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, cast
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_model_state_dict,
+    get_optimizer_state_dict,
+    set_model_state_dict,
+    set_optimizer_state_dict,
+)
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
+from torch.distributed.tensor import DTensor
+from torch.nn.parallel import DistributedDataParallel
+
+from training.tune.objective import Objective
+from training.tune.optimizers import load_named_state, named_state
+from training.tune.settings import SettingsError, TuneSettings
+
+PATIENCE = timedelta(hours=2)  # the others wait while the first process validates and saves
+GATHERED = StateDictOptions(full_state_dict=True, cpu_offload=True)
+SCATTERED = StateDictOptions(full_state_dict=True, broadcast_from_rank0=True)
+
+
+@dataclass(frozen=True)
+class Processes:
+    """This process among those of the run: process `rank` of `world`, computing on `device`."""
+
+    rank: int
+    world: int
+    device: torch.device
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is the process that logs and writes."""
+        return self.rank == 0
+
+    def sum(self, tensor: Tensor) -> Tensor:
+        """Sum of a tensor over all processes, on the CPU."""
+        return self._reduced(tensor, dist.ReduceOp.SUM)
+
+    def max(self, tensor: Tensor) -> Tensor:
+        """Element-wise maximum of a tensor over all processes, on the CPU."""
+        return self._reduced(tensor, dist.ReduceOp.MAX)
+
+    def _reduced(self, tensor: Tensor, how: dist.ReduceOp.RedOpType) -> Tensor:
+        if self.world == 1:
+            return tensor.cpu()
+        own = tensor.to(self.device, copy=True)
+        dist.all_reduce(own, how)
+        return own.cpu()
+
+    def from_first(self, value: Any) -> Any:
+        """Return the first process's value to all; it must be picklable."""
+        if self.world == 1:
+            return value
+        values = [value]
+        dist.broadcast_object_list(values, src=0)
+        return values[0]
+
+
+def _device(settings: TuneSettings, local_rank: int) -> torch.device:
+    if settings.device == "cuda" and not torch.cuda.is_available():
+        raise SettingsError("device: cuda was asked for, but torch sees no GPU")
+    if settings.device == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    if local_rank >= torch.cuda.device_count():
+        raise SettingsError(f"device: {local_rank + 1} processes on this machine, but {torch.cuda.device_count()} GPUs")
+    return torch.device("cuda", local_rank)
+
+
+@contextmanager
+def open_processes(settings: TuneSettings) -> Iterator[Processes]:
+    """Join the processes of the run, if torchrun started this one.
+
+    Raises `SettingsError` for a device that is not there.
+    """
+    rank, world, local = (int(os.environ.get(name, "0")) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
+    device = _device(settings, local)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    if world < 2:
+        yield Processes(0, 1, device)
+        return
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+    try:
+        yield Processes(rank, world, device)
+    finally:
+        dist.destroy_process_group()
+
+
+def share(objective: Objective, settings: TuneSettings, processes: Processes) -> nn.Module:
+    """Return the module whose forward pass is the objective's, with gradients averaged over the processes."""
+    if processes.world == 1:
+        return objective
+    if settings.parallel == "ddp":
+        return DistributedDataParallel(objective, broadcast_buffers=False)
+    mesh = dist.init_device_mesh(processes.device.type, (processes.world,))
+    half = settings.dtype == "bfloat16"
+    # The layers travel in half the bytes; what they compute in is autocast's affair.
+    policy = MixedPrecisionPolicy(torch.bfloat16, torch.float32, cast_forward_inputs=False)
+    for layer in objective.model.transformer.layers:
+        fully_shard(layer, mesh=mesh, mp_policy=policy if half else MixedPrecisionPolicy())
+    fully_shard(objective, mesh=mesh)
+    return objective
+
+
+def adds_up_later(shared: nn.Module) -> AbstractContextManager[None]:
+    """Context of a backward pass whose gradients another one will add up over the processes."""
+    if isinstance(shared, DistributedDataParallel):
+        context: AbstractContextManager[None] = shared.no_sync()
+        return context
+    return nullcontext()
+
+
+@contextmanager
+def whole_weights(shared: nn.Module) -> Iterator[None]:
+    """All weights on every process, as plain tensors; all processes must enter."""
+    parts = [module for module in shared.modules() if isinstance(module, FSDPModule)]
+    for part in parts:
+        part.unshard()
+    try:
+        yield
+    finally:
+        for part in parts:
+            part.reshard()
+
+
+def clip_gradients(model: nn.Module, largest: float) -> float:
+    """Scale all gradients so that their common norm is at most `largest`; return what it was."""
+    norm = torch.nn.utils.clip_grad_norm_((p for p in model.parameters() if p.requires_grad), largest)
+    return float(norm.full_tensor() if isinstance(norm, DTensor) else norm)
+
+
+def _is_sharded(model: nn.Module) -> bool:
+    return any(isinstance(parameter, DTensor) for parameter in model.parameters())
+
+
+def gather_weights(model: nn.Module) -> dict[str, Tensor]:
+    """Whole weights on the CPU by name, on the first process (elsewhere perhaps nothing); all processes must call."""
+    if _is_sharded(model):
+        return cast(dict[str, Tensor], get_model_state_dict(model, options=GATHERED))
+    return {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
+
+
+def gather_optimizer(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """As `gather_weights`, for the optimiser: see `named_state`."""
+    if _is_sharded(model):
+        return dict(get_optimizer_state_dict(model, optimizer, options=GATHERED))
+    return named_state(model, optimizer)
+
+
+def scatter_weights(model: nn.Module, state: dict[str, Tensor], processes: Processes, *, strict: bool = True) -> None:
+    """Give every process its part of the first process's weights (`state` is read there alone)."""
+    if _is_sharded(model):
+        options = StateDictOptions(full_state_dict=True, broadcast_from_rank0=True, strict=strict)
+        set_model_state_dict(model, cast(dict[str, Any], state), options=options)
+        return
+    model.load_state_dict(processes.from_first(state), strict=strict)
+
+
+def scatter_optimizer(
+    model: nn.Module, optimizer: torch.optim.Optimizer, state: dict[str, Any], processes: Processes
+) -> None:
+    """As `scatter_weights`, for the optimiser."""
+    if _is_sharded(model):
+        set_optimizer_state_dict(model, optimizer, state, options=SCATTERED)
+        return
+    load_named_state(model, optimizer, processes.from_first(state))

@@ -1,0 +1,45 @@
+"""What the network computes in: autocast over float32 weights, and the loss scaling that float16 needs."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+
+import torch
+from torch import Tensor
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+class Precision:
+    """Autocast to `dtype` on `device`, and loss scaling where that is float16.
+
+    float16 knows no numbers below 6e-8, where many gradients lie: the loss is multiplied by a large number before the
+    backward pass, and steps with an overflow are left out (Micikevicius et al., Mixed Precision Training, 2018).
+    """
+
+    def __init__(self, dtype: str, device: torch.device) -> None:
+        self.dtype = DTYPES[dtype]
+        self.device = device
+        self.scaler = torch.amp.GradScaler(device.type, enabled=dtype == "float16")
+
+    def autocast(self) -> AbstractContextManager[None]:
+        """Context of a forward pass."""
+        return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
+
+    def backward(self, loss: Tensor) -> None:
+        """Run the backward pass of a loss."""
+        self.scaler.scale(loss).backward()
+
+    def unscale(self, optimizer: torch.optim.Optimizer) -> None:
+        """Turn the gradients into those of the loss itself; once a step, before they are read or clipped."""
+        self.scaler.unscale_(optimizer)
+
+    def step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Let the optimiser make its step, unless a scaled gradient overflowed."""
+        self.scaler.step(optimizer)
+        self.scaler.update()
+
+    @property
+    def leaves_out_overflows(self) -> bool:
+        """Whether a gradient that is not finite is an overflow of the scaling, and no error."""
+        return self.scaler.is_enabled()

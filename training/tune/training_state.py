@@ -1,0 +1,70 @@
+"""What changes during a run, as one thing that can be saved and restored: weights, optimiser, loss scaling."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from models.rudolph import Rudolph
+from training.tune.checkpoints import read_checkpoint
+from training.tune.distributed import (
+    Processes,
+    gather_optimizer,
+    gather_weights,
+    scatter_optimizer,
+    scatter_weights,
+    share,
+)
+from training.tune.lora import adapters_of, merged
+from training.tune.objective import Objective
+from training.tune.optimizers import build_optimizer
+from training.tune.precision import Precision
+from training.tune.settings import TuneSettings
+
+
+class Trainee:
+    """A network in training, shared among the processes; `shared` is what the forward pass goes through."""
+
+    def __init__(self, model: Rudolph, settings: TuneSettings, processes: Processes) -> None:
+        self.model = model.to(processes.device)
+        self.settings = settings
+        self.processes = processes
+        self.shared = share(Objective(model, settings.tasks, settings.loss), settings, processes)
+        self.optimizer = build_optimizer(model, settings)
+        self.precision = Precision(settings.dtype, processes.device)
+
+    def weights(self) -> dict[str, Tensor]:
+        """Whole weights with their published names, adapters added in; meant for the first process, called by all."""
+        weights = gather_weights(self.model)
+        return merged(weights, self.settings.lora) if self.settings.lora.rank and weights else weights
+
+    def state(self, step: int, fingerprint: Mapping[str, Any]) -> dict[str, Any]:
+        """What else the run needs to go on behind `step`; meant for the first process, called by all."""
+        return {
+            "step": step,
+            "fingerprint": dict(fingerprint),
+            "optimizer": gather_optimizer(self.model, self.optimizer),
+            "scaler": self.precision.scaler.state_dict(),
+            "adapters": adapters_of(gather_weights(self.model)) if self.settings.lora.rank else {},
+        }
+
+    def restore(self, checkpoint: Path, fingerprint: Mapping[str, Any]) -> int:
+        """Go back to a checkpoint, which the first process reads; return its step.
+
+        Raises `CheckpointError` and `WeightsFormatError`; see `read_checkpoint`.
+        """
+        weights: dict[str, Tensor] = {}
+        state: dict[str, Any] = {}
+        if self.processes.is_first:
+            weights, state = read_checkpoint(checkpoint, fingerprint)
+        if self.settings.lora.rank:  # the weights beside the adapters are those that the run began with
+            scatter_weights(self.model, state.get("adapters", {}), self.processes, strict=False)
+        else:
+            scatter_weights(self.model, weights, self.processes)
+        scatter_optimizer(self.model, self.optimizer, state.get("optimizer", {}), self.processes)
+        step, scaler = self.processes.from_first((state.get("step"), state.get("scaler")))
+        self.precision.scaler.load_state_dict(scaler)
+        return int(step)
