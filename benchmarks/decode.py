@@ -25,7 +25,8 @@ from torch import Tensor
 
 from benchmarks.published_loop import PublishedLoop
 from models.rudolph import SIZES, Config, Rudolph, named
-from models.rudolph.caches import CompactCache, DenseCache
+from models.rudolph.caches import DenseCache
+from models.rudolph.compact_cache import CompactCache
 from models.rudolph.decoding import Cache, forward_cached, output_head
 from models.rudolph.sampling import Sampling, draw, uniforms
 
@@ -78,7 +79,7 @@ class Stopwatch:
 
 def filled(cache: CompactCache | DenseCache) -> Cache:
     """Fill a cache with noise, as if the positions before had been run."""
-    tensors = [cache.kv] if isinstance(cache, DenseCache) else [*cache.kv, *cache.columns.values()]
+    tensors = [cache.kv] if isinstance(cache, DenseCache) else cache.tensors
     for tensor in tensors:
         tensor.normal_()
     return cache

@@ -12,7 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.rudolph.caches import CompactCache, DenseCache
+from models.rudolph.caches import DenseCache
+from models.rudolph.compact_cache import CompactCache, SharedLeftCache
+from models.rudolph.packed import PackedLinear, packable
 from models.rudolph.sampling import Sampling, draw
 from models.rudolph.transformer import Attend, Rudolph
 from models.rudolph.vocabulary import EOS
@@ -39,10 +41,13 @@ class NonFiniteLogitsError(ArithmeticError):
 
 
 def output_head(model: Rudolph, rows: slice | Tensor) -> Head:
-    """Logits of some rows of the output table: a view of a slice, or a copy of listed rows, made once."""
+    """Logits of some rows of the output table: made once, as a view of a slice, a copy of listed rows, or packed."""
     norm, linear = model.to_logits[0], model.to_logits[1]
     assert isinstance(linear, nn.Linear)
     weight, bias = linear.weight[rows], linear.bias[rows]
+    if packable(weight):
+        packed = PackedLinear(weight, bias)
+        return lambda hidden: packed(norm(hidden))
     return lambda hidden: F.linear(norm(hidden), weight, bias)
 
 
@@ -55,7 +60,7 @@ def forward_cached(model: Rudolph, cache: Cache, ids: Tensor, start: int, head: 
     return head(hidden[:, -1])
 
 
-def _check(model: Rudolph, expected: dict[str, tuple[Tensor, tuple[int, int]]]) -> torch.device:
+def _check(model: Rudolph, expected: dict[str, tuple[Tensor, tuple[int, ...]]]) -> torch.device:
     if model.training:
         raise ValueError("the model is in training mode, where dropout is active; call model.eval() first")
     for name, (tensor, shape) in expected.items():
@@ -141,34 +146,54 @@ def answer(
     return [row[: row.index(EOS) + 1] if stop_at_eos and EOS in row else row for row in answers]
 
 
-@torch.inference_mode()
 def draw_images(
     model: Rudolph, left_ids: Tensor, sampling: Sampling, uniforms: Tensor, *, prompt: Tensor | None = None
 ) -> Tensor:
-    """Phase B: image codes after a left text; all rows in lock-step. Returns int64 `[batch, I]` on the model's device.
+    """Phase B: an image's codes after each left text. Returns int64 `[batch, I]` on the model's device.
 
     left_ids int64 `[batch, L]`; uniforms `[batch, I]`; prompt int64 `[batch, I]` holds codes to force and -1 where the
-    model is free. Only VQGAN codes are drawn, never special image ids.
-    Raises ValueError for wrong shapes or codes, `NonFiniteLogitsError` for an overflow.
+    model is free. Otherwise as `draw_several`, of which this is the case of one draw.
     """
-    config, (batch, steps) = model.config, uniforms.shape
-    left, whole_image = config.l_text_seq_length, (batch, config.image_seq_length)
-    expected = {"uniforms": (uniforms, whole_image), "left_ids": (left_ids, (batch, left))}
+    whole_image = (len(uniforms), model.config.image_seq_length)
+    given = {"uniforms": uniforms} if prompt is None else {"uniforms": uniforms, "prompt": prompt}
+    _check(model, {name: (tensor, whole_image) for name, tensor in given.items()})
+    prompts = None if prompt is None else prompt[:, None]
+    return draw_several(model, left_ids, sampling, uniforms[:, None], prompt=prompts)[:, 0]
+
+
+@torch.inference_mode()
+def draw_several(
+    model: Rudolph, left_ids: Tensor, sampling: Sampling, uniforms: Tensor, *, prompt: Tensor | None = None
+) -> Tensor:
+    """Phase B: several images' codes after each left text, all in lock-step, which share the left text's prefill.
+
+    left_ids int64 `[batch, L]`; uniforms `[batch, draws, I]`; prompt int64 `[batch, draws, I]` holds codes to force and
+    -1 where the model is free. Returns int64 `[batch, draws, I]` on the model's device. Only VQGAN codes are drawn,
+    never special image ids.
+    Raises ValueError for wrong shapes or codes, `NonFiniteLogitsError` (rows of left_ids) for an overflow.
+    """
+    config, (batch, draws, steps) = model.config, uniforms.shape
+    left, images = config.l_text_seq_length, (batch, draws, config.image_seq_length)
+    expected: dict[str, tuple[Tensor, tuple[int, ...]]] = {
+        "uniforms": (uniforms, images),
+        "left_ids": (left_ids, (batch, left)),
+    }
     if prompt is not None:
-        expected["prompt"] = (prompt, whole_image)
+        expected["prompt"] = (prompt, images)
     device = _check(model, expected)
     if prompt is not None:
         if not ((prompt >= -1) & (prompt < config.image_vocab_size)).all():
             raise ValueError(
                 f"prompt codes must lie in [0, {config.image_vocab_size}), or be -1 where the model is free"
             )
-        prompt = prompt.to(device)
-    uniforms = uniforms.to(device)
+        prompt = prompt.to(device).flatten(0, 1)
+    uniforms = uniforms.to(device).flatten(0, 1)  # [batch * draws, I]
     head = output_head(model, slice(config.text_vocab, config.text_vocab + config.image_vocab_size))
-    cache = CompactCache(model.transformer, batch)
-    codes = torch.empty(whole_image, dtype=torch.int64, device=device)
-    peaks = torch.zeros(batch, device=device)
-    logits = forward_cached(model, cache, left_ids.to(device), 0, head)
+    transformer = model.transformer
+    cache: Cache = CompactCache(transformer, batch) if draws == 1 else SharedLeftCache(transformer, batch, draws)
+    codes = torch.empty(uniforms.shape, dtype=torch.int64, device=device)
+    peaks = torch.zeros(len(codes), device=device)
+    logits = forward_cached(model, cache, left_ids.to(device), 0, head).repeat_interleave(draws, 0)
     for step in range(steps):
         code = draw(logits, sampling, uniforms[:, step])
         if prompt is not None:
@@ -177,5 +202,5 @@ def draw_images(
         peaks += logits.amax(-1)
         if step + 1 < steps:
             logits = forward_cached(model, cache, code[:, None], left + step, head)
-    _raise_unless_finite(peaks, logits.dtype)
-    return codes
+    _raise_unless_finite(peaks.unflatten(0, (batch, draws)).sum(1), logits.dtype)
+    return codes.unflatten(0, (batch, draws))

@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from models.rudolph import Config, Rudolph, named
-from models.rudolph.caches import CompactCache, DenseCache, one_query_attention, ring_slots
+from models.rudolph.caches import DenseCache, one_query_attention
+from models.rudolph.compact_cache import CompactCache, SharedLeftCache, ring_slots, visible_slots
 from models.rudolph.decoding import Cache, forward_cached, output_head
+from models.rudolph.masks import MASK_KINDS, image_mask
 from models.rudolph.transformer import masked_attention
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "models"
@@ -72,6 +74,39 @@ def test_compact_decoding_equals_the_full_forward_pass(grid: str) -> None:
     torch.testing.assert_close(cached, model(ids[:, :prefix])[:, left - 1 :], **SAME)
 
 
+SEQUENCE = "l_text_seq_length image_tokens_per_dim r_text_seq_length kernel_size last_kernel_size"
+
+
+@pytest.mark.parametrize("size", ["350M", "1.3B", "2.7B"])
+@torch.inference_mode()
+def test_compact_decoding_equals_the_full_forward_pass_at_every_position_of_the_published_sizes(size: str) -> None:
+    """The sequences and kernels of the published models, in a layer of each kind, narrow."""
+    published = named(size)
+    shape = {name: getattr(published, name) for name in SEQUENCE.split()}
+    model = small(
+        num_layers=5, hidden_size=16, num_attention_heads=2, vocab_size=20 + shape["l_text_seq_length"], **shape
+    )
+    assert model.transformer.kinds == ("row", "col", "row", "conv", "last_conv")
+    ids = random_ids(model, 1).clamp(max=19)
+    left, prefix = model.config.l_text_seq_length, model.config.prefix_length
+    cached = stepwise(model, CompactCache(model.transformer, 1), ids, left, prefix)
+    torch.testing.assert_close(cached, model(ids[:, :prefix])[:, left - 1 :], **SAME)
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+@torch.inference_mode()
+def test_draws_that_share_a_left_text_equal_the_full_forward_pass(grid: str) -> None:
+    model = small(**GRIDS[grid])
+    left, prefix = model.config.l_text_seq_length, model.config.prefix_length
+    prompts, draws = 2, 3
+    ids = random_ids(model, prompts * draws)[:, :prefix]
+    ids[:, :left] = ids[::draws, :left].repeat_interleave(draws, 0)  # a prompt's draws have its left text
+    cache, head = SharedLeftCache(model.transformer, prompts, draws), output_head(model, slice(None))
+    logits = [forward_cached(model, cache, ids[::draws, :left], 0, head).repeat_interleave(draws, 0)]
+    logits += [forward_cached(model, cache, ids[:, p : p + 1], p, head) for p in range(left, prefix)]
+    torch.testing.assert_close(torch.stack(logits, dim=1), model(ids)[:, left - 1 :], **SAME)
+
+
 @pytest.mark.parametrize("grid", GRIDS)
 @torch.inference_mode()
 def test_dense_decoding_equals_the_full_forward_pass(grid: str) -> None:
@@ -126,13 +161,36 @@ def test_a_ring_never_exceeds_the_image() -> None:
     assert ring_slots("conv", config) == ring_slots("last_conv", config) == 16
 
 
-def test_compact_memory_of_a_2_7b_sequence_is_about_half_of_the_dense() -> None:
+@pytest.mark.parametrize("grid", GRIDS)
+@pytest.mark.parametrize("kind", MASK_KINDS)
+def test_a_window_shows_as_many_tokens_as_the_mask_allows(grid: str, kind: str) -> None:
+    config = small(**GRIDS[grid]).config
+    kernel = config.last_kernel_size if kind == "last_conv" else config.kernel_size
+    allowed = image_mask(kind, config.image_tokens_per_dim, kernel).sum(1)  # type: ignore[arg-type]
+    assert visible_slots(kind, config).sum(1).tolist() == allowed.tolist()  # type: ignore[arg-type]
+
+
+def kept_bytes(tensors: list[Tensor]) -> int:
+    return sum(tensor.numel() * tensor.itemsize for tensor in tensors)
+
+
+def test_memory_of_a_2_7b_sequence_by_layer() -> None:
     with torch.device("meta"):
         transformer = Rudolph(named("2.7B")).half().transformer
+    token = 2 * 2560 * 2  # bytes of one key and one value of all heads
+    row, column, conv, last = 384 + 25, 384 + 24 + 24 * 24, 384 + 76, 384 + 101
     compact = CompactCache(transformer, 1)
-    tensors = [*compact.kv, *compact.columns.values()]
-    assert sum(t.numel() * t.itemsize for t in tensors) == pytest.approx(190e6, rel=0.05)
-    assert DenseCache(transformer, 1, 1088).kv.numel() * 2 == pytest.approx(356e6, rel=0.01)
+    assert kept_bytes(compact.tensors) == token * (16 * row + 8 * column + 7 * conv + last) == 185_559_040  # 190 MB
+    assert kept_bytes([DenseCache(transformer, 1, 1088).kv]) == token * 32 * 1088 == 356_515_840  # 356 MB
+
+
+@pytest.mark.parametrize("draws", [1, 4, 16])
+def test_draws_of_a_prompt_keep_its_left_text_once(draws: int) -> None:
+    with torch.device("meta"):
+        transformer = Rudolph(named("2.7B")).half().transformer
+    left = 32 * 384 * 2 * 2560 * 2
+    image = kept_bytes(CompactCache(transformer, 1).tensors) - left  # 59.7 MB a draw, beside 125.8 MB a prompt
+    assert kept_bytes(SharedLeftCache(transformer, 3, draws).tensors) == 3 * (left + draws * image)
 
 
 @torch.inference_mode()

@@ -16,7 +16,8 @@ from torch.utils._pytree import tree_leaves
 
 from benchmarks.published_loop import PublishedLoop
 from models.rudolph import Rudolph, named
-from models.rudolph.caches import CompactCache, DenseCache
+from models.rudolph.caches import DenseCache
+from models.rudolph.compact_cache import CompactCache
 from models.rudolph.decoding import Cache, forward_cached, output_head
 from models.rudolph.sampling import Sampling, draw
 

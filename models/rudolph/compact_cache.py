@@ -1,0 +1,177 @@
+"""Keys and values for drawing an image: the left text's, and of the image only what its queries can still see.
+
+Knows layers, positions and masks; nothing of tokens, logits or sampling. Nothing is ever concatenated or gathered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from models.rudolph.caches import one_query_attention
+from models.rudolph.config import Config
+from models.rudolph.masks import MaskKind, image_mask
+from models.rudolph.transformer import Attend, SparseTransformer, masked_attention
+
+
+def ring_slots(kind: MaskKind, config: Config) -> int:
+    """How many of the last image tokens hold every key an image query may see; of a column, all its rows."""
+    dim = config.image_tokens_per_dim
+    reach = (config.last_kernel_size if kind == "last_conv" else config.kernel_size) // 2
+    if kind == "col":
+        return dim
+    return min(dim + 1 if kind == "row" else reach * dim + reach + 1, config.image_seq_length)
+
+
+def visible_slots(kind: MaskKind, config: Config) -> Tensor:
+    """Which slots of a layer's window each image query may see, its own token stored: bool `[image positions, slots]`.
+
+    Hidden are slots that are still empty, and tokens that the layer's mask hides though later queries see them.
+    """
+    slots, dim = ring_slots(kind, config), config.image_tokens_per_dim
+    query, slot = torch.arange(config.image_seq_length)[:, None], torch.arange(slots)
+    if kind == "col":
+        return slot <= query // dim
+    held = query - (query - slot) % slots  # the latest token of each slot; below 0: still empty
+    kernel = config.last_kernel_size if kind == "last_conv" else config.kernel_size
+    return image_mask(kind, dim, kernel).gather(1, held.clamp(min=0)) & (held >= 0)
+
+
+class Window:
+    """The image keys and values of one layer that queries can still see, behind `ahead` other positions.
+
+    One buffer `[2, batch, heads, ahead + slots, head_dim]`: the order of keys does not matter to softmax, so a row or
+    convolution layer overwrites its oldest token (a ring). A column layer keeps the image column by column
+    `[columns, 2, batch, heads, rows, head_dim]` and copies the one column in question into the buffer.
+    """
+
+    def __init__(self, kind: MaskKind, config: Config, batch: int, ahead: int, like: Tensor) -> None:
+        self.ahead, self.slots, self.dim = ahead, ring_slots(kind, config), config.image_tokens_per_dim
+        heads, width = config.num_attention_heads, config.head_dim
+        self.buffer = like.new_zeros(2, batch, heads, ahead + self.slots, width)
+        self.columns = like.new_zeros(self.dim, 2, batch, heads, self.dim, width) if kind == "col" else None
+
+    def put(self, position: int, key: Tensor, value: Tensor) -> None:
+        """Store the key and value of one image token, each `[batch, heads, 1, head_dim]`."""
+        row, column = divmod(position, self.dim)
+        store, at = (
+            (self.buffer, self.ahead + position % self.slots) if self.columns is None else (self.columns[column], row)
+        )
+        store[0, :, :, at : at + 1] = key
+        store[1, :, :, at : at + 1] = value
+        if self.columns is not None:
+            self.buffer[:, :, :, self.ahead : self.ahead + row + 1] = store[:, :, :, : row + 1]
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """All that is kept."""
+        return [self.buffer] if self.columns is None else [self.buffer, self.columns]
+
+
+class CompactCache:
+    """The left text's keys and values and, behind them, only what image queries can still see: a `Window` a layer."""
+
+    def __init__(self, transformer: SparseTransformer, batch: int, ahead: int | None = None) -> None:
+        """`ahead`: positions in front of each window; L, unless the left text is kept elsewhere."""
+        config, like = transformer.config, transformer.final_layernorm.weight.detach()
+        self.config, self.kinds = config, transformer.kinds
+        self.left = config.l_text_seq_length
+        ahead = self.left if ahead is None else ahead
+        self.windows = [Window(kind, config, batch, ahead, like) for kind in self.kinds]
+        self.bias = {kind: self._bias(kind, ahead, like) for kind in set(self.kinds)}
+
+    def _bias(self, kind: MaskKind, ahead: int, like: Tensor) -> list[Tensor | None]:
+        """What each image query adds to its scores: `[ahead + slots]`, minus infinity where hidden; None: nothing."""
+        visible = visible_slots(kind, self.config)
+        bias = torch.zeros(visible.shape).masked_fill(~visible, float("-inf"))
+        rows = F.pad(bias, (ahead, 0)).to(like.device, like.dtype)
+        return [None if everything else row for row, everything in zip(rows, visible.all(1).tolist(), strict=True)]
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """All keys and values that are kept."""
+        return [tensor for window in self.windows for tensor in window.tensors]
+
+    def attention(self, start: int, new: int) -> Callable[[int], Attend]:
+        """How each layer attends: from the left text (`start` 0, at most L tokens), then from one image token a call.
+
+        Raises ValueError for any other positions: the buffers could not hold them.
+        """
+        if start == 0 and new <= self.left:
+            causal = torch.ones(new, new, dtype=torch.bool, device=self.windows[0].buffer.device).tril()
+            return lambda layer: self._attend_left(layer, causal)
+        if new == 1 and self.left <= start < self.config.prefix_length:
+            return lambda layer: self._attend_image(layer, start - self.left)
+        raise ValueError(
+            f"a compact cache takes the left text at once, then one image token at a time, not {new} at {start}"
+        )
+
+    def _left_buffers(self, layer: int) -> Tensor:
+        """Where the left text's keys and values of a layer go: `[2, batch, heads, L or more, head_dim]`."""
+        return self.windows[layer].buffer
+
+    def _attend_left(self, layer: int, causal: Tensor) -> Attend:
+        def attend_layer(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+            keys, values = self._left_buffers(layer)
+            keys[:, :, : len(causal)] = key
+            values[:, :, : len(causal)] = value
+            return masked_attention(query, key, value, causal)
+
+        return attend_layer
+
+    def _attend_image(self, layer: int, position: int) -> Attend:
+        window, bias = self.windows[layer], self.bias[self.kinds[layer]][position]
+        keys, values = window.buffer
+
+        def attend_layer(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+            window.put(position, key, value)
+            return one_query_attention(query, keys, values, bias)
+
+        return attend_layer
+
+
+class SharedLeftCache(CompactCache):
+    """Several draws of each prompt: the left text's keys and values once a prompt, the image's once a draw.
+
+    Rows of the batch are prompts for the left text, and draws for the image: `prompts * draws`, a prompt's together.
+    """
+
+    def __init__(self, transformer: SparseTransformer, prompts: int, draws: int) -> None:
+        super().__init__(transformer, prompts * draws, ahead=0)
+        self.prompts, self.draws = prompts, draws
+        config, like = self.config, self.windows[0].buffer
+        shape = (2, prompts, config.num_attention_heads, self.left, config.head_dim)
+        self.left_kv = [like.new_zeros(shape) for _ in self.kinds]
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """All keys and values that are kept."""
+        return [*self.left_kv, *super().tensors]
+
+    def _left_buffers(self, layer: int) -> Tensor:
+        return self.left_kv[layer]
+
+    def _attend_image(self, layer: int, position: int) -> Attend:
+        window, bias = self.windows[layer], self.bias[self.kinds[layer]][position]
+        left_keys, left_values = self.left_kv[layer]  # each [prompts, heads, L, head_dim]
+        keys, values = window.buffer  # each [prompts * draws, heads, slots, head_dim]
+
+        def attend_layer(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+            window.put(position, key, value)
+            query = query * query.shape[-1] ** -0.5  # [prompts * draws, heads, 1, head_dim]
+            scores = query.new_empty(*query.shape[:3], self.left + window.slots)
+            by_draw = scores.unflatten(0, (self.prompts, self.draws)).squeeze(3)  # [prompts, draws, heads, L + slots]
+            by_prompt = query.unflatten(0, (self.prompts, self.draws)).squeeze(3).transpose(1, 2)
+            by_draw[..., : self.left] = (by_prompt @ left_keys.transpose(-1, -2)).transpose(1, 2)
+            scores[..., self.left :] = query @ keys.transpose(-1, -2)
+            if bias is not None:
+                scores[..., self.left :] += bias
+            weights = scores.softmax(-1)
+            of_left = weights[..., : self.left].unflatten(0, (self.prompts, self.draws)).squeeze(3).transpose(1, 2)
+            from_left = (of_left @ left_values).transpose(1, 2).reshape(query.shape)
+            return from_left + weights[..., self.left :] @ values
+
+        return attend_layer

@@ -1,0 +1,57 @@
+"""Packed linear layers give what plain ones give, and are only made where there are kernels for them."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from models.rudolph import Rudolph
+from models.rudolph.decoding import answer, draw_images
+from models.rudolph.packed import PackedLinear, pack_linears, packable
+from models.rudolph.sampling import Sampling, uniforms
+
+needs_onednn = pytest.mark.skipif(not packable(torch.zeros(1)), reason="this torch has no oneDNN")
+
+
+@needs_onednn
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("shape", [(1, 8), (3, 1, 8), (2, 5, 8)])
+def test_a_packed_layer_equals_the_plain_one(dtype: torch.dtype, shape: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    plain, x = nn.Linear(8, 12).to(dtype), torch.randn(shape).to(dtype)
+    packed = PackedLinear(plain.weight, plain.bias)
+    tolerance = 1e-6 if dtype == torch.float32 else 1e-2
+    torch.testing.assert_close(packed(x), plain(x), atol=tolerance, rtol=0)
+    some = PackedLinear(plain.weight[3:9], plain.bias[3:9])
+    torch.testing.assert_close(some(x), plain(x)[..., 3:9], atol=tolerance, rtol=0)
+
+
+@needs_onednn
+@torch.inference_mode()
+def test_a_packed_model_answers_and_draws_the_same(golden_rudolph: Rudolph) -> None:
+    packed = copy.deepcopy(golden_rudolph)
+    assert pack_linears(packed.transformer) == 4 * packed.config.num_layers
+    config, sampling = golden_rudolph.config, Sampling(top_k=20, top_p=0.9)
+    generator = torch.Generator().manual_seed(0)
+    left = torch.randint(0, 200, (4, config.l_text_seq_length), generator=generator)
+    codes = torch.randint(0, config.image_vocab_size, (4, config.image_seq_length), generator=generator)
+    numbers = uniforms(0, list("abcd"), "text", 8), uniforms(0, list("abcd"), "image", config.image_seq_length)
+    ids = torch.cat((left, codes), dim=1)
+    torch.testing.assert_close(packed(ids), golden_rudolph(ids), atol=1e-4, rtol=0)
+    given = left, codes, [2, 257], sampling, numbers[0]
+    assert answer(packed, *given) == answer(golden_rudolph, *given)
+    drawn = draw_images(packed, left, sampling, numbers[1])
+    assert drawn.tolist() == draw_images(golden_rudolph, left, sampling, numbers[1]).tolist()
+
+
+def test_what_has_no_packed_kernels_stays_as_it_is() -> None:
+    for module in (nn.Linear(4, 4).half(), nn.Linear(4, 4, device="meta")):
+        holder = nn.Sequential(module).eval()
+        assert pack_linears(holder) == 0
+        assert holder[0] is module
+
+
+def test_a_module_in_training_mode_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"call eval\(\)"):
+        pack_linears(nn.Sequential(nn.Linear(4, 4)))
