@@ -66,15 +66,19 @@ def test_every_question_of_a_passage_is_answered_from_it(grade: Grade, questions
 
 @pytest.mark.parametrize("grade", GRADES)
 def test_words_are_copied_in_their_order(grade: Grade) -> None:
+    alike = 0
     for seed in range(SAMPLES):
         drawn = make_copying_drill(random.Random(seed), grade)
         first, second = drawn.items[0].content.removesuffix(".").split(". ")
         assert first == second
-        assert COPIED_WORDS[grade][0] <= len(set(first.lower().split())) == len(first.split()) <= COPIED_WORDS[grade][1]
-        assert first.split()[-1] == drawn.answers[0]
+        words = first.lower().split()
+        assert COPIED_WORDS[grade][0] <= len(words) <= COPIED_WORDS[grade][1]
+        assert words[-1] == drawn.answers[0].lower()
+        alike += len(set(words)) < len(words)
+    assert 0.3 * SAMPLES < alike < 0.6 * SAMPLES
 
 
-@pytest.mark.parametrize(("grade", "most"), [("easy", 2), ("middle", 4), ("hard", 6)])
+@pytest.mark.parametrize(("grade", "most"), [("easy", 3), ("middle", 5), ("hard", 7)])
 def test_what_is_told_again_was_told_before(grade: Grade, most: int) -> None:
     told = []
     for seed in range(SAMPLES):
