@@ -9,7 +9,7 @@ from pathlib import Path
 
 from contest.errors import ContestError, ContestErrors
 from contest.tasks import TASKS
-from data_prep.commands import add_sources
+from data_prep.commands import add_check, add_sources
 from data_prep.synthetic.drawn import GRADES
 from data_prep.synthetic.drills import DRILLS
 from data_prep.synthetic.writer import Amounts, write_world
@@ -41,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
     )
     synthetic.set_defaults(command=run_synthetic)
     add_sources(commands)
+    add_check(commands)
     return root
 
 

@@ -7,11 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
+from contest.writing import write_json
+from data_prep.check.checking import check
+from data_prep.check.page import write_page
+from data_prep.check.table import table, to_wire
 from data_prep.pictures import LAYINGS
 from data_prep.pipeline import Conversion, run
 from data_prep.records import Source
 from data_prep.sources.sberquad import SberQuAD
 from data_prep.split import DEFAULT_SHARE, Splitting
+from models.bpe import BPE
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -21,6 +26,33 @@ def add_sources(commands: Commands) -> None:
     sberquad = _source(commands, "sberquad", "TextQA from SberQuAD: JSON, JSON lines or Parquet", _sberquad)
     _files(sberquad)
     _variants(sberquad)
+
+
+def add_check(commands: Commands) -> None:
+    """Add the subcommand that checks task folders."""
+    text = "check task folders: the format, pictures, answers, options, leaks between training and validation"
+    command = commands.add_parser("check", help=text, description=text)
+    command.add_argument("directory", type=Path, metavar="DIR", help="a task folder, or a folder of them")
+    command.add_argument("--html", type=Path, metavar="FILE", help="write a page with samples to look at")
+    command.add_argument("--json", type=Path, metavar="FILE", help="write the result as JSON")
+    command.add_argument("--bpe", type=Path, metavar="FILE", help="measure texts in tokens of this bpe.model")
+    command.add_argument(
+        "--left-limit", type=int, default=384, metavar="TOKENS", help="of a left text (default: %(default)s)"
+    )
+    command.set_defaults(command=run_check)
+
+
+def run_check(arguments: argparse.Namespace) -> int:
+    """Check folders, print the table, and return the exit status: 1 if a rule was broken that is no mere warning."""
+    bpe = None if arguments.bpe is None else BPE(arguments.bpe)
+    report = check(arguments.directory, bpe, arguments.left_limit)
+    print(table(report))
+    if arguments.json is not None:
+        write_json(arguments.json, to_wire(report))
+    if arguments.html is not None:
+        write_page(report, arguments.html)
+        print(f"\npage: {arguments.html}")
+    return 1 if report.errors else 0
 
 
 def _source(

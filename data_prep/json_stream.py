@@ -7,7 +7,7 @@ handed over by itself, so that memory holds one element and a buffer.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
@@ -36,9 +36,20 @@ def elements(path: Path) -> Iterator[Element]:
     Raises SourceError for a file that can not be opened, is not UTF-8, or is not JSON, with the line and the character;
     elements before the fault have been handed over by then.
     """
+    return _read(path, _Reader.elements)
+
+
+def members(path: Path) -> Iterator[Element]:
+    """Yield the members, whole, of a JSON file that holds one object; their section is "". Raises SourceError."""
+    return _read(path, _Reader.members)
+
+
+def _read(path: Path, take: Callable[[_Reader], Iterator[Element]]) -> Iterator[Element]:
     try:
         with open(path, encoding="utf-8-sig") as stream:
-            yield from _Reader(path, stream).elements()
+            reader = _Reader(path, stream)
+            yield from take(reader)
+            reader.demand_end()
     except OSError as error:
         raise SourceError(path, "", f"can not be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -74,6 +85,14 @@ class _Reader:
                     yield Element(section, "", self._value())
         else:
             raise self._error("a list or an object is expected")
+
+    def members(self) -> Iterator[Element]:
+        if self._peek() != "{":
+            raise self._error("an object is expected")
+        for name in self._keys():
+            yield Element("", name, self._value())
+
+    def demand_end(self) -> None:
         if self._peek() != "":
             raise self._error("there is text after the document's end")
 

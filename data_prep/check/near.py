@@ -1,0 +1,68 @@
+"""Finds validation texts that are nearly training texts, by sketches of their words. Knows nothing of samples' tasks.
+
+A text's sketch is the smallest hashes of its three-word shingles (bottom-k sketching, Broder 1997): two texts share as
+large a part of their sketches as of their shingles. Candidates that a sketch finds are compared shingle by shingle.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections import Counter
+
+from data_prep.cleaning import fold
+
+SHINGLE_WORDS = 3
+SKETCH = 16
+FEWEST_SHARED = 8
+NEAR = 0.7  # Jaccard similarity of the shingles
+FEWEST_WORDS = 8  # shorter texts are alike by chance
+_WORD = re.compile(r"\w+")
+
+
+class NearTexts:
+    """Validation texts, asked for by training texts; memory grows with the validation split alone."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, frozenset[int]] = {}
+        self._by_hash: dict[int, list[str]] = {}
+
+    def add(self, name: str, text: str) -> None:
+        """Take a validation text in."""
+        shingles = _shingles(text)
+        if not shingles:
+            return
+        self._known[name] = shingles
+        for value in _sketch(shingles):
+            self._by_hash.setdefault(value, []).append(name)
+
+    def like(self, text: str) -> tuple[str, float] | None:
+        """The name of the validation text that is most like this one and their similarity, if they are near."""
+        shingles = _shingles(text)
+        if not shingles or not self._known:
+            return None
+        sketch = _sketch(shingles)
+        shared = Counter(name for value in sketch for name in self._by_hash.get(value, ()))
+        best: tuple[str, float] | None = None
+        for name, count in shared.items():
+            known = self._known[name]
+            if count < min(FEWEST_SHARED, len(sketch) // 2):
+                continue
+            similarity = len(shingles & known) / len(shingles | known)
+            if similarity >= NEAR and (best is None or similarity > best[1]):
+                best = (name, similarity)
+        return best
+
+
+def _shingles(text: str) -> frozenset[int]:
+    words = _WORD.findall(fold(text))
+    if len(words) < FEWEST_WORDS:
+        return frozenset()
+    return frozenset(
+        zlib.crc32(" ".join(words[start : start + SHINGLE_WORDS]).encode())
+        for start in range(len(words) - SHINGLE_WORDS + 1)
+    )
+
+
+def _sketch(shingles: frozenset[int]) -> list[int]:
+    return sorted(shingles)[:SKETCH]

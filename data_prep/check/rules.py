@@ -1,0 +1,120 @@
+"""The rules of a task folder and what breaks them. Knows nothing of how a folder is read or a page is made."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum, unique
+
+from contest.ground_truth import GroundTruth
+from contest.items import Sample
+from data_prep.cleaning import clean, find_span
+
+_OPTION = re.compile(r"(?:^|;\s*|\s)([a-h])\)\s*(.*?)\s*(?=;\s*[a-h]\)|$)")
+_OPTIONS_START = re.compile(r"(?:^|[\s:])a\)\s.*;\s*b\)\s")
+YES_NO = {"да", "нет"}
+
+
+@unique
+class Rule(Enum):
+    """What is asked of a folder; its value is (meaning, whether breaking it is an error rather than a warning)."""
+
+    FORMAT = ("the files keep to the contest's format", True)
+    PAIRS = ("every sample has its answer and every answer its sample", True)
+    EMPTY = ("no text and no answer is empty", True)
+    PICTURE = ("every picture opens", True)
+    PASSAGE = ("an answer occurs in its passage", True)
+    OPTIONS = ("the options are lettered, different, and the answers name one of them", True)
+    GROUP_LEAK = ("no document or picture stands in both training and validation, in all folders together", True)
+    PICTURE_LEAK = ("no picture's bytes stand in both training and validation, in all folders together", True)
+    TEXT_LEAK = ("no sample stands in both training and validation", True)
+    NEAR_LEAK = ("no validation text is nearly a training text", False)
+    REPEATED = ("no sample stands twice", False)
+    LONG = ("every left text fits", False)
+
+    @property
+    def meaning(self) -> str:
+        """The rule in words."""
+        return self.value[0]
+
+    @property
+    def is_error(self) -> bool:
+        """Whether a folder that breaks it should not be trained on."""
+        return self.value[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A rule broken: by which folder and split, which sample, and how."""
+
+    rule: Rule
+    place: str
+    sample_id: str
+    detail: str
+
+    def __str__(self) -> str:
+        sample = f", sample {self.sample_id}" if self.sample_id else ""
+        return " ".join(f"[{self.rule.name}] {self.place}{sample}: {self.detail}".split())
+
+
+@dataclass(frozen=True, slots=True)
+class Lettered:
+    """Options as they stand in a text: values by marker, in order."""
+
+    markers: tuple[str, ...]
+    values: tuple[str, ...]
+
+
+def options_in(texts: Sequence[str]) -> Lettered | None:
+    """The options of a sample: from the last text that has "a) ...; b) ..."; None if there are none."""
+    for text in reversed(texts):
+        start = _OPTIONS_START.search(text)
+        if start is not None:
+            found = _OPTION.findall(text[start.start() :].strip())
+            return Lettered(tuple(marker for marker, _ in found), tuple(value for _, value in found))
+    return None
+
+
+def sample_findings(task: str, place: str, sample: Sample, truth: GroundTruth) -> Iterator[Finding]:
+    """Yield what a sample and its answer break of the rules that need no other sample and no picture."""
+
+    def finding(rule: Rule, detail: str) -> Finding:
+        return Finding(rule, place, sample.id, detail)
+
+    for index, text in enumerate(sample.texts):
+        if not text.strip():
+            yield finding(Rule.EMPTY, f"text item {index} is empty")
+    for index, content in enumerate((*truth.texts, *truth.images)):
+        if not content.strip():
+            yield finding(Rule.EMPTY, f"reference {index} is empty")
+    if not truth.texts:
+        return
+    options = options_in(sample.texts)
+    if options is not None:
+        problem = _options_problem(options, truth.texts)
+        if problem is not None:
+            yield finding(Rule.OPTIONS, problem)
+    elif task == "textqa" and not set(map(str.lower, truth.texts)) <= YES_NO:
+        passage = clean(" ".join(sample.texts))
+        if not any(find_span(passage, clean(text)) for text in truth.texts):
+            yield finding(Rule.PASSAGE, f"none of its {len(truth.texts)} references occurs, such as {truth.texts[0]!r}")
+
+
+def _options_problem(options: Lettered, references: Sequence[str]) -> str | None:
+    expected = "abcdefgh"[: len(options.markers)]
+    if "".join(options.markers) != expected:
+        return f"the markers are {', '.join(options.markers)}"
+    if len(set(options.values)) != len(options.values):
+        return f"two options are equal: {'; '.join(options.values)}"
+    named = []
+    for marker, value in zip(options.markers, options.values, strict=True):
+        accepted = {marker, f"{marker})", value, f"{marker} {value}", f"{marker}) {value}"}
+        if accepted.intersection(references):
+            named.append(marker)
+            if not set(references) <= accepted:
+                odd = sorted(set(references) - accepted)[0]
+                return f"the answer {odd!r} is not that of option {marker}"
+    if not named:
+        return f"the answer {references[0]!r} is none of the options"
+    return None
