@@ -1,9 +1,8 @@
-"""Mixed batches: which examples, which tokens, which weight each token's loss has. A pure function of seed and step."""
+"""Mixed batches: which tokens, and which weight each segment's loss has. A pure function of seed and step."""
 
 from __future__ import annotations
 
 import random
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from models.rudolph.vocabulary import PAD, Vocabulary
 from training.tune.examples import Example
+from training.tune.sampler import Sampler
 from training.tune.settings import TaskSettings
 
 # Own left and right token of each task; generation has no right text. The drills are data_prep's.
@@ -56,32 +56,18 @@ class BatchMaker:
         vocabulary: Vocabulary,
         examples: Mapping[str, Sequence[Example]],
         tasks: Mapping[str, TaskSettings],
-        seed: int,
+        sampler: Sampler,
         special_probability: float,
         reference: str,
     ) -> None:
         self.vocabulary = vocabulary
         self.examples = examples
         self.tasks = tasks
-        self.seed = seed
+        self.sampler = sampler
         self.special_probability = special_probability
         self.reference = reference
-        self._orders: dict[tuple[str, int], list[int]] = {}
 
-    def _order(self, task: str, epoch: int) -> list[int]:
-        """A fresh permutation of the task's examples for every pass over them."""
-        if (task, epoch) not in self._orders:
-            order = list(range(len(self.examples[task])))
-            random.Random(f"{self.seed}|{task}|{epoch}").shuffle(order)
-            self._orders = {key: value for key, value in self._orders.items() if key[0] != task or key[1] >= epoch - 1}
-            self._orders[task, epoch] = order
-        return self._orders[task, epoch]
-
-    def _pick(self, task: str, position: int) -> Example:
-        epoch, place = divmod(position, len(self.examples[task]))
-        return self.examples[task][self._order(task, epoch)[place]]
-
-    def _row(self, task: str, example: Example, rng: random.Random) -> Tensor:
+    def _ids(self, task: str, example: Example, rng: random.Random) -> Tensor:
         own_left, own_right = TASK_TOKENS[task]
         left_token = own_left if rng.random() < self.special_probability else "<LT_UNK>"
         right_token = own_right if rng.random() < self.special_probability else "<RT_UNK>"
@@ -98,16 +84,24 @@ class BatchMaker:
         return torch.cat((self.vocabulary.encode_left(example.left, left_token), codes, right))
 
     def batch(self, step: int) -> Batch:
-        """Batch of a step (0-based)."""
-        rng = random.Random(zlib.crc32(f"{self.seed}|{step}".encode()))
-        rows, weights, tasks = [], [], []
-        for index, (name, settings) in enumerate(self.tasks.items()):
-            for k in range(settings.samples):
-                example = self._pick(name, step * settings.samples + k)
-                rows.append(self._row(name, example, rng))
-                weights.append((settings.left, settings.image, settings.right if example.references else 0.0))
-                tasks.append(index)
-        ids = torch.stack(rows)  # [batch, total length]
-        prefix = self.vocabulary.config.prefix_length
-        longest = int((ids[:, prefix:] != PAD).sum(1).max())
-        return Batch(ids[:, : prefix + longest], torch.tensor(weights), torch.tensor(tasks), tuple(self.tasks))
+        """Batch of a step (0-based): this process's rows of it, which may be none.
+
+        Raises `TrainingDataError`, naming sample and file, for an example that can not be read.
+        """
+        config, names = self.vocabulary.config, tuple(self.tasks)
+        rows, weights, tasks = [torch.zeros(0, config.total_seq_length, dtype=torch.int64)], [], []
+        for row, name, number in self.sampler.rows(step):
+            example, settings = self.examples[name][number], self.tasks[name]
+            # A row draws numbers of its own, the same whichever process makes it.
+            rng = random.Random(f"{self.sampler.seed}|{step}|{row}")
+            rows.append(self._ids(name, example, rng)[None])
+            weights.append((settings.left, settings.image, settings.right if example.references else 0.0))
+            tasks.append(names.index(name))
+        ids = torch.cat(rows)  # [batch, total length]
+        longest = int((ids[:, config.prefix_length :] != PAD).sum(1).amax()) if len(tasks) else 0
+        return Batch(
+            ids[:, : config.prefix_length + longest],
+            torch.tensor(weights, dtype=torch.float32).view(-1, 3),
+            torch.tensor(tasks, dtype=torch.int64),
+            names,
+        )

@@ -1,57 +1,138 @@
-"""From the settings to a run's data: the batches of its steps, and the examples held out for validation."""
+"""Which example stands at which row of a step's batch: a pure function of settings, sizes and step.
+
+Every task's examples are gone through in a fresh random order again and again, so that each is seen once before any is
+seen twice. Nothing is remembered from step to step: a run resumes at any step at no cost.
+"""
 
 from __future__ import annotations
 
+import math
+import random
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
+from itertools import pairwise
+from typing import NamedTuple, Protocol
 
-from models.rudolph.vocabulary import Vocabulary
-from training.tune.batches import TASK_TOKENS, Batch, BatchMaker
-from training.tune.examples import Example, PictureEncoder, read_task
-from training.tune.settings import SettingsError, TuneSettings
+from training.tune.settings import TuneSettings
 
-PIXELS_PER_CODE = 8
+ROWS_IN_A_ROUND = 1024  # of drawing by shares; within a round each task has its share to the row
 
 
-class Batches(Protocol):
-    """Gives the batch of any step: this process's rows of it, the same whenever it is asked for the same step."""
+class Place(NamedTuple):
+    """What stands in a row: the task's name, and how many rows of that task stand before it since the first step."""
 
-    def batch(self, step: int) -> Batch:
-        """Batch of a step (0-based)."""
+    task: str
+    position: int
+
+
+class Mixture(Protocol):
+    """Which tasks the rows of a step's batch belong to."""
+
+    def places(self, step: int) -> list[Place]:
+        """Rows of the whole batch of a step (0-based), in order."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
-class Data:
-    """What a run trains on, what it is validated on (examples by task), and how many training examples a task has."""
+class FixedMixture:
+    """The same number of rows of each task in every batch, task by task."""
 
-    batches: Batches
-    held_out: Mapping[str, Sequence[Example]]
-    sizes: Mapping[str, int]
+    samples: Mapping[str, int]
+
+    def places(self, step: int) -> list[Place]:
+        """See `Mixture`."""
+        return [Place(task, step * count + k) for task, count in self.samples.items() for k in range(count)]
 
 
-def open_data(settings: TuneSettings, vocabulary: Vocabulary, rank: int = 0, world: int = 1) -> Data:
-    """Read the task folders for process `rank` of `world`.
+class SharedMixture:
+    """Rows drawn by the tasks' shares, in random order.
 
-    The global batch of a step is the same for any number of processes; each takes its slice of it. The losses are
-    normalised by the counts of the global batch, so a slice may lack tasks, or be empty.
-
-    Raises `SettingsError` for an unknown task, `TrainingDataError` and `ContestErrors` for unusable data.
+    The rows of all steps are one sequence, cut into rounds: a round holds each task as often as its share says
+    (rounded so that the sum over rounds stays exact), shuffled. With equal shares a round is one row of each task.
     """
-    unknown = sorted(set(settings.tasks) - set(TASK_TOKENS))
-    if unknown:
-        raise SettingsError(f"tasks: unknown {', '.join(unknown)}; known are {', '.join(TASK_TOKENS)}")
-    if world != 1:
-        raise SettingsError(f"training by {world} processes is not supported")
-    side = vocabulary.config.image_tokens_per_dim * PIXELS_PER_CODE
-    encoder, folder = PictureEncoder(Path(settings.weights) / "vqgan", side), Path(settings.data)
-    train, held_out = (
-        {task: read_task(folder / task, task, split, encoder) for task in settings.tasks} for split in ("train", "val")
-    )
-    maker = BatchMaker(
-        vocabulary, train, settings.tasks, settings.seed, settings.special_probability, settings.reference
-    )
-    sizes = {task: len(found) for task, found in train.items()}
-    return Data(maker, {task: found[: settings.validation_samples] for task, found in held_out.items()}, sizes)
+
+    def __init__(self, shares: Mapping[str, float], batch: int, seed: int) -> None:
+        self.tasks = tuple(shares)
+        self.batch = batch
+        self.seed = seed
+        whole = sum(shares.values())
+        self._bounds = [sum(list(shares.values())[: i + 1]) / whole for i in range(len(shares) - 1)]
+        equal = len(set(shares.values())) == 1
+        # With two rows or more of each task in a round, rounding never asks for less than none.
+        least = math.ceil(2 * whole / min(shares.values()))
+        self.round = len(shares) if equal else max(ROWS_IN_A_ROUND, least)
+
+    def _before(self, number: int) -> list[int]:
+        """Rows of each task in all rounds before round `number`."""
+        rows = number * self.round
+        if self.round == len(self.tasks):
+            return [number] * len(self.tasks)
+        bounds = [0, *(math.floor(rows * bound + 0.5) for bound in self._bounds), rows]
+        return [after - before for before, after in pairwise(bounds)]
+
+    def _round(self, number: int) -> list[Place]:
+        before, after = self._before(number), self._before(number + 1)
+        places = [
+            Place(task, position)
+            for task, start, end in zip(self.tasks, before, after, strict=True)
+            for position in range(start, end)
+        ]
+        random.Random(f"{self.seed}|round|{number}").shuffle(places)
+        return places
+
+    def places(self, step: int) -> list[Place]:
+        """See `Mixture`."""
+        start, end = step * self.batch, (step + 1) * self.batch
+        rounds = range(start // self.round, (end - 1) // self.round + 1)
+        rows = [place for number in rounds for place in self._round(number)]
+        return rows[start - rounds[0] * self.round :][: self.batch]
+
+
+def mixture_of(settings: TuneSettings) -> Mixture:
+    """Return the mixture that the settings ask for.
+
+    `balanced` draws every task equally often, whatever its size, as the published trainer's `BalanceClassSampler` does.
+    That one gives up a larger task's surplus anew in each epoch; here the surplus is what comes next.
+    """
+    tasks = settings.tasks
+    if settings.sampling == "samples":
+        return FixedMixture({name: task.samples for name, task in tasks.items()})
+    batch = settings.batch or sum(task.samples for task in tasks.values())
+    weighed = settings.sampling == "weights"
+    return SharedMixture({name: task.share if weighed else 1.0 for name, task in tasks.items()}, batch, settings.seed)
+
+
+class Sampler:
+    """Which example of which task stands at each row of this process's part of a step's batch.
+
+    The batch of a step is the same for any number of processes; process `rank` of `world` takes every `world`-th row.
+    """
+
+    def __init__(self, mixture: Mixture, sizes: Mapping[str, int], seed: int, rank: int = 0, world: int = 1) -> None:
+        self.mixture = mixture
+        self.sizes = sizes
+        self.seed = seed
+        self.rank = rank
+        self.world = world
+        self._orders: dict[tuple[str, int], Sequence[int]] = {}
+
+    def rows(self, step: int) -> list[tuple[int, str, int]]:
+        """Rows of a step (0-based): number of the row in the whole batch, task, number of the example in the task."""
+        places = self.mixture.places(step)
+        return [
+            (row, places[row].task, self._example(places[row])) for row in range(self.rank, len(places), self.world)
+        ]
+
+    def _example(self, place: Place) -> int:
+        epoch, index = divmod(place.position, self.sizes[place.task])
+        return self._order(place.task, epoch)[index]
+
+    def _order(self, task: str, epoch: int) -> Sequence[int]:
+        """A fresh permutation of the task's examples for every pass over them."""
+        if (task, epoch) not in self._orders:
+            order = array("I", range(self.sizes[task]))  # four bytes an example
+            random.Random(f"{self.seed}|{task}|{epoch}").shuffle(order)
+            self._orders = {key: value for key, value in self._orders.items() if key[0] != task or key[1] >= epoch - 1}
+            self._orders[task, epoch] = order
+        return self._orders[task, epoch]

@@ -1,0 +1,304 @@
+"""Pictures of records to VQGAN codes, by worker processes, into the cache. Knows nothing of batches or training."""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from tqdm import tqdm
+
+from contest.errors import Code, ContestError, ContestErrors
+from contest.pictures import decode_picture, resolve_picture
+from contest.shards import read_pictures
+from models.vqgan import VQGAN, load_vqgan
+from models.vqgan.preprocessing import to_pixels
+from models.weights import file_sha256, find_weights
+from training.tune.cache_folder import locked
+from training.tune.codes_cache import IN_A_FILE, Codes, CodesCache, Encoded, PictureKey
+from training.tune.sources import Record, TrainingDataError
+from training.tune.table import RecordTable
+
+AT_ONCE = 32  # pictures a worker decodes and the network encodes together
+LOOKED_UP_AT_ONCE = 1024
+MAX_ERRORS = 1000
+
+Done = TypeVar("Done")
+Pixels = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A picture that has no codes yet, and the sample that needs it."""
+
+    key: PictureKey
+    sample_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A picture's digest, and its pixels `[3, side, side]` in [0, 1] unless codes for that content are known."""
+
+    key: PictureKey
+    digest: bytes
+    pixels: Pixels | None
+
+
+def picture_path(folder: Path, record: Record) -> Path:
+    """Absolute path of the file, or of the shard, that a record's picture lies in. Raises ContestError."""
+    assert record.picture is not None
+    if record.shard is not None:
+        return folder.resolve() / record.shard
+    return resolve_picture(folder, record.picture, follow_links=True, sample_id=record.id)
+
+
+class PictureEncoder:
+    """One VQGAN for pictures of one side, and the cache of its codes.
+
+    Args:
+        vqgan_folder: the VQGAN's `config.json` and weights. The network is loaded when the first picture without known
+            codes is met: text tasks need none.
+        side: the pictures' side in pixels.
+        length: codes a picture, as the RUDOLPH that is trained takes them.
+        vocabulary: how many codes that RUDOLPH knows.
+        cache: the cache folder.
+        workers: processes that decode pictures, and encode them where `device` is the CPU; 0: this process does it.
+        device: where the network runs.
+
+    """
+
+    def __init__(
+        self,
+        vqgan_folder: Path,
+        side: int,
+        length: int,
+        vocabulary: int,
+        cache: Path,
+        workers: int = 0,
+        device: str = "cpu",
+    ) -> None:
+        self.vqgan_folder = vqgan_folder
+        self.side = side
+        self.length = length
+        self.vocabulary = vocabulary
+        self.folder = cache
+        self.workers = workers
+        self.device = torch.device(device)
+
+    def __reduce__(self) -> tuple[type[PictureEncoder], tuple[Path, int, int, int, Path]]:
+        # For a worker, which has no workers and leaves the GPU to this process.
+        return PictureEncoder, (self.vqgan_folder, self.side, self.length, self.vocabulary, self.folder)
+
+    @cached_property
+    def cache(self) -> CodesCache:
+        """The cache of this VQGAN's codes."""
+        return CodesCache(self.folder, file_sha256(find_weights(self.vqgan_folder)), self.side, self.length)
+
+    @cached_property
+    def vqgan(self) -> VQGAN:
+        """The network, in float32."""
+        return load_vqgan(self.vqgan_folder, self.device)
+
+    def fill(self, table: RecordTable, name: str) -> None:
+        """Encode the table's pictures that have no codes yet; `name` is what the progress bar says.
+
+        What is done is kept, however it ends. Processes with the same cache folder take turns.
+        Raises ContestErrors with every picture that can not be used, after the others are done; `TrainingDataError`
+        for a VQGAN that does not fit the RUDOLPH; OSError for a cache that can not be written or a worker that died.
+        """
+        if not table.has_pictures:
+            return
+        with locked(self.folder / "codes.lock"):
+            self.cache.prepare()
+            wanted, errors = self._wanted(table)
+            with tqdm(total=len(wanted), desc=f"encode {name}", unit=" pictures", disable=None, leave=False) as bar:
+                for done, bad in self._encoded(_chunks(wanted)):
+                    self.cache.add(done)
+                    errors += bad
+                    bar.update(len(done) + len(bad))
+                    if len(errors) >= MAX_ERRORS:
+                        break
+        if errors:
+            raise ContestErrors(errors)
+
+    def codes(self, folder: Path, record: Record) -> Codes | None:
+        """Codes of a record's picture, `[length]`; None for a record without one.
+
+        Raises `TrainingDataError` if the cache has none: `fill` was not called, or the cache was damaged since.
+        """
+        if record.picture is None:
+            return None
+        path = picture_path(folder, record)
+        codes = self.cache.codes(str(path), IN_A_FILE if record.row is None else record.row)
+        if codes is None:
+            raise TrainingDataError(
+                f"{self.cache.path}: no codes for {path}, sample {record.id!r}; delete the file and start again"
+            )
+        return codes
+
+    def _wanted(self, table: RecordTable) -> tuple[list[Wanted], list[ContestError]]:
+        """Pictures of the table without codes, each once, and what is wrong with others' paths."""
+        wanted: dict[PictureKey, str] = {}
+        errors: list[ContestError] = []
+        numbers = iter(range(len(table)))
+        while chunk := list(islice(numbers, LOOKED_UP_AT_ONCE)):
+            keys: dict[PictureKey, str] = {}
+            for number in chunk:
+                record = table.record(number)
+                if record.picture is not None:
+                    try:
+                        keys.setdefault(_key(table.folder, record), record.id)
+                    except ContestError as error:
+                        errors.append(error)
+            wanted |= {key: keys[key] for key in self.cache.unknown(list(keys)) if key not in wanted}
+        return [Wanted(key, sample_id) for key, sample_id in wanted.items()], errors
+
+    def _encoded(self, chunks: Iterable[Sequence[Wanted]]) -> Iterator[tuple[list[Encoded], list[ContestError]]]:
+        if not self.workers:
+            for chunk in chunks:
+                decoded, errors = self.decode(chunk)
+                yield self.encode(decoded), errors
+        elif self.device.type == "cpu":
+            yield from _in_workers(self, _decode_and_encode, chunks)
+        else:
+            for decoded, errors in _in_workers(self, _decode, chunks):
+                yield self.encode(decoded), errors
+
+    def decode(self, chunk: Sequence[Wanted]) -> tuple[list[Decoded], list[ContestError]]:
+        """Read and decode pictures (of one shard, or files); those of known content are not decoded."""
+        decoded, errors = [], []
+        for wanted, found in _contents(chunk):
+            if isinstance(found, ContestError):
+                errors.append(found)
+                continue
+            digest = hashlib.sha256(found).digest()
+            pixels = None
+            if not self.cache.has(digest):
+                try:
+                    picture = decode_picture(found, file=wanted.key.path, sample_id=wanted.sample_id)
+                except ContestError as error:
+                    errors.append(error)
+                    continue
+                pixels = to_pixels(picture, self.side).numpy()
+            decoded.append(Decoded(wanted.key, digest, pixels))
+        return decoded, errors
+
+    def encode(self, decoded: Sequence[Decoded]) -> list[Encoded]:
+        """Encode what was decoded: the most probable codes. Raises `TrainingDataError`, see `fill`."""
+        pixels = [torch.from_numpy(picture.pixels) for picture in decoded if picture.pixels is not None]
+        codes = iter(self._network(torch.stack(pixels)) if pixels else ())  # [pictures, length]
+        return [
+            Encoded(picture.key, picture.digest, None if picture.pixels is None else next(codes)) for picture in decoded
+        ]
+
+    def _network(self, images: torch.Tensor) -> npt.NDArray[np.uint16]:
+        with torch.inference_mode():
+            codes = self.vqgan.encode(images.to(self.device)).cpu()  # [batch, length]
+        if codes.shape[1] != self.length or int(codes.max()) >= self.vocabulary:
+            raise TrainingDataError(
+                f"{self.vqgan_folder}: makes {codes.shape[1]} codes up to {int(codes.max())} of a picture; the RUDOLPH "
+                f"takes {self.length} codes below {self.vocabulary}: take the VQGAN that belongs to it"
+            )
+        return codes.numpy().astype(np.uint16)
+
+
+def _key(folder: Path, record: Record) -> PictureKey:
+    path = picture_path(folder, record)
+    try:
+        status = path.stat()
+    except FileNotFoundError as error:
+        raise ContestError(Code.PICTURE_MISSING, file=path, sample_id=record.id) from error
+    except OSError as error:
+        raise ContestError(Code.PICTURE_UNREADABLE, str(error), file=path, sample_id=record.id) from error
+    if not stat.S_ISREG(status.st_mode):  # asked before opening: opening a pipe would wait for ever
+        raise ContestError(Code.PICTURE_NOT_A_FILE, file=path, sample_id=record.id)
+    row = IN_A_FILE if record.row is None else record.row
+    return PictureKey(str(path), row, status.st_size, status.st_mtime_ns)
+
+
+def _chunks(wanted: Sequence[Wanted]) -> Iterator[list[Wanted]]:
+    """Cut into chunks that are decoded together: of one shard, or of files."""
+    chunk: list[Wanted] = []
+    for one in wanted:
+        place = one.key.path if one.key.row != IN_A_FILE else None
+        before = chunk[-1].key.path if chunk and chunk[-1].key.row != IN_A_FILE else None
+        if chunk and (len(chunk) == AT_ONCE or place != before):
+            yield chunk
+            chunk = []
+        chunk.append(one)
+    if chunk:
+        yield chunk
+
+
+def _contents(chunk: Sequence[Wanted]) -> Iterator[tuple[Wanted, bytes | ContestError]]:
+    """Yield each picture's bytes, or what is wrong with it."""
+    by_row = {wanted.key.row: wanted for wanted in chunk}
+    if IN_A_FILE not in by_row:
+        path = chunk[0].key.path
+        for row, data in read_pictures(path, by_row):
+            wanted = by_row[row]
+            missing = ContestError(
+                Code.PICTURE_MISSING, "the shard has no bytes of it", file=path, sample_id=wanted.sample_id
+            )
+            yield wanted, missing if data is None else data
+        return
+    for wanted in chunk:
+        try:
+            yield wanted, Path(wanted.key.path).read_bytes()
+        except OSError as error:
+            code = Code.PICTURE_UNREADABLE
+            yield wanted, ContestError(code, str(error), file=wanted.key.path, sample_id=wanted.sample_id)
+
+
+def _in_workers(
+    encoder: PictureEncoder, work: Callable[[Sequence[Wanted]], Done], chunks: Iterable[Sequence[Wanted]]
+) -> Iterator[Done]:
+    """Yield what worker processes make of the chunks, in the order in which they get done."""
+    # Started afresh: a forked process would inherit the locks of this one's threads.
+    pool = ProcessPoolExecutor(encoder.workers, get_context("spawn"), _start_worker, (encoder,))
+    remaining, pending = iter(chunks), set[Future[Done]]()
+    try:
+        while True:
+            for chunk in islice(remaining, 2 * encoder.workers - len(pending)):
+                pending.add(pool.submit(work, chunk))
+            if not pending:
+                return
+            done, pending = wait(pending, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield future.result()
+    except BrokenProcessPool as error:
+        raise ChildProcessError("a worker that encodes pictures was killed; with less memory set workers=0") from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+# In a worker process: its own encoder, set when the process starts.
+_encoder: PictureEncoder | None = None
+
+
+def _start_worker(encoder: PictureEncoder) -> None:
+    global _encoder
+    _encoder = encoder
+    torch.set_num_threads(1)
+
+
+def _decode(chunk: Sequence[Wanted]) -> tuple[list[Decoded], list[ContestError]]:
+    assert _encoder is not None
+    return _encoder.decode(chunk)
+
+
+def _decode_and_encode(chunk: Sequence[Wanted]) -> tuple[list[Encoded], list[ContestError]]:
+    assert _encoder is not None
+    decoded, errors = _encoder.decode(chunk)
+    return _encoder.encode(decoded), errors
