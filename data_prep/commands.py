@@ -14,6 +14,7 @@ from data_prep.check.table import table, to_wire
 from data_prep.pictures import LAYINGS
 from data_prep.pipeline import Conversion, run
 from data_prep.records import Source
+from data_prep.sources.muserc import MuSeRC
 from data_prep.sources.sberquad import SberQuAD
 from data_prep.split import DEFAULT_SHARE, Splitting
 from models.bpe import BPE
@@ -26,6 +27,9 @@ def add_sources(commands: Commands) -> None:
     sberquad = _source(commands, "sberquad", "TextQA from SberQuAD: JSON, JSON lines or Parquet", _sberquad)
     _files(sberquad)
     _variants(sberquad)
+    muserc = _source(commands, "muserc", "TextQA from MuSeRC: JSON lines", _muserc)
+    _files(muserc)
+    _variants(muserc)
 
 
 def add_check(commands: Commands) -> None:
@@ -111,6 +115,10 @@ def _share(text: str) -> float:
 
 def _sberquad(arguments: argparse.Namespace) -> Source:
     return SberQuAD(tuple(arguments.files), arguments.seed, arguments.variants)
+
+
+def _muserc(arguments: argparse.Namespace) -> Source:
+    return MuSeRC(tuple(arguments.files), arguments.seed, arguments.variants)
 
 
 def run_source(arguments: argparse.Namespace) -> int:

@@ -138,7 +138,7 @@ class _Checking:
     def _one(self, pair: Pair) -> None:
         self.part.samples += 1
         self.part.kinds[pair.kind] += 1
-        for finding in sample_findings(self.folder.task, self.part.place, pair.sample, pair.truth):
+        for finding in sample_findings(self.folder.task, self.part.place, pair.sample, pair.truth, pair.kind):
             self.report.add(finding)
         self._lengths(pair)
         digests = self._pictures(pair)

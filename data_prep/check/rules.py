@@ -13,6 +13,7 @@ from data_prep.cleaning import clean, find_span
 
 _OPTION = re.compile(r"(?:^|;\s*|\s)([a-h])\)\s*(.*?)\s*(?=;\s*[a-h]\)|$)")
 _OPTIONS_START = re.compile(r"(?:^|[\s:])a\)\s.*;\s*b\)\s")
+FREE_ANSWER = "free answer"
 YES_NO = {"да", "нет"}
 
 
@@ -76,8 +77,11 @@ def options_in(texts: Sequence[str]) -> Lettered | None:
     return None
 
 
-def sample_findings(task: str, place: str, sample: Sample, truth: GroundTruth) -> Iterator[Finding]:
-    """Yield what a sample and its answer break of the rules that need no other sample and no picture."""
+def sample_findings(task: str, place: str, sample: Sample, truth: GroundTruth, kind: str = "") -> Iterator[Finding]:
+    """Yield what a sample and its answer break of the rules that need no other sample and no picture.
+
+    An answer of the kind "free answer" need not be a span of its passage.
+    """
 
     def finding(rule: Rule, detail: str) -> Finding:
         return Finding(rule, place, sample.id, detail)
@@ -95,7 +99,7 @@ def sample_findings(task: str, place: str, sample: Sample, truth: GroundTruth) -
         problem = _options_problem(options, truth.texts)
         if problem is not None:
             yield finding(Rule.OPTIONS, problem)
-    elif task == "textqa" and not set(map(str.lower, truth.texts)) <= YES_NO:
+    elif task == "textqa" and kind != FREE_ANSWER and not set(map(str.lower, truth.texts)) <= YES_NO:
         passage = clean(" ".join(sample.texts))
         if not any(find_span(passage, clean(text)) for text in truth.texts):
             yield finding(Rule.PASSAGE, f"none of its {len(truth.texts)} references occurs, such as {truth.texts[0]!r}")
