@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from contest.errors import ContestError, ContestErrors
+from training.tune.emissions import measured
 from training.tune.loop import train
 from training.tune.settings import read_settings
 
@@ -19,7 +20,9 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change, e.g. steps=100")
     arguments = parser.parse_args(argv)
     try:
-        trained = train(read_settings(arguments.config, arguments.overrides))
+        settings = read_settings(arguments.config, arguments.overrides)
+        with measured(settings) as co2:
+            trained = train(settings, [] if co2 is None else [co2])
     except (ContestError, ContestErrors, ValueError) as error:  # settings, data, weights: each names its place
         print(f"tune: {error}", file=sys.stderr)
         return 2

@@ -1,0 +1,152 @@
+"""eco2AI around a whole training, as the contest's rules ask, and what a report has to know of it afterwards.
+
+`out/co2_run.json` lists the stretches of a run (one, or several if it was killed and went on) by the ids of their rows
+in eco2AI's file. On several machines, one process of each measures that machine, into files of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from contest.emissions import FINAL_MARK, Tracking, track
+from contest.errors import ContestError
+from contest.writing import write_json
+from models.rudolph import Config, Rudolph, read_config
+from training.tune.settings import TuneSettings
+from training.tune.watching.co2_log import CO2_FILE, Co2Log
+
+RUN_FILE = "co2_run.json"
+
+
+def parameter_count(config: Config) -> int:
+    """Return how many parameters a network of this shape has; no memory is taken for them."""
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in Rudolph(config).parameters())
+
+
+def model_config(settings: TuneSettings) -> Config:
+    """Return the shape of the network that the settings train. Raises what `read_config` raises."""
+    if settings.scratch is not None:
+        return read_config(Path(settings.scratch))
+    folder = Path(settings.start) if settings.start else Path(settings.weights) / "rudolph"
+    return read_config(folder / "config.json")
+
+
+def description(settings: TuneSettings, config: Config) -> str:
+    """Return what the rules call experiment_description: what is trained, its size, what on, whether it counts."""
+    parts = [
+        settings.emissions.experiment_description,
+        f"{parameter_count(config)} parameters ({config.num_layers} layers, hidden size {config.hidden_size})",
+    ]
+    if settings.lora.rank:
+        parts.append(f"LoRA of rank {settings.lora.rank}")
+    frozen = [name for name, value in vars(settings.freeze).items() if value]
+    if frozen:
+        parts.append(f"frozen: {' '.join(frozen)}")
+    parts.append(f"{settings.steps} steps, tasks: {' '.join(settings.tasks)}")
+    text = "; ".join(part for part in parts if part)
+    return f"{text} {FINAL_MARK}" if settings.emissions.final and FINAL_MARK not in text else text
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where this process stands among those of a run, by the variables that torchrun sets.
+
+    Several processes of one machine are measured as one, by the first of them, from the one that started them all.
+    """
+
+    node: int
+    local_rank: int
+    local_world: int
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> Place:
+        """Read the variables; without them there is one process."""
+        names = ("GROUP_RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
+        node, local_rank, local_world = (int(environment.get(name, name == "LOCAL_WORLD_SIZE")) for name in names)
+        return cls(node, local_rank, local_world)
+
+    @property
+    def root(self) -> int:
+        """The process to measure with its descendants."""
+        return os.getpid() if self.local_world == 1 else os.getppid()
+
+    def named(self, file: str) -> str:
+        """Name of this machine's own file: `co2.csv` on the first, `co2.node1.csv` on the second."""
+        path = Path(file)
+        return file if not self.node else str(path.with_name(f"{path.stem}.node{self.node}{path.suffix}"))
+
+
+@contextmanager
+def measured(settings: TuneSettings) -> Iterator[Co2Log | None]:
+    """Measure the enclosed training; yield the watcher for `out/co2.csv`, or None where this process measures nothing.
+
+    That is so without a file in the settings, and on all but the first process of a machine. What goes wrong with the
+    measurement is told on standard error and stops nothing. Raises what `read_config` raises, OSError for `out`.
+    """
+    told, place = settings.emissions, Place.of(os.environ)
+    if told.file is None or place.local_rank:
+        yield None
+        return
+    config, out, file = model_config(settings), Path(settings.out), place.named(told.file)
+    out.mkdir(parents=True, exist_ok=True)
+    text, record = description(settings, config), out / place.named(RUN_FILE)
+    about = {
+        "project_name": told.project_name,
+        "experiment_description": text,
+        "parameters": parameter_count(config),
+        "country": told.country,
+        "final": told.final,
+        "emissions_file": file,
+    }
+    log = None
+    try:
+        with track(
+            told.project_name,
+            text,
+            out / file,
+            told.country,
+            tdp_watts=told.tdp_watts,
+            root=place.root,
+            period=told.period,
+        ) as tracking:
+            _attempt(lambda: _put_stretch(record, about, tracking, datetime.now(UTC)))
+            log = Co2Log(tracking, out / place.named(CO2_FILE))
+            try:
+                yield log
+            finally:  # read before the measuring process ends: from then on its own work counts as this one's child's
+                _attempt(log.end)
+    finally:
+        if log is not None and tracking.outcome is not None:
+            _attempt(log.close)
+            _attempt(lambda: _put_stretch(record, about, tracking, datetime.now(UTC)))
+            print(tracking.outcome, file=sys.stderr)
+
+
+def _put_stretch(record: Path, about: Mapping[str, Any], tracking: Tracking, now: datetime) -> None:
+    """Write down that this stretch began; or how its measurement ended. Raises OSError, ContestError, ValueError."""
+    stretches = json.loads(record.read_text(encoding="utf-8"))["stretches"] if record.is_file() else []
+    time, outcome = now.isoformat(timespec="seconds"), tracking.outcome
+    if outcome is None:
+        stretches.append({"id": tracking.row_id, "started": time, "ended": None, "status": None, "reasons": []})
+    else:
+        stretches[-1] |= {"ended": time, "status": outcome.status.value, "reasons": list(outcome.reasons)}
+    write_json(record, {**about, "stretches": stretches})
+
+
+def _attempt(what: Callable[[], None]) -> None:
+    """Do what must not stop a training; say what went wrong."""
+    try:
+        what()
+    except (OSError, ContestError, ValueError, LookupError, TypeError) as error:
+        print(f"tune: emissions: {type(error).__name__}: {error}; the training goes on", file=sys.stderr)
