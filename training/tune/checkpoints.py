@@ -60,8 +60,8 @@ def save_checkpoint(
 ) -> Path:
     """Write the checkpoint of a step, then remove those that are neither among the last ones nor the best.
 
-    `weights`: a state dict with the published names; `state`: plain values and tensors. Raises OSError (a full disk,
-    say): what was there before stays.
+    `weights`: a state dict with the published names; `state`: plain values and tensors. Raises OSError, naming
+    the checkpoint (a full disk, say): what was there before stays.
     """
     folder = out / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
@@ -78,6 +78,8 @@ def save_checkpoint(
             shutil.rmtree(final)
         temporary.rename(final)
         _to_disk(folder)
+    except OSError as error:
+        raise OSError(f"{final}: can not be written ({error})") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     _rotate(out, note.measure, keep_last)
@@ -91,7 +93,7 @@ def _save_state(state: Mapping[str, Any], path: Path) -> None:
             file.flush()
             os.fsync(file.fileno())
     except RuntimeError as error:  # what torch makes of a full disk
-        raise OSError(f"{path}: can not be written ({error})") from error
+        raise OSError(str(error)) from error
 
 
 def _to_disk(folder: Path) -> None:

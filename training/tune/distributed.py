@@ -107,7 +107,7 @@ def share(objective: Objective, settings: TuneSettings, processes: Processes) ->
     if processes.world == 1:
         return objective
     if settings.parallel == "ddp":
-        return DistributedDataParallel(objective, broadcast_buffers=False)
+        return DistributedDataParallel(objective, forward_sync_buffers=False)
     mesh = dist.init_device_mesh(processes.device.type, (processes.world,))
     half = settings.dtype == "bfloat16"
     # The layers travel in half the bytes; what they compute in is autocast's affair.
