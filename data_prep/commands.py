@@ -14,6 +14,7 @@ from data_prep.check.table import table, to_wire
 from data_prep.pictures import LAYINGS
 from data_prep.pipeline import Conversion, run
 from data_prep.records import Source
+from data_prep.sources.mathematics.source import Mathematics
 from data_prep.sources.muserc import MuSeRC
 from data_prep.sources.sberquad import SberQuAD
 from data_prep.split import DEFAULT_SHARE, Splitting
@@ -30,6 +31,19 @@ def add_sources(commands: Commands) -> None:
     muserc = _source(commands, "muserc", "TextQA from MuSeRC: JSON lines", _muserc)
     _files(muserc)
     _variants(muserc)
+    mathematics = _source(commands, "mathematics", "MathQA from DeepMind Mathematics, in Russian", _mathematics)
+    mathematics.add_argument("files", type=Path, nargs="*", metavar="FILE", help="text files, or folders of them")
+    mathematics.add_argument(
+        "--generate",
+        type=int,
+        default=0,
+        metavar="N",
+        help="have the mathematics_dataset package make N of each module",
+    )
+    mathematics.add_argument(
+        "--most-digits", type=int, default=6, metavar="N", help="leave longer numbers out (default: %(default)s)"
+    )
+    _variants(mathematics)
 
 
 def add_check(commands: Commands) -> None:
@@ -119,6 +133,14 @@ def _sberquad(arguments: argparse.Namespace) -> Source:
 
 def _muserc(arguments: argparse.Namespace) -> Source:
     return MuSeRC(tuple(arguments.files), arguments.seed, arguments.variants)
+
+
+def _mathematics(arguments: argparse.Namespace) -> Source:
+    if not arguments.files and arguments.generate < 1:
+        raise ValueError("mathematics: name text files, or give --generate N")
+    return Mathematics(
+        tuple(arguments.files), arguments.generate, arguments.seed, arguments.variants, arguments.most_digits
+    )
 
 
 def run_source(arguments: argparse.Namespace) -> int:
