@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 COMMANDS = {  # name -> module with main(argv) -> exit code
     "bpe": "training.bpe",
+    "encode": "training.tune.encode_command",
+    "co2-report": "training.co2_report.command",
     "plots": "training.tune.watching.plots_command",
     "ruclip": "training.ruclip",
     "tune": "training.tune.command",

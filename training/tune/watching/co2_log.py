@@ -22,7 +22,7 @@ from training.tune.watching.epochs import epoch_of
 from training.tune.watching.watcher import Run
 
 CO2_FILE = "co2.csv"
-PREPARATION, TRAINING, END = "preparation", "training", "end"
+PREPARATION, TRAINING, END, WHOLE = "preparation", "training", "end", "whole"
 UNKNOWN = "not measured"
 BLOCK = 4096  # bytes read at a time, from the end
 
@@ -38,7 +38,8 @@ class Co2Row:
     Attributes:
         time: when the row ends (UTC, ISO 8601).
         stretch: the id of this stretch's row in eco2AI's file.
-        part: `preparation` (reading data and weights), `training` (validation and saving included) or `end`.
+        part: `preparation` (reading data and weights), `training` (validation and saving included), `end`, or `whole`
+            for a machine that is told nothing of steps.
         step: steps done.
         epoch: epoch of that step, counted from 1; 0 before the first step.
         loss: mean training loss of the steps since the row before; None if there was none.
@@ -92,11 +93,12 @@ class Co2Log:
         self._before: Mapping[str, float] = {}
         self._waiting: list[_Mark] = []
         self._losses: list[float] = []
+        self._started = False
         self._step, self._epoch_steps, self._log_every, self._last = 0, 1, 1, 0
 
     def start(self, run: Run) -> None:
         """Write what the preparation used."""
-        self._step, self._last = run.resumed_step, run.last_step
+        self._started, self._step, self._last = True, run.resumed_step, run.last_step
         self._epoch_steps, self._log_every = run.epoch_steps, run.settings.watch.log_every
         self._mark(PREPARATION)
 
@@ -119,7 +121,7 @@ class Co2Log:
 
     def end(self) -> None:
         """Read what was used since the last row, while the measurement still goes on."""
-        self._mark(END)
+        self._mark(END if self._started else WHOLE)
 
     def close(self) -> None:
         """Write the rows that wait; the measurement has an outcome by now."""

@@ -1,0 +1,104 @@
+"""What a training made of CO2, as one JSON file: written by `training co2-report`, read by the leaderboard.
+
+Knows nothing of how it was measured.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from contest.emissions import Reading
+from contest.writing import write_json
+
+FORMAT = "fbc2 training emissions 1"
+
+
+class TrainingEmissionsError(ValueError):
+    """A file that is no summary of a training's emissions; names the file and what is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingEmissions:
+    """A training's emissions, summed over its stretches: one, or several if it was killed and went on.
+
+    Attributes:
+        project_name: as in eco2AI's file.
+        experiment_description: as in eco2AI's file.
+        parameters: how many the model has.
+        final: whether it is the run that counts.
+        stretches: how many there were.
+        duration_s: seconds, all stretches together; None if eco2AI measured nothing.
+        energy_kwh: eco2AI's energy; None if it measured nothing.
+        co2_kg: eco2AI's CO2, which is the figure of the rules; None if it measured nothing.
+        readings: our own figures, one a device; None where a device could not be measured.
+        problems: what was not measured, and why, a sentence each.
+
+    Raises ValueError for a figure that is negative or not finite.
+
+    """
+
+    project_name: str
+    experiment_description: str
+    parameters: int
+    final: bool
+    stretches: int
+    duration_s: float | None
+    energy_kwh: float | None
+    co2_kg: float | None
+    readings: tuple[Reading, ...]
+    problems: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        figures = [self.duration_s, self.energy_kwh, self.co2_kg]
+        figures += [value for reading in self.readings for value in (reading.energy_kwh, reading.co2_kg)]
+        for value in figures:
+            if value is not None and not (math.isfinite(value) and value >= 0):
+                raise ValueError(f"a figure is {value}")
+
+    @property
+    def own_co2_kg(self) -> float | None:
+        """Sum of our own readings; None if there is none."""
+        known = [reading.co2_kg for reading in self.readings if reading.co2_kg is not None]
+        return math.fsum(known) if known else None
+
+
+def write_training_emissions(path: str | os.PathLike[str], emissions: TrainingEmissions) -> None:
+    """Write the file, whole or not at all. Raises ContestError as `contest.writing.write_json` does."""
+    write_json(path, {"format": FORMAT, **asdict(emissions)})
+
+
+def read_training_emissions(path: str | os.PathLike[str]) -> TrainingEmissions:
+    """Read the file. Raises TrainingEmissionsError, OSError."""
+    try:
+        with open(path, encoding="utf-8") as stream:
+            value = json.load(stream)
+        if not isinstance(value, dict) or value.get("format") != FORMAT:
+            raise ValueError(f'"format" is not "{FORMAT}"')
+        return _parsed(value)
+    except (ValueError, KeyError, TypeError) as error:
+        raise TrainingEmissionsError(
+            f"{os.fspath(path)}: no summary of a training's emissions: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _parsed(value: Mapping[str, Any]) -> TrainingEmissions:
+    figures: dict[str, float | None] = {}
+    for name in ("duration_s", "energy_kwh", "co2_kg"):
+        figures[name] = None if value[name] is None else float(value[name])
+    return TrainingEmissions(
+        project_name=str(value["project_name"]),
+        experiment_description=str(value["experiment_description"]),
+        parameters=int(value["parameters"]),
+        final=bool(value["final"]),
+        stretches=int(value["stretches"]),
+        duration_s=figures["duration_s"],
+        energy_kwh=figures["energy_kwh"],
+        co2_kg=figures["co2_kg"],
+        readings=tuple(Reading(**reading) for reading in value["readings"]),
+        problems=tuple(str(problem) for problem in value["problems"]),
+    )

@@ -1,0 +1,233 @@
+"""Gathers a run's figures of energy and CO2: eco2AI's, and our own by epoch. Draws nothing and writes nothing.
+
+Figures are sums over the stretches of a run, and over machines. What could not be measured is None, never zero.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from contest.emissions import EmissionsFileError, Reading, Row, read_readings, read_rows
+from contest.training_emissions import TrainingEmissions
+from training.tune.emissions import RUN_FILE
+from training.tune.watching.co2_log import CO2_FILE, END, PREPARATION, TRAINING, WHOLE, Co2Row, read_co2_log
+
+
+class Co2ReportError(ValueError):
+    """A run whose CO2 can not be reported; names the file and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """One stretch of the run on one machine; `row` is eco2AI's, `readings` are our own of it."""
+
+    id: str
+    started: str
+    status: str | None
+    reasons: tuple[str, ...]
+    row: Row | None
+    readings: tuple[Reading, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One epoch (or what comes before and after them), by our own reading; losses are None where there was none."""
+
+    label: str
+    steps: int
+    loss: float | None
+    validation_loss: float | None
+    energy_kwh: float | None
+    co2_kg: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A loss, and all CO2 (kg, our own reading) up to it, what lost stretches made of it included."""
+
+    step: int
+    co2_kg: float
+    loss: float
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Everything that plots and page show."""
+
+    summary: TrainingEmissions
+    country: str
+    stretches: tuple[Stretch, ...]
+    parts: tuple[Part, ...]
+    validation: tuple[Point, ...]
+    training: tuple[Point, ...]
+
+
+def gather(run: Path) -> Figures:
+    """Read a run's folder.
+
+    Raises Co2ReportError where nothing of a measurement is there, `Co2FileError`, OSError.
+    """
+    records = sorted(run.glob(f"{Path(RUN_FILE).stem}*.json"))
+    if not records:
+        raise Co2ReportError(f"{run}: there is no {RUN_FILE}; train with emissions.file=emissions.csv to measure a run")
+    about = _record(records[0])
+    problems: list[str] = []
+    stretches = [stretch for record in records for stretch in _stretches(run, _record(record), problems)]
+    first, others = run / CO2_FILE, sorted(run.glob(f"{Path(CO2_FILE).stem}.node*.csv"))
+    rows = [row for path in (first, *others) if path.is_file() for row in read_co2_log(path)]
+    if not rows:
+        problems.append(f"{CO2_FILE} has no rows: there are no figures by epoch")
+    problems += sorted({f"{row.device}: {row.method}" for row in rows if row.energy_kwh is None})
+    measured = [stretch.row for stretch in stretches if stretch.row is not None]
+    summary = TrainingEmissions(
+        project_name=about["project_name"],
+        experiment_description=about["experiment_description"],
+        parameters=about["parameters"],
+        final=about["final"],
+        stretches=len(_record(records[0])["stretches"]),
+        duration_s=_sum(row.duration_s for row in measured),
+        energy_kwh=_sum(row.energy_kwh for row in measured),
+        co2_kg=_sum(row.co2_kg for row in measured),
+        readings=_by_device(stretches),
+        problems=tuple(dict.fromkeys(problems)),
+    )
+    parts = _parts(rows)
+    validation, training = _points(rows)
+    return Figures(summary, about["country"], tuple(stretches), parts, validation, training)
+
+
+def _record(path: Path) -> dict[str, Any]:
+    names = ("project_name", "experiment_description", "parameters", "country", "final", "emissions_file", "stretches")
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+        missing = [name for name in names if name not in value]
+    except (ValueError, TypeError) as error:
+        raise Co2ReportError(f"{path}: no record of a run's measurement: {error}") from error
+    if not isinstance(value, dict) or missing:
+        raise Co2ReportError(f"{path}: no record of a run's measurement: {', '.join(missing)} missing")
+    return value
+
+
+def _stretches(run: Path, about: dict[str, Any], problems: list[str]) -> list[Stretch]:
+    path = run / about["emissions_file"]
+    try:
+        rows, readings = {row.id: row for row in read_rows(path)}, read_readings(path)
+    except (OSError, EmissionsFileError) as error:
+        problems.append(f"eco2AI's file can not be read: {error}")
+        rows, readings = {}, {}
+    found = []
+    for number, entry in enumerate(about["stretches"], start=1):
+        row, name = rows.get(entry["id"]), f"stretch {number} (from {entry['started']})"
+        if row is not None and not row.co2_kg:
+            problems.append(f"{name}: eco2AI's row says 0: it ended before anything was measured")
+            row = None
+        elif row is None and rows:
+            problems.append(f"{name}: eco2AI has no row of it")
+        if entry["status"] is None:
+            problems.append(f"{name} did not end itself: its figures stop with the last period of measurement")
+        problems += [f"{name}: {reason}" for reason in entry["reasons"]]
+        own = readings.get(entry["id"], ())
+        problems += [f"{name}: {reading.device}: {reading.method}" for reading in own if reading.co2_kg is None]
+        found.append(Stretch(entry["id"] or "", entry["started"], entry["status"], tuple(entry["reasons"]), row, own))
+    return found
+
+
+def _by_device(stretches: Sequence[Stretch]) -> tuple[Reading, ...]:
+    """Our own readings, one a device: sums over stretches, with the last one's method."""
+    devices: dict[str, list[Reading]] = {}
+    for stretch in stretches:
+        for reading in stretch.readings:
+            devices.setdefault(reading.device, []).append(reading)
+    return tuple(
+        Reading(
+            device=device,
+            method=found[-1].method,
+            energy_kwh=_measured(reading.energy_kwh for reading in found),
+            co2_kg=_measured(reading.co2_kg for reading in found),
+        )
+        for device, found in devices.items()
+    )
+
+
+def _parts(rows: Sequence[Co2Row]) -> tuple[Part, ...]:
+    groups: dict[tuple[int, int], list[Co2Row]] = {}
+    order = {PREPARATION: 0, TRAINING: 1, END: 2, WHOLE: 3}
+    labels = {PREPARATION: "preparation", END: "end", WHOLE: "other machines"}
+    for row in rows:
+        place = order.get(row.part, 3)
+        groups.setdefault((place, row.epoch if row.part == TRAINING else 0), []).append(row)
+    steps, losses = _steps_and_losses(rows)
+    found = []
+    for key in sorted(groups):
+        of_part = groups[key]
+        first = of_part[0]
+        weighted = [losses[mark] for mark in dict.fromkeys(map(_mark, of_part)) if mark in losses]
+        made = sum(steps.get(mark, 0) for mark in dict.fromkeys(map(_mark, of_part)))
+        validated = [row.validation_loss for row in of_part if row.validation_loss is not None]
+        found.append(
+            Part(
+                label=labels.get(first.part, str(first.epoch)),
+                steps=made,
+                loss=math.fsum(loss * n for loss, n in weighted) / sum(n for _, n in weighted) if weighted else None,
+                validation_loss=validated[-1] if validated else None,
+                energy_kwh=_measured(row.energy_kwh for row in of_part),
+                co2_kg=_measured(row.co2_kg for row in of_part),
+            )
+        )
+    return tuple(found)
+
+
+Mark = tuple[str, str, str, int, float | None, float | None]
+
+
+def _mark(row: Co2Row) -> Mark:
+    """What rows of several devices have in common that were written at one moment."""
+    return row.stretch, row.time, row.part, row.step, row.loss, row.validation_loss
+
+
+def _steps_and_losses(rows: Sequence[Co2Row]) -> tuple[dict[Mark, int], dict[Mark, tuple[float, int]]]:
+    """Steps made up to each mark since the one before, and the loss with its number of steps, where there is one."""
+    steps: dict[Mark, int] = {}
+    losses: dict[Mark, tuple[float, int]] = {}
+    last: dict[str, int] = {}
+    for mark in dict.fromkeys(map(_mark, rows)):
+        stretch, _, _, step, loss, _ = mark
+        steps[mark] = step - last.get(stretch, step)
+        last[stretch] = step
+        if loss is not None and steps[mark] > 0:
+            losses[mark] = (loss, steps[mark])
+    return steps, losses
+
+
+def _points(rows: Sequence[Co2Row]) -> tuple[tuple[Point, ...], tuple[Point, ...]]:
+    """Points of the validation loss and of the training loss; none while no energy is known."""
+    validation, training, used = [], [], 0.0
+    marks: dict[Mark, list[Co2Row]] = {}
+    for row in rows:
+        if row.part != WHOLE:
+            marks.setdefault(_mark(row), []).append(row)
+    for (_, _, _, step, loss, validation_loss), found in marks.items():
+        known = _measured(row.co2_kg for row in found)
+        used += known or 0.0
+        if not used:
+            continue
+        if validation_loss is not None:
+            validation.append(Point(step, used, validation_loss))
+        if loss is not None:
+            training.append(Point(step, used, loss))
+    return tuple(validation), tuple(training)
+
+
+def _sum(values: Iterable[float]) -> float | None:
+    found = list(values)
+    return math.fsum(found) if found else None
+
+
+def _measured(values: Iterable[float | None]) -> float | None:
+    """Sum of what is known; None where nothing is, or nothing but zeros: that is below what a counter can tell."""
+    return math.fsum(value for value in values if value is not None) or None

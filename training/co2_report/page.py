@@ -1,0 +1,59 @@
+"""The page of a training's CO2: one HTML file with both plots in it. Knows nothing of how figures come about."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from training.co2_report.charts import unit_of
+from training.co2_report.figures import Figures
+
+ENERGY = ("kWh", "Wh", "mWh", "µWh")
+
+
+def page(figures: Figures, by_epoch: bytes | None, against: bytes | None) -> str:
+    """Return the HTML; `by_epoch` and `against` are the plots as PNG, None where there is nothing to draw."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["mass"] = _mass
+    environment.filters["energy"] = _energy
+    environment.filters["loss"] = lambda value: "–" if value is None else f"{value:.4f}"
+    environment.filters["duration"] = _duration
+    return environment.get_template("co2_report.html").render(
+        summary=figures.summary,
+        figures=figures,
+        by_epoch=None if by_epoch is None else _uri(by_epoch),
+        against=None if against is None else _uri(against),
+    )
+
+
+def _uri(png: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+
+
+def _mass(kilograms: float | None) -> str:
+    if kilograms is None:
+        return "not measured"
+    scale, unit = unit_of(kilograms)
+    return f"{kilograms / scale:.3g} {unit}"
+
+
+def _energy(kwh: float | None) -> str:
+    if kwh is None:
+        return "not measured"
+    scale, unit = unit_of(kwh, ENERGY)
+    return f"{kwh / scale:.3g} {unit}"
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "not measured"
+    hours, rest = divmod(round(seconds), 3600)
+    return f"{hours} h {rest // 60} min" if hours else f"{rest // 60} min {rest % 60} s"
