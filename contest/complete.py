@@ -9,6 +9,7 @@ from pathlib import Path
 
 from contest.errors import Code, ContestError, ContestErrors
 from contest.items import Sample
+from contest.limits import MAX_PREDICTIONS_BYTES
 from contest.pictures import check_pictures
 from contest.reading import sift_predictions
 
@@ -20,8 +21,12 @@ def prediction_errors(path: Path, samples: Mapping[str, Sample]) -> tuple[Contes
     The file and its pictures must be plain files: a link could name a file that its maker was never shown.
     """
     try:
-        if not stat.S_ISREG(os.lstat(path).st_mode):
+        status = os.lstat(path)
+        if not stat.S_ISREG(status.st_mode):
             return (ContestError(Code.FILE_UNREADABLE, "it is a link or a device, not a plain file", file=path),)
+        if status.st_size > MAX_PREDICTIONS_BYTES:
+            message = f"it has {status.st_size} bytes; at most {MAX_PREDICTIONS_BYTES} are read"
+            return (ContestError(Code.FILE_UNREADABLE, message, file=path),)
     except FileNotFoundError:
         return (ContestError(Code.FILE_MISSING, file=path),)
     except OSError as error:
@@ -40,17 +45,10 @@ def prediction_errors(path: Path, samples: Mapping[str, Sample]) -> tuple[Contes
     return (*sifted.errors, *missing, *check_pictures(asked, path.parent))
 
 
-def links_and_devices(folder: Path, max_files: int) -> Iterator[str]:
-    """Yield the relative paths below `folder` that are neither plain files nor folders; at most `max_files` are seen.
-
-    Links are not followed.
-    """
-    seen = 0
+def links_and_devices(folder: Path) -> Iterator[str]:
+    """Yield the relative paths below `folder` that are neither plain files nor folders. Links are not followed."""
     for root, folders, files in os.walk(folder):
         for name in (*folders, *files):
-            seen += 1
-            if seen > max_files:
-                return
             path = os.path.join(root, name)
             mode = os.lstat(path).st_mode
             if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):

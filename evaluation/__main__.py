@@ -20,6 +20,7 @@ from evaluation import leaderboard
 from evaluation.assets import FID_FEATURES
 from evaluation.co2 import BadEmissions, read_emissions, track_scoring
 from evaluation.comparing import compare, comparison_table
+from evaluation.container.command import add_attempts, add_run_container
 from evaluation.errors import BadLeaderboard, BadResult, EvaluationError
 from evaluation.joining import Files
 from evaluation.metrics.base import MODES, AttemptAborted, NothingToScore
@@ -214,6 +215,8 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--db", type=Path, required=True, metavar="FILE")
     export.add_argument("--out", type=Path, required=True, metavar="FILE", help="*.csv is CSV, all else JSON")
     export.set_defaults(command=leaderboard_export)
+    add_run_container(commands.add_parser("run-container", help="run a submission's archive as the organisers do"))
+    add_attempts(commands.add_parser("attempts", help="keep the attempts of teams, and the private standings"))
     winner = commands.add_parser("nomination", help="name the most sustainable solution of a leaderboard")
     winner.add_argument("--db", type=Path, required=True, metavar="FILE")
     winner.add_argument(

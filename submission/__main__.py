@@ -1,4 +1,4 @@
-"""The command line of the submission: `run` and `preview`. Knows options and exit statuses, and nothing else.
+"""The command line of the submission: run, preview, pack, check, doctor. Knows options and exit statuses, nothing else.
 
 Exit status 0: all went well. 1: the predictions are complete, but some samples have problems, which are named.
 2: the work could not be done (input, weights, output), and the message says why. 3: ended early, by the time limit, a
@@ -20,9 +20,10 @@ import torch
 from contest.emissions import country_code, track
 from contest.errors import ContestError, ContestErrors
 from contest.limits import INPUT_DIR, MAX_WALL_CLOCK_SECONDS, OUTPUT_DIR
+from submission import check, pack, preview
 from submission.devices import choose_device
+from submission.doctor import command as doctor
 from submission.journal import JournalInUseError
-from submission.preview import add_arguments, show
 from submission.profiles import PROFILES, TUNED, greedy
 from submission.progress import say
 from submission.report import Report
@@ -30,6 +31,8 @@ from submission.run import Settings, run
 from submission.sharding import shard_of_process
 
 DONE, NOT_DONE, INTERRUPTED = 0, 2, 130
+# What is answered on the spot: each command returns its exit status.
+SHOWS = {"preview": preview.show, "pack": pack.run_pack, "check": check.show, "doctor": doctor.show}
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
@@ -37,8 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line (that of the process, if None) and return the exit status."""
     options = _parser().parse_args(arguments)
     try:
-        if options.command == "preview":
-            return show(options)
+        if options.command in SHOWS:
+            return SHOWS[options.command](options)
         report = _run(options)
     except KeyboardInterrupt:
         say("interrupted; the same command goes on from here")
@@ -76,7 +79,13 @@ def _parser() -> argparse.ArgumentParser:
         help="show what a run answered: a table of some samples, a contact sheet of the pictures",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    add_arguments(preview_parser)
+    preview.add_arguments(preview_parser)
+    for name, help_, add_arguments in (
+        ("pack", "make the archive that is uploaded", pack.add_arguments),
+        ("check", "look for mistakes in an archive, a folder or predictions", check.add_arguments),
+        ("doctor", "tell what would go wrong with a run on this machine", doctor.add_arguments),
+    ):
+        add_arguments(commands.add_parser(name, help=help_, formatter_class=argparse.ArgumentDefaultsHelpFormatter))
     run_parser = commands.add_parser(
         "run",
         help="answer all samples of an input file",

@@ -56,5 +56,11 @@ def test_links_and_devices_are_found_and_not_followed(tmp_path: Path) -> None:
     (tmp_path / "images/a.jpg").write_bytes(b"x")
     (tmp_path / "images/up").symlink_to(tmp_path)
     os.mkfifo(tmp_path / "pipe")
-    assert sorted(links_and_devices(tmp_path, 100)) == ["images/up", "pipe"]
-    assert list(links_and_devices(tmp_path, 0)) == []
+    assert sorted(links_and_devices(tmp_path)) == ["images/up", "pipe"]
+
+
+def test_predictions_too_large_to_be_held_are_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "predictions.json").open("wb") as stream:
+        stream.truncate(10**9 + 1)
+    (error,) = prediction_errors(tmp_path / "predictions.json", SAMPLES)
+    assert (error.code, "at most 1000000000 are read" in error.message) == (Code.FILE_UNREADABLE, True)

@@ -1,0 +1,184 @@
+"""The register of attempts in one SQLite file: three valid ones a day, three chosen for the private test, best counts.
+
+A day is a day in UTC. An attempt that is still running takes one of the day's places, so that two started at once
+can not both be the third; a runner that was killed leaves such an attempt behind, which `drop` frees.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from contest.limits import CHOSEN_ATTEMPTS, VALID_ATTEMPTS_A_DAY
+from evaluation.container.errors import BadAttempts
+from evaluation.container.verdict import Fault, Verdict
+from evaluation.leaderboard import WAIT_SECONDS
+from evaluation.table import columns
+
+APPLICATION_ID, SCHEMA_VERSION = 0x46424341, 1  # "FBCA"
+RUNNING, DROPPED = "running", "dropped"
+VALID = Fault.NONE.name.lower()
+
+_SCHEMA = (
+    """CREATE TABLE attempts (
+        id INTEGER PRIMARY KEY, team TEXT NOT NULL, day TEXT NOT NULL, started TEXT NOT NULL, archive TEXT NOT NULL,
+        fault TEXT NOT NULL, score REAL, chosen INTEGER NOT NULL DEFAULT 0, private REAL
+    ) STRICT""",
+    f"PRAGMA application_id = {APPLICATION_ID}",
+    f"PRAGMA user_version = {SCHEMA_VERSION}",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt. `fault` is that of its verdict ("none" if valid), or "running", or "dropped"."""
+
+    id: int
+    team: str
+    day: str
+    started: str
+    archive: str
+    fault: str
+    score: float | None
+    chosen: bool
+    private: float | None
+
+
+def begin(path: Path, team: str, archive_sha256: str, now: datetime | None = None) -> int:
+    """Enter a new attempt of a team and return its number.
+
+    Raises BadAttempts if the team's valid and running attempts of the day are as many as it has.
+    """
+    moment = (now or datetime.now(UTC)).astimezone(UTC)
+    day = moment.date().isoformat()
+    with _open(path, may_make=True) as connection:
+        (taken,) = connection.execute(
+            "SELECT count(*) FROM attempts WHERE team = ? AND day = ? AND fault IN (?, ?)", (team, day, VALID, RUNNING)
+        ).fetchone()
+        if taken >= VALID_ATTEMPTS_A_DAY:
+            raise BadAttempts(
+                f"{team} has {taken} valid or running attempts on {day} (UTC); {VALID_ATTEMPTS_A_DAY} are allowed",
+                "submit again tomorrow",
+            )
+        number = connection.execute(
+            "INSERT INTO attempts (team, day, started, archive, fault) VALUES (?, ?, ?, ?, ?)",
+            (team, day, moment.isoformat(timespec="seconds"), archive_sha256, RUNNING),
+        ).lastrowid
+        assert number is not None
+        return number
+
+
+def finish(path: Path, number: int, verdict: Verdict) -> None:
+    """Enter what an attempt came to. Raises BadAttempts if it is not running."""
+    with _open(path) as connection:
+        changed = connection.execute(
+            "UPDATE attempts SET fault = ?, score = ? WHERE id = ? AND fault = ?",
+            (verdict.fault.name.lower(), verdict.integral, number, RUNNING),
+        ).rowcount
+        if not changed:
+            raise BadAttempts(f"attempt {number} is not running", "look at `evaluation attempts list`")
+
+
+def drop(path: Path, number: int) -> None:
+    """Free the place of an attempt whose runner died. Raises BadAttempts if it is not running."""
+    with _open(path) as connection:
+        if not connection.execute(
+            "UPDATE attempts SET fault = ? WHERE id = ? AND fault = ?", (DROPPED, number, RUNNING)
+        ).rowcount:
+            raise BadAttempts(f"attempt {number} is not running", "only an attempt without a verdict can be dropped")
+
+
+def choose(path: Path, team: str, numbers: Sequence[int]) -> None:
+    """Choose a team's attempts for the private test, in place of those chosen before.
+
+    Raises BadAttempts for too many, for another team's, for one that is not valid, and after the private test.
+    """
+    if len(set(numbers)) > CHOSEN_ATTEMPTS:
+        raise BadAttempts(f"{len(set(numbers))} attempts were chosen; {CHOSEN_ATTEMPTS} are allowed", "choose fewer")
+    with _open(path) as connection:
+        own = {attempt.id: attempt for attempt in _read(connection) if attempt.team == team}
+        bad = [number for number in numbers if number not in own or own[number].fault != VALID]
+        if bad:
+            raise BadAttempts(f"{bad} are no valid attempts of {team}", "choose from `evaluation attempts list`")
+        if any(attempt.private is not None for attempt in own.values()):
+            raise BadAttempts(f"the private test of {team} has been scored", "a choice can not be changed after it")
+        connection.execute("UPDATE attempts SET chosen = 0 WHERE team = ?", (team,))
+        connection.executemany("UPDATE attempts SET chosen = 1 WHERE id = ?", [(number,) for number in numbers])
+
+
+def enter_private(path: Path, number: int, score: float) -> None:
+    """Enter the score of a chosen attempt on the private test. Raises BadAttempts if it was not chosen."""
+    if not 0 <= score <= 1:
+        raise BadAttempts(f"{score} is no score", "a score lies within [0, 1]")
+    with _open(path) as connection:
+        changed = connection.execute(
+            "UPDATE attempts SET private = ? WHERE id = ? AND chosen = 1", (score, number)
+        ).rowcount
+        if not changed:
+            raise BadAttempts(f"attempt {number} was not chosen for the private test", "choose it first")
+
+
+def read(path: Path) -> tuple[Attempt, ...]:
+    """Return all attempts in the order they were entered. Raises BadAttempts."""
+    with _open(path) as connection:
+        return _read(connection)
+
+
+def standings(attempts: Sequence[Attempt]) -> tuple[Attempt, ...]:
+    """Return the best private attempt of each team, best first; of equal ones the earlier."""
+    best: dict[str, Attempt] = {}
+    scored = [attempt for attempt in attempts if attempt.private is not None]
+    for attempt in sorted(scored, key=lambda attempt: (-(attempt.private or 0.0), attempt.id)):
+        best.setdefault(attempt.team, attempt)
+    return tuple(best.values())
+
+
+def attempts_table(attempts: Sequence[Attempt]) -> str:
+    """Return attempts as text."""
+    rows = [("attempt", "team", "started", "verdict", "S", "chosen", "private S")]
+    for attempt in attempts:
+        scores = ["-" if value is None else f"{value:.4f}" for value in (attempt.score, attempt.private)]
+        verdict = "valid" if attempt.fault == VALID else attempt.fault
+        chosen = "yes" if attempt.chosen else ""
+        rows.append((str(attempt.id), attempt.team, attempt.started, verdict, scores[0], chosen, scores[1]))
+    return columns(rows)
+
+
+def _read(connection: sqlite3.Connection) -> tuple[Attempt, ...]:
+    found = connection.execute(
+        "SELECT id, team, day, started, archive, fault, score, chosen, private FROM attempts ORDER BY id"
+    )
+    return tuple(
+        Attempt(number, team, day, started, archive, fault, score, bool(chosen), private)
+        for number, team, day, started, archive, fault, score, chosen, private in found
+    )
+
+
+@contextmanager
+def _open(path: Path, *, may_make: bool = False) -> Iterator[sqlite3.Connection]:
+    """Yield a connection inside a transaction that holds the file's write lock from its beginning."""
+    if not may_make and not path.is_file():
+        raise BadAttempts(f"{path} does not exist", "it is made by the first `evaluation run-container --attempts`")
+    try:
+        connection = sqlite3.connect(path, timeout=WAIT_SECONDS, isolation_level=None)
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            marks = tuple(
+                connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
+            )
+            if tables == 0:
+                for statement in _SCHEMA:
+                    connection.execute(statement)
+            elif marks != (APPLICATION_ID, SCHEMA_VERSION):
+                raise BadAttempts(f"{path} is another program's database, or another version's", "give another file")
+            yield connection
+            connection.execute("COMMIT")
+        finally:
+            connection.close()  # which rolls an open transaction back
+    except sqlite3.Error as error:
+        raise BadAttempts(f"{path}: {error}", "give a register that may be written to") from error

@@ -1,0 +1,137 @@
+"""Watches a started submission: its clock, what it writes, what it says. Knows nothing of containers."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, unique
+from pathlib import Path
+from typing import IO
+
+from evaluation.container.limits import Limits
+
+POLL_SECONDS = 0.2
+READER_PATIENCE_SECONDS = 5.0  # for the last words of a process that has ended
+_CHUNK = 1 << 16
+
+
+@unique
+class Stop(Enum):
+    """Why a submission does not run any more."""
+
+    EXITED = "it ended"
+    TIME = "its time was up"
+    OUTPUT = "it wrote too much"
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a folder holds: bytes, and files and folders. Counting ends where a bound is passed."""
+
+    bytes: int
+    files: int
+
+    def exceeds(self, limits: Limits) -> bool:
+        """Whether it is more than the limits allow."""
+        return self.bytes > limits.output or self.files > limits.output_files
+
+
+def usage(folder: Path, limits: Limits) -> Usage:
+    """Measure a folder that may change meanwhile. Links are counted and not followed; a sparse file counts in full."""
+    total = files = 0
+    pending = [os.fspath(folder)]
+    while pending:
+        try:
+            with os.scandir(pending.pop()) as entries:
+                for entry in entries:
+                    files += 1
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append(entry.path)
+                    else:
+                        total += entry.stat(follow_symlinks=False).st_size
+                    if total > limits.output or files > limits.output_files:
+                        return Usage(total, files)
+        except FileNotFoundError:  # it was removed or renamed while we looked
+            continue
+    return Usage(total, files)
+
+
+class Log:
+    """Keeps the beginning and the end of what a process says, at most `most` bytes, and counts the rest."""
+
+    def __init__(self, most: int) -> None:
+        self._head_size, self._tail_size = (most + 1) // 2, most // 2
+        self._head = bytearray()
+        self._tail: deque[bytes] = deque()
+        self._tail_bytes = 0
+        self.said = 0
+
+    def add(self, chunk: bytes) -> None:
+        """Take what was said next."""
+        self.said += len(chunk)
+        room = self._head_size - len(self._head)
+        self._head += chunk[:room]
+        rest = chunk[room:]
+        if rest and self._tail_size:
+            self._tail.append(rest[-self._tail_size :])
+            self._tail_bytes += len(self._tail[-1])
+            while self._tail_bytes - len(self._tail[0]) >= self._tail_size:
+                self._tail_bytes -= len(self._tail.popleft())
+
+    @property
+    def left_out(self) -> int:
+        """Number of bytes that were said and not kept."""
+        return self.said - len(self._head) - min(self._tail_bytes, self._tail_size)
+
+    @property
+    def content(self) -> bytes:
+        """What was kept, with a line that says how much is missing in between."""
+        tail = b"".join(self._tail)[-self._tail_size :] if self._tail_size else b""
+        gap = f"\n[... {self.left_out} bytes left out ...]\n".encode() if self.left_out else b""
+        return bytes(self._head) + gap + tail
+
+
+def supervise(
+    process: subprocess.Popen[bytes],
+    output: Path,
+    limits: Limits,
+    log: Log,
+    kill: Callable[[], None],
+    clock: Callable[[], float] = time.monotonic,
+) -> Stop:
+    """Wait for the end of a process whose standard output is a pipe; call `kill` when a limit is passed.
+
+    However it ends, `kill` is called and the process is waited for: nothing is left running.
+    """
+    assert process.stdout is not None
+    reader = threading.Thread(target=_drain, args=(process.stdout, log), daemon=True)
+    reader.start()
+    end = clock() + limits.seconds
+    try:
+        while True:
+            try:
+                process.wait(max(0.0, min(POLL_SECONDS, end - clock())))
+                return Stop.EXITED
+            except subprocess.TimeoutExpired:
+                if clock() >= end:
+                    return Stop.TIME
+                if usage(output, limits).exceeds(limits):
+                    return Stop.OUTPUT
+    finally:
+        kill()
+        process.wait()
+        # A process that was left behind may hold the pipe open: its words are not waited for.
+        reader.join(READER_PATIENCE_SECONDS)
+        if not reader.is_alive():
+            process.stdout.close()
+
+
+def _drain(pipe: IO[bytes], log: Log) -> None:
+    descriptor = pipe.fileno()
+    while chunk := os.read(descriptor, _CHUNK):
+        log.add(chunk)

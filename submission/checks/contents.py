@@ -1,0 +1,129 @@
+"""Checks of the files themselves: what does not belong, what was changed, what Python can not read."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+from contest.limits import INPUT_NAME, OUTPUT_DIR
+from models.weights import file_sha256
+from submission.checks.base import Check, Subject
+
+MANIFEST_NAME = "manifest.json"
+STRAY_FOLDERS = (
+    "__pycache__", ".venv", "venv", "node_modules", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis",
+    ".ipynb_checkpoints", ".idea", ".vscode", "__MACOSX", "wandb", "lightning_logs",
+)  # fmt: skip
+STRAY_NAMES = (".DS_Store", "Thumbs.db", "desktop.ini")
+STRAY_SUFFIXES = (".pyc", ".pyo", ".tmp", ".swp", ".bak", ".orig", ".rej", ".log")
+_OUTPUT = PurePosixPath(OUTPUT_DIR).name
+
+
+def is_stray_name(name: str) -> bool:
+    """Whether a file's path is that of a by-product: a cache, an editor's or a system's file."""
+    path = PurePosixPath(name)
+    in_folder = any(part in STRAY_FOLDERS for part in path.parts[:-1])
+    return in_folder or path.name in STRAY_NAMES or path.name.endswith(STRAY_SUFFIXES)
+
+
+class LinkOrDevice(Check):
+    """A folder to be packed holds something that is no plain file."""
+
+    code = "LINK_OR_DEVICE"
+    meaning = "a link, a pipe or a device lies among the files: it would not survive packing"
+    remedy = "replace it by the file that it leads to"
+
+    def _find(self, subject: Subject) -> Iterator[str]:
+        assert subject.folder is not None
+        for path in sorted(subject.folder.rglob("*")):
+            if path.is_symlink() or not (path.is_file() or path.is_dir()):
+                yield path.relative_to(subject.folder).as_posix()
+
+
+class StrayFile(Check):
+    """A by-product is packed too."""
+
+    code = "STRAY_FILE"
+    meaning = "a by-product is among the files: a cache, a log, an editor's or a system's file"
+    remedy = "leave it out"
+    severity = "warning"
+
+    def _find(self, subject: Subject) -> Iterator[str]:
+        yield from (name for name in subject.files if is_stray_name(name))
+
+
+class OutputIncluded(Check):
+    """Answers of an earlier run are packed too."""
+
+    code = "OUTPUT_INCLUDED"
+    meaning = "`output/` is packed too: answers of an earlier run could be taken for those of the test"
+    remedy = "leave `output/` out; the run makes it"
+
+    def _find(self, subject: Subject) -> Iterator[str]:
+        found = [name for name in subject.files if PurePosixPath(name).parts[0] == _OUTPUT]
+        if found:
+            yield f"{len(found)} files, the first is {found[0]}"
+
+
+class InputIncluded(Check):
+    """A test set is packed too."""
+
+    code = "INPUT_INCLUDED"
+    meaning = "a test set is packed too: the run gets its own, in `../input`"
+    remedy = "leave it out"
+    severity = "warning"
+
+    def _find(self, subject: Subject) -> Iterator[str]:
+        yield from (name for name in subject.files if PurePosixPath(name).name == INPUT_NAME)
+
+
+class SourceBroken(Check):
+    """A Python file is not Python."""
+
+    code = "SOURCE_BROKEN"
+    meaning = "a Python file has an error in its syntax"
+    remedy = "mend it; a merge may have left its marks"
+
+    def _find(self, subject: Subject) -> Iterator[str]:
+        for name, content in subject.texts.items():
+            if name.endswith(".py"):
+                try:
+                    ast.parse(content, name)
+                except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+                    yield f"{name}: {error}"
+
+
+class ManifestDiffers(Check):
+    """The files are not those that were packed."""
+
+    code = "MANIFEST_DIFFERS"
+    meaning = "a file is not the one that `manifest.json` has the hash of, is missing, or came later"
+    remedy = "pack again, and change nothing afterwards"
+
+    def _find(self, subject: Subject) -> Iterator[str]:
+        if MANIFEST_NAME not in subject.files:
+            return
+        try:
+            listed = json.loads(subject.files[MANIFEST_NAME].read_bytes())["files"]
+            hashes = {name: entry["sha256"] for name, entry in listed.items()}
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            yield f"{MANIFEST_NAME} can not be read: {type(error).__name__}: {error}"
+            return
+        for name, sha256 in hashes.items():
+            if name not in subject.files:
+                yield f"{name} is missing"
+            elif file_sha256(subject.files[name]) != sha256:
+                yield f"{name} was changed"
+        yield from (f"{name} came later" for name in subject.files if name not in hashes and name != MANIFEST_NAME)
+
+
+CONTENT_CHECKS: tuple[Check, ...] = (
+    LinkOrDevice(),
+    StrayFile(),
+    OutputIncluded(),
+    InputIncluded(),
+    SourceBroken(),
+    ManifestDiffers(),
+)

@@ -1,0 +1,47 @@
+"""Versions of Python and of the packages that a run imports, against those that it was tested with."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from submission.doctor.reading import Reading
+
+LEAST_PYTHON = (3, 11)
+NEEDED = ("torch", "numpy", "pillow", "safetensors", "tokenizers", "tqdm")
+REQUIREMENTS_NAME = "requirements.txt"
+
+
+def look_at_software(root: Path) -> Iterator[Reading]:
+    """Yield a reading for Python and for each package; `root` is the folder with `requirements.txt`, if any."""
+    found = platform.python_version()
+    if sys.version_info < LEAST_PYTHON:
+        yield Reading("python", found, "error", f"use Python {'.'.join(map(str, LEAST_PYTHON))} or newer")
+    else:
+        yield Reading("python", found)
+    pins = read_pins(root / REQUIREMENTS_NAME)
+    for name in NEEDED:
+        yield package(name, pins.get(name))
+
+
+def package(name: str, pinned: str | None) -> Reading:
+    """A package as installed, beside the version it was tested with (None: not known here)."""
+    try:
+        installed = version(name)
+    except PackageNotFoundError:
+        return Reading(name, "not installed", "error", "use the image of docker/build.sh, or install requirements.txt")
+    if pinned is not None and installed.partition("+")[0] != pinned:
+        return Reading(name, f"{installed}, tested with {pinned}", "warning", f"install {name}=={pinned}")
+    return Reading(name, installed)
+
+
+def read_pins(path: Path) -> dict[str, str]:
+    """Return the versions that a requirements file pins, by package; none where there is no file, as in an archive."""
+    if not path.is_file():
+        return {}
+    lines = (line.partition("#")[0].strip() for line in path.read_text("utf-8").splitlines())
+    pairs = (line.split("==", 1) for line in lines if "==" in line)
+    return {name.strip().lower(): pinned.strip() for name, pinned in pairs}
