@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -27,6 +28,8 @@ FALLBACK_QUALITY = 75
 RESERVED_BYTES_PER_SAMPLE = 1024  # several times an answer
 RESERVED_BYTES = 1 << 20
 RESERVE_NAME = ".reserve"
+
+_TEMPORARY = re.compile(r"\.[0-9a-f]{32}\.(tmp|link)")
 
 
 class Predictions:
@@ -89,6 +92,13 @@ class Predictions:
                     os.replace(link, path)
         finally:
             source.unlink(missing_ok=True)
+
+    def sweep(self) -> None:
+        """Remove the temporary files of processes that were killed. Nobody else may be writing."""
+        for folder in (self.output, self.output / IMAGES_DIR):
+            for path in folder.iterdir():
+                if _TEMPORARY.fullmatch(path.name):
+                    path.unlink(missing_ok=True)
 
     def picture(self, sample: Sample) -> Path:
         """Where the picture drawn for a sample lies."""

@@ -102,7 +102,8 @@ class Outcome:
 
     def to_json(self) -> dict[str, Any]:
         """Return it in JSON's types."""
-        return {**asdict(self), "pictured": sorted(self.pictured), "ending": self.ending.name}
+        value = {**asdict(self), "pictured": sorted(self.pictured), "ending": self.ending.name}
+        return {name: _writable(field) for name, field in value.items()}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Outcome:
@@ -168,8 +169,8 @@ class Report:
             "versions": {"fbc2": VERSION, "python": platform.python_version(), "torch": torch.__version__},
             "device": self.outcomes[0].device,
             "ended": self.ending.word,
-            "error": self.error,
-            "trace": "\n".join(outcome.trace for outcome in self.outcomes if outcome.trace),
+            "error": _writable(self.error),
+            "trace": _writable("\n".join(outcome.trace for outcome in self.outcomes if outcome.trace)),
             "counts": {
                 "samples": len(self.samples),
                 "text_only": sum(not sample.has_image for sample in self.samples),
@@ -191,7 +192,7 @@ class Report:
                 }
                 for outcome in self.outcomes
             ],
-            "problems": [asdict(problem) for problem in self.problems],
+            "problems": [_writable(asdict(problem)) for problem in self.problems],
         }
 
     def write(self, write: Callable[[], None]) -> None:
@@ -221,6 +222,18 @@ class Report:
             f"answers and {len(missing['pictures'])} pictures of {len(self.samples)} samples; "
             "the same command goes on from here"
         )
+
+
+def _writable(value: Any) -> Any:
+    """The value with escapes for what UTF-8 has no form for: half a surrogate pair in a broken id or file name."""
+    match value:
+        case str():
+            return value.encode("utf-8", "backslashreplace").decode()
+        case list():
+            return [_writable(entry) for entry in value]
+        case dict():
+            return {name: _writable(entry) for name, entry in value.items()}
+    return value
 
 
 def describe(device: torch.device) -> dict[str, str]:

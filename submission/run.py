@@ -143,6 +143,7 @@ class _Process:
         if self.resumed:  # else what is there, an earlier run's answers or fallbacks, is all there is
             report.write(lambda: self.predictions.write(report.answers, report.pictured))
         report.write(lambda: write_json(self.settings.output / RUN_REPORT_NAME, report.to_json()))
+        self.predictions.sweep()
         if shard.count > 1:
             self.parts.clear()
         return report

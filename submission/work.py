@@ -262,9 +262,9 @@ class Work:
                 is_lost=lambda: is_lost(device),
             )
         if processed.stopped is not None:
-            self._stopped(processed.stopped)
+            lost = processed.stopped is Ending.DEVICE_LOST and processed.failures
+            self._stopped(processed.stopped, processed.failures[-1].error if lost else "")
         if processed.stopped is Ending.DEVICE_LOST:
-            self.outcome.error = processed.failures[-1].error
             self.watch.end(Ending.DEVICE_LOST)
         phase = PhaseReport(
             samples=len(waiting),
