@@ -2,9 +2,10 @@
 
     python -m tests.submission.killing KILLS SEED run --input ... --output ...
 
-Each process is forked from this one, which has imported everything: so the moments fall into the work. When a process
-finishes before its moment comes, the output folder is emptied and all begins anew. At the end one process is left to
-finish. Says how many were killed with how much done; exits with a status other than 0 if anything was lost.
+Each process is forked from this one, which has imported everything: so the moments fall into the work. They come after
+some records and some time that chance picks. When a process finishes before its moment, the output folder is emptied
+and all begins anew. At the end one process is left to finish. Says how many were killed with how much done; exits with
+a status other than 0 if anything was lost.
 """
 
 import json
@@ -34,6 +35,14 @@ def records(output: Path) -> list[bytes]:
     path = output / "journal.jsonl"
     lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
     return [line for line in lines if line.endswith(b"\n")]
+
+
+def wait_for_records(output: Path, count: int, pid: int) -> None:
+    """Return when the journal has so many lines, or when the process has ended; it is not reaped."""
+    while len(records(output)) < count:
+        if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+            return
+        time.sleep(0.001)
 
 
 def check(output: Path, before: list[bytes], ids: list[str]) -> list[bytes]:
@@ -67,7 +76,8 @@ def kill_again_and_again(kills: int, seed: int, arguments: list[str]) -> None:
     before: list[bytes] = []
     while len(killed) < kills:
         pid = fork(arguments, log)
-        time.sleep(rng.uniform(0, duration))
+        wait_for_records(output, len(before) + rng.randint(0, 3), pid)
+        time.sleep(rng.uniform(0, duration / len(ids)))
         os.kill(pid, signal.SIGKILL)
         status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         assert status in (0, -signal.SIGKILL), log.read_text()
