@@ -1,31 +1,24 @@
 """What one decoding step costs at the true 2.7B shape, counted on meta tensors: no memory, no clock, no noise.
 
-An operation is a dispatched call that makes or changes data; views are free. Its bytes are those of every tensor it
-reads or writes, once each (a broadcast axis counts once, a look-up only the rows looked up).
-A fused call such as attention counts as one operation that reads its inputs and writes its output.
+`benchmarks/counting.py` says how operations and bytes are counted.
 """
-
-from collections import Counter
-from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
+from benchmarks.counting import Counting
 from benchmarks.published_loop import PublishedLoop
 from models.rudolph import Rudolph, named
 from models.rudolph.caches import DenseCache
-from models.rudolph.compact_cache import CompactCache
-from models.rudolph.decoding import Cache, forward_cached, output_head
+from models.rudolph.compact_cache import CompactCache, SharedLeftCache
+from models.rudolph.decoding import Cache, answer, draw_images, draw_several, forward_cached, output_head
 from models.rudolph.sampling import Sampling, draw
 
 CONFIG = named("2.7B-FBC2")
 LEFT, PREFIX, TOTAL = CONFIG.l_text_seq_length, CONFIG.prefix_length, CONFIG.total_seq_length
 IMAGE_ROWS = slice(CONFIG.text_vocab, CONFIG.text_vocab + 8192)
 TEXT_ROWS = slice(0, 16384)
-LOOK_UPS = {"embedding", "index", "index_select", "gather"}
+WEIGHTS = 5.075e9  # bytes of the layers and the needed rows of the head, in half precision
 # A step may neither make the host wait for the device, nor let a sequence grow by copying it.
 FORBIDDEN = {
     "item",
@@ -38,48 +31,6 @@ FORBIDDEN = {
     "index_put",
     "masked_select",
 }
-
-
-def size(tensor: Tensor) -> int:
-    """Bytes that a tensor addresses."""
-    elements = 1
-    for length, stride in zip(tensor.shape, tensor.stride(), strict=True):
-        elements *= length if stride else 1
-    return elements * tensor.itemsize
-
-
-def storages(tree: Any) -> dict[int, Tensor]:
-    return {leaf.untyped_storage()._cdata: leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)}
-
-
-class Counting(TorchDispatchMode):
-    """Counts operations, bytes, and the largest matrix that is multiplied with."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.operations: Counter[str] = Counter()
-        self.bytes = 0
-        self.weights: set[tuple[int, ...]] = set()
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        output = func(*args, **(kwargs or {}))
-        name = func._schema.name.removeprefix("aten::")
-        read, written = storages((args, kwargs)), storages(output)
-        made = [tensor for storage, tensor in written.items() if storage not in read]
-        if not made and not func._schema.is_mutable:
-            return output  # a view
-        self.operations[name] += 1
-        inputs = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
-        self.bytes += sum(map(size, made))
-        if name in LOOK_UPS:
-            self.bytes += sum(map(size, made))
-        else:
-            self.bytes += sum(map(size, inputs))
-        if name in ("linear", "addmm", "mm"):
-            self.weights |= {
-                tuple(tensor.shape) for tensor in inputs if tensor.ndim == 2 and CONFIG.hidden_size in tensor.shape
-            }
-        return output
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +73,54 @@ def test_a_right_text_step_reads_the_whole_cache_once(model: Rudolph, batch: int
     assert max(rows for rows, _ in counted.weights) == 16384
 
 
+@pytest.mark.parametrize(("prompts", "draws"), [(1, 8), (16, 8), (8, 16)])
+def test_draws_of_a_prompt_read_its_left_text_once(model: Rudolph, prompts: int, draws: int) -> None:
+    cache = SharedLeftCache(model.transformer, prompts, draws)
+    position, sampling = LEFT + 300, Sampling(top_k=1024, top_p=0.975)
+    counted = one_step(model, cache, prompts * draws, position, IMAGE_ROWS, sampling)
+    assert sum(counted.operations.values()) <= 900
+    assert not FORBIDDEN & set(counted.operations)
+    assert counted.bytes <= 5.1e9 + 0.126e9 * prompts + 0.032e9 * prompts * draws
+    apart = one_step(
+        model, CompactCache(model.transformer, prompts * draws), prompts * draws, position, IMAGE_ROWS, sampling
+    )
+    shared = counted.bytes - WEIGHTS
+    assert shared < 0.35 * (apart.bytes - WEIGHTS)
+
+
+# Asking a device for a number makes the host wait for it.
+WAITING = ("_local_scalar_dense", "item", "is_nonzero", "nonzero")
+
+
+def waits(counting: Counting) -> int:
+    return sum(counting.operations[name] for name in WAITING)
+
+
+def test_a_whole_drawing_waits_for_the_device_once(golden_rudolph: Rudolph) -> None:
+    config = golden_rudolph.config
+    left, numbers = (
+        torch.zeros(2, config.l_text_seq_length, dtype=torch.int64),
+        torch.rand(2, 3, config.image_seq_length),
+    )
+    with Counting() as one:
+        draw_images(golden_rudolph, left, Sampling(top_k=9, top_p=0.9), numbers[:, 0])
+    with Counting() as three:
+        draw_several(golden_rudolph, left, Sampling(top_k=9, top_p=0.9), numbers)
+    assert waits(one) == waits(three) == 1  # at its end, whether all logits were finite
+
+
+def test_a_whole_answer_waits_for_the_device_at_every_fourth_step(golden_rudolph: Rudolph) -> None:
+    config, steps = golden_rudolph.config, 9
+    left = torch.zeros(2, config.l_text_seq_length, dtype=torch.int64)
+    codes = torch.zeros(2, config.image_seq_length, dtype=torch.int64)
+    everything_but_eos = slice(4, config.bpe_vocab)
+    with Counting() as counted:
+        answer(
+            golden_rudolph, left, codes, [2, 257], Sampling(top_k=1), torch.rand(2, steps), allowed=everything_but_eos
+        )
+    assert waits(counted) == 2 + 1  # steps 0 and 4, and the end, whether all logits were finite
+
+
 def test_the_published_loop_moves_what_was_measured_and_nearly_twenty_times_more_a_sample(model: Rudolph) -> None:
     sampling = Sampling(top_k=1024, top_p=0.975)
     with torch.inference_mode(), torch.device("meta"):
@@ -131,5 +130,4 @@ def test_the_published_loop_moves_what_was_measured_and_nearly_twenty_times_more
     assert published.bytes == pytest.approx(11.1e9, rel=0.01)  # of the published code itself, at this very step
     assert 900 <= sum(published.operations.values()) <= 1018  # there: 1018
     ours = one_step(model, CompactCache(model.transformer, 2), 2, LEFT + 287, IMAGE_ROWS, sampling)
-    weights = 5.075e9  # of the layers and the needed rows of the head
-    assert (published.bytes - weights) / (ours.bytes - weights) > 18
+    assert (published.bytes - WEIGHTS) / (ours.bytes - WEIGHTS) > 18
