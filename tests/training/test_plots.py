@@ -1,0 +1,88 @@
+"""Plots of a run from its log: which files, what is in them, and what a log without figures gives."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.training.test_watching import VALIDATION, run_in
+from training.__main__ import main as training
+from training.tune.watching.csv_log import LogRow
+from training.tune.watching.log import validation_values
+from training.tune.watching.plots import Plots, curves_of, draw_plots
+from training.tune.watching.watcher import Forgiving
+
+HEAD = "step,name,value\n"
+
+
+def log_in(folder: Path) -> None:
+    rows = [f"{step},{name},{value}" for step in (5, 10) for name, value in validation_values(VALIDATION).items()]
+    for step in range(1, 11):
+        rows += [f"{step},loss,{3 / step}", f"{step},rate,{step * 1e-4}", f"{step},vqa.right,{2 / step}"]
+    (folder / "log.csv").write_text(HEAD + "\n".join(rows) + "\n")
+
+
+def pixels(path: Path) -> np.ndarray:
+    with Image.open(io.BytesIO(path.read_bytes())) as picture:
+        assert picture.format == "PNG"
+        return np.asarray(picture.convert("L"))
+
+
+def test_the_command_draws_what_the_log_has(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log_in(tmp_path)
+    assert training(["plots", str(tmp_path)]) == 0
+    names = ["loss.png", "validation.png", "learning_rate.png"]
+    paths = [tmp_path / "plots" / name for name in names]
+    assert capsys.readouterr().out.splitlines() == [str(path) for path in paths]
+    assert sorted((tmp_path / "plots").iterdir()) == sorted(paths)  # no temporary file is left
+    for path in paths:
+        drawn = pixels(path)
+        assert min(drawn.shape) > 300
+        assert (drawn < 128).sum() > 500  # axes, curves and words
+
+
+def test_a_figure_that_is_not_there_has_no_plot(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text(HEAD + "1,rate,0.5\n")
+    assert [path.name for path in draw_plots(tmp_path)] == ["learning_rate.png"]
+
+
+@pytest.mark.parametrize(
+    ("log", "complaint"),
+    [(None, "No such file"), ("a,b\n", "line 1: the columns are not"), (HEAD, "the log has no values yet")],
+)
+def test_without_a_log_there_is_a_message(
+    log: str | None, complaint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if log is not None:
+        (tmp_path / "log.csv").write_text(log)
+    assert training(["plots", str(tmp_path)]) == 2
+    assert complaint in capsys.readouterr().err
+
+
+def test_curves_follow_the_steps_without_what_is_not_finite() -> None:
+    rows = [LogRow(2, "loss", 1.0), LogRow(1, "loss", 2.0), LogRow(3, "loss", float("inf"))]
+    assert curves_of(rows) == {"loss": ([1, 2], [2.0, 1.0])}
+
+
+def test_a_training_is_told_of_plots_that_can_not_be_written_and_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log_in(tmp_path)
+    (tmp_path / "plots").write_text("a file where the folder should be")
+    watcher = Forgiving([Plots()])
+    watcher.start(run_in(tmp_path))
+    watcher.validated(5, VALIDATION)
+    assert "tune: Plots: " in (told := capsys.readouterr().err)
+    assert "plots" in told
+    assert "the training goes on" in told
+
+
+def test_a_run_that_broke_off_is_drawn_at_the_end(tmp_path: Path) -> None:
+    log_in(tmp_path)
+    watcher = Plots()
+    watcher.start(run_in(tmp_path))
+    watcher.step(1, {})
+    watcher.finish()
+    assert (tmp_path / "plots" / "loss.png").is_file()
