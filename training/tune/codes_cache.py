@@ -75,7 +75,7 @@ class CodesCache:
         To be called by one process at a time. Raises `TrainingDataError` for a file of another VQGAN.
         """
         try:
-            with self._connected() as connection:
+            with self._connected() as connection, connection:
                 connection.executescript(TABLES)
                 if not connection.execute("SELECT count(*) FROM made_by").fetchone()[0]:
                     connection.execute("INSERT INTO made_by VALUES (?, ?, ?)", self.made_by)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -55,12 +56,10 @@ class Decoded:
     pixels: Pixels | None
 
 
-def picture_path(folder: Path, record: Record) -> Path:
-    """Absolute path of the file, or of the shard, that a record's picture lies in. Raises ContestError."""
+def picture_path(folder: str, record: Record) -> str:
+    """Path of the file, or of the shard, that a record's picture lies in; `folder` is the task folder's path."""
     assert record.picture is not None
-    if record.shard is not None:
-        return folder.resolve() / record.shard
-    return resolve_picture(folder, record.picture, follow_links=True, sample_id=record.id)
+    return f"{folder}/{record.picture if record.shard is None else record.shard}"
 
 
 class PictureEncoder:
@@ -132,15 +131,15 @@ class PictureEncoder:
         if errors:
             raise ContestErrors(errors)
 
-    def codes(self, folder: Path, record: Record) -> Codes | None:
-        """Codes of a record's picture, `[length]`; None for a record without one.
+    def codes(self, folder: str, record: Record) -> Codes | None:
+        """Codes of a record's picture, `[length]`; None for a record without one. `folder`: of the record's table.
 
         Raises `TrainingDataError` if the cache has none: `fill` was not called, or the cache was damaged since.
         """
         if record.picture is None:
             return None
         path = picture_path(folder, record)
-        codes = self.cache.codes(str(path), IN_A_FILE if record.row is None else record.row)
+        codes = self.cache.codes(path, IN_A_FILE if record.row is None else record.row)
         if codes is None:
             raise TrainingDataError(
                 f"{self.cache.path}: no codes for {path}, sample {record.id!r}; delete the file and start again"
@@ -213,10 +212,13 @@ class PictureEncoder:
         return codes.numpy().astype(np.uint16)
 
 
-def _key(folder: Path, record: Record) -> PictureKey:
+def _key(folder: str, record: Record) -> PictureKey:
+    """Return where a record's picture lies. Raises ContestError for a path that is refused, or leads to no file."""
     path = picture_path(folder, record)
+    if record.picture is not None and record.shard is None:
+        resolve_picture(folder, record.picture, follow_links=True, sample_id=record.id)
     try:
-        status = path.stat()
+        status = os.stat(path)
     except FileNotFoundError as error:
         raise ContestError(Code.PICTURE_MISSING, file=path, sample_id=record.id) from error
     except OSError as error:
@@ -224,7 +226,7 @@ def _key(folder: Path, record: Record) -> PictureKey:
     if not stat.S_ISREG(status.st_mode):  # asked before opening: opening a pipe would wait for ever
         raise ContestError(Code.PICTURE_NOT_A_FILE, file=path, sample_id=record.id)
     row = IN_A_FILE if record.row is None else record.row
-    return PictureKey(str(path), row, status.st_size, status.st_mtime_ns)
+    return PictureKey(path, row, status.st_size, status.st_mtime_ns)
 
 
 def _chunks(wanted: Sequence[Wanted]) -> Iterator[list[Wanted]]:

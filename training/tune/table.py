@@ -31,10 +31,13 @@ SCHEMA = pa.schema(
 
 
 class RecordTable:
-    """Records by number. Holds none of them in memory: the system keeps what was read lately."""
+    """Records by number. Holds none of them in memory: the system keeps what was read lately.
+
+    `folder`: absolute path of the task folder.
+    """
 
     def __init__(self, table: pa.Table, folder: Path) -> None:
-        self.folder = folder
+        self.folder = str(folder.resolve())
         self._table = table
         self._columns = [table.column(name) for name in SCHEMA.names]
 

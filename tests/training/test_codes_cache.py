@@ -1,0 +1,147 @@
+"""The cache of picture codes: by content, small, safe from other processes, damage and other networks."""
+
+import hashlib
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from training.tune.codes_cache import CodesCache, CodesCacheError, Encoded, PictureKey
+from training.tune.sources import TrainingDataError
+
+VQGAN = hashlib.sha256(b"vqgan").hexdigest()
+
+
+def key(name: str, row: int = -1, size: int = 10, modified: int = 5) -> PictureKey:
+    return PictureKey(f"/data/{name}", row, size, modified)
+
+
+def codes(seed: int, length: int = 4) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 8192, length, dtype=np.uint16)
+
+
+def entry(name: str, seed: int, known: bool = False, **place: int) -> Encoded:
+    return Encoded(key(name, **place), hashlib.sha256(b"%d" % seed).digest(), None if known else codes(seed))
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> CodesCache:
+    cache = CodesCache(tmp_path, VQGAN, 16, 4)
+    cache.prepare()
+    return cache
+
+
+def same(found: np.ndarray | None, expected: np.ndarray) -> bool:
+    return found is not None and found.dtype == np.uint16 and found.tolist() == expected.tolist()
+
+
+def test_what_is_added_is_found_by_place_and_by_content(cache: CodesCache) -> None:
+    cache.add([entry("a.jpg", 1), entry("s.parquet", 2, row=0), entry("s.parquet", 1, known=True, row=7)])
+    assert same(cache.codes("/data/a.jpg"), codes(1))
+    assert same(cache.codes("/data/s.parquet", 0), codes(2))
+    assert same(cache.codes("/data/s.parquet", 7), codes(1))
+    assert cache.codes("/data/s.parquet") is None
+    assert [cache.has(hashlib.sha256(b"%d" % seed).digest()) for seed in (1, 2, 3)] == [True, True, False]
+
+
+def test_a_picture_that_changed_on_disk_is_unknown(cache: CodesCache) -> None:
+    cache.add([entry("a.jpg", 1)])
+    asked = [key("a.jpg"), key("a.jpg", size=11), key("a.jpg", modified=6), key("a.jpg", row=0), key("b.jpg")]
+    assert cache.unknown(asked) == asked[1:]
+    cache.add([entry("a.jpg", 2, size=11)])
+    assert cache.unknown([key("a.jpg", size=11)]) == []
+    assert same(cache.codes("/data/a.jpg"), codes(2))
+
+
+@pytest.mark.parametrize("damage", ["codes = substr(codes, 1, 5)", "codes = zeroblob(0)"])
+def test_a_truncated_entry_is_made_anew(damage: str, cache: CodesCache) -> None:
+    cache.add([entry("a.jpg", 1)])
+    with sqlite3.connect(cache.path) as connection:
+        connection.execute(f"UPDATE codes SET {damage}")
+    assert cache.codes("/data/a.jpg") is None
+    assert cache.unknown([key("a.jpg")]) == [key("a.jpg")]
+    assert not cache.has(hashlib.sha256(b"1").digest())
+    cache.add([entry("a.jpg", 1)])
+    assert same(cache.codes("/data/a.jpg"), codes(1))
+
+
+def test_changed_bytes_of_an_entry_are_noticed(cache: CodesCache) -> None:
+    cache.add([entry("a.jpg", 1)])
+    with sqlite3.connect(cache.path) as connection:
+        connection.execute("UPDATE codes SET codes = zeroblob(8)")
+    assert cache.codes("/data/a.jpg") is None
+
+
+@pytest.mark.parametrize("damage", [b"no database" * 500, None])
+def test_a_damaged_file_is_put_aside(damage: bytes | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = CodesCache(tmp_path, VQGAN, 16, 4)
+    first.prepare()
+    first.add([entry(f"{i}.jpg", i) for i in range(500)])
+    data = first.path.read_bytes()
+    first.path.write_bytes(data[: len(data) // 2] if damage is None else damage)
+    second = CodesCache(tmp_path, VQGAN, 16, 4)
+    second.prepare()
+    assert second.unknown([key("1.jpg")]) == [key("1.jpg")]
+    assert "damaged" in capsys.readouterr().err
+    assert second.path.with_suffix(".damaged").exists()
+
+
+def test_networks_and_sizes_have_files_of_their_own(tmp_path: Path) -> None:
+    other = hashlib.sha256(b"other").hexdigest()
+    caches = [CodesCache(tmp_path, vqgan, side, 4) for vqgan, side in ((VQGAN, 16), (VQGAN, 32), (other, 16))]
+    for number, cache in enumerate(caches):
+        cache.prepare()
+        cache.add([entry("a.jpg", number)])
+    assert all(same(cache.codes("/data/a.jpg"), codes(number)) for number, cache in enumerate(caches))
+
+
+@pytest.mark.parametrize(("vqgan", "side", "length"), [("0" * 64, 16, 4), (VQGAN, 16, 9)])
+def test_codes_of_another_network_are_refused(
+    vqgan: str, side: int, length: int, cache: CodesCache, tmp_path: Path
+) -> None:
+    asked = CodesCache(tmp_path, vqgan, side, length)
+    if asked.path != cache.path:
+        cache.path.rename(asked.path)
+    with pytest.raises(TrainingDataError, match=r"codes of another VQGAN or size .*side 16, 4 codes"):
+        asked.prepare()
+
+
+def test_a_cache_that_can_not_be_opened_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CodesCacheError, match=r"none/codes_.*unable to open"):
+        CodesCache(tmp_path / "none", VQGAN, 16, 4).prepare()
+
+
+def test_wrong_numbers_of_codes_are_refused_and_nothing_is_added(cache: CodesCache) -> None:
+    bad = Encoded(key("b.jpg"), b"b", codes(1, length=5))
+    with pytest.raises(ValueError, match="5 codes given, 4 expected"):
+        cache.add([entry("a.jpg", 1), bad])
+    assert cache.unknown([key("a.jpg")]) == [key("a.jpg")]
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from tests.training.test_codes_cache import VQGAN, entry
+from training.tune.codes_cache import CodesCache
+cache = CodesCache(Path(sys.argv[1]), VQGAN, 16, 4)
+for i in range(15):
+    cache.add([entry(f"{sys.argv[2]}-{i}.jpg", i)])
+"""
+
+
+def test_writers_at_once_lose_nothing(cache: CodesCache, tmp_path: Path) -> None:
+    writers = [subprocess.Popen([sys.executable, "-c", WRITER, tmp_path, name]) for name in "ab"]
+    assert [writer.wait() for writer in writers] == [0, 0]
+    for name in "ab":
+        assert all(same(cache.codes(f"/data/{name}-{i}.jpg"), codes(i)) for i in range(15))
+
+
+def test_an_entry_takes_little_more_than_its_codes(tmp_path: Path) -> None:
+    cache = CodesCache(tmp_path, VQGAN, 192, 576)
+    cache.prepare()
+    digests = [hashlib.sha256(b"%d" % i).digest() for i in range(1000)]
+    cache.add([Encoded(key(f"{i}.jpg"), digest, codes(i, 576)) for i, digest in enumerate(digests)])
+    assert cache.path.stat().st_size / 1000 < 1.5 * 1152
