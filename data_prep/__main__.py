@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sqlite3
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -59,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = parser().parse_args(arguments)
     try:
         status: int | None = parsed.command(parsed)
-    except (ContestError, ContestErrors, OSError, ValueError) as error:
+    except (ContestError, ContestErrors, OSError, ValueError, sqlite3.Error) as error:
         print(f"data_prep: {error}", file=sys.stderr)
         return 2
     return status or 0

@@ -14,9 +14,12 @@ from data_prep.check.table import table, to_wire
 from data_prep.pictures import LAYINGS
 from data_prep.pipeline import Conversion, run
 from data_prep.records import Source
+from data_prep.sources.coco import Coco
 from data_prep.sources.mathematics.source import Mathematics
 from data_prep.sources.muserc import MuSeRC
 from data_prep.sources.sberquad import SberQuAD
+from data_prep.sources.start import TextInPictures
+from data_prep.sources.visual_genome import VisualGenome
 from data_prep.split import DEFAULT_SHARE, Splitting
 from models.bpe import BPE
 
@@ -44,6 +47,35 @@ def add_sources(commands: Commands) -> None:
         "--most-digits", type=int, default=6, metavar="N", help="leave longer numbers out (default: %(default)s)"
     )
     _variants(mathematics)
+    _add_picture_sources(commands)
+
+
+def _add_picture_sources(commands: Commands) -> None:
+    coco = _source(commands, "coco", "ImageGeneration and ImageCaptioning from COCO captions", _coco)
+    _files(coco, "captions_train2014.json and its like")
+    _pictures(coco, "the folder with the pictures, or with train2014/ and val2014/")
+    _translation(coco)
+    genome = _source(commands, "visual-genome", "VisualQA from Visual Genome's questions", _visual_genome)
+    _files(genome, "question_answers.json")
+    genome.add_argument("--image-data", type=Path, required=True, metavar="FILE", help="image_data.json")
+    _pictures(genome, "the folder that holds VG_100K/ and VG_100K_2/")
+    genome.add_argument(
+        "--per-picture", type=int, default=0, metavar="N", help="questions taken of a picture, at random (0: all)"
+    )
+    _translation(genome)
+    for name in ("start", "sberidp"):
+        texts = _source(commands, name, "text recognition from annotated pictures: tables, COCO-Text, COCO", _texts)
+        _files(texts, "annotations")
+        _pictures(texts, "the folder that the annotations' file names are relative to")
+        texts.add_argument(
+            "--most-characters",
+            type=int,
+            default=200,
+            metavar="N",
+            help="leave longer texts out (default: %(default)s)",
+        )
+        _variants(texts)
+        texts.set_defaults(source=name)
 
 
 def add_check(commands: Commands) -> None:
@@ -111,12 +143,26 @@ def _variants(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _pictures(command: argparse.ArgumentParser) -> None:
+def _pictures(command: argparse.ArgumentParser, what: str) -> None:
+    command.add_argument("--images", type=Path, required=True, metavar="DIR", help=what)
     command.add_argument(
         "--pictures",
         choices=LAYINGS,
         default="link",
         help="link the source's pictures, copy them, or pad them to squares (default: %(default)s)",
+    )
+
+
+def _translation(command: argparse.ArgumentParser) -> None:
+    choice = command.add_mutually_exclusive_group()
+    choice.add_argument(
+        "--translations", type=Path, metavar="FILE", help="texts with their translations: .tsv, .csv or JSON lines"
+    )
+    choice.add_argument(
+        "--translator", metavar="MODULE:FUNCTION", help="a function from a list of texts to a list of translations"
+    )
+    command.add_argument(
+        "--cache", type=Path, metavar="FILE", help="where translations are kept (default: translations.sqlite in DIR)"
     )
 
 
@@ -140,6 +186,43 @@ def _mathematics(arguments: argparse.Namespace) -> Source:
         raise ValueError("mathematics: name text files, or give --generate N")
     return Mathematics(
         tuple(arguments.files), arguments.generate, arguments.seed, arguments.variants, arguments.most_digits
+    )
+
+
+def _coco(arguments: argparse.Namespace) -> Source:
+    return Coco(
+        tuple(arguments.files),
+        arguments.images,
+        arguments.seed,
+        arguments.translations,
+        arguments.translator,
+        arguments.cache,
+    )
+
+
+def _visual_genome(arguments: argparse.Namespace) -> Source:
+    if arguments.per_picture < 0:
+        raise ValueError(f"--per-picture must not be negative, got {arguments.per_picture}")
+    return VisualGenome(
+        tuple(arguments.files),
+        arguments.image_data,
+        arguments.images,
+        arguments.seed,
+        arguments.per_picture,
+        arguments.translations,
+        arguments.translator,
+        arguments.cache,
+    )
+
+
+def _texts(arguments: argparse.Namespace) -> Source:
+    return TextInPictures(
+        arguments.source,
+        tuple(arguments.files),
+        arguments.images,
+        arguments.seed,
+        arguments.variants,
+        arguments.most_characters,
     )
 
 

@@ -61,15 +61,16 @@ def make_mathqa_drill(rng: random.Random, grade: Grade) -> Drawn:
 
 
 def make_copying_drill(rng: random.Random, grade: Grade) -> Drawn:
-    """Words in any order, twice: the second time each follows from the first, from the word before it where all words
-    are different, and from several where there are few."""
-    amount = rng.randint(*COPIED_WORDS[grade])
-    if rng.random() < 0.5:
-        words = rng.sample(WORDS, amount)
-    else:
-        words = rng.choices(rng.sample(WORDS, rng.randint(3, 6)), k=amount)
-    once = capitalised(" ".join(words))
-    return Drawn((text_item(f"{once}. {once}."),), (words[-1],), None, "copying", grade)
+    """Groups of words, then the same groups in another order: a word's successor is known from where the word stood.
+
+    In one order throughout, the second half could be had by counting places, without looking at any word.
+    """
+    words = rng.sample(WORDS, rng.randint(*COPIED_WORDS[grade]))
+    size = rng.randint(2, 4)
+    groups = [words[start : start + size] for start in range(0, len(words), size)]
+    again = rng.sample(groups, len(groups))
+    told = [capitalised(" ".join(word for group in order for word in group)) for order in (groups, again)]
+    return Drawn((text_item(" ".join(f"{half}." for half in told)),), (again[-1][-1],), None, "copying", grade)
 
 
 def make_retelling_drill(rng: random.Random, grade: Grade) -> Drawn:

@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from PIL import Image
+
 from contest.reading import read_ground_truth, read_input
 from data_prep.__main__ import main
 
@@ -44,7 +46,7 @@ def convert(out, *arguments):
     with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(errors):
         status = main([*map(str, arguments), "--out", str(out)])
     made = Converted(status, printed.getvalue(), errors.getvalue(), Path(out))
-    for folder in sorted(Path(out).glob("*")) if status < 2 else []:
+    for folder in sorted(Path(out).glob("*/")) if status < 2 else []:
         card = json.loads((folder / "card.json").read_text("utf-8"))
         records = card["records"]
         assert records["read"] == records["used"] + sum(records["skipped"].values())
@@ -69,3 +71,10 @@ def write_document(path, value):
 def tree(folder):
     """Every file below a folder with its bytes."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def paint(path, colour="red", size=(12, 8), mode="RGB", **options):
+    """A small picture file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new(mode, size, colour).save(path, **options)
+    return path

@@ -1,0 +1,159 @@
+"""COCO captions. In: `captions_train2014.json` and the pictures. Out: ImageGeneration and ImageCaptioning samples.
+
+    {"images": [{"id", "file_name"}, ...], "annotations": [{"id", "image_id", "caption"}, ...]}
+
+A picture gives a sample of each task: one of its captions to draw, all of them as references. Captions are taken as
+they are, if they are Russian already, or through a translator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, ClassVar
+
+from data_prep.cleaning import clean
+from data_prep.gathering import Gathering
+from data_prep.records import Made, Outcome, Picture, Problem, Reason, Record
+from data_prep.sources.reading import (
+    FieldError,
+    describe,
+    id_of,
+    json_elements,
+    object_of,
+    text_of,
+    writable,
+)
+from data_prep.tasks import bare_picture, drawing, rng_of
+from data_prep.translation import doubt, translator_of
+
+PICTURES_AT_ONCE = 64  # whose captions a translator gets together
+
+
+@dataclass(frozen=True)
+class Coco:
+    """The data set.
+
+    Args:
+        files: the annotations of captions.
+        images: the folder with the pictures, or with `train2014/` and `val2014/`.
+        seed: of the wording and of the caption that is drawn.
+        table: a file of translations; see `data_prep.translation.Table`.
+        hook: "module:function" of a translator.
+        cache: where its translations are kept.
+
+    """
+
+    files: Sequence[Path]
+    images: Path
+    seed: int = 0
+    table: Path | None = None
+    hook: str | None = None
+    cache: Path | None = None
+
+    name: ClassVar[str] = "coco"
+    tasks: ClassVar[tuple[str, ...]] = ("generation", "captioning")
+    licence: ClassVar[str] = "annotations: CC BY 4.0; pictures: Flickr's terms, each its own licence"
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """What the output depends on."""
+        tables = [] if self.table is None else [self.table]
+        return {"files": describe([*self.files, *tables]), "seed": self.seed, "translator": self.hook}
+
+    def records(self, scratch: Path) -> Iterator[Record | Problem]:
+        """Gather the captions of each picture, translate them, and stream the pictures."""
+        translator = translator_of(self.table, self.hook, self.cache, scratch)
+        for number, file in enumerate(self.files):
+            with Gathering(scratch / f"coco{number}.sqlite") as gathering:
+                yield from _gather(file, gathering)
+                for place, picture in gathering.orphans():
+                    yield Problem(str(file), place, Reason.PICTURE_UNKNOWN, f"image_id {picture}")
+                pictures = gathering.pictures()
+                while batch := list(islice(pictures, PICTURES_AT_ONCE)):
+                    captions = [caption for gathered in batch for _, caption in gathered.entries]
+                    said = iter(translator.translate(captions))
+                    for gathered in batch:
+                        entries = [(place, caption, next(said)) for place, caption in gathered.entries]
+                        value = (gathered.picture_id, gathered.about, entries)
+                        yield Record(str(file), f"image {gathered.picture_id}", value)
+
+    def convert(self, record: Record) -> Iterator[Outcome]:
+        """Make both samples of a picture; captions that can not be used are told one by one."""
+        picture_id, file_name, entries = record.value
+        captions: list[str] = []
+        for place, caption, translation in entries:
+            problem = _problem(record.file, place, caption, translation)
+            if problem is None:
+                captions.append(clean(translation))
+            else:
+                yield problem
+        captions = list(dict.fromkeys(captions))
+        if not captions:
+            reason = Reason.NO_CAPTION
+            yield Problem(record.file, record.place, reason, "none is left" if entries else "")
+            return
+        rng = rng_of(self.seed, self.name, picture_id)
+        picture = Picture(picture_path(self.images, file_name), Path(file_name).name)
+        group = f"coco:{picture_id}"
+        prompt = rng.choice(captions)
+        yield (
+            Made("generation", group, "caption", drawing(rng, prompt), (picture.content,), prompt, "image", picture),
+            Made(
+                "captioning",
+                group,
+                "caption",
+                bare_picture(rng, "captioning", picture),
+                tuple(captions),
+                picture.content,
+                picture=picture,
+            ),
+        )
+
+
+def picture_path(folder: Path, file_name: str) -> Path:
+    """Where a picture lies: in the folder, or in the part of the set that its name tells ("COCO_train2014_...")."""
+    direct = folder / file_name
+    parts = Path(file_name).name.split("_")
+    if len(parts) > 2 and not direct.exists():
+        return folder / parts[1] / Path(file_name).name
+    return direct
+
+
+def _gather(file: Path, gathering: Gathering) -> Iterator[Problem]:
+    """Put a file's pictures and captions together; yield what is wrong with single ones."""
+    for record in json_elements(file):
+        is_picture, is_caption = record.place.startswith("images["), record.place.startswith("annotations[")
+        if not is_picture and not is_caption:
+            continue  # "info", "licenses"
+        try:
+            value = object_of(record.value, "the entry")
+            if is_picture:
+                picture_id, name = id_of(value, "id"), _file_name(value)
+                if not gathering.put(picture_id, name):
+                    raise FieldError(Reason.DUPLICATE_RECORD, f"image {picture_id}")
+            else:
+                gathering.add(id_of(value, "image_id"), record.place, text_of(value, "caption", clean))
+        except FieldError as error:
+            yield error.at(record)
+
+
+def _file_name(value: dict[str, Any]) -> str:
+    name = text_of(value, "file_name")
+    if Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name:
+        raise FieldError(Reason.FIELD_TYPE, f'"file_name" leads out of its folder: {name!r}')
+    return name
+
+
+def _problem(file: str, place: str, caption: str, translation: str | None) -> Problem | None:
+    if translation is None:
+        return Problem(file, place, Reason.TRANSLATION_MISSING, repr(caption[:60]))
+    try:
+        doubted = doubt(caption, clean(writable(translation)))
+    except FieldError as error:
+        return Problem(file, place, error.reason, error.detail)
+    if doubted is not None:
+        return Problem(file, place, Reason.TRANSLATION_DOUBTFUL, f"{translation[:60]!r}: {doubted}")
+    return None

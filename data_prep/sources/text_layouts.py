@@ -1,0 +1,203 @@
+"""Layouts in which annotations of text in pictures are published; each gives a picture's words. Knows no data set.
+
+(a) a table or an object of file -> text; (b) COCO-Text and TextOCR: `imgs`, `anns` with `utf8_string` and `bbox` or
+`points`; (c) COCO with the text under `attributes.translation`. Which one a file has is seen from its content.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from data_prep.gathering import Gathering
+from data_prep.json_stream import Element, elements
+from data_prep.records import Problem, Reason, Record, SourceError
+from data_prep.sources.reading import FieldError, id_of, lines, object_of, parse_line, text_of, writable
+
+Word: TypeAlias = tuple[str, tuple[float, float, float, float] | None]
+"""A word and its box: left, top, width, height."""
+
+FILE_COLUMNS = ("file", "filename", "file_name", "image", "image_name", "img", "path", "name")
+TEXT_COLUMNS = ("text", "label", "word", "words", "transcription", "translation", "utf8_string", "annotation")
+_ILLEGIBLE = ("", "*", "#", "###", ".")
+
+
+def read_texts(file: Path, scratch: Path) -> Iterator[Record | Problem]:
+    """Stream a file's pictures as records of (file name, [Word, ...]).
+
+    A picture's words may stand anywhere in the file; those without boxes keep their order. Raises SourceError for a
+    file that can not be read on.
+    """
+    with Gathering(scratch / "words.sqlite") as gathering:
+        if file.suffix in (".csv", ".tsv", ".txt"):
+            yield from _table(file, gathering)
+        elif file.suffix in (".jsonl", ".ndjson"):
+            for line in lines(file):
+                try:
+                    _take_entry(gathering, line.place, parse_line(line))
+                except FieldError as error:
+                    yield error.at(line)
+        else:
+            yield from _document(file, gathering)
+        yield from _pictures(file, gathering)
+
+
+def _pictures(file: Path, gathering: Gathering) -> Iterator[Record | Problem]:
+    for place, picture_id in gathering.orphans():
+        yield Problem(str(file), place, Reason.PICTURE_UNKNOWN, f"image {picture_id}")
+    for picture in gathering.pictures():
+        words: list[Word] = []
+        for place, (text, box, legible) in picture.entries:
+            if legible:
+                words.append((text, box))
+            else:
+                yield Problem(str(file), place, Reason.NOT_LEGIBLE)
+        where = f"image {picture.picture_id}"
+        if words:
+            yield Record(str(file), where, (picture.about, words))
+        else:
+            yield Problem(str(file), where, Reason.NO_CAPTION, "no legible text")
+
+
+def in_reading_order(words: list[Word]) -> str:
+    """The words of a picture as one text: line by line, each from the left; words without boxes as they came.
+
+    A word belongs to a line if its middle lies within half a height of the middle of the line's first word.
+    """
+    boxed = [(text, box) for text, box in words if box is not None]
+    if len(boxed) < len(words):
+        return " ".join(text for text, _ in words)
+    rows: list[list[tuple[float, str]]] = []
+    middle = height = 0.0
+    for text, (left, top, _, tall) in sorted(boxed, key=lambda word: word[1][1] + word[1][3] / 2):
+        centre = top + tall / 2
+        if not rows or centre - middle > min(height, tall) / 2:
+            rows.append([])
+            middle, height = centre, tall
+        rows[-1].append((left, text))
+    return " ".join(text for row in rows for _, text in sorted(row))
+
+
+def _table(file: Path, gathering: Gathering) -> Iterator[Problem]:
+    """Take the rows of a table in, with or without a header."""
+    comma = file.suffix == ".csv"
+    try:
+        with open(file, encoding="utf-8-sig", newline="") as stream:
+            columns = (0, 1)
+            reader = csv.reader(stream) if comma else csv.reader(stream, delimiter="\t", quoting=csv.QUOTE_NONE)
+            for number, row in enumerate(reader):
+                header = _header(row) if number == 0 else None
+                if header is not None:
+                    columns = header
+                if header is not None or not row:
+                    continue
+                record = Record(str(file), f"line {reader.line_num}", row)
+                try:
+                    if len(row) <= max(columns):
+                        raise FieldError(Reason.FIELD_MISSING, f"{len(row)} columns")
+                    _take(gathering, record.place, row[columns[0]], row[columns[1]])
+                except FieldError as error:
+                    yield error.at(record)
+    except UnicodeDecodeError as error:
+        raise SourceError(file, "", f"is not UTF-8 ({error.reason}); save it as UTF-8") from error
+    except (OSError, csv.Error) as error:
+        raise SourceError(file, "", f"can not be read: {error}") from error
+
+
+def _header(row: list[str]) -> tuple[int, int] | None:
+    names = [name.strip().lower() for name in row]
+    files = [place for place, name in enumerate(names) if name in FILE_COLUMNS]
+    texts = [place for place, name in enumerate(names) if name in TEXT_COLUMNS]
+    return (files[0], texts[0]) if files and texts else None
+
+
+def _take(gathering: Gathering, place: str, name: str, text: str) -> None:
+    """Take in a text of a picture that is known by its file alone."""
+    name = _file_name(name)
+    text = writable(text.strip())
+    if not text:
+        raise FieldError(Reason.EMPTY_TEXT, "the text in the picture")
+    gathering.put(name, name)
+    gathering.add(name, place, (text, None, True))
+
+
+def _take_entry(gathering: Gathering, place: str, value: Any) -> None:
+    """Take in an object of a list: the first known name of a file and of a text."""
+    found = object_of(value, "the entry")
+    names = [found[key] for key in FILE_COLUMNS if isinstance(found.get(key), str)]
+    texts = [found[key] for key in TEXT_COLUMNS if isinstance(found.get(key), str)]
+    if not names or not texts:
+        raise FieldError(Reason.FIELD_MISSING, f"no file ({', '.join(FILE_COLUMNS[:3])}) or no {TEXT_COLUMNS[0]}")
+    _take(gathering, place, names[0], texts[0])
+
+
+def _document(file: Path, gathering: Gathering) -> Iterator[Problem]:
+    """Take in the elements of a JSON document of any layout."""
+    for element in elements(file):
+        record = Record(str(file), element.place, element.value)
+        try:
+            if _gathered(element, gathering):
+                continue
+            if isinstance(element.value, str) and not element.key:  # {"file": "text"}
+                _take(gathering, element.place, element.section, element.value)
+            else:
+                _take_entry(gathering, element.place, element.value)
+        except FieldError as error:
+            yield error.at(record)
+
+
+def _gathered(element: Element, gathering: Gathering) -> bool:
+    """Take a picture or an annotation of the layouts (b) and (c) in; False for an element of another layout."""
+    if element.section in ("imgs", "images"):
+        value = object_of(element.value, "the picture")
+        picture_id = element.key if element.section == "imgs" else id_of(value, "id")
+        name = _file_name(text_of(value, "file_name"))
+        if not gathering.put(picture_id, name):
+            raise FieldError(Reason.DUPLICATE_RECORD, f"image {picture_id}")
+        return True
+    if element.section in ("anns", "annotations"):
+        value = object_of(element.value, "the annotation")
+        attributes = value.get("attributes")
+        holder = attributes if isinstance(attributes, dict) and "translation" in attributes else value
+        key = next((key for key in ("utf8_string", "translation", "text") if key in holder), "utf8_string")
+        text = holder.get(key, "")
+        if not isinstance(text, str):
+            raise FieldError(Reason.FIELD_TYPE, f'"{key}" is {type(text).__name__}')
+        legible = text.strip() not in _ILLEGIBLE and value.get("legibility", "legible") == "legible"
+        gathering.add(id_of(value, "image_id"), element.place, (writable(text.strip()), _box(value), legible))
+        return True
+    return element.section in ("imgToAnns", "info", "licenses", "categories", "cats", "dataset")
+
+
+def _box(value: dict[str, Any]) -> tuple[float, float, float, float] | None:
+    """Left, top, width and height of `bbox`, else of what `points` ([x, y, x, y, ...] or [[x, y], ...]) enclose."""
+    box = value.get("bbox")
+    if box is not None:
+        if not isinstance(box, list) or len(box) != 4 or not all(_is_number(side) for side in box):
+            raise FieldError(Reason.FIELD_TYPE, '"bbox" is no list of four numbers')
+        return (float(box[0]), float(box[1]), float(box[2]), float(box[3]))
+    points = value.get("points")
+    if points is None:
+        return None
+    flat = (
+        [side for point in points for side in (point if isinstance(point, list) else [point])]
+        if isinstance(points, list)
+        else []
+    )
+    if len(flat) < 4 or len(flat) % 2 or not all(_is_number(side) for side in flat):
+        raise FieldError(Reason.FIELD_TYPE, '"points" is no list of points')
+    across, down = flat[::2], flat[1::2]
+    return (float(min(across)), float(min(down)), float(max(across) - min(across)), float(max(down) - min(down)))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _file_name(name: str) -> str:
+    name = writable(name.strip().replace("\\", "/"))
+    if not name or name.startswith("/") or ".." in name.split("/") or "\0" in name:
+        raise FieldError(Reason.FIELD_TYPE, f"{name!r} names no file of the folder")
+    return name
