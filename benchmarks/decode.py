@@ -4,12 +4,15 @@
 
 Weights and caches are random: a step's cost does not depend on their values. Times are medians of steps at mid-sequence
 (the middle of the image, the middle of the right text), the first step thrown away; prefill is not in them.
+On a CPU this engine's weights are packed, as `submission` packs them; the published loop's are torch's own.
+`--published-dtype fp32` times the published loop in another precision than this engine.
 On a machine that others use too, `--clock cpu --threads 1` counts processor time, which leaves waiting out.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import statistics
 import sys
@@ -28,6 +31,7 @@ from models.rudolph import SIZES, Config, Rudolph, named
 from models.rudolph.caches import DenseCache
 from models.rudolph.compact_cache import CompactCache
 from models.rudolph.decoding import Cache, forward_cached, output_head
+from models.rudolph.packed import pack_linears
 from models.rudolph.sampling import Sampling, draw, uniforms
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -103,6 +107,7 @@ def our_step(
 @torch.inference_mode()
 def compare(
     model: Rudolph,
+    plain: Rudolph,
     phase: str,
     cache: CompactCache | DenseCache,
     batch: int,
@@ -111,22 +116,23 @@ def compare(
     sampling: Sampling,
     stopwatch: Stopwatch,
 ) -> Row:
-    """Time both loops from one position on."""
+    """Time both loops from one position on: this engine's on `model`, the published one's on `plain`."""
     ours = stopwatch.median_ms(our_step(model, filled(cache), position, batch, rows, sampling, stopwatch.steps))
-    loop = PublishedLoop(model, torch.ones(batch, position + 1, dtype=torch.int64, device=stopwatch.device))
+    loop = PublishedLoop(plain, torch.ones(batch, position + 1, dtype=torch.int64, device=stopwatch.device))
     published = stopwatch.median_ms(lambda _: loop.step(rows, sampling))
     return Row(phase, batch, round(published, 2), round(ours, 2), round(published / ours, 1))
 
 
-def measure(model: Rudolph, batch: int, stopwatch: Stopwatch) -> Iterator[Row]:
+def measure(model: Rudolph, plain: Rudolph, batch: int, stopwatch: Stopwatch) -> Iterator[Row]:
     """Compare both phases at mid-sequence."""
     config, transformer = model.config, model.transformer
     image_rows = slice(config.text_vocab, config.text_vocab + config.image_vocab_size)
     image = config.l_text_seq_length + config.image_seq_length // 2
-    yield compare(model, "image", CompactCache(transformer, batch), batch, image, image_rows, IMAGE_SAMPLING, stopwatch)
+    compact = CompactCache(transformer, batch)
+    yield compare(model, plain, "image", compact, batch, image, image_rows, IMAGE_SAMPLING, stopwatch)
     text_rows, text = slice(0, config.bpe_vocab), config.prefix_length + config.r_text_seq_length // 2
     dense = DenseCache(transformer, batch, config.total_seq_length)
-    yield compare(model, "right text", dense, batch, text, text_rows, TEXT_SAMPLING, stopwatch)
+    yield compare(model, plain, "right text", dense, batch, text, text_rows, TEXT_SAMPLING, stopwatch)
 
 
 def main() -> None:
@@ -135,6 +141,7 @@ def main() -> None:
     parser.add_argument("--layout", default="own", choices=["own", *SIZES], help="sequence lengths and vocabularies of")
     parser.add_argument("--layers", type=int, help="fewer layers, for a quick look")
     parser.add_argument("--dtype", default="fp32", choices=DTYPES)
+    parser.add_argument("--published-dtype", choices=DTYPES, help="of the published loop; the same, if left out")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--batch", type=int, nargs="+", default=[1, 2, 8])
     parser.add_argument("--steps", type=int, default=9)
@@ -146,13 +153,15 @@ def main() -> None:
     torch.manual_seed(0)
     config = configuration(arguments.size, arguments.layout, arguments.layers)
     with torch.device(arguments.device):
-        model = Rudolph(config).to(DTYPES[arguments.dtype]).eval()
+        plain = Rudolph(config).to(DTYPES[arguments.published_dtype or arguments.dtype]).eval()
+    model = copy.deepcopy(plain).to(DTYPES[arguments.dtype])
+    pack_linears(model.transformer)
     clock = {"wall": time.perf_counter, "cpu": time.process_time}[arguments.clock]
     stopwatch = Stopwatch(clock, arguments.steps, torch.device(arguments.device))
     print(f"{'phase':<12}{'batch':>6}{'published ms':>14}{'this ms':>10}{'ratio':>8}")
     table = []
     for batch in arguments.batch:
-        for row in measure(model, batch, stopwatch):
+        for row in measure(model, plain, batch, stopwatch):
             table.append(row)
             print(f"{row.phase:<12}{row.batch:>6}{row.published_ms:>14}{row.ours_ms:>10}{row.ratio:>8}", flush=True)
     if arguments.json:
