@@ -10,7 +10,7 @@ from pathlib import Path
 
 from contest.errors import ContestError, ContestErrors
 from contest.tasks import TASKS
-from data_prep.commands import add_check, add_sources
+from data_prep.commands import add_check, add_folder_tools, add_sources
 from data_prep.synthetic.drawn import GRADES
 from data_prep.synthetic.drills import DRILLS
 from data_prep.synthetic.writer import Amounts, write_world
@@ -43,6 +43,7 @@ def parser() -> argparse.ArgumentParser:
     synthetic.set_defaults(command=run_synthetic)
     add_sources(commands)
     add_check(commands)
+    add_folder_tools(commands)
     return root
 
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from data_prep.duplicates import count_repeated, count_shared
-from data_prep.folders import FolderWriter
 from data_prep.records import Reason, Source
 from data_prep.split import SPLITS
 from data_prep.tally import Lengths, Tally
+from data_prep.writing_folders import FolderWriter
 
 CARD_JSON = "card.json"
 CARD_MARKDOWN = "card.md"

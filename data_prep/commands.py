@@ -11,9 +11,11 @@ from contest.writing import write_json
 from data_prep.check.checking import check
 from data_prep.check.page import write_page
 from data_prep.check.table import table, to_wire
+from data_prep.merging import merge
 from data_prep.pictures import LAYINGS
 from data_prep.pipeline import Conversion, run
 from data_prep.records import Source
+from data_prep.sharding import write_shards
 from data_prep.sources.coco import Coco
 from data_prep.sources.mathematics.source import Mathematics
 from data_prep.sources.muserc import MuSeRC
@@ -90,6 +92,39 @@ def add_check(commands: Commands) -> None:
         "--left-limit", type=int, default=384, metavar="TOKENS", help="of a left text (default: %(default)s)"
     )
     command.set_defaults(command=run_check)
+
+
+def add_folder_tools(commands: Commands) -> None:
+    """Add the subcommands that make other folders of task folders."""
+    text = "make one set of task folders of several, such as those of SberQuAD and MuSeRC"
+    command = commands.add_parser("merge", help=text, description=text)
+    command.add_argument("directories", type=Path, nargs="+", metavar="DIR", help="task folders, or folders of them")
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the task folders go")
+    command.set_defaults(command=run_merge)
+    text = "pack task folders into Parquet shards, for more samples than one JSON file should have"
+    command = commands.add_parser("shards", help=text, description=text)
+    command.add_argument("directory", type=Path, metavar="DIR", help="a task folder, or a folder of them")
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the shards go")
+    command.add_argument("--rows", type=int, default=20_000, help="samples of a shard (default: %(default)s)")
+    command.add_argument(
+        "--pictures-beside", action="store_true", help="link the folder of pictures instead of packing their bytes"
+    )
+    command.set_defaults(command=run_shards)
+
+
+def run_merge(arguments: argparse.Namespace) -> int:
+    """Merge folders and say what came of it."""
+    for name, count in merge(arguments.directories, arguments.out).items():
+        print(f"{name}: {count} samples")
+    return 0
+
+
+def run_shards(arguments: argparse.Namespace) -> int:
+    """Write shards and say how many."""
+    written = write_shards(arguments.directory, arguments.out, arguments.rows, not arguments.pictures_beside)
+    for name, count in written.items():
+        print(f"{name}: {count} shards")
+    return 0
 
 
 def run_check(arguments: argparse.Namespace) -> int:

@@ -25,11 +25,11 @@ from tqdm import tqdm
 
 from data_prep.card import write_card
 from data_prep.conversion import Converted, Converter
-from data_prep.folders import FolderWriter
 from data_prep.pictures import Laying
 from data_prep.records import Problem, Record, Source, SourceError
 from data_prep.split import Splitting
 from data_prep.tally import Tally
+from data_prep.writing_folders import FolderWriter
 from models.bpe import BPE
 
 CHUNK_RECORDS = 256

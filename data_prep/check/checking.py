@@ -13,8 +13,8 @@ from tqdm import tqdm
 from contest.errors import ContestError
 from contest.pictures import open_picture, resolve_picture
 from data_prep.check.near import NearTexts
-from data_prep.check.reading import Pair, TaskFolder, find_folders, pairs
 from data_prep.check.rules import Finding, Rule, sample_findings
+from data_prep.reading_folders import Pair, TaskFolder, find_folders, pairs
 from data_prep.split import SPLITS, Split
 from data_prep.tally import Lengths
 from models.bpe import BPE

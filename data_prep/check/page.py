@@ -13,8 +13,8 @@ from contest.errors import ContestError
 from contest.pictures import open_picture, resolve_picture
 from contest.writing import write_bytes
 from data_prep.check.checking import Report
-from data_prep.check.reading import Pair, TaskFolder
 from data_prep.check.rules import Rule
+from data_prep.reading_folders import Pair, TaskFolder
 
 THUMBNAIL = 240  # pixels, the longer side
 

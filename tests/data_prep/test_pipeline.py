@@ -112,7 +112,7 @@ def test_a_kill_while_the_folders_are_moved_loses_nothing(rows, alone, tmp_path,
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("data_prep.folders._move", no_moving)
+        patch.setattr("data_prep.writing_folders._move", no_moving)
         with pytest.raises(KeyboardInterrupt):
             convert(out, "sberquad", rows, "--validation-share", 0.1)
     assert not (out / "textqa").exists()

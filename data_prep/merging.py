@@ -1,0 +1,92 @@
+"""Makes one set of task folders of several: SberQuAD and MuSeRC, START and SberIDP. Knows no source in particular."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from tqdm import tqdm
+
+from contest.items import Item
+from contest.pictures import resolve_picture
+from data_prep.pictures import lay
+from data_prep.reading_folders import Pair, TaskFolder, find_folders, pairs
+from data_prep.records import Picture, SourceError
+from data_prep.split import SPLITS
+from data_prep.writing_folders import FolderWriter
+
+CHUNK = 1000
+
+
+def merge(directories: Sequence[Path], out: Path) -> dict[str, int]:
+    """Merge the task folders at and below directories into `out`; return the samples of each task and split.
+
+    Samples keep their split and are numbered anew; a picture's name is preceded by the number of its folder. What is
+    there of a killed merge is written again.
+
+    Raises:
+        SourceError: no task folder, a folder with faults, or a document or picture in training and validation.
+        ContestError: a picture that can not be opened, a file that can not be written.
+        FileExistsError: a task folder is there already.
+
+    """
+    folders = [folder for directory in directories for folder in find_folders(directory)]
+    tasks = list(dict.fromkeys(folder.task for folder in folders))
+    agreement: dict[str, Any] = {"merged": [str(folder.path) for folder in folders]}
+    writer = FolderWriter(out, "merge", tasks, agreement)
+    if writer.is_whole:
+        writer.finish(writer.progress, {})
+        return dict(writer.progress)
+    sides: dict[str, str] = {}
+    try:
+        for number, folder in enumerate(folders):
+            for split in SPLITS:
+                _merge(writer, number, folder, split, sides)
+        card = {**agreement, "samples": writer.counts}
+        writer.finish(writer.counts, {"card.json": (json.dumps(card, ensure_ascii=False, indent=1) + "\n").encode()})
+    finally:
+        writer.close()
+    return writer.counts
+
+
+def _merge(writer: FolderWriter, number: int, folder: TaskFolder, split: Any, sides: dict[str, str]) -> None:
+    def refuse(fault: str) -> None:
+        raise SourceError(folder.file(split), "", f"{fault} (python -m data_prep check names every fault)")
+
+    entries: list[tuple[str, str, str]] = []
+    stream = pairs(folder, split, refuse, lambda sample_id, fault: refuse(f"sample {sample_id} {fault}"))
+    for pair in tqdm(stream, f"{folder.path} {split}", unit=" samples", disable=None, leave=False):
+        if pair.group and sides.setdefault(pair.group, split) != split:
+            refuse(f"sample {pair.sample.id}: {pair.group} stands in training and in validation")
+        entries.append(_entry(writer, number, folder, pair))
+        if len(entries) == CHUNK:
+            writer.add(folder.task, split, entries, b"")
+            entries = []
+    if entries:
+        writer.add(folder.task, split, entries, b"")
+
+
+def _entry(writer: FolderWriter, number: int, folder: TaskFolder, pair: Pair) -> tuple[str, str, str]:
+    def named(content: str) -> str:
+        name = f"{number}_{PurePosixPath(content).name}"
+        picture = Picture(resolve_picture(folder.path, content, follow_links=True, sample_id=pair.sample.id), name)
+        lay(picture, writer.images(folder.task), "link")
+        return picture.content
+
+    items = [_renamed(item, named) for item in pair.sample.items]
+    answers: list[dict[str, Any]] = []
+    for item in pair.truth.items:
+        contents = [named(content) if item.type == "image" else content for content in item.contents]
+        answers.append({"type": item.type, "content": contents[0] if item.is_bare_string else contents})
+    return (
+        json.dumps([{"type": item.type, "content": item.content} for item in items], ensure_ascii=False),
+        json.dumps(answers, ensure_ascii=False),
+        json.dumps({"group": pair.group, "kind": pair.kind}, ensure_ascii=False),
+    )
+
+
+def _renamed(item: Item, named: Any) -> Item:
+    return replace(item, content=named(item.content)) if item.type == "image" else item
