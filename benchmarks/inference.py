@@ -10,7 +10,7 @@ Weights are random: a step's cost does not depend on their values. `steps` are m
 one. `limit` is the time in which this machine reads and writes a step's bytes at the bandwidth measured beside it;
 `products` that of the needed matrix products alone (projections, needed rows of the head, attention).
 `phases` runs answers of full length (random weights do not end them) and pictures with their rendering.
-Batch 0 is the largest that the memory plan gives. On a machine that others use too, `--clock cpu --threads 1`.
+For `phases`, batch 0 is what the memory plan gives. On a machine that others use too, `--clock cpu --threads 1`.
 """
 
 from __future__ import annotations

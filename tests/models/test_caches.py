@@ -119,6 +119,21 @@ def test_dense_decoding_equals_the_full_forward_pass(grid: str) -> None:
 
 
 @torch.inference_mode()
+def test_a_whole_buffer_with_its_future_hidden_equals_the_full_forward_pass() -> None:
+    model = small(image_tokens_per_dim=4, kernel_size=3, r_text_seq_length=9)
+    ids, total, prefix = random_ids(model, 3), model.config.total_seq_length, model.config.prefix_length
+    cache = DenseCache(model.transformer, 3, total)
+    cache.whole_buffers = True  # as in bfloat16 on a CPU
+    head, rows = output_head(model, slice(None)), torch.tensor([0, 2])
+    cached = [forward_cached(model, cache, ids[:, :prefix], 0, head)]
+    cached += [forward_cached(model, cache, ids[:, p : p + 1], p, head) for p in range(prefix, total - 3)]
+    torch.testing.assert_close(torch.stack(cached, dim=1), model(ids)[:, prefix - 1 : total - 3], **SAME)
+    cache.keep(rows)
+    cached = [forward_cached(model, cache, ids[rows, p : p + 1], p, head) for p in range(total - 3, total)]
+    torch.testing.assert_close(torch.stack(cached, dim=1), model(ids)[rows, total - 3 :], **SAME)
+
+
+@torch.inference_mode()
 def test_several_tokens_in_the_middle_equal_the_full_forward_pass() -> None:
     model = small(image_tokens_per_dim=6, kernel_size=3)
     ids, head = random_ids(model, 2), output_head(model, slice(None))

@@ -151,6 +151,22 @@ def test_rows_of_a_batch_do_not_influence_each_other(model: Rudolph) -> None:
     assert images.max() < model.config.image_vocab_size
 
 
+@pytest.mark.parametrize("batch", [24, 5])
+def test_answers_of_many_lengths_are_those_of_batch_1(model: Rudolph, batch: int) -> None:
+    bias(model)[EOS] += 6.0
+    rows = torch.arange(24)
+    left, codes = LEFT[rows % 8], CODES[(rows * 3 + rows // 8) % 8]
+    numbers = uniforms(11, [str(row) for row in rows.tolist()], "text", R - 2)
+
+    def answers(size: int) -> list[list[int]]:
+        parts = [rows[start : start + size] for start in range(0, 24, size)]
+        return [ids for part in parts for ids in answer(model, left[part], codes[part], PLAIN, FREE, numbers[part])]
+
+    alone = answers(1)
+    assert len({len(ids) for ids in alone}) >= 7  # of at most 10 lengths
+    assert answers(batch) == alone
+
+
 @pytest.mark.parametrize("eos_bias", [0.0, 4.0, 6.0, 8.0])
 def test_stopping_only_cuts_what_comes_after_the_end(model: Rudolph, eos_bias: float) -> None:
     bias(model)[EOS] += eos_bias
