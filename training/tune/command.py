@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from contest.errors import ContestError, ContestErrors
+from training.tune.distributed import first_process
 from training.tune.emissions import measured
 from training.tune.loop import train
 from training.tune.settings import read_settings
@@ -29,5 +30,6 @@ def main(argv: Sequence[str]) -> int:
     except (FloatingPointError, OSError) as error:
         print(f"tune: {error}; the last checkpoint is intact", file=sys.stderr)
         return 1
-    print(f"trained weights: {trained}")
+    if first_process():
+        print(f"trained weights: {trained}")
     return 0

@@ -6,6 +6,7 @@ Started by torchrun, which sets RANK, WORLD_SIZE and LOCAL_RANK; without it ther
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
+from models.rudolph.transformer import Layer
 from training.tune.objective import Objective
 from training.tune.optimizers import load_named_state, named_state
 from training.tune.settings import SettingsError, TuneSettings
@@ -72,6 +74,11 @@ class Processes:
         return values[0]
 
 
+def first_process() -> bool:
+    """Whether torchrun started this process as the first, or did not start it."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
 def _device(settings: TuneSettings, local_rank: int) -> torch.device:
     if settings.device == "cuda" and not torch.cuda.is_available():
         raise SettingsError("device: cuda was asked for, but torch sees no GPU")
@@ -103,17 +110,27 @@ def open_processes(settings: TuneSettings) -> Iterator[Processes]:
 
 
 def share(objective: Objective, settings: TuneSettings, processes: Processes) -> nn.Module:
-    """Return the module whose forward pass is the objective's, with gradients averaged over the processes."""
+    """Return the module whose forward pass is the objective's, with gradients averaged over the processes.
+
+    Raises `SettingsError` for an optimiser that can not do with shared weights.
+    """
     if processes.world == 1:
         return objective
     if settings.parallel == "ddp":
         return DistributedDataParallel(objective, forward_sync_buffers=False)
+    if settings.optimizer == "adamw8bit":
+        raise SettingsError("optimizer: adamw8bit keeps no state of sharded weights; use parallel: ddp, or adamw")
     mesh = dist.init_device_mesh(processes.device.type, (processes.world,))
-    half = settings.dtype == "bfloat16"
-    # The layers travel in half the bytes; what they compute in is autocast's affair.
-    policy = MixedPrecisionPolicy(torch.bfloat16, torch.float32, cast_forward_inputs=False)
+    # The products' weights travel in half the bytes. The norms stay in float32, as under autocast alone.
+    half = MixedPrecisionPolicy(torch.bfloat16, torch.float32, cast_forward_inputs=False)
+    # Its warning against changing outputs in place: nothing here does.
+    warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor")
     for layer in objective.model.transformer.layers:
-        fully_shard(layer, mesh=mesh, mp_policy=policy if half else MixedPrecisionPolicy())
+        assert isinstance(layer, Layer)
+        if settings.dtype == "bfloat16":
+            fully_shard(layer.attention, mesh=mesh, mp_policy=half)
+            fully_shard(layer.mlp, mesh=mesh, mp_policy=half)
+        fully_shard(layer, mesh=mesh)
     fully_shard(objective, mesh=mesh)
     return objective
 
@@ -128,14 +145,16 @@ def adds_up_later(shared: nn.Module) -> AbstractContextManager[None]:
 
 @contextmanager
 def whole_weights(shared: nn.Module) -> Iterator[None]:
-    """All weights on every process, as plain tensors; all processes must enter."""
+    """All weights on every process, as plain tensors, so that one may run the network alone; all must enter."""
     parts = [module for module in shared.modules() if isinstance(module, FSDPModule)]
     for part in parts:
         part.unshard()
+        part.set_reshard_after_forward(False, recurse=False)
     try:
         yield
     finally:
         for part in parts:
+            part.set_reshard_after_forward(part is not shared, recurse=False)
             part.reshard()
 
 

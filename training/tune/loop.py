@@ -117,6 +117,8 @@ def _train(settings: TuneSettings, watchers: Sequence[Watcher], processes: Proce
                         step + 1, save_checkpoint(out, note, model.config, weights, state, settings.keep_last)
                     )
                 losses.clear()
+    except FloatingPointError as error:
+        raise FloatingPointError(f"step {step + 1}: {error}") from error
     finally:
         if watcher:
             watcher.finish()

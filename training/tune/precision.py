@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import AbstractContextManager
 
 import torch
@@ -34,12 +35,16 @@ class Precision:
         """Turn the gradients into those of the loss itself; once a step, before they are read or clipped."""
         self.scaler.unscale_(optimizer)
 
-    def step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Let the optimiser make its step, unless a scaled gradient overflowed."""
-        self.scaler.step(optimizer)
-        self.scaler.update()
+    def step(self, optimizer: torch.optim.Optimizer, norm: float) -> None:
+        """Let the optimiser make its step, unless the gradient's norm over all processes shows that one overflowed.
 
-    @property
-    def leaves_out_overflows(self) -> bool:
-        """Whether a gradient that is not finite is an overflow of the scaling, and no error."""
-        return self.scaler.is_enabled()
+        Raises `FloatingPointError` when the norm is not finite and no loss scaling is there to be the reason.
+        """
+        if math.isfinite(norm):
+            self.scaler.step(optimizer)
+            self.scaler.update()
+        elif self.scaler.is_enabled():
+            # Not left to the scaler, which sees this process's part of the gradient alone.
+            self.scaler.update(self.scaler.get_scale() * self.scaler.get_backoff_factor())
+        else:
+            raise FloatingPointError(f"the gradient's norm is {norm}; lower learning_rate or use float32")

@@ -47,14 +47,10 @@ class Stepper:
         found = processes.sum(torch.cat((loss[None].double(), sums.flatten().double(), counts)))
         total = float(found[0])
         if not math.isfinite(total):
-            raise FloatingPointError(f"step {step + 1}: the loss is {total}; lower learning_rate or use float32")
+            raise FloatingPointError(f"the loss is {total}; lower learning_rate or use float32")
         trainee.precision.unscale(trainee.optimizer)
         norm = clip_gradients(trainee.model, self.settings.clip)
-        if not math.isfinite(norm) and not trainee.precision.leaves_out_overflows:
-            raise FloatingPointError(
-                f"step {step + 1}: the gradient's norm is {norm}; lower learning_rate or use float32"
-            )
-        trainee.precision.step(trainee.optimizer)
+        trainee.precision.step(trainee.optimizer, norm)
         values = {"loss": total, "rate": rate, "gradient_norm": norm}
         values |= {"samples": float(found[-2]), "tokens": float(found[-1])}
         means = means_of(batch, totals, found[1:-2].view(-1, 3))
