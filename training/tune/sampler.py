@@ -62,6 +62,7 @@ class SharedMixture:
         # With two rows or more of each task in a round, rounding never asks for less than none.
         least = math.ceil(2 * whole / min(shares.values()))
         self.round = len(shares) if equal else max(ROWS_IN_A_ROUND, least)
+        self._made: dict[int, list[Place]] = {}  # the rounds of the last batch
 
     def _before(self, number: int) -> list[int]:
         """Rows of each task in all rounds before round `number`."""
@@ -85,7 +86,8 @@ class SharedMixture:
         """See `Mixture`."""
         start, end = step * self.batch, (step + 1) * self.batch
         rounds = range(start // self.round, (end - 1) // self.round + 1)
-        rows = [place for number in rounds for place in self._round(number)]
+        self._made = {number: self._made.get(number) or self._round(number) for number in rounds}
+        rows = [place for number in rounds for place in self._made[number]]
         return rows[start - rounds[0] * self.round :][: self.batch]
 
 

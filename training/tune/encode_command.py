@@ -1,0 +1,49 @@
+"""Command line: `python -m training encode --config FILE [key=value ...]` makes the cache of a training beforehand."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from contest.errors import ContestError, ContestErrors
+from models.rudolph import Config, read_config
+from training.tune.data import SPLITS, read_tasks
+from training.tune.settings import TuneSettings, read_settings
+
+
+def main(argv: Sequence[str]) -> int:
+    """Read the task folders and encode their pictures; exit code 2 for what the user has to mend, 1 for a broken run.
+
+    What is done is kept: started again, it goes on where it was.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m training encode", description="Read task folders and encode their pictures before a training."
+    )
+    parser.add_argument("--config", type=Path, required=True, help="settings file of the training (YAML)")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change, e.g. workers=8")
+    arguments = parser.parse_args(argv)
+    try:
+        settings = read_settings(arguments.config, arguments.overrides)
+        torch.set_num_threads(settings.threads)
+        config = config_of(settings)
+        for split in SPLITS:
+            for task, examples in read_tasks(settings, config, split).items():
+                print(f"{task} {split}: {len(examples)} samples")
+    except (ContestError, ContestErrors, ValueError) as error:  # settings, data, weights: each names its place
+        print(f"encode: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"encode: {error}; what is encoded is kept", file=sys.stderr)
+        return 1
+    return 0
+
+
+def config_of(settings: TuneSettings) -> Config:
+    """Return the configuration of the RUDOLPH that the settings train, without loading its weights."""
+    if settings.scratch is not None:
+        return read_config(Path(settings.scratch))
+    return read_config((Path(settings.start) if settings.start else Path(settings.weights) / "rudolph") / "config.json")
