@@ -15,6 +15,7 @@ from pathlib import Path
 from contest.emissions import country_code
 from contest.errors import ContestError, ContestErrors
 from contest.tasks import TASKS
+from contest.training_emissions import TrainingEmissionsError, read_training_emissions
 from contest.writing import write_bytes, write_json
 from evaluation import leaderboard
 from evaluation.assets import FID_FEATURES
@@ -180,7 +181,26 @@ def _provenance(options: argparse.Namespace) -> leaderboard.Provenance:
         "seconds": options.seconds,
         "co2_kg": options.co2 if options.emissions is None else _counted_co2(options.emissions),
     }
+    if options.training_emissions is not None:
+        told |= _of_training(options.training_emissions)
     return leaderboard.Provenance(**{**told, **{key: value for key, value in said.items() if value is not None}})
+
+
+def _of_training(path: Path) -> dict[str, object]:
+    """Return what `training co2-report` tells. Raises BadEmissions, also if eco2AI measured nothing."""
+    try:
+        found = read_training_emissions(path)
+    except (TrainingEmissionsError, OSError) as error:
+        raise BadEmissions(str(error), "give the training_emissions.json that `training co2-report` wrote") from error
+    if found.co2_kg is None:
+        reasons = "; ".join(found.problems)
+        raise BadEmissions(f"{path}: eco2AI measured nothing: {reasons}", "add the run without --training-emissions")
+    return {
+        "co2_kg": found.co2_kg,
+        "energy_kwh": found.energy_kwh,
+        "own_co2_kg": found.own_co2_kg,
+        "parameters": found.parameters,
+    }
 
 
 def _counted_co2(path: Path) -> float:
@@ -286,6 +306,8 @@ def _add_leaderboard_add(parser: argparse.ArgumentParser) -> None:
     co2 = parser.add_mutually_exclusive_group()
     co2.add_argument("--co2", type=float, metavar="KG", help="CO2 of the training")
     co2.add_argument("--emissions", type=Path, metavar="FILE", help="eco2AI's CSV file of the training")
+    summary = "training_emissions.json that `training co2-report` wrote: the sum over all stretches of a training"
+    co2.add_argument("--training-emissions", type=Path, metavar="FILE", help=summary)
     parser.set_defaults(command=leaderboard_add)
 
 

@@ -25,14 +25,15 @@ from evaluation.statistics import ranks
 from evaluation.table import columns
 
 INTEGRAL = "integral"
-APPLICATION_ID, SCHEMA_VERSION = 0x46424332, 1  # "FBC2"
+APPLICATION_ID, SCHEMA_VERSION = 0x46424332, 2  # "FBC2"
 WAIT_SECONDS = 120.0
 
 _SCHEMA = (
     """CREATE TABLE runs (
         id INTEGER PRIMARY KEY, added TEXT NOT NULL, name TEXT NOT NULL, mode TEXT NOT NULL, test TEXT NOT NULL,
         comparable INTEGER NOT NULL, integral REAL, low REAL, high REAL,
-        commit_id TEXT, weights TEXT, profile TEXT, seed INTEGER, hardware TEXT, seconds REAL, co2_kg REAL
+        commit_id TEXT, weights TEXT, profile TEXT, seed INTEGER, hardware TEXT, seconds REAL, co2_kg REAL,
+        energy_kwh REAL, own_co2_kg REAL, parameters INTEGER
     ) STRICT""",
     """CREATE TABLE scores (
         run INTEGER NOT NULL REFERENCES runs (id), task TEXT NOT NULL, score REAL NOT NULL, low REAL, high REAL,
@@ -41,13 +42,23 @@ _SCHEMA = (
     f"PRAGMA application_id = {APPLICATION_ID}",
     f"PRAGMA user_version = {SCHEMA_VERSION}",
 )
+# What makes a file of the version before into one of this version.
+_UPGRADES = {
+    1: (
+        "ALTER TABLE runs ADD COLUMN energy_kwh REAL",
+        "ALTER TABLE runs ADD COLUMN own_co2_kg REAL",
+        "ALTER TABLE runs ADD COLUMN parameters INTEGER",
+        "PRAGMA user_version = 2",
+    )
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
     """Where a run came from; None for what nobody recorded.
 
-    `weights` is the hash of the weights, `seconds` how long answering took, `co2_kg` what the training made of CO2.
+    `weights` is the hash of the weights, `seconds` how long answering took. `co2_kg` is the CO2 of the training by
+    eco2AI, `energy_kwh` the energy of that, `own_co2_kg` the same by our own reading, `parameters` the model's size.
     """
 
     commit_id: str | None = None
@@ -57,6 +68,12 @@ class Provenance:
     hardware: str | None = None
     seconds: float | None = None
     co2_kg: float | None = None
+    energy_kwh: float | None = None
+    own_co2_kg: float | None = None
+    parameters: int | None = None
+
+
+_ORIGIN = ", ".join(item.name for item in fields(Provenance))
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +136,7 @@ def add(path: Path, name: str, result: Result, provenance: Provenance) -> int:
     with _open(path, must_exist=False) as connection:
         cursor = connection.execute(
             "INSERT INTO runs (added, name, mode, test, comparable, integral, low, high,"
-            " commit_id, weights, profile, seed, hardware, seconds, co2_kg)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            f" {_ORIGIN}) VALUES ({', '.join('?' * (len(head) + len(fields(Provenance))))})",
             (*head, *astuple(provenance)),
         )
         assert cursor.lastrowid is not None
@@ -141,8 +157,7 @@ def read(path: Path) -> tuple[Run, ...]:
         for run, key, *row in connection.execute("SELECT run, task, score, low, high, n, signature FROM scores"):
             scores.setdefault(run, {})[key] = Score(*row)
         found = connection.execute(
-            "SELECT id, added, name, mode, test, comparable, integral, low, high,"
-            " commit_id, weights, profile, seed, hardware, seconds, co2_kg FROM runs ORDER BY id"
+            f"SELECT id, added, name, mode, test, comparable, integral, low, high, {_ORIGIN} FROM runs ORDER BY id"
         )
         order = {task.key: task.id for task in TASKS}
         runs = []
@@ -214,7 +229,8 @@ def to_csv(runs: Sequence[Run]) -> str:
     writer.writerow([*head, *keys, *origin, "signatures"])
     published = [task.baseline for task in TASKS]
     writer.writerow(
-        [None, None, "published baseline", *[None] * 4, BASELINE_INTEGRAL, None, None, *published, *[None] * 8]
+        [None, None, "published baseline", *[None] * 4, BASELINE_INTEGRAL, None, None, *published]
+        + [None] * (len(origin) + 1)
     )
     for number, group in enumerate(grouped(runs), start=1):
         for rank, run in zip(group.ranks, group.runs, strict=True):
@@ -272,12 +288,18 @@ def _open(path: Path, *, must_exist: bool) -> Iterator[sqlite3.Connection]:
 
 
 def _demand_schema(connection: sqlite3.Connection, path: Path) -> None:
-    """Make the tables in a file without any; raise BadLeaderboard if the file is another program's or version's."""
+    """Make the tables in a file without any, add what an earlier version had not.
+
+    Raises BadLeaderboard if the file is another program's, or a later version's.
+    """
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if tables == 0:
         for statement in _SCHEMA:
+            connection.execute(statement)
+    elif application == APPLICATION_ID and version in _UPGRADES:
+        for statement in _UPGRADES[version]:
             connection.execute(statement)
     elif (application, version) != (APPLICATION_ID, SCHEMA_VERSION):
         raise BadLeaderboard(f"{path} is another program's database, or another version's", "give another file")

@@ -4,6 +4,7 @@ import csv
 import io
 import multiprocessing
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,19 @@ def test_the_exports_hold_every_run_and_the_baseline(tmp_path: Path) -> None:
     assert (first["rank"], first["seed"], first["textqa"]) == ("1", "7", "0.5")
     assert (part["rank"], part["integral"], part["textqa"], part["vqa"]) == ("", "", "", "1.0")
     assert part["signatures"] == "vqa=equality|v:1"
+
+
+def test_a_file_of_the_version_before_is_brought_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "board.sqlite"
+    add(path, "old", whole_result(0.5), ORIGIN)
+    with sqlite3.connect(path) as connection:  # as version 1 left it
+        for column in ("energy_kwh", "own_co2_kg", "parameters"):
+            connection.execute(f"ALTER TABLE runs DROP COLUMN {column}")
+        connection.execute("PRAGMA user_version = 1")
+    add(path, "new", whole_result(0.5), replace(ORIGIN, energy_kwh=2.0, own_co2_kg=0.5, parameters=3))
+    old, new = read(path)
+    assert old.provenance == ORIGIN
+    assert (new.provenance.energy_kwh, new.provenance.own_co2_kg, new.provenance.parameters) == (2.0, 0.5, 3)
 
 
 def test_files_that_are_no_leaderboard_are_refused_and_left_alone(tmp_path: Path) -> None:

@@ -6,11 +6,14 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from contest.emissions import Reading
 from contest.tasks import HIDDEN_TASKS, OPEN_TASKS, TASKS
+from contest.training_emissions import TrainingEmissions, write_training_emissions
 from evaluation import leaderboard
 from evaluation.__main__ import main
 from evaluation.joining import Files
@@ -239,6 +242,26 @@ def test_the_training_s_co2_is_that_of_the_row_that_counts(tmp_path: Path, capsy
     assert "TargetValue" in capsys.readouterr().err
     log.write_text("a,b\n1,2\n")
     assert main([*add, "--emissions", str(log)]) == 2
+
+
+def test_a_training_s_summary_fills_the_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    board, path = tmp_path / "board.sqlite", tmp_path / "training_emissions.json"
+    write_result(tmp_path / "r.json", whole_result(0.5))
+    add = ["leaderboard", "add", "--db", str(board), "--result", str(tmp_path / "r.json"), "--name", "x"]
+    add += ["--training-emissions", str(path)]
+    readings = (Reading("cpu", "time x TDP", 0.5, 0.25), Reading("gpu 0", "counter", 1.0, 0.5))
+    summary = TrainingEmissions("p", "d", 2_700_000_000, True, 2, 60.0, 2.0, 1.0, readings, ())
+    write_training_emissions(path, summary)
+    assert main(add) == 0
+    [run] = leaderboard.read(board)
+    found = run.provenance
+    assert (found.co2_kg, found.energy_kwh, found.own_co2_kg, found.parameters) == (1.0, 2.0, 0.75, 2_700_000_000)
+    write_training_emissions(path, replace(summary, co2_kg=None, problems=("eco2AI is not installed",)))
+    assert main(add) == 2
+    assert "eco2AI measured nothing: eco2AI is not installed" in capsys.readouterr().err
+    path.write_text("{}")
+    assert main(add) == 2
+    assert "no summary of a training's emissions" in capsys.readouterr().err
 
 
 def test_what_a_leaderboard_can_not_use_ends_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
