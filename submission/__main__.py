@@ -29,6 +29,7 @@ from submission.progress import say
 from submission.report import Report
 from submission.run import Settings, run
 from submission.sharding import shard_of_process
+from submission.work import MOST_DRAWS
 
 DONE, NOT_DONE, INTERRUPTED = 0, 2, 130
 # What is answered on the spot: each command returns its exit status.
@@ -112,6 +113,14 @@ def _parser() -> argparse.ArgumentParser:
         default=MAX_WALL_CLOCK_SECONDS,
         help="drawing stops at 95 %% of it, answering at 98 %%",
     )
+    add("--draws", type=_draws, metavar="N", default=1, help="pictures for each text-only sample; the best is kept")
+    add(
+        "--time-budget",
+        type=_seconds,
+        metavar="SECONDS",
+        default=0.0,
+        help="go on drawing and choosing until then, when every sample has its answer and a picture",
+    )
     add("--emissions", type=Path, metavar="FILE", help="log the run's CO2 there (eco2AI's CSV file)")
     add("--country", type=country_code, default="RU", help="where it runs, for --emissions: two letters (ISO 3166)")
     return parser
@@ -133,6 +142,13 @@ def _seconds(text: str) -> float:
     return number
 
 
+def _draws(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= MOST_DRAWS:
+        raise argparse.ArgumentTypeError(f"must be 1 to {MOST_DRAWS}")
+    return number
+
+
 def _settings(options: argparse.Namespace) -> Settings:
     profile = PROFILES[options.profile]
     shard = shard_of_process(os.environ)
@@ -148,6 +164,8 @@ def _settings(options: argparse.Namespace) -> Settings:
         dtype=DTYPES.get(options.dtype, automatic),
         batch_size=options.batch_size,
         time_limit=options.time_limit,
+        draws=options.draws,
+        time_budget=options.time_budget,
         shard=shard,
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -16,11 +15,6 @@ from submission.stopping import Ending, Stopped
 
 Entry = TypeVar("Entry")
 Result = TypeVar("Result")
-
-MEMORY_SHARE = 0.7  # of the free memory, as an estimate of a batch's needs is one
-CPU_MEMORY_SHARE = 0.25
-MAX_BATCH_ON_GPU = 256
-MAX_BATCH_ON_CPU = 32
 
 
 @dataclass(frozen=True)
@@ -134,18 +128,3 @@ def _release_memory() -> None:
     gc.collect()
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()
-
-
-def batch_size(bytes_per_entry: int, device: torch.device, processes: int = 1) -> int:
-    """Return the largest power of two of entries that the device's free memory bears, at least 1.
-
-    `processes` is how many share the memory and start at the same time.
-    """
-    if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-        budget, most = free * MEMORY_SHARE, MAX_BATCH_ON_GPU
-    else:
-        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        budget, most = free * CPU_MEMORY_SHARE, MAX_BATCH_ON_CPU
-    fitting = max(1, min(most, int(budget // processes // bytes_per_entry)))
-    return 1 << (fitting.bit_length() - 1)

@@ -1,8 +1,9 @@
 """What a run has already done, one JSON line a sample and phase, so that a killed run goes on. Knows no networks.
 
 The first line is the run's configuration; the others are `{"phase": "answer", "id": ..., "text": ...}` and
-`{"phase": "draw", "id": ..., "codes": [...], "crc32": ...}`, the last of which tells the picture's file. A line cut off
-by a kill is dropped, and its sample is done again. Of several processes each has a journal of its own, and all of them
+`{"phase": "draw", "id": ..., "codes": [...], "crc32": ..., "draws": ...}`: the picture's codes, the checksum of its
+file, and of how many draws it is the best; of several records of a sample the last one counts. A line cut off by a kill
+is dropped, and its sample is done again. Of several processes each has a journal of its own, and all of them
 are read by every later run, however many processes that has.
 """
 
@@ -32,7 +33,7 @@ class JournalWriteError(OSError):
 
 
 class Journal:
-    """An open journal: `answers` (text by sample id), `drawings` (int32 codes `[I]`) and `crcs` of pictures so far.
+    """An open journal: `answers` (text by sample id), `drawings` (int32 codes `[I]`), `crcs`, `draws` of pictures.
 
     Nothing is read or changed before `resume`. `changed` names the parts of the configuration in which an earlier
     journal, then replaced, differed; None if this is its continuation or there was none. `broken` is set by the first
@@ -45,6 +46,7 @@ class Journal:
         self.answers: dict[str, str] = {}
         self.drawings: dict[str, Tensor] = {}
         self.crcs: dict[str, int] = {}
+        self.draws: dict[str, int] = {}
         self.changed: tuple[str, ...] | None = None
         self.broken = False
         self._file = self.path.open("a+b", buffering=0)  # creates it, keeps what is there
@@ -88,11 +90,15 @@ class Journal:
         self.answers[sample_id] = text
         self._write({"phase": "answer", "id": sample_id, "text": text})
 
-    def add_drawing(self, sample_id: str, codes: Tensor, crc: int) -> None:
-        """Record the codes `[I]` of the picture drawn for a sample, and its file's CRC-32. Raises JournalWriteError."""
+    def add_drawing(self, sample_id: str, codes: Tensor, crc: int, draws: int = 1) -> None:
+        """Record the codes `[I]` of the picture of a sample, its file's CRC-32, and of how many draws it is the best.
+
+        Raises JournalWriteError.
+        """
         self.drawings[sample_id] = codes.to("cpu", torch.int32)
         self.crcs[sample_id] = crc
-        self._write({"phase": "draw", "id": sample_id, "codes": codes.tolist(), "crc32": crc})
+        self.draws[sample_id] = draws
+        self._write({"phase": "draw", "id": sample_id, "codes": codes.tolist(), "crc32": crc, "draws": draws})
 
     def sync(self) -> None:
         """Force what was recorded onto the disk: it survives the machine's end too. Raises JournalWriteError."""
@@ -125,6 +131,7 @@ class Journal:
             else:
                 self.drawings[record["id"]] = torch.tensor(record["codes"], dtype=torch.int32)
                 self.crcs[record["id"]] = record["crc32"]
+                self.draws[record["id"]] = record["draws"]
 
     def _write(self, record: Mapping[str, Any]) -> None:
         """Give a line to the kernel: it survives the end of this process, whatever ends it."""
@@ -206,6 +213,6 @@ def _is_sound(record: object) -> bool:
     match record:
         case {"configuration": dict()} | {"phase": "answer", "id": str(), "text": str()}:
             return True
-        case {"phase": "draw", "id": str(), "codes": list(codes), "crc32": int()}:
+        case {"phase": "draw", "id": str(), "codes": list(codes), "crc32": int(), "draws": int()}:
             return all(isinstance(code, int) for code in codes)
     return False

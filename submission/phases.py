@@ -15,17 +15,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.rudolph import Config, Rudolph
-from models.rudolph.decoding import NonFiniteLogitsError, answer, draw_images
+from models.rudolph.decoding import NonFiniteLogitsError, answer, draw_images, draw_several
+from models.rudolph.draws import choose, draw_uniforms, perplexity_scorer
 from models.rudolph.sampling import uniforms
-from submission.encode import left_ids
+from submission.encode import left_ids, left_text
 from submission.loading import Networks
 from submission.pictures import to_bytes
 from submission.profiles import Profile
 
 Result = TypeVar("Result")
 
-# Activations of a prefill, in tensors of [sequence, hidden] alive at once: qkv, heads, the MLP's four, sums, norms.
-PREFILL_TENSORS = 20
 # Activations of the VQGAN, in maps of [height, width, base channels] alive at once.
 VQGAN_MAPS = 12
 
@@ -94,6 +93,27 @@ class Engine:
         batch = torch.stack([row.long() for row in codes]).to(self.networks.device)
         return list(to_bytes(self.networks.vqgan.decode(batch)))
 
+    def improve(self, queries: Sequence[Query], best: Sequence[Tensor], draws: range) -> list[tuple[Drawing, bool]]:
+        """Draw some more pictures for each query, and choose among them and the best one so far.
+
+        Returns each query's picture, and whether it is another one than before. Pictures are ranked by RUDOLPH's own
+        perplexity; of equal ones the earlier stays.
+        """
+        drawn = self._rescuing(lambda model, part: self._several_codes(model, part, draws), queries)
+        self.steps += sum(codes.numel() for codes in drawn)
+        candidates = torch.stack(
+            [torch.cat([first[None].long().cpu(), more]) for first, more in zip(best, drawn, strict=True)]
+        )  # [b, 1 + draws, I]
+        scorer = perplexity_scorer(self.networks.rudolph, self.networks.vocabulary)
+        chosen, numbers = choose(scorer, [left_text(query.texts).strip() for query in queries], candidates)
+        pixels = self.render(list(chosen))
+        return [(Drawing(codes, rgb), number > 0) for codes, rgb, number in zip(chosen, pixels, numbers, strict=True)]
+
+    def _several_codes(self, model: Rudolph, queries: Sequence[Query], draws: range) -> list[Tensor]:
+        ids = [query.id for query in queries]
+        numbers = draw_uniforms(self.seed, ids, "image", self.config.image_seq_length, draws)
+        return list(draw_several(model, self._left_ids(queries), self.profile.image, numbers).cpu())
+
     def _left_ids(self, queries: Sequence[Query]) -> Tensor:
         rows = [left_ids(query.texts, self.networks.vocabulary, self.profile.shorten_passage) for query in queries]
         return torch.stack(rows)  # [b, L]
@@ -130,21 +150,7 @@ class Engine:
         return [results[row] for row in range(len(queries))]
 
 
-def answer_bytes(config: Config, dtype: torch.dtype) -> int:
-    """Estimate of the memory that one answer takes: all keys and values, and a prefill's activations."""
-    return _sequence_bytes(config, config.total_seq_length, dtype)
-
-
-def draw_bytes(config: Config, dtype: torch.dtype) -> int:
-    """Estimate of the memory that drawing one picture takes: at most all keys and values, and a prefill's."""
-    return _sequence_bytes(config, config.prefix_length, dtype)
-
-
 def picture_bytes(networks: Networks) -> int:
     """Estimate of the memory that encoding or rendering one picture takes."""
     channels = networks.vqgan.encoder.conv_in.weight.shape[0]
     return int(networks.side**2 * channels * VQGAN_MAPS * torch.float32.itemsize)
-
-
-def _sequence_bytes(config: Config, length: int, dtype: torch.dtype) -> int:
-    return length * config.hidden_size * (2 * config.num_layers + PREFILL_TENSORS) * dtype.itemsize

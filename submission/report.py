@@ -25,7 +25,7 @@ DONE, DONE_WITH_PROBLEMS = 0, 1
 class Problem:
     """Something that went wrong for one sample (or for all of them), though the run went on.
 
-    `phase` is read, picture, encode, answer, draw, journal, predictions or run;
+    `phase` is read, picture, encode, answer, draw, improve, journal, predictions or run;
     `error` says what was wrong, `instead` what the sample
     got.
     """
@@ -80,6 +80,7 @@ class Outcome:
         pictured: ids of samples that have a picture drawn.
         phases: how each phase went.
         problems: what went wrong.
+        memory: the plan that the batch sizes come from.
         rescued: samples run in bfloat16 because they overflowed in float16.
         ending: how it ended.
         error: why, where that needs words.
@@ -94,6 +95,7 @@ class Outcome:
     pictured: set[str] = field(default_factory=set)
     phases: dict[str, PhaseReport] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    memory: dict[str, Any] = field(default_factory=dict)
     rescued: int = 0
     ending: Ending = Ending.FINISHED
     error: str = ""
@@ -179,6 +181,7 @@ class Report:
             },
             "missing": self.missing(),
             "phases": {name: asdict(phase) for name, phase in self.phases().items()},
+            "memory_plan": self.outcomes[0].memory,
             "seconds": max(outcome.seconds for outcome in self.outcomes),
             "rescued_in_bfloat16": sum(outcome.rescued for outcome in self.outcomes),
             "processes": [

@@ -34,7 +34,8 @@ class Settings:
     """What a run is asked to do.
 
     `input` is a folder with `input.json`, or that file; `batch_size` None chooses one by the free memory;
-    `time_limit` is in seconds.
+    `time_limit` is in seconds. Of `draws` pictures a sample the best is kept; more are drawn until `time_budget`
+    seconds are over, if there are any left when every sample has its answer and its picture.
     """
 
     input: Path
@@ -46,6 +47,8 @@ class Settings:
     dtype: torch.dtype
     batch_size: int | None = None
     time_limit: float = MAX_WALL_CLOCK_SECONDS
+    draws: int = 1
+    time_budget: float = 0.0
     shard: Shard = ONLY
 
 
@@ -119,6 +122,8 @@ class _Process:
                 self.outcome,
                 self._refresh,
                 fixed_batch_size=settings.batch_size,
+                draws=settings.draws,
+                budget_share=settings.time_budget / settings.time_limit,
                 processes=settings.shard.count,
             ).do_all()
         except Stopped as stopped:

@@ -24,17 +24,20 @@ from contest.items import Sample
 from contest.pictures import open_picture, resolve_picture
 from contest.writing import write_bytes
 from models.vqgan.preprocessing import to_pixels
-from submission.batches import Failure, batch_size, in_batches
+from submission.batches import Failure, in_batches
 from submission.devices import is_lost
 from submission.journal import Journal, JournalWriteError
-from submission.phases import Drawing, Engine, Query, answer_bytes, draw_bytes, picture_bytes
+from submission.phases import Drawing, Engine, Query
 from submission.pictures import is_black, to_jpeg
+from submission.planning import plan_memory
 from submission.predictions import Predictions, Reserve
-from submission.progress import progress
+from submission.progress import progress, say
 from submission.report import Outcome, PhaseReport, Problem, failed_ids
 from submission.stopping import ANSWERING_SHARE, DRAWING_SHARE, Ending, Stopped, Watch
 
 PICTURE_READERS = 3  # the organisers' container has three processors
+DRAWS_A_ROUND = 4  # their keys and values lie in memory together
+MOST_DRAWS = 64
 
 Result = TypeVar("Result")
 
@@ -51,11 +54,14 @@ class Work:
         watch: says when to stop.
         outcome: what comes of the work; filled as it goes on.
         after_batch: called when a batch's results are recorded.
-        fixed_batch_size: of every phase; None chooses one by the free memory.
+        fixed_batch_size: of every phase; None plans them by the free memory.
+        draws: pictures drawn for each text-only sample, of which the best is kept.
+        budget_share: of the time limit, up to which more than `draws` are drawn; 0 for none.
         processes: how many compute at the same time on this machine.
         codes: of input pictures, int64 `[I]` by sample id.
         absent: ids of samples whose picture counts as none.
         unready: ids of samples whose picture could not be encoded or drawn in time.
+        batch_sizes: by phase.
 
     """
 
@@ -69,13 +75,17 @@ class Work:
     outcome: Outcome
     after_batch: Callable[[], None]
     fixed_batch_size: int | None = None
+    draws: int = 1
+    budget_share: float = 0.0
     processes: int = 1
     codes: dict[str, Tensor] = field(default_factory=dict)
     absent: set[str] = field(default_factory=set)
     unready: set[str] = field(default_factory=set)
+    batch_sizes: dict[str, int] = field(default_factory=dict)
 
     def do_all(self) -> None:
         """Run all phases, each over what the journal does not have yet; texts come before pictures where they can."""
+        self._plan()
         self.restore()
         self.encode()
         if self.engine.profile.answer_on_drawing:
@@ -84,6 +94,30 @@ class Work:
         self.answer(self.samples)
         if not self.engine.profile.answer_on_drawing:
             self.draw()
+        self.improve()
+
+    def _plan(self) -> None:
+        """Choose the batch sizes, and say so."""
+        phases = ("restore", "encode", "answer", "draw", "improve")
+        if self.fixed_batch_size is not None:
+            self.batch_sizes = dict.fromkeys(phases, self.fixed_batch_size)
+            return
+        done = self.journal
+        counts = {
+            "restore": sum(sample.id in done.drawings for sample in self.samples),
+            "encode": sum(sample.has_image and sample.id not in done.answers for sample in self.samples),
+            "answer": sum(sample.id not in done.answers for sample in self.samples),
+            "draw": sum(not sample.has_image and sample.id not in done.drawings for sample in self.samples),
+            "improve": sum(not sample.has_image for sample in self.samples),
+        }
+        # A picture that counts as none is drawn after all, and is not counted here.
+        counts["draw"] += self.engine.profile.black_is_absent * counts["encode"]
+        several = DRAWS_A_ROUND if self.draws > 1 or self.budget_share > 0 else 1
+        planned = plan_memory(self.engine.networks, counts, several, self.processes)
+        self.batch_sizes = {phase.need.phase: phase.batch for phase in planned.phases}
+        self.outcome.memory = planned.to_json()
+        if self.outcome.process == 0:
+            say(str(planned))
 
     def restore(self) -> None:
         """Take over what the journal tells of; render pictures anew whose files are gone or of another run."""
@@ -101,10 +135,11 @@ class Work:
             return self.engine.render([self.journal.drawings[sample.id] for sample in batch])
 
         def keep(sample: Sample, rgb: NDArray[np.uint8]) -> None:
-            self._keep_drawing(sample, Drawing(self.journal.drawings[sample.id], rgb))
+            drawing = Drawing(self.journal.drawings[sample.id], rgb)
+            self._keep_drawing(sample, drawing, self.journal.draws[sample.id])
 
         if lost:  # what fails here is drawn again
-            self._phase("restore", lost, picture_bytes(self.engine.networks), work, keep, DRAWING_SHARE)
+            self._phase("restore", lost, work, keep, DRAWING_SHARE)
 
     def encode(self) -> None:
         """Input pictures to codes, for the samples that are still to be answered."""
@@ -120,8 +155,7 @@ class Work:
             else:
                 self.codes[sample.id] = found
 
-        need = picture_bytes(self.engine.networks)
-        for failure in self._phase("encode", waiting, need, self._encode_batch, keep, DRAWING_SHARE):
+        for failure in self._phase("encode", waiting, self._encode_batch, keep, DRAWING_SHARE):
             reached.add(failure.entry.id)
             self._problem(failure.entry, "encode", failure.error, "answered from its text alone", failure.trace)
         self.unready.update(sample.id for sample in waiting if sample.id not in reached)
@@ -139,8 +173,7 @@ class Work:
             if sample.id not in troubled:
                 self._record(lambda: self.journal.add_answer(sample.id, text))
 
-        need = answer_bytes(self.engine.config, self.engine.networks.dtype)
-        for failure in self._phase("answer", waiting, need, work, keep, ANSWERING_SHARE):
+        for failure in self._phase("answer", waiting, work, keep, ANSWERING_SHARE):
             sample, text = failure.entry, self.engine.profile.empty_answer
             self.outcome.answers[sample.id] = text
             self._problem(sample, "answer", failure.error, f"answered {text!r}", failure.trace)
@@ -152,11 +185,49 @@ class Work:
         def work(batch: Sequence[Sample]) -> list[Drawing]:
             return self.engine.draw([Query(sample.id, sample.texts) for sample in batch])
 
-        networks = self.engine.networks
-        need = max(draw_bytes(self.engine.config, networks.dtype), picture_bytes(networks))
-        for failure in self._phase("draw", waiting, need, work, self._keep_drawing, DRAWING_SHARE):
+        for failure in self._phase("draw", waiting, work, self._keep_drawing, DRAWING_SHARE):
             self._problem(failure.entry, "draw", failure.error, "a plain grey picture is written", failure.trace)
         self.unready.update(sample.id for sample in waiting if sample.id not in self.outcome.pictured)
+
+    def improve(self) -> None:
+        """More draws for samples that have a picture; the best one stays. Shorter texts come first.
+
+        Only a drawing task's pictures count, and nothing tells which samples are of one; but its texts are captions,
+        and a question with its passage is longer.
+        """
+        drawn = [sample for sample in self.samples if sample.id in self.outcome.pictured and not sample.has_image]
+        drawn.sort(key=lambda sample: sum(map(len, sample.texts)))
+        spending = self.budget_share > 0
+        for stop in _rounds(MOST_DRAWS if spending else self.draws):
+            share = self.budget_share if stop > self.draws else DRAWING_SHARE
+            for start in sorted({self.journal.draws[sample.id] for sample in drawn} & set(range(stop))):
+                waiting = [sample for sample in drawn if self.journal.draws[sample.id] == start]
+                if not self._improve(waiting, range(start, stop), min(share, DRAWING_SHARE)):
+                    return
+
+    def _improve(self, waiting: Sequence[Sample], draws: range, share: float) -> bool:
+        """One round of draws; return whether there is time for another."""
+
+        def work(batch: Sequence[Sample]) -> list[tuple[Drawing, bool]]:
+            queries = [Query(sample.id, sample.texts) for sample in batch]
+            return self.engine.improve(queries, [self.journal.drawings[sample.id] for sample in batch], draws)
+
+        def keep(sample: Sample, found: tuple[Drawing, bool]) -> None:
+            drawing, is_new = found
+            if is_new:
+                self._keep_drawing(sample, drawing, draws.stop)
+            else:
+                codes, crc = self.journal.drawings[sample.id], self.journal.crcs[sample.id]
+                self._record(lambda: self.journal.add_drawing(sample.id, codes, crc, draws.stop))
+
+        before = self.outcome.ending, self.outcome.error
+        failures = self._phase("improve", waiting, work, keep, share)
+        for failure in failures:
+            self._problem(failure.entry, "improve", failure.error, "its first picture stays", failure.trace)
+        if draws.stop > self.draws and self.outcome.ending is Ending.TIME_LIMIT:
+            self.outcome.ending, self.outcome.error = before  # the budget is spent, as it should be
+            return False
+        return not failures and self.outcome.ending is Ending.FINISHED
 
     def _wants_picture(self, sample: Sample) -> bool:
         had_none = not sample.has_image or sample.id in self.absent or sample.id in self.journal.drawings
@@ -172,7 +243,7 @@ class Work:
             codes = self.journal.drawings.get(sample.id)
         return Query(sample.id, sample.texts, codes)
 
-    def _keep_drawing(self, sample: Sample, drawing: Drawing) -> None:
+    def _keep_drawing(self, sample: Sample, drawing: Drawing, draws: int = 1) -> None:
         """Write the picture, then record it: a record never tells of a picture that is not there."""
         data = to_jpeg(drawing.rgb, self.engine.profile.jpeg_quality)
         try:
@@ -184,7 +255,7 @@ class Work:
             self.reserve.release()
             self._stopped(Ending.STORAGE, str(error))
             raise Stopped(Ending.STORAGE) from error  # nothing more is drawn, but what can be answered is
-        self._record(lambda: self.journal.add_drawing(sample.id, drawing.codes, zlib.crc32(data)))
+        self._record(lambda: self.journal.add_drawing(sample.id, drawing.codes, zlib.crc32(data), draws))
         self.outcome.pictured.add(sample.id)
 
     def _record(self, write: Callable[[], None]) -> None:
@@ -238,14 +309,13 @@ class Work:
         self,
         name: str,
         waiting: Sequence[Sample],
-        bytes_per_sample: int,
         work: Callable[[Sequence[Sample]], Sequence[Result]],
         keep: Callable[[Sample, Result], None],
         share: float,
     ) -> list[Failure[Sample]]:
         """Run one phase over the waiting samples, within a share of the time, and report on it; return what failed."""
         device = self.engine.networks.device
-        size = self.fixed_batch_size or batch_size(bytes_per_sample, device, self.processes)
+        size = self.batch_sizes.get(name, 1)
         started, steps_before = time.monotonic(), self.engine.steps
         with progress(name, len(waiting), shown=self.outcome.process == 0) as advance:
 
@@ -278,3 +348,8 @@ class Work:
         self.outcome.phases[name] = phase if before is None else before.then(phase)
         self.outcome.rescued = self.engine.rescued
         return processed.failures
+
+
+def _rounds(draws: int) -> list[int]:
+    """How many draws a sample has had after each round: the first picture was drawn before."""
+    return [stop for stop in (*range(DRAWS_A_ROUND, draws, DRAWS_A_ROUND), draws) if stop > 1]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import submission.phases as phases
 from models.rudolph.decoding import NonFiniteLogitsError
-from submission.batches import batch_size, in_batches, is_out_of_memory
+from submission.batches import in_batches, is_out_of_memory
 from tests.submission.conftest import GOLDEN, Start, Write, look_the_same, text
 
 TEXTS = {str(number): [text(f"нарисуй {number} домов")] for number in range(5)}
@@ -66,12 +66,6 @@ def test_a_batch_is_halved_down_to_one_entry_and_stays_small() -> None:
 )
 def test_running_out_of_memory_is_told_from_other_failures(error: Exception, is_memory: bool) -> None:
     assert is_out_of_memory(error) is is_memory
-
-
-def test_the_automatic_batch_is_a_power_of_two_and_at_least_one() -> None:
-    cpu = torch.device("cpu")
-    assert batch_size(10**18, cpu) == 1
-    assert batch_size(1, cpu) == 32
 
 
 def test_answers_and_pictures_do_not_depend_on_the_batch(submit: Start) -> None:
