@@ -90,8 +90,8 @@ def run_archive(request: Request, sha256: str) -> Verdict:
     if log.left_out:
         remark = f"it said {log.said} bytes; {log.left_out} in the middle were left out of the log"
         verdict = replace(verdict, remarks=(*verdict.remarks, remark))
-    here = f"{folder}/"
-    verdict = replace(verdict, problems=tuple(problem.replace(here, "") for problem in verdict.problems))
+    names = {f"{work / SUBMISSION_FOLDER}/": "", f"{folder}/": "", str(request.archive): request.archive.name}
+    verdict = replace(verdict, problems=tuple(_without(problem, names) for problem in verdict.problems))
     write_bytes(folder / LOG_NAME, log.content)
     write_verdict(folder, verdict)
     write_bundle(folder, verdict, log.content, folder)
@@ -142,6 +142,13 @@ def _look(job: Job, samples: Mapping[str, Sample], ended: Ended) -> Finding:
         problems = [f"output/{name} is no plain file" for name in links_and_devices(job.output)]
         problems += map(str, prediction_errors(job.output / PREDICTIONS_NAME, samples))
     return judge(ended, job.limits, wrote_too_much=too_much, problems=problems)
+
+
+def _without(text: str, names: Mapping[str, str]) -> str:
+    """Take the organisers' folders out of a text that the participant may see."""
+    for name, shown in names.items():
+        text = text.replace(name, shown)
+    return text
 
 
 def _keep_output(work: Path, folder: Path) -> None:
