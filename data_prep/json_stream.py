@@ -30,13 +30,16 @@ class Element(NamedTuple):
         return f"{self.section}[{self.key}]"
 
 
-def elements(path: Path) -> Iterator[Element]:
+def elements(path: Path, inside: str = "") -> Iterator[Element]:
     """Yield the elements of a JSON file in order.
+
+    Objects in a list that have a list under the key `inside` are not handed over themselves: the elements of that list
+    are, one at a time, as those of a section such as `data[0].paragraphs`. A published file may hold all it has in one.
 
     Raises SourceError for a file that can not be opened, is not UTF-8, or is not JSON, with the line and the character;
     elements before the fault have been handed over by then.
     """
-    return _read(path, _Reader.elements)
+    return _read(path, lambda reader: reader.elements(inside))
 
 
 def members(path: Path) -> Iterator[Element]:
@@ -69,15 +72,15 @@ class _Reader:
         # Whatever is not finite is no JSON; the decoder's own error names no place.
         self.decoder = json.JSONDecoder(parse_constant=self._refuse_constant)
 
-    def elements(self) -> Iterator[Element]:
+    def elements(self, inside: str = "") -> Iterator[Element]:
         first = self._peek()
         if first == "[":
-            yield from self._list("")
+            yield from self._list("", inside)
         elif first == "{":
             for section in self._keys():
                 opening = self._peek()
                 if opening == "[":
-                    yield from self._list(section)
+                    yield from self._list(section, inside)
                 elif opening == "{":
                     for name in self._keys():
                         yield Element(section, name, self._value())
@@ -96,17 +99,33 @@ class _Reader:
         if self._peek() != "":
             raise self._error("there is text after the document's end")
 
-    def _list(self, section: str) -> Iterator[Element]:
+    def _list(self, section: str, inside: str = "") -> Iterator[Element]:
         self.position += 1
         if self._peek() == "]":
             self.position += 1
             return
         index = 0
         while True:
-            yield Element(section, str(index), self._value())
+            if inside and self._peek() == "{":
+                yield from self._object(section, str(index), inside)
+            else:
+                yield Element(section, str(index), self._value())
             index += 1
             if not self._goes_on("]"):
                 return
+
+    def _object(self, section: str, index: str, inside: str) -> Iterator[Element]:
+        """Yield the elements of the list under the key `inside`, or else the object as a whole."""
+        members: dict[str, Any] = {}
+        entered = False
+        for key in self._keys():
+            if key == inside and self._peek() == "[":
+                entered = True
+                yield from self._list(f"{section}[{index}].{inside}")
+            else:
+                members[key] = self._value()
+        if not entered:
+            yield Element(section, index, members)
 
     def _keys(self) -> Iterator[str]:
         """Yield the keys of the object that begins here, the position being at each one's value meanwhile."""

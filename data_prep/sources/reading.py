@@ -77,10 +77,13 @@ def _refuse(name: str) -> float:
 _DECODER = json.JSONDecoder(parse_constant=_refuse)
 
 
-def json_elements(path: Path) -> Iterator[Record]:
-    """Yield the elements of a JSON document; the places are such as `data[3]`. Raises SourceError."""
+def json_elements(path: Path, inside: str = "") -> Iterator[Record]:
+    """Yield the elements of a JSON document; the places are such as `data[3]`. Raises SourceError.
+
+    `inside`: see `data_prep.json_stream.elements`.
+    """
     name = str(path)
-    for element in elements(path):
+    for element in elements(path, inside):
         yield Record(name, element.place, element.value)
 
 
@@ -98,13 +101,16 @@ def parquet_rows(path: Path) -> Iterator[Record]:
         raise SourceError(path, "", f"is no Parquet file that can be read: {error}") from error
 
 
-def any_records(path: Path) -> Iterator[Record]:
-    """Yield a file's records by its ending: .parquet rows, .jsonl lines (bytes), else elements of a JSON document."""
+def any_records(path: Path, inside: str = "") -> Iterator[Record]:
+    """Yield a file's records by its ending: .parquet rows, .jsonl lines (bytes), else elements of a JSON document.
+
+    `inside`: see `data_prep.json_stream.elements`.
+    """
     if path.suffix == ".parquet":
         return parquet_rows(path)
     if path.suffix in (".jsonl", ".ndjson"):
         return lines(path)
-    return json_elements(path)
+    return json_elements(path, inside)
 
 
 def object_of(value: Any, what: str) -> dict[str, Any]:

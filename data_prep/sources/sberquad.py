@@ -56,7 +56,7 @@ class SberQuAD:
     def records(self, scratch: Path) -> Iterator[Record | Problem]:
         """Stream articles, paragraphs or questions, whichever the files hold."""
         for file in self.files:
-            for record in any_records(file):
+            for record in any_records(file, inside="paragraphs"):
                 # `version` and the like stand beside `data` in the nested form.
                 if isinstance(record.value, str | int | float) and record.place.endswith("[]"):
                     continue

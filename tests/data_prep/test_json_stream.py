@@ -84,11 +84,35 @@ def test_a_fault_has_a_place(tmp_path, monkeypatch, text, place, window):
         list(elements(file))
 
 
-def test_memory_holds_one_element_not_the_document(tmp_path, monkeypatch):
+def test_a_list_inside_objects_is_streamed_too(tmp_path):
+    document = {
+        "version": 1,
+        "data": [
+            {"title": "a", "paragraphs": [1, {"x": 2}]},
+            {"paragraphs": []},
+            {"id": 5},
+            {"paragraphs": {"y": 1}},
+            7,
+        ],
+    }
+    file = tmp_path / "d.json"
+    file.write_text(json.dumps(document), "utf-8")
+    assert [(element.place, element.value) for element in elements(file, inside="paragraphs")] == [
+        ("version[]", 1),
+        ("data[0].paragraphs[0]", 1),
+        ("data[0].paragraphs[1]", {"x": 2}),
+        ("data[2]", {"id": 5}),
+        ("data[3]", {"paragraphs": {"y": 1}}),
+        ("data[4]", 7),
+    ]
+
+
+@pytest.mark.parametrize("document", [[["x" * 50] for _ in range(1000)], [{"paragraphs": [["x" * 50]] * 1000}]])
+def test_memory_holds_one_element_not_the_document(tmp_path, monkeypatch, document):
     monkeypatch.setattr(json_stream, "CHUNK_CHARACTERS", 100)
     file = tmp_path / "d.json"
-    file.write_text(json.dumps([["x" * 50] for _ in range(1000)]), "utf-8")
+    file.write_text(json.dumps(document), "utf-8")
     with open(file, encoding="utf-8") as stream:
         reader = json_stream._Reader(file, stream)
-        longest = max(len(reader.buffer) for _ in reader.elements())
+        longest = max(len(reader.buffer) for _ in reader.elements("paragraphs"))
     assert longest < 300
