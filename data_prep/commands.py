@@ -57,6 +57,7 @@ def _add_picture_sources(commands: Commands) -> None:
     _files(coco, "captions_train2014.json and its like")
     _pictures(coco, "the folder with the pictures, or with train2014/ and val2014/")
     _translation(coco)
+    _variants(coco)
     genome = _source(commands, "visual-genome", "VisualQA from Visual Genome's questions", _visual_genome)
     _files(genome, "question_answers.json")
     genome.add_argument("--image-data", type=Path, required=True, metavar="FILE", help="image_data.json")
@@ -65,6 +66,7 @@ def _add_picture_sources(commands: Commands) -> None:
         "--per-picture", type=int, default=0, metavar="N", help="questions taken of a picture, at random (0: all)"
     )
     _translation(genome)
+    _variants(genome)
     for name in ("start", "sberidp"):
         texts = _source(commands, name, "text recognition from annotated pictures: tables, COCO-Text, COCO", _texts)
         _files(texts, "annotations")
@@ -232,6 +234,7 @@ def _coco(arguments: argparse.Namespace) -> Source:
         arguments.translations,
         arguments.translator,
         arguments.cache,
+        arguments.variants,
     )
 
 
@@ -247,6 +250,7 @@ def _visual_genome(arguments: argparse.Namespace) -> Source:
         arguments.translations,
         arguments.translator,
         arguments.cache,
+        arguments.variants,
     )
 
 

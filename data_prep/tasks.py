@@ -55,9 +55,14 @@ def passage_question(rng: random.Random, passage: str, question: str, options: s
 
 def passage_claim(rng: random.Random, passage: str, question: str, answer: str) -> tuple[Item, ...]:
     """A variant of TextQA in the manner of a hidden task: is this the answer, yes or no?"""
-    form = CLAIMS[int(rng.random() * len(CLAIMS))]
-    claim = form.format(question=question.rstrip(), answer=answer.rstrip(" ."))
+    claim = claim_of(rng, question, answer)
     return instructed(rng, "yes or no", [text_item(passage), text_item(claim)])
+
+
+def claim_of(rng: random.Random, question: str, answer: str) -> str:
+    """A question whether an answer is right."""
+    form = CLAIMS[int(rng.random() * len(CLAIMS))]
+    return form.format(question=question.rstrip(), answer=answer.rstrip(" ."))
 
 
 CLAIMS = (

@@ -4,17 +4,20 @@
 
 A picture gives a sample of each task: one of its captions to draw, all of them as references. Captions are taken as
 they are, if they are Russian already, or through a translator.
+A share of the captioning samples may ask instead which of four captions is right, in the manner of a hidden task; the
+three others are captions of pictures nearby in the file.
 """
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
-from data_prep.cleaning import clean
+from data_prep.cleaning import clean, fold
 from data_prep.gathering import Gathering
 from data_prep.records import Made, Outcome, Picture, Problem, Reason, Record
 from data_prep.sources.reading import (
@@ -26,10 +29,12 @@ from data_prep.sources.reading import (
     text_of,
     writable,
 )
-from data_prep.tasks import bare_picture, drawing, rng_of
+from data_prep.tasks import Options, bare_picture, drawing, options_of, picture_question, rng_of
 from data_prep.translation import doubt, translator_of
 
 PICTURES_AT_ONCE = 64  # whose captions a translator gets together
+OTHERS = 3  # captions of other pictures that a choice offers
+WHICH = "Какое описание подходит к картинке?"
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,7 @@ class Coco:
         table: a file of translations; see `data_prep.translation.Table`.
         hook: "module:function" of a translator.
         cache: where its translations are kept.
+        variants: share of the captioning samples that are a choice of four captions.
 
     """
 
@@ -52,6 +58,7 @@ class Coco:
     table: Path | None = None
     hook: str | None = None
     cache: Path | None = None
+    variants: float = 0.0
 
     name: ClassVar[str] = "coco"
     tasks: ClassVar[tuple[str, ...]] = ("generation", "captioning")
@@ -61,7 +68,12 @@ class Coco:
     def settings(self) -> dict[str, object]:
         """What the output depends on."""
         tables = [] if self.table is None else [self.table]
-        return {"files": describe([*self.files, *tables]), "seed": self.seed, "translator": self.hook}
+        return {
+            "files": describe([*self.files, *tables]),
+            "seed": self.seed,
+            "translator": self.hook,
+            "variants": self.variants,
+        }
 
     def records(self, scratch: Path) -> Iterator[Record | Problem]:
         """Gather the captions of each picture, translate them, and stream the pictures."""
@@ -75,14 +87,15 @@ class Coco:
                 while batch := list(islice(pictures, PICTURES_AT_ONCE)):
                     captions = [caption for gathered in batch for _, caption in gathered.entries]
                     said = iter(translator.translate(captions))
-                    for gathered in batch:
-                        entries = [(place, caption, next(said)) for place, caption in gathered.entries]
-                        value = (gathered.picture_id, gathered.about, entries)
+                    entries = [[(*entry, next(said)) for entry in gathered.entries] for gathered in batch]
+                    for index, gathered in enumerate(batch):
+                        others = [captions[0][2] for captions in (*entries[index + 1 :], *entries[:index]) if captions]
+                        value = (gathered.picture_id, gathered.about, entries[index], others[: 2 * OTHERS])
                         yield Record(str(file), f"image {gathered.picture_id}", value)
 
     def convert(self, record: Record) -> Iterator[Outcome]:
         """Make both samples of a picture; captions that can not be used are told one by one."""
-        picture_id, file_name, entries = record.value
+        picture_id, file_name, entries, others = record.value
         captions: list[str] = []
         for place, caption, translation in entries:
             problem = _problem(record.file, place, caption, translation)
@@ -99,18 +112,29 @@ class Coco:
         picture = Picture(picture_path(self.images, file_name), Path(file_name).name)
         group = f"coco:{picture_id}"
         prompt = rng.choice(captions)
-        yield (
-            Made("generation", group, "caption", drawing(rng, prompt), (picture.content,), prompt, "image", picture),
-            Made(
-                "captioning",
-                group,
-                "caption",
-                bare_picture(rng, "captioning", picture),
-                tuple(captions),
-                picture.content,
-                picture=picture,
-            ),
-        )
+        drawn = Made("generation", group, "caption", drawing(rng, prompt), (picture.content,), prompt, "image", picture)
+        yield drawn, self._captioning(rng, group, picture, captions, others)
+
+    def _captioning(
+        self, rng: random.Random, group: str, picture: Picture, captions: list[str], others: list[str | None]
+    ) -> Made:
+        kind, answers = "caption", tuple(captions)
+        items = bare_picture(rng, "captioning", picture)
+        if self.variants and rng.random() < self.variants:
+            choice = _choice(rng, captions, others)
+            if choice is not None:
+                kind, answers = "caption choice", choice[1]
+                items = picture_question(rng, picture, WHICH, choice[0])
+        return Made("captioning", group, kind, items, answers, picture.content, picture=picture)
+
+
+def _choice(rng: random.Random, captions: list[str], others: list[str | None]) -> Options | None:
+    """One of the picture's captions and three others as options; None if there are no three that differ from it."""
+    known = {fold(caption) for caption in captions}
+    wrong = {fold(other): other for other in map(clean, filter(None, others)) if fold(other) not in known}
+    if len(wrong) < OTHERS:
+        return None
+    return options_of(rng, rng.choice(captions), list(wrong.values())[:OTHERS])
 
 
 def picture_path(folder: Path, file_name: str) -> Path:

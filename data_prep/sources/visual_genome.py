@@ -29,7 +29,7 @@ from data_prep.sources.reading import (
     text_of,
     writable,
 )
-from data_prep.tasks import options_of, picture_question, rng_of
+from data_prep.tasks import NO, YES, claim_of, options_of, picture_question, rng_of
 from data_prep.translation import doubt, translator_of
 
 PICTURES_AT_ONCE = 32  # whose questions a translator gets together
@@ -49,6 +49,7 @@ class VisualGenome:
         table: a file of translations of "question answer"; see `data_prep.translation.Table`.
         hook: "module:function" of a translator.
         cache: where its translations are kept.
+        variants: share of the questions with surely wrong answers that ask whether one is right ("Верно ли, что ...").
 
     """
 
@@ -60,6 +61,7 @@ class VisualGenome:
     table: Path | None = None
     hook: str | None = None
     cache: Path | None = None
+    variants: float = 0.0
 
     name: ClassVar[str] = "visual-genome"
     tasks: ClassVar[tuple[str, ...]] = ("vqa",)
@@ -74,6 +76,7 @@ class VisualGenome:
             "seed": self.seed,
             "per_picture": self.per_picture,
             "translator": self.hook,
+            "variants": self.variants,
         }
 
     def records(self, scratch: Path) -> Iterator[Record | Problem]:
@@ -114,6 +117,11 @@ class VisualGenome:
         rng = rng_of(self.seed, self.name, picture.name, asked)
         content = f"{picture.name}\n{asked}"
         wrong = wrong_answers(rng, answered)
+        if self.variants and wrong and rng.random() < self.variants:
+            holds = rng.random() < 0.5
+            claim = claim_of(rng, asked, answered.lower() if holds else wrong[0])
+            items = picture_question(rng, picture, claim)
+            return Made("vqa", group, "claim", items, YES if holds else NO, f"{content}\n{claim}", picture=picture)
         if wrong and rng.random() < OPTIONS_SHARE:
             options = options_of(rng, answered.lower(), wrong)
             if options is not None:

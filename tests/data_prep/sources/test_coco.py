@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from data_prep.__main__ import main
+from data_prep.check.rules import options_in
 from tests.data_prep.conversions import convert, paint, tree, write_document, write_lines
 
 CAPTIONS = {
@@ -205,6 +206,22 @@ def test_a_hook_that_can_not_be_used_is_named(tmp_path, images, hook, name, name
     refused = run(tmp_path, images, document(ENGLISH), "--translator", name)
     assert refused.status == 2
     assert named in refused.errors
+
+
+def test_a_variant_is_a_choice_among_captions_of_other_pictures(tmp_path):
+    captions = {number: [f"Кадр {number}", f"Снимок {number}"] for number in range(1, 31)}
+    captions[7] = ["Кадр 8", "Снимок 8"]  # what another picture's captions say too is no wrong option
+    for number in captions:
+        paint(tmp_path / "pictures" / name_of(number), size=(number, 9))
+    made = run(tmp_path, tmp_path / "pictures", document(captions), "--variants", 1, "--validation-share", 0)
+    samples = made.task("captioning")
+    assert len(samples) == 30
+    for (items, truth, source), own in zip(samples, captions.values(), strict=True):
+        options = options_in([item.content for item in items if item.type == "text"])
+        assert source["kind"] == "caption choice"
+        assert len(set(options.values)) == 4
+        assert [value for value in options.values if value in own] == [truth.texts[1]]
+    assert main(["check", str(made.folder)]) == 0
 
 
 def test_every_broken_entry_is_named(tmp_path, images):

@@ -106,6 +106,22 @@ def test_forms_of_an_answer_are_references_and_options_are_of_its_class(tmp_path
         assert len(set(options.values)) == 4
 
 
+def test_variants_ask_whether_an_answer_of_a_closed_class_is_right(tmp_path, images):
+    many = dict.fromkeys(COCO_IDS, QUESTIONS[1])
+    claims = set()
+    for seed in range(8):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        made = run(folder, images, questions(many), image_data(), "--seed", seed, "--variants", 1)
+        for items, truth, source in made.all("vqa"):
+            texts = " ".join(item.content for item in items if item.type == "text")
+            assert (source["kind"] == "claim") is ("Где машина?" not in texts)
+            if "Какого цвета машина?" in texts:
+                assert truth.texts == (("да",) if "красная" in texts else ("нет",))
+                claims.add(truth.texts)
+    assert claims == {("да",), ("нет",)}
+
+
 def test_a_number_of_questions_is_drawn_of_each_picture(tmp_path, images):
     made = run(tmp_path, images, questions(), image_data(), "--per-picture", 1)
     assert [source["group"] for _, _, source in made.all("vqa")] == ["vg:1", "coco:9", "coco:25"]
