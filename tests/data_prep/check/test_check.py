@@ -160,6 +160,19 @@ def test_a_picture_on_both_sides_is_found_across_tasks_by_name_and_by_bytes(pict
     assert all("captioning val, sample 0" in finding["detail"] for finding in findings)
 
 
+def test_the_same_question_about_another_picture_is_no_leak(pictures):
+    question = text("Какого цвета машина, которая стоит перед большим домом на картинке?")
+    write(
+        pictures,
+        "captioning",
+        train={"0": [question, image("a.png")]},
+        train_answer={"0": [text("красный")]},
+        val={"0": [question, image("b.png")]},
+        val_answer={"0": [text("синий")]},
+    )
+    assert broken_rules(pictures)[0] == {}
+
+
 def test_a_path_out_of_the_folder_is_refused(pictures):
     write(
         pictures, "generation", train={"0": [text("x")]}, train_answer={"0": [image("../../captioning/images/a.png")]}
