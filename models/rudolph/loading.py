@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from models.rudolph.config import read_config
+from models.rudolph.config import Config, read_config
 from models.rudolph.masks import MASK_KINDS
 from models.rudolph.transformer import Rudolph
 from models.weights import find_weights, load_weights
@@ -22,9 +22,15 @@ def load_rudolph(
 
     Raises `ConfigError` for its configuration, `WeightsError` for its weights (tensors are named).
     """
-    config = read_config(folder / "config.json")
+    return load_rudolph_file(find_weights(folder), read_config(folder / "config.json"), device, dtype)
+
+
+def load_rudolph_file(
+    path: Path, config: Config, device: torch.device | str = "cpu", dtype: torch.dtype | None = torch.float32
+) -> Rudolph:
+    """Load a RUDOLPH of this configuration from a weights file. Raises as `load_rudolph`."""
     with torch.device("meta"):
         model = Rudolph(config)
     model.transformer.rebuild_masks(device)
-    load_weights(model, find_weights(folder), device=device, dtype=dtype, optional=MASKS)
+    load_weights(model, path, device=device, dtype=dtype, optional=MASKS)
     return model.eval()

@@ -64,7 +64,10 @@ def read_tasks(settings: TuneSettings, config: Config, split: str) -> dict[str, 
         settings.workers,
         "cuda" if on_gpu else "cpu",
     )
-    return {task: read_task(folder / task, task, split, encoder) for task in settings.tasks}
+    return {
+        task: read_task(Path(of_task.folder or folder / task), task, split, encoder, getattr(of_task, split))
+        for task, of_task in settings.tasks.items()
+    }
 
 
 def open_data(settings: TuneSettings, vocabulary: Vocabulary, rank: int = 0, world: int = 1) -> Data:

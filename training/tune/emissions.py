@@ -21,8 +21,9 @@ import torch
 from contest.emissions import FINAL_MARK, Tracking, track
 from contest.errors import ContestError
 from contest.writing import write_json
-from models.rudolph import Config, Rudolph, read_config
+from models.rudolph import Config, Rudolph
 from training.tune.settings import TuneSettings
+from training.tune.starting import starting_config
 from training.tune.watching.co2_log import CO2_FILE, Co2Log
 
 RUN_FILE = "co2_run.json"
@@ -32,14 +33,6 @@ def parameter_count(config: Config) -> int:
     """Return how many parameters a network of this shape has; no memory is taken for them."""
     with torch.device("meta"):
         return sum(parameter.numel() for parameter in Rudolph(config).parameters())
-
-
-def model_config(settings: TuneSettings) -> Config:
-    """Return the shape of the network that the settings train. Raises what `read_config` raises."""
-    if settings.scratch is not None:
-        return read_config(Path(settings.scratch))
-    folder = Path(settings.start) if settings.start else Path(settings.weights) / "rudolph"
-    return read_config(folder / "config.json")
 
 
 def description(settings: TuneSettings, config: Config) -> str:
@@ -98,7 +91,7 @@ def measured(settings: TuneSettings) -> Iterator[Co2Log | None]:
     if told.file is None or place.local_rank:
         yield None
         return
-    config, out, file = model_config(settings), Path(settings.out), place.named(told.file)
+    config, out, file = starting_config(settings), Path(settings.out), place.named(told.file)
     out.mkdir(parents=True, exist_ok=True)
     text, record = description(settings, config), out / place.named(RUN_FILE)
     about = {

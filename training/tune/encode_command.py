@@ -10,9 +10,9 @@ from pathlib import Path
 import torch
 
 from contest.errors import ContestError, ContestErrors
-from models.rudolph import Config, read_config
 from training.tune.data import SPLITS, read_tasks
-from training.tune.settings import TuneSettings, read_settings
+from training.tune.settings import read_settings
+from training.tune.starting import starting_config
 
 
 def main(argv: Sequence[str]) -> int:
@@ -29,7 +29,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         settings = read_settings(arguments.config, arguments.overrides)
         torch.set_num_threads(settings.threads)
-        config = config_of(settings)
+        config = starting_config(settings)
         for split in SPLITS:
             for task, examples in read_tasks(settings, config, split).items():
                 print(f"{task} {split}: {len(examples)} samples")
@@ -40,10 +40,3 @@ def main(argv: Sequence[str]) -> int:
         print(f"encode: {error}; what is encoded is kept", file=sys.stderr)
         return 1
     return 0
-
-
-def config_of(settings: TuneSettings) -> Config:
-    """Return the configuration of the RUDOLPH that the settings train, without loading its weights."""
-    if settings.scratch is not None:
-        return read_config(Path(settings.scratch))
-    return read_config((Path(settings.start) if settings.start else Path(settings.weights) / "rudolph") / "config.json")

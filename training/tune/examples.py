@@ -52,12 +52,15 @@ class Examples(Sequence[Example]):
         return Example(record.id, record.left, record.references, codes)
 
 
-def read_task(folder: Path, task: str, split: str, encoder: PictureEncoder) -> Examples:
+def read_task(
+    folder: Path, task: str, split: str, encoder: PictureEncoder, files: Sequence[str] | None = None
+) -> Examples:
     """Open the examples of a task folder; what is made of it once and the codes of its pictures go into the cache.
 
-    Raises `TrainingDataError` or `ShardError` for a folder that can not be used, `ContestErrors` for malformed files
-    and bad pictures (file and sample are named), OSError for a cache that can not be written.
+    `files`: its questions and answers, if they are not named after the task. Raises `TrainingDataError` or `ShardError`
+    for a folder that can not be used, `ContestErrors` for malformed files and bad pictures (file and sample are named),
+    OSError for a cache that can not be written.
     """
-    table = open_table(folder, task, split, encoder.folder)
+    table = open_table(folder, task, split, encoder.folder, files)
     encoder.fill(table, f"{task} {split}")
     return Examples(table, encoder)

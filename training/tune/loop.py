@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from models.bpe import BPE
-from models.rudolph import Rudolph, load_rudolph, read_config
+from models.rudolph import Rudolph
 from models.rudolph.vocabulary import Vocabulary
 from training.tune.checkpoints import Note, last_checkpoint, save_checkpoint
 from training.tune.data import open_data
@@ -18,6 +18,7 @@ from training.tune.export import export
 from training.tune.freezing import freeze
 from training.tune.lora import add_adapters
 from training.tune.settings import TuneSettings
+from training.tune.starting import starting_model
 from training.tune.stepping import Stepper
 from training.tune.training_state import Trainee
 from training.tune.validation import Validation, validate
@@ -37,15 +38,11 @@ MAY_CHANGE = frozenset(
 
 
 def build_model(settings: TuneSettings) -> Rudolph:
-    """Return the model to train, in float32: random if `scratch` names a configuration, else one from a folder.
+    """Return the model to train, in float32.
 
     What the settings freeze is frozen; with `lora`, adapters stand beside its layers.
     """
-    if settings.scratch is not None:
-        torch.manual_seed(settings.seed)
-        model = Rudolph(read_config(Path(settings.scratch)))
-    else:
-        model = load_rudolph(Path(settings.start) if settings.start else Path(settings.weights) / "rudolph")
+    model = starting_model(settings)
     if settings.activation_checkpointing:
         # The transformer's alone: the model's own configuration is written out with the weights.
         model.transformer.config = replace(model.config, gradient_checkpointing=1)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from training.tune.errors import SettingsError
+from training.tune.published_settings import is_published, translate
 from training.tune.watching.settings import EmissionsSettings, WatchSettings
 
 REFERENCES = ("first", "value", "random")
@@ -32,15 +35,13 @@ PUBLISHED_SEGMENTS: Mapping[str, tuple[float, float, float]] = {
 SAMPLINGS = ("samples", "balanced", "weights")
 
 
-class SettingsError(ValueError):
-    """A setting that cannot be used; says which file, which key and what would be right."""
-
-
 @dataclass
 class TaskSettings:
     """How one task is trained: samples of it in a batch, its weight, and its segments' weights (default: published).
 
-    `share`: how often it is drawn where `sampling` is `weights`, relative to the other tasks' shares.
+    `share`: how often it is drawn where `sampling` is `weights`, relative to the other tasks' shares. `folder`: where
+    it lies (default: the folder of its name in `data`). `train` and `val`: its two files, questions and answers, if
+    they are not named after the task.
     """
 
     samples: int = 8
@@ -49,6 +50,9 @@ class TaskSettings:
     left: float = 1.0
     image: float = 1.0
     right: float = 7.0
+    folder: str | None = None
+    train: list[str] | None = None
+    val: list[str] | None = None
 
 
 @dataclass
@@ -80,7 +84,8 @@ class TuneSettings:
 
     `data`: task folders; `weights`: a weights directory with `bpe.model` and `vqgan/`; `out`: where checkpoints, logs
     and the trained RUDOLPH go. Training starts from the RUDOLPH in the folder `start` (by default `rudolph/` of the
-    weights), or from random weights where `scratch` names a configuration file.
+    weights), or from random weights where `scratch` names a configuration file. `start` may also be a weights file, if
+    `model` has the keywords of its configuration.
     `special_probability`: how often a task's own left and right token stand in for `<LT_UNK>` and `<RT_UNK>` (each
     drawn separately; published: 0.75). `reference`: the answer trained on: the first, the first that is more than an
     option's marker, or a random one.
@@ -110,6 +115,7 @@ class TuneSettings:
     lora: LoraSettings = field(default_factory=LoraSettings)
     scratch: str | None = None
     start: str | None = None
+    model: dict[str, Any] = field(default_factory=dict)
     loss: str = "corrected"
     steps: int = 1000
     until: int | None = None
@@ -189,6 +195,7 @@ class TuneSettings:
         problems |= {
             "tasks": not self.tasks and "names no task",
             "start": self.start is not None and self.scratch is not None and "cannot be given together with scratch",
+            "model": bool(self.model) and self.start is None and "describes the weights file `start`, which is not set",
             "until": self.until is not None and not 1 <= self.until <= self.steps and "must lie in [1, steps]",
             "batch": (self.batch is not None and self.batch < 1 and "must be at least 1")
             or (self.batch is not None and self.sampling == "samples" and "needs another sampling than samples"),
@@ -206,6 +213,11 @@ class TuneSettings:
             problems |= {f"{part}.{key}": problem for key, problem in getattr(self, part).problems().items()}
         for name, task in self.tasks.items():
             problems[f"tasks.{name}.samples"] = task.samples < 1 and "must be at least 1"
+            for split in ("train", "val"):
+                files = getattr(task, split)
+                problems[f"tasks.{name}.{split}"] = (
+                    files is not None and len(files) != 2 and "must be two files: questions and answers"
+                )
             problems[f"tasks.{name}.share"] = task.share <= 0 and "must be positive"
             weights = (task.left, task.image, task.right, task.weight)
             problems[f"tasks.{name}"] = (min(weights) < 0 or not any(weights[:3])) and "needs a positive segment weight"
@@ -227,6 +239,8 @@ def _published_segments(given: object) -> dict[str, dict[str, dict[str, float]]]
 def read_settings(path: Path, overrides: list[str]) -> TuneSettings:
     """Read a settings file and apply `key=value` overrides (dotted keys for tasks).
 
+    It may be one of the organisers' trainer; keys of theirs that have no meaning here are named on stderr.
+
     Raises `SettingsError` for a missing file, an unknown key, a wrong type or an impossible value.
     """
     if not path.is_file():
@@ -235,6 +249,11 @@ def read_settings(path: Path, overrides: list[str]) -> TuneSettings:
         loaded = OmegaConf.load(path)
         if not isinstance(loaded, DictConfig):
             raise SettingsError(f"{path}: holds a list; expected `key: value` lines")
+        if is_published(loaded):
+            translated = translate(path, OmegaConf.to_container(loaded, resolve=True))
+            for remark in translated.remarks:
+                print(f"{path}: {remark}", file=sys.stderr)
+            loaded = OmegaConf.create(translated.settings)
         given = OmegaConf.merge(loaded, OmegaConf.from_dotlist(overrides))
         merged = OmegaConf.merge(OmegaConf.structured(TuneSettings), _published_segments(given), given)
         settings = cast(TuneSettings, OmegaConf.to_object(merged))

@@ -60,13 +60,16 @@ class Source(Protocol):
         """
 
 
-def find_source(folder: Path, task: str, split: str) -> Source:
+def find_source(folder: Path, task: str, split: str, files: Sequence[str] | None = None) -> Source:
     """Return the source of a task folder: `<task>_<split>.json` with its answers, or Parquet shards.
+
+    `files`: questions and answers that are named otherwise, or lie elsewhere.
 
     Raises `TrainingDataError` if there is neither, or both; `ShardError` for a set of shards that is not whole.
     """
-    questions, answers = folder / f"{task}_{split}.json", folder / f"{task}_{split}_answer.json"
-    shards = find_shards(folder, task, split)
+    names = files if files is not None else (f"{task}_{split}.json", f"{task}_{split}_answer.json")
+    questions, answers = (folder / name for name in names)
+    shards = find_shards(folder, task, split) if files is None else []
     if shards and questions.exists():
         raise TrainingDataError(f"{questions} and {shards[0].name} lie side by side; remove the one or the others")
     if shards:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -57,13 +58,13 @@ class RecordTable:
         return int(self._table.column("picture").null_count) < len(self)
 
 
-def open_table(folder: Path, task: str, split: str, cache: Path) -> RecordTable:
+def open_table(folder: Path, task: str, split: str, cache: Path, files: Sequence[str] | None = None) -> RecordTable:
     """Open the table of a task and split; make it first if it is not in the cache or its sources have changed.
 
     Processes that want the same table wait for the first to make it. Raises `TrainingDataError`, `ShardError` and
     `ContestErrors` for a task folder that can not be used, OSError if the table can not be written.
     """
-    source = find_source(folder, task, split)
+    source = find_source(folder, task, split, files)
     where = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:8]
     path = cache / f"{task}_{split}_{where}.arrow"
     state = _state(source)

@@ -1,0 +1,209 @@
+"""The organisers' `fusion_train.yaml`: every key of theirs is understood, refused, or named as meaningless."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from models.rudolph import Config, Rudolph
+from models.weights import save_state_dict
+from training.__main__ import main as training
+from training.tune.published_settings import MEANINGLESS, TASKS
+from training.tune.settings import PUBLISHED_SEGMENTS, SettingsError, read_settings
+from training.tune.starting import starting_config, starting_model
+
+SIZES = {"textqa": 40, "mathqa": 30, "generation": 50, "captioning": 60, "vqa": 70, "text_recognition": 80}
+PARAMS: dict[str, Any] = {
+    "num_layers": 2,
+    "hidden_size": 16,
+    "num_attention_heads": 2,
+    "embedding_dropout_prob": 0.1,
+    "output_dropout_prob": 0.1,
+    "attention_dropout_prob": 0.1,
+    "l_text_seq_length": 8,
+    "image_tokens_per_dim": 3,
+    "r_text_seq_length": 8,
+    "kernel_size": 3,
+    "last_kernel_size": 3,
+    "cogview_sandwich_layernorm": True,
+    "cogview_pb_relax": True,
+    "text_special_tokens": 32,
+    "image_special_tokens": 4,
+    "vocab_size": 40,
+    "image_vocab_size": 16,
+    "mlp_activation": "gelu_jit",
+}
+
+
+def published(root: Path) -> dict[str, Any]:
+    """All keys of the organisers' file, with task files of ours."""
+    data = {}
+    for task, size in SIZES.items():
+        folder = root / "datasets" / task
+        folder.mkdir(parents=True, exist_ok=True)
+        for split, number in (("train", size), ("val", 2)):
+            questions = {str(k): [{"type": "text", "content": "сколько?"}] for k in range(number)}
+            (folder / f"small_{split}.json").write_text(json.dumps(questions))
+            answers = {name: [{"type": "text", "content": "два"}] for name in questions}
+            (folder / f"small_{split}_answer.json").write_text(json.dumps(answers))
+        data[task] = {
+            "dataset_path": f"{folder}/",
+            "train_input": f"{folder}/small_train.json",
+            "train_output": f"{folder}/small_train_answer.json",
+            "val_input": f"{folder}/small_val.json",
+            "val_output": f"{folder}/small_val_answer.json",
+        }
+    weights: dict[str, Any] = {f"{name}_loss_weight": 0.5 for name in TASKS.values()}
+    for task, name in TASKS.items():
+        left, image, right = PUBLISHED_SEGMENTS[task]
+        weights[name] = {"lt_loss_weight": left, "img_loss_weight": image, "rt_loss_weight": right}
+    return {
+        "tasks": dict.fromkeys(SIZES, True),
+        "data": data,
+        "model": {
+            "rudolph": {"name": "1.3B", "fp16": True, "device": "cpu", "cache_dir": "/tmp/x", "pretrained": False},
+            "rudolph_weight": f"{root}/weights/pytorch_model.bin",
+            "vae": {"dwt": False},
+            "freeze": dict.fromkeys(("freeze_emb", "freeze_ln", "freeze_attn", "freeze_ff", "freeze_other"), False),
+            "params": dict(PARAMS),
+        },
+        "trainer": {
+            "bs": 5,
+            "task_weights": weights,
+            "scheduler": {"max_lr": "2e-5"},
+            "logger": {"model_name": "multi"},
+            "checkpoints": {
+                "filename": "multi_rudolph_{epoch:02d}_{step:03d}",
+                "every_n_train_steps": 1000,
+                "dirpath": f"{root}/checkpoints/",
+                "monitor": "train_loss",
+                "mode": "min",
+                "save_top_k": 10,
+                "save_last": True,
+            },
+            "pl_trainer": {
+                "gpus": 2,
+                "strategy": "ddp",
+                "replace_sampler_ddp": True,
+                "max_epochs": 2,
+                "gradient_clip_val": 1.0,
+                "enable_progress_bar": True,
+                "progress_bar_refresh_rate": 30,
+                "val_check_interval": 0.25,
+            },
+        },
+    }
+
+
+def put(content: dict[str, Any], key: str, value: Any) -> None:
+    *above, last = key.split(".")
+    for name in above:
+        content = content.setdefault(name, {})
+    content[last] = value
+
+
+def written(root: Path, *changes: tuple[str, Any]) -> Path:
+    content = published(root)
+    for key, value in changes:
+        put(content, key, value)
+    path = root / "fusion_train.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def test_what_its_keys_mean_here(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = read_settings(written(tmp_path), ["weights=elsewhere", "seed=3"])
+    assert set(settings.tasks) == set(SIZES)
+    generation = settings.tasks["generation"]
+    assert (generation.weight, generation.left, generation.image, generation.right) == (0.5, 1.0, 7.0, 0.01)
+    assert generation.folder == f"{tmp_path}/datasets/generation/"
+    assert generation.train == [
+        f"{tmp_path}/datasets/generation/small_{name}.json" for name in ("train", "train_answer")
+    ]
+    assert (settings.loss, settings.sampling, settings.special_probability) == ("published", "balanced", 0.75)
+    assert (settings.optimizer, settings.weight_decay, settings.beta1, settings.beta2) == ("adamw8bit", 0.0, 0.9, 0.999)
+    assert (settings.schedule, settings.learning_rate, settings.clip) == ("onecycle", 2e-5, 1.0)
+    assert (settings.dtype, settings.device, settings.parallel) == ("float16", "cpu", "ddp")
+    assert (settings.batch, settings.accumulate) == (10, 1)
+    # 6 tasks x 30 samples on 2 GPUs are 90 each, 18 batches of 5.
+    assert (settings.steps, settings.watch.epoch_steps, settings.validate_every) == (36, 18, 4)
+    assert (settings.out, settings.checkpoint_every) == (f"{tmp_path}/checkpoints/", 1000)
+    assert (settings.weights, settings.seed) == ("elsewhere", 3)
+    assert starting_config(settings) == Config(**PARAMS)
+    remarks = capsys.readouterr().err
+    for key in MEANINGLESS:
+        assert f"{key} has no meaning here" in remarks
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ([("trainer.pl_trainer.accumulate_grad_batches", 4)], {"batch": 40, "accumulate": 4, "steps": 10}),
+        ([("trainer.pl_trainer.val_check_interval", 7)], {"validate_every": 7}),
+        ([("model.rudolph.fp16", False)], {"dtype": "float32"}),
+        ([("tasks.mathqa", False)], {"steps": 40}),
+    ],
+)
+def test_values_that_depend_on_others(
+    tmp_path: Path, changes: list[tuple[str, Any]], expected: dict[str, object]
+) -> None:
+    settings = read_settings(written(tmp_path, *changes), ["weights=elsewhere"])
+    assert {key: getattr(settings, key) for key in expected} == expected
+
+
+def test_what_is_frozen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = written(tmp_path, ("model.freeze.freeze_attn", True), ("model.freeze.freeze_emb", True))
+    frozen = read_settings(path, ["weights=elsewhere"]).freeze
+    assert [name for name, value in vars(frozen).items() if value] == ["embeddings", "attention"]
+    assert "freeze_attn: there the attention is frozen by freeze_other" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "complaint"),
+    [
+        ("trainer.pl_trainer.amp_level", "O1", "unknown keys trainer.pl_trainer.amp_level"),
+        ("data.vqa.test_input", "x", "unknown keys data.vqa.test_input"),
+        ("data.vqa.train_input", None, "data.vqa.train_input: is missing"),
+        ("trainer.bs", "five", "trainer.bs: must be a number, not 'five'"),
+        ("trainer.bs", 0, "trainer.bs: must be at least 1"),
+        ("tasks.vqa", "yes please", "tasks.vqa: must be true or false"),
+        ("trainer.pl_trainer.strategy", "deepspeed", "strategy: must be ddp or fsdp, not deepspeed"),
+        ("trainer.checkpoints.monitor", "valid_loss", "monitor: must be train_loss"),
+        ("trainer.scheduler.max_lr", -1, "learning_rate: must be positive"),
+    ],
+)
+def test_what_can_not_be_used_is_named(tmp_path: Path, key: str, value: object, complaint: str) -> None:
+    with pytest.raises(SettingsError, match=complaint):
+        read_settings(written(tmp_path, (key, value)), ["weights=elsewhere"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ([("data.vqa.train_input", "/nowhere/vqa.json")], "/nowhere/vqa.json"),
+        ([("model.params.hidden_sise", 16)], "model: .*hidden_sise"),
+        ([("model.params.hidden_size", 15)], "model: hidden_size 15 is not a multiple"),
+        ([], "no such weights file"),
+    ],
+)
+def test_missing_files_and_impossible_sizes_end_with_status_2(
+    tmp_path: Path, changes: list[tuple[str, Any]], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = written(tmp_path, *changes)
+    assert training(["tune", "--config", str(path), "weights=elsewhere"]) == 2
+    assert re.search(complaint, f"\n{capsys.readouterr().err}".partition("\ntune: ")[2])
+
+
+def test_its_weights_file_is_read_and_weights_of_another_size_are_named(tmp_path: Path) -> None:
+    (tmp_path / "weights").mkdir()
+    model = Rudolph(Config(**PARAMS))
+    save_state_dict(model, tmp_path / "weights" / "pytorch_model.bin")
+    settings = read_settings(written(tmp_path), ["weights=elsewhere"])
+    loaded = starting_model(settings).state_dict()
+    assert all(loaded[name].equal(tensor) for name, tensor in model.state_dict().items())
+    other = read_settings(written(tmp_path, ("model.params.hidden_size", 32)), ["weights=elsewhere"])
+    with pytest.raises(ValueError, match=r"text_embeddings.weight: shape \[72, 32\] expected, \[72, 16\] found"):
+        starting_model(other)

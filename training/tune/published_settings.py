@@ -1,0 +1,207 @@
+"""The organisers' `fusion_train.yaml` in our settings: what each of its keys means here, if anything."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from contest.streaming import stream_input
+from training.tune.errors import SettingsError
+
+# Our task name -> the name of its weights in the organisers' file.
+TASKS = {
+    "textqa": "text",
+    "mathqa": "math",
+    "generation": "gener",
+    "captioning": "capt",
+    "vqa": "vqa",
+    "text_recognition": "text_recog",
+}
+SEGMENTS = {"left": "lt_loss_weight", "image": "img_loss_weight", "right": "rt_loss_weight"}
+FREEZE = {
+    "freeze_emb": "embeddings",
+    "freeze_ln": "norms",
+    "freeze_attn": "attention",
+    "freeze_ff": "feed_forward",
+    "freeze_other": "rest",
+}
+FILES = ("dataset_path", "train_input", "train_output", "val_input", "val_output")
+# Key -> why it means nothing here.
+MEANINGLESS = {
+    "model.rudolph.name": "the size is that of model.params",
+    "model.rudolph.cache_dir": "nothing is downloaded",
+    "model.rudolph.pretrained": "the weights are those of model.rudolph_weight",
+    "model.vae.dwt": "pictures are only encoded, which it does not change",
+    "trainer.logger.model_name": "logs lie in the output folder",
+    "trainer.checkpoints.filename": "checkpoints are named after their steps",
+    "trainer.checkpoints.mode": "a loss is better when it is lower",
+    "trainer.checkpoints.save_top_k": "the best one is kept, besides the last ones (keep_last)",
+    "trainer.checkpoints.save_last": "the last ones are always kept (keep_last)",
+    "trainer.pl_trainer.replace_sampler_ddp": "the batches are shared out by rows",
+    "trainer.pl_trainer.enable_progress_bar": "there is a progress bar on a terminal",
+    "trainer.pl_trainer.progress_bar_refresh_rate": "there is a progress bar on a terminal",
+}
+# What the organisers' code does and their file has no key for.
+ALWAYS: Mapping[str, Any] = {
+    "loss": "published",
+    "optimizer": "adamw8bit",  # without decay it is Adam
+    "weight_decay": 0.0,
+    "beta1": 0.9,
+    "beta2": 0.999,
+    "schedule": "onecycle",
+    "special_probability": 0.75,
+    "reference": "first",
+    "sampling": "balanced",
+}
+
+
+@dataclass
+class Translation:
+    """Our settings, as plain values, and remarks on keys that mean nothing here or something else."""
+
+    settings: dict[str, Any] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+
+
+def is_published(loaded: Mapping[Any, Any]) -> bool:
+    """Whether a settings file is one of the organisers' trainer."""
+    return "trainer" in loaded
+
+
+class _Reader:
+    """Hands out the values of a nested file by dotted keys, and knows which were never asked for."""
+
+    def __init__(self, path: Path, content: Any) -> None:
+        self.path = path
+        self.values: dict[str, Any] = {}
+        self.asked: set[str] = set()
+        self._flatten("", content)
+
+    def _flatten(self, prefix: str, content: Any) -> None:
+        for name, value in content.items():
+            if isinstance(value, dict):
+                self._flatten(f"{prefix}{name}.", value)
+            else:
+                self.values[f"{prefix}{name}"] = value
+
+    def error(self, key: str, problem: str) -> SettingsError:
+        return SettingsError(f"{self.path}: {key}: {problem}")
+
+    def get(self, key: str, kind: Callable[[Any], Any], default: Any = None) -> Any:
+        """Value of a key as `kind`; without a default the key must be there."""
+        self.asked.add(key)
+        if self.values.get(key) is None:
+            if default is None:
+                raise self.error(key, "is missing")
+            return default
+        value = self.values[key]
+        if kind in (int, float) and (isinstance(value, bool) or not isinstance(value, int | float | str)):
+            raise self.error(key, f"must be a number, not {value!r}")
+        if kind is bool and not isinstance(value, bool):
+            raise self.error(key, f"must be true or false, not {value!r}")
+        try:
+            return kind(value)  # numbers like 2e-5 are strings to YAML
+        except ValueError as error:
+            raise self.error(key, f"must be a number, not {value!r}") from error
+
+    def below(self, prefix: str) -> dict[str, Any]:
+        """All values whose keys begin with `prefix`."""
+        found = {key: value for key, value in self.values.items() if key.startswith(prefix)}
+        self.asked |= set(found)
+        return {key.removeprefix(prefix): value for key, value in found.items()}
+
+
+def translate(path: Path, content: Any) -> Translation:
+    """Translate the content of the organisers' file at `path`; the task files that it names are read, to count steps.
+
+    Raises `SettingsError` for unknown and missing keys and values without a counterpart, `ContestErrors` for task
+    files that can not be read.
+    """
+    reader = _Reader(path, content)
+    result = Translation(dict(ALWAYS))
+    result.settings["tasks"] = _tasks(reader)
+    result.settings |= _model(reader, result.remarks)
+    result.settings |= _trainer(reader, list(result.settings["tasks"].values()))
+    result.settings["data"] = str(path.parent)  # every task names its own folder
+    for key, reason in MEANINGLESS.items():
+        if key in reader.values:
+            reader.asked.add(key)
+            result.remarks.append(f"{key} has no meaning here: {reason}")
+    unknown = sorted(set(reader.values) - reader.asked)
+    if unknown:
+        raise SettingsError(f"{path}: unknown keys {', '.join(unknown)}")
+    return result
+
+
+def _tasks(reader: _Reader) -> dict[str, dict[str, Any]]:
+    tasks: dict[str, dict[str, Any]] = {}
+    for task, theirs in TASKS.items():
+        wanted = reader.get(f"tasks.{task}", bool, False)
+        if not wanted:
+            reader.below(f"data.{task}.")
+            reader.below(f"trainer.task_weights.{theirs}.")
+            reader.below(f"trainer.task_weights.{theirs}_loss_weight")
+            continue
+        weights = f"trainer.task_weights.{theirs}"
+        folder, *files = (reader.get(f"data.{task}.{name}", str) for name in FILES)
+        # Our files are relative to the task's folder, theirs to the folder that they are started in.
+        files = [str(Path(name).absolute()) for name in files]
+        tasks[task] = {
+            "folder": folder,
+            "train": files[:2],
+            "val": files[2:],
+            "weight": reader.get(f"{weights}_loss_weight", float),
+            **{ours: reader.get(f"{weights}.{name}", float) for ours, name in SEGMENTS.items()},
+        }
+    if not tasks:
+        raise reader.error("tasks", "names no task")
+    return tasks
+
+
+def _model(reader: _Reader, remarks: list[str]) -> dict[str, Any]:
+    frozen = {ours: reader.get(f"model.freeze.{theirs}", bool, False) for theirs, ours in FREEZE.items()}
+    if frozen["attention"] != frozen["rest"]:
+        remarks.append("model.freeze.freeze_attn: there the attention is frozen by freeze_other; here by this key")
+    params = reader.below("model.params.")
+    return {
+        "start": reader.get("model.rudolph_weight", str),
+        "model": params or {"name": reader.get("model.rudolph.name", str)},
+        "dtype": "float16" if reader.get("model.rudolph.fp16", bool, False) else "float32",
+        "device": reader.get("model.rudolph.device", str, "auto"),
+        "freeze": frozen,
+    }
+
+
+def _trainer(reader: _Reader, tasks: list[dict[str, Any]]) -> dict[str, Any]:
+    checkpoints, trainer = "trainer.checkpoints.", "trainer.pl_trainer."
+    processes, batch = reader.get(f"{trainer}gpus", int, 1), reader.get("trainer.bs", int)
+    accumulate = reader.get(f"{trainer}accumulate_grad_batches", int, 1)
+    for key, value in ((f"{trainer}gpus", processes), ("trainer.bs", batch)):
+        if value < 1:
+            raise reader.error(key, "must be at least 1")
+    strategy = reader.get(f"{trainer}strategy", str, "ddp")
+    if strategy not in ("ddp", "fsdp"):
+        raise reader.error(f"{trainer}strategy", f"must be ddp or fsdp, not {strategy}")
+    if reader.get(f"{checkpoints}monitor", str, "train_loss") != "train_loss":
+        raise reader.error(f"{checkpoints}monitor", "must be train_loss; our own key is `best`")
+    # Their sampler takes as many samples of each task as the smallest has.
+    smallest = min(sum(1 for _ in stream_input(task["train"][0])) for task in tasks)
+    epoch = math.ceil(math.ceil(smallest * len(tasks) / processes) / (batch * max(1, accumulate)))
+    interval = reader.get(f"{trainer}val_check_interval", float, 1.0)
+    return {
+        "learning_rate": reader.get("trainer.scheduler.max_lr", float),
+        "batch": batch * processes * accumulate,
+        "accumulate": accumulate,
+        "parallel": strategy,
+        "steps": epoch * reader.get(f"{trainer}max_epochs", int),
+        "watch": {"epoch_steps": epoch},
+        # A share of an epoch, or from above 1 on a number of their batches.
+        "validate_every": max(1, int(epoch * interval if interval <= 1 else interval / accumulate)),
+        "checkpoint_every": reader.get(f"{checkpoints}every_n_train_steps", int, epoch),
+        "out": reader.get(f"{checkpoints}dirpath", str),
+        "clip": reader.get(f"{trainer}gradient_clip_val", float, 1.0),
+        "best": "loss",
+    }

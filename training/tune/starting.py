@@ -1,0 +1,51 @@
+"""The network that a training starts from: its configuration alone, or with its weights."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from models.rudolph import Config, Rudolph, load_rudolph, read_config
+from models.rudolph.config import ConfigError, named
+from models.rudolph.loading import load_rudolph_file
+from training.tune.settings import SettingsError, TuneSettings
+
+
+def _folder(settings: TuneSettings) -> Path:
+    return Path(settings.start) if settings.start else Path(settings.weights) / "rudolph"
+
+
+def _described(settings: TuneSettings) -> Config:
+    keywords = dict(settings.model)
+    name = keywords.pop("name", None)
+    try:
+        return Config(**keywords) if name is None else replace(named(name), **keywords)
+    except (ConfigError, TypeError) as error:
+        raise SettingsError(f"model: {error}") from error
+
+
+def starting_config(settings: TuneSettings) -> Config:
+    """Return the configuration; no weights are read.
+
+    Raises `ConfigError` for a configuration file, `SettingsError` for `model`.
+    """
+    if settings.scratch is not None:
+        return read_config(Path(settings.scratch))
+    return _described(settings) if settings.model else read_config(_folder(settings) / "config.json")
+
+
+def starting_model(settings: TuneSettings) -> Rudolph:
+    """Return the network, in float32: with random weights of the settings' seed, or those of a folder or a file.
+
+    Raises as `starting_config`, and `WeightsError` for weights that do not fit (the tensors are named).
+    """
+    if settings.scratch is not None:
+        torch.manual_seed(settings.seed)
+        return Rudolph(starting_config(settings))
+    if not settings.model:
+        return load_rudolph(_folder(settings))
+    if not _folder(settings).is_file():
+        raise SettingsError(f"start: {settings.start}: no such weights file")
+    return load_rudolph_file(_folder(settings), starting_config(settings))
