@@ -130,11 +130,13 @@ class Coco:
 
 def _choice(rng: random.Random, captions: list[str], others: list[str | None]) -> Options | None:
     """One of the picture's captions and three others as options; None if there are no three that differ from it."""
-    known = {fold(caption) for caption in captions}
-    wrong = {fold(other): other for other in map(clean, filter(None, others)) if fold(other) not in known}
+    known = {fold(caption).rstrip(" .") for caption in captions}
+    named = {fold(other).rstrip(" ."): other for other in map(clean, filter(None, others))}
+    wrong = {folded: other for folded, other in named.items() if folded not in known}
     if len(wrong) < OTHERS:
         return None
-    return options_of(rng, rng.choice(captions), list(wrong.values())[:OTHERS])
+    right, *rest = (caption.rstrip(" .") for caption in (rng.choice(captions), *list(wrong.values())[:OTHERS]))
+    return options_of(rng, right, rest)
 
 
 def picture_path(folder: Path, file_name: str) -> Path:
