@@ -46,6 +46,7 @@ def starting_model(settings: TuneSettings) -> Rudolph:
         return Rudolph(starting_config(settings))
     if not settings.model:
         return load_rudolph(_folder(settings))
-    if not _folder(settings).is_file():
-        raise SettingsError(f"start: {settings.start}: no such weights file")
-    return load_rudolph_file(_folder(settings), starting_config(settings))
+    config, path = starting_config(settings), _folder(settings)
+    if not path.is_file():
+        raise SettingsError(f"start: {path}: no such weights file")
+    return load_rudolph_file(path, config)
