@@ -64,6 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ContestError, ContestErrors, OSError, ValueError, sqlite3.Error) as error:
         print(f"data_prep: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("data_prep: stopped; the same command goes on from here", file=sys.stderr)
+        return 130
     return status or 0
 
 

@@ -75,8 +75,8 @@ class _Seen:
 def check(directory: Path, bpe: BPE | None = None, left_limit: int = 384) -> Report:
     """Check all task folders at and below a directory.
 
-    Validation splits are read first, and training splits are held against them; memory grows with validation alone,
-    and by eight bytes a training sample. Raises SourceError if there is no task folder.
+    Validation splits are read first, and training splits are held against them: memory grows with validation, and by
+    about seventy bytes a training sample. Raises SourceError if there is no task folder.
     """
     report = Report(counted_tokens=bpe is not None)
     folders = find_folders(directory)
