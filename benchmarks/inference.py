@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import torch
 from torch import Tensor
 
-from benchmarks.counting import Counting, PeakMemory
+from benchmarks.counting import Counting
 from benchmarks.decode import DTYPES, IMAGE_SAMPLING, TEXT_SAMPLING, Stopwatch, configuration, filled, our_step
 from models.rudolph import SIZES, Config, Rudolph
 from models.rudolph.caches import DenseCache, one_query_attention
@@ -54,6 +54,7 @@ SBER_VQGAN: dict[str, Any] = {
     "n_embed": 8192,
 }
 TEMPLATE = [2, 3]  # two ids: BOS and a special token
+KINDS = {"a picture and a question": ("encode", "answer"), "texts only": ("answer", "draw")}
 
 
 @dataclass(frozen=True)
@@ -184,15 +185,19 @@ def products_flop(config: Config, tokens: int) -> float:
 def measure_phases(
     bench: Bench, model: Rudolph, batches: list[int], answers: int, pictures: int
 ) -> Iterator[dict[str, Any]]:
-    """Whole phases from ids to ids, and from codes to pixels, with the peak memory beside the plan's."""
+    """Whole phases from pixels to codes to pixels, with the peak memory beside the plan's; then by kind of sample."""
     config, on_cpu = model.config, bench.device.type == "cpu"
     with torch.device(bench.device):
         vqgan = VQGAN(**SBER_VQGAN).eval()
+    side = vqgan.factor * config.image_tokens_per_dim
     left = torch.ones(max(answers, pictures), config.l_text_seq_length, dtype=torch.int64)
     codes = torch.zeros(answers, config.image_seq_length, dtype=torch.int64)
     names = [str(i) for i in range(max(answers, pictures))]
     text = uniforms(0, names[:answers], "answer", config.r_text_seq_length - len(TEMPLATE))
     image = uniforms(0, names[:pictures], "image", config.image_seq_length)
+
+    def encode_some(part: slice) -> None:
+        vqgan.encode(torch.rand(len(names[:answers][part]), 3, side, side, device=bench.device))
 
     def answer_some(part: slice) -> None:
         given = left[:answers][part], codes[part], TEMPLATE, TEXT_SAMPLING, text[part]
@@ -203,15 +208,22 @@ def measure_phases(
         for some in drawn.split(16):
             vqgan.decode(some)
 
-    needs = {
-        "answer": answering(config, bench.dtype, answers, packed=on_cpu),
-        "draw": drawing(config, bench.dtype, pictures, packed=on_cpu),
-    }
+    work = {"encode": encode_some, "answer": answer_some, "draw": draw_some}
+    needs = (
+        Need("encode", answers, picture_bytes(vqgan, side)),
+        answering(config, bench.dtype, answers, packed=on_cpu),
+        drawing(config, bench.dtype, pictures, packed=on_cpu),
+    )
     for wanted in batches:
-        for phase, work in (("answer", answer_some), ("draw", draw_some)):
-            need = needs[phase]
+        seconds = {}
+        for need in needs:
             if need.samples:
-                yield measure_phase(bench, need, work, wanted)
+                row = measure_phase(bench, need, work[need.phase], wanted)
+                seconds[need.phase] = row["seconds"] / need.samples
+                yield row
+        for kind, phases in KINDS.items():
+            if set(phases) <= set(seconds):
+                yield {"kind": kind, "samples a second": round(1 / sum(seconds[phase] for phase in phases), 2)}
 
 
 def measure_phase(bench: Bench, need: Need, work: Callable[[slice], None], wanted: int) -> dict[str, Any]:
@@ -221,10 +233,6 @@ def measure_phase(bench: Bench, need: Need, work: Callable[[slice], None], wante
     before = torch.cuda.memory_allocated(bench.device) if bench.device.type == "cuda" else 0
     parts = [slice(start, start + batch) for start in range(0, need.samples, batch)]
     seconds, peak = bench.timed(lambda: [work(part) for part in parts])
-    if bench.device.type == "cpu":
-        with PeakMemory() as counted:
-            work(slice(0, 1))
-        peak = counted.peak * batch  # one sample's tensors, as counting slows down what it counts
     return {
         "phase": need.phase,
         "samples": need.samples,
@@ -284,10 +292,10 @@ def measure_profile(bench: Bench, model: Rudolph, batches: list[int]) -> Iterato
 
 
 def show(rows: Iterator[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Print rows as they come; returns them."""
+    """Print rows as they come, under a new head where they have other columns; returns them."""
     table: list[dict[str, Any]] = []
     for row in rows:
-        if not table:
+        if not table or row.keys() != table[-1].keys():
             print(" | ".join(f"{name:>12}" for name in row))
         print(" | ".join(f"{row[name]!s:>{max(12, len(name))}}" for name in row), flush=True)
         table.append(row)
