@@ -6,7 +6,6 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
-from operator import itemgetter
 from typing import Any
 
 import razdel
@@ -17,10 +16,10 @@ from torchmetrics.utilities.data import dim_zero_cat
 from evaluation.metrics.answers import ScriptRaises
 from evaluation.metrics.base import Case, Mode, Note, TaskMetric
 from evaluation.metrics.clip_score import BATCH_SIZE, ClipNetwork, score_captions
-from evaluation.metrics.english_numbers import number_words_to_digits
-from evaluation.metrics.meteor import align_best, align_from_end, best_score_bound, meteor_score, score_bound
-from evaluation.metrics.meteor_tasks import BELOW_ALL, Comparison, score_official, score_strict
-from evaluation.metrics.normalisation import LEMMAS, MAX_CACHED, strict_form
+from evaluation.metrics.english_numbers import NUMBER_WORDS, number_words_to_digits
+from evaluation.metrics.meteor import align_best, align_from_end, best_score_bounds, meteor_score, score_bounds
+from evaluation.metrics.meteor_tasks import Comparison, first_best, highest_score, score_official, score_strict
+from evaluation.metrics.normalisation import LEMMAS, MAX_CACHED, strict_form, strict_words
 from evaluation.metrics.russian_stems import nltk_stem, snowball_stem
 from evaluation.metrics.treebank import word_tokens
 from evaluation.metrics.wordnet import NO_WORDNET, WordNet
@@ -43,19 +42,23 @@ def official_comparison(answer: str, reference: str, wordnet: WordNet = NO_WORDN
     >>> official_comparison("Кот сидит на окне", "Коты сидят на окнах").score
     0.9921875
     """
-    compared = _compared_officially(answer, reference, BELOW_ALL, wordnet=wordnet)
-    assert compared is not None, "every score is above"
+    compared = _judged_officially(answer, (reference,), wordnet=wordnet)
+    assert compared is not None, "there is a reference"
     return compared
 
 
-def _compared_officially(answer: str, reference: str, above: float, *, wordnet: WordNet) -> Comparison | None:
-    answer_form, answer_tokens = _official_tokens(answer, is_answer=True)
-    reference_form, reference_tokens = _official_tokens(reference, is_answer=False)
-    if above >= 0 and above >= score_bound(answer_tokens, reference_tokens, nltk_stem, wordnet, gamma=OFFICIAL_GAMMA):
-        return None
-    alignment = align_from_end(answer_tokens, reference_tokens, nltk_stem, wordnet)
-    score = meteor_score(alignment, gamma=OFFICIAL_GAMMA)
-    return Comparison(score, answer_form, reference_form, answer_tokens, reference_tokens, alignment)
+def _judged_officially(answer: str, references: Sequence[str], *, wordnet: WordNet) -> Comparison | None:
+    form, tokens = _official_tokens(answer, is_answer=True)
+    expected = [_official_tokens(reference, is_answer=False) for reference in references]
+    bounds = score_bounds(tokens, [words for _, words in expected], nltk_stem, wordnet, gamma=OFFICIAL_GAMMA)
+
+    def compare(place: int) -> Comparison:
+        reference_form, words = expected[place]
+        alignment = align_from_end(tokens, words, nltk_stem, wordnet)
+        score = meteor_score(alignment, gamma=OFFICIAL_GAMMA)
+        return Comparison(score, form, reference_form, tokens, words, alignment)
+
+    return first_best(bounds, compare)
 
 
 def strict_comparison(answer: str, reference: str, wordnet: WordNet = NO_WORDNET) -> Comparison:
@@ -64,18 +67,23 @@ def strict_comparison(answer: str, reference: str, wordnet: WordNet = NO_WORDNET
     >>> strict_comparison("На окне сидит кот!", "Коты сидят на окнах").score
     1.0
     """
-    compared = _compared_strictly(answer, reference, BELOW_ALL, wordnet=wordnet)
-    assert compared is not None, "every score is above"
+    compared = _judged_strictly(answer, (reference,), wordnet=wordnet)
+    assert compared is not None, "there is a reference"
     return compared
 
 
-def _compared_strictly(answer: str, reference: str, above: float, *, wordnet: WordNet) -> Comparison | None:
-    forms = strict_form(answer), strict_form(reference)
-    words, reference_words = _strict_words(forms[0]), _strict_words(forms[1])
-    if above >= 0 and above >= best_score_bound(words, reference_words, snowball_stem, wordnet):
-        return None
-    alignment = align_best(words, reference_words, snowball_stem, wordnet)
-    return Comparison(meteor_score(alignment, gamma=0), *forms, words, reference_words, alignment)
+def _judged_strictly(answer: str, references: Sequence[str], *, wordnet: WordNet) -> Comparison | None:
+    tokens = _strict_tokens(answer)
+    expected = list(map(_strict_tokens, references))
+    bounds = best_score_bounds(tokens, expected, snowball_stem, wordnet)
+
+    def compare(place: int) -> Comparison:
+        words = expected[place]
+        alignment = align_best(tokens, words, snowball_stem, wordnet)
+        forms = strict_form(answer), strict_form(references[place])
+        return Comparison(meteor_score(alignment, gamma=0), *forms, tokens, words, alignment)
+
+    return first_best(bounds, compare)
 
 
 def score_cases(cases: Sequence[Case], mode: Mode, wordnet: WordNet = NO_WORDNET) -> tuple[list[float], list[Note]]:
@@ -88,9 +96,9 @@ def score_cases(cases: Sequence[Case], mode: Mode, wordnet: WordNet = NO_WORDNET
 
     """
     if mode == "strict":
-        return score_strict(cases, partial(_compared_strictly, wordnet=wordnet))
+        return score_strict(cases, partial(_judged_strictly, wordnet=wordnet))
     return score_official(
-        cases, partial(_compared_officially, wordnet=wordnet), partial(_strikes, wordnet=wordnet), _text_of
+        cases, partial(_judged_officially, wordnet=wordnet), partial(_strikes, wordnet=wordnet), _text_of
     )
 
 
@@ -191,13 +199,31 @@ def _text_of(content: Any) -> str:
     return content
 
 
+def _official_tokens(text: str, *, is_answer: bool) -> tuple[str, tuple[str, ...]]:
+    """Return the text as the organisers' script cleans it, and its tokens."""
+    tokens = tuple(map(_plain_token, text.split()))
+    if "" not in tokens:
+        return " ".join(tokens), tokens
+    form = _official_form(text, is_answer=is_answer)
+    return form, word_tokens(number_words_to_digits(form) if is_answer else form)
+
+
+@lru_cache(maxsize=MAX_CACHED)
+def _plain_token(chunk: str) -> str:
+    """Return the token of a chunk without white space; an empty string if their rules might look beyond the chunk.
+
+    They do not where letters and digits are left that make one token, which is no part of an English numeral.
+    """
+    letters = chunk.translate(_DELETED)
+    token = _tokenise(letters) if letters.isalnum() else ""
+    is_plain = token.isalnum() and word_tokens(token) == (token,) and number_words_to_digits(token) == token
+    return token if is_plain else ""
+
+
 @lru_cache(maxsize=MAX_CACHED)
 def _official_form(text: str, *, is_answer: bool) -> str:
     """Return the text as the organisers' script cleans it: some marks deleted, tokens joined by a space, lower case."""
     text = text.strip().translate(_DELETED)
-    chunks = text.split()
-    if "".join(chunks).isalnum():  # no rule of theirs looks beyond a chunk of letters and digits
-        return " ".join([_tokenised_word(chunk) for chunk in chunks])
     for pattern in _SPACED_QUOTATIONS:
         for quotation in pattern.findall(text):
             text = text.replace(quotation, quotation[0] + quotation[2:-2] + quotation[-1])
@@ -211,18 +237,9 @@ def _tokenise(text: str) -> str:
     return " ".join(token.text for token in razdel.tokenize(text)).lower()
 
 
-_tokenised_word = lru_cache(maxsize=MAX_CACHED)(_tokenise)
-
-
-@lru_cache(maxsize=MAX_CACHED)
-def _official_tokens(text: str, *, is_answer: bool) -> tuple[str, tuple[str, ...]]:
-    form = _official_form(text, is_answer=is_answer)
-    return form, word_tokens(number_words_to_digits(form) if is_answer else form)
-
-
-@lru_cache(maxsize=MAX_CACHED)
-def _strict_words(form: str) -> tuple[str, ...]:
-    return tuple(number_words_to_digits(form).split())
+def _strict_tokens(text: str) -> tuple[str, ...]:
+    words = strict_words(text)
+    return words if NUMBER_WORDS.isdisjoint(words) else tuple(number_words_to_digits(" ".join(words)).split())
 
 
 def _strikes(answer: str, references: Sequence[str], best: Comparison, wordnet: WordNet) -> Iterator[tuple[int, str]]:
@@ -233,8 +250,7 @@ def _strikes(answer: str, references: Sequence[str], best: Comparison, wordnet: 
     assert best.alignment is not None, "captions are always aligned"
     if best.score and best.alignment.matches:
         yield 13, f"without the penalty the score would be {meteor_score(best.alignment, gamma=0):.3g}"
-    words, *expected = (strict_form(text).split() for text in (answer, *references))
-    mended = _best_score(words, expected, wordnet)
+    mended = _best_score(strict_words(answer), list(map(strict_words, references)), wordnet)
     if mended != best.score:
         yield 6, f"in the normal form that the rules name the score would be {mended:.3g}"
     aligned = align_best(best.answer_tokens, best.reference_tokens, nltk_stem, wordnet)
@@ -244,12 +260,8 @@ def _strikes(answer: str, references: Sequence[str], best: Comparison, wordnet: 
         yield 14, f"the alignment with the fewest crossings has {aligned.chunks} chunks, not {best.alignment.chunks}"
 
 
-def _best_score(answer: Sequence[str], references: Iterable[Sequence[str]], wordnet: WordNet) -> float:
-    bounds = [(score_bound(answer, words, nltk_stem, wordnet, gamma=OFFICIAL_GAMMA), words) for words in references]
-    best = 0.0
-    for bound, reference in sorted(bounds, key=itemgetter(0), reverse=True):
-        if bound <= best:
-            break
-        alignment = align_from_end(answer, reference, nltk_stem, wordnet)
-        best = max(best, meteor_score(alignment, gamma=OFFICIAL_GAMMA))
-    return best
+def _best_score(answer: Sequence[str], references: Sequence[Sequence[str]], wordnet: WordNet) -> float:
+    def score(place: int) -> float:
+        return meteor_score(align_from_end(answer, references[place], nltk_stem, wordnet), gamma=OFFICIAL_GAMMA)
+
+    return highest_score(score_bounds(answer, references, nltk_stem, wordnet, gamma=OFFICIAL_GAMMA), score)

@@ -11,18 +11,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from evaluation.metrics.crossings import Match, fewest_crossings, match_equal
 from evaluation.metrics.wordnet import WordNet
 
 Stemmer: TypeAlias = Callable[[str], str]
-Match: TypeAlias = tuple[int, int]
-"""Places of a word of the answer and of a word of the reference."""
 
 ALPHA = 0.9  # weight of precision in the denominator: recall counts nine times as much
 BETA = 3.0  # power of the share of chunks in the penalty
-STATES = 256
-"""How many partial alignments the search for the fewest crossings keeps; enough to be exact for usual sentences."""
-PAIRS = 200
-"""Up to how many pairs of words that fit that search is made; beyond, any alignment with the most matches will do."""
 _ROUNDING = 1e-12
 
 
@@ -47,10 +42,12 @@ class Alignment:
     @property
     def chunks(self) -> int:
         """Number of longest runs of matches whose words are neighbours on both sides."""
-        return sum(
-            index == 0 or (answer - 1, reference - 1) != self.matches[index - 1]
-            for index, (answer, reference) in enumerate(self.matches)
-        )
+        chunks = 0
+        after_both = (-1, -1)  # what would go on with the run so far
+        for match in self.matches:
+            chunks += match != after_both
+            after_both = (match[0] + 1, match[1] + 1)
+        return chunks
 
     @property
     def crossings(self) -> int:
@@ -75,27 +72,45 @@ def meteor_score(alignment: Alignment, *, gamma: float) -> float:
     return (1 - penalty) * weighted_mean(alignment.precision, alignment.recall)
 
 
-def score_bound(
-    answer: Sequence[str], reference: Sequence[str], stem: Stemmer, wordnet: WordNet, *, gamma: float
-) -> float:
-    """Return what the score of `align_from_end` is at most, without aligning."""
-    stems = frozenset(map(stem, reference))
-    others = [word for word in map(stem, answer) if word not in stems]
-    with_partner = len(answer) - len(others)
-    if wordnet.relatives:
-        with_partner += sum([not stems.isdisjoint(wordnet.related(word)) for word in others])
-    return _highest_score(min(with_partner, len(reference)), len(answer), len(reference), gamma)
+def score_bounds(
+    answer: Sequence[str], references: Sequence[Sequence[str]], stem: Stemmer, wordnet: WordNet, *, gamma: float
+) -> list[float]:
+    """Return what the score of `align_from_end` is at most with each reference, without aligning."""
+    if len(references) == 1:
+        return [1.0 + _ROUNDING]  # nothing to choose from, nothing to leave out
+    stems = list(map(stem, answer))
+    relatives = [(word, found) for word in stems if (found := wordnet.related(word))] if wordnet.relatives else []
+    bounds = []
+    for reference in references:
+        others = set(map(stem, reference))
+        with_partner = sum(map(others.__contains__, stems))
+        for word, found in relatives:
+            with_partner += word not in others and not others.isdisjoint(found)
+        bounds.append(_highest_score(min(with_partner, len(reference)), len(answer), len(reference), gamma))
+    return bounds
 
 
-def best_score_bound(answer: Sequence[str], reference: Sequence[str], stem: Stemmer, wordnet: WordNet) -> float:
-    """Return what the score of `align_best`, without penalty, is at most, without aligning."""
-    stems = frozenset(map(stem, reference))
-    synsets = frozenset().union(*map(wordnet.synsets_of, reference)) if wordnet.synsets else frozenset()
-    others = [word for word in answer if stem(word) not in stems]
-    with_partner = len(answer) - len(others)
-    if synsets:
-        with_partner += sum([not synsets.isdisjoint(wordnet.synsets_of(word)) for word in others])
-    return _highest_score(min(with_partner, len(reference)), len(answer), len(reference), 0.0)
+def best_score_bounds(
+    answer: Sequence[str], references: Sequence[Sequence[str]], stem: Stemmer, wordnet: WordNet
+) -> list[float]:
+    """Return what the score of `align_best`, without penalty, is at most with each reference, without aligning."""
+    if len(references) == 1:
+        return [1.0 + _ROUNDING]
+    stems = list(map(stem, answer))
+    synsets = []
+    if wordnet.synsets:
+        words = zip(stems, answer, strict=True)
+        synsets = [(stemmed, found) for stemmed, word in words if (found := wordnet.synsets_of(word))]
+    bounds = []
+    for reference in references:
+        others = set(map(stem, reference))
+        with_partner = sum(map(others.__contains__, stems))
+        if synsets and with_partner < len(answer):
+            known = frozenset().union(*map(wordnet.synsets_of, reference))
+            for word, found in synsets:
+                with_partner += word not in others and not known.isdisjoint(found)
+        bounds.append(_highest_score(min(with_partner, len(reference)), len(answer), len(reference), 0.0))
+    return bounds
 
 
 def _highest_score(matches: int, answer_length: int, reference_length: int, gamma: float) -> float:
@@ -113,43 +128,56 @@ def align_from_end(answer: Sequence[str], reference: Sequence[str], stem: Stemme
     (defect 14). What is left after the stages of words and of stems are stems, and these are looked up in the
     wordnet and compared with it (defect 15).
     """
+    stems, reference_stems = list(map(stem, answer)), list(map(stem, reference))
     matches: list[Match] = []
-    words, left = list(enumerate(answer)), list(enumerate(reference))
-    words, left = _take_equal(words, left, matches)
-    if words and left:
-        words = [(place, stem(word)) for place, word in words]
-        left = [(place, stem(word)) for place, word in left]
-        words, left = _take_equal(words, left, matches)
-    for place, word in reversed(words) if left and wordnet.relatives else ():
-        related = wordnet.related(word)
-        for index in range(len(left) - 1, -1, -1) if related else ():
-            if left[index][1] in related:
-                matches.append((place, left.pop(index)[0]))
-                break
+    for words, others in _places_by_stem(stems, reference_stems):
+        if len(words) == 1 == len(others):
+            matches.append((words[0], others[0]))
+        else:
+            matches += _match_from_end(words, others, answer, reference)
+    if len(matches) < min(len(answer), len(reference)) and wordnet.relatives and any(map(wordnet.related, stems)):
+        free, left = _unmatched(matches, len(answer), len(reference))
+        for i in reversed(free):
+            related = wordnet.related(stems[i])
+            last = next((j for j in reversed(left) if reference_stems[j] in related), None) if related else None
+            if last is not None:
+                left.remove(last)
+                matches.append((i, last))
     matches.sort()
     return Alignment(tuple(matches), len(answer), len(reference))
 
 
-_Places: TypeAlias = list[tuple[int, str]]
+_Places: TypeAlias = list[int]
 
 
-def _take_equal(words: _Places, left: _Places, matches: list[Match]) -> tuple[_Places, _Places]:
-    """Match equal words from the end, and return those that remain on both sides."""
-    if {word for _, word in words}.isdisjoint([word for _, word in left]):
-        return words, left
-    places: dict[str, list[int]] = {}
-    for place, word in left:
-        places.setdefault(word, []).append(place)
-    remaining: _Places = []
-    for place, word in reversed(words):
-        same = places.get(word)
-        if same:
-            matches.append((place, same.pop()))
-        else:
-            remaining.append((place, word))
-    remaining.reverse()
-    free = {place for same in places.values() for place in same}
-    return remaining, [(place, word) for place, word in left if place in free]
+def _places_by_stem(stems: Sequence[str], reference_stems: Sequence[str]) -> list[tuple[_Places, _Places]]:
+    """Return, for each stem of both sides, where it stands on either: no other words match in the first two stages."""
+    shared = set(stems).intersection(reference_stems)
+    places: dict[str, tuple[_Places, _Places]] = {word: ([], []) for word in shared}
+    for i, word in enumerate(stems):
+        if word in shared:
+            places[word][0].append(i)
+    for j, word in enumerate(reference_stems):
+        if word in shared:
+            places[word][1].append(j)
+    return list(places.values())
+
+
+def _match_from_end(
+    words: _Places, others: _Places, answer: Sequence[str], reference: Sequence[str]
+) -> Iterable[Match]:
+    """Match words of one stem: each, from the last, takes the last equal word that is left, then the last one left."""
+    left: dict[str, _Places] = {}
+    for j in others:
+        left.setdefault(reference[j], []).append(j)
+    matches = [(i, left[answer[i]].pop()) for i in reversed(words) if left.get(answer[i])]
+    if len(matches) == min(len(words), len(others)):
+        return matches
+    taken, found = {i for i, _ in matches}, {j for _, j in matches}
+    rest = zip(
+        [i for i in reversed(words) if i not in taken], [j for j in reversed(others) if j not in found], strict=False
+    )
+    return [*matches, *rest]
 
 
 def align_best(answer: Sequence[str], reference: Sequence[str], stem: Stemmer, wordnet: WordNet) -> Alignment:
@@ -157,87 +185,32 @@ def align_best(answer: Sequence[str], reference: Sequence[str], stem: Stemmer, w
 
     Synonyms are words of one synset, so that words should come in their dictionary form.
     """
-    matches: list[Match] = []
-    stages: tuple[Callable[[str], Iterable[str]], ...] = (
-        lambda word: (word,),
-        lambda word: (stem(word),),
-        wordnet.synsets_of,
-    )
-    stems = list(map(stem, answer))
-    places_of_stems = {word: j for j, word in enumerate(map(stem, reference))}
-    if len(set(stems)) == len(stems) and len(places_of_stems) == len(reference):
-        # Without repetitions the first two stages have no choice.
-        matches += [(i, places_of_stems[word]) for i, word in enumerate(stems) if word in places_of_stems]
-        stages = stages[2:] if wordnet.synsets else ()
-    for keys in stages:
-        matched_words, matched_places = {i for i, _ in matches}, {j for _, j in matches}
-        places: dict[str, list[int]] = {}
-        for j, word in enumerate(reference):
-            for key in keys(word) if j not in matched_places else ():
-                places.setdefault(key, []).append(j)
+    stems, reference_stems = list(map(stem, answer)), list(map(stem, reference))
+    same = _places_by_stem(stems, reference_stems)
+    if all(len(words) == 1 == len(others) for words, others in same):
+        matches = [(words[0], others[0]) for words, others in same]
+    else:
+        matches = match_equal(list(enumerate(answer)), list(enumerate(reference)), ())
+        words, left = _unmatched(matches, len(answer), len(reference))
+        matches += match_equal([(i, stems[i]) for i in words], [(j, reference_stems[j]) for j in left], matches)
+    if len(matches) < min(len(answer), len(reference)) and wordnet.synsets and any(map(wordnet.synsets_of, answer)):
+        words, left = _unmatched(matches, len(answer), len(reference))
+        synsets = [(j, found) for j in left if (found := wordnet.synsets_of(reference[j]))]
         candidates = {
-            i: sorted(found)
-            for i, word in enumerate(answer)
-            if i not in matched_words and (found := {j for key in keys(word) for j in places.get(key, ())})
+            i: places
+            for i in words
+            if (own := wordnet.synsets_of(answer[i]))
+            and (places := [j for j, found in synsets if not own.isdisjoint(found)])
         }
         if candidates:
-            matches += _fewest_crossings(candidates, matches)
+            matches += fewest_crossings(candidates, sorted(matches))
     return Alignment(tuple(sorted(matches)), len(answer), len(reference))
 
 
-def _fewest_crossings(candidates: dict[int, list[int]], fixed: Sequence[Match]) -> list[Match]:
-    """Return as many matches as can be, with the fewest crossings among themselves and with the fixed ones.
-
-    Goes through the answer's words in order. Which of the reference's words are taken is all that later crossings
-    depend on, so that only the best way to each such set is kept.
-    """
-    most = _most_matches(candidates)
-    pairs = sum(map(len, candidates.values()))
-    if pairs == len(most) or pairs > PAIRS:
-        return most
-    ways: dict[int, tuple[int, tuple[Match, ...]]] = {0: (0, ())}  # taken words as bits: crossings, matches
-    for done, (i, places) in enumerate(candidates.items(), 1):
-        rest = len(candidates) - done
-        crossed = {j: sum((i < other_i) != (j < other_j) for other_i, other_j in fixed) for j in places}
-        following: dict[int, tuple[int, tuple[Match, ...]]] = {}
-        for taken, (crossings, matches) in ways.items():
-            options = [(taken, (crossings, matches))] if len(matches) + rest >= len(most) else []
-            options += [
-                (taken | 1 << j, (crossings + crossed[j] + (taken >> j + 1).bit_count(), (*matches, (i, j))))
-                for j in places
-                if not taken >> j & 1
-            ]
-            for key, way in options:
-                if key not in following or way < following[key]:
-                    following[key] = way
-        best = sorted(following.items(), key=lambda pair: (-len(pair[1][1]), pair[1]))
-        ways = dict(best[:STATES])
-    found = min(ways.values(), key=lambda way: (-len(way[1]), way))[1]
-    # A partial alignment that was not kept can have been the only way to the most matches.
-    return list(found) if len(found) == len(most) else most
-
-
-def _most_matches(candidates: dict[int, list[int]]) -> list[Match]:
-    """Return a largest matching, grown along shortest augmenting paths (C. Berge, 1957)."""
-    taker: dict[int, int] = {}
-    choice: dict[int, int] = {}
-    for start in candidates:
-        reached_from: dict[int, int] = {}
-        queue, free = [start], None
-        while queue and free is None:
-            following = []
-            for i in queue:
-                for j in candidates[i]:
-                    if j not in reached_from:
-                        reached_from[j] = i
-                        if j in taker:
-                            following.append(taker[j])
-                        elif free is None:
-                            free = j
-            queue = following
-        while free is not None:
-            i = reached_from[free]
-            taker[free] = i
-            previous = choice.get(i)
-            choice[i], free = free, previous
-    return sorted(choice.items())
+def _unmatched(matches: Iterable[Match], answer_length: int, reference_length: int) -> tuple[list[int], list[int]]:
+    """Return the places of the words that are left on both sides."""
+    words, left = {i for i, _ in matches}, {j for _, j in matches}
+    return (
+        [i for i in range(answer_length) if i not in words],
+        [j for j in range(reference_length) if j not in left],
+    )

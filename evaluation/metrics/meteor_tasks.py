@@ -41,26 +41,50 @@ class Comparison:
     alignment: Alignment | None
 
 
-Comparer: TypeAlias = Callable[[str, str, float], Comparison | None]
-"""Compares an answer with a reference; None where the score is certain not to be above the number given."""
-
-BELOW_ALL = -1.0
-"""A number that every score is above."""
+Judge: TypeAlias = Callable[[str, Sequence[str]], Comparison | None]
+"""Compares an answer with its references; returns the first comparison with the highest score, None without any."""
 
 
-def best_comparison(answer: str, references: Iterable[str], compare: Comparer) -> Comparison | None:
-    """Return the first comparison with the highest score, None without references."""
+def first_best(bounds: Sequence[float], compare: Callable[[int], Comparison]) -> Comparison | None:
+    """Return the first comparison with the highest score, None without any.
+
+    Args:
+        bounds: what the score with each reference is at most; the most promising one is compared first, and those
+            that can not be better than what was found are left out.
+        compare: compares the answer with the reference at a place.
+
+    """
     best: Comparison | None = None
-    for reference in references:
-        found = compare(answer, reference, BELOW_ALL if best is None else best.score)
-        if found is not None and (best is None or found.score > best.score):
-            best = found
+    first = 0
+    for place in _most_promising_first(bounds):
+        if best is not None:
+            if bounds[place] < best.score:
+                break
+            if bounds[place] == best.score and place > first:
+                continue
+        found = compare(place)
+        if best is None or found.score > best.score or (found.score == best.score and place < first):
+            best, first = found, place
     return best
+
+
+def highest_score(bounds: Sequence[float], score: Callable[[int], float]) -> float:
+    """Return the highest score (at least 0), where `bounds` are what those with each reference are at most."""
+    best = 0.0
+    for place in _most_promising_first(bounds):
+        if bounds[place] <= best:
+            break
+        best = max(best, score(place))
+    return best
+
+
+def _most_promising_first(bounds: Sequence[float]) -> Iterable[int]:
+    return (0,) if len(bounds) == 1 else sorted(range(len(bounds)), key=bounds.__getitem__, reverse=True)
 
 
 def score_official(
     cases: Sequence[Case],
-    compare: Comparer,
+    judge: Judge,
     strikes: Callable[[str, Sequence[str], Comparison], Iterable[tuple[int, str]]],
     text_of: Callable[[Any], str],
 ) -> tuple[list[float], list[Note]]:
@@ -68,7 +92,7 @@ def score_official(
 
     Args:
         cases: all cases, in ground-truth order.
-        compare: see `Comparer`; may raise NoLemma.
+        judge: see `Judge`; may raise NoLemma.
         strikes: names the defects, with a message each, that gave the answer another score than it deserves; is given
             the answer, the references and the best comparison.
         text_of: makes a text of the content that an unsound answer has; may raise ScriptRaises.
@@ -89,7 +113,7 @@ def score_official(
             answer = official_answer(case, None)
             text = text_of(answer.text)
             references, reference_notes = _official_references(case)
-            best = best_comparison(text, references, compare)
+            best = judge(text, references)
         except (ScriptRaises, NoLemma) as error:
             defect = error.defect if isinstance(error, ScriptRaises) else 1
             raise AttemptAborted(str(error), sample_id=case.id, defect=defect) from error
@@ -100,7 +124,7 @@ def score_official(
     return scores, notes
 
 
-def score_strict(cases: Sequence[Case], compare: Comparer) -> tuple[list[float], list[Note]]:
+def score_strict(cases: Sequence[Case], judge: Judge) -> tuple[list[float], list[Note]]:
     """Score cases by the rules: one score a case; a sample that can not be scored is 0, with a note that names it."""
     scores: list[float] = []
     notes: list[Note] = []
@@ -110,7 +134,7 @@ def score_strict(cases: Sequence[Case], compare: Comparer) -> tuple[list[float],
             scores.append(0.0)
             notes += [note for note in (answer, references) if isinstance(note, Note)]
             continue
-        best = best_comparison(answer.text, references, compare)
+        best = judge(answer.text, references)
         scores.append(0.0 if best is None else best.score)
         notes += answer.notes
     return scores, notes

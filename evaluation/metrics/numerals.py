@@ -79,6 +79,15 @@ def has_later_numeral(form: str) -> bool:
     return not _LATER_NUMERALS.isdisjoint(form.split())
 
 
+def can_be_folded(word: str) -> bool:
+    """Return whether `fold_numerals` looks at a word at all.
+
+    >>> can_be_folded("двадцать"), can_be_folded("7"), can_be_folded("рубль")
+    (True, True, False)
+    """
+    return word in _NUMERALS or word.isdecimal()
+
+
 def fold_numerals(words: Sequence[str]) -> list[str]:
     """Replace each numeral, one word or several, by its digits; other words stay.
 

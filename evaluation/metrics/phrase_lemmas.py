@@ -8,11 +8,12 @@ Knows nothing of metrics.
 
 from __future__ import annotations
 
+import re
 from typing import Any, TypeAlias
 
 import pymorphy3
 from pymorphy3.analyzer import ProbabilityEstimator
-from pymorphy3.units.by_analogy import KnownSuffixAnalyzer, UnknownPrefixAnalyzer
+from pymorphy3.units.by_analogy import KnownPrefixAnalyzer, KnownSuffixAnalyzer, UnknownPrefixAnalyzer
 from pymorphy3.units.by_lookup import DictionaryAnalyzer
 
 _Parses: TypeAlias = list[tuple[Any, ...]]
@@ -71,13 +72,55 @@ class _OfSingleWords(ProbabilityEstimator):
 _QUICK = {DictionaryAnalyzer: _Words, UnknownPrefixAnalyzer: _UnknownPrefixes, KnownSuffixAnalyzer: _Suffixes}
 
 
-def quick_analyzer() -> pymorphy3.MorphAnalyzer:
-    """Load pymorphy's dictionary, which takes a third of a second."""
-    units = [
-        [_quick(unit) for unit in units] if isinstance(units, list) else _quick(units)
-        for units in pymorphy3.MorphAnalyzer.DEFAULT_UNITS
-    ]
-    return pymorphy3.MorphAnalyzer(units=units, probability_estimator_cls=_OfSingleWords)
+class PhraseAnalyzer(pymorphy3.MorphAnalyzer):
+    """Loads pymorphy's dictionary, which takes a third of a second."""
+
+    def __init__(self) -> None:
+        units = [
+            [_quick(unit) for unit in units] if isinstance(units, list) else _quick(units)
+            for units in pymorphy3.MorphAnalyzer.DEFAULT_UNITS
+        ]
+        super().__init__(units=units, probability_estimator_cls=_OfSingleWords)
+        bound = [unit.analyzer for unit in self._units]
+        (self._suffixes,) = (unit for unit in bound if isinstance(unit, _Suffixes))
+        (known,) = (unit for unit in bound if isinstance(unit, KnownPrefixAnalyzer))
+        (self._words,) = (unit for unit in bound if isinstance(unit, _Words))
+        self._known_prefixes = tuple(known.known_prefixes)
+        self._looked_up: dict[str, str | None] = {}
+
+    def phrase_lemma(self, phrase: str) -> str:
+        """Return the normal form of a string of several words without a hyphen."""
+        guessed = self._guessed(phrase) if _LETTERS_AND_DIGITS.fullmatch(phrase) else None
+        return str(self.parse(phrase)[0].normal_form) if guessed is None else guessed
+
+    def _guessed(self, phrase: str) -> str | None:
+        """Return what the units that guess make of letters, digits and spaces; no other unit makes anything of them.
+
+        In their order: behind a known prefix, a guess; behind a few letters, a word of the dictionary, which has no
+        space; a guess by the ending.
+        """
+        if phrase.startswith(self._known_prefixes):
+            prefix = max((known for known in self._known_prefixes if phrase.startswith(known)), key=len)
+            rest = phrase.removeprefix(prefix)
+            guessed = self._guessed(rest) if len(rest) >= _SHORTEST_REMAINDER else None
+            return None if guessed is None else prefix + guessed
+        for length in range(phrase.rfind(" ") + 1, min(_LONGEST_UNKNOWN_PREFIX, len(phrase) - _SHORTEST_REMAINDER) + 1):
+            known_word = self._dictionary_lemma(phrase[length:]) if length else None
+            if known_word is not None:
+                return phrase[:length] + known_word
+        return next((str(parse[2]) for parse in self._suffixes.parse(phrase, phrase, set())), None)
+
+    def _dictionary_lemma(self, word: str) -> str | None:
+        """Return the normal form of a word's first parse that new words can follow, None without one."""
+        if word not in self._looked_up:
+            parses = self._words.parse(word, word, set())
+            self._looked_up[word] = next((str(lemma) for _, tag, lemma, *_ in parses if tag.is_productive()), None)
+        return self._looked_up[word]
+
+
+_LETTERS_AND_DIGITS = re.compile("[а-яё0-9 ]+[а-яё]")
+# Of what is before a known word at most, and of that word at least: pymorphy3.utils.word_splits.
+_LONGEST_UNKNOWN_PREFIX, _SHORTEST_REMAINDER = 5, 3
 
 
 def _quick(unit: Any) -> Any:

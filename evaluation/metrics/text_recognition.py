@@ -19,7 +19,7 @@ from evaluation.metrics.answers import (
     strict_references,
 )
 from evaluation.metrics.base import AttemptAborted, Case, Mode, Note, TaskMetric
-from evaluation.metrics.normalisation import LEMMAS, lemma_or_word, spaced_words
+from evaluation.metrics.normalisation import LEMMAS, lemma_or_word, spaced_form
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +37,11 @@ def similarity(answer: Sequence[Hashable], reference: Sequence[Hashable]) -> flo
     >>> similarity("хор.", "хор"), similarity("Аптека", "аптека"), similarity("", "")
     (0.75, 0.8333333333333334, 0.0)
     """
-    if not answer or not reference:
-        return 0.0
-    return 1 - Levenshtein.distance(answer, reference) / max(len(answer), len(reference))
+    return _similarity(Levenshtein.distance(answer, reference), answer, reference)
+
+
+def _similarity(distance: int, answer: Sequence[Hashable], reference: Sequence[Hashable]) -> float:
+    return 1 - distance / max(len(answer), len(reference)) if answer and reference else 0.0
 
 
 def recognition_form(text: str, *, lemmas: bool = False) -> str:
@@ -48,8 +50,8 @@ def recognition_form(text: str, *, lemmas: bool = False) -> str:
     >>> recognition_form("АПТЕКА, «24  часа»"), recognition_form("24 часа", lemmas=True)
     ('аптека 24 часа', '24 час')
     """
-    words = spaced_words(text)
-    return " ".join(map(lemma_or_word, words) if lemmas else words)
+    form = spaced_form(text)
+    return " ".join(map(lemma_or_word, form.split())) if lemmas else form
 
 
 def official_details(answer: str, references: Sequence[str]) -> RecognitionDetails:
@@ -60,8 +62,10 @@ def official_details(answer: str, references: Sequence[str]) -> RecognitionDetai
     >>> official_details("хор.", ["ХОР", "хор"])
     RecognitionDetails(score=0.75, distances=(4, 1), similarities=(0.0, 0.75))
     """
-    distances = tuple(Levenshtein.distance(answer, reference) for reference in references)
-    similarities = tuple(similarity(answer, reference) for reference in references)
+    distances = tuple([Levenshtein.distance(answer, reference) for reference in references])
+    similarities = tuple(
+        [_similarity(distance, answer, reference) for distance, reference in zip(distances, references, strict=True)]
+    )
     return RecognitionDetails(max(similarities), distances, similarities)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -47,19 +48,25 @@ def token_f1(answer: str, reference: str) -> float:
     """
     if answer == reference:
         return 1.0
-    answered, expected = answer.split(), reference.split()
-    left: dict[str, int] = {}  # counted by hand: on texts this short collections.Counter takes most of the time
-    for word in expected:
-        left[word] = left.get(word, 0) + 1
-    common = 0
-    for word in answered:
-        if left.get(word):
-            left[word] -= 1
-            common += 1
+    return _f1_of_words(answer.split(), reference.split())
+
+
+def _f1_of_words(answered: list[str], expected: list[str]) -> float:
+    distinct = set(answered)
+    common = len(distinct.intersection(expected))
     if not common:
         return 0.0
+    if len(distinct) < len(answered):
+        common = (Counter(answered) & Counter(expected)).total()
     precision, recall = common / len(answered), common / len(expected)
     return 2 * precision * recall / (precision + recall)
+
+
+def _best_f1(answer: str, references: Sequence[str]) -> float:
+    if answer in references:
+        return 1.0
+    words = answer.split()
+    return max([_f1_of_words(words, reference.split()) for reference in references])
 
 
 def official_details(answer: str, references: Sequence[str]) -> TextQADetails:
@@ -88,7 +95,7 @@ def strict_details(answer: str, references: Sequence[str]) -> TextQADetails:
     """
     answer_form = strict_form(answer)
     reference_forms = tuple(strict_form(reference) for reference in references)
-    f1 = max(token_f1(answer_form, form) for form in reference_forms)
+    f1 = _best_f1(answer_form, reference_forms)
     letter = right_marker(answer, reference_forms) if f1 < 1 else None
     return TextQADetails(f1 if letter is None else 1.0, answer_form, reference_forms, f1, letter)
 
@@ -109,9 +116,9 @@ def score_cases(cases: Sequence[Case], mode: Mode) -> tuple[list[float], list[No
 
 
 def _replacing(answer: str, answer_form: str, reference_forms: tuple[str, ...]) -> TextQADetails:
-    f1 = max(token_f1(answer_form, form) for form in reference_forms)
+    f1 = _best_f1(answer_form, reference_forms)
     letter = replacement_letter(answer) if f1 <= REPLACED_UP_TO else None
-    score = f1 if letter is None else max(token_f1(letter, form) for form in reference_forms)
+    score = f1 if letter is None else _best_f1(letter, reference_forms)
     return TextQADetails(score, answer_form, reference_forms, f1, letter)
 
 

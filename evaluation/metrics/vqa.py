@@ -18,15 +18,18 @@ from evaluation.metrics.meteor import (
     Alignment,
     align_best,
     align_from_end,
+    best_score_bounds,
     meteor_score,
-    score_bound,
+    score_bounds,
     weighted_mean,
 )
-from evaluation.metrics.meteor_tasks import BELOW_ALL, Comparison, best_comparison, score_official, score_strict
+from evaluation.metrics.meteor_tasks import Comparison, first_best, score_official, score_strict
 from evaluation.metrics.normalisation import (
     LEMMAS,
     MAX_CACHED,
+    NoLemma,
     lemma,
+    lemma_or_word,
     number_form,
     official_form,
     official_words,
@@ -57,8 +60,8 @@ def official_comparison(answer: str, reference: str, wordnet: WordNet = NO_WORDN
     >>> official_comparison("4", "3").score
     0.75
     """
-    compared = _compared_whole(answer, reference, BELOW_ALL, wordnet=wordnet)
-    assert compared is not None, "every score is above"
+    compared = _judged_officially(answer, (reference,), wordnet=wordnet)
+    assert compared is not None, "there is a reference"
     return compared
 
 
@@ -77,8 +80,12 @@ def strict_comparison(answer: str, reference: str, wordnet: WordNet = NO_WORDNET
     return _compared_strictly(_strict_words(answer), _strict_words(reference), wordnet)
 
 
-def _compared_by_the_rules(answer: str, reference: str, above: float, *, wordnet: WordNet) -> Comparison | None:
-    return None if above >= 1 else strict_comparison(answer, reference, wordnet)
+def _judged_strictly(answer: str, references: Sequence[str], *, wordnet: WordNet) -> Comparison | None:
+    words, expected = _strict_words(answer), list(map(_strict_words, references))
+    bounds = best_score_bounds(words, expected, snowball_stem, wordnet)
+    if _numbers(words):
+        bounds = [1.0 if _numbers(others) else bound for others, bound in zip(expected, bounds, strict=True)]
+    return first_best(bounds, lambda place: _compared_strictly(words, expected[place], wordnet))
 
 
 def score_cases(cases: Sequence[Case], mode: Mode, wordnet: WordNet = NO_WORDNET) -> tuple[list[float], list[Note]]:
@@ -91,9 +98,9 @@ def score_cases(cases: Sequence[Case], mode: Mode, wordnet: WordNet = NO_WORDNET
 
     """
     if mode == "strict":
-        return score_strict(cases, partial(_compared_by_the_rules, wordnet=wordnet))
+        return score_strict(cases, partial(_judged_strictly, wordnet=wordnet))
     return score_official(
-        cases, partial(_compared_whole, wordnet=wordnet), partial(_strikes, wordnet=wordnet), _text_of
+        cases, partial(_judged_officially, wordnet=wordnet), partial(_strikes, wordnet=wordnet), _text_of
     )
 
 
@@ -141,21 +148,32 @@ def _whole_lemma(text: str) -> str:
     return FIRST_NUMERALS.get(whole, whole)
 
 
-def _compared_whole(answer: str, reference: str, above: float, *, wordnet: WordNet) -> Comparison | None:
-    return _compared_officially(_whole_lemma(answer), _whole_lemma(reference), above, wordnet)
-
-
-def _compared_officially(answer_form: str, reference_form: str, above: float, wordnet: WordNet) -> Comparison | None:
-    answer = word_tokens(number_words_to_digits(answer_form))
-    reference = word_tokens(reference_form)
-    if len(reference) == 1 and reference[0].isnumeric():
-        return Comparison(
-            _official_proportion(answer, reference[0]), answer_form, reference_form, answer, reference, None
-        )
-    if above >= 0 and above >= score_bound(answer, reference, porter_stem, wordnet, gamma=0):
+def _judged_officially(answer: str, references: Sequence[str], *, wordnet: WordNet) -> Comparison | None:
+    if not references:
         return None
-    alignment = align_from_end(answer, reference, porter_stem, wordnet)
-    return Comparison(meteor_score(alignment, gamma=0), answer_form, reference_form, answer, reference, alignment)
+    return _judged_forms(_whole_lemma(answer), list(map(_whole_lemma, references)), wordnet)
+
+
+def _judged_forms(form: str, reference_forms: Sequence[str], wordnet: WordNet) -> Comparison | None:
+    answer, references = _answer_tokens(form), list(map(word_tokens, reference_forms))
+    numeric = [len(reference) == 1 and reference[0].isnumeric() for reference in references]
+    bounds = score_bounds(answer, references, porter_stem, wordnet, gamma=0)
+    bounds = [1.0 if is_number else bound for is_number, bound in zip(numeric, bounds, strict=True)]
+
+    def compare(place: int) -> Comparison:
+        reference = references[place]
+        if numeric[place]:
+            score = _official_proportion(answer, reference[0])
+            return Comparison(score, form, reference_forms[place], answer, reference, None)
+        alignment = align_from_end(answer, reference, porter_stem, wordnet)
+        return Comparison(meteor_score(alignment, gamma=0), form, reference_forms[place], answer, reference, alignment)
+
+    return first_best(bounds, compare)
+
+
+@lru_cache(maxsize=MAX_CACHED)
+def _answer_tokens(form: str) -> tuple[str, ...]:
+    return word_tokens(number_words_to_digits(form))
 
 
 def _official_proportion(answer: Sequence[str], reference: str) -> float:
@@ -215,11 +233,20 @@ def _places_of_numbers(words: Sequence[str]) -> list[int]:
     return [place for place, word in enumerate(words) if _fraction(word) is not None]
 
 
+def _form_word_by_word(text: str) -> str:
+    """Return `official_form`, in which a word that has no lemma stays as it is."""
+    try:
+        return official_form(text)
+    except NoLemma:
+        words = map(lemma_or_word, official_words(text))
+        return " ".join([FIRST_NUMERALS.get(word, word) for word in words])
+
+
 def _strikes(answer: str, references: Sequence[str], best: Comparison, wordnet: WordNet) -> Iterator[tuple[int, str]]:
     """Name the defects but for which the answer would have another score: each is mended alone, and scored again."""
     texts = (answer, *references)
     if any(" " in form for form in (best.answer_form, best.reference_form)):
-        mended = _best_of([official_form(text) for text in texts], wordnet)
+        mended = _best_of([_form_word_by_word(text) for text in texts], wordnet)
         if mended != best.score:
             yield 11, f"word by word lemmas would give {mended:.3g}: {best.answer_form!r} stands for {answer!r}"
     if any(_MARK.search(text) for text in texts) and any(official_words(text) != spaced_words(text) for text in texts):
@@ -254,8 +281,7 @@ def _strikes_on_numbers(answer: str, references: Sequence[str], best: Comparison
 
 
 def _best_of(forms: Sequence[str], wordnet: WordNet) -> float:
-    answer, *references = forms
-    best = best_comparison(answer, references, partial(_compared_officially, wordnet=wordnet))
+    best = _judged_forms(forms[0], forms[1:], wordnet)
     assert best is not None, "there are references"
     return best.score
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -33,6 +33,26 @@ class WordNetError(ValueError):
     """A wordnet file is missing or is no RuWordNet database. Says which, and what to do."""
 
 
+_MAX_FOUND = 1 << 17
+
+
+class _Found(dict[str, frozenset[str]]):
+    """What was found for each word asked for so far, which is asked for again and again."""
+
+    def __init__(self, entries: Mapping[str, frozenset[str]], key: Callable[[str], str]) -> None:
+        super().__init__()
+        self._entries, self._key = entries, key
+
+    def __missing__(self, word: str) -> frozenset[str]:
+        if len(self) >= _MAX_FOUND:
+            self.clear()
+        self[word] = found = self._entries.get(self._key(word), _NOTHING)
+        return found
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _Found, (self._entries, self._key)
+
+
 @dataclass(frozen=True, slots=True)
 class WordNet:
     """What the metrics ask of a wordnet. Without arguments: one that knows no word.
@@ -48,10 +68,16 @@ class WordNet:
     name: str = "none"
     relatives: Mapping[str, frozenset[str]] = field(default_factory=dict)
     synsets: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    _related: _Found = field(init=False, repr=False, compare=False)
+    _synsets_of: _Found = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_related", _Found(self.relatives, _capitals))
+        object.__setattr__(self, "_synsets_of", _Found(self.synsets, _folded))
 
     def related(self, word: str) -> frozenset[str]:
         """Return what the organisers' scripts take for synonyms of a word (defect 15)."""
-        return self.relatives.get(_capitals(word), _NOTHING)
+        return self._related[word]
 
     def are_synonyms(self, word: str, other: str) -> bool:
         """Whether two words in their dictionary form stand in one synset."""
@@ -59,10 +85,7 @@ class WordNet:
 
     def synsets_of(self, word: str) -> frozenset[str]:
         """Return the ids of the synsets that a word in its dictionary form stands in."""
-        return self.synsets.get(_folded(word), _NOTHING)
-
-
-NO_WORDNET = WordNet()
+        return self._synsets_of[word]
 
 
 def load_wordnet(path: str | PathLike[str]) -> WordNet:
@@ -96,11 +119,12 @@ def _gathered(pairs: Iterable[tuple[str, str]]) -> dict[str, frozenset[str]]:
     return {key: frozenset(values) for key, values in gathered.items()}
 
 
-@lru_cache(maxsize=1 << 17)
 def _capitals(word: str) -> str:
     return word.upper().strip()
 
 
-@lru_cache(maxsize=1 << 17)
 def _folded(word: str) -> str:
     return word.lower().strip().replace("ё", "е")
+
+
+NO_WORDNET = WordNet()
