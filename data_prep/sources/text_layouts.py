@@ -153,7 +153,7 @@ def _gathered(element: Element, gathering: Gathering) -> bool:
     if element.section in ("imgs", "images"):
         value = object_of(element.value, "the picture")
         picture_id = element.key if element.section == "imgs" else id_of(value, "id")
-        name = _file_name(text_of(value, "file_name"))
+        name = _file_name(text_of(value, "filename" if "filename" in value else "file_name"))
         if not gathering.put(picture_id, name):
             raise FieldError(Reason.DUPLICATE_RECORD, f"image {picture_id}")
         return True
@@ -168,7 +168,7 @@ def _gathered(element: Element, gathering: Gathering) -> bool:
         legible = text.strip() not in _ILLEGIBLE and value.get("legibility", "legible") == "legible"
         gathering.add(id_of(value, "image_id"), element.place, (writable(text.strip()), _box(value), legible))
         return True
-    return element.section in ("imgToAnns", "info", "licenses", "categories", "cats", "dataset")
+    return element.section in ("imgToAnns", "img2Anns", "info", "licenses", "categories", "cats", "dataset")
 
 
 def _box(value: dict[str, Any]) -> tuple[float, float, float, float] | None:

@@ -53,6 +53,14 @@ def coco_translation():
     }
 
 
+def text_ocr():
+    value = coco_text(lambda box: {"points": corners(box)})
+    value["img2Anns"] = value.pop("imgToAnns")
+    for picture in value["imgs"].values():
+        picture["filename"] = picture.pop("file_name")
+    return value
+
+
 LAYOUTS = {
     "header.csv": lambda path: table(path, ","),
     "bare.csv": lambda path: table(path, ",", header=False),
@@ -61,7 +69,7 @@ LAYOUTS = {
     "list.json": lambda path: write_document(path, [{"file_name": n, "label": t} for n, t in TEXTS.items()]),
     "lines.jsonl": lambda path: write_lines(path, [{"image": n, "text": t} for n, t in TEXTS.items()]),
     "coco_text.json": lambda path: write_document(path, coco_text(lambda box: {"bbox": box})),
-    "textocr.json": lambda path: write_document(path, coco_text(lambda box: {"points": corners(box)})),
+    "textocr.json": lambda path: write_document(path, text_ocr()),
     "coco.json": lambda path: write_document(path, coco_translation()),
 }
 
