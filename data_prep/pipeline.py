@@ -94,7 +94,7 @@ def _agreement(source: Source, conversion: Conversion) -> dict[str, Any]:
         "validation_share": conversion.splitting.share,
         "split_seed": conversion.splitting.seed,
         "pictures": conversion.laying,
-        "bpe": None if conversion.bpe is None else str(conversion.bpe),
+        "bpe": None if conversion.bpe is None else conversion.bpe.name,
         "left_limit": conversion.left_limit,
     }
 

@@ -14,7 +14,7 @@ from data_prep.cleaning import fold
 
 SHINGLE_WORDS = 3
 SKETCH = 16
-FEWEST_SHARED = 8
+COMMON = 100  # validation texts
 NEAR = 0.7  # Jaccard similarity of the shingles
 FEWEST_WORDS = 8  # shorter texts are alike by chance
 _WORD = re.compile(r"\w+")
@@ -41,12 +41,13 @@ class NearTexts:
         shingles = _shingles(text)
         if not shingles or not self._known:
             return None
-        sketch = _sketch(shingles)
-        shared = Counter(name for value in sketch for name in self._by_hash.get(value, ()))
+        # What very many texts share is their template, which tells none of them.
+        telling = [names for value in _sketch(shingles) if len(names := self._by_hash.get(value, ())) <= COMMON]
+        shared = Counter(name for names in telling for name in names)
         best: tuple[str, float] | None = None
         for name, count in shared.items():
             known = self._known[name]
-            if count < min(FEWEST_SHARED, len(sketch) // 2):
+            if count < len(telling) // 2:
                 continue
             similarity = len(shingles & known) / len(shingles | known)
             if similarity >= NEAR and (best is None or similarity > best[1]):

@@ -240,5 +240,14 @@ def test_near_texts_share_most_of_their_words_in_their_order(text, near):
     assert found is None or found[0] == "7"
 
 
+def test_a_template_that_all_texts_share_makes_none_of_them_near():
+    template = "Задумали число, умножили его на {} и прибавили к нему {}. Получилось {}. Какое число задумали?"
+    texts = NearTexts()
+    for number in range(300):
+        texts.add(str(number), template.format(number, number + 7, 3 * number))
+    assert texts.like(template.format(5000, 6000, 7000)) is None
+    assert texts.like(template.format(42, 49, 126)) == ("42", 1.0)
+
+
 def test_every_rule_has_a_meaning():
     assert all(len(rule.meaning) > 10 for rule in Rule)
