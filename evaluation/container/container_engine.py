@@ -119,7 +119,7 @@ def run_arguments(job: Job, container: str, user: int) -> list[str]:
         f"--memory-swap={limits.memory}",  # memory and swap together: none of the latter
         f"--pids-limit={limits.processes}",
         f"--shm-size={limits.shared_memory}",
-        f"--tmpfs=/tmp:rw,nosuid,nodev,mode=1777,size={limits.temporary}",
+        f"--tmpfs=/tmp:rw,exec,nosuid,nodev,mode=1777,size={limits.temporary}",
         f"--ulimit=fsize={limits.output + 1}",
         "--ulimit=core=0",
         "--ulimit=nofile=4096:4096",

@@ -93,7 +93,7 @@ FAKES: tuple[Fake, ...] = (
         {"seconds": 1},
     ),
     Fake("raises", "raise SystemExit('no luck')", Fault.CRASH, "ended with status 1"),
-    Fake("dies", "import os; os.kill(os.getpid(), 11)", Fault.CRASH, "signal 11"),
+    Fake("dies", "import ctypes; ctypes.string_at(0)", Fault.CRASH, "signal 11"),
     Fake("writes nothing", "pass", Fault.FORMAT, "[FILE_MISSING] output/predictions.json"),
     Fake("writes half a file", "open('output/predictions.json', 'w').write('{')", Fault.FORMAT, "[NOT_JSON]"),
     Fake("forgets a sample", ANSWER + "del answers['1']; write()", Fault.FORMAT, "[PREDICTION_MISSING]"),

@@ -35,7 +35,7 @@ def test_a_container_gets_nothing_of_the_host_but_input_and_output() -> None:
         "--memory-swap=4000",
         "--pids-limit=7",
         "--shm-size=200",
-        "--tmpfs=/tmp:rw,nosuid,nodev,mode=1777,size=300",
+        "--tmpfs=/tmp:rw,exec,nosuid,nodev,mode=1777,size=300",
         "--ulimit=fsize=101",
         "--ulimit=core=0",
         "--ulimit=nofile=4096:4096",
