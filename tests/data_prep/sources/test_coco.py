@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -110,6 +111,22 @@ def test_the_same_picture_falls_on_one_side_in_both_tasks(tmp_path):
     }
     assert sides["captioning"] == sides["generation"]
     assert 8 < len(sides["captioning"][1]) < 30
+
+
+def test_two_workers_lay_the_same_pictures_and_write_the_same_files(tmp_path):
+    captions = {number: [f"Кадр {number}"] for number in range(1, 601)}
+    for number in captions:
+        paint(tmp_path / "pictures" / name_of(number), size=(1 + number % 9, 9))
+    file = write_document(tmp_path / "captions.json", document(captions))
+    alone = convert(tmp_path / "alone", "coco", file, "--images", tmp_path / "pictures")
+    subprocess.run(
+        [sys.executable, "-m", "data_prep", "coco", file, "--images", tmp_path / "pictures", "--workers", "2", "--out",
+         tmp_path / "two"],
+        cwd=Path(__file__).parents[3], check=True, capture_output=True,
+    )  # fmt: skip
+    files = tree(alone.folder)
+    assert sum(name.endswith(".jpg") for name in files) == 1200
+    assert tree(tmp_path / "two") == files
 
 
 ENGLISH = {9: ["A cat on a table.", "The ginger cat"], 25: ["Two giraffes near 3 trees"], 30: ["A vase", "Flowers"]}
