@@ -33,7 +33,7 @@ def add_sources(commands: Commands) -> None:
     sberquad = _source(commands, "sberquad", "TextQA from SberQuAD: JSON, JSON lines or Parquet", _sberquad)
     _files(sberquad)
     _variants(sberquad)
-    muserc = _source(commands, "muserc", "TextQA from MuSeRC: JSON lines", _muserc)
+    muserc = _source(commands, "muserc", "TextQA from MuSeRC: JSON lines or Parquet", _muserc)
     _files(muserc)
     _variants(muserc)
     mathematics = _source(commands, "mathematics", "MathQA from DeepMind Mathematics, in Russian", _mathematics)

@@ -1,10 +1,11 @@
-"""MuSeRC (Russian SuperGLUE): passages, questions, answers marked true or false. In: JSON lines. Out: TextQA samples.
+"""MuSeRC (Russian SuperGLUE): passages, questions, answers marked true or false. In: its files. Out: TextQA samples.
 
     {"idx": 0, "passage": {"text": "(1) ... (2) ...", "questions": [
         {"idx": 0, "question": "...", "answers": [{"idx": 0, "text": "...", "label": 1}, ...]}, ...]}}
 
-or the same with `text` and `questions` at the top. A question gives a sample with a free answer, all of whose true
-answers are references, and one with options: a true answer and up to three false ones.
+or the same with `text` and `questions` at the top, as JSON lines; or Parquet with a row for each answer (`paragraph`,
+`question`, `answer`, `label`, `idx`), the answers of a question one after the other. A question gives a sample with a
+free answer, all of whose true answers are references, and one with options: a true answer and up to three false ones.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import random
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -25,6 +27,7 @@ from data_prep.sources.reading import (
     field_of,
     list_of,
     object_of,
+    parquet_rows,
     parse_line,
     text_of,
 )
@@ -63,7 +66,7 @@ class MuSeRC:
     def records(self, scratch: Path) -> Iterator[Record | Problem]:
         """Stream passages with their questions."""
         for file in self.files:
-            yield from any_records(file)
+            yield from _questions(parquet_rows(file)) if file.suffix == ".parquet" else any_records(file)
 
     def convert(self, record: Record) -> Iterator[Outcome]:
         """Make up to three samples of each question of a passage."""
@@ -101,6 +104,22 @@ class MuSeRC:
         if self.variants and rng.random() < self.variants:
             made.append(_claim(rng, passage, group, asked, true, false))
         return tuple(made)
+
+
+def _questions(rows: Iterator[Record]) -> Iterator[Record]:
+    """Put rows of one question after the other together again, in the nested form."""
+    for (paragraph, question), answers in groupby(rows, _question):
+        same = list(answers)
+        given = [
+            {"text": row.value.get("answer"), **({"label": row.value["label"]} if "label" in row.value else {})}
+            for row in same
+        ]
+        value = {"text": paragraph, "questions": [{"question": question, "answers": given}]}
+        yield Record(same[0].file, same[0].place, value)
+
+
+def _question(row: Record) -> tuple[Any, Any]:
+    return row.value.get("paragraph"), row.value.get("question")
 
 
 def _claim(rng: random.Random, passage: str, group: str, asked: str, true: Sequence[str], false: Sequence[str]) -> Made:

@@ -1,5 +1,7 @@
 """MuSeRC: free answers and options from true and false answers; every rule of leaving out is counted."""
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from data_prep.check.rules import options_in
@@ -89,6 +91,23 @@ def test_the_other_published_form_gives_the_same(tmp_path, made):
     form = passages()["passage"]
     file = write_lines(tmp_path / "flat.jsonl", [{"id": 0, **form}])
     assert convert(tmp_path / "flat", "muserc", file, "--validation-share", 0).task("textqa") == made.task("textqa")
+
+
+def test_rows_of_single_answers_are_put_together_again(tmp_path, made):
+    rows = [
+        {"paragraph": PASSAGE, "question": asked, "answer": answer["text"], "label": answer["label"],
+         "idx": {"paragraph": 0, "question": number, "answer": answer["idx"]}}
+        for number, (asked, given) in enumerate(QUESTIONS)
+        for answer in given
+    ]  # fmt: skip
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "train.parquet")
+    again = convert(tmp_path / "rows", "muserc", tmp_path / "train.parquet", "--validation-share", 0)
+    assert again.task("textqa") == made.task("textqa")
+    assert [reason for _, reason in again.skipped("textqa")] == ["NO_TRUE_ANSWER", "UNANSWERED"]
+    pq.write_table(pa.table({"other": [1]}), tmp_path / "other.parquet")
+    assert convert(tmp_path / "other", "muserc", tmp_path / "other.parquet").skipped("textqa") == [
+        ("row 0", "FIELD_TYPE")
+    ]
 
 
 def test_claims_say_yes_of_true_and_no_of_false_answers(tmp_path):
