@@ -12,7 +12,7 @@ from training.__main__ import main as training
 from training.tune.watching.csv_log import LogRow
 from training.tune.watching.log import validation_values
 from training.tune.watching.plots import Plots, curves_of, draw_plots
-from training.tune.watching.watcher import Forgiving
+from training.tune.watching.watcher import Watchers
 
 HEAD = "step,name,value\n"
 
@@ -71,7 +71,7 @@ def test_a_training_is_told_of_plots_that_can_not_be_written_and_goes_on(
 ) -> None:
     log_in(tmp_path)
     (tmp_path / "plots").write_text("a file where the folder should be")
-    watcher = Forgiving([Plots()])
+    watcher = Watchers([Plots()])
     watcher.start(run_in(tmp_path))
     watcher.validated(5, VALIDATION)
     assert "tune: Plots: " in (told := capsys.readouterr().err)

@@ -15,7 +15,8 @@ from training.tune.watching.epochs import epoch_of, samples_of_step, steps_of_ep
 from training.tune.watching.log import Log, validation_values
 from training.tune.watching.settings import EmissionsSettings, WatchSettings
 from training.tune.watching.terminal import Terminal
-from training.tune.watching.watcher import Forgiving, Run, WatchingError
+from training.tune.watching.tolerance import WatchingError
+from training.tune.watching.watcher import Run, Watchers
 
 VALIDATION = Validation(
     tasks={
@@ -63,7 +64,7 @@ class Rows:
 def test_rows_hold_means_of_segments_and_the_speed_of_steps_alone(tmp_path: Path) -> None:
     times = iter([0.0, *(1.0, 1.0, 2.0, 2.0), 60.0, *(61.0, 61.0), 90.0, *(92.0, 92.0)])
     rows = Rows()
-    log = Log(rows, lambda: next(times))
+    log = Log([rows], lambda: next(times))
     log.start(run_in(tmp_path, log_every=2))
     values = {"loss": 3.0, "rate": 0.1, "gradient_norm": 2.0, "samples": 8, "tokens": 400, "vqa.right": 5.0}
     log.step(1, values)  # 1 s
@@ -85,7 +86,7 @@ def test_rows_hold_means_of_segments_and_the_speed_of_steps_alone(tmp_path: Path
 
 def test_the_last_step_has_a_row_wherever_it_falls(tmp_path: Path) -> None:
     rows = Rows()
-    log = Log(rows)
+    log = Log([rows])
     log.start(run_in(tmp_path, steps=3, log_every=2))
     for step in (1, 2, 3):
         log.step(step, {"loss": float(step)})
@@ -208,7 +209,7 @@ class Failing:
         self._at("finish")
 
 
-def tell_all(watcher: Forgiving, run: Run) -> Iterator[None]:
+def tell_all(watcher: Watchers, run: Run) -> Iterator[None]:
     watcher.start(run)
     watcher.step(1, {"loss": 1.0})
     watcher.step(2, {"loss": 1.0})
@@ -219,7 +220,7 @@ def tell_all(watcher: Forgiving, run: Run) -> Iterator[None]:
 def test_who_fails_takes_no_one_along_and_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     at_steps = Failing("step", error=WatchingError("the plots can not be drawn"))
     at_start, healthy = Failing("start"), Failing()
-    moments = tell_all(Forgiving([at_start, at_steps, healthy]), run_in(tmp_path))
+    moments = tell_all(Watchers([at_start, at_steps, healthy]), run_in(tmp_path))
     next(moments)
     told_once = capsys.readouterr().err.splitlines()
     assert told_once == [
@@ -235,9 +236,29 @@ def test_who_fails_takes_no_one_along_and_is_named(tmp_path: Path, capsys: pytes
     ]
 
 
+class Broken(Rows):
+    """A sink that can not be opened, and must not be used then."""
+
+    def open(self, run: Run) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        raise AssertionError("it was never opened")
+
+
+def test_one_log_that_can_not_be_opened_leaves_the_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = Rows()
+    log = Log([Broken(), rows])
+    log.start(run_in(tmp_path, log_every=1))
+    log.step(1, {"loss": 1.0})
+    log.finish()
+    assert rows.rows[1]["loss"] == 1.0
+    assert "tune: Broken: [Errno 13] Permission denied; the training goes on" in capsys.readouterr().err
+
+
 def test_a_mistake_of_the_program_is_not_forgiven(tmp_path: Path) -> None:
     with pytest.raises(KeyError):
-        Forgiving([Failing("start", error=KeyError("x"))]).start(run_in(tmp_path))
+        Watchers([Failing("start", error=KeyError("x"))]).start(run_in(tmp_path))
 
 
 MIXTURE = {"textqa": TaskSettings(samples=4, share=3.0), "vqa": TaskSettings(samples=2, share=1.0)}

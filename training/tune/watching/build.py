@@ -11,7 +11,7 @@ from training.tune.watching.log import Log, Sink
 from training.tune.watching.plots import Plots
 from training.tune.watching.tensorboard import TensorBoard
 from training.tune.watching.terminal import Terminal
-from training.tune.watching.watcher import Forgiving, Watcher
+from training.tune.watching.watcher import Watcher, Watchers
 
 
 def build_watcher(settings: TuneSettings, others: Sequence[Watcher] = ()) -> Watcher:
@@ -20,5 +20,4 @@ def build_watcher(settings: TuneSettings, others: Sequence[Watcher] = ()) -> Wat
     if settings.watch.tensorboard:
         sinks.append(TensorBoard())
     plots = [Plots()] if settings.watch.plots else []
-    # A log each, so that one that fails takes no other with it. Plots are drawn from what the log has just written.
-    return Forgiving([*map(Log, sinks), Answers(), *plots, *others])
+    return Watchers([Log(sinks), Answers(), *plots, *others])  # plots are drawn from what the log has just written

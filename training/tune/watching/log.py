@@ -5,13 +5,14 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import torch
 
 from training.tune.validation import Validation
+from training.tune.watching.tolerance import Tolerant
 from training.tune.watching.watcher import Run
 
 GIB = 2**30
@@ -34,25 +35,24 @@ class Sink(Protocol):
 
 
 class Log:
-    """A watcher: a row every `log_every` steps and at the last one, and the scores of each validation.
+    """A watcher: gives its sinks a row every `log_every` steps and at the last one, and each validation's scores.
 
     Segments' losses are means over the steps since the last row (a single step is noisy); the rest is the step's own.
     Throughput counts the time of steps alone, not that of validation or saving.
     """
 
-    def __init__(self, sink: Sink, clock: Callable[[], float] = time.monotonic) -> None:
-        self._sink = sink
-        self.name = type(sink).__name__
+    def __init__(self, sinks: Sequence[Sink], clock: Callable[[], float] = time.monotonic) -> None:
+        self._sinks = Tolerant(sinks)
         self._clock = clock
 
     def start(self, run: Run) -> None:
-        """Open the sink."""
+        """Open the sinks."""
         self._run = run
         self._sums: dict[str, float] = {}
         self._counts: dict[str, int] = {}
         self._worked = self._samples = self._tokens = 0.0
         self._since = self._clock()
-        self._sink.open(run)
+        self._sinks.start(lambda sink: sink.open(run))
 
     def step(self, step: int, values: Mapping[str, float]) -> None:
         """Add a step; write where a row is due."""
@@ -64,18 +64,20 @@ class Log:
             if "." in name:
                 self._sums[name] = self._sums.get(name, 0.0) + value
                 self._counts[name] = self._counts.get(name, 0) + 1
-        self._sink.advance(step)
+        self._sinks.tell(lambda sink: sink.advance(step))
         if step % self._run.settings.watch.log_every == 0 or step == self._run.last_step:
             own = {name: value for name, value in values.items() if "." not in name and name not in AMOUNTS}
             means = {name: total / self._counts[name] for name, total in self._sums.items()}
-            self._sink.write(step, {**own, **means, **self._throughput(), **peak_memory()})
+            row = {**own, **means, **self._throughput(), **peak_memory()}
+            self._sinks.tell(lambda sink: sink.write(step, row))
             self._sums, self._counts = {}, {}
             self._worked = self._samples = self._tokens = 0.0
         self._since = self._clock()
 
     def validated(self, step: int, validation: Validation) -> None:
         """Write `validation.<task>.<what>`, `validation.loss` and `validation.score`."""
-        self._sink.write(step, validation_values(validation))
+        row = validation_values(validation)
+        self._sinks.tell(lambda sink: sink.write(step, row))
         self._since = self._clock()
 
     def saved(self, step: int, path: Path) -> None:
@@ -83,8 +85,9 @@ class Log:
         self._since = self._clock()
 
     def finish(self) -> None:
-        """Close the sink."""
-        self._sink.close()
+        """Close the sinks, and say once more what was not written."""
+        self._sinks.tell(lambda sink: sink.close())
+        self._sinks.report()
 
     def _throughput(self) -> dict[str, float]:
         if self._worked <= 0:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from contest.writing import write_bytes
 from training.tune.validation import Validation
 from training.tune.watching.csv_log import LOG_FILE, LogRow, read_log
-from training.tune.watching.watcher import Run, WatchingError
+from training.tune.watching.tolerance import WatchingError
+from training.tune.watching.watcher import Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from tqdm import tqdm
-
-from contest.errors import ContestError
 from training.tune.settings import TuneSettings
 from training.tune.validation import Validation
+from training.tune.watching.tolerance import Tolerant
 
 
 @dataclass(frozen=True)
@@ -35,10 +32,6 @@ class Run:
     def last_step(self) -> int:
         """The step with which the run ends."""
         return self.settings.steps if self.settings.until is None else self.settings.until
-
-
-class WatchingError(Exception):
-    """Something of a run could not be written down; the message says what and why."""
 
 
 class Watcher(Protocol):
@@ -65,49 +58,29 @@ class Watcher(Protocol):
         """Nothing more will come."""
 
 
-class Forgiving:
-    """Tells several watchers, each of which may fail to write: it says so, and the training goes on.
-
-    A watcher that could not start is told nothing more.
-    """
+class Watchers:
+    """Tells several watchers; one that can not write takes no other along."""
 
     def __init__(self, watchers: Sequence[Watcher]) -> None:
-        self._watchers = list(watchers)
-        self._failures: dict[Watcher, list[str]] = {}
+        self._watchers = Tolerant(watchers)
 
     def start(self, run: Run) -> None:
         """Tell all."""
-        self._tell(lambda watcher: watcher.start(run))
-        self._watchers = [watcher for watcher in self._watchers if watcher not in self._failures]
+        self._watchers.start(lambda watcher: watcher.start(run))
 
     def step(self, step: int, values: Mapping[str, float]) -> None:
         """Tell all."""
-        self._tell(lambda watcher: watcher.step(step, values))
+        self._watchers.tell(lambda watcher: watcher.step(step, values))
 
     def validated(self, step: int, validation: Validation) -> None:
         """Tell all."""
-        self._tell(lambda watcher: watcher.validated(step, validation))
+        self._watchers.tell(lambda watcher: watcher.validated(step, validation))
 
     def saved(self, step: int, path: Path) -> None:
         """Tell all."""
-        self._tell(lambda watcher: watcher.saved(step, path))
+        self._watchers.tell(lambda watcher: watcher.saved(step, path))
 
     def finish(self) -> None:
         """Tell all, and say once more what was not written."""
-        self._tell(lambda watcher: watcher.finish())
-        for watcher, failures in self._failures.items():
-            times = "once" if len(failures) == 1 else f"{len(failures)} times"
-            print(f"tune: {_name(watcher)} failed {times}: {failures[0]}", file=sys.stderr)
-
-    def _tell(self, what: Callable[[Watcher], None]) -> None:
-        for watcher in self._watchers:
-            try:
-                what(watcher)
-            except (OSError, ContestError, WatchingError) as error:
-                if watcher not in self._failures:
-                    tqdm.write(f"tune: {_name(watcher)}: {error}; the training goes on", file=sys.stderr)
-                self._failures.setdefault(watcher, []).append(str(error))
-
-
-def _name(watcher: Watcher) -> str:
-    return str(getattr(watcher, "name", type(watcher).__name__))
+        self._watchers.tell(lambda watcher: watcher.finish())
+        self._watchers.report()

@@ -1,0 +1,47 @@
+"""Tells several others, each of which may fail to write: it says so, and the training goes on."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+from tqdm import tqdm
+
+from contest.errors import ContestError
+
+T = TypeVar("T")
+
+
+class WatchingError(Exception):
+    """Something of a run could not be written down; the message says what and why."""
+
+
+class Tolerant(Generic[T]):
+    """Members that are told things. One that could not start is told nothing more."""
+
+    def __init__(self, members: Sequence[T]) -> None:
+        self._members = list(members)
+        self._failures: dict[int, tuple[str, list[str]]] = {}
+
+    def start(self, what: Callable[[T], None]) -> None:
+        """Tell all that something begins; who fails is left out from now on."""
+        self.tell(what)
+        self._members = [member for member in self._members if id(member) not in self._failures]
+
+    def tell(self, what: Callable[[T], None]) -> None:
+        """Tell all; the first failure of each is told on standard error."""
+        for member in self._members:
+            try:
+                what(member)
+            except (OSError, ContestError, WatchingError) as error:
+                name = type(member).__name__
+                if id(member) not in self._failures:
+                    tqdm.write(f"tune: {name}: {error}; the training goes on", file=sys.stderr)
+                self._failures.setdefault(id(member), (name, []))[1].append(str(error))
+
+    def report(self) -> None:
+        """Say once more what was not written."""
+        for name, errors in self._failures.values():
+            times = "once" if len(errors) == 1 else f"{len(errors)} times"
+            print(f"tune: {name} failed {times}: {errors[0]}", file=sys.stderr)
