@@ -2,6 +2,9 @@
 
 import json
 import shutil
+import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +23,7 @@ from training.__main__ import main as training
 from training.tune import encoding
 from training.tune.encoding import PictureEncoder
 from training.tune.examples import Examples, read_task
-from training.tune.sources import TrainingDataError
+from training.tune.sources import Record, TrainingDataError
 
 
 @pytest.fixture(scope="module")
@@ -232,3 +235,40 @@ def test_the_command_fills_the_cache_before(
     assert "encode: /nowhere: no such data folder" in capsys.readouterr().err
     assert training([*arguments, "cache=/proc/none"]) == 2
     assert "set cache=FOLDER" in capsys.readouterr().err
+
+
+def test_codes_that_vanish_during_a_training_end_it_with_a_message(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    original = PictureEncoder.codes
+    asked: list[str] = []
+
+    def vanishing(self: PictureEncoder, folder: str, record: Record) -> object:
+        asked.append(record.id)
+        if len(asked) > 20:
+            with self.cache._connected() as connection, connection:
+                connection.execute("DELETE FROM codes")
+        return original(self, folder, record)
+
+    monkeypatch.setattr(PictureEncoder, "codes", vanishing)
+    arguments = ["tune", "--config", str(root / "settings.yaml"), f"cache={tmp_path}", f"out={tmp_path}/run"]
+    assert training([*arguments, "steps=9", "validate_every=100", "checkpoint_every=1"]) == 2
+    complaint = capsys.readouterr().err.splitlines()[-1]
+    assert complaint.startswith("tune: ")
+    assert "no codes for" in complaint
+    assert "images/" in complaint
+    assert ", sample '" in complaint
+    assert list((tmp_path / "run").glob("checkpoints/*/pytorch_model.bin"))  # what was done is kept
+
+
+@pytest.mark.slow
+def test_two_commands_at_once_share_one_cache(root: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "training", "encode", "--config", root / "settings.yaml", f"cache={tmp_path}"]
+    runs = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    outputs = [run.communicate()[0] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0]
+    assert outputs[0] == outputs[1]
+    (database,) = tmp_path.glob("*.sqlite")
+    with sqlite3.connect(database) as connection:
+        count, contents = connection.execute("SELECT count(*), count(DISTINCT digest) FROM codes").fetchone()
+    assert count == contents == 66  # generation and captioning: 30 and 3 pictures each
