@@ -105,6 +105,7 @@ class TuneSettings:
     (default: `cache` in the data folder). `prefetch`: batches made ahead of the step that needs them.
     `keep_last`: checkpoints kept, besides the best one. `best`: what makes a checkpoint the best: the lowest mean
     `loss` since the one before, the highest mean of the `validation` scores, or the highest of the score of that name.
+    `watch`: what is written down of the run, and `emissions`: how its CO2 is measured; see `watching/settings.py`.
     """
 
     data: str
