@@ -20,6 +20,7 @@ from submission.journal import Journal
 from submission.loading import Networks, fingerprint, load_networks
 from submission.merging import Others
 from submission.phases import Engine
+from submission.picture_files import PictureFiles
 from submission.predictions import Predictions, Reserve
 from submission.profiles import Profile
 from submission.progress import say
@@ -111,21 +112,23 @@ class _Process:
             self.journal.resume(self.configuration)
             self.resumed = True
             _tell_start(self.journal)
-            Work(
-                settings.shard.of(self.samples),
-                self.input_file.parent,
-                self.predictions,
-                self.reserve,
-                Engine(networks, settings.profile, settings.seed),
-                self.journal,
-                self.watch,
-                self.outcome,
-                self._refresh,
-                fixed_batch_size=settings.batch_size,
-                draws=settings.draws,
-                budget_share=settings.time_budget / settings.time_limit,
-                processes=settings.shard.count,
-            ).do_all()
+            root, side = self.input_file.parent, networks.side
+            with PictureFiles(root, side, settings.profile.jpeg_quality) as files:
+                Work(
+                    settings.shard.of(self.samples),
+                    files,
+                    self.predictions,
+                    self.reserve,
+                    Engine(networks, settings.profile, settings.seed),
+                    self.journal,
+                    self.watch,
+                    self.outcome,
+                    self._refresh,
+                    fixed_batch_size=settings.batch_size,
+                    draws=settings.draws,
+                    budget_share=settings.time_budget / settings.time_limit,
+                    processes=settings.shard.count,
+                ).do_all()
         except Stopped as stopped:
             self.outcome.ending = stopped.ending
         except Exception as error:  # whatever it is, what was done is written, and the error told

@@ -7,12 +7,11 @@ leaves the rest as it is, and says so in the outcome.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import time
-import zlib
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -21,21 +20,18 @@ from torch import Tensor
 
 from contest.errors import Code, ContestError
 from contest.items import Sample
-from contest.pictures import open_picture, resolve_picture
-from contest.writing import write_bytes
-from models.vqgan.preprocessing import to_pixels
 from submission.batches import Failure, in_batches
 from submission.devices import is_lost
 from submission.journal import Journal, JournalWriteError
 from submission.phases import Drawing, Engine, Query
-from submission.pictures import is_black, to_jpeg
+from submission.picture_files import PictureFiles, Writing, Written, crc_of
+from submission.pictures import is_black
 from submission.planning import plan_memory
 from submission.predictions import Predictions, Reserve
 from submission.progress import progress, say
 from submission.report import Outcome, PhaseReport, Problem, failed_ids
 from submission.stopping import ANSWERING_SHARE, DRAWING_SHARE, Ending, Stopped, Watch
 
-PICTURE_READERS = 3  # the organisers' container has three processors
 DRAWS_A_ROUND = 4  # their keys and values lie in memory together
 MOST_DRAWS = 64
 
@@ -48,7 +44,7 @@ class Work:
 
     Attributes:
         samples: those that are to be answered here.
-        root: the folder that paths of input pictures are relative to.
+        files: reads and writes pictures.
         predictions: knows where the pictures lie.
         reserve: is given up when the disk is full.
         watch: says when to stop.
@@ -62,11 +58,12 @@ class Work:
         absent: ids of samples whose picture counts as none.
         unready: ids of samples whose picture could not be encoded or drawn in time.
         batch_sizes: by phase.
+        writing: pictures drawn that are not recorded yet.
 
     """
 
     samples: Sequence[Sample]
-    root: Path
+    files: PictureFiles
     predictions: Predictions
     reserve: Reserve
     engine: Engine
@@ -82,18 +79,21 @@ class Work:
     absent: set[str] = field(default_factory=set)
     unready: set[str] = field(default_factory=set)
     batch_sizes: dict[str, int] = field(default_factory=dict)
+    writing: Writing = field(default_factory=Writing)
 
     def do_all(self) -> None:
         """Run all phases, each over what the journal does not have yet; texts come before pictures where they can."""
+        on_drawing = self.engine.profile.answer_on_drawing
         self._plan()
         self.restore()
+        self.files.expect(self._to_encode())
+        if not on_drawing:  # while pictures are read
+            self.answer([sample for sample in self.samples if not sample.has_image])
         self.encode()
-        if self.engine.profile.answer_on_drawing:
-            self.answer([sample for sample in self.samples if not self._wants_picture(sample)])
-            self.draw()
-        self.answer(self.samples)
-        if not self.engine.profile.answer_on_drawing:
-            self.draw()
+        self.answer([sample for sample in self.samples if not (on_drawing and self._wants_picture(sample))])
+        self.draw()
+        if on_drawing:
+            self.answer(self.samples)
         self.improve()
 
     def _plan(self) -> None:
@@ -143,7 +143,7 @@ class Work:
 
     def encode(self) -> None:
         """Input pictures to codes, for the samples that are still to be answered."""
-        waiting = [sample for sample in self.samples if sample.has_image and sample.id not in self.outcome.answers]
+        waiting = self._to_encode()
         reached: set[str] = set()
 
         def keep(sample: Sample, found: Tensor | ContestError | None) -> None:
@@ -229,13 +229,15 @@ class Work:
             return False
         return not failures and self.outcome.ending is Ending.FINISHED
 
+    def _to_encode(self) -> list[Sample]:
+        return [sample for sample in self.samples if sample.has_image and sample.id not in self.outcome.answers]
+
     def _wants_picture(self, sample: Sample) -> bool:
         had_none = not sample.has_image or sample.id in self.absent or sample.id in self.journal.drawings
         return had_none and sample.id not in self.outcome.pictured
 
     def _has_its_picture(self, sample: Sample) -> bool:
-        path = self.predictions.picture(sample)
-        return path.is_file() and zlib.crc32(path.read_bytes()) == self.journal.crcs[sample.id]
+        return crc_of(self.predictions.picture(sample)) == self.journal.crcs[sample.id]
 
     def _query(self, sample: Sample) -> Query:
         codes = self.codes.get(sample.id)
@@ -244,19 +246,28 @@ class Work:
         return Query(sample.id, sample.texts, codes)
 
     def _keep_drawing(self, sample: Sample, drawing: Drawing, draws: int = 1) -> None:
-        """Write the picture, then record it: a record never tells of a picture that is not there."""
-        data = to_jpeg(drawing.rgb, self.engine.profile.jpeg_quality)
-        try:
-            write_bytes(self.predictions.picture(sample), data)
-        except ContestError as error:
-            self._problem(sample, "draw", str(error), "the picture drawn is lost; a plain grey one stays")
-            if error.code is not Code.DISK_FULL:
-                return
+        """Have the picture written; it is recorded afterwards: a record never tells of a picture that is not there."""
+        crc = self.files.write(self.predictions.picture(sample), drawing.rgb)
+        self.writing.add(Written(sample, drawing.codes, draws, crc))
+
+    def _record_written(self, leave: int) -> None:
+        """Record the pictures that are written by now; wait until at most `leave` are not."""
+        full = ""
+        for written in self.writing.take(leave):
+            error = written.crc.exception()
+            if error is None:
+                entry = written.sample.id, written.codes, written.crc.result(), written.draws
+                self._record(functools.partial(self.journal.add_drawing, *entry))
+                self.outcome.pictured.add(written.sample.id)
+                continue
+            if not isinstance(error, ContestError):
+                raise error
+            self._problem(written.sample, "draw", str(error), "the picture drawn is lost; what was there stays")
+            full = str(error) if error.code is Code.DISK_FULL else full
+        if full:  # nothing more is drawn, but what can be answered is
             self.reserve.release()
-            self._stopped(Ending.STORAGE, str(error))
-            raise Stopped(Ending.STORAGE) from error  # nothing more is drawn, but what can be answered is
-        self._record(lambda: self.journal.add_drawing(sample.id, drawing.codes, zlib.crc32(data), draws))
-        self.outcome.pictured.add(sample.id)
+            self._stopped(Ending.STORAGE, full)
+            raise Stopped(Ending.STORAGE)
 
     def _record(self, write: Callable[[], None]) -> None:
         """Write to the journal; the run goes on without one that can not be written any more."""
@@ -271,14 +282,14 @@ class Work:
         if list(Ending).index(ending) > list(Ending).index(self.outcome.ending):
             self.outcome.ending, self.outcome.error = ending, error
 
-    def _after_batch(self) -> None:
+    def _after_batch(self, leave: int) -> None:
+        self._record_written(leave)
         self._record(self.journal.sync)
         self.after_batch()
 
     def _encode_batch(self, batch: Sequence[Sample]) -> list[Tensor | ContestError | None]:
         """Codes `[I]` of each sample's picture; or why it can not be read; or None if it counts as no picture."""
-        with ThreadPoolExecutor(PICTURE_READERS) as pool:
-            read = list(pool.map(self._read_picture, batch))
+        read = self.files.read(batch)
         results: list[Tensor | ContestError | None] = [None] * len(batch)
         seen: dict[int, Tensor] = {}
         for index, found in enumerate(read):
@@ -290,17 +301,6 @@ class Work:
         for index, row in zip(seen, codes, strict=True):
             results[index] = row
         return results
-
-    def _read_picture(self, sample: Sample) -> Tensor | ContestError:
-        """Pixels `[3, side, side]` of a sample's picture, the last one if it has several; or why there are none."""
-        item = max(index for index, entry in enumerate(sample.items) if entry.type == "image")
-        try:
-            content = sample.items[item].content
-            path = resolve_picture(self.root, content, follow_links=True, sample_id=sample.id, item=item)
-            picture = open_picture(path, sample_id=sample.id, item=item)
-        except ContestError as error:
-            return error
-        return to_pixels(picture, self.engine.networks.side)
 
     def _problem(self, sample: Sample, phase: str, error: str, instead: str, trace: str = "") -> None:
         self.outcome.problems.append(Problem(sample.id, phase, error, instead, trace))
@@ -328,12 +328,14 @@ class Work:
                 size,
                 lambda batch: self.watch.during(share, lambda: work(batch)),
                 keep_and_count,
-                after_batch=self._after_batch,
+                after_batch=lambda: self._after_batch(leave=size),
                 is_lost=lambda: is_lost(device),
             )
         if processed.stopped is not None:
             lost = processed.stopped is Ending.DEVICE_LOST and processed.failures
             self._stopped(processed.stopped, processed.failures[-1].error if lost else "")
+        with contextlib.suppress(Stopped):  # the disk is full, which the outcome knows by now
+            self._after_batch(leave=0)
         if processed.stopped is Ending.DEVICE_LOST:
             self.watch.end(Ending.DEVICE_LOST)
         phase = PhaseReport(

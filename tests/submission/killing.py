@@ -42,7 +42,7 @@ def wait_for_records(output: Path, count: int, pid: int) -> None:
     while len(records(output)) < count:
         if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
             return
-        time.sleep(0.001)
+        time.sleep(0.005)
 
 
 def check(output: Path, before: list[bytes], ids: list[str]) -> list[bytes]:

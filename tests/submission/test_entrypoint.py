@@ -30,7 +30,7 @@ def test_run_sh_reads_and_writes_where_the_contest_says(tmp_path: Path, write_in
     assert (unpacked / "output" / "images" / "image_0.jpg").is_file()
     # Not a terminal: the memory plan, then a line a phase, no bars.
     plan, *phases = [line.split(":")[0] for line in run.stderr.splitlines() if not line.startswith("  ")]
-    assert (plan, phases) == ("memory", ["encode", "answer", "draw"])
+    assert (plan, phases) == ("memory", ["answer", "encode", "answer", "draw"])
 
 
 def test_metadata_names_an_image_and_an_entrypoint() -> None:

@@ -35,7 +35,7 @@ def test_a_run_that_is_killed_at_random_moments_loses_nothing(
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=900,
+        timeout=3600,
     )
     assert run.returncode == 0, run.stderr
     counts = re.findall(r"\d+", run.stdout)

@@ -1,0 +1,128 @@
+"""Pictures from and to files, in threads beside the model's work. Knows neither models nor journal."""
+
+from __future__ import annotations
+
+import zlib
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from contest.errors import ContestError
+from contest.items import Sample
+from contest.pictures import open_picture, resolve_picture
+from contest.writing import write_bytes
+from models.vqgan.preprocessing import to_pixels
+from submission.pictures import to_jpeg
+
+THREADS = 2  # the organisers' container has three processors, and one is the model's
+READ_AHEAD = 512  # pictures; as the network takes them, one is half a megabyte
+
+Read = Callable[[Sample], Tensor | ContestError]
+
+
+class PictureFiles:
+    """Reads pictures before they are asked for, and writes them behind the caller's back.
+
+    Args:
+        root: the folder that paths of input pictures are relative to.
+        side: height and width in pixels that input pictures are brought to.
+        quality: of the JPEGs written.
+
+    """
+
+    def __init__(self, root: Path, side: int, quality: int) -> None:
+        self._root = root
+        self._side = side
+        self._quality = quality
+        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="pictures")
+        self._to_come: dict[str, Sample] = {}
+        self._reading: dict[str, Future[Tensor | ContestError]] = {}
+
+    def __enter__(self) -> PictureFiles:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def expect(self, samples: Sequence[Sample]) -> None:
+        """Begin to read the pictures of samples that will be asked for in this order."""
+        self._to_come.update((sample.id, sample) for sample in samples)
+        self._read_ahead()
+
+    def read(self, samples: Sequence[Sample]) -> list[Tensor | ContestError]:
+        """Pixels `[3, side, side]` of each sample's picture, the last one if it has several; or why there are none."""
+        found = []
+        for sample in samples:
+            self._to_come.pop(sample.id, None)
+            if sample.id not in self._reading:
+                self._reading[sample.id] = self._pool.submit(self._read, sample)
+            found.append(self._reading.pop(sample.id))
+        self._read_ahead()
+        return [future.result() for future in found]
+
+    def write(self, path: Path, rgb: NDArray[np.uint8]) -> Future[int]:
+        """Write a picture `[H, W, 3]` as a JPEG, whole or not at all; the future is its CRC-32, or a ContestError."""
+        return self._pool.submit(self._write, path, rgb)
+
+    def _read_ahead(self) -> None:
+        while self._to_come and len(self._reading) < READ_AHEAD:
+            sample = self._to_come.pop(next(iter(self._to_come)))
+            self._reading[sample.id] = self._pool.submit(self._read, sample)
+
+    def _read(self, sample: Sample) -> Tensor | ContestError:
+        item = max(index for index, entry in enumerate(sample.items) if entry.type == "image")
+        try:
+            content = sample.items[item].content
+            path = resolve_picture(self._root, content, follow_links=True, sample_id=sample.id, item=item)
+            picture = open_picture(path, sample_id=sample.id, item=item)
+        except ContestError as error:
+            return error
+        return to_pixels(picture, self._side)
+
+    def _write(self, path: Path, rgb: NDArray[np.uint8]) -> int:
+        data = to_jpeg(rgb, self._quality)
+        write_bytes(path, data)
+        return zlib.crc32(data)
+
+
+@dataclass(frozen=True)
+class Written:
+    """A picture that is written or about to be: whose it is, its codes `[I]`, of how many draws, and its CRC-32."""
+
+    sample: Sample
+    codes: Tensor
+    draws: int
+    crc: Future[int]
+
+
+class Writing:
+    """Pictures on their way to the disk, in order."""
+
+    def __init__(self) -> None:
+        self._queue: deque[Written] = deque()
+
+    def add(self, written: Written) -> None:
+        """Wait for a picture later on."""
+        self._queue.append(written)
+
+    def take(self, leave: int) -> list[Written]:
+        """Return those that are done, in order; wait until at most `leave` are not."""
+        done = []
+        while self._queue and (len(self._queue) > leave or self._queue[0].crc.done()):
+            self._queue[0].crc.exception()  # waits; what went wrong is for the caller to ask
+            done.append(self._queue.popleft())
+        return done
+
+
+def crc_of(path: Path) -> int | None:
+    """CRC-32 of a file; None if there is none."""
+    return zlib.crc32(path.read_bytes()) if path.is_file() else None
