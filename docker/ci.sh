@@ -27,7 +27,7 @@ no_engine() {
 }
 
 python="${PYTHON:-$([ -x .venv/bin/python ] && echo .venv/bin/python || echo python3)}"
-"$python" -c 'import pytest, torch' || {
+"$python" -c 'import sys; from importlib.util import find_spec; sys.exit(not (find_spec("pytest") and find_spec("torch")))' || {
     echo "docker/ci.sh: $python lacks requirements-dev.txt; run \`bash run.sh test\` once, or set PYTHON" >&2
     exit 1
 }
