@@ -27,10 +27,11 @@ from evaluation.joining import Files
 from evaluation.metrics.base import MODES, AttemptAborted, NothingToScore
 from evaluation.metrics.wordnet import WordNetError
 from evaluation.nomination import BASELINE_INTEGRAL, Entry, Nomination, nominate
-from evaluation.progress import on_terminal
+from evaluation.progress import on_terminal, silent
 from evaluation.report import build
 from evaluation.results import Result, read_result, write_csv, write_result
 from evaluation.scoring import score_run
+from evaluation.sharding import Processes, processes_of
 from evaluation.statistics import Resampling
 from evaluation.table import columns, result_table
 from evaluation.tasks import Metrics
@@ -52,25 +53,49 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def score(options: argparse.Namespace) -> int:
-    """`score`: predictions against ground truth."""
-    files = Files(options.predictions, options.ground_truth, options.ids, options.input)
-    metrics = Metrics(options.mode, options.assets, options.wordnet, options.fid_features, on_terminal)
+    """`score`: predictions against ground truth, in one process or, under torchrun, in several."""
+    with processes_of() as processes:
+        try:
+            status = _scored(options, processes)
+        except TELLABLE as error:
+            if processes.is_first:
+                print(f"evaluation: error: {error}", file=sys.stderr, flush=True)
+            status = NOT_DONE
+        processes.leave_together()
+    return status
+
+
+def _scored(options: argparse.Namespace, processes: Processes) -> int:
+    progress = on_terminal if processes.is_first else silent
+    metrics = Metrics(options.mode, options.assets, options.wordnet, options.fid_features, progress)
     emissions = list(options.show_emissions)
-    if options.emissions is None:
-        result = score_run(files, metrics, mode=options.mode, tasks=options.tasks, resampling=_resampling(options))
+
+    def scored() -> Result:
+        files = Files(options.predictions, options.ground_truth, options.ids, options.input)
+        resampling = _resampling(options)
+        return score_run(
+            files, metrics, mode=options.mode, tasks=options.tasks, resampling=resampling, processes=processes
+        )
+
+    if options.emissions is None or not processes.is_first:
+        result = scored()
     else:
         with track_scoring(options.emissions, country=options.country) as tracking:
-            result = score_run(files, metrics, mode=options.mode, tasks=options.tasks, resampling=_resampling(options))
+            result = scored()
         print(tracking.outcome, file=sys.stderr)
         emissions += [options.emissions] if options.emissions.is_file() else []
-    print(result_table(result))
+    processes.together(lambda: _tell(result, options, emissions) if processes.is_first else None)
+    return DONE_WITH_ERRORS if result.has_errors else DONE
+
+
+def _tell(result: Result, options: argparse.Namespace, emissions: Sequence[Path]) -> None:
+    print(result_table(result), flush=True)
     if options.json:
         write_result(options.json, result)
     if options.csv:
         write_csv(options.csv, result)
     if options.report:
         _write_report(options.report, result, options, emissions)
-    return DONE_WITH_ERRORS if result.has_errors else DONE
 
 
 def report(options: argparse.Namespace) -> int:

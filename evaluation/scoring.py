@@ -12,6 +12,7 @@ from evaluation.errors import NeedsInput, NoSamples, NotANumber, some
 from evaluation.joining import Files, join
 from evaluation.metrics.base import Case, Mode, TaskMetric
 from evaluation.results import Result, TaskResult
+from evaluation.sharding import ALONE, Processes, noticing_losses
 from evaluation.statistics import Resampling, intervals
 
 MetricOf: TypeAlias = Callable[[Task], TaskMetric]
@@ -28,6 +29,7 @@ def score_run(
     mode: Mode = "official",
     tasks: Collection[str] | None = None,
     resampling: Resampling | None = None,
+    processes: Processes = ALONE,
 ) -> Result:
     """Score predictions and return what each task got.
 
@@ -37,6 +39,7 @@ def score_run(
         mode: `official` (the organisers' scripts, number for number) or `strict` (what the rules say).
         tasks: keys of the tasks to score; all that the ids name if None.
         resampling: how confidence intervals are made.
+        processes: who scores a share each; every one of them must call this, and gets the whole result.
 
     Raises:
         ContestErrors, IdsDiffer, NoSamples, AttemptAborted: as `evaluation.joining.join`.
@@ -44,13 +47,18 @@ def score_run(
         NotANumber: if a metric gives NaN or infinity.
 
     """
-    joined = join(files, mode)
+    joined = processes.together(lambda: join(files, mode))
     chosen = {task: cases for task, cases in joined.cases.items() if tasks is None or task.key in tasks}
     if not chosen:
         raise NoSamples("none of the samples belongs to the chosen tasks", "choose tasks that the ids name")
     _demand_input(files, chosen)
-    metrics = {task: metric_of(task) for task in chosen}  # all before any: what one of them lacks is told at once
-    results = {task.key: _score_task(task, cases, metrics[task]) for task, cases in chosen.items()}
+    # All before any: what one of them lacks is told at once.
+    metrics = processes.together(lambda: {task: metric_of(task) for task in chosen})
+    results = {}
+    for task, cases in chosen.items():
+        processes.together(lambda: _score_share(task, cases, metrics[task], mode, processes))  # noqa: B023 - called now
+        with noticing_losses():
+            results[task.key] = _result_of(task, metrics[task])
     found = intervals(
         {key: list(result.samples.values()) for key, result in results.items()}, resampling or Resampling()
     )
@@ -81,8 +89,15 @@ def _demand_input(files: Files, chosen: Iterable[Task]) -> None:
         )
 
 
-def _score_task(task: Task, cases: Sequence[Case], metric: TaskMetric) -> TaskResult:
-    metric.update(cases, range(len(cases)))
+def _score_share(task: Task, cases: Sequence[Case], metric: TaskMetric, mode: Mode, processes: Processes) -> None:
+    metric.check_all(cases)
+    places = processes.share(task, cases, mode)
+    if places:
+        metric.update(cases[places.start : places.stop], places)
+
+
+def _result_of(task: Task, metric: TaskMetric) -> TaskResult:
+    """Return what a task got. Every process must call it: the metric gathers what the others found."""
     samples = metric.sample_scores()
     score = float(metric.compute())
     broken = [sample_id for sample_id, value in samples.items() if not math.isfinite(value)]

@@ -154,6 +154,7 @@ class Generation(TaskMetric):
         self.comparable = comparable and not features.is_substitute
         self._distances: Distances | None = None
         self._problem: str | None = None
+        self._is_checked = False
         # What is counted comes as rows of features and their samples' places; a row that came twice counts once.
         for state in ("truth_rows", "truth_places", "drawn_rows", "drawn_places"):
             self.add_state(state, default=[], dist_reduce_fx="cat")
@@ -182,9 +183,8 @@ class Generation(TaskMetric):
         self._distances = None
         truths = [_truth_picture(case) for case in cases]
         drawn = [_drawn_picture(case) for case in cases]
-        if self.mode == "official":
-            demand_every_answer(cases)
-            demand_equal_numbers(truths, [path for path in drawn if path is not None])
+        if not self._is_checked:
+            self._demand_whole(cases, truths, drawn)
         super().update(cases, indices)
         _, network = self._networks
         options: dict[str, Any] = {"batch_size": self._batch_size, "progress": self._progress}
@@ -197,6 +197,19 @@ class Generation(TaskMetric):
             _whole(found)  # in mode strict the ruCLIP half has named what can not be opened
         self._add("drawn", found.rows, [indices[counted[place]] for place in found.places])
 
+    def check_all(self, cases: Sequence[Case]) -> None:
+        """Raise AttemptAborted (`official`) unless as many pictures were drawn as there are in the ground truth.
+
+        `update` asks that of its own cases, unless they were asked for all of them here.
+        """
+        self._demand_whole(cases, [_truth_picture(case) for case in cases], [_drawn_picture(case) for case in cases])
+        self._is_checked = True
+
+    def _demand_whole(self, cases: Sequence[Case], truths: Sequence[Path], drawn: Sequence[Path | None]) -> None:
+        if self.mode == "official":
+            demand_every_answer(cases)
+            demand_equal_numbers(truths, [path for path in drawn if path is not None])
+
     def _truth_features(self, paths: Sequence[Path], network: FeatureNetwork, options: Mapping[str, Any]) -> Tensor:
         if self._store is None:
             return sound_features(paths, network, **options)
@@ -207,7 +220,7 @@ class Generation(TaskMetric):
     def reset(self) -> None:
         """Forget all samples."""
         super().reset()
-        self._distances = None
+        self._distances, self._is_checked = None, False
 
     def sync(self, *args: Any, **kwargs: Any) -> None:
         """Gather the states of all processes, also of one that has seen no sample yet."""
