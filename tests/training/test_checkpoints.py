@@ -100,6 +100,22 @@ def test_a_full_disk_ends_the_run_and_leaves_the_last_checkpoint(
     assert_equal_runs(out, straight)
 
 
+def test_a_loss_that_is_not_finite_ends_the_run_and_leaves_the_last_checkpoint(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = root / "diverged"
+    assert training(arguments(root, out, "until=1")) == 0
+    weights = next((out / "checkpoints").glob("step_*")) / "pytorch_model.bin"
+    state = torch.load(weights, weights_only=True)
+    state["to_logits.1.bias"][5] = float("nan")
+    torch.save(state, weights)
+    capsys.readouterr()
+    assert training(arguments(root, out)) == 1
+    message = capsys.readouterr().err
+    assert "tune: step 2: the loss is nan; lower learning_rate or use float32; the last checkpoint is intact" in message
+    assert sorted(path.name for path in (out / "checkpoints").iterdir()) == ["best", "step_00000001"]
+
+
 def test_a_checkpoint_is_a_rudolph_in_the_published_form(straight: Path) -> None:
     folder = straight / "checkpoints" / "step_00000006"
     assert json.loads((folder / "config.json").read_text())["num_layers"] == 2

@@ -108,7 +108,9 @@ def _rotate(out: Path, measure: str, keep_last: int) -> None:
     notes = read_notes(out)
     measured = [path for path, note in notes.items() if note.measure == measure and note.value is not None]
     kept = set(list(notes)[-keep_last:])
-    if measured:
+    if not measured:
+        (out / FOLDER / BEST).unlink(missing_ok=True)  # the best by another measure
+    else:
         best = max(measured, key=lambda path: notes[path].rank)  # the earliest of equally good ones
         kept.add(best)
         link = out / FOLDER / f".{BEST}"

@@ -97,8 +97,8 @@ class TuneSettings:
     part of them (`fsdp`). `device`: `auto` takes a GPU where there is one.
     `schedule`: the learning rate warms up linearly over `warmup_steps`, stays, and falls along a cosine over the last
     `decay_share` of the steps to `final_rate_share` of its peak (`cosine`); or goes the published way (`onecycle`).
-    `until` ends the run early, at that step of the
-    same schedule; started again with another mixture of tasks, or without `until`, it goes on from there.
+    `until` ends the run early, at that step of the same schedule; started again with another mixture of tasks, or
+    without `until`, it goes on from there.
     `sampling`: which tasks a batch holds: `samples` of each, or `batch` samples (by default as many as all `samples`)
     drawn `balanced` (every task equally often, in random order) or by the tasks' `share` (`weights`). `workers`:
     processes that decode and encode pictures (0: this one). `cache`: folder for what is made of the data once
