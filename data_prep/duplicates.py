@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 DIGEST_BYTES = 8
-BLOCK = 1 << 20  # digests in memory at a time, more or less: they are spread evenly
+BLOCK = 1 << 18  # digests in memory at a time, more or less: they are spread evenly
 
 Digests = npt.NDArray[np.uint64]
 
