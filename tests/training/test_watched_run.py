@@ -168,3 +168,39 @@ def test_the_report_is_made_of_both(run: Path) -> None:
     assert "did not end itself" in summary.problems[0]
     assert (run / "co2_report" / "co2_by_epoch.png").is_file()
     assert (run / "co2_report" / "loss_by_co2.png").is_file()
+
+
+def test_a_broken_eco2ai_stops_no_training_and_leaves_no_zero(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "eco2ai").mkdir()
+    (tmp_path / "eco2ai" / "__init__.py").write_text("raise ImportError('broken on purpose')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    out = tmp_path / "run"
+    settings = [f"out={out}", "steps=2", "validate_every=2", "watch.plots=false", "emissions.file=emissions.csv"]
+    assert training(["tune", "--config", str(root / "settings.yaml"), *settings]) == 0
+    told = capsys.readouterr().err
+    assert "emissions not measured; " in told
+    assert "the measuring process ended with status 1 (ImportError: broken on purpose)" in told
+    rows = read_co2_log(out / "co2.csv")
+    assert {(row.energy_kwh, row.co2_kg) for row in rows} == {(None, None)}
+    assert all("broken on purpose" in row.method for row in rows)
+    assert training(["co2-report", str(out)]) == 1
+    assert read_training_emissions(out / "co2_report" / "training_emissions.json").co2_kg is None
+
+
+@pytest.mark.slow
+def test_the_processes_of_one_machine_are_measured_as_one(root: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    start = command(root, out, "until=4", "watch.plots=false")
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *start[1:]]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run(torchrun, cwd=ROOT, env=environment, check=True, capture_output=True)
+    assert steps_logged(out) == [1, 2, 3, 4]
+    (stretch,) = json.loads((out / "co2_run.json").read_text())["stretches"]
+    (row,) = read_rows(out / "emissions.csv")
+    assert (stretch["id"], stretch["status"]) == (row.id, "measured")
+    rows = read_co2_log(out / "co2.csv")
+    whole = next(one.energy_kwh for one in read_readings(out / "emissions.csv")[row.id] if one.device == "cpu")
+    second = 100 / (os.cpu_count() or 1) / 3.6e6
+    assert sum(one.energy_kwh or 0.0 for one in rows if one.device == "cpu") == pytest.approx(whole, abs=second)
