@@ -104,6 +104,15 @@ def test_each_content_is_encoded_once(
     assert codes[1] == codes[2]
 
 
+def test_a_picture_of_many_samples_is_encoded_once(
+    vqgan: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encoding, "LOOKED_UP_AT_ONCE", 8)  # so that its samples are looked up apart
+    seen = counted(monkeypatch)
+    assert len(all_codes(read_task(folder, "vqa", "train", encoder(vqgan, tmp_path / "cache")))) == 70
+    assert sum(seen) == 40
+
+
 def test_what_was_encoded_before_a_kill_is_kept(
     vqgan: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

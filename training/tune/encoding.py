@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -41,10 +42,11 @@ Pixels = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A picture that has no codes yet, and the sample that needs it."""
+    """A picture that has no codes yet, and the sample that needs it: its id, and its number in the table."""
 
     key: PictureKey
     sample_id: str
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,14 +122,20 @@ class PictureEncoder:
             return
         with locked(self.folder / "codes.lock"):
             self.cache.prepare()
-            wanted, errors = self._wanted(table)
-            with tqdm(total=len(wanted), desc=f"encode {name}", unit=" pictures", disable=None, leave=False) as bar:
-                for done, bad in self._encoded(_chunks(wanted)):
+            errors: list[ContestError] = []
+            numbers = array("I")  # four bytes a record: a list of what is wanted would be hundreds
+            for chunk in _batches(range(len(table))):
+                found, bad = self._wanted(table, chunk)
+                numbers.extend(wanted.number for wanted in found)
+                errors += bad
+            with tqdm(total=len(numbers), desc=f"encode {name}", unit=" pictures", disable=None, leave=False) as bar:
+                for done, bad in self._encoded(self._chunks(table, numbers)):
                     self.cache.add(done)
                     errors += bad
                     bar.update(len(done) + len(bad))
                     if len(errors) >= MAX_ERRORS:
                         break
+        self.__dict__.pop("vqgan", None)  # the training needs the memory
         if errors:
             raise ContestErrors(errors)
 
@@ -146,22 +154,25 @@ class PictureEncoder:
             )
         return codes
 
-    def _wanted(self, table: RecordTable) -> tuple[list[Wanted], list[ContestError]]:
-        """Pictures of the table without codes, each once, and what is wrong with others' paths."""
-        wanted: dict[PictureKey, str] = {}
+    def _wanted(self, table: RecordTable, numbers: Iterable[int]) -> tuple[list[Wanted], list[ContestError]]:
+        """Pictures of some records that have no codes, each once, and what is wrong with other pictures' files."""
+        found: dict[PictureKey, Wanted] = {}
         errors: list[ContestError] = []
-        numbers = iter(range(len(table)))
-        while chunk := list(islice(numbers, LOOKED_UP_AT_ONCE)):
-            keys: dict[PictureKey, str] = {}
-            for number in chunk:
-                record = table.record(number)
-                if record.picture is not None:
-                    try:
-                        keys.setdefault(_key(table.folder, record), record.id)
-                    except ContestError as error:
-                        errors.append(error)
-            wanted |= {key: keys[key] for key in self.cache.unknown(list(keys)) if key not in wanted}
-        return [Wanted(key, sample_id) for key, sample_id in wanted.items()], errors
+        for number in numbers:
+            record = table.record(number)
+            if record.picture is not None:
+                try:
+                    key = _key(table.folder, record)
+                except ContestError as error:
+                    errors.append(error)
+                else:
+                    found.setdefault(key, Wanted(key, record.id, number))
+        return [found[key] for key in self.cache.unknown(list(found))], errors
+
+    def _chunks(self, table: RecordTable, numbers: Iterable[int]) -> Iterator[list[Wanted]]:
+        """Pictures that are decoded together. Asked again just before: another record may have had the same picture."""
+        for batch in _batches(numbers):
+            yield from _cut(self._wanted(table, batch)[0])
 
     def _encoded(self, chunks: Iterable[Sequence[Wanted]]) -> Iterator[tuple[list[Encoded], list[ContestError]]]:
         if not self.workers:
@@ -229,7 +240,13 @@ def _key(folder: str, record: Record) -> PictureKey:
     return PictureKey(path, row, status.st_size, status.st_mtime_ns)
 
 
-def _chunks(wanted: Sequence[Wanted]) -> Iterator[list[Wanted]]:
+def _batches(numbers: Iterable[int]) -> Iterator[list[int]]:
+    remaining = iter(numbers)
+    while batch := list(islice(remaining, LOOKED_UP_AT_ONCE)):
+        yield batch
+
+
+def _cut(wanted: Sequence[Wanted]) -> Iterator[list[Wanted]]:
     """Cut into chunks that are decoded together: of one shard, or of files."""
     chunk: list[Wanted] = []
     for one in wanted:
