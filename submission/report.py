@@ -137,6 +137,7 @@ class Report:
         self.ending = max((outcome.ending for outcome in outcomes), key=list(Ending).index)
         self.error = "; ".join(dict.fromkeys(outcome.error for outcome in outcomes if outcome.error))
         self.unwritten: list[str] = []
+        self.began = True  # otherwise this run has not touched the answers file
 
     @property
     def status(self) -> int:
@@ -218,12 +219,16 @@ class Report:
             say(f"error: {error}; what an earlier moment wrote there is whole")
         if self.ending is Ending.FINISHED:
             return
-        missing = self.missing()
         because = f" ({self.error})" if self.error else ""
-        say(
-            f"error: ended early: {self.ending.word}{because}; fallbacks stand in for {len(missing['answers'])} "
-            f"answers and {len(missing['pictures'])} pictures of {len(self.samples)} samples; "
-            "the same command goes on from here"
+        say(f"error: ended early: {self.ending.word}{because}; {self._left()}; the same command goes on from here")
+
+    def _left(self) -> str:
+        if not self.began:
+            return "predictions.json has what an earlier run answered, and fallbacks for the rest"
+        missing = self.missing()
+        return (
+            f"fallbacks stand in for {len(missing['answers'])} answers and {len(missing['pictures'])} pictures "
+            f"of {len(self.samples)} samples"
         )
 
 

@@ -147,6 +147,7 @@ class _Process:
             self.parts.deliver(self.outcome.to_json())
             return Report(self.configuration, shard.of(self.samples), outcomes)
         report = Report(self.configuration, self.samples, outcomes)
+        report.began = self.resumed
         self.reserve.release()
         if self.resumed:  # else what is there, an earlier run's answers or fallbacks, is all there is
             report.write(lambda: self.predictions.write(report.answers, report.pictured))
