@@ -8,12 +8,14 @@ import shutil
 import subprocess
 import time
 import uuid
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from evaluation.container.errors import HostProblem, ImageTooLarge
 from evaluation.container.job import NOT_FOUND, OUTPUT_FOLDER, Ended, Job
+from evaluation.container.limits import Limits
 from evaluation.container.supervision import Log, Stop, supervise
 
 SUBMISSION_FOLDER, INPUT_FOLDER = "/contest/submission", "/contest/input"
@@ -60,7 +62,7 @@ class ContainerEngine:
             os.chown(job.output, user, user)
         started = time.monotonic()
         process = subprocess.Popen(
-            [self.name, *run_arguments(job, container, user)],
+            [self.name, *run_arguments(job, container, user, self._own_options(job.limits))],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -72,6 +74,10 @@ class ContainerEngine:
         finally:
             self._call("rm", "--force", container)
         return _ended(stop, process.returncode, seconds, state, log)
+
+    def _own_options(self, limits: Limits) -> list[str]:
+        """What this engine alone must be told: podman asks for more processes than it may have, unless it is told."""
+        return [f"--ulimit=nproc={limits.processes}:{limits.processes}"] if self.name == "podman" else []
 
     def _kill(self, container: str, process: subprocess.Popen[bytes]) -> None:
         """Kill a container that may have ended, and the command that waits for it."""
@@ -99,7 +105,7 @@ class ContainerEngine:
             raise HostProblem(f"{self.name} {arguments[0]} does not come back", "restart its service") from error
 
 
-def run_arguments(job: Job, container: str, user: int) -> list[str]:
+def run_arguments(job: Job, container: str, user: int, own_options: Sequence[str] = ()) -> list[str]:
     """Return the arguments of `docker run`: nothing of the host but the input, read-only, and the output folder."""
     limits = job.limits
     isolation = [
@@ -132,6 +138,7 @@ def run_arguments(job: Job, container: str, user: int) -> list[str]:
     gpus = [f"--gpus={limits.gpus}"] if limits.gpus else []
     program, *arguments = job.metadata.command
     place = [f"--workdir={SUBMISSION_FOLDER}", f"--entrypoint={program}"]
+    isolation += own_options
     return ["run", f"--name={container}", *isolation, *bounds, *gpus, *mounts, *place, job.metadata.image, *arguments]
 
 
