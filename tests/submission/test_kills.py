@@ -18,7 +18,7 @@ SAMPLES = {str(number): [text(f"нарисуй {number} домов")] for number
 @pytest.mark.parametrize(
     ("kills", "profile"),
     [
-        (4, "tuned"),
+        (3, "tuned"),
         pytest.param(25, "tuned", marks=pytest.mark.slow),
         pytest.param(25, "baseline", marks=pytest.mark.slow),
     ],
