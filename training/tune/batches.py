@@ -24,6 +24,9 @@ TASK_TOKENS: Mapping[str, tuple[str, str]] = {
     "text_recognition": ("<LT_REC>", "<RT_REC>"),
     "drill_textqa": ("<LT_T2T>", "<RT_TQA>"),
     "drill_mathqa": ("<LT_T2T>", "<RT_MQA>"),
+    "drill_copying": ("<LT_T2T>", "<RT_TQA>"),
+    "drill_retelling": ("<LT_T2T>", "<RT_TQA>"),
+    "drill_vqa": ("<LT_VQA>", "<RT_CAP>"),
 }
 OPTION_MARKERS = frozenset("abcdefgh")
 

@@ -49,6 +49,9 @@ METRICS: Mapping[str, Metric] = {
     "text_recognition": Metric("1 - NED", text_recognition.score_cases),
     "drill_textqa": TOKEN_F1,
     "drill_mathqa": EXACT,
+    "drill_copying": EXACT,
+    "drill_retelling": EXACT,
+    "drill_vqa": EXACT,
 }
 
 
