@@ -1,0 +1,109 @@
+"""The answers file: valid from the beginning, rewritten seldom enough, and its plain pictures cost next to nothing."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from contest.items import Item, Sample
+from submission.predictions import Predictions, Reserve, plain_picture
+
+ASKED = Sample("0", (Item("text", "Что это?"), Item("image", "images/1.jpg")))
+DRAWN = Sample("1", (Item("text", "кошка"),))
+FALLBACKS = {
+    "0": [{"type": "text", "content": "пусто"}],
+    "1": [{"type": "text", "content": "пусто"}, {"type": "image", "content": "images/image_1.jpg"}],
+}
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.step = 0.0
+
+    def __call__(self) -> float:
+        self.now += self.step
+        return self.now
+
+
+def predictions(folder: Path, clock: Clock) -> Predictions:
+    (folder / "images").mkdir(exist_ok=True)
+    return Predictions(folder, [ASKED, DRAWN], "пусто", clock)
+
+
+def content(folder: Path) -> dict[str, object]:
+    return json.loads((folder / "predictions.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["links", "no links"])
+def test_every_sample_has_a_fallback_of_its_kinds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool) -> None:
+    def refuse(*arguments: object) -> None:
+        raise PermissionError("this file system has no links")
+
+    if not links:
+        monkeypatch.setattr(os, "link", refuse)
+    predictions(tmp_path, Clock()).lay()
+    assert content(tmp_path) == FALLBACKS
+    assert [path.name for path in (tmp_path / "images").iterdir()] == ["image_1.jpg"]
+    assert (tmp_path / "images" / "image_1.jpg").read_bytes() == plain_picture()
+
+
+@pytest.mark.parametrize(
+    ("before", "kept"),
+    [
+        ('{"0": [{"type": "text", "content": "кот"}], "1": []}', True),
+        ('{"1": [], "0": []}', False),  # in another order: of another input
+        ('{"0": [{"type": "text", "content": "кот"}]', False),
+    ],
+)
+def test_answers_of_an_earlier_run_of_the_same_samples_stay(tmp_path: Path, before: str, kept: bool) -> None:
+    (tmp_path / "predictions.json").write_text(before, encoding="utf-8")
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "image_1.jpg").write_bytes(b"drawn before")
+    predictions(tmp_path, Clock()).lay()
+    assert content(tmp_path) == (json.loads(before) if kept else FALLBACKS)
+    assert (tmp_path / "images" / "image_1.jpg").read_bytes() == b"drawn before"
+
+
+def test_another_run_s_picture_is_replaced_on_demand_and_its_link_partners_are_not(tmp_path: Path) -> None:
+    file = predictions(tmp_path, Clock())
+    picture = tmp_path / "images" / "image_1.jpg"
+    picture.write_bytes(b"drawn before")
+    (tmp_path / "images" / "other.jpg").hardlink_to(picture)
+    file.lay_pictures([ASKED, DRAWN], replace=True)
+    assert picture.read_bytes() == plain_picture()
+    assert (tmp_path / "images" / "other.jpg").read_bytes() == b"drawn before"
+    assert sorted(path.name for path in (tmp_path / "images").iterdir()) == ["image_1.jpg", "other.jpg"]
+
+
+@pytest.mark.parametrize(("writing", "pause"), [(0.001, 10.0), (1.0, 50.0)])
+def test_writing_again_and_again_takes_a_small_share_of_the_time(tmp_path: Path, writing: float, pause: float) -> None:
+    clock = Clock()
+    file = predictions(tmp_path, clock)
+    assert file.is_due
+    clock.step = writing
+    file.write({"0": "кот"}, ())
+    clock.step = 0.0
+    assert not file.is_due
+    clock.now += pause * 0.99
+    assert not file.is_due
+    clock.now += pause * 0.02
+    assert file.is_due
+
+
+def test_what_killed_processes_left_is_swept(tmp_path: Path) -> None:
+    file = predictions(tmp_path, Clock())
+    for name in (f".{'a' * 32}.tmp", f"images/.{'0' * 32}.link", ".hidden", "images/image_1.jpg"):
+        (tmp_path / name).write_text("")
+    file.sweep()
+    assert sorted(path.name for path in tmp_path.rglob("*")) == [".hidden", "image_1.jpg", "images"]
+
+
+def test_the_reserve_takes_room_and_gives_it_back(tmp_path: Path) -> None:
+    reserve = Reserve(tmp_path, 1000)
+    reserve.take()
+    assert (tmp_path / ".reserve").stat().st_blocks * 512 >= 2_000_000
+    reserve.release()
+    reserve.release()
+    assert not (tmp_path / ".reserve").exists()
