@@ -16,6 +16,7 @@ from contest.tasks import task_by_key
 from evaluation.joining import Files
 from evaluation.metrics.base import Case, Mode
 from evaluation.metrics.textqa import TextQA
+from evaluation.results import read_result
 from evaluation.sharding import ALONE, Processes
 from tests.evaluation.fakes import text, write_files
 
@@ -128,6 +129,23 @@ def test_any_number_of_processes_gives_the_mixed_files_scores(mode: Mode, count:
     assert several.stdout == one.stdout
     assert (several.returncode == 0) == (one.returncode == 0)
     assert_the_same(tmp_path / "1", tmp_path / str(count))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [2, 4])
+@pytest.mark.parametrize("mode", ["official", "strict"])
+def test_pictures_are_scored_alike_up_to_the_rounding_of_other_batches(mode: Mode, count: int, tmp_path: Path) -> None:
+    files = Files(MIXED / "predictions.json", MIXED / "ground_truth.json", MIXED / "ids.json")
+    networks = ("--input", MIXED, "--assets", ROOT / "weights", "--fid-features", "ruclip")
+    options = ("--mode", mode, "--tasks", "generation,captioning", *networks)
+    one, several = (score(number, files, tmp_path / str(number), *options) for number in (1, count))
+    assert (one.returncode, several.returncode) == (0, 0), several.stderr
+    first, other = (read_result(tmp_path / str(number) / "result.json").tasks for number in (1, count))
+    for key, task in first.items():
+        assert other[key].notes == task.notes
+        assert other[key].score == pytest.approx(task.score, abs=1e-5)
+        assert dict(other[key].samples) == pytest.approx(dict(task.samples), abs=1e-5)
+        assert dict(other[key].parts) == pytest.approx(dict(task.parts), rel=1e-5)
 
 
 @pytest.mark.slow
