@@ -6,7 +6,7 @@
 #
 # Where no Docker engine answers, it is installed (Debian, as root) and started for as long as this runs; where no base
 # image can be pulled, one is made (docker/local_base.sh). BASE names another base image, TORCH_INDEX where torch is.
-# Exit status 0: proven. 1: it failed, and that is a failure of this repository. 3: no engine runs on this machine.
+# Exit status 0: proven. 1: it failed, and that is a failure of this repository. 3: no container can be run on this machine.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -21,8 +21,8 @@ finish() {
 trap finish EXIT
 step() { printf '%s docker/ci.sh: %s\n' "$(date +%T)" "$*"; }
 no_engine() {
-    printf '\ndocker/ci.sh: NO DOCKER ENGINE RUNS HERE, SO NOTHING WAS PROVEN: %s\n' "$1" >&2
-    printf 'docker/ci.sh: this is the machine, not the submission; run it where an engine can start\n' >&2
+    printf '\ndocker/ci.sh: NO CONTAINER CAN BE RUN HERE, SO NOTHING WAS PROVEN: %s\n' "$1" >&2
+    printf 'docker/ci.sh: this is the machine, not the submission; run it where an engine and a base image can be had\n' >&2
     exit 3
 }
 
@@ -64,7 +64,7 @@ else
     step "$base can not be pulled: making a base image here"
     # This machine's pip knows where packages come from; inside the base there is only what it fetched.
     mkdir "$work/wheels"
-    "$python" -m pip download --quiet --only-binary=:all: --dest "$work/wheels" \
+    "$python" -m pip download -qq --only-binary=:all: --dest "$work/wheels" \
         -r docker/submission.txt -r docker/evaluation.txt -c requirements.txt -c docker/constraints.txt
     "$python" - "$work/wheels" "$work/port" <<'END' &
 import functools, http.server, os, sys

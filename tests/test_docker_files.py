@@ -123,6 +123,6 @@ def test_a_machine_without_an_engine_is_told_apart_from_a_failure_of_ours(tmp_pa
     done = subprocess.run([ROOT / "docker/ci.sh"], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 3
     why = "failed to start daemon: no permission" if os.getuid() == 0 else "only root can start it"
-    assert "NO DOCKER ENGINE RUNS HERE, SO NOTHING WAS PROVEN" in done.stderr
+    assert "NO CONTAINER CAN BE RUN HERE, SO NOTHING WAS PROVEN" in done.stderr
     assert why in done.stderr
     assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == []
