@@ -10,6 +10,7 @@ import torch
 
 from models.bpe import BPE
 from models.rudolph import Rudolph, load_rudolph
+from models.rudolph.packed import pack_linears
 from models.rudolph.vocabulary import Vocabulary
 from models.vqgan import VQGAN, load_vqgan
 from models.weights import file_sha256, find_weights
@@ -42,7 +43,7 @@ class Networks:
     @cached_property
     def rudolph_in_bfloat16(self) -> Rudolph:
         """The same RUDOLPH with the range of float32, for samples that overflow in float16. Loaded when first used."""
-        return load_rudolph(self.folder / RUDOLPH_FOLDER, self.device, torch.bfloat16)
+        return _load_packed(self.folder / RUDOLPH_FOLDER, self.device, torch.bfloat16)
 
 
 def load_networks(folder: Path, device: torch.device, dtype: torch.dtype) -> Networks:
@@ -51,7 +52,7 @@ def load_networks(folder: Path, device: torch.device, dtype: torch.dtype) -> Net
     Raises ValueError (ConfigError, WeightsError, VQGANConfigError, BPEFormatError, WeightsFolderError) or OSError.
     """
     tokenizer = BPE(folder / BPE_FILE)
-    rudolph = load_rudolph(folder / RUDOLPH_FOLDER, device, dtype)
+    rudolph = _load_packed(folder / RUDOLPH_FOLDER, device, dtype)
     vqgan = load_vqgan(folder / VQGAN_FOLDER, device)
     config = rudolph.config
     if tokenizer.vocab_size != config.bpe_vocab:
@@ -65,6 +66,13 @@ def load_networks(folder: Path, device: torch.device, dtype: torch.dtype) -> Net
             f"{config.image_vocab_size}; take both from the same training"
         )
     return Networks(folder, device, dtype, rudolph, vqgan, Vocabulary(tokenizer, config))
+
+
+def _load_packed(folder: Path, device: torch.device, dtype: torch.dtype) -> Rudolph:
+    """RUDOLPH with its linear layers as a processor's kernels read them; on a GPU they stay as they are."""
+    rudolph = load_rudolph(folder, device, dtype)
+    pack_linears(rudolph.transformer)
+    return rudolph
 
 
 def fingerprint(folder: Path) -> dict[str, str]:

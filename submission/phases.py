@@ -25,9 +25,6 @@ from submission.profiles import Profile
 
 Result = TypeVar("Result")
 
-# Activations of the VQGAN, in maps of [height, width, base channels] alive at once.
-VQGAN_MAPS = 12
-
 
 @dataclass(frozen=True)
 class Query:
@@ -148,9 +145,3 @@ class Engine:
         results = dict(zip([*others, *overflowing], [*sound, *rescued], strict=True))
         self.rescued += len(overflowing)
         return [results[row] for row in range(len(queries))]
-
-
-def picture_bytes(networks: Networks) -> int:
-    """Estimate of the memory that encoding or rendering one picture takes."""
-    channels = networks.vqgan.encoder.conv_in.weight.shape[0]
-    return int(networks.side**2 * channels * VQGAN_MAPS * torch.float32.itemsize)

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from models.rudolph.free_memory import free_bytes
 from models.rudolph.memory_plan import CPU, GPU, MemoryPlan, Need, answering, drawing, plan, ranking
+from models.vqgan.memory import picture_bytes
 from submission.loading import Networks
-from submission.phases import picture_bytes
 
 
 def plan_memory(networks: Networks, samples: Mapping[str, int], draws: int, processes: int) -> MemoryPlan:
@@ -19,7 +19,7 @@ def plan_memory(networks: Networks, samples: Mapping[str, int], draws: int, proc
     """
     config, device, dtype = networks.rudolph.config, networks.device, networks.dtype
     packed = device.type == "cpu"
-    pictures = {"a VQGAN's activations": picture_bytes(networks)}
+    pictures = {f"VQGAN {name}": size for name, size in picture_bytes(networks.vqgan, networks.side).items()}
     needs = [
         Need("restore", samples["restore"], pictures),
         Need("encode", samples["encode"], pictures),
@@ -29,13 +29,12 @@ def plan_memory(networks: Networks, samples: Mapping[str, int], draws: int, proc
     if draws > 1:
         improving = drawing(config, dtype, samples["improve"], draws=draws, packed=packed)
         ranked = ranking(config, dtype, samples["improve"])
-        needs.append(replace(_rendering_too(improving, {**pictures, **ranked.each}), phase="improve"))
+        needs.append(replace(_rendering_too(improving, pictures, ranked.each), phase="improve"))
     free = free_bytes(device) // processes
     return plan(free, [need for need in needs if need.samples], GPU if device.type == "cuda" else CPU)
 
 
-def _rendering_too(need: Need, later: Mapping[str, int]) -> Need:
-    """Room for what a batch does after it is drawn, when its keys and values are gone: what exceeds them counts."""
-    largest = max(later, key=lambda name: later[name])
-    beyond = later[largest] - sum(need.each.values())
-    return replace(need, each={**need.each, f"{largest} beyond that": beyond}) if beyond > 0 else need
+def _rendering_too(need: Need, *later: Mapping[str, int]) -> Need:
+    """Room for what a batch does afterwards, in turn, when its keys and values are gone: what exceeds them."""
+    beyond = max(sum(moment.values()) for moment in later) - sum(need.each.values())
+    return replace(need, each={**need.each, "what follows, beyond that": beyond}) if beyond > 0 else need
