@@ -81,7 +81,7 @@ END
         sleep 0.1
     done
     base=fbc2-local-base
-    docker/local_base.sh "$base" "http://127.0.0.1:$(cat "$work/port")/" || no_engine "no base image can be made"
+    PYTHON="$python" docker/local_base.sh "$base" "http://127.0.0.1:$(cat "$work/port")/" || no_engine "no base image can be made"
     build+=(--build-arg TORCH_INDEX=)
 fi
 # An engine that answers may still be unable to start a container, inside another container for one.

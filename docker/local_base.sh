@@ -11,13 +11,15 @@ command -v mmdebstrap >/dev/null || {
     apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends mmdebstrap >/dev/null
 }
-prefix="$(python3 -c 'import sys; print(sys.base_prefix)' 2>/dev/null)" && [ -x "$prefix/bin/python3.11" ] || {
-    echo "docker/local_base.sh: python3 is not Python 3.11" >&2
+python="${PYTHON:-python3}"
+prefix="$("$python" -c 'import sys; print(sys.base_prefix)' 2>/dev/null)" && [ -x "$prefix/bin/python3.11" ] || {
+    echo "docker/local_base.sh: $python is not Python 3.11" >&2
     exit 1
 }
+mapfile -t parts < <(cd "$prefix" && ls -d bin/python3 bin/python3.11 lib/python3.11 lib/libpython3*.so* 2>/dev/null)
 tar --create --file "$work/python.tar" --directory "$prefix" --transform 'flags=r;s,^,usr/local/,' \
     --exclude='site-packages/*' --exclude='lib/python3.11/test' --exclude='lib/python3.11/config-*' \
-    --exclude='__pycache__' --exclude='*.a' bin/python3 bin/python3.11 lib
+    --exclude='__pycache__' --exclude='*.a' "${parts[@]}"
 printf '[global]\nno-index = true\nfind-links = %s\n' "$links" >"$work/pip.conf"
 # The libraries are those that Python's own extension modules are linked with, and libgomp, which torch asks for.
 mmdebstrap --quiet --variant=minbase --include=ca-certificates,libssl3,libffi8,libsqlite3-0,libbz2-1.0,liblzma5,\
