@@ -16,6 +16,7 @@ finish() {
     for process in "${started[@]}"; do
         kill "$process" 2>/dev/null && wait "$process" 2>/dev/null || true
     done
+    umount "$work"/engine/exec/netns/* 2>/dev/null || true # the engine leaves it mounted when it ends
     rm -rf "$work" || true
 }
 trap finish EXIT
