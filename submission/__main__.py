@@ -114,6 +114,7 @@ def _parser() -> argparse.ArgumentParser:
         help="drawing stops at 95 %% of it, answering at 98 %%",
     )
     add("--draws", type=_draws, metavar="N", default=1, help="pictures for each text-only sample; the best is kept")
+    add("--ruclip", type=Path, metavar="DIR", help="choose among draws by this ruCLIP, not by RUDOLPH's own perplexity")
     add(
         "--time-budget",
         type=_seconds,
@@ -166,6 +167,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         time_limit=options.time_limit,
         draws=options.draws,
         time_budget=options.time_budget,
+        ruclip=options.ruclip,
         shard=shard,
     )
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from models.bpe import BPE
+from models.ruclip import RuCLIP
 from models.rudolph import Rudolph, load_rudolph
 from models.rudolph.packed import pack_linears
 from models.rudolph.vocabulary import Vocabulary
@@ -26,7 +27,8 @@ class WeightsFolderError(ValueError):
 
 @dataclass(frozen=True)
 class Networks:
-    """What a run computes with: RUDOLPH in the chosen precision, the VQGAN in float32, the vocabulary."""
+    """What a run computes with: RUDOLPH in the chosen precision, the VQGAN in float32, the vocabulary, and the ruCLIP
+    that ranks draws, if one is asked for."""
 
     folder: Path
     device: torch.device
@@ -34,6 +36,7 @@ class Networks:
     rudolph: Rudolph
     vqgan: VQGAN
     vocabulary: Vocabulary
+    ruclip: RuCLIP | None = None
 
     @property
     def side(self) -> int:
@@ -46,10 +49,11 @@ class Networks:
         return _load_packed(self.folder / RUDOLPH_FOLDER, self.device, torch.bfloat16)
 
 
-def load_networks(folder: Path, device: torch.device, dtype: torch.dtype) -> Networks:
-    """Load `bpe.model`, `rudolph/` and `vqgan/` of a weights folder.
+def load_networks(folder: Path, device: torch.device, dtype: torch.dtype, ruclip: Path | None = None) -> Networks:
+    """Load `bpe.model`, `rudolph/` and `vqgan/` of a weights folder, and a ruCLIP from the folder `ruclip`.
 
-    Raises ValueError (ConfigError, WeightsError, VQGANConfigError, BPEFormatError, WeightsFolderError) or OSError.
+    Raises ValueError (ConfigError, WeightsError, VQGANConfigError, BPEFormatError, RuCLIPError, WeightsFolderError) or
+    OSError.
     """
     tokenizer = BPE(folder / BPE_FILE)
     rudolph = _load_packed(folder / RUDOLPH_FOLDER, device, dtype)
@@ -65,7 +69,8 @@ def load_networks(folder: Path, device: torch.device, dtype: torch.dtype) -> Net
             f"{folder}: the VQGAN has {vqgan.n_embed} codes, but RUDOLPH's image_vocab_size is "
             f"{config.image_vocab_size}; take both from the same training"
         )
-    return Networks(folder, device, dtype, rudolph, vqgan, Vocabulary(tokenizer, config))
+    clip = None if ruclip is None else RuCLIP.from_directory(ruclip, device)
+    return Networks(folder, device, dtype, rudolph, vqgan, Vocabulary(tokenizer, config), clip)
 
 
 def _load_packed(folder: Path, device: torch.device, dtype: torch.dtype) -> Rudolph:

@@ -16,12 +16,13 @@ from torch import Tensor
 
 from models.rudolph import Config, Rudolph
 from models.rudolph.decoding import NonFiniteLogitsError, answer, draw_images, draw_several
-from models.rudolph.draws import choose, draw_uniforms, perplexity_scorer
+from models.rudolph.draws import Scorer, choose, draw_uniforms, perplexity_scorer
 from models.rudolph.sampling import uniforms
 from submission.encode import left_ids, left_text
 from submission.loading import Networks
 from submission.pictures import to_bytes
 from submission.profiles import Profile
+from submission.ruclip_ranking import ruclip_scorer
 
 Result = TypeVar("Result")
 
@@ -93,18 +94,23 @@ class Engine:
     def improve(self, queries: Sequence[Query], best: Sequence[Tensor], draws: range) -> list[tuple[Drawing, bool]]:
         """Draw some more pictures for each query, and choose among them and the best one so far.
 
-        Returns each query's picture, and whether it is another one than before. Pictures are ranked by RUDOLPH's own
-        perplexity; of equal ones the earlier stays.
+        Returns each query's picture, and whether it is another one than before. Pictures are ranked by ruCLIP if there
+        is one, else by RUDOLPH's own perplexity; of equal ones the earlier stays.
         """
         drawn = self._rescuing(lambda model, part: self._several_codes(model, part, draws), queries)
         self.steps += sum(codes.numel() for codes in drawn)
         candidates = torch.stack(
             [torch.cat([first[None].long().cpu(), more]) for first, more in zip(best, drawn, strict=True)]
         )  # [b, 1 + draws, I]
-        scorer = perplexity_scorer(self.networks.rudolph, self.networks.vocabulary)
-        chosen, numbers = choose(scorer, [left_text(query.texts).strip() for query in queries], candidates)
+        chosen, numbers = choose(self._scorer, [left_text(query.texts).strip() for query in queries], candidates)
         pixels = self.render(list(chosen))
         return [(Drawing(codes, rgb), number > 0) for codes, rgb, number in zip(chosen, pixels, numbers, strict=True)]
+
+    @property
+    def _scorer(self) -> Scorer:
+        if self.networks.ruclip is not None:
+            return ruclip_scorer(self.networks.ruclip, self.render)
+        return perplexity_scorer(self.networks.rudolph, self.networks.vocabulary)
 
     def _several_codes(self, model: Rudolph, queries: Sequence[Query], draws: range) -> list[Tensor]:
         ids = [query.id for query in queries]

@@ -36,7 +36,8 @@ class Settings:
 
     `input` is a folder with `input.json`, or that file; `batch_size` None chooses one by the free memory;
     `time_limit` is in seconds. Of `draws` pictures a sample the best is kept; more are drawn until `time_budget`
-    seconds are over, if there are any left when every sample has its answer and its picture.
+    seconds are over, if there are any left when every sample has its answer and its picture. Which is best, the ruCLIP
+    in the folder `ruclip` says, and without one RUDOLPH itself.
     """
 
     input: Path
@@ -50,6 +51,7 @@ class Settings:
     time_limit: float = MAX_WALL_CLOCK_SECONDS
     draws: int = 1
     time_budget: float = 0.0
+    ruclip: Path | None = None
     shard: Shard = ONLY
 
 
@@ -159,8 +161,10 @@ class _Process:
 
     def _load(self) -> Networks:
         settings = self.settings
-        networks = load_networks(settings.weights, settings.device, settings.dtype)
+        networks = load_networks(settings.weights, settings.device, settings.dtype, settings.ruclip)
         self.configuration["weights_sha256"] = fingerprint(settings.weights)
+        if networks.ruclip is not None:
+            self.configuration["ruclip_sha256"] = networks.ruclip.weights_sha256
         return networks
 
     def _refresh(self) -> None:

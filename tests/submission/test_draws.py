@@ -1,15 +1,22 @@
 """Several pictures a sample: the first of all samples first, then the best of more, ranked by the model itself."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from PIL import Image
 
 import submission.phases as phases
 import submission.stopping as stopping
 import submission.work as work
+from models.ruclip import RuCLIP
+from models.vqgan import load_vqgan
 from submission.phases import Engine
+from submission.pictures import to_bytes
 from tests.submission.conftest import Finished, Start, Write, image, look_the_same, text
 
+RUCLIP = Path(__file__).resolve().parents[2] / "weights" / "ruclip"
 SAMPLES = {
     "0": [text("красный дом стоит на горе и смотрит на реку")],
     "1": [image("images/red.png"), text("Что лежит под столом?")],
@@ -60,6 +67,37 @@ def test_the_picture_that_is_ranked_best_is_written(
     assert of_two[0].tolist() == codes(once)["2"]  # the first draw is the one that a run without more would have made
     assert codes(run)["2"] == of_two[2].tolist()
     assert not look_the_same(run.output / "images" / "image_2.jpg", once.output / "images" / "image_2.jpg")
+
+
+def test_ruclip_ranks_the_draws_where_it_is_given(
+    submit: Start, write_input: Write, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen: dict[str, tuple[torch.Tensor, int]] = {}
+    real = phases.choose
+
+    def choose(scorer: Any, texts: list[str], candidates: torch.Tensor) -> Any:
+        best, numbers = real(scorer, texts, candidates)
+        chosen.update({text: (of_one, number) for text, of_one, number in zip(texts, candidates, numbers, strict=True)})
+        return best, numbers
+
+    monkeypatch.setattr(phases, "choose", choose)
+    run = submit(write_input(SAMPLES), "--draws", "5", "--ruclip", str(RUCLIP))
+    assert run.status == 0, run.stderr
+    clip, vqgan = RuCLIP.from_directory(RUCLIP), load_vqgan(weights / "vqgan")
+    assert run.report["ruclip_sha256"] == clip.weights_sha256
+    for text_asked, (candidates, number) in chosen.items():
+        pictures = [Image.fromarray(pixels) for pixels in to_bytes(vqgan.decode(candidates))]
+        of_pictures = clip.image_latents(torch.stack([clip.preprocess(picture) for picture in pictures]))
+        cosines = of_pictures @ clip.text_latents([text_asked])[0]
+        assert cosines[number] == pytest.approx(cosines.max().item(), abs=1e-6)
+    assert len(chosen) == 2
+
+
+def test_a_missing_ruclip_is_named(submit: Start, write_input: Write, tmp_path: Path) -> None:
+    run = submit(write_input(SAMPLES), "--draws", "2", "--ruclip", str(tmp_path / "none"))
+    assert run.status == 2
+    assert str(tmp_path / "none") in run.stderr
+    assert set(run.predictions) == set(SAMPLES)
 
 
 def test_more_draws_go_on_from_fewer(submit: Start, write_input: Write) -> None:
