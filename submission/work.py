@@ -252,8 +252,17 @@ class Work:
 
     def _record_written(self, leave: int) -> None:
         """Record the pictures that are written by now; wait until at most `leave` are not."""
+        full = self._settle(self.writing.take(leave))
+        if full:  # nothing more is drawn, but what can be answered is
+            self._settle(self.writing.take(0))  # these must not take the room that is kept for the last files
+            self.reserve.release()
+            self._stopped(Ending.STORAGE, full)
+            raise Stopped(Ending.STORAGE)
+
+    def _settle(self, done: Sequence[Written]) -> str:
+        """Record pictures that are written, and tell of those that could not be; return the error of a full disk."""
         full = ""
-        for written in self.writing.take(leave):
+        for written in done:
             error = written.crc.exception()
             if error is None:
                 entry = written.sample.id, written.codes, written.crc.result(), written.draws
@@ -264,10 +273,7 @@ class Work:
                 raise error
             self._problem(written.sample, "draw", str(error), "the picture drawn is lost; what was there stays")
             full = str(error) if error.code is Code.DISK_FULL else full
-        if full:  # nothing more is drawn, but what can be answered is
-            self.reserve.release()
-            self._stopped(Ending.STORAGE, full)
-            raise Stopped(Ending.STORAGE)
+        return full
 
     def _record(self, write: Callable[[], None]) -> None:
         """Write to the journal; the run goes on without one that can not be written any more."""
@@ -276,7 +282,6 @@ class Work:
         except JournalWriteError as error:
             instead = "the run goes on; a restart will have to do again what is done from here on"
             self.outcome.problems.append(Problem(None, "journal", str(error), instead))
-            self.reserve.release()
 
     def _stopped(self, ending: Ending, error: str = "") -> None:
         if list(Ending).index(ending) > list(Ending).index(self.outcome.ending):

@@ -288,7 +288,7 @@ def test_a_full_disk_costs_pictures_and_no_answers(
     whole = submit(source, *ONE_BY_ONE, output="whole")
     run = start(source, *ONE_BY_ONE, sabotage=FILL)
     (small_disk / "filler").unlink()
-    assert run.status == 3
+    assert run.status == 3, run.stderr
     assert_valid_for_every_sample(run)
     assert run.predictions == whole.predictions
     assert run.report["ended"] == "disk full"
