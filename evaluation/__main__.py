@@ -14,6 +14,7 @@ from pathlib import Path
 
 from contest.emissions import country_code
 from contest.errors import ContestError, ContestErrors
+from contest.leaving import leave
 from contest.tasks import TASKS
 from contest.training_emissions import TrainingEmissionsError, read_training_emissions
 from contest.writing import write_bytes, write_json
@@ -372,4 +373,4 @@ def _positive(text: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -6,6 +6,8 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+from contest.leaving import leave
+
 COMMANDS = {  # name -> module with main(argv) -> exit code
     "bpe": "training.bpe",
     "encode": "training.tune.encode_command",
@@ -31,4 +33,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())
