@@ -15,6 +15,7 @@ from training.tune.published_settings import MEANINGLESS, TASKS
 from training.tune.settings import PUBLISHED_SEGMENTS, SettingsError, read_settings
 from training.tune.starting import starting_config, starting_model
 
+CONFIGS = Path(__file__).parents[2] / "training" / "configs"
 SIZES = {"textqa": 40, "mathqa": 30, "generation": 50, "captioning": 60, "vqa": 70, "text_recognition": 80}
 PARAMS: dict[str, Any] = {
     "num_layers": 2,
@@ -207,3 +208,16 @@ def test_its_weights_file_is_read_and_weights_of_another_size_are_named(tmp_path
     other = read_settings(written(tmp_path, ("model.params.hidden_size", 32)), ["weights=elsewhere"])
     with pytest.raises(ValueError, match=r"text_embeddings.weight: shape \[72, 32\] expected, \[72, 16\] found"):
         starting_model(other)
+
+
+def test_the_settings_for_converted_data_hold_all_open_tasks_as_published() -> None:
+    settings = read_settings(CONFIGS / "fbc2.yaml", [])
+    assert {name: (task.left, task.image, task.right) for name, task in settings.tasks.items()} == {
+        "textqa": (1.0, 0.01, 7.0),
+        "mathqa": (1.0, 0.01, 7.0),
+        "generation": (1.0, 7.0, 0.01),
+        "captioning": (1.0, 1.0, 7.0),
+        "vqa": (1.0, 1.0, 7.0),
+        "text_recognition": (1.0, 1.0, 7.0),
+    }
+    assert (settings.sampling, settings.special_probability) == ("balanced", 0.75)
