@@ -1,175 +1,61 @@
-"""The command line of the submission: run, preview, pack, check, doctor. Knows options and exit statuses, nothing else.
+"""The command line of the submission: run, preview, pack, check, doctor. Each command knows its options and statuses.
 
-Exit status 0: all went well. 1: the predictions are complete, but some samples have problems, which are named.
-2: the work could not be done (input, weights, output), and the message says why. 3: ended early, by the time limit, a
-full disk or a lost device. 130, 143: ended early by SIGINT or SIGTERM. Once the input is read, `predictions.json` is
-valid in every case: fallbacks stand in for what is missing, and after 2 to 143 the same command goes on from there.
+Only the named command is imported, so that `doctor` starts where what the others need is missing or broken.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
-import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
+from importlib import import_module
 
-import torch
-
-from contest.emissions import country_code, track
 from contest.errors import ContestError, ContestErrors
-from contest.limits import INPUT_DIR, MAX_WALL_CLOCK_SECONDS, OUTPUT_DIR
-from submission import check, pack, preview
-from submission.devices import choose_device
-from submission.doctor import command as doctor
-from submission.journal import JournalInUseError
-from submission.profiles import PROFILES, TUNED, greedy
-from submission.progress import say
-from submission.report import Report
-from submission.run import Settings, run
-from submission.sharding import shard_of_process
-from submission.work import MOST_DRAWS
 
-DONE, NOT_DONE, INTERRUPTED = 0, 2, 130
-# What is answered on the spot: each command returns its exit status.
-SHOWS = {"preview": preview.show, "pack": pack.run_pack, "check": check.show, "doctor": doctor.show}
-DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+NOT_DONE, INTERRUPTED = 2, 130
+# Command: (module with `add_arguments` and `show`, which returns the exit status; what it is for).
+COMMANDS = {
+    "preview": (
+        "submission.preview",
+        "show what a run answered: a table of some samples, a contact sheet of the pictures",
+    ),
+    "pack": ("submission.pack", "make the archive that is uploaded"),
+    "check": ("submission.check", "look for mistakes in an archive, a folder or predictions"),
+    "doctor": ("submission.doctor.command", "tell what would go wrong with a run on this machine"),
+    "run": ("submission.run_command", "answer all samples of an input file"),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line (that of the process, if None) and return the exit status."""
-    options = _parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        if options.command in SHOWS:
-            return SHOWS[options.command](options)
-        report = _run(options)
-    except KeyboardInterrupt:
-        say("interrupted; the same command goes on from here")
-        return INTERRUPTED
-    except (ContestErrors, ContestError, JournalInUseError, ValueError, OSError) as error:
-        say(f"error: {error}")
+        parser = _parser(arguments[0] if arguments else "")
+    except Exception as error:  # a package that is broken may raise anything when it is imported
+        print(f"error: {error}; `python -m submission doctor` tells what is missing", file=sys.stderr)
         return NOT_DONE
-    if report.outcomes[0].process > 0:  # the first process tells everything; the others must not make torchrun end it
-        return DONE
-    report.tell(options.output)
-    return report.status
-
-
-def _run(options: argparse.Namespace) -> Report:
-    settings = _settings(options)
-    if options.emissions is None:
-        return run(settings)
-    if settings.shard.count > 1:
-        raise ValueError("--emissions measures one process; leave it out, or run without torchrun")
-    description = (
-        f"RUDOLPH, inference, weights {settings.weights.name}, profile {settings.profile.name}, {settings.device}"
-    )
+    options = parser.parse_args(arguments)
     try:
-        with track("FBC2 submission", description, options.emissions, options.country) as tracking:
-            return run(settings)
-    finally:
-        say(str(tracking.outcome))
+        status: int = options.show(options)
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+        return INTERRUPTED
+    except (ContestErrors, ContestError, ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return NOT_DONE
+    return status
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(named: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m submission", description="What runs in the organisers' container.")
     commands = parser.add_subparsers(required=True, dest="command", metavar="command")
-    preview_parser = commands.add_parser(
-        "preview",
-        help="show what a run answered: a table of some samples, a contact sheet of the pictures",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    preview.add_arguments(preview_parser)
-    for name, help_, add_arguments in (
-        ("pack", "make the archive that is uploaded", pack.add_arguments),
-        ("check", "look for mistakes in an archive, a folder or predictions", check.add_arguments),
-        ("doctor", "tell what would go wrong with a run on this machine", doctor.add_arguments),
-    ):
-        add_arguments(commands.add_parser(name, help=help_, formatter_class=argparse.ArgumentDefaultsHelpFormatter))
-    run_parser = commands.add_parser(
-        "run",
-        help="answer all samples of an input file",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-        description="Answer all samples of an input file and draw pictures for those without one. A run that was "
-        "killed goes on when it is started again with the same input, weights, profile, seed and dtype. Under torchrun "
-        "its processes share the samples.",
-    )
-    add = run_parser.add_argument
-    add("--input", type=Path, default=Path(INPUT_DIR), help="folder with input.json and images/, or a JSON file")
-    add("--output", type=Path, default=Path(OUTPUT_DIR), help="folder for predictions.json, images/ and run.json")
-    weights = Path(__file__).resolve().parents[1] / "weights"
-    add("--weights", type=Path, default=weights, help="folder with bpe.model, rudolph/ and vqgan/")
-    add("--profile", choices=PROFILES, default=TUNED.name, help="baseline is the published inference")
-    add("--greedy", action="store_true", help="draw nothing at random, in either profile")
-    add("--seed", type=int, default=0, help="of all random numbers")
-    add("--device", default="auto", help="auto (a GPU if there is one), cpu, cuda, cuda:1")
-    add("--dtype", choices=("auto", *DTYPES), default="auto", help="auto: float16 on a GPU, float32 on a CPU")
-    add("--batch-size", type=_batch_size, metavar="N", default="auto", help="samples at once; auto: by the free memory")
-    add(
-        "--time-limit",
-        type=_seconds,
-        metavar="SECONDS",
-        default=MAX_WALL_CLOCK_SECONDS,
-        help="drawing stops at 95 %% of it, answering at 98 %%",
-    )
-    add("--draws", type=_draws, metavar="N", default=1, help="pictures for each text-only sample; the best is kept")
-    add("--ruclip", type=Path, metavar="DIR", help="choose among draws by this ruCLIP, not by RUDOLPH's own perplexity")
-    add(
-        "--time-budget",
-        type=_seconds,
-        metavar="SECONDS",
-        default=0.0,
-        help="go on drawing and choosing until then, when every sample has its answer and a picture",
-    )
-    add("--emissions", type=Path, metavar="FILE", help="log the run's CO2 there (eco2AI's CSV file)")
-    add("--country", type=country_code, default="RU", help="where it runs, for --emissions: two letters (ISO 3166)")
+    for name, (module, help_) in COMMANDS.items():
+        command = commands.add_parser(name, help=help_, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        if name == named:
+            imported = import_module(module)
+            imported.add_arguments(command)
+            command.set_defaults(show=imported.show)
     return parser
-
-
-def _batch_size(text: str) -> int | None:
-    if text == "auto":
-        return None
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be auto or at least 1")
-    return number
-
-
-def _seconds(text: str) -> float:
-    number = float(text)
-    if not 0 < number < math.inf:
-        raise argparse.ArgumentTypeError("must be a number of seconds above 0")
-    return number
-
-
-def _draws(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= MOST_DRAWS:
-        raise argparse.ArgumentTypeError(f"must be 1 to {MOST_DRAWS}")
-    return number
-
-
-def _settings(options: argparse.Namespace) -> Settings:
-    profile = PROFILES[options.profile]
-    shard = shard_of_process(os.environ)
-    device = choose_device(options.device, shard.number)
-    automatic = torch.float16 if device.type == "cuda" else torch.float32
-    return Settings(
-        input=options.input,
-        output=options.output,
-        weights=options.weights,
-        profile=greedy(profile) if options.greedy else profile,
-        seed=options.seed,
-        device=device,
-        dtype=DTYPES.get(options.dtype, automatic),
-        batch_size=options.batch_size,
-        time_limit=options.time_limit,
-        draws=options.draws,
-        time_budget=options.time_budget,
-        ruclip=options.ruclip,
-        shard=shard,
-    )
 
 
 if __name__ == "__main__":

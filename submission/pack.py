@@ -154,7 +154,7 @@ def _store(archive: zipfile.ZipFile, name: str, source: IO[bytes], size: int) ->
     return {"bytes": copied, "sha256": sha256.hexdigest()}
 
 
-def run_pack(options: argparse.Namespace) -> int:
+def show(options: argparse.Namespace) -> int:
     """`pack`: write the archive, say its size and what was left out; return the exit status."""
     root = Path(__file__).resolve().parents[1]
     try:

@@ -43,6 +43,11 @@ def usable_cores(root: Path = Path("/")) -> float:
     return float(allowed) if quota is None else min(float(allowed), quota)
 
 
+def useful_threads(wanted: int, root: Path = Path("/")) -> int:
+    """Return how many threads to use of those that are wanted: as many as can run at once, and at least one."""
+    return min(wanted, max(1, int(usable_cores(root))))
+
+
 def _folders(root: Path, controller: str) -> Iterator[Path]:
     """Yield the folders of this process's group and of those above it, where the controller is mounted.
 

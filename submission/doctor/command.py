@@ -1,34 +1,56 @@
-"""`submission doctor`: all readings, as text or JSON. Exit status 0: a run can start. 1: it would go wrong."""
+"""`submission doctor`: all readings, as text or JSON. Exit status 0: a run can start. 1: it would go wrong.
+
+It starts with nothing but Python itself: what needs torch is imported where it is used, and may fail to be.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-
-import torch
 
 from contest.limits import OUTPUT_DIR
 from submission import VERSION
 from submission.doctor.machine import free_memory, look_at_machine
 from submission.doctor.reading import Reading
 from submission.doctor.software import look_at_software
-from submission.doctor.weights import look_at_weights
 
 WELL, ILL = 0, 1
 
 
 def readings(weights: Path, output: Path, root: Path) -> tuple[Reading, ...]:
     """Look at everything; nothing is changed, and nothing is asked of the network."""
-    gpu = torch.cuda.mem_get_info()[0] if torch.cuda.is_available() else None
     return (
         *look_at_software(root),
         *look_at_machine(output),
-        *look_at_weights(weights, free_memory(), gpu),
+        *_if_importable("gpu", _look_at_gpus),
+        *_if_importable("weights", lambda: _look_at_weights(weights)),
     )
+
+
+def _look_at_gpus() -> Iterable[Reading]:
+    from submission.doctor.gpus import look_at_gpus
+
+    return look_at_gpus()
+
+
+def _look_at_weights(weights: Path) -> Iterable[Reading]:
+    from submission.doctor.gpus import free_gpu_memory
+    from submission.doctor.weights import look_at_weights
+
+    return look_at_weights(weights, free_memory(), free_gpu_memory())
+
+
+def _if_importable(name: str, look: Callable[[], Iterable[Reading]]) -> tuple[Reading, ...]:
+    """Return the readings of a part that needs packages; where those are missing or broken, one that says so."""
+    try:
+        return tuple(look())
+    except Exception as error:  # a package that is broken may raise anything
+        value = f"can not be looked at: {type(error).__name__}: {error}"
+        return (Reading(name, value, "error", "mend the packages first, then ask again"),)
 
 
 def show(options: argparse.Namespace) -> int:

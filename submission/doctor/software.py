@@ -5,13 +5,23 @@ from __future__ import annotations
 import platform
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from submission.doctor.reading import Reading
 
 LEAST_PYTHON = (3, 11)
-NEEDED = ("torch", "numpy", "pillow", "safetensors", "tokenizers", "tqdm")
+# Package: the name that it is imported under.
+NEEDED = {
+    "torch": "torch",
+    "numpy": "numpy",
+    "pillow": "PIL.Image",
+    "safetensors": "safetensors",
+    "tokenizers": "tokenizers",
+    "tqdm": "tqdm",
+}
+HOW_TO_INSTALL = "use the image of docker/build.sh, or install requirements.txt"
 REQUIREMENTS_NAME = "requirements.txt"
 
 
@@ -23,16 +33,21 @@ def look_at_software(root: Path) -> Iterator[Reading]:
     else:
         yield Reading("python", found)
     pins = read_pins(root / REQUIREMENTS_NAME)
-    for name in NEEDED:
-        yield package(name, pins.get(name))
+    for name, module in NEEDED.items():
+        yield package(name, module, pins.get(name))
 
 
-def package(name: str, pinned: str | None) -> Reading:
-    """A package as installed, beside the version it was tested with (None: not known here)."""
+def package(name: str, module: str, pinned: str | None) -> Reading:
+    """A package as installed and imported, beside the version it was tested with (None: not known here)."""
     try:
         installed = version(name)
     except PackageNotFoundError:
-        return Reading(name, "not installed", "error", "use the image of docker/build.sh, or install requirements.txt")
+        return Reading(name, "not installed", "error", HOW_TO_INSTALL)
+    try:
+        import_module(module)
+    except Exception as error:  # a package that is broken may raise anything
+        value = f"{installed}, can not be imported: {type(error).__name__}: {error}"
+        return Reading(name, value, "error", HOW_TO_INSTALL)
     if pinned is not None and installed.partition("+")[0] != pinned:
         return Reading(name, f"{installed}, tested with {pinned}", "warning", f"install {name}=={pinned}")
     return Reading(name, installed)

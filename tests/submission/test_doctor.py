@@ -3,17 +3,19 @@
 import json
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from submission.__main__ import main
-from submission.doctor import machine, software
-from submission.doctor.cgroup import cpu_quota, memory_limit, usable_cores
+from submission.doctor import gpus, machine, software
+from submission.doctor.cgroup import cpu_quota, memory_limit, usable_cores, useful_threads
 from submission.doctor.reading import Reading
 from submission.doctor.weights import look_at_weights
 
+ROOT = Path(__file__).parents[2]
 V1 = "3:cpu,cpuacct:/docker/abc\n5:memory:/docker/abc\n"
 V2 = "0::/team/run\n"
 HYBRID = "4:memory:/docker/abc\n3:cpu,cpuacct:/docker/abc\n0::/docker/abc\n"
@@ -53,10 +55,21 @@ def test_what_a_control_group_allows(
 
 
 @pytest.mark.parametrize(
-    ("usable", "threads", "health"), [(3.0, "3", "ok"), (3.0, "64", "warning"), (0.5, "1", "ok"), (0.5, "2", "warning")]
+    ("quota", "wanted", "threads"), [(300000, 64, 3), (300000, 2, 2), (250000, 64, 2), (50000, 64, 1), (300000, 1, 1)]
 )
-def test_more_threads_than_processors_are_warned_of(usable: float, threads: str, health: str) -> None:
-    assert machine.cores(usable, {"OMP_NUM_THREADS": threads}).health == health
+def test_a_run_starts_no_more_threads_than_can_run_at_once(
+    quota: int, wanted: int, threads: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, content in {"proc/self/cgroup": "0::/", "sys/fs/cgroup/cpu.max": f"{quota} 100000"}.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)))
+    assert useful_threads(wanted, tmp_path) == threads
+
+
+@pytest.mark.parametrize(("usable", "health"), [(64.0, "ok"), (3.0, "ok"), (1.0, "ok"), (0.5, "warning")])
+def test_less_than_a_processor_is_warned_of(usable: float, health: str) -> None:
+    assert machine.cores(usable).health == health
 
 
 def test_missing_shared_memory_is_warned_of(tmp_path: Path) -> None:
@@ -91,15 +104,65 @@ def test_a_folder_that_may_not_be_written_to_is_an_error(tmp_path: Path, monkeyp
     ],
 )
 def test_which_code_runs_on_which_gpu(built: str, gpu: str, runs: bool) -> None:
-    assert machine._runs_on(built, gpu) is runs
+    assert gpus._runs_on(built, gpu) is runs
 
 
 def test_packages_are_compared_with_what_was_tested() -> None:
     installed = software.version("tqdm")
-    assert software.package("tqdm", installed).health == "ok"
-    assert software.package("tqdm", None).health == "ok"
-    assert software.package("tqdm", "0.0.1").remedy == "install tqdm==0.0.1"
-    assert software.package("no-such-package", "1").health == "error"
+    assert software.package("tqdm", "tqdm", installed).health == "ok"
+    assert software.package("tqdm", "tqdm", None).health == "ok"
+    assert software.package("tqdm", "tqdm", "0.0.1").remedy == "install tqdm==0.0.1"
+    assert software.package("no-such-package", "none", "1").health == "error"
+
+
+# What stands before the program in the child: packages that are not there, and one whose library is broken.
+MISSING = """
+import sys
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {names}: raise {error}
+sys.meta_path.insert(0, Missing())
+"""
+PACKAGES = ("torch", "numpy", "PIL", "safetensors", "tokenizers", "tqdm")
+BROKEN: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    *((f"no {name}", (name,), 'ModuleNotFoundError(f"No module named {name!r}")') for name in PACKAGES),
+    ("none of them", PACKAGES, 'ModuleNotFoundError(f"No module named {name!r}")'),
+    ("a broken torch", ("torch",), 'OSError("libtorch_cpu.so: cannot open shared object file")'),
+    ("a torch for another numpy", ("torch",), 'ValueError("numpy.dtype size changed")'),
+)
+
+
+def in_a_broken_environment(names: tuple[str, ...], error: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    program = MISSING.replace("{names}", repr(names)).replace("{error}", error)
+    program += "import submission.__main__ as m\nm.sys.exit(m.main())"
+    command = [sys.executable, "-c", program, *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(("what", "names", "error"), BROKEN, ids=[row[0] for row in BROKEN])
+def test_the_doctor_starts_where_packages_are_missing_or_broken(
+    what: str, names: tuple[str, ...], error: str, weights: Path, tmp_path: Path
+) -> None:
+    done = in_a_broken_environment(names, error, "doctor", "--json", "--weights", weights, "--output", tmp_path)
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    ill = {
+        reading["name"]: reading["value"]
+        for reading in json.loads(done.stdout)["readings"]
+        if reading["health"] == "error"
+    }
+    packages = {"PIL": "pillow"}
+    for name in names:
+        assert "can not be imported" in ill[packages.get(name, name)]
+    assert ("gpu" in ill) == ("torch" in names)
+    assert "weights" in ill or "torch" not in names
+
+
+@pytest.mark.parametrize("command", ["run", "pack", "check"])
+def test_every_other_command_sends_to_the_doctor(command: str) -> None:
+    done = in_a_broken_environment(("torch",), 'OSError("libtorch_cpu.so: cannot open")', command)
+    assert done.returncode == 2
+    assert done.stderr == "error: libtorch_cpu.so: cannot open; `python -m submission doctor` tells what is missing\n"
 
 
 def test_an_old_python_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

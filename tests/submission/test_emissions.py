@@ -41,7 +41,7 @@ def test_a_run_that_can_not_be_measured_says_so_and_goes_on(
 def test_without_the_option_nothing_is_measured(
     submit: Start, write_input: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("submission.__main__.track", None)
+    monkeypatch.setattr("submission.run_command.track", None)
     run = submit(write_input({"0": [text("два")]}))
     assert (run.status, "emissions" in run.stderr) == (0, False)
 
