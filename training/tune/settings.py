@@ -23,6 +23,7 @@ OPTIMIZERS = ("adamw", "adamw8bit")
 SCHEDULES = ("cosine", "onecycle")
 PARALLELS = ("ddp", "fsdp")
 DEVICES = ("auto", "cpu", "cuda")
+INITIALIZATIONS = ("normal", "induction")
 # (left, image, right) of the published trainer; a task that it does not know is weighed as `TaskSettings` says.
 PUBLISHED_SEGMENTS: Mapping[str, tuple[float, float, float]] = {
     "textqa": (1.0, 0.01, 7.0),
@@ -85,7 +86,8 @@ class TuneSettings:
     `data`: task folders; `weights`: a weights directory with `bpe.model` and `vqgan/`; `out`: where checkpoints, logs
     and the trained RUDOLPH go. Training starts from the RUDOLPH in the folder `start` (by default `rudolph/` of the
     weights), or from random weights where `scratch` names a configuration file. `start` may also be a weights file, if
-    `model` has the keywords of its configuration.
+    `model` has the keywords of its configuration. `initialization`: how random weights are drawn: `normal`, or with
+    heads laid out that look things up (`induction`; see `training.tune.induction`).
     `special_probability`: how often a task's own left and right token stand in for `<LT_UNK>` and `<RT_UNK>` (each
     drawn separately; published: 0.75). `reference`: the answer trained on: the first, the first that is more than an
     option's marker, or a random one.
@@ -115,6 +117,7 @@ class TuneSettings:
     freeze: FreezeSettings = field(default_factory=FreezeSettings)
     lora: LoraSettings = field(default_factory=LoraSettings)
     scratch: str | None = None
+    initialization: str = "normal"
     start: str | None = None
     model: dict[str, Any] = field(default_factory=dict)
     loss: str = "corrected"
@@ -174,6 +177,7 @@ class TuneSettings:
             "dtype": DTYPES,
             "device": DEVICES,
             "parallel": PARALLELS,
+            "initialization": INITIALIZATIONS,
         }
         at_least = {
             "steps": 1,
@@ -197,6 +201,9 @@ class TuneSettings:
             "tasks": not self.tasks and "names no task",
             "start": self.start is not None and self.scratch is not None and "cannot be given together with scratch",
             "model": bool(self.model) and self.start is None and "describes the weights file `start`, which is not set",
+            "scratch": self.scratch is None
+            and self.initialization != "normal"
+            and "is not set, and only random weights have an initialization",
             "until": self.until is not None and not 1 <= self.until <= self.steps and "must lie in [1, steps]",
             "batch": (self.batch is not None and self.batch < 1 and "must be at least 1")
             or (self.batch is not None and self.sampling == "samples" and "needs another sampling than samples"),

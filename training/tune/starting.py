@@ -10,6 +10,7 @@ import torch
 from models.rudolph import Config, Rudolph, load_rudolph, read_config
 from models.rudolph.config import ConfigError, named
 from models.rudolph.loading import load_rudolph_file
+from training.tune.induction import lay_out_induction
 from training.tune.settings import SettingsError, TuneSettings
 
 
@@ -39,11 +40,15 @@ def starting_config(settings: TuneSettings) -> Config:
 def starting_model(settings: TuneSettings) -> Rudolph:
     """Return the network, in float32: with random weights of the settings' seed, or those of a folder or a file.
 
-    Raises as `starting_config`, and `WeightsError` for weights that do not fit (the tensors are named).
+    Raises as `starting_config`, `SettingsError` for a network too small for its initialization, and `WeightsError` for
+    weights that do not fit (the tensors are named).
     """
     if settings.scratch is not None:
         torch.manual_seed(settings.seed)
-        return Rudolph(starting_config(settings))
+        model = Rudolph(starting_config(settings))
+        if settings.initialization == "induction":
+            lay_out_induction(model, settings.seed)
+        return model
     if not settings.model:
         return load_rudolph(_folder(settings))
     config, path = starting_config(settings), _folder(settings)
