@@ -40,7 +40,7 @@ class Metadata:
             command = shlex.split(self.entrypoint)
         except ValueError as error:
             raise ContestError(Code.METADATA_INVALID, f"the entrypoint is no command: {error}") from error
-        if not command or "\0" in self.entrypoint:
+        if not command or "\0" in self.entrypoint or not _is_text(self.entrypoint):
             raise ContestError(Code.METADATA_INVALID, "the entrypoint names no command")
 
     @property
@@ -58,6 +58,11 @@ class Metadata:
         """Whether the image's name may mean another image tomorrow: no tag, or `latest`, and no digest."""
         found = _IMAGE.fullmatch(self.image)
         return found is not None and found["digest"] is None and found["tag"] in (None, "latest")
+
+
+def _is_text(value: str) -> bool:
+    """Whether a string has no half of a surrogate pair, which JSON can name and no command can hold."""
+    return not any("\ud800" <= sign <= "\udfff" for sign in value)
 
 
 def read_metadata(path: str | os.PathLike[str]) -> Metadata:

@@ -89,7 +89,7 @@ def _code(root: Path) -> dict[str, Path]:
     for folder in CODE_FOLDERS:
         for path in sorted((root / folder).rglob("*")):
             name = path.relative_to(root).as_posix()
-            if path.is_dir() or is_stray_name(name) or path.suffix == ".md":
+            if (path.is_dir() and not path.is_symlink()) or is_stray_name(name) or path.suffix == ".md":
                 continue
             files[name] = path
     return files
@@ -119,7 +119,7 @@ def _refuse(files: Mapping[str, Path]) -> None:
             reasons.append(f"{name}: not there, or no plain file")
         elif not is_weights and path.suffix not in (".py", ".sh"):
             reasons.append(f"{name}: a stray file, neither Python nor a script")
-        elif not is_weights and (kind := secret_in(path.read_bytes())) is not None:
+        elif path.suffix in (".py", ".sh", ".json") and (kind := secret_in(path.read_bytes())) is not None:
             reasons.append(f"{name}: it holds {kind}")
     if reasons:
         raise PackError("\n".join(["not packed; take these away first:", *reasons]))

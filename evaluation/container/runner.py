@@ -91,7 +91,7 @@ def run_archive(request: Request, sha256: str) -> Verdict:
         remark = f"it said {log.said} bytes; {log.left_out} in the middle were left out of the log"
         verdict = replace(verdict, remarks=(*verdict.remarks, remark))
     names = {f"{work / SUBMISSION_FOLDER}/": "", f"{folder}/": "", str(request.archive): request.archive.name}
-    verdict = replace(verdict, problems=tuple(_without(problem, names) for problem in verdict.problems))
+    verdict = replace(verdict, problems=tuple(_plain(problem, names) for problem in verdict.problems))
     write_bytes(folder / LOG_NAME, log.content)
     write_verdict(folder, verdict)
     write_bundle(folder, verdict, log.content, folder)
@@ -144,11 +144,14 @@ def _look(job: Job, samples: Mapping[str, Sample], ended: Ended) -> Finding:
     return judge(ended, job.limits, wrote_too_much=too_much, problems=problems)
 
 
-def _without(text: str, names: Mapping[str, str]) -> str:
-    """Take the organisers' folders out of a text that the participant may see."""
+def _plain(text: str, names: Mapping[str, str]) -> str:
+    """Take the organisers' folders out of a text that the participant may see, and write out what is not to be seen.
+
+    A file's name may hold bytes that are no text, and signs that a terminal obeys.
+    """
     for name, shown in names.items():
         text = text.replace(name, shown)
-    return text
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
 
 def _keep_output(work: Path, folder: Path) -> None:

@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum, unique
 from pathlib import Path
@@ -42,23 +42,38 @@ class Usage:
 
 
 def usage(folder: Path, limits: Limits) -> Usage:
-    """Measure a folder that may change meanwhile. Links are counted and not followed; a sparse file counts in full."""
+    """Measure a folder that may change meanwhile. Links are counted and not followed; a sparse file counts in full.
+
+    What can not be looked at, folders without end in each other for one, is taken for more than is allowed.
+    """
     total = files = 0
     pending = [os.fspath(folder)]
     while pending:
+        place = pending.pop()
         try:
-            with os.scandir(pending.pop()) as entries:
-                for entry in entries:
-                    files += 1
-                    if entry.is_dir(follow_symlinks=False):
-                        pending.append(entry.path)
-                    else:
-                        total += entry.stat(follow_symlinks=False).st_size
-                    if total > limits.output or files > limits.output_files:
-                        return Usage(total, files)
-        except FileNotFoundError:  # it was removed or renamed while we looked
+            for entry in _entries(place):
+                files += 1
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(os.path.join(place, entry.name))
+                else:
+                    total += entry.stat(follow_symlinks=False).st_size
+                if total > limits.output or files > limits.output_files:
+                    return Usage(total, files)
+        except (FileNotFoundError, NotADirectoryError):  # it was removed, renamed or replaced while we looked
             continue
+        except OSError:
+            return Usage(limits.output + 1, files)
     return Usage(total, files)
+
+
+def _entries(folder: str) -> Iterator[os.DirEntry[str]]:
+    """Yield what lies in a folder. Raises NotADirectoryError for a link: it could lead to the organisers' own files."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        with os.scandir(descriptor) as entries:
+            yield from entries
+    finally:
+        os.close(descriptor)
 
 
 class Log:

@@ -28,7 +28,7 @@ BAD_METADATA: tuple[tuple[bytes, Code], ...] = (
     ),
     *(
         (json.dumps({**GOOD, "entrypoint": command}).encode(), Code.METADATA_INVALID)
-        for command in ("", "  ", "bash 'run.sh", "bash\0run.sh")
+        for command in ("", "  ", "bash 'run.sh", "bash\0run.sh", "bash \ud800.sh")
     ),
 )
 

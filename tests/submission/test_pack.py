@@ -87,6 +87,7 @@ REFUSED: tuple[tuple[Callable[[Path], object], str], ...] = (
     (lambda root: (root / "contest/hub.py").write_text("T = 'hf_" + "a" * 34 + "'"), "hub.py: it holds a Hugging"),
     (lambda root: (root / "contest/data.csv").write_text("1,2"), "contest/data.csv: a stray file"),
     (lambda root: (root / "contest/more.py").symlink_to("__init__.py"), "contest/more.py: a link"),
+    (lambda root: (root / "contest/more").symlink_to("../models"), "contest/more: a link"),
     (lambda root: (root / "run.sh").unlink(), "run.sh: not there"),
 )  # fmt: skip
 
@@ -100,6 +101,14 @@ def test_what_must_not_leave_is_refused_by_name(
         pack(weights, tmp_path / "a.zip", "team/rudolph:1", code)
     assert says in str(raised.value)
     assert not list(tmp_path.glob("*.zip*"))
+
+
+def test_a_secret_in_a_configuration_of_the_weights_is_refused(code: Path, weights: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(weights, tmp_path / "weights")
+    config = json.loads((copy / "rudolph/config.json").read_text())
+    (copy / "rudolph/config.json").write_text(json.dumps({**config, "token": "hf_" + "a" * 34}))
+    with pytest.raises(PackError, match=r"weights/rudolph/config\.json: it holds a Hugging Face token"):
+        pack(copy, tmp_path / "a.zip", "team/rudolph:1", code)
 
 
 def test_a_git_folder_is_refused(code: Path, weights: Path, tmp_path: Path) -> None:

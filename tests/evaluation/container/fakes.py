@@ -110,6 +110,18 @@ FAKES: tuple[Fake, ...] = (
         "it is a link or a device",
     ),
     Fake("leaves a link", ANSWER + "write(); os.symlink('/', 'output/all')", Fault.FORMAT, "output/all is no plain"),
+    Fake(
+        "leaves a link whose name is no text, and one that a terminal obeys",
+        ANSWER + r"write(); os.symlink('/', b'output/\xff'); os.symlink('/', 'output/\x1b[2J')",
+        Fault.FORMAT,
+        r"output/\udcff is no plain file",
+    ),
+    Fake(
+        "makes folders without end in each other",
+        ANSWER + "write(); os.chdir('output')\n[(os.mkdir('deeper'), os.chdir('deeper')) for _ in range(1000)]",
+        Fault.OUTPUT,
+        "it wrote too much",
+    ),
     Fake("leaves a pipe", ANSWER + "write(); os.mkfifo('output/pipe')", Fault.FORMAT, "output/pipe is no plain file"),
     Fake(
         "writes without end",

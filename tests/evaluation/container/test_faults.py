@@ -21,6 +21,7 @@ from evaluation.metrics.base import AttemptAborted
 from evaluation.results import Result, read_result
 from evaluation.scoring import score_run
 from tests.evaluation.container.fakes import (
+    ANSWER,
     BAD_ARCHIVES,
     FAKES,
     LIMITS,
@@ -172,3 +173,15 @@ def test_the_originals_of_the_input_stay_as_they_are(tmp_path: Path) -> None:
     assert (tmp_path / "test/images/asked.png").stat().st_size > 60
     assert (tmp_path / "test/input.json").is_file()
     assert os.environ["FBC2_SECRET"] == "of the organisers"
+
+
+def test_a_link_in_place_of_the_output_is_not_followed(tmp_path: Path) -> None:
+    """In a container the output is a mount and stays; a plain process can put a link to the host's files there."""
+    (tmp_path / "many").mkdir()
+    for number in range(100):
+        (tmp_path / "many" / str(number)).touch()
+    link = f"os.rename('output', 'elsewhere'); os.symlink({str(tmp_path / 'many')!r}, 'output'); time.sleep(1)"
+    fake = Fake("", f"{ANSWER}write(); {link}", Fault.FORMAT, limits={"output_files": 50})
+    verdict = run_fake(fake, ProcessEngine(), "fake:1", tmp_path)
+    assert (verdict.fault, verdict.problems) == (Fault.FORMAT, ("the folder output was replaced",))
+    assert len(list((tmp_path / "many").iterdir())) == 100
