@@ -7,6 +7,7 @@ the memory (bounded before it is read); entries that share their bytes (together
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import struct
@@ -101,7 +102,8 @@ def list_archive(path: str | os.PathLike[str], bounds: Bounds = CONTEST_BOUNDS) 
     errors = [*_total_errors(file, packed, infos, bounds), *_name_errors(file, infos)]
     errors += [error for info in infos for error in _entry_errors(file, info)]
     entries = tuple(
-        Entry(info.filename.rstrip("/"), info.file_size, info.is_dir(), bool(_mode(info) & 0o111)) for info in infos
+        Entry(info.filename.rstrip("/"), info.file_size, info.filename.endswith("/"), bool(_mode(info) & 0o111))
+        for info in infos
     )
     return Listing(packed, entries, tuple(errors))
 
@@ -157,6 +159,11 @@ def _chunks(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
                 yield chunk
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, struct.error) as error:
         message = f"{quote(info.filename)} is damaged: {error}"
+        raise ContestError(Code.ARCHIVE_UNREADABLE, message, file=archive.filename) from error
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        message = f"{quote(info.filename)} is damaged: it claims to lie before the archive's beginning"
         raise ContestError(Code.ARCHIVE_UNREADABLE, message, file=archive.filename) from error
 
 

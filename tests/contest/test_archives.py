@@ -73,6 +73,24 @@ def encrypted() -> bytes:
     return zipped(("a", b"x")).replace(b"PK\1\2\x14\x03\x14\0\0", b"PK\1\2\x14\x03\x14\0\1")
 
 
+def nameless() -> bytes:
+    """An entry with no name at all, in both of its headers."""
+    archive = bytearray(zipped(("a", b"")))
+    for mark, length in ((b"PK\3\4", 26), (b"PK\1\2", 28)):
+        place = archive.find(mark)
+        archive[place + length] = 0
+        del archive[place + length + (4 if mark == b"PK\3\4" else 18)]
+    return with_end(bytes(archive), size=46)
+
+
+def before_the_beginning() -> bytes:
+    """A list of entries that says to lie further on than it does, so that its entry lies before the file."""
+    archive = bytearray(zipped(("a", b"x")))
+    place = archive.rfind(b"PK\5\6")
+    archive[place + 16 : place + 20] = struct.pack("<L", struct.unpack_from("<L", archive, place + 16)[0] + 7)
+    return bytes(archive)
+
+
 LINK = stat.S_IFLNK | 0o777
 # (what, the archive, the code): found before anything is written.
 BAD_ARCHIVES: tuple[tuple[str, Callable[[], bytes], Code], ...] = (
@@ -93,6 +111,7 @@ BAD_ARCHIVES: tuple[tuple[str, Callable[[], bytes], Code], ...] = (
     ("backslashes", lambda: zipped(("..\\a", b"")), Code.ARCHIVE_NAME_REFUSED),
     ("control characters", lambda: zipped(("a\x1b[2J", b"")), Code.ARCHIVE_NAME_REFUSED),
     ("too long", lambda: zipped(("a" * 300, b"")), Code.ARCHIVE_NAME_REFUSED),
+    ("nameless", nameless, Code.ARCHIVE_NAME_REFUSED),
     ("too deep", lambda: zipped(("a/" * 40 + "a", b"")), Code.ARCHIVE_NAME_REFUSED),
     ("twice", lambda: zipped(("a", b"1"), ("a", b"2")), Code.ARCHIVE_NAME_TWICE),
     ("file and folder", lambda: zipped(("a", b"1"), ("a/b", b"2")), Code.ARCHIVE_NAME_TWICE),
@@ -105,6 +124,7 @@ BAD_ARCHIVES: tuple[tuple[str, Callable[[], bytes], Code], ...] = (
 # Sound by their list, so that only unpacking finds out.
 BAD_CONTENTS = (
     ("damaged", damaged, Code.ARCHIVE_UNREADABLE),
+    ("before the beginning", before_the_beginning, Code.ARCHIVE_UNREADABLE),
     ("more than declared", lying_size, Code.ARCHIVE_UNREADABLE),
 )
 
