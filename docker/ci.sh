@@ -1,31 +1,60 @@
 #!/usr/bin/env bash
 # The proof in real containers: build both images, pack, check, run the bundled test in the container without network
-# and score it, and compare with a run outside; then submissions that do harm. Run by hand, or as a CI step of its own.
+# and score it, and compare with a run outside; then submissions that do harm. A part of CI, and run by hand as well.
 #
 #   docker/ci.sh [pytest options]     PYTHON=python3 with requirements-dev.txt installed; .venv is taken if it is there
+#                                     LIMIT=360 seconds for everything
 #
 # Where no Docker engine answers, it is installed (Debian, as root) and started for as long as this runs; where no base
 # image can be pulled, one is made (docker/local_base.sh). BASE names another base image, TORCH_INDEX where torch is.
-# Exit status 0: proven. 1: it failed, and that is a failure of this repository. 3: no container can be run on this machine.
+# Exit status 0: proven. 1: it failed, and that is a failure of this repository. 3: this machine can not prove it: it
+# has no engine, no disk, no package index, or is so slow that time ran out while no test had failed.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+readonly limit="${LIMIT:-360}" least_disk=8000000 least_disk_without_layers=25000000 # seconds; KiB
 work="$(mktemp -d "${TMPDIR:-/tmp}/fbc2-docker-XXXXXX")"
-started=() # what this script started, by process id
+chmod 711 "$work" # apt fetches as a user of its own
+export TMPDIR="$work"
+engine="" wheels="" running="" # what this script started, by process id
+
 finish() {
-    for process in "${started[@]}"; do
-        kill "$process" 2>/dev/null && wait "$process" 2>/dev/null || true
+    [ -z "$running" ] || kill "$running" 2>/dev/null || true
+    [ -z "$engine" ] || kill -KILL "$engine" 2>/dev/null || true
+    [ -z "$wheels" ] || kill "$wheels" 2>/dev/null || true
+    wait 2>/dev/null || true
+    for _ in 1 2 3 4 5; do # the engine's last processes may still be ending
+        rm -rf --one-file-system "$work" 2>/dev/null && break
+        sleep 1
     done
-    umount "$work"/engine/exec/netns/* 2>/dev/null || true # the engine leaves it mounted when it ends
-    rm -rf "$work" || true
 }
 trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
 step() { printf '%s docker/ci.sh: %s\n' "$(date +%T)" "$*"; }
-no_engine() {
-    printf '\ndocker/ci.sh: NO CONTAINER CAN BE RUN HERE, SO NOTHING WAS PROVEN: %s\n' "$1" >&2
-    printf 'docker/ci.sh: this is the machine, not the submission; run it where an engine and a base image can be had\n' >&2
+
+not_here() {
+    local rule="################################################################################"
+    printf '\n%s\n# NO CONTAINER WAS TESTED HERE, SO NOTHING WAS PROVEN:\n# %s\n' "$rule" "$1" >&2
+    printf '# This is the machine, not the submission. Run docker/ci.sh where there is an\n' >&2
+    printf '# engine, disk, and the package index.\n%s\n' "$rule" >&2
     exit 3
 }
+
+# bounded SECONDS COMMAND...: its exit status, or 124 (137 for a stubborn one) where it or everything took too long.
+# The seconds are those of the usual limit, and grow with it.
+bounded() {
+    local most=$(($1 * limit / 360)) rest=$((limit - SECONDS)) status=0
+    shift
+    [ "$rest" -gt 0 ] || return 124
+    timeout --kill-after=10 "$((most < rest ? most : rest))" "$@" </dev/null &
+    running=$!
+    wait "$running" || status=$?
+    running=""
+    return "$status"
+}
+too_long() { [ "$1" -eq 124 ] || [ "$1" -eq 137 ]; }
 
 python="${PYTHON:-$([ -x .venv/bin/python ] && echo .venv/bin/python || echo python3)}"
 "$python" -c 'import sys; from importlib.util import find_spec; sys.exit(not (find_spec("pytest") and find_spec("torch")))' || {
@@ -33,40 +62,64 @@ python="${PYTHON:-$([ -x .venv/bin/python ] && echo .venv/bin/python || echo pyt
     exit 1
 }
 
-if ! docker info >/dev/null 2>&1; then
-    [ "$(id -u)" -eq 0 ] || no_engine "docker does not answer, and only root can start it"
+engine_answers() { bounded 20 docker info >/dev/null 2>&1; }
+if ! engine_answers; then
+    [ "$(id -u)" -eq 0 ] || not_here "docker does not answer, and only root can start it"
     if ! command -v dockerd >/dev/null; then
         step "installing the Docker engine"
-        { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends docker.io; } \
-            >"$work/apt.log" 2>&1 || no_engine "it can not be installed: $(tail -n 1 "$work/apt.log")"
+        apt="apt-get -qq -o Acquire::Retries=2 -o Acquire::http::Timeout=20 -o DPkg::Lock::Timeout=60"
+        DEBIAN_FRONTEND=noninteractive bounded 150 \
+            sh -c "$apt update && $apt install -y --no-install-recommends docker.io" >"$work/apt.log" 2>&1 ||
+            not_here "the Docker engine can not be installed: $(tail -n 1 "$work/apt.log")"
     fi
     step "starting the Docker engine"
-    mkdir -p "$work/engine"
-    dockerd --data-root "$work/engine/data" --exec-root "$work/engine/exec" --pidfile "$work/engine/pid" \
+    mkdir "$work/engine"
+    # In namespaces of its own: when it is killed, so is everything in it, and no mount stays. It dies with this script.
+    setpriv --pdeathsig KILL unshare --mount --propagation slave --pid --fork --kill-child --mount-proc \
+        dockerd --data-root "$work/engine/data" --exec-root "$work/engine/exec" --pidfile "$work/engine/pid" \
         --host "unix://$work/engine/sock" --iptables=false --ip6tables=false --ip-forward=false --bridge=none \
         >"$work/engine/log" 2>&1 &
-    started+=("$!")
+    engine="$!"
     export DOCKER_HOST="unix://$work/engine/sock"
     export PATH="/usr/bin:$PATH" # the client that came with this engine, before any other
-    for _ in $(seq 60); do
-        docker info >/dev/null 2>&1 && break
-        kill -0 "${started[0]}" 2>/dev/null || no_engine "$(tail -n 1 "$work/engine/log")"
+    until engine_answers; do
+        kill -0 "$engine" 2>/dev/null || not_here "the Docker engine ended: $(tail -n 1 "$work/engine/log")"
+        [ "$SECONDS" -lt "$((limit / 2))" ] || not_here "the Docker engine does not answer"
         sleep 1
     done
-    docker info >/dev/null 2>&1 || no_engine "it does not answer within a minute"
 fi
 
-# One thread is quicker than several for networks this small, and compares with a run outside that has one.
-build=(--network=host --build-arg THREADS=1)
-base="${BASE:-python:3.11-slim-bookworm}"
-if docker image inspect "$base" >/dev/null 2>&1 || docker pull --quiet "$base" >/dev/null 2>&1; then
-    build+=(--build-arg "TORCH_INDEX=${TORCH_INDEX-https://download.pytorch.org/whl/cpu}")
-else
-    step "$base can not be pulled: making a base image here"
+told="$(bounded 20 docker info --format '{{.Driver}} {{.DockerRootDir}}')" || not_here "the Docker engine stopped answering"
+least="$([ "${told%% *}" = vfs ] && echo "$least_disk_without_layers" || echo "$least_disk")"
+for folder in "$work" "${told#* }"; do
+    free="$(df --output=avail --block-size=1024 "$folder" 2>/dev/null | tail -n 1)" || continue # another machine's engine
+    [ "$free" -ge "$least" ] || not_here "$folder has $((free / 1000)) MB free; $((least / 1000)) MB are needed"
+done
+
+# Whether a container of the base runs, and gets packages (if it has a pip yet) from where the build will get them.
+base_works() {
+    bounded 60 docker run --rm --network=none "$base" true || return 1
+    for index in "" ${torch_index:+"$torch_index"}; do
+        bounded 60 docker run --rm --network=host --env "INDEX=$index" "$base" sh -c '
+            python3 -m pip --version >/dev/null 2>&1 || exit 0
+            python3 -m pip download --quiet --no-cache-dir --retries 1 --timeout 10 --no-deps --dest /tmp/probe \
+                ${INDEX:+--index-url "$INDEX"} typing-extensions' || return 1
+    done
+}
+
+base="${BASE:-python:3.11-slim-bookworm}" torch_index="${TORCH_INDEX-https://download.pytorch.org/whl/cpu}"
+bounded 20 docker image inspect "$base" >/dev/null 2>&1 || bounded 60 docker pull --quiet "$base" >/dev/null 2>&1 || base=""
+if [ -z "$base" ] || ! base_works >"$work/probe.log" 2>&1; then
+    step "${BASE:-python:3.11-slim-bookworm} can not be used: making a base image here"
     # This machine's pip knows where packages come from; inside the base there is only what it fetched.
     mkdir "$work/wheels"
-    "$python" -m pip download -qq --only-binary=:all: --dest "$work/wheels" \
-        -r docker/submission.txt -r docker/evaluation.txt -c requirements.txt -c docker/constraints.txt
+    fetch=("$python" -m pip download -qq --only-binary=:all: --dest "$work/wheels")
+    everything=(-r docker/submission.txt -r docker/evaluation.txt -c requirements.txt -c docker/constraints.txt)
+    bounded 120 "${fetch[@]}" "${everything[@]}" || bounded 120 "${fetch[@]}" "${everything[@]}" || {
+        too_long "$?" && not_here "fetching packages took too long"
+        bounded 60 "${fetch[@]}" --no-deps typing-extensions || not_here "the package index does not answer"
+        exit 1 # it does: so it is our pins that can not be had
+    }
     "$python" - "$work/wheels" "$work/port" <<'END' &
 import functools, http.server, os, sys
 class Silent(http.server.SimpleHTTPRequestHandler):
@@ -76,28 +129,39 @@ with open(sys.argv[2] + ".new", "w") as stream: stream.write(str(server.server_p
 os.rename(sys.argv[2] + ".new", sys.argv[2])
 server.serve_forever()
 END
-    started+=("$!")
+    wheels="$!"
     until [ -e "$work/port" ]; do
-        kill -0 "${started[-1]}" 2>/dev/null || exit 1
+        kill -0 "$wheels" 2>/dev/null || exit 1
         sleep 0.1
     done
-    base=fbc2-local-base
-    PYTHON="$python" docker/local_base.sh "$base" "http://127.0.0.1:$(cat "$work/port")/" || no_engine "no base image can be made"
-    build+=(--build-arg TORCH_INDEX=)
+    base=fbc2-local-base torch_index=""
+    PYTHON="$python" bounded 180 docker/local_base.sh "$base" "http://127.0.0.1:$(cat "$work/port")/" >"$work/base.log" 2>&1 ||
+        not_here "no base image can be made: $(tail -n 1 "$work/base.log")"
+    # An engine that answers may still be unable to start a container, inside another container for one.
+    base_works >"$work/probe.log" 2>&1 || not_here "no container can be started: $(tail -n 1 "$work/probe.log")"
 fi
-# An engine that answers may still be unable to start a container, inside another container for one.
-docker run --rm --network=none "$base" true >"$work/probe.log" 2>&1 || no_engine "$(tail -n 1 "$work/probe.log")"
 
 for target in submission evaluation; do
     step "building the image $target"
-    docker/build.sh "$target" "fbc2-$target:ci" --build-arg "BASE=$base" "${build[@]}" >"$work/build.log" 2>&1 || {
+    # One thread is quicker than several for networks this small, and compares with a run outside that has one.
+    bounded 180 docker/build.sh "$target" "fbc2-$target:ci" --network=host --build-arg "BASE=$base" \
+        --build-arg "TORCH_INDEX=$torch_index" --build-arg THREADS=1 >"$work/build.log" 2>&1 || {
+        status=$?
         tail -n 40 "$work/build.log" >&2
+        too_long "$status" && not_here "building the image $target took too long"
+        base_works >/dev/null 2>&1 || not_here "the engine or the package index failed while $target was built"
         exit 1
     }
     tail -n 1 "$work/build.log"
 done
 
 step "testing in containers"
+# It stops at the first failure, so that running out of time means: slow, and nothing failed so far. A test that hangs
+# is not slow: each has a bound of its own (tests/container/conftest.py), and passing that is a failure.
+export LIMIT="$limit"
 FBC2_SUBMISSION_IMAGE=fbc2-submission:ci FBC2_EVALUATION_IMAGE=fbc2-evaluation:ci OMP_NUM_THREADS=1 \
-    "$python" -m pytest -m docker tests/container "$@"
-step "proven"
+    bounded "$limit" "$python" -m pytest --exitfirst -m docker tests/container "$@" || {
+    too_long "$?" && not_here "the tests were not done in time; those that were, passed"
+    exit 1
+}
+step "proven, in $SECONDS s"

@@ -1,10 +1,43 @@
 """What docker/ci.sh leaves to these tests: an engine, and the names of the images it built. Without it they fail."""
 
 import os
+import signal
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from types import FrameType
 
 import pytest
 
 from evaluation.container.container_engine import ContainerEngine
+
+MOST_SECONDS = int(os.environ.get("LIMIT", "360")) // 3
+"""Of one test, or of its fixtures: several times what the longest takes, so that slow is not taken for hung."""
+
+
+def hangs(_number: int, _frame: FrameType | None) -> None:
+    pytest.fail(f"it hangs: not done after {MOST_SECONDS} s")
+
+
+@contextmanager
+def bounded() -> Iterator[None]:
+    signal.signal(signal.SIGALRM, hangs)
+    signal.alarm(MOST_SECONDS)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup() -> Generator[None, None, None]:
+    with bounded():
+        yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, None, None]:
+    with bounded():
+        yield
 
 
 def image(variable: str) -> str:
