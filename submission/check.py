@@ -43,7 +43,7 @@ def check(path: Path, input_path: Path | None = None, checks: Sequence[Check] = 
     An archive is unpacked into a temporary folder ($TMPDIR), which takes as much of the disk as its files.
     Raises FileNotFoundError, or ContestErrors for an input that can not be read.
     """
-    if not path.exists():
+    if not path.is_dir() and not path.is_file():  # a pipe would be waited for without end
         raise FileNotFoundError(f"{path}: no such file or folder")
     with _subject(path, input_path) as subject:
         findings: list[Finding] = []

@@ -226,6 +226,13 @@ def test_nothing_to_check_ends_with_2(arguments: list[str], capsys: pytest.Captu
     assert "submission: error:" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["submission.zip", "predictions.json"])
+def test_a_pipe_is_not_waited_for(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(tmp_path / name)
+    assert main(["check", str(tmp_path / name)]) == 2
+    assert "no such file or folder" in capsys.readouterr().err
+
+
 def test_the_documented_table_is_the_list_of_checks(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "--list"]) == 0
     assert capsys.readouterr().out == checks_table()
