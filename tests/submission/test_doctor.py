@@ -67,6 +67,15 @@ def test_a_run_starts_no_more_threads_than_can_run_at_once(
     assert useful_threads(wanted, tmp_path) == threads
 
 
+def test_a_run_gives_torch_no_more_threads_than_that(tmp_path: Path) -> None:
+    program = "import torch, submission.__main__ as m; m.main(); print(torch.get_num_threads())"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "run", "--input", str(tmp_path / "none")],
+        cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "64"}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert int(done.stdout) == useful_threads(64)
+
+
 @pytest.mark.parametrize(("usable", "health"), [(64.0, "ok"), (3.0, "ok"), (1.0, "ok"), (0.5, "warning")])
 def test_less_than_a_processor_is_warned_of(usable: float, health: str) -> None:
     assert machine.cores(usable).health == health
