@@ -19,7 +19,10 @@ export TMPDIR="$work"
 engine="" wheels="" running="" # what this script started, by process id
 
 finish() {
-    [ -z "$running" ] || kill "$running" 2>/dev/null || true
+    if [ -n "$running" ] && kill "$running" 2>/dev/null; then
+        for _ in 1 2 3 4 5; do kill -0 "$running" 2>/dev/null && sleep 1; done
+        kill -KILL -- "-$running" 2>/dev/null || true
+    fi
     [ -z "$engine" ] || kill -KILL "$engine" 2>/dev/null || true
     [ -z "$wheels" ] || kill "$wheels" 2>/dev/null || true
     wait 2>/dev/null || true
@@ -51,6 +54,7 @@ bounded() {
     timeout --kill-after=10 "$((most < rest ? most : rest))" "$@" </dev/null &
     running=$!
     wait "$running" || status=$?
+    kill -KILL -- "-$running" 2>/dev/null || true # timeout leads a group of its own: what the command left behind goes
     running=""
     return "$status"
 }
