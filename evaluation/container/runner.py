@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import subprocess
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -86,7 +87,7 @@ def run_archive(request: Request, sha256: str) -> Verdict:
             verdict = _scored(request, request.score, folder, verdict)
     finally:
         if not request.keep:
-            shutil.rmtree(work, ignore_errors=True)
+            _remove(work)
     if log.left_out:
         remark = f"it said {log.said} bytes; {log.left_out} in the middle were left out of the log"
         verdict = replace(verdict, remarks=(*verdict.remarks, remark))
@@ -142,6 +143,14 @@ def _look(job: Job, samples: Mapping[str, Sample], ended: Ended) -> Finding:
         problems = [f"output/{name} is no plain file" for name in links_and_devices(job.output)]
         problems += map(str, prediction_errors(job.output / PREDICTIONS_NAME, samples))
     return judge(ended, job.limits, wrote_too_much=too_much, problems=problems)
+
+
+def _remove(folder: Path) -> None:
+    """Remove what a submission may have filled, as well as that goes: folders in each other without end, too."""
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+    except RecursionError:  # Python goes down one call a folder, rm does not
+        subprocess.run(["rm", "-rf", "--", folder], capture_output=True, check=False)
 
 
 def _plain(text: str, names: Mapping[str, str]) -> str:

@@ -185,3 +185,12 @@ def test_a_link_in_place_of_the_output_is_not_followed(tmp_path: Path) -> None:
     verdict = run_fake(fake, ProcessEngine(), "fake:1", tmp_path)
     assert (verdict.fault, verdict.problems) == (Fault.FORMAT, ("the folder output was replaced",))
     assert len(list((tmp_path / "many").iterdir())) == 100
+
+
+def test_folders_without_end_beside_the_output_cost_no_verdict(tmp_path: Path) -> None:
+    deep = "[(os.mkdir('deeper'), os.chdir('deeper')) for _ in range(3000)]"
+    fake = Fake("", f"{ANSWER}write(); {deep}", Fault.NONE)
+    assert run_fake(fake, ProcessEngine(), "fake:1", tmp_path).fault is Fault.NONE
+    assert sorted(path.name for path in (tmp_path / "result").iterdir()) == [
+        "bundle", "log.txt", "output", "verdict.json", "verdict.txt",
+    ]  # fmt: skip
