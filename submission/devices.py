@@ -1,8 +1,11 @@
-"""Which device a run computes on, and whether it still works. Knows nothing of networks."""
+"""Which device a run computes on, what may compute there at once, and whether it still works. Knows no networks."""
 
 from __future__ import annotations
 
 import torch
+
+from contest.limits import VIRTUAL_CPUS
+from submission.doctor.cgroup import usable_cores
 
 
 def choose_device(name: str, local_process: int = 0) -> torch.device:
@@ -24,6 +27,35 @@ def choose_device(name: str, local_process: int = 0) -> torch.device:
     if (device.index or 0) >= count:
         raise ValueError(f"--device {name}: {count} GPUs found; use auto or cpu")
     return device if device.index is not None else torch.device("cuda", local_process % count)
+
+
+def has_room_beside(device: torch.device, processes: int) -> bool:
+    """Whether a second thread of each process may compute while the model's does, with as many of torch's threads.
+
+    On a GPU it may. On a CPU only where twice as many threads fit the processors that there are, of which the contest
+    gives three.
+    """
+    return device.type == "cuda" or 2 * processes * torch.get_num_threads() <= min(usable_cores(), VIRTUAL_CPUS)
+
+
+def side_stream(device: torch.device) -> torch.cuda.Stream | None:
+    """Return a second queue of work for a GPU, which begins when the current one has done what it holds by now.
+
+    So what is on its way to the GPU, such as weights, is there for both. None on a CPU.
+    """
+    if device.type != "cuda":
+        return None
+    stream = torch.cuda.Stream(device)
+    stream.wait_stream(torch.cuda.current_stream(device))
+    return stream
+
+
+def wait_asleep(device: torch.device) -> None:
+    """Wait until a GPU has done the current stream's work: other ways to wait keep a processor busy. Not on a CPU."""
+    if device.type == "cuda":
+        done = torch.cuda.Event(blocking=True)
+        done.record(torch.cuda.current_stream(device))
+        done.synchronize()
 
 
 def is_lost(device: torch.device) -> bool:

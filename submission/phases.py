@@ -18,6 +18,7 @@ from models.rudolph import Config, Rudolph
 from models.rudolph.decoding import NonFiniteLogitsError, answer, draw_images, draw_several
 from models.rudolph.draws import Scorer, choose, draw_uniforms, perplexity_scorer
 from models.rudolph.sampling import uniforms
+from submission.devices import wait_asleep
 from submission.encode import left_ids, left_text
 from submission.loading import Networks
 from submission.pictures import to_bytes
@@ -46,13 +47,18 @@ class Drawing:
 
 @dataclass
 class Engine:
-    """Networks, profile and seed; counts tokens drawn (`steps`) and samples run in bfloat16 (`rescued`)."""
+    """Networks, profile and seed; counts tokens drawn (`steps`), and what overflowed in float16.
+
+    `rescued` are the answers and pictures that were computed in bfloat16 instead, `not_finite` the logits that were
+    infinite or undefined in them.
+    """
 
     networks: Networks
     profile: Profile
     seed: int
     steps: int = 0
     rescued: int = 0
+    not_finite: int = 0
 
     @property
     def config(self) -> Config:
@@ -70,6 +76,7 @@ class Engine:
             codes = self.networks.vqgan.sample_codes(images, numbers.to(images.device))
         else:
             codes = self.networks.vqgan.encode(images)
+        wait_asleep(codes.device)
         return list(codes.cpu())
 
     def answer(self, queries: Sequence[Query]) -> list[str]:
@@ -144,10 +151,11 @@ class Engine:
         except NonFiniteLogitsError as error:
             if self.networks.dtype != torch.float16:
                 raise
-            overflowing = sorted(error.rows)
+            overflowing, not_finite = sorted(error.rows), error.values
         others = [row for row in range(len(queries)) if row not in overflowing]
         sound = self._rescuing(compute, [queries[row] for row in others]) if others else []
         rescued = compute(self.networks.rudolph_in_bfloat16, [queries[row] for row in overflowing])
         results = dict(zip([*others, *overflowing], [*sound, *rescued], strict=True))
         self.rescued += len(overflowing)
+        self.not_finite += not_finite
         return [results[row] for row in range(len(queries))]

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -21,7 +22,9 @@ from contest.writing import write_bytes
 from models.vqgan.preprocessing import to_pixels
 from submission.pictures import to_jpeg
 
-THREADS = 2  # the organisers' container has three processors, and one is the model's
+# The organisers' container has three processors, and one is the model's. The thread that encodes pictures waits for
+# these two, or they for it.
+THREADS = 2
 READ_AHEAD = 512  # pictures; as the network takes them, one is half a megabyte
 
 Read = Callable[[Sample], Tensor | ContestError]
@@ -41,7 +44,8 @@ class PictureFiles:
         self._root = root
         self._side = side
         self._quality = quality
-        self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="pictures")
+        # Torch counts its own threads for each thread that calls it: these must not take what is the model's.
+        self._pool = ThreadPoolExecutor(THREADS, "pictures", torch.set_num_threads, (1,))
         self._to_come: dict[str, Sample] = {}
         self._reading: dict[str, Future[Tensor | ContestError]] = {}
 

@@ -6,32 +6,52 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from models.rudolph.free_memory import free_bytes
-from models.rudolph.memory_plan import CPU, GPU, MemoryPlan, Need, answering, drawing, plan, ranking
+from models.rudolph.memory_plan import CPU, GPU, Limits, MemoryPlan, Need, answering, drawing, plan, ranking
 from models.vqgan.memory import picture_bytes
 from submission.loading import Networks
 
+# Where pictures are encoded beside answers, the part of a batch's bytes that they may take, and the most at once: more
+# only take memory from the answers.
+BESIDE_SHARE, MOST_BESIDE = 0.125, 32
 
-def plan_memory(networks: Networks, samples: Mapping[str, int], draws: int, processes: int) -> MemoryPlan:
+
+def plan_memory(
+    networks: Networks, samples: Mapping[str, int], draws: int, processes: int, *, beside: bool
+) -> MemoryPlan:
     """Plan the phases `restore`, `encode`, `answer`, `draw`, and with several `draws` also `improve`.
 
     `samples` are the most that a phase may have to do, by its name. Of several processes each takes its part of what is
-    free, as they start together.
+    free, as they start together. With `beside`, `encode` runs while `answer` does, and both have to fit.
     """
     config, device, dtype = networks.rudolph.config, networks.device, networks.dtype
     packed = device.type == "cpu"
     pictures = {f"VQGAN {name}": size for name, size in picture_bytes(networks.vqgan, networks.side).items()}
+    free, limits = free_bytes(device) // processes, GPU if device.type == "cuda" else CPU
+    encoding = Need("encode", samples["encode"], pictures)
+    answers = answering(config, dtype, samples["answer"], packed=packed)
     needs = [
         Need("restore", samples["restore"], pictures),
-        Need("encode", samples["encode"], pictures),
-        answering(config, dtype, samples["answer"], packed=packed),
+        encoding,
+        answers,
         _rendering_too(drawing(config, dtype, samples["draw"], packed=packed), pictures),
     ]
     if draws > 1:
         improving = drawing(config, dtype, samples["improve"], draws=draws, packed=packed)
         ranked = ranking(config, dtype, samples["improve"])
         needs.append(replace(_rendering_too(improving, pictures, ranked.each), phase="improve"))
-    free = free_bytes(device) // processes
-    return plan(free, [need for need in needs if need.samples], GPU if device.type == "cuda" else CPU)
+    if not (beside and encoding.samples):
+        return plan(free, [need for need in needs if need.samples], limits)
+    first = _plan_beside(free, encoding, limits)
+    room = {"pictures encoded beside": encoding.bytes(first.batch("encode"))}
+    needs[1:3] = [replace(answers, once={**answers.once, **room})]
+    rest = plan(free, [need for need in needs if need.samples], limits)
+    return replace(rest, phases=first.phases + rest.phases)
+
+
+def _plan_beside(free: int, need: Need, limits: Limits) -> MemoryPlan:
+    """Plan a phase that runs while another one does, which is to keep most of the memory."""
+    fitting = int(free * limits.share * BESIDE_SHARE) // need.bytes(1)
+    return plan(free, [need], replace(limits, largest_batch=max(1, min(fitting, MOST_BESIDE, limits.largest_batch))))
 
 
 def _rendering_too(need: Need, *later: Mapping[str, int]) -> Need:

@@ -81,7 +81,8 @@ class Outcome:
         phases: how each phase went.
         problems: what went wrong.
         memory: the plan that the batch sizes come from.
-        rescued: samples run in bfloat16 because they overflowed in float16.
+        rescued: answers and pictures computed in bfloat16 because they overflowed in float16.
+        not_finite: logits of those that were infinite or undefined in float16.
         ending: how it ended.
         error: why, where that needs words.
         trace: the traceback of that error, if it has one.
@@ -97,6 +98,7 @@ class Outcome:
     problems: list[Problem] = field(default_factory=list)
     memory: dict[str, Any] = field(default_factory=dict)
     rescued: int = 0
+    not_finite: int = 0
     ending: Ending = Ending.FINISHED
     error: str = ""
     trace: str = ""
@@ -135,6 +137,8 @@ class Report:
         self.pictured = {key for outcome in outcomes for key in outcome.pictured}
         self.problems = [problem for outcome in outcomes for problem in outcome.problems]
         self.ending = max((outcome.ending for outcome in outcomes), key=list(Ending).index)
+        self.rescued = sum(outcome.rescued for outcome in outcomes)
+        self.not_finite = sum(outcome.not_finite for outcome in outcomes)
         self.error = "; ".join(dict.fromkeys(outcome.error for outcome in outcomes if outcome.error))
         self.unwritten: list[str] = []
         self.began = True  # otherwise this run has not touched the answers file
@@ -184,7 +188,8 @@ class Report:
             "phases": {name: asdict(phase) for name, phase in self.phases().items()},
             "memory_plan": self.outcomes[0].memory,
             "seconds": max(outcome.seconds for outcome in self.outcomes),
-            "rescued_in_bfloat16": sum(outcome.rescued for outcome in self.outcomes),
+            "rescued_in_bfloat16": self.rescued,
+            "logits_not_finite": self.not_finite,
             "processes": [
                 {
                     "process": outcome.process,
@@ -208,6 +213,11 @@ class Report:
 
     def tell(self, output: Path) -> None:
         """Name on stderr what went wrong, the first twenty problems one by one, and what is missing."""
+        if self.rescued:
+            say(
+                f"warning: {self.not_finite} logits of {self.rescued} answers and pictures were not finite in float16; "
+                "these were computed in bfloat16 instead"
+            )
         for problem in self.problems[:MAX_PRINTED_PROBLEMS]:
             say(f"error: {problem}")
         more = len(self.problems) - MAX_PRINTED_PROBLEMS

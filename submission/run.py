@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -68,8 +69,12 @@ def run(settings: Settings) -> Report:
     input_file = settings.input / INPUT_NAME if settings.input.is_dir() else settings.input
     sifted = sift_input(input_file)
     (settings.output / IMAGES_DIR).mkdir(parents=True, exist_ok=True)
-    with Watch(settings.time_limit, started) as watch, Journal(settings.output, settings.shard.number) as journal:
-        process = _Process(settings, input_file, _answerable(sifted), watch, journal)
+    with (
+        Watch(settings.time_limit, started) as watch,
+        Journal(settings.output, settings.shard.number) as journal,
+        ThreadPoolExecutor(1, "encoding") as thread,  # what it does when a run ends early is waited for at the very end
+    ):
+        process = _Process(settings, input_file, _answerable(sifted), watch, journal, thread)
         process.begin([Problem(error.sample_id, "read", str(error), _instead(error)) for error in sifted.errors])
         process.work()
         return process.finish()
@@ -79,7 +84,13 @@ class _Process:
     """One process of a run, or the only one: what it needs from its beginning to its end."""
 
     def __init__(
-        self, settings: Settings, input_file: Path, samples: list[Sample], watch: Watch, journal: Journal
+        self,
+        settings: Settings,
+        input_file: Path,
+        samples: list[Sample],
+        watch: Watch,
+        journal: Journal,
+        thread: Executor,
     ) -> None:
         output, shard = settings.output, settings.shard
         self.settings = settings
@@ -87,6 +98,7 @@ class _Process:
         self.samples = samples
         self.watch = watch
         self.journal = journal
+        self.thread = thread
         self.outcome = Outcome(shard.number, describe(settings.device))
         self.predictions = Predictions(output, samples, settings.profile.empty_answer)
         self.reserve = Reserve(output, len(samples))
@@ -126,6 +138,7 @@ class _Process:
                     self.watch,
                     self.outcome,
                     self._refresh,
+                    self.thread,
                     fixed_batch_size=settings.batch_size,
                     draws=settings.draws,
                     budget_share=settings.time_budget / settings.time_limit,

@@ -87,13 +87,21 @@ class Watch:
         """Let no more work begin, whatever its share of the time."""
         self.ending = self.ending or ending
 
-    def during(self, share: float, work: Callable[[], Result]) -> Result:
-        """Return what `work` returns. Raises Stopped if it is told to end, or if `share` of the limit is over."""
+    def check(self, share: float) -> float:
+        """Seconds that are left of a share of the limit. Raises Stopped if there are none, or if work is to end.
+
+        Any thread may ask.
+        """
         if self.ending is not None:
             raise Stopped(self.ending)
         left = self.started + share * self.seconds - time.monotonic()
         if left <= 0:
             raise Stopped(Ending.TIME_LIMIT)
+        return left
+
+    def during(self, share: float, work: Callable[[], Result]) -> Result:
+        """Return what `work` returns. Raises Stopped if it is told to end, or if `share` of the limit is over."""
+        left = self.check(share)
         self._at_work = True
         try:
             signal.setitimer(signal.ITIMER_REAL, left)

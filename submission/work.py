@@ -10,9 +10,10 @@ from __future__ import annotations
 import contextlib
 import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError, Executor, Future
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +21,12 @@ from torch import Tensor
 
 from contest.errors import Code, ContestError
 from contest.items import Sample
-from submission.batches import Failure, in_batches
-from submission.devices import is_lost
+from submission.batches import Failure, Processed, in_batches
+from submission.devices import has_room_beside, is_lost
+from submission.encoding import Encoding, Found
 from submission.journal import Journal, JournalWriteError
 from submission.phases import Drawing, Engine, Query
 from submission.picture_files import PictureFiles, Writing, Written, crc_of
-from submission.pictures import is_black
 from submission.planning import plan_memory
 from submission.predictions import Predictions, Reserve
 from submission.progress import progress, say
@@ -50,13 +51,16 @@ class Work:
         watch: says when to stop.
         outcome: what comes of the work; filled as it goes on.
         after_batch: called when a batch's results are recorded.
+        thread: encodes input pictures beside the model's work, one task at a time.
         fixed_batch_size: of every phase; None plans them by the free memory.
         draws: pictures drawn for each text-only sample, of which the best is kept.
         budget_share: of the time limit, up to which more than `draws` are drawn; 0 for none.
         processes: how many compute at the same time on this machine.
+        found: what is not taken yet of what encoding gives, by sample id.
+        turn: held while the model computes, where encoding must not compute meanwhile.
         codes: of input pictures, int64 `[I]` by sample id.
         absent: ids of samples whose picture counts as none.
-        unready: ids of samples whose picture could not be encoded or drawn in time.
+        troubled: ids of samples with a problem, or whose picture could not be encoded or drawn in time.
         batch_sizes: by phase.
         writing: pictures drawn that are not recorded yet.
 
@@ -71,32 +75,40 @@ class Work:
     watch: Watch
     outcome: Outcome
     after_batch: Callable[[], None]
+    thread: Executor
     fixed_batch_size: int | None = None
     draws: int = 1
     budget_share: float = 0.0
     processes: int = 1
+    found: dict[str, Future[Found]] = field(default_factory=dict)
+    turn: contextlib.AbstractContextManager[Any] = field(default_factory=contextlib.nullcontext)
     codes: dict[str, Tensor] = field(default_factory=dict)
     absent: set[str] = field(default_factory=set)
-    unready: set[str] = field(default_factory=set)
+    troubled: set[str] = field(default_factory=set)
     batch_sizes: dict[str, int] = field(default_factory=dict)
     writing: Writing = field(default_factory=Writing)
 
     def do_all(self) -> None:
         """Run all phases, each over what the journal does not have yet; texts come before pictures where they can."""
         on_drawing = self.engine.profile.answer_on_drawing
-        self._plan()
+        self.troubled |= failed_ids(self.outcome.problems)
+        beside = has_room_beside(self.engine.networks.device, self.processes)
+        self._plan(beside)
         self.restore()
-        self.files.expect(self._to_encode())
-        if not on_drawing:  # while pictures are read
-            self.answer([sample for sample in self.samples if not sample.has_image])
-        self.encode()
-        self.answer([sample for sample in self.samples if not (on_drawing and self._wants_picture(sample))])
+        with self._encoding(beside):
+            if on_drawing:  # who is drawn for, and answered afterwards, depends on which pictures count as none
+                with contextlib.suppress(Stopped):
+                    self.watch.during(DRAWING_SHARE, lambda: self._take_codes(self.samples))
+                self._take_codes(self.samples, wait=False)
+            else:
+                self.answer([sample for sample in self.samples if not sample.has_image])
+            self.answer([sample for sample in self.samples if not (on_drawing and self._wants_picture(sample))])
         self.draw()
         if on_drawing:
             self.answer(self.samples)
         self.improve()
 
-    def _plan(self) -> None:
+    def _plan(self, beside: bool) -> None:
         """Choose the batch sizes, and say so."""
         phases = ("restore", "encode", "answer", "draw", "improve")
         if self.fixed_batch_size is not None:
@@ -113,7 +125,7 @@ class Work:
         # A picture that counts as none is drawn after all, and is not counted here.
         counts["draw"] += self.engine.profile.black_is_absent * counts["encode"]
         several = DRAWS_A_ROUND if self.draws > 1 or self.budget_share > 0 else 1
-        planned = plan_memory(self.engine.networks, counts, several, self.processes)
+        planned = plan_memory(self.engine.networks, counts, several, self.processes, beside=beside)
         self.batch_sizes = {phase.need.phase: phase.batch for phase in planned.phases}
         self.outcome.memory = planned.to_json()
         if self.outcome.process == 0:
@@ -141,36 +153,67 @@ class Work:
         if lost:  # what fails here is drawn again
             self._phase("restore", lost, work, keep, DRAWING_SHARE)
 
-    def encode(self) -> None:
-        """Input pictures to codes, for the samples that are still to be answered."""
-        waiting = self._to_encode()
-        reached: set[str] = set()
+    @contextlib.contextmanager
+    def _encoding(self, beside: bool) -> Iterator[None]:
+        """Have input pictures encoded meanwhile, for the samples that are still to be answered."""
+        encoding = Encoding(
+            self._to_encode(),
+            self.files,
+            self.engine,
+            self.batch_sizes.get("encode", 1),
+            beside=beside,
+            go_on=lambda: self.watch.check(DRAWING_SHARE),
+            thread=self.thread,
+            shown=self.outcome.process == 0,
+        )
+        self.found, self.turn = dict(encoding.found), encoding.turn
+        try:
+            yield
+        finally:
+            processed = encoding.end()
+        self._take_codes(self.samples, wait=False)
+        self._ended(processed)
+        self.outcome.phases["encode"] = encoding.report(processed)
 
-        def keep(sample: Sample, found: Tensor | ContestError | None) -> None:
-            reached.add(sample.id)
-            if isinstance(found, ContestError):
-                self._problem(sample, "picture", str(found), "answered from its text alone")
-            elif found is None:
-                self.absent.add(sample.id)
-            else:
-                self.codes[sample.id] = found
+    def _take_codes(self, samples: Sequence[Sample], wait: bool = True) -> None:
+        """Have the codes of the samples' pictures at hand; without waiting, what is not there is given up."""
+        for sample in samples:
+            future = self.found.get(sample.id)
+            if future is None:  # it has no picture, or it was taken before
+                continue
+            try:
+                if wait or future.done():
+                    self._keep_codes(sample, future.result())
+                else:
+                    self.troubled.add(sample.id)
+            except CancelledError:  # its turn never came
+                self.troubled.add(sample.id)
+            del self.found[sample.id]
 
-        for failure in self._phase("encode", waiting, self._encode_batch, keep, DRAWING_SHARE):
-            reached.add(failure.entry.id)
-            self._problem(failure.entry, "encode", failure.error, "answered from its text alone", failure.trace)
-        self.unready.update(sample.id for sample in waiting if sample.id not in reached)
+    def _keep_codes(self, sample: Sample, found: Found) -> None:
+        instead = "answered from its text alone"
+        if isinstance(found, ContestError):
+            self._problem(sample, "picture", str(found), instead)
+        elif isinstance(found, Failure):
+            self._problem(sample, "encode", found.error, instead, found.trace)
+        elif found is None:
+            self.absent.add(sample.id)
+        else:
+            self.codes[sample.id] = found
 
     def answer(self, samples: Sequence[Sample]) -> None:
         """Texts for those of the samples that have none yet."""
-        troubled = failed_ids(self.outcome.problems) | self.unready
         waiting = [sample for sample in samples if sample.id not in self.outcome.answers]
 
         def work(batch: Sequence[Sample]) -> list[str]:
-            return self.engine.answer([self._query(sample) for sample in batch])
+            self._take_codes(batch)
+            queries = [self._query(sample) for sample in batch]
+            with self.turn:
+                return self.engine.answer(queries)
 
         def keep(sample: Sample, text: str) -> None:
             self.outcome.answers[sample.id] = text
-            if sample.id not in troubled:
+            if sample.id not in self.troubled:
                 self._record(lambda: self.journal.add_answer(sample.id, text))
 
         for failure in self._phase("answer", waiting, work, keep, ANSWERING_SHARE):
@@ -187,7 +230,7 @@ class Work:
 
         for failure in self._phase("draw", waiting, work, self._keep_drawing, DRAWING_SHARE):
             self._problem(failure.entry, "draw", failure.error, "a plain grey picture is written", failure.trace)
-        self.unready.update(sample.id for sample in waiting if sample.id not in self.outcome.pictured)
+        self.troubled.update(sample.id for sample in waiting if sample.id not in self.outcome.pictured)
 
     def improve(self) -> None:
         """More draws for samples that have a picture; the best one stays. Shorter texts come first.
@@ -287,28 +330,23 @@ class Work:
         if list(Ending).index(ending) > list(Ending).index(self.outcome.ending):
             self.outcome.ending, self.outcome.error = ending, error
 
+    def _ended(self, processed: Processed[Sample]) -> None:
+        """Note how a phase ended, if it was before its time."""
+        if processed.stopped is None:
+            return
+        lost = processed.stopped is Ending.DEVICE_LOST
+        self._stopped(processed.stopped, processed.failures[-1].error if lost and processed.failures else "")
+        if lost:
+            self.watch.end(Ending.DEVICE_LOST)
+
     def _after_batch(self, leave: int) -> None:
         self._record_written(leave)
         self._record(self.journal.sync)
         self.after_batch()
 
-    def _encode_batch(self, batch: Sequence[Sample]) -> list[Tensor | ContestError | None]:
-        """Codes `[I]` of each sample's picture; or why it can not be read; or None if it counts as no picture."""
-        read = self.files.read(batch)
-        results: list[Tensor | ContestError | None] = [None] * len(batch)
-        seen: dict[int, Tensor] = {}
-        for index, found in enumerate(read):
-            if isinstance(found, ContestError):
-                results[index] = found
-            elif not (self.engine.profile.black_is_absent and is_black(found)):
-                seen[index] = found
-        codes = self.engine.encode([batch[index].id for index in seen], list(seen.values()))
-        for index, row in zip(seen, codes, strict=True):
-            results[index] = row
-        return results
-
     def _problem(self, sample: Sample, phase: str, error: str, instead: str, trace: str = "") -> None:
         self.outcome.problems.append(Problem(sample.id, phase, error, instead, trace))
+        self.troubled.add(sample.id)
 
     def _phase(
         self,
@@ -336,13 +374,9 @@ class Work:
                 after_batch=lambda: self._after_batch(leave=size),
                 is_lost=lambda: is_lost(device),
             )
-        if processed.stopped is not None:
-            lost = processed.stopped is Ending.DEVICE_LOST and processed.failures
-            self._stopped(processed.stopped, processed.failures[-1].error if lost else "")
+        self._ended(processed)
         with contextlib.suppress(Stopped):  # the disk is full, which the outcome knows by now
             self._after_batch(leave=0)
-        if processed.stopped is Ending.DEVICE_LOST:
-            self.watch.end(Ending.DEVICE_LOST)
         phase = PhaseReport(
             samples=len(waiting),
             failed=len(processed.failures),
@@ -353,7 +387,7 @@ class Work:
         )
         before = self.outcome.phases.get(name)
         self.outcome.phases[name] = phase if before is None else before.then(phase)
-        self.outcome.rescued = self.engine.rescued
+        self.outcome.rescued, self.outcome.not_finite = self.engine.rescued, self.engine.not_finite
         return processed.failures
 
 

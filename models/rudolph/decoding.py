@@ -33,11 +33,14 @@ class Cache(Protocol):
 
 
 class NonFiniteLogitsError(ArithmeticError):
-    """Some rows of the batch had infinite or undefined logits; `rows` lists them."""
+    """Some rows of the batch had infinite or undefined logits; `rows` lists them, `values` says how many logits."""
 
-    def __init__(self, rows: Sequence[int], dtype: torch.dtype) -> None:
-        super().__init__(f"logits in {dtype} were not finite for rows {list(rows)}; run them in bfloat16 or float32")
+    def __init__(self, rows: Sequence[int], values: int, dtype: torch.dtype) -> None:
+        super().__init__(
+            f"{values} logits in {dtype} were not finite for rows {list(rows)}; run them in bfloat16 or float32"
+        )
         self.rows = tuple(rows)
+        self.values = values
 
 
 def output_head(model: Rudolph, rows: slice | Tensor) -> Head:
@@ -69,11 +72,19 @@ def _check(model: Rudolph, expected: dict[str, tuple[Tensor, tuple[int, ...]]]) 
     return model.text_embeddings.weight.device
 
 
-def _raise_unless_finite(peaks: Tensor, dtype: torch.dtype) -> None:
-    """Raise if any row's sum of largest logits is not finite: NaN and infinity survive `amax` and addition."""
-    rows = (~peaks.isfinite()).nonzero().flatten().tolist()
+def count_not_finite(logits: Tensor) -> Tensor:
+    """How many logits of each row are infinite or undefined: `[batch, n]` -> int64 `[batch]`. Never synchronises.
+
+    An overflow anywhere in the network arrives here: norms make a row that holds an infinity undefined.
+    """
+    return (logits - logits != 0).sum(-1)  # a finite number less itself is 0, any other is undefined
+
+
+def raise_unless_finite(not_finite: Tensor, dtype: torch.dtype) -> None:
+    """Raise `NonFiniteLogitsError` if any row `[batch]` counts logits that are not finite. Synchronises once."""
+    rows = not_finite.nonzero().flatten().tolist()
     if rows:
-        raise NonFiniteLogitsError(rows, dtype)
+        raise NonFiniteLogitsError(rows, int(not_finite.sum()), dtype)
 
 
 @torch.inference_mode()
@@ -121,14 +132,14 @@ def answer(
     cache = DenseCache(model.transformer, batch, start + steps)
     uniforms = uniforms.to(device)
     drawn = torch.full((batch, steps), EOS, device=device)
-    peaks = torch.zeros(batch, device=device)
+    not_finite = torch.zeros(batch, dtype=torch.int64, device=device)
     alive = torch.arange(batch, device=device)  # which sample each row of the shrinking batch is
     finished = torch.zeros(batch, dtype=torch.bool, device=device)
     logits = forward_cached(model, cache, prompt, 0, head)
     for step in range(steps):
         token = ids[draw(logits, sampling, uniforms[:, step])]
         drawn[alive, step] = token
-        peaks.index_add_(0, alive, logits.amax(-1).float())
+        not_finite.index_add_(0, alive, count_not_finite(logits))
         if step + 1 == steps:
             break
         if stop_at_eos:
@@ -141,7 +152,7 @@ def answer(
                     cache.keep(going_on)
                     alive, token, uniforms, finished = (part[going_on] for part in (alive, token, uniforms, finished))
         logits = forward_cached(model, cache, token[:, None], start + step, head)
-    _raise_unless_finite(peaks, logits.dtype)
+    raise_unless_finite(not_finite, logits.dtype)
     answers: list[list[int]] = drawn.tolist()
     return [row[: row.index(EOS) + 1] if stop_at_eos and EOS in row else row for row in answers]
 
@@ -192,15 +203,15 @@ def draw_several(
     transformer = model.transformer
     cache: Cache = CompactCache(transformer, batch) if draws == 1 else SharedLeftCache(transformer, batch, draws)
     codes = torch.empty(uniforms.shape, dtype=torch.int64, device=device)
-    peaks = torch.zeros(len(codes), device=device)
+    not_finite = torch.zeros(len(codes), dtype=torch.int64, device=device)
     logits = forward_cached(model, cache, left_ids.to(device), 0, head).repeat_interleave(draws, 0)
     for step in range(steps):
         code = draw(logits, sampling, uniforms[:, step])
         if prompt is not None:
             code = torch.where(prompt[:, step] < 0, code, prompt[:, step])
         codes[:, step] = code
-        peaks += logits.amax(-1)
+        not_finite += count_not_finite(logits)
         if step + 1 < steps:
             logits = forward_cached(model, cache, code[:, None], left + step, head)
-    _raise_unless_finite(peaks.unflatten(0, (batch, draws)).sum(1), logits.dtype)
+    raise_unless_finite(not_finite.unflatten(0, (batch, draws)).sum(1), logits.dtype)
     return codes.unflatten(0, (batch, draws))

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from models.rudolph.caches import DenseCache
-from models.rudolph.decoding import NonFiniteLogitsError, forward_cached, output_head
+from models.rudolph.decoding import count_not_finite, forward_cached, output_head, raise_unless_finite
 from models.rudolph.ranking import left_text_perplexity
 from models.rudolph.sampling import Sampling, draw, uniforms
 from models.rudolph.transformer import Rudolph
@@ -52,19 +52,18 @@ def continue_left(model: Rudolph, beginning: Tensor, sampling: Sampling, numbers
     cache = DenseCache(model.transformer, batch, start + steps)
     drawn = torch.full((batch, steps), EOS, device=device)
     finished = torch.zeros(batch, dtype=torch.bool, device=device)
-    finite = torch.ones(batch, dtype=torch.bool, device=device)
+    not_finite = torch.zeros(batch, dtype=torch.int64, device=device)
     new, position = beginning.to(device), 0
     for step in range(steps):
         logits = forward_cached(model, cache, new, position, head)
-        finite &= logits.isfinite().all(-1)
+        not_finite += count_not_finite(logits)
         token = draw(logits, sampling, numbers[:, step].to(device))
         drawn[:, step] = token
         finished |= token == EOS
         if finished.all():
             break
         new, position = token[:, None], start + step
-    if not finite.all():
-        raise NonFiniteLogitsError((~finite).nonzero().flatten().tolist(), logits.dtype)
+    raise_unless_finite(not_finite, logits.dtype)
     return [row[: row.index(EOS)] if EOS in row else row for row in drawn.tolist()]
 
 

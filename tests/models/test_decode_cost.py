@@ -11,7 +11,15 @@ from benchmarks.published_loop import PublishedLoop
 from models.rudolph import Rudolph, named
 from models.rudolph.caches import DenseCache
 from models.rudolph.compact_cache import CompactCache, SharedLeftCache
-from models.rudolph.decoding import Cache, answer, draw_images, draw_several, forward_cached, output_head
+from models.rudolph.decoding import (
+    Cache,
+    answer,
+    count_not_finite,
+    draw_images,
+    draw_several,
+    forward_cached,
+    output_head,
+)
 from models.rudolph.sampling import Sampling, draw
 
 CONFIG = named("2.7B-FBC2")
@@ -40,12 +48,13 @@ def model() -> Rudolph:
 
 
 def one_step(model: Rudolph, cache: Cache, batch: int, position: int, rows: slice, sampling: Sampling) -> Counting:
-    """Draw a token from logits and run it through the model, as the loops of `decoding` do."""
+    """Draw a token from logits, look whether they are sound, and run it through the model, as `decoding` does."""
     with torch.inference_mode(), torch.device("meta"):
         head = output_head(model, rows)
         logits, numbers = torch.empty(batch, rows.stop - rows.start, dtype=torch.half), torch.empty(batch)
         with Counting() as counting:
             token = draw(logits, sampling, numbers)
+            count_not_finite(logits)
             forward_cached(model, cache, token[:, None], position, head)
     return counting
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from models.bpe import BPE
 from models.rudolph import Config, Rudolph, decoding
 from models.rudolph.caches import DenseCache
-from models.rudolph.decoding import NonFiniteLogitsError, answer, draw_images
+from models.rudolph.decoding import NonFiniteLogitsError, answer, count_not_finite, draw_images
 from models.rudolph.sampling import Sampling, uniforms
 from models.rudolph.vocabulary import BOS, EOS, Vocabulary
 
@@ -238,9 +238,37 @@ def test_overflow_names_the_rows(model: Rudolph) -> None:
     left[1, 4] = 7
     with pytest.raises(NonFiniteLogitsError, match=r"torch.float16 were not finite for rows \[1\]") as error:
         answer(model, left, CODES[:3], PLAIN, FREE, zeros(3, R - 2))
-    assert error.value.rows == (1,)
+    assert (error.value.rows, error.value.values) == ((1,), 256 * (R - 2))  # every logit of a row with an infinity
     with pytest.raises(NonFiniteLogitsError):
         draw_images(model, left, FREE, zeros(3, IMAGE))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_logits_that_overflow_are_counted(model: Rudolph, dtype: torch.dtype) -> None:
+    norm, linear = model.to_logits[0], model.to_logits[1]
+    assert isinstance(norm, nn.LayerNorm)
+    assert isinstance(linear, nn.Linear)
+    norm.weight.data[0], norm.bias.data[0] = 0.0, 1000.0  # the first of what the head reads
+    codes = model.config.text_vocab
+    linear.weight.data[[10, 20, 30, codes + 5, codes + 6], 0] = 100.0  # 100,000 exceeds float16's 65,504
+    model.to(dtype)
+
+    def run() -> None:
+        answer(model, LEFT[:2], CODES[:2], PLAIN, GREEDY, zeros(2, R - 2))
+
+    if dtype == torch.bfloat16:
+        return run()
+    with pytest.raises(NonFiniteLogitsError, match=r"60 logits in torch.float16 were not finite for rows \[0, 1\]"):
+        run()  # three a step
+    with pytest.raises(NonFiniteLogitsError) as error:
+        draw_images(model, LEFT[:3], GREEDY, zeros(3, IMAGE))
+    assert (error.value.rows, error.value.values) == ((0, 1, 2), 3 * IMAGE * 2)
+    return None
+
+
+def test_infinities_of_either_sign_and_undefined_logits_count() -> None:
+    logits = torch.tensor([[0.0, 65504.0, -1.0], [torch.inf, 1.0, -torch.inf], [torch.nan, 1.0, 2.0]]).half()
+    assert count_not_finite(logits).tolist() == [0, 2, 1]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 """Batches: what memory does not bear is halved, what fails is tried alone, and batches never change an answer."""
 
 import itertools
+import shutil
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 
 import submission.phases as phases
 from models.rudolph.decoding import NonFiniteLogitsError
+from models.weights import save_state_dict
 from submission.batches import in_batches, is_out_of_memory
 from tests.submission.conftest import GOLDEN, Start, Write, look_the_same, text
 
@@ -150,11 +153,36 @@ def test_rows_that_overflow_in_float16_are_run_in_bfloat16(
 
     def overflowing(model: Any, left: torch.Tensor, *rest: Any) -> torch.Tensor:
         if model.text_embeddings.weight.dtype == torch.float16 and len(left) > 3:
-            raise NonFiniteLogitsError([1, 3], torch.float16)
+            raise NonFiniteLogitsError([1, 3], 7, torch.float16)
         return compute(model, left, *rest)
 
     monkeypatch.setattr(phases, "draw_images", overflowing)
     run = submit(write_input(TEXTS), "--dtype", "float16")
     assert run.status == 0, run.stderr
-    assert run.report["rescued_in_bfloat16"] == 2
+    assert (run.report["rescued_in_bfloat16"], run.report["logits_not_finite"]) == (2, 7)
     assert len(run.pictures) == 5
+
+
+def test_a_model_that_overflows_in_float16_says_what_it_says_in_bfloat16(
+    submit: Start, write_input: Write, weights: Path, tmp_path: Path
+) -> None:
+    overflowing = tmp_path / "overflowing"
+    shutil.copytree(weights, overflowing)
+    file = overflowing / "rudolph" / "pytorch_model.bin"
+    state = torch.load(file, weights_only=True)
+    first_code = len(state["text_embeddings.weight"])
+    state["to_logits.0.weight"][0], state["to_logits.0.bias"][0] = 0.0, 1000.0  # the first of what the head reads
+    state["to_logits.1.weight"][[10, 20, 30, first_code + 5, first_code + 6], 0] = 100.0  # 100,000 exceeds 65,504
+    save_state_dict(state, file)
+    source, options = write_input(TEXTS), ("--weights", str(overflowing))
+    run = submit(source, *options, "--dtype", "float16")
+    assert run.status == 0, run.stderr
+    # Five answers of ten tokens with three such logits each, five pictures of 36 codes with two.
+    assert (run.report["rescued_in_bfloat16"], run.report["logits_not_finite"]) == (10, 5 * 10 * 3 + 5 * 36 * 2)
+    assert "warning: 510 logits of 10 answers and pictures were not finite in float16; these were" in run.stderr
+    plain = submit(source, *options, "--dtype", "bfloat16", output="bfloat16")
+    assert (plain.report["rescued_in_bfloat16"], plain.report["logits_not_finite"]) == (0, 0)
+    assert "warning" not in plain.stderr
+    assert run.predictions == plain.predictions
+    codes = [{r["id"]: r["codes"] for r in each.journal[1:] if r["phase"] == "draw"} for each in (run, plain)]
+    assert codes[0] == codes[1]

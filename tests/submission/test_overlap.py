@@ -1,15 +1,24 @@
-"""Reading and writing pictures is not the model's thread's work: it is done by two others beside it."""
+"""Reading, encoding and writing pictures is not the model's thread's work: it is done by three others beside it."""
 
 import threading
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
+import submission.devices as devices
+import submission.encoding as encoding
 import submission.picture_files as picture_files
+import submission.stopping as stopping
+import submission.work as work
 from contest.errors import Code, ContestError
 from contest.items import Item, Sample
+from submission.devices import has_room_beside, side_stream, wait_asleep
 from submission.phases import Engine
 from submission.picture_files import PictureFiles, Writing, Written, crc_of
 from submission.pictures import neutral_picture
@@ -18,24 +27,36 @@ from tests.submission.conftest import Start, Write, image, text
 SAMPLES = {str(number): [text(f"нарисуй {number} домов")] for number in range(4)} | {
     f"asked {number}": [text(f"Что лежит под столом номер {number}?"), image("images/red.png")] for number in range(4)
 }
+PATIENCE = 60  # seconds after which a thread counts as never coming
 
 
-def test_the_models_thread_neither_reads_nor_writes_pictures(
+def around(monkeypatch: pytest.MonkeyPatch, target: Any, name: str, visit: Callable[[], Any]) -> None:
+    """Have `visit` called within every call of a function, before it does its work."""
+    call = getattr(target, name)
+
+    def visited(*arguments: Any, **options: Any) -> Any:
+        visit()
+        return call(*arguments, **options)
+
+    monkeypatch.setattr(target, name, visited)
+
+
+def this_thread() -> str:
+    return threading.current_thread().name.split("_")[0]
+
+
+def test_the_models_thread_neither_reads_nor_encodes_nor_writes_pictures(
     submit: Start, write_input: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: Counter[tuple[str, str]] = Counter()
 
-    def counted(name: str, call: Any) -> Any:
-        def counting(*arguments: Any, **options: Any) -> Any:
-            calls[name, threading.current_thread().name.split("_")[0]] += 1
-            return call(*arguments, **options)
-
-        return counting
+    def count(name: str) -> None:
+        calls[name, this_thread()] += 1
 
     for name in ("open_picture", "to_pixels", "to_jpeg", "write_bytes"):
-        monkeypatch.setattr(picture_files, name, counted(name, getattr(picture_files, name)))
+        around(monkeypatch, picture_files, name, lambda name=name: count(name))
     for name in ("answer", "encode", "draw"):
-        monkeypatch.setattr(Engine, name, counted(name, getattr(Engine, name)))
+        around(monkeypatch, Engine, name, lambda name=name: count(name))
     run = submit(write_input(SAMPLES), "--batch-size", "2")
     assert run.status == 0, run.stderr
     assert calls == {
@@ -43,11 +64,261 @@ def test_the_models_thread_neither_reads_nor_writes_pictures(
         ("to_pixels", "pictures"): 4,
         ("to_jpeg", "pictures"): 4,
         ("write_bytes", "pictures"): 4,
+        ("encode", "encoding"): 2,
         ("answer", "MainThread"): 4,
-        ("encode", "MainThread"): 2,
         ("draw", "MainThread"): 2,
     }
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("pictures")], "none outlives a run"
+    assert not {thread.name.split("_")[0] for thread in threading.enumerate()} & {"pictures", "encoding"}, (
+        "none outlives a run"
+    )
+
+
+@pytest.mark.parametrize("profile", ["tuned", "baseline"])
+def test_all_that_the_model_is_not_needed_for_is_the_same_in_both_profiles(
+    submit: Start, write_input: Write, monkeypatch: pytest.MonkeyPatch, profile: str
+) -> None:
+    threads: set[str] = set()
+    around(monkeypatch, Engine, "encode", lambda: threads.add(this_thread()))
+    assert submit(write_input(SAMPLES), "--profile", profile).status == 0
+    assert threads == {"encoding"}
+
+
+def test_with_room_beside_a_picture_is_encoded_while_a_text_is_answered(
+    submit: Start, write_input: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write_input(SAMPLES)
+    in_turns = submit(source, output="in turns")
+    both = threading.Barrier(2)
+    met: list[str] = []
+
+    def meet() -> None:  # raises, and so fails the batch, unless the other one is at work at the same time
+        if this_thread() not in met:
+            met.append(this_thread())
+            both.wait(PATIENCE)
+
+    for name in ("answer", "encode"):
+        around(monkeypatch, Engine, name, meet)
+    monkeypatch.setattr(work, "has_room_beside", lambda device, processes: True)
+    run = submit(source)
+    assert (run.status, sorted(met)) == (0, ["MainThread", "encoding"]), run.stderr
+    assert run.predictions == in_turns.predictions
+    once = run.report["memory_plan"]["phases"]["answer"]["need"]["once"]
+    assert once["pictures encoded beside"] == run.report["memory_plan"]["phases"]["encode"]["bytes"]
+
+
+def test_without_room_beside_they_take_turns(
+    submit: Start, write_input: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_work: list[str] = []
+    together: list[list[str]] = []
+
+    @contextmanager
+    def working() -> Iterator[None]:
+        at_work.append(this_thread())
+        together.append(sorted(at_work))
+        threading.Event().wait(0.01)  # long enough for the other one to come
+        yield
+        at_work.remove(this_thread())
+
+    for name in ("answer", "encode"):
+        monkeypatch.setattr(Engine, name, working()(getattr(Engine, name)))
+    monkeypatch.setattr(work, "has_room_beside", lambda device, processes: False)
+    run = submit(write_input(SAMPLES), "--batch-size", "1")
+    assert run.status == 0, run.stderr
+    assert Counter(map(tuple, together)) == {("MainThread",): 8, ("encoding",): 4}
+
+
+@pytest.mark.parametrize(
+    ("device", "threads", "processors", "processes", "room"),
+    [
+        ("cuda", 3, 3.0, 1, True),
+        ("cpu", 1, 3.0, 1, True),
+        ("cpu", 1, 2.0, 1, True),
+        ("cpu", 1, 1.5, 1, False),  # a control group's share
+        ("cpu", 2, 3.0, 1, False),
+        ("cpu", 3, 3.0, 1, False),
+        ("cpu", 2, 64.0, 1, False),  # the contest gives three
+        ("cpu", 1, 3.0, 2, False),
+    ],
+)
+def test_two_threads_never_compute_with_more_of_torchs_threads_than_there_are_processors(
+    monkeypatch: pytest.MonkeyPatch, device: str, threads: int, processors: float, processes: int, room: bool
+) -> None:
+    monkeypatch.setattr(devices, "usable_cores", lambda: processors)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    assert has_room_beside(torch.device(device), processes) is room
+
+
+def test_encoding_has_as_many_of_torchs_threads_as_the_model_and_reading_has_one(
+    submit: Start, write_input: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: set[tuple[str, int]] = set()
+    before = torch.get_num_threads()
+    for target, name in ((picture_files, "to_pixels"), (Engine, "encode"), (Engine, "answer"), (Engine, "draw")):
+        around(monkeypatch, target, name, lambda name=name: seen.add((name, torch.get_num_threads())))
+    try:
+        torch.set_num_threads(2)
+        assert submit(write_input(SAMPLES)).status == 0
+    finally:
+        torch.set_num_threads(before)
+    (threads,) = {number for name, number in seen if name == "answer"}  # 2, where there are two processors
+    assert seen == {("to_pixels", 1), ("encode", threads), ("answer", threads), ("draw", threads)}
+
+
+# A GPU's queues, as they are asked for.
+
+
+def test_a_side_stream_begins_behind_what_is_on_its_way_to_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, Any]] = []
+    stream = SimpleNamespace(wait_stream=lambda other: asked.append(("wait for", other)))
+    event = SimpleNamespace(
+        record=lambda on: asked.append(("record", on)), synchronize=lambda: asked.append(("wait", "asleep"))
+    )
+    cuda = SimpleNamespace(
+        Stream=lambda device: stream,
+        current_stream=lambda device: f"current of {device}",
+        Event=lambda blocking: event if blocking else None,
+    )
+    monkeypatch.setattr(devices.torch, "cuda", cuda)
+    assert side_stream(torch.device("cuda:1")) is stream
+    wait_asleep(torch.device("cuda:1"))
+    assert asked == [("wait for", "current of cuda:1"), ("record", "current of cuda:1"), ("wait", "asleep")]
+    asked.clear()
+    assert side_stream(torch.device("cpu")) is None
+    wait_asleep(torch.device("cpu"))
+    assert asked == []
+
+
+def test_pictures_are_encoded_on_the_side_stream_and_nothing_else_is(
+    submit: Start, write_input: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    streams = threading.local()
+    made_in: list[str] = []
+    seen: set[tuple[str, Any]] = set()
+
+    def side(device: torch.device) -> str:
+        made_in.append(this_thread())
+        return "side"
+
+    @contextmanager
+    def on(stream: Any) -> Iterator[None]:
+        streams.current = stream
+        yield
+        streams.current = None
+
+    monkeypatch.setattr(encoding, "side_stream", side)
+    monkeypatch.setattr(torch.cuda, "stream", on)
+    for name in ("answer", "encode", "draw", "render"):
+        around(monkeypatch, Engine, name, lambda name=name: seen.add((name, getattr(streams, "current", None))))
+    assert submit(write_input(SAMPLES)).status == 0
+    assert made_in == ["MainThread"], "where the weights were asked for"
+    assert seen == {("encode", "side"), ("answer", None), ("draw", None), ("render", None)}
+
+
+# What goes wrong while pictures are encoded.
+
+
+def test_an_encoder_that_runs_out_of_memory_takes_fewer_pictures(
+    submit: Start, write_input: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write_input(SAMPLES)
+    plenty = submit(source, output="plenty")
+    encode, sizes = Engine.encode, []
+
+    def short(engine: Engine, ids: Any, pixels: Any) -> Any:
+        sizes.append(len(ids))
+        if len(ids) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return encode(engine, ids, pixels)
+
+    monkeypatch.setattr(Engine, "encode", short)
+    run = submit(source)
+    assert (run.status, run.predictions) == (0, plenty.predictions)
+    assert sizes == [4, 2, 2]
+    report = run.report["phases"]["encode"]
+    assert (report["samples"], report["failed"], report["batch_size"], report["last_batch_size"]) == (4, 0, 4, 2)
+
+
+def test_a_picture_that_can_not_be_encoded_costs_its_own_sample_alone(
+    submit: Start, write_input: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write_input(SAMPLES)
+    whole = submit(source, output="whole")
+    encode = Engine.encode
+
+    def failing(engine: Engine, ids: Any, pixels: Any) -> Any:
+        if "asked 1" in ids:
+            raise RuntimeError("no eyes")
+        return encode(engine, ids, pixels)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Engine, "encode", failing)
+        run = submit(source)
+    assert run.status == 1
+    (problem,) = run.report["problems"]
+    assert (problem["sample_id"], problem["phase"], problem["error"]) == ("asked 1", "encode", "RuntimeError: no eyes")
+    assert "Traceback" in problem["trace"]
+    others = {key: items for key, items in run.predictions.items() if key != "asked 1"}
+    assert others == {key: items for key, items in whole.predictions.items() if key != "asked 1"}
+    assert submit(source).predictions == whole.predictions  # its answer was not kept
+
+
+# Sends the process a signal while the second picture is encoded, which then takes its time.
+SIGNAL = """
+import os, signal, time
+from submission.phases import Engine
+encode, count = Engine.encode, 0
+def signalled(*arguments):
+    global count
+    count += 1
+    if count == 2:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.5)
+    return encode(*arguments)
+Engine.encode = signalled
+"""
+
+
+@pytest.mark.parametrize("profile", ["tuned", "baseline"])
+def test_a_signal_while_a_picture_is_encoded_ends_the_run_and_loses_nothing(
+    start: Start, submit: Start, write_input: Write, profile: str
+) -> None:
+    source, options = write_input(SAMPLES), ("--batch-size", "1", "--profile", profile)
+    run = start(source, *options, sabotage=SIGNAL)
+    assert run.status == 143, run.stderr
+    assert "Traceback" not in run.stderr
+    assert list(run.predictions) == list(SAMPLES)
+    assert {"asked 1", "asked 2", "asked 3"} <= set(run.report["missing"]["answers"])
+    assert run.report["phases"]["encode"]["samples"] == 4
+    whole = submit(source, *options, output="whole")
+    resumed = submit(source, *options)
+    assert (resumed.status, resumed.predictions) == (0, whole.predictions)
+
+
+@pytest.mark.parametrize("profile", ["tuned", "baseline"])
+def test_near_the_time_limit_pictures_are_encoded_no_more_and_their_samples_are_answered_from_their_texts(
+    submit: Start, write_input: Write, monkeypatch: pytest.MonkeyPatch, profile: str
+) -> None:
+    source, options = write_input(SAMPLES), ("--batch-size", "1", "--profile", profile)
+    whole = submit(source, *options, output="whole")
+    encode, ahead = Engine.encode, [0.0]
+    now = stopping.time.monotonic
+
+    def late(engine: Engine, ids: Any, pixels: Any) -> Any:
+        if ids == ["asked 1"]:
+            ahead.append(0.96 * 10_000)
+        return encode(engine, ids, pixels)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Engine, "encode", late)
+        patch.setattr(stopping, "time", SimpleNamespace(monotonic=lambda: now() + sum(ahead)))
+        run = submit(source, *options, "--time-limit", "10000")
+    assert (run.status, run.report["ended"]) == (3, "time limit")
+    assert run.report["missing"]["answers"] == []
+    kept = {record["id"] for record in run.journal[1:] if record["phase"] == "answer"}
+    assert {"asked 0"} <= kept & {f"asked {number}" for number in range(4)} <= {"asked 0", "asked 1"}
+    again = submit(source, *options)
+    assert (again.status, again.predictions) == (0, whole.predictions)
 
 
 def test_a_picture_is_recorded_only_when_it_is_written(

@@ -1,0 +1,88 @@
+"""What a run plans before it begins: pictures that are encoded beside answers take their part of the memory first."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+import submission.planning as planning
+from models.rudolph import named
+from models.rudolph.memory_plan import weight_bytes
+from models.vqgan import VQGAN
+from submission.planning import plan_memory
+
+GIB = 2**30
+SAMPLES = {"restore": 0, "encode": 5000, "answer": 12_000, "draw": 7000, "improve": 0}
+LARGE = named("2.7B-FBC2")
+
+
+@pytest.fixture(scope="module")
+def networks() -> Any:
+    """The published networks' dimensions on a GPU; nothing is computed."""
+    with torch.device("meta"):
+        vqgan = VQGAN(
+            ch=128,
+            ch_mult=[1, 1, 2, 4],
+            num_res_blocks=2,
+            attn_resolutions=[32],
+            resolution=256,
+            z_channels=256,
+            embed_dim=256,
+            n_embed=8192,
+        )
+    rudolph = SimpleNamespace(config=LARGE)
+    return SimpleNamespace(rudolph=rudolph, vqgan=vqgan, side=192, device=torch.device("cuda"), dtype=torch.float16)
+
+
+@pytest.mark.parametrize(
+    ("gigabytes", "beside", "encoded", "answered", "drawn"),
+    [
+        (8, False, 16, 5, 10),
+        (8, True, 2, 4, 10),
+        (24, False, 129, 41, 83),
+        (24, True, 16, 36, 83),
+        (80, False, 250, 170, 250),
+        (80, True, 32, 160, 250),
+    ],
+)
+def test_batches_of_the_2_7b_model(
+    monkeypatch: pytest.MonkeyPatch,
+    networks: Any,
+    gigabytes: int,
+    beside: bool,
+    encoded: int,
+    answered: int,
+    drawn: int,
+) -> None:
+    free = gigabytes * GIB - 600_000_000 - weight_bytes(LARGE, torch.float16) - 280_000_000
+    monkeypatch.setattr(planning, "free_bytes", lambda device: free)
+    planned = plan_memory(networks, SAMPLES, 1, 1, beside=beside)
+    assert [planned.batch(phase) for phase in ("encode", "answer", "draw")] == [encoded, answered, drawn]
+    encode, answer = (
+        next(each for each in planned.phases if each.need.phase == phase) for phase in ("encode", "answer")
+    )
+    together = answer.need.bytes(answer.batch)
+    assert together <= planned.budget
+    room = encode.need.bytes(encode.batch) if beside else 0
+    assert together == room + answer.batch * sum(answer.need.each.values())
+
+
+@pytest.mark.parametrize("encode", [0, 1])
+def test_room_is_kept_only_for_pictures_that_there_are(
+    monkeypatch: pytest.MonkeyPatch, networks: Any, encode: int
+) -> None:
+    monkeypatch.setattr(planning, "free_bytes", lambda device: 10 * GIB)
+    planned = plan_memory(networks, {**SAMPLES, "encode": encode}, 1, 1, beside=True)
+    assert [each.need.phase for each in planned.phases] == ["encode", "answer", "draw"][1 - encode :]
+    once = next(each.need.once for each in planned.phases if each.need.phase == "answer")
+    assert ("pictures encoded beside" in once) is bool(encode)
+
+
+def test_where_the_part_is_too_small_pictures_are_still_encoded_one_by_one(
+    monkeypatch: pytest.MonkeyPatch, networks: Any
+) -> None:
+    monkeypatch.setattr(planning, "free_bytes", lambda device: GIB)
+    planned = plan_memory(networks, SAMPLES, 1, 1, beside=True)
+    assert (planned.batch("encode"), planned.batch("answer")) == (1, 1)
+    assert planned.phases[0].fits
