@@ -10,14 +10,16 @@ Weights are random: a step's cost does not depend on their values. `steps` are m
 one. `limit` is the time in which this machine reads and writes a step's bytes at the bandwidth measured beside it;
 `products` that of the needed matrix products alone (projections, needed rows of the head, attention).
 `phases` runs answers of full length (random weights do not end them) and pictures with their rendering.
-For `phases`, batch 0 is what the memory plan gives. On a machine that others use too, `--clock cpu --threads 1`.
+`peak GB` is the most memory beyond what was there before (weights, and for `prefill` the cache): resident memory on a
+CPU, what torch allocated on a GPU. For `phases`, batch 0 is what the memory plan gives.
+`benchmarks/record.py` puts steps, prefills and memory of many batches into one table.
+On a machine that others use too, `--clock cpu --threads 1`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -32,6 +34,7 @@ from torch import Tensor
 
 from benchmarks.counting import Counting
 from benchmarks.decode import DTYPES, IMAGE_SAMPLING, TEXT_SAMPLING, Stopwatch, configuration, filled, our_step
+from benchmarks.peak_memory import peak_bytes
 from models.rudolph import SIZES, Config, Rudolph
 from models.rudolph.caches import DenseCache, one_query_attention
 from models.rudolph.compact_cache import CompactCache
@@ -70,16 +73,20 @@ class Bench:
         numbers = torch.ones(2**28 if self.device.type == "cuda" else 2**26, device=self.device)
         return max(numbers.nbytes / (self.stopwatch.median_ms(lambda _: numbers.sum()) / 1e3) for _ in range(3))
 
-    def timed(self, work: Callable[[], object]) -> tuple[float, float]:
-        """Seconds that `work` takes, and the most bytes allocated meanwhile (NaN on a CPU, which does not tell)."""
-        if self.device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(self.device)
-        start = self.stopwatch.clock()
-        work()
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
-            return self.stopwatch.clock() - start, torch.cuda.max_memory_allocated(self.device)
-        return self.stopwatch.clock() - start, math.nan
+    def timed(self, work: Callable[[], object]) -> tuple[float, int]:
+        """Seconds that `work` takes, and the most bytes it takes beyond those that were taken before."""
+        seconds = 0.0
+
+        def clocked() -> None:
+            nonlocal seconds
+            start = self.stopwatch.clock()
+            work()
+            if self.device.type == "cuda":
+                torch.cuda.synchronize(self.device)
+            seconds = self.stopwatch.clock() - start
+
+        peak = peak_bytes(clocked, self.device)
+        return seconds, peak
 
 
 @dataclass(frozen=True)
@@ -230,7 +237,6 @@ def measure_phase(bench: Bench, need: Need, work: Callable[[slice], None], wante
     """One phase over all its samples, in batches as wanted or as planned."""
     limits = GPU if bench.device.type == "cuda" else CPU
     batch = wanted or plan(free_bytes(bench.device), [need], limits).batch(need.phase)
-    before = torch.cuda.memory_allocated(bench.device) if bench.device.type == "cuda" else 0
     parts = [slice(start, start + batch) for start in range(0, need.samples, batch)]
     seconds, peak = bench.timed(lambda: [work(part) for part in parts])
     return {
@@ -239,7 +245,7 @@ def measure_phase(bench: Bench, need: Need, work: Callable[[slice], None], wante
         "batch": batch,
         "seconds": round(seconds, 2),
         "samples a second": round(need.samples / seconds, 2),
-        "peak GB": round((peak - before) / 1e9, 2),
+        "peak GB": round(peak / 1e9, 2),
         "planned GB": round(need.bytes(batch) / 1e9, 2),
     }
 

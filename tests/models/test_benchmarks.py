@@ -6,12 +6,14 @@ import time
 import pytest
 import torch
 
+from benchmarks import record
 from benchmarks.counting import Counting, PeakMemory
 from benchmarks.decode import Stopwatch, measure
 from benchmarks.inference import Bench, measure_phase, measure_prefill, measure_profile, measure_steps
-from models.rudolph import Rudolph
+from benchmarks.peak_memory import peak_bytes
+from models.rudolph import Config, Rudolph
 from models.rudolph.memory_plan import Need
-from models.rudolph.packed import pack_linears
+from models.rudolph.packed import pack_linears, packable
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +24,27 @@ def bench() -> Bench:
 @pytest.fixture(scope="module")
 def packed(golden_rudolph: Rudolph) -> Rudolph:
     model = copy.deepcopy(golden_rudolph)
+    pack_linears(model.transformer)
+    return model
+
+
+@pytest.fixture(scope="module")
+def wide() -> Rudolph:
+    """Long enough that what the plan counts outweighs what it leaves out."""
+    torch.manual_seed(0)
+    config = Config(
+        num_layers=6,
+        hidden_size=256,
+        num_attention_heads=8,
+        vocab_size=576,
+        l_text_seq_length=64,
+        image_tokens_per_dim=8,
+        r_text_seq_length=16,
+        image_vocab_size=256,
+        kernel_size=3,
+        last_kernel_size=5,
+    )
+    model = Rudolph(config).eval()
     pack_linears(model.transformer)
     return model
 
@@ -62,7 +85,72 @@ def test_a_phase_goes_through_all_its_samples_and_tells_its_memory(bench: Bench)
 
     row = measure_phase(bench, Need("draw", 5, {"all": 10_000_000}), work, 2)
     assert done == [slice(0, 2), slice(2, 4), slice(4, 6)]
-    assert (row["samples"], row["batch"], row["planned GB"]) == (5, 2, 0.02)
+    assert (row["samples"], row["batch"], row["planned GB"], row["peak GB"]) == (5, 2, 0.02, 0.0)
+
+
+@pytest.mark.parametrize("megabytes", [64, 8])
+def test_peak_memory_is_what_is_resident_at_the_widest_moment(megabytes: int) -> None:
+    def work() -> None:
+        for _ in range(3):
+            torch.ones(megabytes * 2**18)  # float32, freed at once
+
+    for _ in range(2):  # what was freed before must not hide what is taken anew
+        assert peak_bytes(work, torch.device("cpu")) / 2**20 == pytest.approx(megabytes, abs=4)
+
+
+@torch.inference_mode()
+def test_a_phase_begun_takes_the_memory_that_is_planned_for_it(wide: Rudolph) -> None:
+    for phase in record.phases(wide.config, torch.float32, on_cpu=packable(torch.zeros(1))):
+        record.begin(wide, phase, 16)
+        measured = peak_bytes(lambda phase=phase: record.begin(wide, phase, 16), torch.device("cpu"))
+        assert 0.8 < measured / phase.need.bytes(16) < 1.8  # what kernels take for themselves is not counted
+
+
+@torch.inference_mode()
+def test_a_record_tells_of_every_precision_and_batch(
+    golden_rudolph: Rudolph, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = {**record.SBER_VQGAN, "ch": 32, "attn_resolutions": [], "n_embed": 64}
+    monkeypatch.setattr(record, "SBER_VQGAN", small)
+    monkeypatch.setattr(Bench, "bandwidth", lambda self: 1e10)  # which is long to measure
+    parts = list(
+        record.record(golden_rudolph.config, ["fp32", "bf16"], bench.device, bench.stopwatch, largest=5, minutes=60)
+    )
+    text = "\n".join(parts)
+    assert "nan" not in text
+    steps, samples = (part.splitlines()[2:] for part in parts[2::2])
+    assert [line.split(" | ")[0:3] for line in steps] == [
+        [f"| {precision}", phase, batch]
+        for precision in ("fp32", "bf16")
+        for batch in "124"
+        for phase in ("image", "right text")
+    ]
+    assert [line.split(" | ")[0:2] for line in samples] == [
+        [f"| {precision}", batch] for precision in ("fp32", "bf16") for batch in "124"
+    ]
+    assert all(float(cell) > 0 for line in steps for cell in line.strip("| ").split(" | ")[3:])
+
+
+@torch.inference_mode()
+def test_a_record_begins_no_batch_that_would_not_end_in_time(
+    golden_rudolph: Rudolph, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = {"phase": "any", "batch": 0}
+    found = {phase: {"prefill": 1, "seconds": 1, "peak": 1, "planned": 1} for phase in ("image", "right text")}
+    seconds, measured = [0.0], []
+
+    def measure(bench: Bench, model: Rudolph, batch: int) -> tuple[list[dict[str, object]], dict[str, dict[str, int]]]:
+        measured.append(batch)
+        seconds.append(10.0 * batch)
+        return [row], found
+
+    monkeypatch.setattr(record, "measure", measure)
+    monkeypatch.setattr(Bench, "bandwidth", lambda self: 1e10)
+    monkeypatch.setattr(record, "picture_seconds", lambda bench, config: (1.0, 1.0))
+    monkeypatch.setattr(record.time, "monotonic", lambda: sum(seconds))
+    parts = list(record.record(golden_rudolph.config, ["fp32"], bench.device, bench.stopwatch, 2**20, minutes=2))
+    assert measured == [1, 2, 4]  # 10 + 20 + 40 seconds; 80 more would exceed two minutes
+    assert "measured up to 4" in parts[1]
 
 
 @torch.inference_mode()
