@@ -139,7 +139,9 @@ END
         sleep 0.1
     done
     base=fbc2-local-base torch_index=""
-    PYTHON="$python" bounded 180 docker/local_base.sh "$base" "http://127.0.0.1:$(cat "$work/port")/" >"$work/base.log" 2>&1 ||
+    # In a namespace of its own, so that no mount of it stays, however it ends.
+    PYTHON="$python" bounded 180 unshare --mount docker/local_base.sh "$base" "http://127.0.0.1:$(cat "$work/port")/" \
+        >"$work/base.log" 2>&1 ||
         not_here "no base image can be made: $(tail -n 1 "$work/base.log")"
     # An engine that answers may still be unable to start a container, inside another container for one.
     base_works >"$work/probe.log" 2>&1 || not_here "no container can be started: $(tail -n 1 "$work/probe.log")"
