@@ -10,8 +10,8 @@ Weights are random: a step's cost does not depend on their values. `steps` are m
 one. `limit` is the time in which this machine reads and writes a step's bytes at the bandwidth measured beside it;
 `products` that of the needed matrix products alone (projections, needed rows of the head, attention).
 `phases` runs answers of full length (random weights do not end them) and pictures with their rendering.
-`peak GB` is the most memory beyond what was there before (weights, and for `prefill` the cache): resident memory on a
-CPU, what torch allocated on a GPU. For `phases`, batch 0 is what the memory plan gives.
+`peak GB above start` is the most memory beyond what was there before (weights, and for `prefill` the cache): resident
+memory on a CPU, what torch allocated on a GPU. For `phases`, batch 0 is what the memory plan gives.
 `benchmarks/record.py` puts steps, prefills and memory of many batches into one table.
 On a machine that others use too, `--clock cpu --threads 1`.
 """
@@ -180,7 +180,7 @@ def measure_prefill(bench: Bench, model: Rudolph, batches: list[int]) -> Iterato
                 "ms": round(1e3 * seconds, 1),
                 "ms a sample": round(1e3 * seconds / batch, 2),
                 "TFLOP/s": round(products_flop(config, length) * batch / seconds / 1e12, 2),
-                "peak GB": round(peak / 1e9, 2),
+                "peak GB above start": round(peak / 1e9, 2),
             }
 
 
@@ -245,7 +245,7 @@ def measure_phase(bench: Bench, need: Need, work: Callable[[slice], None], wante
         "batch": batch,
         "seconds": round(seconds, 2),
         "samples a second": round(need.samples / seconds, 2),
-        "peak GB": round(peak / 1e9, 2),
+        "peak GB above start": round(peak / 1e9, 2),
         "planned GB": round(need.bytes(batch) / 1e9, 2),
     }
 
@@ -265,7 +265,7 @@ def measure_vqgan(bench: Bench, batches: list[int]) -> Iterator[dict[str, Any]]:
                 "work": name,
                 "batch": batch,
                 "ms a picture": round(1e3 * seconds / batch, 2),
-                "peak GB": round(peak / 1e9, 2),
+                "peak GB above start": round(peak / 1e9, 2),
                 "planned GB": round(planned / 1e9, 2),
             }
 

@@ -79,11 +79,12 @@ def phases(config: Config, dtype: torch.dtype, on_cpu: bool) -> list[Phase]:
 
 
 def batches(largest: int) -> Iterator[int]:
-    """Yield 1, 2, 4 and so on, at most `largest`."""
+    """Yield 1, 2, 4 and so on, and `largest` itself."""
     batch = 1
-    while batch <= largest:
+    while batch < largest:
         yield batch
         batch *= 2
+    yield largest
 
 
 def largest_batch(device: torch.device, of: Sequence[Phase]) -> int:

@@ -75,7 +75,8 @@ def _check(model: Rudolph, expected: dict[str, tuple[Tensor, tuple[int, ...]]]) 
 def count_not_finite(logits: Tensor) -> Tensor:
     """How many logits of each row are infinite or undefined: `[batch, n]` -> int64 `[batch]`. Never synchronises.
 
-    An overflow anywhere in the network arrives here: norms make a row that holds an infinity undefined.
+    An overflow in a layer shows here, as norms make a row with an infinity undefined; but for one in attention's
+    output, which the published clamp makes finite.
     """
     return (logits - logits != 0).sum(-1)  # a finite number less itself is 0, any other is undefined
 

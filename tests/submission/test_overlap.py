@@ -266,7 +266,9 @@ def test_a_picture_that_can_not_be_encoded_costs_its_own_sample_alone(
 # Sends the process a signal while the second picture is encoded, which then takes its time.
 SIGNAL = """
 import os, signal, time
+import submission.work
 from submission.phases import Engine
+submission.work.has_room_beside = lambda device, processes: {beside}
 encode, count = Engine.encode, 0
 def signalled(*arguments):
     global count
@@ -279,12 +281,12 @@ Engine.encode = signalled
 """
 
 
-@pytest.mark.parametrize("profile", ["tuned", "baseline"])
+@pytest.mark.parametrize(("profile", "beside"), [("tuned", True), ("tuned", False), ("baseline", False)])
 def test_a_signal_while_a_picture_is_encoded_ends_the_run_and_loses_nothing(
-    start: Start, submit: Start, write_input: Write, profile: str
+    start: Start, submit: Start, write_input: Write, profile: str, beside: bool
 ) -> None:
     source, options = write_input(SAMPLES), ("--batch-size", "1", "--profile", profile)
-    run = start(source, *options, sabotage=SIGNAL)
+    run = start(source, *options, sabotage=SIGNAL.format(beside=beside))
     assert run.status == 143, run.stderr
     assert "Traceback" not in run.stderr
     assert list(run.predictions) == list(SAMPLES)
