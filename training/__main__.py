@@ -14,6 +14,7 @@ COMMANDS = {  # name -> module with main(argv) -> exit code
     "co2-report": "training.co2_report.command",
     "plots": "training.tune.watching.plots_command",
     "ruclip": "training.ruclip",
+    "tiny": "training.tiny",
     "tune": "training.tune.command",
     "vqgan": "training.vqgan",
 }

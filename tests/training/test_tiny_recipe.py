@@ -1,0 +1,113 @@
+"""The one command that makes the bundled weights: what it runs, that it goes on where it was cut off, how it fails."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from training.tiny import Stage, environment, stages
+from training.tune.settings import read_settings
+
+ROOT = Path(__file__).parents[2]
+
+
+def settings_of(stage: Stage) -> list[str]:
+    return [part for part in stage.command if "=" in part]
+
+
+def test_the_stages_in_order(tmp_path: Path) -> None:
+    assert [stage.name for stage in stages(tmp_path)] == [
+        "world: captioning, generation, vqa",
+        "world: text_recognition",
+        "world: textqa",
+        "world: mathqa",
+        "world: drill_textqa",
+        "world: drill_retelling, drill_copying",
+        "world: drill_mathqa",
+        "BPE",
+        "VQGAN",
+        "world: drill_vqa",
+        "RUDOLPH: tiny_lookup",
+        "RUDOLPH: tiny_text",
+        "RUDOLPH: tiny_pictures",
+        "RUDOLPH: tiny",
+        "ruCLIP",
+    ]
+
+
+def test_every_training_starts_where_the_one_before_ended(tmp_path: Path) -> None:
+    """The settings files name the same chain as the recipe, so that either can be followed."""
+    trainings = [stage for stage in stages(tmp_path) if "tune" in stage.command]
+    before = None
+    for stage in trainings:
+        config = Path(stage.command[3])
+        alone, in_recipe = read_settings(config, []), read_settings(config, settings_of(stage))
+        assert (alone.start is None) == (in_recipe.start is None) == (before is None)
+        if before is not None:
+            assert in_recipe.start == str(before.makes.parent)
+            assert alone.start == f"runs/{before.makes.parent.parent.name}/rudolph"
+        assert (alone.steps, alone.tasks) == (in_recipe.steps, in_recipe.tasks)
+        before = stage
+
+
+def test_a_trial_is_smaller_in_every_amount(tmp_path: Path) -> None:
+    full, trial = (" ".join(" ".join(s.command) for s in stages(tmp_path, scale=scale)) for scale in (1, 0.001))
+    for wanted in ("--train 20000", "--train 100000", "--steps 4000", "--steps 800"):
+        assert wanted in full
+        assert wanted not in trial
+    assert trial.count("steps=2 ") == 4
+
+
+def test_every_stage_has_the_threads_asked_for() -> None:
+    assert environment({"OMP_NUM_THREADS": "64", "HOME": "/root"}, 2)["OMP_NUM_THREADS"] == "2"
+    assert environment({"HOME": "/root"}, 1)["HOME"] == "/root"
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "training", "tiny", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--threads", "0"], "--threads must be at least 1"),
+        (["--scale", "2"], "--scale lie in (0, 1]"),
+        (["--country", "Россия"], "country"),
+    ],
+)
+def test_bad_arguments(arguments: list[str], says: str, tmp_path: Path) -> None:
+    ended = run("--out", str(tmp_path / "out"), *arguments)
+    assert ended.returncode == 2
+    assert says in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_stage_that_fails_is_named_and_what_was_made_stays(tmp_path: Path) -> None:
+    """The VQGAN's folder can not be made, as a file is in its way; the stages before are not run again."""
+    made = [stage for stage in stages(tmp_path, scale=0.001) if stage.name.startswith("world") or stage.name == "BPE"]
+    for stage in made:
+        stage.makes.parent.mkdir(parents=True, exist_ok=True)
+        stage.makes.touch()
+    (tmp_path / "weights" / "vqgan").touch()
+    ended = run("--out", str(tmp_path), "--scale", "0.001")
+    assert ended.returncode == 1
+    assert "made before" in ended.stdout
+    assert "training tiny: 9 of 15: VQGAN: exit status 2; start it again to go on" in ended.stderr
+
+
+@pytest.mark.slow
+def test_the_whole_recipe_in_small(tmp_path: Path) -> None:
+    ended = run("--out", str(tmp_path), "--scale", "0.001")
+    assert ended.returncode == 0, ended.stderr
+    weights = tmp_path / "weights"
+    assert sorted(path.name for path in weights.iterdir()) == ["bpe.model", "ruclip", "rudolph", "vqgan"]
+    rows = (tmp_path / "emissions.csv").read_text("utf-8").splitlines()
+    assert len(rows) == 1 + len(stages(tmp_path))
+    assert json.loads((weights / "rudolph" / "config.json").read_text("utf-8"))["num_layers"] == 6
+    again = run("--out", str(tmp_path), "--scale", "0.001")
+    assert again.returncode == 0
+    assert again.stdout.count("made before") == len(stages(tmp_path))

@@ -1,0 +1,154 @@
+"""Everything that makes the bundled tiny weights, from nothing, in one command: `python -m training tiny`.
+
+The world, both tokenizers, RUDOLPH in its stages, ruCLIP: each stage is a command of this repository in a process of
+its own, measured by eco2AI. What a stage has made is not made again, so a command that was cut off goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from contest.emissions import country_code, track
+
+CONFIGS = Path(__file__).parent / "configs"
+RUDOLPH_STAGES = ("tiny_lookup", "tiny_text", "tiny_pictures", "tiny")  # settings files, in this order
+# glibc gives memory back after every step, which costs a fifth of the time.
+ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "4294967296", "MALLOC_TRIM_THRESHOLD_": "8589934592"}
+VALIDATION_SAMPLES = 500
+
+
+@dataclass(frozen=True, slots=True)
+class WorldPart:
+    """Tasks or drills of the synthetic world that are written with the same seed and amount."""
+
+    tasks: tuple[str, ...]
+    seed: int
+    samples: int
+    grades: tuple[str, ...] = ("easy", "middle", "hard")
+
+
+# Drills about pictures come after both tokenizers, which do not learn from them.
+WORLD = (
+    WorldPart(("captioning", "generation", "vqa"), 1, 20_000),
+    WorldPart(("text_recognition",), 1, 30_000),
+    WorldPart(("textqa",), 1, 100_000),
+    WorldPart(("mathqa",), 3, 120_000, ("easy", "easy", "easy", "easy", "middle", "hard")),
+    WorldPart(("drill_textqa",), 1, 100_000),
+    WorldPart(("drill_retelling", "drill_copying"), 1, 50_000),
+    WorldPart(("drill_mathqa",), 3, 100_000),
+)
+PICTURE_DRILLS = WorldPart(("drill_vqa",), 1, 30_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One command of the recipe: arguments behind `python -m`, and the last thing that it writes."""
+
+    name: str
+    command: tuple[str, ...]
+    makes: Path
+
+
+def stages(out: Path, threads: int = 1, scale: float = 1.0) -> list[Stage]:
+    """Return the recipe, writing below `out`; `scale` multiplies all amounts, to try it out."""
+    data, runs, weights = out / "data", out / "runs", out / "weights"
+
+    def amount(full: int, least: int = 1) -> str:
+        return str(max(least, round(full * scale)))
+
+    def world(part: WorldPart) -> Stage:
+        command = ["data_prep", "synthetic", "--out", str(data), "--seed", str(part.seed), "--test", "0"]
+        command += ["--train", amount(part.samples, 150), "--validation", amount(VALIDATION_SAMPLES, 30)]
+        command += ["--tasks", ",".join(part.tasks), "--grades", ",".join(part.grades)]
+        last = part.tasks[-1]
+        return Stage(f"world: {', '.join(part.tasks)}", tuple(command), data / last / f"{last}_val_answer.json")
+
+    def training(name: str, before: str | None) -> Stage:
+        settings = {
+            "data": str(data),
+            "weights": str(weights),
+            "out": str(runs / name),
+            "threads": str(threads),
+            **({} if before is None else {"start": str(runs / before / "rudolph")}),
+            **({} if scale == 1 else {"steps": amount(1000, 2), "validation_samples": "3"}),
+        }
+        command = ["training", "tune", "--config", str(CONFIGS / f"{name}.yaml")]
+        command += [f"{key}={value}" for key, value in settings.items()]
+        return Stage(f"RUDOLPH: {name}", tuple(command), runs / name / "rudolph" / "model.safetensors")
+
+    bpe = str(weights / "bpe.model")
+    vqgan = ("--data", str(data), "--out", str(weights / "vqgan"), "--steps", amount(4000, 30), "--seed", "0")
+    ruclip = ("--data", str(data), "--bpe", bpe, "--out", str(weights / "ruclip"), "--steps", amount(800, 2))
+    return [
+        *(world(part) for part in WORLD),
+        Stage("BPE", ("training", "bpe", "--data", str(data), "--out", bpe, "--vocab", "1024"), Path(bpe)),
+        Stage("VQGAN", ("training", "vqgan", *vqgan), weights / "vqgan" / "training.json"),
+        world(PICTURE_DRILLS),
+        *(training(name, before) for before, name in zip((None, *RUDOLPH_STAGES), RUDOLPH_STAGES, strict=False)),
+        Stage("ruCLIP", ("training", "ruclip", *ruclip), weights / "ruclip" / "training.json"),
+    ]
+
+
+def environment(inherited: Mapping[str, str], threads: int) -> dict[str, str]:
+    """Return the variables that every stage runs with."""
+    return {**inherited, **ALLOCATOR, "OMP_NUM_THREADS": str(threads)}
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command's own parser."""
+    root = argparse.ArgumentParser(prog="python -m training tiny", description=__doc__.splitlines()[0])
+    root.add_argument("--out", type=Path, default=Path("runs/tiny_weights"), metavar="DIR", help="default: %(default)s")
+    root.add_argument("--threads", type=int, default=1, metavar="N", help="of every training (default: %(default)s)")
+    root.add_argument("--country", default="RU", help="where it runs, two letters (default: %(default)s)")
+    root.add_argument("--tdp-watts", type=float, metavar="W", help="power of one processor package")
+    root.add_argument("--scale", type=float, default=1.0, help="so much of every amount, to try it out")
+    return root
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the recipe; exit code 2 for bad arguments, 1 for a stage that failed (it is named)."""
+    arguments = parser().parse_args(argv)
+    out: Path = arguments.out
+    try:
+        country = country_code(arguments.country)
+        if arguments.threads < 1 or not 0 < arguments.scale <= 1:
+            raise ValueError("--threads must be at least 1, and --scale lie in (0, 1]")
+        out.mkdir(parents=True, exist_ok=True)
+    except (ValueError, OSError) as error:
+        print(f"training tiny: {error}", file=sys.stderr)
+        return 2
+    recipe = stages(out, arguments.threads, arguments.scale)
+    for number, stage in enumerate(recipe, 1):
+        place = f"{number} of {len(recipe)}: {stage.name}"
+        if stage.makes.exists():
+            print(f"{place}: made before ({stage.makes})", flush=True)
+            continue
+        print(f"{place}: python -m {shlex.join(stage.command)}", flush=True)
+        with track(
+            "bundled tiny weights", stage.name, out / "emissions.csv", country, tdp_watts=arguments.tdp_watts
+        ) as tracking:
+            ended = subprocess.run(
+                [sys.executable, "-m", *stage.command],
+                env=environment(os.environ, arguments.threads),
+                check=False,
+            )
+        print(f"{place}: {tracking.outcome}", flush=True)
+        if ended.returncode:
+            print(f"training tiny: {place}: exit status {ended.returncode}; start it again to go on", file=sys.stderr)
+            return 1
+    weights, last = out / "weights", out / "runs" / RUDOLPH_STAGES[-1] / "rudolph"
+    try:
+        shutil.copytree(last, weights / "rudolph", dirs_exist_ok=True)
+    except OSError as error:
+        print(f"training tiny: {error}", file=sys.stderr)
+        return 1
+    print(f"weights: {weights}; their CO2, a row a stage: {out / 'emissions.csv'}")
+    return 0
