@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Callable
+import subprocess
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,6 +41,13 @@ GOOD = FAKES[0]
 @pytest.fixture(autouse=True)
 def _secret_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FBC2_SECRET", "of the organisers")
+
+
+@pytest.fixture(autouse=True)
+def _remove_what_pytest_can_not(tmp_path: Path) -> Iterator[None]:
+    """Folders nested beyond Python's recursion would stop a later run of pytest, which clears away old ones."""
+    yield
+    subprocess.run(["rm", "-rf", str(tmp_path)], check=True)
 
 
 def score(test: Path) -> Callable[[Path], Result]:
