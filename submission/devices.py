@@ -38,6 +38,12 @@ def has_room_beside(device: torch.device, processes: int) -> bool:
     return device.type == "cuda" or 2 * processes * torch.get_num_threads() <= min(usable_cores(), VIRTUAL_CPUS)
 
 
+def use_threads(count: int) -> None:
+    """Have torch use `count` threads for what the calling thread computes."""
+    torch.get_num_threads()  # asked for the first time, a thread takes what any other one chose last, even after this
+    torch.set_num_threads(count)
+
+
 def side_stream(device: torch.device) -> torch.cuda.Stream | None:
     """Return a second queue of work for a GPU, which begins when the current one has done what it holds by now.
 

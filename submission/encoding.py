@@ -19,7 +19,7 @@ from torch import Tensor
 from contest.errors import ContestError
 from contest.items import Sample
 from submission.batches import Failure, Processed, in_batches
-from submission.devices import is_lost, side_stream
+from submission.devices import is_lost, side_stream, use_threads
 from submission.phases import Engine
 from submission.picture_files import PictureFiles
 from submission.pictures import is_black
@@ -102,7 +102,7 @@ class Encoding:
         )
 
     def _run(self) -> Processed[Sample]:
-        torch.set_num_threads(self._threads)  # torch counts by thread: a new one has what another chose for itself
+        use_threads(self._threads)
         device = self._engine.networks.device
         try:
             with progress("encode", len(self._samples), shown=self._shown) as advance:

@@ -11,7 +11,6 @@ from pathlib import Path
 from types import TracebackType
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -20,6 +19,7 @@ from contest.items import Sample
 from contest.pictures import open_picture, resolve_picture
 from contest.writing import write_bytes
 from models.vqgan.preprocessing import to_pixels
+from submission.devices import use_threads
 from submission.pictures import to_jpeg
 
 # The organisers' container has three processors, and one is the model's. The thread that encodes pictures waits for
@@ -45,7 +45,7 @@ class PictureFiles:
         self._side = side
         self._quality = quality
         # Torch counts its own threads for each thread that calls it: these must not take what is the model's.
-        self._pool = ThreadPoolExecutor(THREADS, "pictures", torch.set_num_threads, (1,))
+        self._pool = ThreadPoolExecutor(THREADS, "pictures", use_threads, (1,))
         self._to_come: dict[str, Sample] = {}
         self._reading: dict[str, Future[Tensor | ContestError]] = {}
 

@@ -3,6 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,15 +20,21 @@ import submission.work as work
 from contest.errors import Code, ContestError
 from contest.items import Item, Sample
 from submission.devices import has_room_beside, side_stream, wait_asleep
+from submission.encoding import Encoding
 from submission.phases import Engine
 from submission.picture_files import PictureFiles, Writing, Written, crc_of
 from submission.pictures import neutral_picture
+from submission.profiles import TUNED
 from tests.submission.conftest import Start, Write, image, text
 
 SAMPLES = {str(number): [text(f"нарисуй {number} домов")] for number in range(4)} | {
     f"asked {number}": [text(f"Что лежит под столом номер {number}?"), image("images/red.png")] for number in range(4)
 }
 PATIENCE = 60  # seconds after which a thread counts as never coming
+
+
+def sample(number: int, name: str) -> Sample:
+    return Sample(str(number), (Item("image", name),))
 
 
 def around(monkeypatch: pytest.MonkeyPatch, target: Any, name: str, visit: Callable[[], Any]) -> None:
@@ -150,19 +157,31 @@ def test_two_threads_never_compute_with_more_of_torchs_threads_than_there_are_pr
 
 
 def test_encoding_has_as_many_of_torchs_threads_as_the_model_and_reading_has_one(
-    submit: Start, write_input: Write, monkeypatch: pytest.MonkeyPatch
+    write_input: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: set[tuple[str, int]] = set()
-    before = torch.get_num_threads()
-    for target, name in ((picture_files, "to_pixels"), (Engine, "encode"), (Engine, "answer"), (Engine, "draw")):
-        around(monkeypatch, target, name, lambda name=name: seen.add((name, torch.get_num_threads())))
+    folder, seen, before = write_input({}), set(), torch.get_num_threads()
+
+    def see(name: str) -> None:
+        seen.add((name, this_thread(), torch.get_num_threads()))
+
+    def encode(ids: list[str], pixels: list[torch.Tensor]) -> list[torch.Tensor]:
+        see("encode")
+        return pixels
+
+    around(monkeypatch, picture_files, "to_pixels", lambda: see("to_pixels"))
+    networks = SimpleNamespace(device=torch.device("cpu"))
+    engine: Any = SimpleNamespace(networks=networks, profile=TUNED, encode=encode)
+    samples = [sample(number, "images/red.png") for number in range(20)]
     try:
         torch.set_num_threads(2)
-        assert submit(write_input(SAMPLES)).status == 0
+        with PictureFiles(folder, 16, 75) as files, ThreadPoolExecutor(1, "encoding") as thread:
+            options: Any = {"beside": True, "go_on": lambda: None, "thread": thread, "shown": False}
+            at_work = Encoding(samples, files, engine, 1, **options)
+            assert all(isinstance(future.result(PATIENCE), torch.Tensor) for future in at_work.found.values())
+        see("answer")
     finally:
         torch.set_num_threads(before)
-    (threads,) = {number for name, number in seen if name == "answer"}  # 2, where there are two processors
-    assert seen == {("to_pixels", 1), ("encode", threads), ("answer", threads), ("draw", threads)}
+    assert seen == {("to_pixels", "pictures", 1), ("encode", "encoding", 2), ("answer", "MainThread", 2)}
 
 
 # A GPU's queues, as they are asked for.
@@ -267,6 +286,7 @@ def test_a_picture_that_can_not_be_encoded_costs_its_own_sample_alone(
 SIGNAL = """
 import os, signal, time
 import submission.work
+from submission.encoding import Encoding
 from submission.phases import Engine
 submission.work.has_room_beside = lambda device, processes: {beside}
 encode, count = Engine.encode, 0
@@ -348,10 +368,6 @@ def test_a_picture_is_recorded_only_when_it_is_written(
     assert run.status == 0, run.stderr
     assert [name for name, _ in seen] == [f"image_{number}.jpg" for number in range(4)]
     assert all(name in files for name, files in seen)
-
-
-def sample(number: int, name: str) -> Sample:
-    return Sample(str(number), (Item("image", name),))
 
 
 def test_pictures_are_read_ahead_up_to_a_bound_and_each_once(
