@@ -103,13 +103,13 @@ def test_near_the_time_limit_pictures_are_encoded_no_more_and_their_samples_are_
 
     def late(engine: Engine, ids: Any, pixels: Any) -> Any:
         if ids == ["asked 1"]:
-            ahead.append(0.96 * 10_000)
+            ahead.append(0.96 * 10**6)
         return encode(engine, ids, pixels)
 
     with monkeypatch.context() as patch:
         patch.setattr(Engine, "encode", late)
         patch.setattr(stopping, "time", SimpleNamespace(monotonic=lambda: now() + sum(ahead)))
-        run = submit(source, *options, "--time-limit", "10000")
+        run = submit(source, *options, "--time-limit", "1000000")
     assert (run.status, run.report["ended"]) == (3, "time limit")
     assert run.report["missing"]["answers"] == []
     kept = {record["id"] for record in run.journal[1:] if record["phase"] == "answer"}
