@@ -63,7 +63,7 @@ def continue_left(model: Rudolph, beginning: Tensor, sampling: Sampling, numbers
         if finished.all():
             break
         new, position = token[:, None], start + step
-    raise_unless_finite(not_finite, logits.dtype)
+    raise_unless_finite(not_finite, model.text_embeddings.weight.dtype)
     return [row[: row.index(EOS)] if EOS in row else row for row in drawn.tolist()]
 
 
