@@ -19,7 +19,14 @@ from pathlib import Path
 from contest.emissions import country_code, track
 
 CONFIGS = Path(__file__).parent / "configs"
-RUDOLPH_STAGES = ("tiny_lookup", "tiny_text", "tiny_pictures", "tiny")  # settings files, in this order
+RUDOLPH_STAGES = (
+    "tiny_lookup",
+    "tiny_text",
+    "tiny_pictures",
+    "tiny_mixed",
+    "tiny_facts",
+    "tiny",
+)  # settings files, in this order
 # glibc gives memory back after every step, which costs a fifth of the time.
 ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "4294967296", "MALLOC_TRIM_THRESHOLD_": "8589934592"}
 VALIDATION_SAMPLES = 500
@@ -45,7 +52,10 @@ WORLD = (
     WorldPart(("drill_retelling", "drill_copying"), 1, 50_000),
     WorldPart(("drill_mathqa",), 3, 100_000),
 )
-PICTURE_DRILLS = WorldPart(("drill_vqa",), 1, 30_000)
+PICTURE_DRILLS = (
+    WorldPart(("drill_vqa",), 1, 30_000),
+    WorldPart(("drill_picture_facts",), 1, 20_000, ("easy", "middle", "middle", "hard", "hard")),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +101,7 @@ def stages(out: Path, threads: int = 1, scale: float = 1.0) -> list[Stage]:
         *(world(part) for part in WORLD),
         Stage("BPE", ("training", "bpe", "--data", str(data), "--out", bpe, "--vocab", "1024"), Path(bpe)),
         Stage("VQGAN", ("training", "vqgan", *vqgan), weights / "vqgan" / "training.json"),
-        world(PICTURE_DRILLS),
+        *(world(part) for part in PICTURE_DRILLS),
         *(training(name, before) for before, name in zip((None, *RUDOLPH_STAGES), RUDOLPH_STAGES, strict=False)),
         Stage("ruCLIP", ("training", "ruclip", *ruclip), weights / "ruclip" / "training.json"),
     ]

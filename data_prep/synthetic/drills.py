@@ -2,7 +2,7 @@
 
 A question with options can be answered by any of them, and a passage or picture is asked about once: both teach slowly.
 Here words come twice, sentences are told again, several questions of the same passage are solved in the left text, and
-several about the same picture are answered in the right text.
+several about the same picture are answered, or asked and answered, in the right text.
 """
 
 from __future__ import annotations
@@ -38,6 +38,16 @@ COPIED_WORDS = {"easy": (4, 9), "middle": (10, 18), "hard": (19, 28)}
 PEOPLE = {"easy": (1, 2), "middle": (2, 4), "hard": (4, 8)}
 MOST_ANSWER_PIECES = 14
 MOST_QUESTIONS = 4
+MOST_RIGHT_PIECES = 20
+MOST_FACTS = 12
+PICTURE_FACTS = "Вопросы и ответы по картинке."
+# What a question about a picture can do without.
+FILLING = frozenset(
+    (
+        *("какого", "какая", "какие", "какой", "находится", "находятся", "изображена", "изображены"),
+        *("ли", "на", "у", "картинке", "картинки", "?"),
+    )
+)
 MOST_FACT_PIECES = 14  # of one sentence, or of a question with its answer
 
 
@@ -108,6 +118,24 @@ def make_vqa_drill(rng: random.Random, grade: Grade) -> Drawn:
     return Drawn((image_item(), text_item(questions)), (answers,), scene, "questions", grade)
 
 
+def make_picture_facts_drill(rng: random.Random, grade: Grade) -> Drawn:
+    """Questions about one scene, shortened, each with its answer behind it: all of it is said in the right text.
+
+    What is asked for stands right before the answer, so looking it up in the picture takes one step less than from a
+    question in the left text, and a picture is asked about five times.
+    """
+    scene = draw_scene(rng, grade)
+    kinds = [kind for kind in KINDS if kind != "background" and (kind != "where" or len(scene.groups) > 1)]
+    told: list[str] = []
+    for _ in range(MOST_FACTS):
+        question = KINDS[rng.choice(kinds)](rng, scene)
+        core = " ".join(word for word in _PIECE.findall(question.text.lower()) if word not in FILLING)
+        fact = f"{core} {question.answers[0]}"
+        if fact not in told and len(_PIECE.findall("; ".join((*told, fact)))) <= MOST_RIGHT_PIECES:
+            told.append(fact)
+    return Drawn((image_item(), text_item(PICTURE_FACTS)), ("; ".join(told),), scene, "picture facts", grade)
+
+
 def _drill(passage_text: str, solved: list[Solved], grade: Grade) -> Drawn:
     """The passage, as many solved questions as have room, and an open one."""
     (question, answer), *others = solved
@@ -133,4 +161,5 @@ DRILLS: Mapping[str, Callable[[random.Random, Grade], Drawn]] = {
     "drill_copying": make_copying_drill,
     "drill_retelling": make_retelling_drill,
     "drill_vqa": make_vqa_drill,
+    "drill_picture_facts": make_picture_facts_drill,
 }

@@ -12,13 +12,18 @@ from data_prep.synthetic.drills import (
     COPIED_WORDS,
     DRILLS,
     MOST_ANSWER_PIECES,
+    MOST_FACTS,
     MOST_PIECES,
+    MOST_RIGHT_PIECES,
     make_copying_drill,
     make_mathqa_drill,
+    make_picture_facts_drill,
     make_retelling_drill,
     make_textqa_drill,
     make_vqa_drill,
 )
+from data_prep.synthetic.language import SHAPE_NOUNS, adjective, several
+from data_prep.synthetic.scenes import Scene
 from data_prep.synthetic.world import draw
 from tests.data_prep.test_mathqa import solve, solve_comparison
 
@@ -110,6 +115,45 @@ def test_questions_about_one_picture_are_answered_in_their_order(grade: Grade) -
             assert possible is None or answer in possible, (question, answer)
         questions += len(asked)
     assert questions > 2.5 * SAMPLES
+
+
+def true_facts(scene: Scene) -> set[str]:
+    """What may be said of a scene's colours, shapes and of what there is; not of numbers and places."""
+    facts = set()
+    for group in scene.groups:
+        noun, plural = SHAPE_NOUNS[group.shape], group.count > 1
+        name = several(None, noun, plural)
+        facts |= {f"цвета {name} {group.colour}", f"есть {name} да", f"есть {several(group.colour, noun, plural)} да"}
+        asked = "" if len(scene.groups) == 1 else f" {adjective(group.colour, 'genitive', 'masculine')} цвета"
+        facts.add(f"{asked} {name}".strip())  # behind "фигура" or "фигуры"
+    return facts
+
+
+@pytest.mark.parametrize("grade", GRADES)
+def test_facts_of_a_picture_are_told_once_and_are_true(grade: Grade) -> None:
+    amounts, denied = [], 0
+    for seed in range(SAMPLES):
+        drawn = make_picture_facts_drill(random.Random(seed), grade)
+        assert isinstance(drawn.picture, Scene)
+        facts, true = drawn.answers[0].split("; "), true_facts(drawn.picture)
+        assert len(set(facts)) == len(facts) <= MOST_FACTS
+        assert len(re.findall(r"\d|[^\W\d]+|[^\w\s]", drawn.answers[0])) <= MOST_RIGHT_PIECES
+        for fact in facts:
+            first, *_, last = fact.split()
+            if first == "есть" and last == "нет":
+                assert fact.removesuffix("нет") + "да" not in true
+                denied += 1
+            elif first in ("цвета", "есть"):
+                assert fact in true
+            elif first.startswith("фигур"):
+                assert fact.removeprefix(first).strip() in true
+            elif first == "сколько":
+                assert last in NUMBERS
+            else:
+                assert (first == "где" and fact.endswith(PLACES)) or first == "что"
+        amounts.append(len(facts))
+    assert sum(amounts) > 3 * SAMPLES
+    assert denied > SAMPLES / 10
 
 
 @pytest.mark.parametrize("key", sorted(DRILLS))

@@ -27,6 +27,7 @@ TASK_TOKENS: Mapping[str, tuple[str, str]] = {
     "drill_copying": ("<LT_T2T>", "<RT_TQA>"),
     "drill_retelling": ("<LT_T2T>", "<RT_TQA>"),
     "drill_vqa": ("<LT_VQA>", "<RT_CAP>"),
+    "drill_picture_facts": ("<LT_CAP>", "<RT_CAP>"),
 }
 OPTION_MARKERS = frozenset("abcdefgh")
 

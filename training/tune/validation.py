@@ -52,6 +52,7 @@ METRICS: Mapping[str, Metric] = {
     "drill_copying": EXACT,
     "drill_retelling": EXACT,
     "drill_vqa": EXACT,
+    "drill_picture_facts": EXACT,
 }
 
 
