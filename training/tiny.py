@@ -26,6 +26,7 @@ RUDOLPH_STAGES = (
     "tiny_mixed",
     "tiny_facts",
     "tiny",
+    "tiny_finish",
 )  # settings files, in this order
 # glibc gives memory back after every step, which costs a fifth of the time.
 ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "4294967296", "MALLOC_TRIM_THRESHOLD_": "8589934592"}

@@ -36,6 +36,7 @@ def test_the_stages_in_order(tmp_path: Path) -> None:
         "RUDOLPH: tiny_mixed",
         "RUDOLPH: tiny_facts",
         "RUDOLPH: tiny",
+        "RUDOLPH: tiny_finish",
         "ruCLIP",
     ]
 
@@ -60,7 +61,7 @@ def test_a_trial_is_smaller_in_every_amount(tmp_path: Path) -> None:
     for wanted in ("--train 20000", "--train 100000", "--steps 4000", "--steps 800"):
         assert wanted in full
         assert wanted not in trial
-    assert trial.count("steps=2 ") == 6
+    assert trial.count("steps=2 ") == 7
 
 
 def test_every_stage_has_the_threads_asked_for() -> None:
@@ -99,7 +100,7 @@ def test_a_stage_that_fails_is_named_and_what_was_made_stays(tmp_path: Path) -> 
     ended = run("--out", str(tmp_path), "--scale", "0.001")
     assert ended.returncode == 1
     assert "made before" in ended.stdout
-    assert "training tiny: 9 of 18: VQGAN: exit status 2; start it again to go on" in ended.stderr
+    assert "training tiny: 9 of 19: VQGAN: exit status 2; start it again to go on" in ended.stderr
 
 
 @pytest.mark.slow
