@@ -140,7 +140,7 @@ END
     done
     base=fbc2-local-base torch_index=""
     # In a namespace of its own, so that no mount of it stays, however it ends.
-    PYTHON="$python" bounded 180 unshare --mount docker/local_base.sh "$base" "http://127.0.0.1:$(cat "$work/port")/" \
+    bounded 180 unshare --mount docker/local_base.sh "$base" "http://127.0.0.1:$(cat "$work/port")/" \
         >"$work/base.log" 2>&1 ||
         not_here "no base image can be made: $(tail -n 1 "$work/base.log")"
     # An engine that answers may still be unable to start a container, inside another container for one.
