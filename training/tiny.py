@@ -61,11 +61,15 @@ PICTURE_DRILLS = (
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One command of the recipe: arguments behind `python -m`, and the last thing that it writes."""
+    """One command of the recipe: arguments behind `python -m`, and the last thing that it writes.
+
+    `clears`: folders that it wants empty; what lies in them when it begins is left from one that was cut off.
+    """
 
     name: str
     command: tuple[str, ...]
     makes: Path
+    clears: tuple[Path, ...] = ()
 
 
 def stages(out: Path, threads: int = 1, scale: float = 1.0) -> list[Stage]:
@@ -79,8 +83,8 @@ def stages(out: Path, threads: int = 1, scale: float = 1.0) -> list[Stage]:
         command = ["data_prep", "synthetic", "--out", str(data), "--seed", str(part.seed), "--test", "0"]
         command += ["--train", amount(part.samples, 150), "--validation", amount(VALIDATION_SAMPLES, 30)]
         command += ["--tasks", ",".join(part.tasks), "--grades", ",".join(part.grades)]
-        last = part.tasks[-1]
-        return Stage(f"world: {', '.join(part.tasks)}", tuple(command), data / last / f"{last}_val_answer.json")
+        folders, last = tuple(data / task for task in part.tasks), f"{part.tasks[-1]}_val_grade.json"
+        return Stage(f"world: {', '.join(part.tasks)}", tuple(command), folders[-1] / last, folders)
 
     def training(name: str, before: str | None) -> Stage:
         settings = {
@@ -143,6 +147,8 @@ def main(argv: Sequence[str]) -> int:
             print(f"{place}: made before ({stage.makes})", flush=True)
             continue
         print(f"{place}: python -m {shlex.join(stage.command)}", flush=True)
+        for folder in stage.clears:
+            shutil.rmtree(folder, ignore_errors=True)  # one that stays is named by the command itself
         with track(
             "bundled tiny weights", stage.name, out / "emissions.csv", country, tdp_watts=arguments.tdp_watts
         ) as tracking:

@@ -122,7 +122,7 @@ def make_picture_facts_drill(rng: random.Random, grade: Grade) -> Drawn:
     """Questions about one scene, shortened, each with its answer behind it: all of it is said in the right text.
 
     What is asked for stands right before the answer, so looking it up in the picture takes one step less than from a
-    question in the left text, and a picture is asked about five times.
+    question in the left text, and a picture is asked about four or five times.
     """
     scene = draw_scene(rng, grade)
     kinds = [kind for kind in KINDS if kind != "background" and (kind != "where" or len(scene.groups) > 1)]
