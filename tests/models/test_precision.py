@@ -89,7 +89,8 @@ def agreement(expected: Tensor, found: Tensor) -> float:
     ("dtype", "text_agreement", "image_agreement"),
     [
         (torch.float16, 0.995, 0.995),  # the default on a GPU
-        # bfloat16 keeps the distributions but flips too many near ties among picture codes: so float32 is the default on a CPU, though bfloat16 is faster there.
+        # bfloat16 keeps the distributions but flips too many near ties among picture codes: so float32 is the default
+        # on a CPU, though bfloat16 is faster there.
         (torch.bfloat16, 0.98, 0.96),
     ],
 )
