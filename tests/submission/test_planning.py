@@ -36,14 +36,14 @@ def networks() -> Any:
 
 
 @pytest.mark.parametrize(
-    ("gigabytes", "beside", "encoded", "answered", "drawn"),
+    ("gigabytes", "beside", "batches"),  # encoded, answered, drawn once, drawn eight times
     [
-        (8, False, 16, 5, 10),
-        (8, True, 2, 4, 10),
-        (24, False, 129, 41, 83),
-        (24, True, 16, 36, 83),
-        (80, False, 250, 170, 250),
-        (80, True, 32, 160, 250),
+        (8, False, [16, 5, 10, 3]),
+        (8, True, [2, 4, 10, 3]),
+        (24, False, [129, 41, 83, 27]),
+        (24, True, [16, 36, 83, 27]),
+        (80, False, [250, 170, 250, 113]),
+        (80, True, [32, 160, 250, 113]),
     ],
 )
 def test_batches_of_the_2_7b_model(
@@ -51,14 +51,12 @@ def test_batches_of_the_2_7b_model(
     networks: Any,
     gigabytes: int,
     beside: bool,
-    encoded: int,
-    answered: int,
-    drawn: int,
+    batches: list[int],
 ) -> None:
     free = gigabytes * GIB - 600_000_000 - weight_bytes(LARGE, torch.float16) - 280_000_000
     monkeypatch.setattr(planning, "free_bytes", lambda device: free)
-    planned = plan_memory(networks, SAMPLES, 1, 1, beside=beside)
-    assert [planned.batch(phase) for phase in ("encode", "answer", "draw")] == [encoded, answered, drawn]
+    planned = plan_memory(networks, {**SAMPLES, "improve": 7000}, 8, 1, beside=beside)
+    assert [planned.batch(phase) for phase in ("encode", "answer", "draw", "improve")] == batches
     encode, answer = (
         next(each for each in planned.phases if each.need.phase == phase) for phase in ("encode", "answer")
     )
