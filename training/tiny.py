@@ -27,6 +27,8 @@ RUDOLPH_STAGES = (
     "tiny_facts",
     "tiny",
     "tiny_finish",
+    "tiny_questions",
+    "tiny_last",
 )  # settings files, in this order
 # glibc gives memory back after every step, which costs a fifth of the time.
 ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "4294967296", "MALLOC_TRIM_THRESHOLD_": "8589934592"}

@@ -37,6 +37,8 @@ def test_the_stages_in_order(tmp_path: Path) -> None:
         "RUDOLPH: tiny_facts",
         "RUDOLPH: tiny",
         "RUDOLPH: tiny_finish",
+        "RUDOLPH: tiny_questions",
+        "RUDOLPH: tiny_last",
         "ruCLIP",
     ]
 
@@ -61,7 +63,7 @@ def test_a_trial_is_smaller_in_every_amount(tmp_path: Path) -> None:
     for wanted in ("--train 20000", "--train 100000", "--steps 4000", "--steps 800"):
         assert wanted in full
         assert wanted not in trial
-    assert trial.count("steps=2 ") == 7
+    assert trial.count("steps=2 ") == 9
 
 
 def test_every_stage_has_the_threads_asked_for() -> None:
@@ -105,7 +107,7 @@ def test_it_goes_on_where_it_was_cut_off_and_names_a_stage_that_fails(tmp_path: 
     assert ended.stdout.count("made before") == 7
     assert cut_off.makes.is_file()
     assert len(json.loads(left_over.read_text("utf-8"))) == 150
-    assert "training tiny: 9 of 19: VQGAN: exit status 2; start it again to go on" in ended.stderr
+    assert "training tiny: 9 of 21: VQGAN: exit status 2; start it again to go on" in ended.stderr
 
 
 @pytest.mark.slow
