@@ -3,7 +3,7 @@
     python benchmarks/scoring.py --samples 3000 --repeats 5 --json scoring.json
 
 The samples are random sentences over the words of the golden cases, drawn by Zipf's law, as words come back in real
-answers. Their seconds were taken on other random sentences of that size, so that the ratio is a rough one.
+answers. The organisers' seconds were taken on other random sentences of that size, so that the ratio is a rough one.
 Cold is the first run of a fresh process's caches (lemmas, stems, the wordnet's file); warm is the median of the runs
 after it, each over new sentences. On a machine that others use too, `--clock cpu` leaves waiting out.
 """

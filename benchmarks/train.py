@@ -107,10 +107,10 @@ def measure(way: str, arguments: argparse.Namespace) -> Row:
         step(number)  # it returns the loss as a number, and so waits for a GPU
         times.append(clock() - start)
     rate = len(TASKS) * arguments.samples / statistics.median(times[1:])
-    return Row(way, round(rate, 4), round(peak_bytes(arguments.device) / 2**30, 2))
+    return Row(way, round(rate, 4), round(process_peak_bytes(arguments.device) / 2**30, 2))
 
 
-def peak_bytes(device: str) -> int:
+def process_peak_bytes(device: str) -> int:
     if device.startswith("cuda"):
         return torch.cuda.max_memory_allocated()
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())

@@ -14,7 +14,7 @@ from data_prep.writing_folders import FolderWriter
 
 CARD_JSON = "card.json"
 CARD_MARKDOWN = "card.md"
-SPECIAL_TOKENS = 3  # BOS, the task's token and EOS share the left text with its pieces
+RESERVED_TOKENS = 3  # BOS, the task's token and EOS share the left text with its pieces
 
 
 def write_card(source: Source, writer: FolderWriter, tally: Tally, left_limit: int) -> dict[str, bytes]:
@@ -52,7 +52,7 @@ def _task(writer: FolderWriter, tally: Tally, task: str, left_limit: int) -> dic
         "left_characters": tally.characters.get(task, Lengths()).summary(),
     }
     if task in tally.left_tokens:
-        capacity = left_limit - SPECIAL_TOKENS
+        capacity = left_limit - RESERVED_TOKENS
         card["left_tokens"] = tally.left_tokens[task].summary()
         card["right_tokens"] = tally.right_tokens[task].summary()
         card["left_limit"] = left_limit

@@ -7,12 +7,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from typing import Literal, TypeAlias
 
 from contest.items import Item
-
-Form: TypeAlias = Literal["apart", "merged", "absent"]
-FORMS: tuple[Form, ...] = ("apart", "merged", "absent")
 
 INSTRUCTIONS: Mapping[str, tuple[str, ...]] = {
     "textqa": (

@@ -36,7 +36,6 @@ class Reason(Enum):
 
     UNANSWERED = ("the answer is blank, as in a test set", False)
     NO_TRUE_ANSWER = ("none of the answers is a true one", False)
-    NOT_FOUR_OPTIONS = ("the problem's own choices can not be made four", False)
     NUMBER_TOO_LONG = ("a number has too many digits", False)
     OTHER_MODULE = ("the problem belongs to a module that the contest has not", False)
     NO_CAPTION = ("the picture has no caption", False)

@@ -52,7 +52,7 @@ class Profile:
             raise ValueError(f"jpeg_quality must lie in 1..95, not {self.jpeg_quality}")
 
 
-# The published inference, to the letter (rudolph.md 22, 26 to 32).
+# The published inference, to the letter.
 BASELINE = Profile(
     name="baseline",
     text=Sampling(temperature=1.0, top_k=32, top_p=0.8),

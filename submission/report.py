@@ -25,9 +25,8 @@ DONE, DONE_WITH_PROBLEMS = 0, 1
 class Problem:
     """Something that went wrong for one sample (or for all of them), though the run went on.
 
-    `phase` is read, picture, encode, answer, draw, improve, journal, predictions or run;
-    `error` says what was wrong, `instead` what the sample
-    got.
+    `phase` is read, picture, encode, answer, draw, improve, journal, predictions or run; `error` says what was wrong,
+    `instead` what the sample got.
     """
 
     sample_id: str | None

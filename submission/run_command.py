@@ -1,9 +1,9 @@
 """The command line of `run`: its options, and how it ends. Knows no other command.
 
-Exit status 0: all went well. 1: the predictions are complete, but some samples have problems, which are named.
-2: the work could not be done (input, weights, output), and the message says why. 3: ended early, by the time limit, a
-full disk or a lost device. 130, 143: ended early by SIGINT or SIGTERM. Once the input is read, `predictions.json` is
-valid in every case: fallbacks stand in for what is missing, and after 2 to 143 the same command goes on from there.
+Exit status 0: all went well. 1: the predictions are complete, but some samples have problems, which are named. 2: the
+work could not be done (input, weights, output), and the message says why. 3: ended early, by the time limit, a full
+disk or a lost device or process. 130, 143: ended early by SIGINT or SIGTERM. Once the input is read, `predictions.json`
+is valid in every case: fallbacks stand in for what is missing, and after 2 to 143 the same command goes on from there.
 """
 
 from __future__ import annotations

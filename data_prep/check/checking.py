@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from contest.errors import ContestError
 from contest.pictures import open_picture, resolve_picture
+from data_prep.card import RESERVED_TOKENS
 from data_prep.check.near import NearTexts
 from data_prep.check.rules import Finding, Rule, sample_findings
 from data_prep.reading_folders import Pair, TaskFolder, find_folders, pairs
@@ -21,7 +22,6 @@ from models.bpe import BPE
 
 KEPT = 50  # findings of a rule that are told; the others are counted
 LOOKED_AT = 12  # samples of a split
-SPECIAL_TOKENS = 3  # BOS, the task's token and EOS share the left text with its pieces
 
 
 @dataclass(slots=True)
@@ -148,7 +148,7 @@ class _Checking:
         left = " ".join(pair.sample.texts)
         self.part.characters.add([len(left)])
         if self.bpe is not None:
-            tokens = len(self.bpe.encode(left.lower())) + SPECIAL_TOKENS
+            tokens = len(self.bpe.encode(left.lower())) + RESERVED_TOKENS
             self.part.tokens.add([tokens])
             if tokens > self.left_limit:
                 self._found(Rule.LONG, pair.sample.id, f"{tokens} tokens; {self.left_limit} fit")

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from contest.ground_truth import GroundTruth, References
 from contest.items import Sample
+from contest.limits import GROUND_TRUTH_NAME, IDS_NAME, INPUT_NAME
 from contest.tasks import task_by_key
 from contest.writing import ground_truth_to_wire, ids_to_wire, samples_to_wire, write_json
 from data_prep.synthetic.drawn import GRADES, Drawn, Grade
@@ -135,7 +136,7 @@ def _write_test(folder: Path, keys: Sequence[str], seed: int, amount: int, progr
         taken.add(str(number), draw(key, seed, "test", index))
         ids[str(number)] = task_by_key(key).id
         progress.update()
-    write_json(folder / "input.json", samples_to_wire(taken.samples))
-    write_json(folder / "ground_truth.json", ground_truth_to_wire(taken.answers))
-    write_json(folder / "ids.json", ids_to_wire(ids))
+    write_json(folder / INPUT_NAME, samples_to_wire(taken.samples))
+    write_json(folder / GROUND_TRUTH_NAME, ground_truth_to_wire(taken.answers))
+    write_json(folder / IDS_NAME, ids_to_wire(ids))
     write_json(folder / "grades.json", taken.grades)

@@ -84,7 +84,7 @@ def run_archive(request: Request, sha256: str) -> Verdict:
         verdict = _run(request, samples, work, log, blank)
         _keep_output(work, folder)
         if verdict.counts and request.score is not None:
-            verdict = _scored(request, request.score, folder, verdict)
+            verdict = _scored(request.score, folder, verdict)
     finally:
         if not request.keep:
             _remove(work)
@@ -170,7 +170,7 @@ def _keep_output(work: Path, folder: Path) -> None:
         output.rename(folder / OUTPUT_FOLDER)
 
 
-def _scored(request: Request, score: Score, folder: Path, verdict: Verdict) -> Verdict:
+def _scored(score: Score, folder: Path, verdict: Verdict) -> Verdict:
     """Score the predictions. If a metric stops at them, the attempt is invalid: so the rules have it."""
     try:
         result = score(folder / OUTPUT_FOLDER / PREDICTIONS_NAME)

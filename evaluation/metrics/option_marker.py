@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 _FIRST_LETTER = re.compile("[a-e]")
 _MARKER = re.compile(r"[\s(\[\"'«]*([a-z])(?![^\W_])")
-_BARE_MARKER = re.compile("[a-z]")
 
 
 def replacement_letter(answer: str) -> str | None:
