@@ -50,4 +50,4 @@ def test_a_country_that_is_none_is_refused_at_once(submit: Start, capsys: pytest
     with pytest.raises(SystemExit) as stopped:
         submit(Path("x"), "--country", "Russia")
     assert stopped.value.code == 2
-    assert "--country" in capsys.readouterr().err
+    assert "no code of a country, such as RU" in capsys.readouterr().err
