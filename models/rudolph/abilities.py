@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 
 import torch
 from torch import Tensor
@@ -123,7 +124,9 @@ def generate_captions(
     """Caption a picture with codes `[I]` `drafts` times: each text that is not empty, and how many drafts gave it.
 
     Every text begins with `right_template`; `early_stop` is the length of the right text, template included, at most R.
+    A special token ends a text, as published.
     """
+    pieces, allowed = model.config.bpe_vocab, slice(model.config.text_vocab - model.config.l_text_seq_length)
     template = vocabulary.right_template(right_template, right_special)
     steps = model.config.r_text_seq_length - len(template)
     if early_stop is not None:
@@ -133,8 +136,9 @@ def generate_captions(
     for names in _draws(drafts, batch):
         numbers = uniforms(seed, names, "right text", steps)
         rows = left.expand(len(names), -1), codes.expand(len(names), -1)
-        drawn = answer(model, *rows, template, sampling, numbers)
-        found.update(vocabulary.decode([*template, *ids]) for ids in drawn)
+        drawn = answer(model, *rows, template, sampling, numbers, allowed=allowed)
+        texts = [takewhile(lambda token: token < pieces, ids) for ids in drawn]
+        found.update(vocabulary.decode([*template, *text]) for text in texts)
     found.pop("", None)
     return dict(found)
 

@@ -36,11 +36,15 @@ class Continuation:
 
 
 @torch.inference_mode()
-def continue_left(model: Rudolph, beginning: Tensor, sampling: Sampling, numbers: Tensor) -> list[list[int]]:
-    """Draw the BPE ids that follow beginnings of left texts, row by row, without the EOS that ends a row.
+def continue_left(
+    model: Rudolph, beginning: Tensor, sampling: Sampling, numbers: Tensor, *, pieces_only: bool = False
+) -> list[list[int]]:
+    """Draw the ids that follow beginnings of left texts, row by row, without the EOS that ends a row.
 
-    beginning int64 `[batch, n]`; numbers (uniforms) `[batch, steps]`. Raises `LeftTextError` unless n + steps <= L,
-    ValueError for a model in training mode, `NonFiniteLogitsError` for an overflow.
+    beginning int64 `[batch, n]`; numbers (uniforms) `[batch, steps]`. All text ids are drawn from, or with
+    `pieces_only` the BPE pieces. An id above the first special token's ends a row; that one passes, as published.
+    Raises `LeftTextError` unless n + steps <= L, ValueError for a model in training mode, `NonFiniteLogitsError` for an
+    overflow.
     """
     config, (batch, steps), start = model.config, numbers.shape, beginning.shape[1]
     if start + steps > config.l_text_seq_length:
@@ -48,7 +52,7 @@ def continue_left(model: Rudolph, beginning: Tensor, sampling: Sampling, numbers
     if model.training:
         raise ValueError("the model is in training mode, where dropout is active; call model.eval() first")
     device = model.text_embeddings.weight.device
-    head = output_head(model, slice(config.bpe_vocab))
+    head = output_head(model, slice(config.bpe_vocab if pieces_only else config.text_vocab))
     cache = DenseCache(model.transformer, batch, start + steps)
     drawn = torch.full((batch, steps), EOS, device=device)
     finished = torch.zeros(batch, dtype=torch.bool, device=device)
@@ -58,6 +62,7 @@ def continue_left(model: Rudolph, beginning: Tensor, sampling: Sampling, numbers
         logits = forward_cached(model, cache, new, position, head)
         not_finite += count_not_finite(logits)
         token = draw(logits, sampling, numbers[:, step].to(device))
+        token = torch.where(token > config.bpe_vocab, EOS, token)
         drawn[:, step] = token
         finished |= token == EOS
         if finished.all():
@@ -103,6 +108,7 @@ def generate_texts(
     drafts: int = 48,
     *,
     special: str | None = "<LT_T2T>",
+    pieces_only: bool = False,
     early_stop: int | None = None,
     sampling: Sampling = TEXT_SAMPLING,
     seed: int = 0,
@@ -110,8 +116,9 @@ def generate_texts(
 ) -> list[Continuation]:
     """Go on with a template `drafts` times: the distinct texts that are not empty, the least perplexing first.
 
-    `special=None` puts no special token behind BOS, as the contest's published code does. `early_stop` is the length
-    of the left text, template included, at most L. Raises `LeftTextError` for a template longer than the left text.
+    `special=None` puts no special token behind BOS, as the contest's published code does. `pieces_only` is that of
+    `continue_left`. `early_stop` is the length of the left text, template included, at most L.
+    Raises `LeftTextError` for a template longer than the left text.
     """
     beginning = _begin(vocabulary, template, special)
     steps = _room_after(model, beginning)
@@ -121,7 +128,8 @@ def generate_texts(
     for first in range(0, drafts, batch):
         names = [str(i) for i in range(first, min(first + batch, drafts))]
         rows = torch.tensor(beginning).expand(len(names), -1)
-        drawn = continue_left(model, rows, sampling, uniforms(seed, names, "left text", steps))
+        numbers = uniforms(seed, names, "left text", steps)
+        drawn = continue_left(model, rows, sampling, numbers, pieces_only=pieces_only)
         counts.update(vocabulary.decode([*beginning, *ids]) for ids in drawn)
     counts.pop("", None)
     perplexities = _perplexities(model, vocabulary, list(counts), special, batch)
@@ -140,7 +148,7 @@ def continue_texts(
     sampling: Sampling = TEXT_SAMPLING,
     seed: int = 0,
 ) -> list[str]:
-    """Go on with each left text and the template behind it, by at most `new_tokens` tokens; texts and what followed.
+    """Go on with each left text and the template behind it, by at most `new_tokens` pieces; texts and what followed.
 
     As published, the template brings its own BOS. Unlike the published code, no padding stands between a short text and
     the template, what comes after an EOS is dropped, and a text's ids are not overwritten.
@@ -151,6 +159,7 @@ def continue_texts(
         ids = [*_begin(vocabulary, text, special), *_begin(vocabulary, template, None)]
         room = _room_after(model, ids)
         steps = room if new_tokens is None else min(room, new_tokens)
-        (drawn,) = continue_left(model, torch.tensor([ids]), sampling, uniforms(seed, [str(index)], "left text", steps))
+        numbers = uniforms(seed, [str(index)], "left text", steps)
+        (drawn,) = continue_left(model, torch.tensor([ids]), sampling, numbers, pieces_only=True)
         found.append(vocabulary.decode([*ids, *drawn]))
     return found

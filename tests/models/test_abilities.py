@@ -71,21 +71,59 @@ def test_captions_as_published(
 
 
 @pytest.mark.parametrize(
-    ("name", "template", "drafts", "special"),
+    ("name", "template", "drafts", "asked"),
     [
-        ("generate_texts", "красный", 3, None),  # the contest's code: BOS only
-        ("ru-dolph generate_texts", "кошка", 2, "<LT_T2T>"),  # the family's: BOS and a special token
+        # the contest's code: BOS only, and the call allows pieces alone
+        ("generate_texts", "красный", 3, {"special": None, "pieces_only": True}),
+        ("ru-dolph generate_texts", "кошка", 2, {"special": "<LT_T2T>"}),  # the family's: BOS and a special token
     ],
 )
 def test_texts_as_published(
-    golden_rudolph: Rudolph, golden_vocabulary: Vocabulary, name: str, template: str, drafts: int, special: str | None
+    golden_rudolph: Rudolph,
+    golden_vocabulary: Vocabulary,
+    name: str,
+    template: str,
+    drafts: int,
+    asked: dict[str, Any],
 ) -> None:
     ((expected,),) = [call["result"] for call in api_calls(name)]
-    (found,) = generate_texts(
-        golden_rudolph, golden_vocabulary, template, drafts, special=special, sampling=GREEDY, batch=2
-    )
+    (found,) = generate_texts(golden_rudolph, golden_vocabulary, template, drafts, sampling=GREEDY, batch=2, **asked)
     assert (found.text, found.count) == (expected["text"], expected["count"])
     assert found.perplexity == pytest.approx(expected["ppl_txt"], rel=1e-4)
+
+
+@pytest.fixture(scope="module")
+def golden_codes() -> Tensor:
+    with np.load(GOLDEN / "inference_golden.npz") as arrays:
+        return torch.from_numpy(arrays["rudolph_api/codebooks"])[0]  # [I]
+
+
+@pytest.mark.parametrize(
+    ("left_text", "caption"),
+    [
+        ("кошка", "вычислитетовый"),
+        ("дом", "воныйшина"),
+        ("поезд", "между над"),
+        ("море", "между надшинанотовый 3шинанжд"),  # no special token wins here
+    ],
+)
+def test_a_special_token_ends_a_caption_as_published(
+    golden_rudolph: Rudolph, golden_vocabulary: Vocabulary, golden_codes: Tensor, left_text: str, caption: str
+) -> None:
+    """By the full forward pass: the best of pieces and special tokens, again and again; a special one counts as EOS."""
+    found = generate_captions(golden_rudolph, golden_vocabulary, golden_codes, 1, left_text=left_text, sampling=GREEDY)
+    assert found == {caption: 1}
+
+
+@pytest.mark.parametrize(
+    ("pieces_only", "text"),
+    [(False, "поездшина вычислите"), (True, "поездшина вычислитешина кшина кшина кшина кшина к")],
+)
+def test_a_special_token_ends_a_text_as_published(
+    golden_rudolph: Rudolph, golden_vocabulary: Vocabulary, pieces_only: bool, text: str
+) -> None:
+    asked: dict[str, Any] = {"sampling": GREEDY, "pieces_only": pieces_only}
+    assert [found.text for found in generate_texts(golden_rudolph, golden_vocabulary, "поезд", 1, **asked)] == [text]
 
 
 def test_left_texts_with_a_template_as_published(golden_rudolph: Rudolph, golden_vocabulary: Vocabulary) -> None:
@@ -110,7 +148,7 @@ def test_a_text_goes_on_the_same_alone_and_among_others(golden_rudolph: Rudolph,
 
 def test_cached_continuation_equals_uncached(golden_rudolph: Rudolph, golden_vocabulary: Vocabulary) -> None:
     beginning = torch.tensor([[BOS, 260, 12, 13], [BOS, 260, 44, 161]])
-    drawn = continue_left(golden_rudolph, beginning, GREEDY, torch.zeros(2, 12))
+    drawn = continue_left(golden_rudolph, beginning, GREEDY, torch.zeros(2, 12), pieces_only=True)
     for row, ids in zip(beginning, drawn, strict=True):
         sequence = row.tolist()
         while len(sequence) < 16:
