@@ -63,7 +63,7 @@ def contact_sheet(samples: Mapping[str, Sample], answers: Mapping[str, Sample], 
     for axis, key in zip(axes.flat, shown, strict=False):
         axis.imshow(open_picture(resolve_picture(root, answers[key].images[0])))
         asked = textwrap.shorten(" ".join(samples[key].texts), 90, placeholder=" ...")
-        axis.set_title(textwrap.fill(f"{key}: {asked}", 27), fontsize=6, pad=3)
+        axis.set_title(textwrap.fill(f"{key}: {asked}", 27), fontsize=6, pad=3, parse_math=False)  # "$" is a dollar
     figure.tight_layout()
     figure.savefig(path, dpi=130)
     plt.close(figure)

@@ -34,10 +34,12 @@ def test_the_table_shows_questions_beside_answers() -> None:
     assert rows == ["id asked answered", "0 Нарисуй круг. круг | [picture]", "1 [picture] | Опиши. дом"]
 
 
-def test_the_command_writes_a_contact_sheet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("asked", ["Нарисуй круг.", "Цена $\\frac$ и $x"], ids=["plain", "dollars"])
+def test_the_command_writes_a_contact_sheet(tmp_path: Path, capsys: pytest.CaptureFixture[str], asked: str) -> None:
     (tmp_path / "output" / "images").mkdir(parents=True)
     Image.new("RGB", (16, 16), "red").save(tmp_path / "output" / "images" / "image_0.jpg")
-    write_json(tmp_path / "input.json", samples_to_wire(samples().values()))
+    asked_for = {**samples(), "0": Sample("0", (Item("text", asked),))}
+    write_json(tmp_path / "input.json", samples_to_wire(asked_for.values()))
     write_json(tmp_path / "output" / "predictions.json", samples_to_wire(answers().values()))
     assert main(["preview", "--input", str(tmp_path), "--output", str(tmp_path / "output")]) == 0
     assert "(2 samples)" in capsys.readouterr().out
