@@ -80,7 +80,7 @@ class Vocabulary:
     @property
     def left_capacity(self) -> int:
         """How many BPE pieces a left text may have before it is cut (BOS, special token and EOS take three places)."""
-        return self.config.l_text_seq_length - 3
+        return max(0, self.config.l_text_seq_length - 3)
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of generated ids: cut after the first EOS, special tokens dropped, stripped; may be empty.

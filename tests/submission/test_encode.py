@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from models.bpe import BPE
 from models.rudolph import Config
-from models.rudolph.vocabulary import EOS, Vocabulary
+from models.rudolph.vocabulary import BOS, EOS, Vocabulary
 from submission.encode import fit, left_ids, left_text, shorten
 from tests.submission.conftest import GOLDEN
 
@@ -107,6 +107,12 @@ def test_a_shortened_left_text_keeps_its_question_and_its_end(vocabulary: Vocabu
 @given(texts=st.lists(st.text("кот собака.?\u00a0\t", max_size=40), max_size=4))
 def test_a_shortened_left_text_never_loses_its_end(vocabulary: Vocabulary, texts: list[str]) -> None:
     assert EOS in left_ids(texts, vocabulary, shorten_passage=True).tolist()
+
+
+@pytest.mark.parametrize(("length", "ids"), [(1, [BOS]), (2, [BOS, 256]), (3, [BOS, 256, EOS])])
+def test_a_left_text_with_no_room_for_a_piece_is_emptied(vocabulary: Vocabulary, length: int, ids: list[int]) -> None:
+    short = Vocabulary(vocabulary.tokenizer, Config(2, 8, 2, 256 + length, length, text_special_tokens=32))
+    assert left_ids(["дом ?", "кот"], short, shorten_passage=True).tolist() == ids
 
 
 def test_the_published_way_cuts_the_end(vocabulary: Vocabulary) -> None:
