@@ -26,7 +26,7 @@ def read_vqgan_config(path: Path) -> VQGAN:
             return VQGAN(**keywords)
     except FileNotFoundError as error:
         raise VQGANConfigError(f"{path}: no such file; write the constructor's keywords there as JSON") from error
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RuntimeError) as error:  # RuntimeError: a negative width, or JSON nested too deeply
         raise VQGANConfigError(f"{path}: {error}") from error
 
 

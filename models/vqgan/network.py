@@ -64,6 +64,8 @@ class VQGAN(nn.Module):
         super().__init__()
         if double_z:
             raise ValueError("double_z=True belongs to a VAE; a Gumbel VQGAN has double_z=False")
+        if not ch_mult:
+            raise ValueError("ch_mult must have a width for at least one level")
         if z_channels != embed_dim:
             raise ValueError(f"z_channels ({z_channels}) must equal embed_dim ({embed_dim})")
         self.n_embed = n_embed

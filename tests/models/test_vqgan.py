@@ -13,6 +13,7 @@ from torch import Tensor
 
 from models.vqgan import VQGAN, PictureShapeError
 from models.vqgan.layers import HaarSynthesis
+from models.vqgan.loading import VQGANConfigError, read_vqgan_config
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "models"
 NUMBERS = np.load(GOLDEN / "vae_golden.npz")
@@ -192,3 +193,22 @@ class TestShapes:
     def test_configurations_refused(self, change: dict[str, Any], message: str) -> None:
         with pytest.raises(ValueError, match=message):
             VQGAN(**{**TINY, **change})
+
+    @pytest.mark.parametrize(
+        ("content", "complaint"),
+        [
+            (json.dumps({**TINY, "n_embed": -5}), "negative dimension"),
+            (json.dumps({**TINY, "ch_mult": []}), "ch_mult must have a width"),
+            (json.dumps({**TINY, "ch": 32.0}), "float"),
+            (json.dumps({**TINY, "codes": 5}), "codes"),
+            ("{", "Expecting"),
+            ("[" * 100_000, "recursion"),
+        ],
+        ids=["negative", "no level", "no whole number", "unknown", "no JSON", "nested"],
+    )
+    def test_configuration_files_refused_by_name(self, tmp_path: Path, content: str, complaint: str) -> None:
+        path = tmp_path / "config.json"
+        path.write_text(content)
+        with pytest.raises(VQGANConfigError, match=complaint) as caught:
+            read_vqgan_config(path)
+        assert str(caught.value).startswith(f"{path}: ")
