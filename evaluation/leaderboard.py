@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -128,8 +129,12 @@ def add(path: Path, name: str, result: Result, provenance: Provenance) -> int:
     """Add a run to the file, which is made if there is none; return the run's id.
 
     Several processes may add at once: each waits for the others (up to two minutes).
-    Raises BadLeaderboard.
+    Raises BadLeaderboard, also for a measured figure of the provenance that is negative or not finite.
     """
+    for figure in ("seconds", "co2_kg", "energy_kwh", "own_co2_kg"):
+        value = getattr(provenance, figure)
+        if isinstance(value, int | float) and not (math.isfinite(value) and value >= 0):
+            raise BadLeaderboard(f"{figure} of run {name!r} is {value}", "give what was measured, or nothing")
     low, high = result.integral_interval or (None, None)
     added = datetime.now(UTC).isoformat(timespec="seconds")
     head = (added, name, result.mode, result.test, int(result.comparable), result.integral, low, high)

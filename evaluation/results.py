@@ -78,7 +78,8 @@ class Result:
     """What a run got: its tasks in task order, and S where all twelve are there.
 
     `test` is the fingerprint of the test set: its samples, their tasks and their references.
-    Raises ValueError for an unknown mode, or an integral score that is there though a task is missing (or the reverse).
+    Raises ValueError for an unknown mode, an integral score outside [0, 1], or one that is there though a task is
+    missing (or the reverse).
     """
 
     mode: Mode
@@ -91,6 +92,8 @@ class Result:
     def __post_init__(self) -> None:
         if self.mode not in MODES:
             raise ValueError(f"mode {self.mode!r} is unknown; modes: {', '.join(MODES)}")
+        if self.integral is not None and not 0 <= self.integral <= 1:
+            raise ValueError(f"the integral score {self.integral} lies outside [0, 1]")
         if (self.integral is None) != bool(self.missing_tasks):
             raise ValueError("there is an integral score exactly if all twelve tasks have one")
 

@@ -148,6 +148,14 @@ def test_files_that_are_no_leaderboard_are_refused_and_left_alone(tmp_path: Path
         add(tmp_path / "no folder" / "x.sqlite", "x", whole_result(0.5), Provenance())
 
 
+@pytest.mark.parametrize("figure", ["seconds", "co2_kg", "energy_kwh", "own_co2_kg"])
+@pytest.mark.parametrize("value", [-0.5, float("nan"), float("inf")])
+def test_figures_that_can_not_be_are_refused(figure: str, value: float, tmp_path: Path) -> None:
+    with pytest.raises(BadLeaderboard, match=f"{figure} of run 'x' is "):
+        add(tmp_path / "board.sqlite", "x", whole_result(0.5), replace(Provenance(), **{figure: value}))
+    assert not (tmp_path / "board.sqlite").exists()
+
+
 def test_a_writer_that_waits_too_long_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "board.sqlite"
     add(path, "first", whole_result(0.5), Provenance())

@@ -79,6 +79,12 @@ def test_files_that_are_no_result_are_refused(change: dict[str, object], tmp_pat
         read_result(path)
 
 
+@pytest.mark.parametrize("score", [-0.1, 1.5, float("nan")])
+def test_an_integral_score_lies_from_0_to_1(score: float) -> None:
+    with pytest.raises(ValueError, match=r"outside \[0, 1\]"):
+        replace(whole_result(0.5), integral=score)
+
+
 @pytest.mark.parametrize("content", ["", "[]", "null", "{}", "{"])
 def test_other_json_is_no_result(content: str, tmp_path: Path) -> None:
     path = tmp_path / "result.json"
