@@ -15,6 +15,7 @@ from functools import lru_cache
 
 import pymorphy3
 
+from contest.errors import quote
 from evaluation.metrics.numerals import FIRST_NUMERALS, can_be_folded, fold_numerals
 from evaluation.metrics.phrase_lemmas import PhraseAnalyzer
 
@@ -35,7 +36,11 @@ def _plain_analyzer() -> pymorphy3.MorphAnalyzer:
 
 
 class NoLemma(ValueError):  # noqa: N818 - says what there is not
-    """pymorphy raises on the word: it holds a letter that Unicode names in no table of Python's, such as Tangut."""
+    """pymorphy raises on the word.
+
+    It holds a letter that Unicode names in no table of Python's, such as Tangut, or half a surrogate pair; or it begins
+    with so many prefixes (`не` some hundred times) that pymorphy, which takes off one after another, recurses too deep.
+    """
 
 
 @lru_cache(maxsize=MAX_CACHED)
@@ -49,8 +54,8 @@ def lemma(word: str) -> str:
         if " " not in word:
             return str(_analyzer().parse(word)[0].normal_form)
         return _plain_analyzer().parse(word)[0].normal_form if "-" in word else _analyzer().phrase_lemma(word)
-    except ValueError as error:
-        raise NoLemma(f"pymorphy has no lemma for {word!r}: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise NoLemma(f"pymorphy has no lemma for {quote(word)}: {error}") from error
 
 
 def lemma_or_word(word: str) -> str:
