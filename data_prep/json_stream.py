@@ -26,8 +26,8 @@ class Element(NamedTuple):
 
     @property
     def place(self) -> str:
-        """Where it stands, such as `data[3]`, `imgs["12"]` or `[7]`."""
-        return f"{self.section}[{self.key}]"
+        """Where it stands, such as `data[3]`, `imgs[12]` or `[7]`; half a surrogate pair is escaped."""
+        return f"{self.section}[{self.key}]".encode("utf-8", "backslashreplace").decode()
 
 
 def elements(path: Path, inside: str = "") -> Iterator[Element]:

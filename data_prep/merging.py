@@ -31,6 +31,7 @@ def merge(directories: Sequence[Path], out: Path) -> dict[str, int]:
         SourceError: no task folder, a folder with faults, or a document or picture in training and validation.
         ContestError: a picture that can not be opened, a file that can not be written.
         FileExistsError: a task folder is there already.
+        NameTakenError: two pictures would get one name.
 
     """
     folders = [folder for directory in directories for folder in find_folders(directory)]
@@ -71,7 +72,8 @@ def _merge(writer: FolderWriter, number: int, folder: TaskFolder, split: Any, si
 
 def _entry(writer: FolderWriter, number: int, folder: TaskFolder, pair: Pair) -> tuple[str, str, str]:
     def named(content: str) -> str:
-        name = f"{number}_{PurePosixPath(content).name}"
+        # Without the leading `images/`; pictures of deeper folders may share a name.
+        name = f"{number}_{'_'.join(PurePosixPath(content).parts).removeprefix('images_')}"
         picture = Picture(resolve_picture(folder.path, content, follow_links=True, sample_id=pair.sample.id), name)
         lay(picture, writer.images(folder.task), "link")
         return picture.content

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import filecmp
+import io
 import os
 import shutil
 from pathlib import Path
@@ -20,32 +22,50 @@ JPEG_QUALITY = 95
 PADDING = (127, 127, 127)
 
 
+class NameTakenError(ValueError):
+    """Two pictures of a source would get one name in a task folder; says which."""
+
+
 def lay(picture: Picture, images: Path, laying: Laying) -> None:
     """Put a picture into a folder under its name, unless it is there already.
 
     `link` makes a symbolic link to the file, which is only read as far as its header; `copy` copies its bytes; `pad`
     makes it a square by a grey border, so that a square crop cuts nothing off, and stores it as JPEG.
-    Raises ContestError: those of `contest.pictures.open_picture`; WRITE_FAILED, DISK_FULL.
+    Raises ContestError: those of `contest.pictures.open_picture`; WRITE_FAILED, DISK_FULL. NameTakenError where another
+    picture has the name.
     """
     target = images / picture.name
-    if laying == "pad":
-        opened = open_picture(picture.path)
-    else:
+    data = _padded(picture.path) if laying == "pad" else None
+    if data is None:
         probe_picture(picture.path)
-    if target.is_symlink() or target.exists():
-        return
     temporary = images / f".{uuid4().hex}.tmp"
     try:
-        if laying == "link":
+        if target.exists():  # no dangling link, which is laid anew
+            if not _is_there(picture.path, target, laying, data):
+                raise NameTakenError(f"{picture.path}: another picture is called {target.name} too; rename one of them")
+            return
+        if data is not None:
+            temporary.write_bytes(data)
+        elif laying == "link":
             temporary.symlink_to(os.path.abspath(picture.path))
-        elif laying == "copy":
-            shutil.copyfile(picture.path, temporary)
         else:
-            padded(opened).save(temporary, "JPEG", quality=JPEG_QUALITY)
+            shutil.copyfile(picture.path, temporary)
         os.replace(temporary, target)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise ContestError(Code.WRITE_FAILED, f"not written: {error}", file=target) from error
+
+
+def _is_there(path: Path, target: Path, laying: Laying, data: bytes | None) -> bool:
+    if data is not None:
+        return target.read_bytes() == data
+    return os.path.samefile(path, target) if laying == "link" else filecmp.cmp(path, target, shallow=False)
+
+
+def _padded(path: Path) -> bytes:
+    stream = io.BytesIO()
+    padded(open_picture(path)).save(stream, "JPEG", quality=JPEG_QUALITY)
+    return stream.getvalue()
 
 
 def padded(picture: Image.Image) -> Image.Image:

@@ -27,6 +27,7 @@ MOST_REPEATS = 3  # of three words in a row
 _WORD = re.compile(r"\w+")
 _DIGITS = re.compile(r"\d+")
 _COLUMNS = 2
+_NO_PAIR = 'is no {"text": ..., "translation": ...} of texts in Unicode'
 
 
 class Translator(Protocol):
@@ -79,8 +80,9 @@ class Hook:
             raise SourceError(name, "", 'name the translator as "module:function"')
         try:
             self._translate: Callable[[list[str]], list[str]] = getattr(importlib.import_module(module), function)
-        except (ImportError, AttributeError) as error:
-            raise SourceError(name, "", f"there is no such function: {error}") from error
+        except Exception as error:  # whatever importing somebody else's code may raise
+            problem = f"there is no such function: {type(error).__name__}: {error}"
+            raise SourceError(name, "", problem) from error
         try:
             self._base = sqlite3.connect(cache)
             self._base.execute("CREATE TABLE IF NOT EXISTS known (text TEXT PRIMARY KEY, said TEXT)")
@@ -103,7 +105,9 @@ class Hook:
             raise SourceError(
                 self.name, "", f"raised {type(error).__name__}: {error}; started again, it goes on"
             ) from error
-        if len(said) != len(texts) or not all(isinstance(text, str) for text in said):
+        if not isinstance(said, list | tuple) or not all(map(_is_writable, said)):
+            raise SourceError(self.name, "", f"gave a {type(said).__name__} that is no list of texts in Unicode")
+        if len(said) != len(texts):
             raise SourceError(self.name, "", f"gave {len(said)} translations of {len(texts)} texts")
         return list(said)
 
@@ -153,6 +157,11 @@ def _loop(words: Sequence[str]) -> str | None:
     return None
 
 
+def _is_writable(text: object) -> bool:
+    """Whether it is a text without half a surrogate pair, which SQLite's UTF-8 has no place for."""
+    return isinstance(text, str) and text.encode("utf-8", "replace").decode() == text
+
+
 def _known(base: sqlite3.Connection, text: str) -> str | None:
     row = base.execute("SELECT said FROM known WHERE text = ?", (text,)).fetchone()
     return None if row is None else str(row[0])
@@ -172,6 +181,9 @@ def _rows(file: Path) -> Iterator[tuple[str, str]]:
         for number, line in enumerate(stream, start=1):
             try:
                 entry = json.loads(line)
-                yield str(entry["text"]), str(entry["translation"])
-            except (ValueError, KeyError, TypeError) as error:
-                raise SourceError(file, f"line {number}", 'is no {"text": ..., "translation": ...}') from error
+                pair = entry["text"], entry["translation"]
+            except (ValueError, KeyError, TypeError, RecursionError) as error:
+                raise SourceError(file, f"line {number}", _NO_PAIR) from error
+            if not all(map(_is_writable, pair)):
+                raise SourceError(file, f"line {number}", _NO_PAIR)
+            yield pair

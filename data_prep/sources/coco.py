@@ -10,6 +10,7 @@ three others are captions of pictures nearby in the file.
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -109,7 +110,7 @@ class Coco:
             yield Problem(record.file, record.place, reason, "none is left" if entries else "")
             return
         rng = rng_of(self.seed, self.name, picture_id)
-        picture = Picture(picture_path(self.images, file_name), Path(file_name).name)
+        picture = Picture(picture_path(self.images, file_name), "_".join(Path(file_name).parts))
         group = f"coco:{picture_id}"
         prompt = rng.choice(captions)
         drawn = Made("generation", group, "caption", drawing(rng, prompt), (picture.content,), prompt, "image", picture)
@@ -143,7 +144,7 @@ def picture_path(folder: Path, file_name: str) -> Path:
     """Where a picture lies: in the folder, or in the part of the set that its name tells ("COCO_train2014_...")."""
     direct = folder / file_name
     parts = Path(file_name).name.split("_")
-    if len(parts) > 2 and not direct.exists():
+    if len(parts) > 2 and not os.path.exists(direct):  # Path.exists raises for a name that is too long
         return folder / parts[1] / Path(file_name).name
     return direct
 

@@ -36,7 +36,7 @@ from data_prep.tasks import NO, YES, options_of, passage_claim, passage_question
 
 MOST_FALSE = 3
 TRUE, FALSE, HIDDEN = 1, 0, -1
-_MARK = re.compile(r"\((\d+)\)\s*")
+_MARK = re.compile(r"\((\d{1,6})\)\s*")
 
 
 @dataclass(frozen=True)

@@ -155,5 +155,5 @@ def writable(text: str) -> str:
 def id_of(value: dict[str, Any], key: str) -> str:
     """An identifier, a number or a string, as a string. Raises FieldError."""
     if isinstance(value.get(key), str):
-        return str(value[key])
+        return writable(value[key])
     return str(field_of(value, key, int))

@@ -21,6 +21,7 @@ Word: TypeAlias = tuple[str, tuple[float, float, float, float] | None]
 
 FILE_COLUMNS = ("file", "filename", "file_name", "image", "image_name", "img", "path", "name")
 TEXT_COLUMNS = ("text", "label", "word", "words", "transcription", "translation", "utf8_string", "annotation")
+FARTHEST = 1e9  # pixels; an integer may be too large for a float, and 1e999 is read as infinity
 _ILLEGIBLE = ("", "*", "#", "###", ".")
 
 
@@ -152,7 +153,7 @@ def _gathered(element: Element, gathering: Gathering) -> bool:
     """Take a picture or an annotation of the layouts (b) and (c) in; False for an element of another layout."""
     if element.section in ("imgs", "images"):
         value = object_of(element.value, "the picture")
-        picture_id = element.key if element.section == "imgs" else id_of(value, "id")
+        picture_id = writable(element.key) if element.section == "imgs" else id_of(value, "id")
         name = _file_name(text_of(value, "filename" if "filename" in value else "file_name"))
         if not gathering.put(picture_id, name):
             raise FieldError(Reason.DUPLICATE_RECORD, f"image {picture_id}")
@@ -193,7 +194,7 @@ def _box(value: dict[str, Any]) -> tuple[float, float, float, float] | None:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < FARTHEST
 
 
 def _file_name(name: str) -> str:

@@ -177,7 +177,10 @@ def _gather(record: Record, gathering: Gathering) -> Problem | None:
 
 def _path(url: str) -> str:
     """The last two parts of a picture's address, which is where the published archives have it."""
-    parts = [part for part in urlsplit(url).path.split("/") if part not in ("", ".", "..")]
+    try:
+        parts = [part for part in urlsplit(url).path.split("/") if part not in ("", ".", "..")]
+    except ValueError as error:
+        raise FieldError(Reason.FIELD_TYPE, f'"url" is none: {url!r} ({error})') from error
     if len(parts) < 2:  # folder and file
         raise FieldError(Reason.FIELD_TYPE, f'"url" names no folder and file: {url!r}')
     return "/".join(parts[-2:])

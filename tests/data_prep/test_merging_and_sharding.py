@@ -46,6 +46,33 @@ def test_all_samples_arrive_with_their_pictures_split_and_group(tmp_path, sets, 
     assert main(["check", str(out)]) == 0
 
 
+def nested(tmp_path, *names):
+    """A task folder with two pictures of different colours at these places in it."""
+    folder = tmp_path / "nested" / "generation"
+    for name, colour in zip(names, ("red", "blue"), strict=True):
+        paint(folder / name, colour)
+    prompts = {str(i): [{"type": "text", "content": name}] for i, name in enumerate(names)}
+    write_document(folder / "generation_train.json", prompts)
+    answers = {str(i): [{"type": "image", "content": name}] for i, name in enumerate(names)}
+    write_document(folder / "generation_train_answer.json", answers)
+    for part in ("", "_answer"):
+        write_document(folder / f"generation_val{part}.json", {})
+    return folder.parent
+
+
+def test_pictures_of_one_name_in_two_folders_stay_two(tmp_path):
+    out = merged(tmp_path, [nested(tmp_path, "images/a/1.png", "images/b/1.png")])
+    pictures = [truth.images[0] for _, truth, _ in Converted(0, "", "", out).task("generation")]
+    assert pictures == ["images/0_a_1.png", "images/0_b_1.png"]
+    assert len({(out / "generation" / name).read_bytes() for name in pictures}) == 2
+
+
+def test_two_pictures_that_would_get_one_name_are_refused(tmp_path, capsys):
+    folder = nested(tmp_path, "images/a/1.png", "images/a_1.png")
+    assert main(["merge", str(folder), "--out", str(tmp_path / "out")]) == 2
+    assert "images/a_1.png: another picture is called 0_a_1.png too" in capsys.readouterr().err
+
+
 def test_merging_writes_over_nothing(tmp_path, sets):
     out = merged(tmp_path, sets)
     assert main(["merge", *map(str, sets), "--out", str(out)]) == 2

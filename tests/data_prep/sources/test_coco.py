@@ -100,6 +100,33 @@ def test_pictures_are_found_in_the_part_that_their_name_tells(tmp_path, images):
     assert run(tmp_path, images.parent, document()).status == 0
 
 
+def two_pictures(tmp_path, *names):
+    """Annotations of two pictures of different colours with these names."""
+    for name, colour in zip(names, ("red", "blue"), strict=True):
+        paint(tmp_path / "pictures" / name, colour)
+    value = document({1: ["Кот"], 2: ["Пёс"]})
+    for entry, name in zip(value["images"], names, strict=True):
+        entry["file_name"] = name
+    return value
+
+
+def test_pictures_of_one_name_in_two_folders_stay_two(tmp_path):
+    value = two_pictures(tmp_path, "a/1.png", "b/1.png")
+    made = run(tmp_path, tmp_path / "pictures", value, "--validation-share", 0)
+    pictures = [truth.images[0] for _, truth, _ in made.task("generation")]
+    assert pictures == ["images/a_1.png", "images/b_1.png"]
+    found = [Image.open(made.folder / "generation" / picture).getpixel((0, 0)) for picture in pictures]
+    assert found == [(255, 0, 0), (0, 0, 255)]
+
+
+@pytest.mark.parametrize("laying", ["link", "copy", "pad"])
+def test_two_pictures_that_would_get_one_name_are_refused(tmp_path, laying):
+    value = two_pictures(tmp_path, "a/1.png", "a_1.png")
+    refused = run(tmp_path, tmp_path / "pictures", value, "--pictures", laying)
+    assert refused.status == 2
+    assert "pictures/a_1.png: another picture is called a_1.png too; rename one of them" in refused.errors
+
+
 def test_the_same_picture_falls_on_one_side_in_both_tasks(tmp_path):
     captions = {number: [f"Кадр {number} из фильма"] for number in range(1, 61)}
     for number in captions:
@@ -158,6 +185,17 @@ def test_translations_come_from_a_table_and_doubtful_ones_are_left_out(tmp_path,
     assert [truth.texts for _, truth, _ in made.task("captioning")] == [("Кот на столе.",), ("Ваза",)]
 
 
+@pytest.mark.parametrize(
+    "line", ['{"text": "A vase", "translation": null}', '{"text": "\\ud800", "translation": "Ваза"}', "[" * 100_000]
+)
+def test_a_line_of_a_table_that_holds_no_pair_is_named(tmp_path, images, line):
+    table = tmp_path / "table.jsonl"
+    table.write_text(line, "utf-8")
+    refused = run(tmp_path, images, document(ENGLISH), "--translations", table)
+    assert refused.status == 2
+    assert 'table.jsonl, line 1: is no {"text": ..., "translation": ...}' in refused.errors
+
+
 # A translator that counts its calls in a file, and breaks down when told to.
 TRANSLATOR = """
 import json, os, pathlib
@@ -171,12 +209,19 @@ def translate(texts):
     return [f"По-русски: {text.translate(letters)}" for text in texts]
 def short(texts):
     return texts[1:]
+def silent(texts):
+    return None
+def lazy(texts):
+    return (text for text in texts)
+def halved(texts):
+    return ["\\ud800"] * len(texts)
 """
 
 
 @pytest.fixture
 def hook(tmp_path, monkeypatch):
     (tmp_path / "my_translator.py").write_text(TRANSLATOR, "utf-8")
+    (tmp_path / "unfinished_translator.py").write_text("def translate(", "utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "my_translator", raising=False)
     return tmp_path / "my_translator.log"
@@ -214,6 +259,11 @@ def test_a_hook_that_breaks_down_is_named_and_the_run_goes_on_later(tmp_path, im
     ("name", "named"),
     [
         ("my_translator:short", "gave 4 translations of 5 texts"),
+        ("my_translator:silent", "my_translator:silent: gave a NoneType that is no list of texts"),
+        ("my_translator:lazy", "my_translator:lazy: gave a generator that is no list of texts"),
+        ("my_translator:halved", "my_translator:halved: gave a list that is no list of texts in Unicode"),
+        ("unfinished_translator:translate", "there is no such function: SyntaxError: "),
+        (".my_translator:translate", "there is no such function: TypeError: "),
         ("my_translator:nothing", "there is no such function"),
         ("no_such_module:translate", "there is no such function"),
         ("my_translator", 'name the translator as "module:function"'),
@@ -251,6 +301,8 @@ def test_every_broken_entry_is_named(tmp_path, images):
         "picture",
         {"id": 41, "file_name": "../../etc/passwd"},
         {"id": 42, "file_name": name_of(42)},
+        {"id": "\ud800", "file_name": "x.jpg"},
+        {"id": 43, "file_name": f"a_b_{'x' * 300}.jpg"},
     ]
     value["annotations"] += [
         {"image_id": 77, "id": 1, "caption": "Ничей"},
@@ -258,6 +310,8 @@ def test_every_broken_entry_is_named(tmp_path, images):
         {"image_id": 9, "id": 3},
         {"image_id": True, "id": 4, "caption": "Чей?"},
         {"image_id": 9, "id": 5, "caption": "\ud800"},
+        {"image_id": "\ud800", "id": 6, "caption": "Чей?"},
+        {"image_id": 43, "id": 7, "caption": "Длинно"},
     ]
     file = tmp_path / "broken.json"
     file.write_text(json.dumps(value), "utf-8")
@@ -268,14 +322,17 @@ def test_every_broken_entry_is_named(tmp_path, images):
         ("images[4]", "DUPLICATE_RECORD"),
         ("images[5]", "FIELD_TYPE"),
         ("images[6]", "FIELD_TYPE"),
+        ("images[8]", "NOT_UTF8"),
         ("annotations[7]", "EMPTY_TEXT"),
         ("annotations[8]", "FIELD_MISSING"),
         ("annotations[9]", "FIELD_TYPE"),
         ("annotations[10]", "NOT_UTF8"),
+        ("annotations[11]", "NOT_UTF8"),
         ("annotations[6]", "PICTURE_UNKNOWN"),
         ("image 25", "PICTURE_MISSING"),
         ("image 30", "PICTURE_UNUSABLE"),
         ("image 42", "NO_CAPTION"),
+        ("image 43", "PICTURE_MISSING"),
     ]
     assert len(made.all("captioning")) == 1
     assert convert(tmp_path / "strict", "coco", file, "--images", images, "--strict").status == 2

@@ -144,16 +144,25 @@ def test_every_broken_entry_is_named(tmp_path, images):
         "24": {"image_id": "GONE", "utf8_string": "где", "points": [[1, 2], [3, 4]]},
         "25": {"image_id": "GONE", "utf8_string": "где", "points": [1, 2, 3]},
         "26": {"image_id": "DARK", "utf8_string": ""},
+        "27": {"image_id": "C.JPG", "utf8_string": "даль", "bbox": [10**400, 2, 3, 4]},
+        "28": {"image_id": "C.JPG", "utf8_string": "даль", "points": [1, 2, 3, float("1e300")]},
+        "\ud800": {"image_id": "NOBODY", "utf8_string": "чей"},
     }
-    file = write_document(tmp_path / "t.json", value)
+    value["imgs"]["\ud800"] = {"file_name": "half.jpg"}
+    file = tmp_path / "t.json"
+    file.write_text(json.dumps(value), "utf-8")
     made = convert(tmp_path / "out", "start", file, "--images", images)
     assert made.status == 1
     assert made.skipped("text_recognition") == [
         ("imgs[NO]", "FIELD_TYPE"),
+        ("imgs[\\ud800]", "NOT_UTF8"),
         ("anns[20]", "FIELD_TYPE"),
         ("anns[21]", "FIELD_TYPE"),
         ("anns[25]", "FIELD_TYPE"),
+        ("anns[27]", "FIELD_TYPE"),
+        ("anns[28]", "FIELD_TYPE"),
         ("anns[22]", "PICTURE_UNKNOWN"),
+        ("anns[\\ud800]", "PICTURE_UNKNOWN"),
         ("anns[23]", "NOT_LEGIBLE"),
         ("image GONE", "PICTURE_MISSING"),
         ("anns[26]", "NOT_LEGIBLE"),

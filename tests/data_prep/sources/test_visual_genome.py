@@ -181,6 +181,7 @@ def test_every_broken_entry_is_named(tmp_path, images):
         {"image_id": 1, "url": "a/b.jpg"},
         {"image_id": 6, "url": "b.jpg"},
         {"image_id": 7, "url": "a/b.jpg", "coco_id": "9"},
+        {"image_id": 8, "url": "http://[a/b.jpg"},
     ]
     made = run(tmp_path, images, asked, data)
     assert made.status == 1
@@ -189,6 +190,7 @@ def test_every_broken_entry_is_named(tmp_path, images):
         ("[4]", "DUPLICATE_RECORD"),
         ("[5]", "FIELD_TYPE"),
         ("[6]", "FIELD_TYPE"),
+        ("[7]", "FIELD_TYPE"),
         ("[0].qas[3]", "FIELD_TYPE"),  # of question_answers.json
         ("[0].qas[4]", "FIELD_MISSING"),
         ("[0].qas[5]", "EMPTY_TEXT"),
