@@ -5,10 +5,21 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from types import UnionType
 
 
 class ConfigError(ValueError):
     """A configuration that no RUDOLPH can have; says which field and why."""
+
+
+# What a field's annotation asks of its value, which may come from a file.
+_KINDS: dict[str, tuple[type | UnionType, str]] = {
+    "int": (int, "a whole number"),
+    "float": (int | float, "a number"),
+    "bool": (bool, "true or false"),
+    "str": (str, "a string"),
+    "int | None": (int | None, "a whole number or nothing"),
+}
 
 
 @dataclass(frozen=True)
@@ -46,6 +57,10 @@ class Config:
     init_method_std: float = 0.02
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            value, (kind, word) = getattr(self, field.name), _KINDS[str(field.type)]
+            if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+                raise ConfigError(f"{field.name} must be {word}, not {value!r}")
         positive = (
             "num_layers hidden_size num_attention_heads vocab_size l_text_seq_length image_tokens_per_dim "
             "r_text_seq_length image_vocab_size kernel_size last_kernel_size"
@@ -59,6 +74,8 @@ class Config:
         for name in ("embedding_dropout_prob", "attention_dropout_prob", "output_dropout_prob"):
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise ConfigError(f"{name} must lie in [0, 1), not {getattr(self, name)}")
+        if not self.init_method_std >= 0.0:
+            raise ConfigError(f"init_method_std must not be negative, not {self.init_method_std}")
         if self.hidden_size % self.num_attention_heads:
             raise ConfigError(
                 f"hidden_size {self.hidden_size} is not a multiple of num_attention_heads {self.num_attention_heads}"
@@ -163,7 +180,7 @@ def read_config(path: Path) -> Config:
         keywords = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: no such file; write the constructor keywords there as JSON") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: not JSON ({error})") from error
     if not isinstance(keywords, dict):
         raise ConfigError(f"{path}: expected a JSON object of constructor keywords, found {type(keywords).__name__}")
@@ -173,5 +190,5 @@ def read_config(path: Path) -> Config:
         raise ConfigError(f"{path}: unknown keywords {', '.join(unknown)}")
     try:
         return replace(named(name), **keywords) if name is not None else Config(**keywords)
-    except (ConfigError, TypeError) as error:
+    except (ConfigError, TypeError) as error:  # TypeError: a keyword is missing
         raise ConfigError(f"{path}: {error}") from error

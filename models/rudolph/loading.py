@@ -7,11 +7,11 @@ from pathlib import Path
 import torch
 
 from models.rudolph.config import Config, read_config
-from models.rudolph.masks import MASK_KINDS
+from models.rudolph.masks import MASK_KINDS, sequence_mask
 from models.rudolph.transformer import Rudolph
-from models.weights import find_weights, load_weights
+from models.weights import WeightsMismatchError, find_weights, load_weights
 
-# A checkpoint may lack the masks (they follow from the configuration); one that has them is loaded with them.
+# A checkpoint may lack the masks, as they follow from the configuration; those that it has must agree with it.
 MASKS = tuple(f"transformer.{kind}_mask" for kind in MASK_KINDS)
 
 
@@ -33,4 +33,12 @@ def load_rudolph_file(
         model = Rudolph(config)
     model.transformer.rebuild_masks(device)
     load_weights(model, path, device=device, dtype=dtype, optional=MASKS)
+    image = slice(config.l_text_seq_length, config.prefix_length)
+    different = tuple(
+        f"{name}: between image positions another one than the configuration's; check kernel_size and last_kernel_size"
+        for name, kind in zip(MASKS, MASK_KINDS, strict=True)
+        if not torch.equal(model.get_buffer(name)[image, image].bool().cpu(), sequence_mask(kind, config)[image, image])
+    )
+    if different:  # drawing keeps what the configuration's masks show, and would go wrong without a word
+        raise WeightsMismatchError(path, (), (), different)
     return model.eval()

@@ -42,11 +42,13 @@ def _combine(parts: LossParts, weights: SegmentWeights) -> tuple[Tensor, LossPar
     return loss, {name: part.detach() for name, part in parts.items()}
 
 
-def _right_loss(config: Config, logits: Tensor, ids: Tensor) -> Tensor:
-    # The window is the last R positions whatever the input's length, as published.
+def _right_loss(config: Config, logits: Tensor, left: Tensor, ids: Tensor) -> Tensor:
+    # The window is the last R positions whatever the input's length, as published: a short right text's reaches into
+    # the image, and where that is small into the left text, whose padding is replaced.
     length = config.r_text_seq_length
     text = logits[:, -length:-1, : config.text_vocab]
-    return _cross_entropy(text, ids[:, -(length - 1) :], IGNORED_RIGHT)
+    targets = torch.cat((left[:, 1:], ids[:, left.shape[1] :]), dim=1)
+    return _cross_entropy(text, targets[:, -(length - 1) :], IGNORED_RIGHT)
 
 
 def published_loss(
@@ -68,7 +70,7 @@ def published_loss(
         image = logits[:, length : prefix - 1, config.text_vocab :]
         parts["image_loss"] = _cross_entropy(image, ids[:, length + 1 : prefix])
     if n > prefix:
-        parts["r_text_loss"] = _right_loss(config, logits, ids)
+        parts["r_text_loss"] = _right_loss(config, logits, left, ids)
     return _combine(parts, weights)
 
 
@@ -83,5 +85,5 @@ def corrected_loss(
         image = logits[:, length - 1 : prefix - 1, config.text_vocab :]
         parts["image_loss"] = _cross_entropy(image, ids[:, length:prefix])
     if n > prefix:
-        parts["r_text_loss"] = _right_loss(config, logits, ids)
+        parts["r_text_loss"] = _right_loss(config, logits, left, ids)
     return _combine(parts, weights)

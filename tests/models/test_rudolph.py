@@ -1,6 +1,7 @@
 """RUDOLPH against the published code: logits, stages, prefixes, losses, gradients, names (tests/golden/models)."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ import torch
 from torch import Tensor
 
 from models.rudolph import SIZES, Config, ConfigError, Rudolph, named, read_config
+from models.rudolph.loading import load_rudolph_file
+from models.weights import WeightsMismatchError, save_safetensors
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "models"
 LOGITS, HIDDEN, CLAMP = 1e-4, 2e-4, 1e-3  # tolerances of the golden data's README
@@ -131,6 +134,18 @@ def test_published_loss(model: Rudolph, ids: Tensor, case: dict) -> None:
         assert parts[name].item() == pytest.approx(value, rel=1e-5, nan_ok=True)
 
 
+def test_a_right_text_shorter_than_its_window_counts_what_stands_before_it() -> None:
+    """Left text 5, one image code, right text 1 of 5: as published, the left text's padding counts by its own ids."""
+    torch.manual_seed(0)
+    config = Config(1, 8, 2, 25, l_text_seq_length=5, image_tokens_per_dim=1, r_text_seq_length=5, image_vocab_size=20)
+    model = Rudolph(config).eval()
+    ids = torch.tensor([[2, 7, 3, 0, 0, 9, 2]])
+    _, parts = model.loss(ids)
+    targets = torch.tensor([[20 + 3, 20 + 4, 9, 2]])  # the padding ids of positions 3 and 4, the code, the right text
+    expected = mean_cross_entropy(model(ids)[:, 2:6, :25], targets)
+    assert parts["r_text_loss"].item() == pytest.approx(expected, rel=1e-5)
+
+
 @pytest.mark.parametrize("tag", ["1_7_1", "1_0.01_7"])
 def test_gradients(ids: Tensor, tag: str) -> None:
     model = golden_model()
@@ -230,6 +245,14 @@ def test_configuration_files_go_both_ways(tmp_path: Path) -> None:
         ('{"name": "350M", "num_layers": 0}', "num_layers must be at least 1"),
         ('{"name": "350M", "mlp_activation": "relu"}', "mlp_activation"),
         ('{"name": "350M", "output_dropout_prob": 1.5}', "output_dropout_prob"),
+        ('{"name": "350M", "hidden_size": 1024.0}', "hidden_size must be a whole number, not 1024.0"),
+        ('{"name": "350M", "num_layers": true}', "num_layers must be a whole number, not True"),
+        ('{"name": "350M", "kernel_size": 7.5}', "kernel_size must be a whole number, not 7.5"),
+        ('{"name": "350M", "is_bool_mask": "false"}', "is_bool_mask must be true or false, not 'false'"),
+        ('{"name": "350M", "init_method_std": null}', "init_method_std must be a number, not None"),
+        ('{"name": "350M", "init_method_std": -0.02}', "init_method_std must not be negative"),
+        ('{"name": "350M", "mlp_activation": 1}', "mlp_activation must be a string, not 1"),
+        pytest.param("[" * 100_000, "not JSON", id="nested"),
     ],
 )
 def test_bad_configurations_are_refused_by_name(tmp_path: Path, content: str, complaint: str) -> None:
@@ -238,6 +261,16 @@ def test_bad_configurations_are_refused_by_name(tmp_path: Path, content: str, co
     with pytest.raises(ConfigError, match=complaint) as error:
         read_config(path)
     assert str(path) in str(error.value)
+
+
+def test_masks_of_a_file_that_the_configuration_does_not_give_are_refused(tmp_path: Path) -> None:
+    """Kernel sizes are in no tensor's shape: drawing would go wrong in silence."""
+    config = Config(4, 8, 2, 20, 3, image_tokens_per_dim=5, r_text_seq_length=2, image_vocab_size=9, kernel_size=5)
+    save_safetensors(Rudolph(config), tmp_path / "model.safetensors")
+    assert load_rudolph_file(tmp_path / "model.safetensors", config).config == config
+    with pytest.raises(WeightsMismatchError) as caught:
+        load_rudolph_file(tmp_path / "model.safetensors", replace(config, kernel_size=3))
+    assert [line.partition(":")[0] for line in caught.value.mismatched] == ["transformer.conv_mask"]
 
 
 def test_a_sequence_longer_than_the_model_is_refused(model: Rudolph, ids: Tensor) -> None:
