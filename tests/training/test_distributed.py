@@ -66,8 +66,9 @@ def one_process(root: Path) -> Path:
 
 
 def test_two_processes_with_all_weights_each_then_one(root: Path, one_process: Path) -> None:
+    """Three rows each in eight parts: the last ones have no row in any process."""
     out = root / "ddp_then_one"
-    ended = by_processes(2, arguments(root, out, "parallel=ddp", "until=2"))
+    ended = by_processes(2, arguments(root, out, "parallel=ddp", "until=2", "accumulate=8"))
     assert ended.returncode == 0, ended.stderr
     assert training(arguments(root, out)) == 0
     assert_same_curve(out, one_process)

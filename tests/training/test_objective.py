@@ -75,6 +75,17 @@ def test_one_pass_equals_the_weighted_sum_of_separate_passes(mode: str) -> None:
     assert set(means["generation"]) == {"left", "image"}
 
 
+def test_a_task_of_weight_0_is_told_and_not_trained() -> None:
+    torch.manual_seed(0)
+    model, batch = Rudolph(CONFIG), mixed_batch()
+    tasks = {**TASKS, "vqa": TaskSettings(samples=4, weight=0.0, left=1.0, image=1.0, right=7.0)}
+    loss, means = objective(model, batch, tasks)
+    with_it, expected = objective(model, batch, TASKS)
+    assert means["vqa"] == pytest.approx(expected["vqa"], rel=1e-5)
+    left, image, right = expected["vqa"].values()
+    assert loss.item() == pytest.approx(with_it.item() - (left + image + 7 * right) / 9, rel=1e-5)
+
+
 @pytest.mark.parametrize("mode", ["corrected", "published"])
 def test_its_gradients_are_those_of_the_separate_passes(mode: str) -> None:
     torch.manual_seed(0)

@@ -11,7 +11,8 @@ import torch
 
 from models.rudolph import Rudolph
 from tests.training.test_objective import CONFIG, TASKS, mixed_batch
-from training.tune.checkpoints import Note, read_checkpoint, save_checkpoint
+from training.tune.batches import Batch
+from training.tune.checkpoints import CheckpointError, Note, read_checkpoint, save_checkpoint
 from training.tune.distributed import Processes
 from training.tune.freezing import freeze, group_of
 from training.tune.lora import add_adapters
@@ -98,6 +99,42 @@ def test_half_precision_computes_in_half_and_keeps_whole_weights(
     assert steps[0] == pytest.approx(plain[0], rel=tolerance)
     assert steps[2] < 0.8 * steps[0]
     assert {parameter.dtype for parameter in trainee.model.parameters()} == {torch.float32}
+
+
+def test_an_overflow_begins_the_count_of_sound_steps_anew() -> None:
+    trainee, stepper = new_trainee(dtype="float16")
+    scaler = trainee.precision.scaler
+    stepper.step(0, mixed_batch())  # from here on the scaler knows its scale
+    scaler.load_state_dict({**scaler.state_dict(), "scale": 2.0**10, "_growth_tracker": 0})
+    stepper.step(0, mixed_batch())
+    assert (scaler.get_scale(), scaler.state_dict()["_growth_tracker"]) == (2.0**10, 1)
+    overflow = trainee.model.text_embeddings.weight.register_hook(lambda gradient: gradient * float("inf"))
+    stepper.step(1, mixed_batch())
+    assert (scaler.get_scale(), scaler.state_dict()["_growth_tracker"]) == (2.0**9, 0)
+    overflow.remove()
+    stepper.step(1, mixed_batch())
+    assert (scaler.get_scale(), scaler.state_dict()["_growth_tracker"]) == (2.0**9, 1)
+
+
+FEW = [{"lora": LoraSettings(rank=2)}, {"freeze": FreezeSettings(embeddings=True, norms=True, rest=True)}]
+
+
+@pytest.mark.parametrize("changes", FEW, ids=["adapters", "layers"])
+def test_parts_without_rows_change_nothing(changes: dict[str, Any]) -> None:
+    whole = losses(new_trainee(**changes)[1])
+    assert losses(new_trainee(accumulate=12, **changes)[1]) == pytest.approx(whole, rel=1e-5)
+
+
+@pytest.mark.parametrize("changes", FEW, ids=["adapters", "layers"])
+def test_rows_without_a_trained_token_change_nothing(changes: dict[str, Any]) -> None:
+    batch = mixed_batch()
+    batch.weights[batch.task == 1] = 0.0
+    without = Batch(*(tensor[batch.task != 1] for tensor in (batch.ids, batch.weights, batch.task)), batch.names)
+    expected = new_trainee(**changes)[1].step(0, without)
+    found = new_trainee(accumulate=9, **changes)[1].step(0, batch)
+    assert {key: found[key] for key in expected if key not in ("samples", "tokens")} == pytest.approx(
+        {key: expected[key] for key in expected if key not in ("samples", "tokens")}, rel=1e-4
+    )
 
 
 @pytest.mark.parametrize("where", ["loss", "gradient"])
@@ -197,6 +234,15 @@ def test_adapters_alone_are_trained_and_add_up_with_the_weights(tmp_path: Path) 
     again, other = new_trainee(lora=lora)
     again.restore(path, {})
     assert other.step(3, mixed_batch()) == stepper.step(3, mixed_batch())
+
+
+def test_adapters_go_on_beside_their_own_weights_alone(tmp_path: Path) -> None:
+    trainee, _ = new_trainee(lora=LoraSettings(rank=2))
+    path = save_checkpoint(tmp_path, Note(3, "loss", 1.0), CONFIG, trainee.weights(), trainee.state(3, {}), 1)
+    other, _ = new_trainee(lora=LoraSettings(rank=2))
+    other.model.image_embeddings.weight.data[3, 5] += 1.0
+    with pytest.raises(CheckpointError, match=r"adapters belong to other weights .*image_embeddings.weight differs"):
+        other.restore(path, {})
 
 
 @pytest.mark.parametrize(

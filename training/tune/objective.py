@@ -114,6 +114,7 @@ class Objective(nn.Module):
         share = task_weights / totals.weights.sum(1).clamp_min(TINY)  # [tasks]
         of_row = batch.weights * share[batch.task, None] / totals.counts[batch.task].clamp_min(1)  # [batch, 3]
         weights = _in_segments(targets, of_row)  # [batch, n]
+        counted = _in_segments(targets, batch.weights) > 0
         # Rows of which only the left text is trained need no more than it, as attention is causal.
         short = _trains_left_only(batch)
         loss = self._touch()
@@ -128,9 +129,12 @@ class Objective(nn.Module):
                 loss = loss + self.model.hidden(batch.ids.new_zeros(1, length)).sum() * 0.0
                 continue
             hidden = self.model.hidden(batch.ids[rows, :length])  # [rows, length, hidden]
+            if not bool(counted[rows, :length].any()):
+                loss = loss + hidden[:0].sum()  # 0, but with gradients: of zeros, as other processes may have more
             for table, image in ((self.model.text_rows, False), (self.model.image_rows, True)):
                 segment, weight = targets.segment[rows, :length], weights[rows, :length]
-                chosen = (weight > 0) & ((segment == 1) == image)
+                # By the segments' weights: tokens of a task with weight 0 have their entropies told all the same.
+                chosen = counted[rows, :length] & ((segment == 1) == image)
                 if not bool(chosen.any()):
                     continue
                 norm, linear = self.model.to_logits

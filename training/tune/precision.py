@@ -44,7 +44,9 @@ class Precision:
             self.scaler.step(optimizer)
             self.scaler.update()
         elif self.scaler.is_enabled():
-            # Not left to the scaler, which sees this process's part of the gradient alone.
+            # Not left to the scaler, which sees this process's part of the gradient alone, nor does it count the steps
+            # since this overflow anew when it is told a scale.
             self.scaler.update(self.scaler.get_scale() * self.scaler.get_backoff_factor())
+            self.scaler.load_state_dict({**self.scaler.state_dict(), "_growth_tracker": 0})
         else:
             raise FloatingPointError(f"the gradient's norm is {norm}; lower learning_rate or use float32")

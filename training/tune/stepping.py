@@ -72,10 +72,13 @@ class Stepper:
         trainee, device = self.trainee, self.trainee.processes.device
         totals = replace(totals, counts=totals.counts.to(device), weights=totals.weights.to(device))
         loss, sums = torch.zeros((), device=device), torch.zeros_like(totals.counts)
-        for index, part in enumerate(parts):
+        # Parts without rows on any process make no pass: there would be nothing to run backwards.
+        made = totals.passes.any(1).nonzero()[:, 0].tolist()
+        for index in made:
+            part = parts[index]
             part = replace(part, ids=part.ids.to(device), weights=part.weights.to(device), task=part.task.to(device))
             # The processes' gradients are averaged, but their losses are parts of one sum.
-            with adds_up_later(trainee.shared) if index + 1 < len(parts) else nullcontext():
+            with adds_up_later(trainee.shared) if index != made[-1] else nullcontext():
                 with trainee.precision.autocast():
                     own, own_sums = trainee.shared(part, totals, index)
                 trainee.precision.backward(own * trainee.processes.world)

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from models.rudolph import Rudolph
-from training.tune.checkpoints import read_checkpoint
+from training.tune.checkpoints import CheckpointError, read_checkpoint
 from training.tune.distributed import (
     Processes,
     gather_optimizer,
@@ -62,9 +62,20 @@ class Trainee:
             weights, state = read_checkpoint(checkpoint, fingerprint)
         if self.settings.lora.rank:  # the weights beside the adapters are those that the run began with
             scatter_weights(self.model, state.get("adapters", {}), self.processes, strict=False)
+            _demand_same(weights, gather_weights(self.model), checkpoint)
         else:
             scatter_weights(self.model, weights, self.processes)
         scatter_optimizer(self.model, self.optimizer, state.get("optimizer", {}), self.processes)
         step, scaler = self.processes.from_first((state.get("step"), state.get("scaler")))
         self.precision.scaler.load_state_dict(scaler)
         return int(step)
+
+
+def _demand_same(saved: Mapping[str, Tensor], started: Mapping[str, Tensor], checkpoint: Path) -> None:
+    """Raise `CheckpointError` if adapters would stand beside other weights than before: those without any tell."""
+    changed = [name for name, tensor in saved.items() if name in started and not tensor.equal(started[name])]
+    if changed:
+        raise CheckpointError(
+            f"{checkpoint}: its adapters belong to other weights than those that this run starts from ({changed[0]} "
+            "differs); set `weights` or `start` to what they were, or choose another `out` folder"
+        )
