@@ -216,6 +216,12 @@ def test_a_row_of_zeros_is_not_taken_for_a_measurement(tmp_path: Path) -> None:
     assert "co2.csv has no rows: there are no figures by epoch" in summary.problems
 
 
+def test_a_copy_of_the_record_is_not_counted(killed: Path) -> None:
+    figure = gather(killed).summary.co2_kg
+    (killed / "co2_run.old.json").write_bytes((killed / "co2_run.json").read_bytes())
+    assert gather(killed).summary.co2_kg == figure
+
+
 def test_an_eco2ai_file_that_is_gone_is_told(killed: Path) -> None:
     (killed / "emissions.csv").unlink()
     summary = gather(killed).summary
@@ -229,6 +235,11 @@ def test_an_eco2ai_file_that_is_gone_is_told(killed: Path) -> None:
         ("co2_run.json", None, "there is no co2_run.json; train with emissions.file=emissions.csv"),
         ("co2_run.json", "[]", "co2_run.json: no record of a run's measurement"),
         ("co2_run.json", "{", "co2_run.json: no record of a run's measurement"),
+        ("co2_run.json", "5", "co2_run.json: no record of a run's measurement"),
+        ("co2_run.json", '{"stretches": []}', "project_name, experiment_description, country, emissions_file, "),
+        ("co2_run.json", '{"stretches": 5}', "co2_run.json: no record of a run's measurement"),
+        ("co2_run.json", '{"stretches": [{}]}', "stretch 1: id, stretch 1: started, stretch 1: status"),
+        ("co2_run.json", '{"stretches": ["a"]}', "stretch 1: an object missing or of a wrong type"),
         ("co2.csv", "a,b\n", "co2.csv: line 1: the columns are not"),
     ],
 )

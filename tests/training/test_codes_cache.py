@@ -89,6 +89,12 @@ def test_a_damaged_file_is_put_aside(damage: bytes | None, tmp_path: Path, capsy
     assert second.path.with_suffix(".damaged").exists()
 
 
+def test_a_file_damaged_during_a_run_is_named(cache: CodesCache) -> None:
+    cache.path.write_bytes(b"no database" * 500)
+    with pytest.raises(CodesCacheError, match=f"{cache.path}: the cache of picture codes is damaged"):
+        CodesCache(cache.path.parent, VQGAN, 16, 4).codes("/data/1.jpg")
+
+
 def test_networks_and_sizes_have_files_of_their_own(tmp_path: Path) -> None:
     other = hashlib.sha256(b"other").hexdigest()
     caches = [CodesCache(tmp_path, vqgan, side, 4) for vqgan, side in ((VQGAN, 16), (VQGAN, 32), (other, 16))]

@@ -95,7 +95,15 @@ def test_a_table_is_made_once_and_anew_when_a_source_changes(folder: Path, monke
     assert len(made) == 2
 
 
-@pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda data: b"", lambda data: b"x" * 100])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: data[: len(data) // 2],
+        lambda data: b"",
+        lambda data: b"x" * 100,
+        lambda data: data[:-60] + b"\xff" * 50 + data[-10:],  # its table of contents
+    ],
+)
 def test_a_damaged_table_is_made_anew(damage, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     records(folder)
     made = counted(monkeypatch)

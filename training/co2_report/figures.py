@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,13 @@ from contest.emissions import EmissionsFileError, Reading, Row, read_readings, r
 from contest.training_emissions import TrainingEmissions
 from training.tune.emissions import RUN_FILE
 from training.tune.watching.co2_log import CO2_FILE, END, PREPARATION, TRAINING, WHOLE, Co2Row, read_co2_log
+
+# What a record holds, and each of its stretches.
+ABOUT: Mapping[str, Any] = {
+    **dict.fromkeys(("project_name", "experiment_description", "country", "emissions_file"), str),
+    **{"parameters": int, "final": bool, "stretches": list},
+}
+OF_STRETCH: Mapping[str, Any] = {"id": str | None, "started": str, "status": str | None, "reasons": list}
 
 
 class Co2ReportError(ValueError):
@@ -72,7 +79,7 @@ def gather(run: Path) -> Figures:
 
     Raises Co2ReportError where nothing of a measurement is there, `Co2FileError`, OSError.
     """
-    records = sorted(run.glob(f"{Path(RUN_FILE).stem}*.json"))
+    records = [*run.glob(RUN_FILE), *sorted(run.glob(f"{Path(RUN_FILE).stem}.node*.json"))]
     if not records:
         raise Co2ReportError(f"{run}: there is no {RUN_FILE}; train with emissions.file=emissions.csv to measure a run")
     about = _record(records[0])
@@ -102,15 +109,25 @@ def gather(run: Path) -> Figures:
 
 
 def _record(path: Path) -> dict[str, Any]:
-    names = ("project_name", "experiment_description", "parameters", "country", "final", "emissions_file", "stretches")
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-        missing = [name for name in names if name not in value]
-    except (ValueError, TypeError) as error:
-        raise Co2ReportError(f"{path}: no record of a run's measurement: {error}") from error
-    if not isinstance(value, dict) or missing:
-        raise Co2ReportError(f"{path}: no record of a run's measurement: {', '.join(missing)} missing")
-    return value
+        wrong = _wrong(value, ABOUT, "") + [
+            problem
+            for number, stretch in enumerate(value["stretches"], start=1)
+            for problem in _wrong(stretch, OF_STRETCH, f"stretch {number}: ")
+        ]
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise Co2ReportError(f"{path}: no record of a run's measurement: {type(error).__name__}: {error}") from error
+    if wrong:
+        raise Co2ReportError(f"{path}: no record of a run's measurement: {', '.join(wrong)} missing or of a wrong type")
+    return dict(value)
+
+
+def _wrong(value: Any, expected: Mapping[str, Any], place: str) -> list[str]:
+    """Names of what an object lacks, or has of another type."""
+    if not isinstance(value, dict):
+        return [f"{place}an object"]
+    return [f"{place}{name}" for name, kind in expected.items() if not isinstance(value.get(name, ...), kind)]
 
 
 def _stretches(run: Path, about: dict[str, Any], problems: list[str]) -> list[Stretch]:

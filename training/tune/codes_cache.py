@@ -85,7 +85,7 @@ class CodesCache:
         except _DamagedError as error:
             aside = self.path.with_suffix(".damaged")
             self.path.replace(aside)
-            print(f"{self.path}: {error}; put aside as {aside.name}, pictures are encoded again", file=sys.stderr)
+            print(f"{error}; put aside as {aside.name}, pictures are encoded again", file=sys.stderr)
             self.prepare()
             return
         if tuple(found) != self.made_by:
@@ -156,7 +156,7 @@ class CodesCache:
             if getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGED:
                 self._local.connection.close()
                 del self._local.connection
-                raise _DamagedError(f"the cache of picture codes is damaged ({error})") from error
+                raise _DamagedError(f"{self.path}: the cache of picture codes is damaged ({error})") from error
             raise CodesCacheError(f"{self.path}: {error}") from error
 
 

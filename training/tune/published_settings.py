@@ -103,9 +103,14 @@ class _Reader:
         if kind is bool and not isinstance(value, bool):
             raise self.error(key, f"must be true or false, not {value!r}")
         try:
-            return kind(value)  # numbers like 2e-5 are strings to YAML
-        except ValueError as error:
+            found = kind(value)  # numbers like 2e-5 are strings to YAML
+        except (ValueError, OverflowError) as error:
             raise self.error(key, f"must be a number, not {value!r}") from error
+        if kind is int and isinstance(value, float) and found != value:
+            raise self.error(key, f"must be a whole number, not {value!r}")
+        if kind is float and not math.isfinite(found):
+            raise self.error(key, f"must be a finite number, not {value!r}")
+        return found
 
     def below(self, prefix: str) -> dict[str, Any]:
         """All values whose keys begin with `prefix`."""
@@ -179,7 +184,8 @@ def _trainer(reader: _Reader, tasks: list[dict[str, Any]]) -> dict[str, Any]:
     checkpoints, trainer = "trainer.checkpoints.", "trainer.pl_trainer."
     processes, batch = reader.get(f"{trainer}gpus", int, 1), reader.get("trainer.bs", int)
     accumulate = reader.get(f"{trainer}accumulate_grad_batches", int, 1)
-    for key, value in ((f"{trainer}gpus", processes), ("trainer.bs", batch)):
+    amounts = {f"{trainer}gpus": processes, "trainer.bs": batch, f"{trainer}accumulate_grad_batches": accumulate}
+    for key, value in amounts.items():
         if value < 1:
             raise reader.error(key, "must be at least 1")
     strategy = reader.get(f"{trainer}strategy", str, "ddp")
@@ -189,7 +195,7 @@ def _trainer(reader: _Reader, tasks: list[dict[str, Any]]) -> dict[str, Any]:
         raise reader.error(f"{checkpoints}monitor", "must be train_loss; our own key is `best`")
     # Their sampler takes as many samples of each task as the smallest has.
     smallest = min(sum(1 for _ in stream_input(task["train"][0])) for task in tasks)
-    epoch = math.ceil(math.ceil(smallest * len(tasks) / processes) / (batch * max(1, accumulate)))
+    epoch = math.ceil(math.ceil(smallest * len(tasks) / processes) / (batch * accumulate))
     interval = reader.get(f"{trainer}val_check_interval", float, 1.0)
     return {
         "learning_rate": reader.get("trainer.scheduler.max_lr", float),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -33,12 +34,14 @@ PUBLISHED_SEGMENTS: Mapping[str, tuple[float, float, float]] = {
     "vqa": (1.0, 1.0, 7.0),
     "text_recognition": (1.0, 1.0, 7.0),
 }
+LARGEST_SEED = 2**40  # times a million, it is still a seed to torch
 SAMPLINGS = ("samples", "balanced", "weights")
 
 
 @dataclass
 class TaskSettings:
-    """How one task is trained: samples of it in a batch, its weight, and its segments' weights (default: published).
+    """How one task is trained: samples of it in a batch, its weight (0: its loss is told, and not trained), and its
+    segments' weights (default: published).
 
     `share`: how often it is drawn where `sampling` is `weights`, relative to the other tasks' shares. `folder`: where
     it lies (default: the folder of its name in `data`). `train` and `val`: its two files, questions and answers, if
@@ -187,7 +190,7 @@ class TuneSettings:
             "keep_last": 1,
             "threads": 1,
         }
-        at_least |= {"warmup_steps": 0, "weight_decay": 0, "workers": 0, "prefetch": 0, "validation_samples": 0}
+        at_least |= {"warmup_steps": 0, "workers": 0, "prefetch": 0, "validation_samples": 0}
         shares = ("decay_share", "final_rate_share", "special_probability")
         problems: dict[str, str | bool] = {
             key: getattr(self, key) not in values and f"must be one of {', '.join(values)}"
@@ -196,9 +199,13 @@ class TuneSettings:
         problems |= {key: getattr(self, key) < least and f"must be at least {least}" for key, least in at_least.items()}
         problems |= {key: not 0 <= getattr(self, key) <= 1 and "must lie in [0, 1]" for key in shares}
         problems |= {key: not 0 <= getattr(self, key) < 1 and "must lie in [0, 1)" for key in ("beta1", "beta2")}
-        problems |= {key: getattr(self, key) <= 0 and "must be positive" for key in ("learning_rate", "clip")}
         problems |= {
-            "tasks": not self.tasks and "names no task",
+            "learning_rate": not 0 < self.learning_rate < math.inf and "must be positive and finite",
+            "clip": not self.clip > 0 and "must be positive",
+            "weight_decay": not 0 <= self.weight_decay < math.inf and "must be at least 0 and finite",
+            "seed": abs(self.seed) > LARGEST_SEED and f"must lie in [-{LARGEST_SEED}, {LARGEST_SEED}]",
+            "tasks": (not self.tasks and "names no task")
+            or (not any(task.weight for task in self.tasks.values()) and "has weight 0 for every task"),
             "start": self.start is not None and self.scratch is not None and "cannot be given together with scratch",
             "model": bool(self.model) and self.start is None and "describes the weights file `start`, which is not set",
             "scratch": self.scratch is None
@@ -209,7 +216,7 @@ class TuneSettings:
             or (self.batch is not None and self.sampling == "samples" and "needs another sampling than samples"),
             "best": self._best_problem(),
             "lora.rank": self.lora.rank < 0 and "must not be negative",
-            "lora.alpha": self.lora.alpha <= 0 and "must be positive",
+            "lora.alpha": not 0 < self.lora.alpha < math.inf and "must be positive and finite",
             "lora.dropout": not 0 <= self.lora.dropout < 1 and "must lie in [0, 1)",
             "lora": self.lora.rank > 0
             and not (self.lora.attention or self.lora.feed_forward)
@@ -226,9 +233,12 @@ class TuneSettings:
                 problems[f"tasks.{name}.{split}"] = (
                     files is not None and len(files) != 2 and "must be two files: questions and answers"
                 )
-            problems[f"tasks.{name}.share"] = task.share <= 0 and "must be positive"
-            weights = (task.left, task.image, task.right, task.weight)
-            problems[f"tasks.{name}"] = (min(weights) < 0 or not any(weights[:3])) and "needs a positive segment weight"
+            problems[f"tasks.{name}.share"] = not 0 < task.share < math.inf and "must be positive and finite"
+            for key in ("left", "image", "right", "weight"):
+                wrong = not 0 <= getattr(task, key) < math.inf
+                problems[f"tasks.{name}.{key}"] = wrong and "must be at least 0 and finite"
+            trained = any((task.left, task.image, task.right))
+            problems[f"tasks.{name}"] = not trained and "needs a positive segment weight"
         for key, problem in problems.items():
             if problem:
                 raise SettingsError(f"{key}: {problem}")
@@ -265,7 +275,8 @@ def read_settings(path: Path, overrides: list[str]) -> TuneSettings:
         given = OmegaConf.merge(loaded, OmegaConf.from_dotlist(overrides))
         merged = OmegaConf.merge(OmegaConf.structured(TuneSettings), _published_segments(given), given)
         settings = cast(TuneSettings, OmegaConf.to_object(merged))
-    except (OmegaConfBaseException, YAMLError, UnicodeDecodeError, OSError) as error:
+    except (OmegaConfBaseException, YAMLError, UnicodeDecodeError, OSError, TypeError) as error:
+        # TypeError: of OmegaConf, for a list where there should be keys.
         raise SettingsError(f"{path}: {error}") from error
     try:
         settings.check()

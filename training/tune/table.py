@@ -91,7 +91,7 @@ def _mapped(path: Path, state: bytes) -> pa.Table | None:
     try:
         reader = pa.ipc.open_file(pa.memory_map(str(path)))
         table = reader.read_all()
-    except (FileNotFoundError, pa.ArrowInvalid):
+    except (OSError, pa.ArrowInvalid):  # no file, or whatever Arrow makes of a damaged one
         return None
     return table if (reader.schema.metadata or {}).get(b"state") == state else None
 
