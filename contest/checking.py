@@ -55,7 +55,7 @@ def check_id(checker: Checker, sample_id: str) -> bool:
         problem = "the id is empty"
     elif "/" in sample_id or "\0" in sample_id:
         problem = "the id holds '/' or NUL"
-    elif not _is_unicode(sample_id):
+    elif not is_unicode(sample_id):
         problem = "the id holds half a surrogate pair"
     elif len(picture_name(sample_id).encode()) > MAX_FILE_NAME_BYTES:
         problem = f"with this id, the name of its picture is longer than {MAX_FILE_NAME_BYTES} bytes"
@@ -144,13 +144,13 @@ def _is_content(checker: Checker, content: Any, index: int, name: str) -> bool:
     if not isinstance(content, str):
         checker.report(Code.CONTENT_NOT_A_STRING, f"{name} is {described(content)}", index)
         return False
-    if not _is_unicode(content):
+    if not is_unicode(content):
         checker.report(Code.CONTENT_NOT_UNICODE, f"{name} holds half a surrogate pair", index)
         return False
     return True
 
 
-def _is_unicode(text: str) -> bool:
+def is_unicode(text: str) -> bool:
     """Whether the string can be written as UTF-8, which half a surrogate pair (from a \\uD800 escape) can not."""
     try:
         text.encode()

@@ -29,6 +29,7 @@ from contest.pictures import resolve_picture
 from contest.reading import Sifted, read_ground_truth, read_ids, read_input, sift_predictions
 from contest.tasks import TASKS, Task, task_by_id
 from evaluation.errors import IdsDiffer, NoSamples, some
+from evaluation.metrics.answers import official_picture
 from evaluation.metrics.base import AttemptAborted, Case, Mode, UnsoundAnswer
 
 
@@ -148,10 +149,12 @@ def _demand_drawn_pictures(cases: Mapping[Task, Iterable[Case]]) -> None:
         if task.kind != "text_to_image":
             continue
         for case in found:
-            for content in () if case.answer is None else case.answer.images[:1]:
-                assert case.answer_root is not None
-                if not resolve_picture(case.answer_root, content, sample_id=case.id).is_file():
-                    raise AttemptAborted(f"its picture {content!r} is not there", sample_id=case.id, defect=1)
+            content = official_picture(case)
+            if content is None:
+                continue
+            assert case.answer_root is not None
+            if not resolve_picture(case.answer_root, content, sample_id=case.id).is_file():
+                raise AttemptAborted(f"its picture {content!r} is not there", sample_id=case.id, defect=1)
 
 
 def _warnings(

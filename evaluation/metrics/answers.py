@@ -1,4 +1,4 @@
-"""Takes the text of an answer and the references out of a case. Knows nothing of how texts are compared."""
+"""Takes an answer's text or picture, and the references, out of a case. Knows nothing of how they are compared."""
 
 from __future__ import annotations
 
@@ -79,6 +79,31 @@ def official_references(case: Case) -> tuple[tuple[str, ...], tuple[Note, ...]]:
     if not characters:
         raise ScriptRaises("the reference is an empty string, which leaves no characters as references", defect=5)
     return characters, (Note(case.id, 5, "the reference is a bare string: its characters become the references"),)
+
+
+def official_picture(case: Case) -> str | None:
+    """Return where the organisers' splitting of the files finds the answer's first picture, None without one.
+
+    It asks nothing else of the items, so that an unsound answer can have a picture all the same.
+    """
+    if case.answer is not None:
+        return copied_path(case.answer.images[0]) if case.answer.images else None
+    items = case.unsound.value if case.unsound is not None else None
+    for item in items if isinstance(items, list) else ():
+        if not isinstance(item, dict):
+            return None  # they stop here
+        if item.get("type") == "image":
+            return copied_path(item["content"]) if isinstance(item.get("content"), str) else None
+    return None
+
+
+def copied_path(content: str) -> str:
+    """Return the part of a picture's path that the organisers' scripts look at: its folder and its name.
+
+    >>> copied_path("./output/images/image_7.jpg"), copied_path("image_7.jpg")
+    ('images/image_7.jpg', 'image_7.jpg')
+    """
+    return "/".join(content.split("/")[-2:])
 
 
 def strict_answer(case: Case) -> Answer | Note:

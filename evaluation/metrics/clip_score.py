@@ -16,11 +16,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from contest.checking import is_unicode
 from contest.errors import ContestError, quote
 from contest.items import Sample
 from contest.pictures import open_picture, resolve_picture
 from evaluation.errors import NeedsInput
-from evaluation.metrics.answers import strict_answer
+from evaluation.metrics.answers import copied_path, strict_answer
 from evaluation.metrics.base import Case, Mode, Note
 from evaluation.metrics.prompts import official_prompt, strict_prompt
 from evaluation.progress import Progress, silent
@@ -171,7 +172,7 @@ class _OfficialDrawing:
         if not isinstance(content, str):
             raise _Unanswerable("the picture's path is no string", 19)
         # The picture is opened first: where that fails, the variable keeps an older text.
-        picture = _open(case.answer_root, "/".join(content.split("/")[-2:]), case, trusted=False, defect=19)
+        picture = _open(case.answer_root, copied_path(content), case, trusted=False, defect=19)
         asked = _asked(case)
         self._text = official_prompt(asked, self._text)
         if self._text is None:
@@ -219,6 +220,8 @@ def _official_item(case: Case, place: int, defect: int) -> tuple[Any, Any]:
 def _official_text(content: Any) -> str:
     if not isinstance(content, str):
         raise _Unanswerable("the answer's text is no string", 19)
+    if not is_unicode(content):
+        raise _Unanswerable("the answer's text holds half a surrogate pair", 19)
     return content
 
 

@@ -18,7 +18,7 @@ from torchmetrics.utilities.data import dim_zero_cat
 
 from contest.errors import ContestError
 from contest.pictures import resolve_picture
-from evaluation.metrics.answers import demand_every_answer
+from evaluation.metrics.answers import demand_every_answer, official_picture
 from evaluation.metrics.base import AttemptAborted, Case, Mode, Note, TaskMetric
 from evaluation.metrics.clip_score import ClipNetwork, score_drawings
 from evaluation.metrics.features import (
@@ -36,8 +36,8 @@ from evaluation.progress import Progress, silent
 INTERVAL_REMARK = "the interval holds the FID part fixed: it is a resampling of the samples' cosines alone"
 WORST_DISTANCE = 200.0
 ENOUGH_PICTURES = 2048  # below, the covariance of Inception's features is singular and FID strongly biased
-# As the organisers' script has it: case matters, so that .PNG is none of them.
-OFFICIAL_SUFFIXES = (".bmp", ".jpg", ".jpeg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+# As the organisers' script has it: case matters, and JPEG's alone stand there in capitals too, so that .PNG is none.
+OFFICIAL_SUFFIXES = (".bmp", ".jpg", ".JPG", ".jpeg", ".JPEG", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
 
 def distance_part(fid: float) -> float:
@@ -79,7 +79,7 @@ def official_distance(
 ) -> Distances:
     """Return the distances that the organisers' script takes of two folders' files (defect 20).
 
-    It demands equal numbers of files, whatever they are, and then leaves out those without a lower-case suffix.
+    It demands equal numbers of files, whatever they are, and then leaves out those whose suffix is none of its own.
     Raises AttemptAborted where it raises: other numbers, a broken picture, fewer than two pictures.
     """
     demand_equal_numbers(truths, drawn)
@@ -169,7 +169,7 @@ class Generation(TaskMetric):
         clip, _ = self._networks
         scores, notes = score_drawings(cases, self.mode, clip, batch_size=self._batch_size, progress=self._progress)
         for case in cases:
-            path = _drawn_picture(case)
+            path = _drawn_picture(case, self.mode)
             if path is not None and not self._counts(path):
                 notes.append(Note(case.id, 20, f"{path.name}: the suffix is none of theirs, left out of FID"))
         return scores, notes
@@ -182,7 +182,7 @@ class Generation(TaskMetric):
         """
         self._distances = None
         truths = [_truth_picture(case) for case in cases]
-        drawn = [_drawn_picture(case) for case in cases]
+        drawn = [_drawn_picture(case, self.mode) for case in cases]
         if not self._is_checked:
             self._demand_whole(cases, truths, drawn)
         super().update(cases, indices)
@@ -202,7 +202,8 @@ class Generation(TaskMetric):
 
         `update` asks that of its own cases, unless they were asked for all of them here.
         """
-        self._demand_whole(cases, [_truth_picture(case) for case in cases], [_drawn_picture(case) for case in cases])
+        drawn = [_drawn_picture(case, self.mode) for case in cases]
+        self._demand_whole(cases, [_truth_picture(case) for case in cases], drawn)
         self._is_checked = True
 
     def _demand_whole(self, cases: Sequence[Case], truths: Sequence[Path], drawn: Sequence[Path | None]) -> None:
@@ -305,11 +306,15 @@ def _truth_picture(case: Case) -> Path:
     return resolve_picture(case.truth_root, case.truth.images[0], follow_links=True, sample_id=case.id)
 
 
-def _drawn_picture(case: Case) -> Path | None:
+def _drawn_picture(case: Case, mode: Mode) -> Path | None:
     """Return the path of the answer's first picture, which is the one that counts for the distance."""
-    if case.answer is None or not case.answer.images or case.answer_root is None:
+    if mode == "official":
+        content = official_picture(case)
+    else:
+        content = next(iter(case.answer.images), None) if case.answer is not None else None
+    if content is None or case.answer_root is None:
         return None
     try:
-        return resolve_picture(case.answer_root, case.answer.images[0], sample_id=case.id)
+        return resolve_picture(case.answer_root, content, sample_id=case.id)
     except ContestError:
         return None  # named by the ruCLIP half; the organisers' splitting stops before scoring

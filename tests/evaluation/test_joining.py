@@ -93,6 +93,22 @@ def test_odd_runs_of_the_split_raise_where_the_organisers_code_raises(
         join(copied(tmp_path, change), "official")
 
 
+@pytest.mark.parametrize("prefix", ["", "./output/", "/somewhere/else/"])
+@pytest.mark.parametrize(("name", "is_there"), [("image_2.png", True), ("none.png", False)])
+def test_official_looks_for_a_drawn_picture_by_its_folder_and_name(
+    prefix: str, name: str, is_there: bool, tmp_path: Path
+) -> None:
+    drawn = [{"type": "image", "content": f"{prefix}images/{name}"}]
+    files = write_files(tmp_path, {"2": 2}, answers={"2": drawn})
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "image_2.png").touch()
+    if is_there:
+        assert len(join(files, "official").cases) == 1
+    else:
+        with pytest.raises(AttemptAborted, match=r"its picture 'images/none\.png' is not there"):
+            join(files, "official")
+
+
 def test_a_sample_without_task_id_is_left_out_with_a_warning(tmp_path: Path) -> None:
     files = copied(tmp_path, {"ids.json": "6"})
     joined = join(files, "strict")

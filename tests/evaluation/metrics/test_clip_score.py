@@ -1,12 +1,14 @@
 """The ruCLIP halves: `official` asks the model what the organisers' scripts ask it, `strict` what the rules say."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from contest.errors import Code, ContestError
 from evaluation.errors import NeedsInput
-from evaluation.metrics.base import Case, Mode, Note
+from evaluation.metrics.base import Case, Mode, Note, UnsoundAnswer
 from evaluation.metrics.clip_score import score_captions, score_drawings
 from evaluation.metrics.prompts import strict_prompt
 from tests.evaluation.metrics.cases import case, golden
@@ -104,6 +106,15 @@ def test_strict_names_each_error(score: Score, asked: list[Any], answer: list[An
     assert scores == [0.0]
     assert [note.sample_id for note in notes] == ["7"]
     assert message in notes[0].message
+
+
+def test_half_a_surrogate_pair_never_reaches_the_network() -> None:
+    answer = UnsoundAnswer([text("\ud800")], (ContestError(Code.CONTENT_NOT_UNICODE, sample_id="7"),))
+    cases = [replace(picture_cases({"7": SEEN}, {})[0], unsound=answer)]
+    assert score_captions(cases, "official", FakeClip()) == (
+        [0.0],
+        [Note("7", 19, "ruCLIP score 0: the answer's text holds half a surrogate pair")],
+    )
 
 
 def test_negative_cosines_become_zero_in_strict() -> None:

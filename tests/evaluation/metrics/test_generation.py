@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,9 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
-from contest.errors import ContestError
+from contest.errors import Code, ContestError
 from contest.reading import read_ground_truth, read_input, read_predictions
-from evaluation.metrics.base import AttemptAborted, Case, Mode, NothingToScore
+from evaluation.metrics.base import AttemptAborted, Case, Mode, NothingToScore, UnsoundAnswer
 from evaluation.metrics.clip_score import score_captions
 from evaluation.metrics.features import FeatureStore, InceptionFeatures, sound_features
 from evaluation.metrics.frechet import FeatureError, fit_gaussian, frechet_distance
@@ -242,18 +243,44 @@ def test_nan_features_are_refused_and_named() -> None:
         metric.compute()
 
 
-def test_an_upper_case_suffix_is_left_out_in_official_only(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "counts"), [("LAST.PNG", False), ("LAST.JPG", True), ("LAST.JPEG", True)])
+def test_upper_case_suffixes_but_for_jpeg_s_are_left_out_in_official_only(
+    name: str, counts: bool, tmp_path: Path
+) -> None:
     (tmp_path / "images").mkdir()
-    for name in NAMES:
-        shutil.copy(GOLDEN / "images" / name, tmp_path / "images")
-    shutil.copy(GOLDEN / "images" / NAMES[0], tmp_path / "images" / "LAST.PNG")
-    cases = small({"3": [text(""), image("LAST.PNG")]}, tmp_path)
+    for usual in NAMES:
+        shutil.copy(GOLDEN / "images" / usual, tmp_path / "images")
+    shutil.copy(GOLDEN / "images" / NAMES[0], tmp_path / "images" / name)
+    cases = small({"3": [text(""), image(name)]}, tmp_path)
     official, strict = generation("official"), generation()
     for metric in (official, strict):
         metric.update(cases, range(4))
     assert strict.parts()["fid"] == pytest.approx(0, abs=1e-9)
-    assert official.parts()["fid"] > 1e-4
-    assert [note.sample_id for note in official.notes if note.defect == 20] == ["3"]
+    assert (official.parts()["fid"] < 1e-9) == counts
+    assert [note.sample_id for note in official.notes if note.defect == 20] == ([] if counts else ["3"])
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [text(""), {"type": "image", "content": f"./output/images/{NAMES[0]}"}],
+        [text(""), {"type": "image", "content": f"/submission/output/images/{NAMES[0]}"}],
+        [{"type": "text", "content": None}, image(NAMES[0])],
+    ],
+)
+def test_official_finds_a_picture_by_its_folder_and_name_alone(answer: list[Any]) -> None:
+    metric, usual = generation("official"), generation("official")
+    metric.update(small({"3": answer}), range(4))
+    usual.update(small(), range(4))
+    assert metric.parts() == pytest.approx(usual.parts(), abs=1e-12)
+
+
+@pytest.mark.parametrize("answer", [["images/00000.png", image(NAMES[0])], [{"type": "image", "content": 5}]])
+def test_what_the_organisers_splitting_can_not_read_is_no_picture(answer: list[Any]) -> None:
+    unsound = UnsoundAnswer(answer, (ContestError(Code.ITEM_NOT_AN_OBJECT, sample_id="3"),))
+    cases = [*small()[:3], replace(small()[3], answer=None, unsound=unsound)]
+    with pytest.raises(AttemptAborted, match="3 pictures were drawn for 4"):
+        generation("official").update(cases, range(4))
 
 
 def test_the_ground_truth_s_features_are_kept(tmp_path: Path) -> None:
