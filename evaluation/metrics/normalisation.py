@@ -13,11 +13,10 @@ from collections.abc import Callable
 from fractions import Fraction
 from functools import lru_cache
 
-import pymorphy3
-
 from contest.errors import quote
 from evaluation.metrics.numerals import FIRST_NUMERALS, can_be_folded, fold_numerals
 from evaluation.metrics.phrase_lemmas import PhraseAnalyzer
+from evaluation.metrics.remembered_parses import RememberingAnalyzer
 
 LEMMAS = "pymorphy3-2.0.6"
 """Where lemmas come from, for signatures."""
@@ -31,8 +30,8 @@ def _analyzer() -> PhraseAnalyzer:
 
 
 @lru_cache(maxsize=1)
-def _plain_analyzer() -> pymorphy3.MorphAnalyzer:
-    return pymorphy3.MorphAnalyzer()
+def _plain_analyzer() -> RememberingAnalyzer:
+    return RememberingAnalyzer()
 
 
 class NoLemma(ValueError):  # noqa: N818 - says what there is not

@@ -16,6 +16,8 @@ from pymorphy3.analyzer import ProbabilityEstimator
 from pymorphy3.units.by_analogy import KnownPrefixAnalyzer, KnownSuffixAnalyzer, UnknownPrefixAnalyzer
 from pymorphy3.units.by_lookup import DictionaryAnalyzer
 
+from evaluation.metrics.remembered_parses import RememberingAnalyzer
+
 _Parses: TypeAlias = list[tuple[Any, ...]]
 """Fixed word, tag, normal form, score, methods."""
 
@@ -72,7 +74,7 @@ class _OfSingleWords(ProbabilityEstimator):
 _QUICK = {DictionaryAnalyzer: _Words, UnknownPrefixAnalyzer: _UnknownPrefixes, KnownSuffixAnalyzer: _Suffixes}
 
 
-class PhraseAnalyzer(pymorphy3.MorphAnalyzer):
+class PhraseAnalyzer(RememberingAnalyzer):
     """Loads pymorphy's dictionary, which takes a third of a second."""
 
     def __init__(self) -> None:
