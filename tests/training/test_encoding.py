@@ -56,7 +56,7 @@ def folder(tmp_path: Path) -> Path:
 
 def encoder(vqgan: Path, cache: Path, **settings: int) -> PictureEncoder:
     cache.mkdir(exist_ok=True)
-    return PictureEncoder(vqgan, **({"side": 16, "length": 4, "vocabulary": 16} | settings), cache=cache)
+    return PictureEncoder(vqgan, **({"codes_per_side": 2, "vocabulary": 16} | settings), cache=cache)
 
 
 def all_codes(examples: Examples) -> list[list[int]]:
@@ -165,18 +165,19 @@ def test_paths_that_leave_the_folder_are_refused(vqgan: Path, folder: Path, tmp_
         read_task(folder, "vqa", "train", encoder(vqgan, tmp_path / "cache"))
 
 
-@pytest.mark.parametrize(
-    ("settings", "complaint"),
-    [
-        ({"length": 9}, "makes 4 codes up to .* of a picture; the RUDOLPH takes 9 codes below 16"),
-        ({"vocabulary": 1}, "the RUDOLPH takes 4 codes below 1: take the VQGAN that belongs to it"),
-    ],
-)
-def test_a_vqgan_that_does_not_fit_is_named(
-    settings: dict, complaint: str, vqgan: Path, folder: Path, tmp_path: Path
+@pytest.mark.parametrize(("codes_per_side", "side"), [(1, 8), (2, 16), (3, 24)])
+def test_pictures_have_the_side_that_the_vqgan_makes_the_codes_of(
+    codes_per_side: int, side: int, vqgan: Path, folder: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(TrainingDataError, match=complaint):
-        read_task(folder, "vqa", "train", encoder(vqgan, tmp_path / "cache", **settings))
+    """The factor of the VQGAN here is 8; another one's pictures are larger or smaller."""
+    asked = encoder(vqgan, tmp_path / "cache", codes_per_side=codes_per_side)
+    assert asked.side == side
+    assert {len(codes) for codes in all_codes(read_task(folder, "vqa", "train", asked))} == {codes_per_side**2}
+
+
+def test_a_vqgan_that_does_not_fit_is_named(vqgan: Path, folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingDataError, match="the RUDOLPH takes codes below 1: take the VQGAN that belongs to it"):
+        read_task(folder, "vqa", "train", encoder(vqgan, tmp_path / "cache", vocabulary=1))
 
 
 def test_codes_that_are_gone_are_named(vqgan: Path, folder: Path, tmp_path: Path) -> None:

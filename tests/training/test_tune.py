@@ -78,6 +78,7 @@ def test_bad_settings_are_named(root: Path, override: str, complaint: str) -> No
         (["tasks.poetry.samples=2"], "unknown poetry"),
         (["data=/nowhere"], "/nowhere: no such data folder"),
         (["scratch=/nowhere.json"], "/nowhere.json: no such file"),
+        (["weights=/nowhere"], "weights: /nowhere/bpe.model: No such file"),
     ],
 )
 def test_bad_data_ends_with_a_message_and_status_2(

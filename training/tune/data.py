@@ -19,7 +19,6 @@ from training.tune.prefetching import Prefetched
 from training.tune.sampler import Sampler, mixture_of
 from training.tune.settings import SettingsError, TuneSettings
 
-PIXELS_PER_CODE = 8
 SPLITS = ("train", "val")
 
 
@@ -57,8 +56,7 @@ def read_tasks(settings: TuneSettings, config: Config, split: str) -> dict[str, 
     on_gpu = settings.device != "cpu" and torch.cuda.is_available()
     encoder = PictureEncoder(
         Path(settings.weights) / "vqgan",
-        config.image_tokens_per_dim * PIXELS_PER_CODE,
-        config.image_seq_length,
+        config.image_tokens_per_dim,
         config.image_vocab_size,
         cache_folder(folder, settings.cache),
         settings.workers,

@@ -25,6 +25,7 @@ from contest.errors import Code, ContestError, ContestErrors
 from contest.pictures import decode_picture, resolve_picture
 from contest.shards import read_pictures
 from models.vqgan import VQGAN, load_vqgan
+from models.vqgan.loading import read_vqgan_config
 from models.vqgan.preprocessing import to_pixels
 from models.weights import file_sha256, find_weights
 from training.tune.cache_folder import locked
@@ -65,13 +66,12 @@ def picture_path(folder: str, record: Record) -> str:
 
 
 class PictureEncoder:
-    """One VQGAN for pictures of one side, and the cache of its codes.
+    """One VQGAN for pictures of the side that a RUDOLPH takes, and the cache of its codes.
 
     Args:
         vqgan_folder: the VQGAN's `config.json` and weights. The network is loaded when the first picture without known
             codes is met: text tasks need none.
-        side: the pictures' side in pixels.
-        length: codes a picture, as the RUDOLPH that is trained takes them.
+        codes_per_side: codes along a side of a picture, as the RUDOLPH that is trained takes them.
         vocabulary: how many codes that RUDOLPH knows.
         cache: the cache folder.
         workers: processes that decode pictures, and encode them where `device` is the CPU; 0: this process does it.
@@ -82,24 +82,28 @@ class PictureEncoder:
     def __init__(
         self,
         vqgan_folder: Path,
-        side: int,
-        length: int,
+        codes_per_side: int,
         vocabulary: int,
         cache: Path,
         workers: int = 0,
         device: str = "cpu",
     ) -> None:
         self.vqgan_folder = vqgan_folder
-        self.side = side
-        self.length = length
+        self.codes_per_side = codes_per_side
+        self.length = codes_per_side**2
         self.vocabulary = vocabulary
         self.folder = cache
         self.workers = workers
         self.device = torch.device(device)
 
-    def __reduce__(self) -> tuple[type[PictureEncoder], tuple[Path, int, int, int, Path]]:
+    def __reduce__(self) -> tuple[type[PictureEncoder], tuple[Path, int, int, Path]]:
         # For a worker, which has no workers and leaves the GPU to this process.
-        return PictureEncoder, (self.vqgan_folder, self.side, self.length, self.vocabulary, self.folder)
+        return PictureEncoder, (self.vqgan_folder, self.codes_per_side, self.vocabulary, self.folder)
+
+    @cached_property
+    def side(self) -> int:
+        """Height and width in pixels of the pictures that the VQGAN encodes."""
+        return self.codes_per_side * read_vqgan_config(self.vqgan_folder / "config.json").factor
 
     @cached_property
     def cache(self) -> CodesCache:
@@ -215,10 +219,10 @@ class PictureEncoder:
     def _network(self, images: torch.Tensor) -> npt.NDArray[np.uint16]:
         with torch.inference_mode():
             codes = self.vqgan.encode(images.to(self.device)).cpu()  # [batch, length]
-        if codes.shape[1] != self.length or int(codes.max()) >= self.vocabulary:
+        if int(codes.max()) >= self.vocabulary:
             raise TrainingDataError(
-                f"{self.vqgan_folder}: makes {codes.shape[1]} codes up to {int(codes.max())} of a picture; the RUDOLPH "
-                f"takes {self.length} codes below {self.vocabulary}: take the VQGAN that belongs to it"
+                f"{self.vqgan_folder}: makes codes up to {int(codes.max())}; the RUDOLPH takes codes below "
+                f"{self.vocabulary}: take the VQGAN that belongs to it"
             )
         return codes.numpy().astype(np.uint16)
 

@@ -14,6 +14,7 @@ from models.rudolph.vocabulary import Vocabulary
 from training.tune.checkpoints import Note, last_checkpoint, save_checkpoint
 from training.tune.data import open_data
 from training.tune.distributed import Processes, open_processes, whole_weights
+from training.tune.errors import SettingsError
 from training.tune.export import export
 from training.tune.freezing import freeze
 from training.tune.lora import add_adapters
@@ -53,6 +54,15 @@ def build_model(settings: TuneSettings) -> Rudolph:
     return model.train()
 
 
+def read_tokenizer(settings: TuneSettings) -> BPE:
+    """Return the tokenizer of the weights directory. Raises `SettingsError` for one that is not there, ValueError."""
+    path = Path(settings.weights) / "bpe.model"
+    try:
+        return BPE(path)
+    except OSError as error:
+        raise SettingsError(f"weights: {path}: {error.strerror}; a weights directory has one") from error
+
+
 def measured(settings: TuneSettings, mean_loss: float, validation: Validation | None) -> float | None:
     """How good the weights are, by the measure that `best` names; None where that was not measured at this step."""
     if settings.best == "loss":
@@ -82,7 +92,7 @@ def _train(settings: TuneSettings, watchers: Sequence[Watcher], processes: Proce
     out.mkdir(parents=True, exist_ok=True)
     trainee = Trainee(build_model(settings), settings, processes)
     model = trainee.model
-    vocabulary = Vocabulary(BPE(Path(settings.weights) / "bpe.model"), model.config)
+    vocabulary = Vocabulary(read_tokenizer(settings), model.config)
     data = open_data(settings, vocabulary, processes.rank, processes.world)
     fingerprint = {key: value for key, value in asdict(settings).items() if key not in MAY_CHANGE}
     resumed = processes.from_first(last_checkpoint(out) if processes.is_first else None)
