@@ -10,8 +10,10 @@ from safetensors.torch import load_file
 from models.rudolph import load_rudolph
 from tests.training.small_world import TINY
 from training.__main__ import main as training
+from training.tune.batches import Batch
 from training.tune.checkpoints import last_checkpoint
 from training.tune.settings import SettingsError, read_settings
+from training.tune.stepping import Stepper
 
 
 def tune(root: Path, *overrides: str) -> int:
@@ -86,3 +88,23 @@ def test_bad_data_ends_with_a_message_and_status_2(
 ) -> None:
     assert tune(root, f"out={root}/bad", *overrides) == 2
     assert complaint in capsys.readouterr().err
+
+
+def test_memory_that_runs_out_is_told_with_what_needs_less_and_costs_no_checkpoint(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = Stepper.step
+
+    def full(self: Stepper, number: int, batch: Batch) -> dict[str, float]:
+        if number == 2:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nOf the allocated memory ...")
+        return step(self, number, batch)
+
+    monkeypatch.setattr(Stepper, "step", full)
+    assert tune(root, f"out={root}/full", "steps=4", "checkpoint_every=1") == 1
+    told = capsys.readouterr().err
+    assert "tune: CUDA out of memory. Tried to allocate 2.00 GiB. The last checkpoint is intact; a larger" in told
+    assert "Traceback" not in told
+    kept = last_checkpoint(root / "full")
+    assert kept is not None
+    assert kept.name == "step_00000002"

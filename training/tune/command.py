@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+
 from contest.errors import ContestError, ContestErrors
 from training.tune.distributed import first_process
 from training.tune.emissions import measured
@@ -27,6 +29,13 @@ def main(argv: Sequence[str]) -> int:
     except (ContestError, ContestErrors, ValueError) as error:  # settings, data, weights: each names its place
         print(f"tune: {error}", file=sys.stderr)
         return 2
+    except torch.OutOfMemoryError as error:
+        print(
+            f"tune: {str(error).splitlines()[0]} The last checkpoint is intact; a larger accumulate, "
+            "activation_checkpointing=true, parallel=fsdp or lora.rank need less memory",
+            file=sys.stderr,
+        )
+        return 1
     except (FloatingPointError, OSError) as error:
         print(f"tune: {error}; the last checkpoint is intact", file=sys.stderr)
         return 1
