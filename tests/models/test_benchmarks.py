@@ -1,6 +1,7 @@
 """The benchmarks of decoding run, and count what they say they count. Times themselves are not looked at."""
 
 import copy
+import statistics
 import time
 
 import pytest
@@ -94,18 +95,19 @@ def test_peak_memory_is_what_is_resident_at_the_widest_moment(megabytes: int) ->
         for _ in range(3):
             torch.ones(megabytes * 2**18)  # float32, freed at once
 
-    for _ in range(2):  # what was freed before must not hide what is taken anew
-        assert peak_bytes(work, torch.device("cpu")) / 2**20 == pytest.approx(
-            megabytes, rel=0.25
-        )  # kernels count pages loosely
+    # What was freed before must not hide what is taken anew. The kernel counts pages loosely, and threads of tests before
+    # this one may give or take memory at any moment: hence the median.
+    measured = [peak_bytes(work, torch.device("cpu")) / 2**20 for _ in range(5)]
+    assert statistics.median(measured) == pytest.approx(megabytes, rel=0.25), measured
 
 
 @torch.inference_mode()
 def test_a_phase_begun_takes_the_memory_that_is_planned_for_it(wide: Rudolph) -> None:
     for phase in record.phases(wide.config, torch.float32, on_cpu=packable(torch.zeros(1))):
         record.begin(wide, phase, 16)
-        measured = peak_bytes(lambda phase=phase: record.begin(wide, phase, 16), torch.device("cpu"))
-        assert 0.8 < measured / phase.need.bytes(16) < 1.8  # what kernels take for themselves is not counted
+        peaks = [peak_bytes(lambda phase=phase: record.begin(wide, phase, 16), torch.device("cpu")) for _ in range(3)]
+        # What kernels take for themselves is not counted.
+        assert 0.8 < statistics.median(peaks) / phase.need.bytes(16) < 1.8, peaks
 
 
 @torch.inference_mode()
