@@ -95,8 +95,8 @@ def test_peak_memory_is_what_is_resident_at_the_widest_moment(megabytes: int) ->
         for _ in range(3):
             torch.ones(megabytes * 2**18)  # float32, freed at once
 
-    # What was freed before must not hide what is taken anew. The kernel counts pages loosely, and threads of tests before
-    # this one may give or take memory at any moment: hence the median.
+    # What was freed before must not hide what is taken anew. The kernel counts pages loosely, and what earlier tests
+    # left may give or take memory at any moment: hence the median.
     measured = [peak_bytes(work, torch.device("cpu")) / 2**20 for _ in range(5)]
     assert statistics.median(measured) == pytest.approx(megabytes, rel=0.25), measured
 
