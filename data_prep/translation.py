@@ -17,6 +17,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
+from contest.checking import is_unicode
 from data_prep.records import SourceError
 
 FEWEST_CYRILLIC = 0.6  # of the letters
@@ -158,8 +159,8 @@ def _loop(words: Sequence[str]) -> str | None:
 
 
 def _is_writable(text: object) -> bool:
-    """Whether it is a text without half a surrogate pair, which SQLite's UTF-8 has no place for."""
-    return isinstance(text, str) and text.encode("utf-8", "replace").decode() == text
+    """Whether it is a text that SQLite's UTF-8 has a place for."""
+    return isinstance(text, str) and is_unicode(text)
 
 
 def _known(base: sqlite3.Connection, text: str) -> str | None:

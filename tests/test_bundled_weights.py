@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from data_prep.synthetic.captions import captions
+from data_prep.synthetic.scenes import Scene
 from data_prep.synthetic.world import draw
 from data_prep.synthetic.writer import paint
 from models.vqgan.preprocessing import to_pixels
@@ -28,7 +30,7 @@ def test_the_three_models_take_at_most_12_mb() -> None:
 
 
 @pytest.mark.parametrize(
-    ("task", "least"), [("textqa", 0.95), ("mathqa", 0.9), ("vqa", 0.8), ("captioning", 0.9), ("text_recognition", 0.9)]
+    ("task", "least"), [("textqa", 0.95), ("mathqa", 0.9), ("vqa", 0.9), ("captioning", 0.9), ("text_recognition", 0.9)]
 )
 def test_easy_samples_are_answered(networks: Networks, task: str, least: float) -> None:
     """Exact match on samples of the easy grade; drawn from a seed that no training used. The same on every run."""
@@ -48,3 +50,18 @@ def test_easy_samples_are_answered(networks: Networks, task: str, least: float) 
         for answer, sample in zip(answers, drawn, strict=True)
     ]
     assert sum(right) / len(right) >= least, answers
+
+
+def test_easy_prompts_are_drawn(networks: Networks) -> None:
+    """A round trip: the model's caption of its own drawing is one of those that the scene asked for has."""
+    scenes, queries = [], []
+    for index in range(SAMPLES):
+        sample = draw("generation", FRESH_SEED, "test", 3 * index)
+        assert isinstance(sample.picture, Scene)
+        scenes.append(sample.picture)
+        queries.append(Query(str(index), tuple(item.content for item in sample.items)))
+    engine = Engine(networks, TUNED, seed=0)
+    drawn = enumerate(engine.draw(queries))
+    told = engine.answer([Query(str(index), ("Опиши изображение.",), drawing.codes) for index, drawing in drawn])
+    right = [text.lower() in map(str.lower, captions(scene)) for text, scene in zip(told, scenes, strict=True)]
+    assert sum(right) / len(right) >= 0.7, told
