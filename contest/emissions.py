@@ -8,6 +8,7 @@ If this process is killed, the other one notices, writes the last figures and en
 
 from __future__ import annotations
 
+import argparse
 import csv
 import json
 import math
@@ -224,11 +225,15 @@ def track(
         tracking._finish(patience)
 
 
+class CountryCodeError(ValueError, argparse.ArgumentTypeError):
+    """No code of a country; as the type of an option, its message is what the command line says."""
+
+
 def country_code(text: str) -> str:
-    """Return the code of a country in capitals. Raises ValueError if it is not two letters."""
+    """Return the code of a country in capitals. Raises CountryCodeError if it is not two letters."""
     code = text.upper()
     if not _COUNTRY.fullmatch(code):
-        raise ValueError(f"{text!r} is no code of a country, such as RU")
+        raise CountryCodeError(f"{text!r} is no code of a country, such as RU")
     return code
 
 

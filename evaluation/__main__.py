@@ -285,7 +285,7 @@ def _add_score(parser: argparse.ArgumentParser) -> None:
     add("--csv", type=Path, metavar="OUT", help="write the table")
     add("--report", type=Path, metavar="DIR", help="write the report, one HTML file, into this folder")
     add("--emissions", type=Path, metavar="FILE", help="log the CO2 of this scoring to eco2AI's CSV file")
-    add("--country", type=_country, default="RU", metavar="CODE", help="where it runs (default: %(default)s)")
+    add("--country", type=country_code, default="RU", metavar="CODE", help="where it runs (default: %(default)s)")
     _add_resampling(parser)
     parser.set_defaults(command=score)
 
@@ -349,13 +349,6 @@ def _task_keys(text: str) -> tuple[str, ...]:
     if not set(keys) <= set(known):
         raise argparse.ArgumentTypeError(f"the tasks are {', '.join(known)}")
     return keys
-
-
-def _country(text: str) -> str:
-    try:
-        return country_code(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _natural(text: str) -> int:

@@ -97,7 +97,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="go on drawing and choosing until then, when every sample has its answer and a picture",
     )
     add("--emissions", type=Path, metavar="FILE", help="log the run's CO2 there (eco2AI's CSV file)")
-    add("--country", type=_country, default="RU", help="where it runs, for --emissions: two letters (ISO 3166)")
+    add("--country", type=country_code, default="RU", help="where it runs, for --emissions: two letters (ISO 3166)")
 
 
 def _batch_size(text: str) -> int | None:
@@ -107,13 +107,6 @@ def _batch_size(text: str) -> int | None:
     if number < 1:
         raise argparse.ArgumentTypeError("must be auto or at least 1")
     return number
-
-
-def _country(text: str) -> str:
-    try:
-        return country_code(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _seconds(text: str) -> float:

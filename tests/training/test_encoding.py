@@ -165,12 +165,17 @@ def test_paths_that_leave_the_folder_are_refused(vqgan: Path, folder: Path, tmp_
         read_task(folder, "vqa", "train", encoder(vqgan, tmp_path / "cache"))
 
 
-@pytest.mark.parametrize(("codes_per_side", "side"), [(1, 8), (2, 16), (3, 24)])
+@pytest.mark.parametrize(
+    ("levels", "codes_per_side", "side"), [([1, 1], 3, 6), ([1, 1, 1], 2, 8), ([1, 1, 1, 1], 2, 16), ([1] * 5, 1, 16)]
+)
 def test_pictures_have_the_side_that_the_vqgan_makes_the_codes_of(
-    codes_per_side: int, side: int, vqgan: Path, folder: Path, tmp_path: Path
+    levels: list[int], codes_per_side: int, side: int, folder: Path, tmp_path: Path
 ) -> None:
-    """The factor of the VQGAN here is 8; another one's pictures are larger or smaller."""
-    asked = encoder(vqgan, tmp_path / "cache", codes_per_side=codes_per_side)
+    """Every level of the VQGAN but the first halves the side."""
+    other = {**PICTURES, "ch_mult": levels}
+    (tmp_path / "config.json").write_text(json.dumps(other))
+    save_safetensors(VQGAN(**other), tmp_path / "model.safetensors", torch.float32)
+    asked = encoder(tmp_path, tmp_path / "cache", codes_per_side=codes_per_side)
     assert asked.side == side
     assert {len(codes) for codes in all_codes(read_task(folder, "vqa", "train", asked))} == {codes_per_side**2}
 

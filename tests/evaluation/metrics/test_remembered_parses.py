@@ -44,7 +44,7 @@ def test_a_list_that_was_given_is_the_callers_own(analyzers: tuple[RememberingAn
 
 
 def test_every_remainder_of_a_word_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """pymorphy itself would parse 2^25 times."""
+    """pymorphy itself parses more than 2^12 times."""
     parsed: list[str] = []
     parse = pymorphy3.MorphAnalyzer.parse
 
@@ -53,6 +53,6 @@ def test_every_remainder_of_a_word_is_parsed_once(monkeypatch: pytest.MonkeyPatc
         return parse(self, word)
 
     monkeypatch.setattr(pymorphy3.MorphAnalyzer, "parse", counted)
-    word = "недо" * 25 + "кот"
+    word = "недо" * 12 + "кот"
     assert RememberingAnalyzer().parse(word)[0].normal_form == word
     assert len(parsed) == len(set(parsed)) <= len(word)
