@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from contest.console import start_program
 from contest.errors import ContestError, ContestErrors
 from contest.tasks import TASKS
 from data_prep.commands import add_check, add_folder_tools, add_sources
@@ -71,4 +72,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start_program(main)

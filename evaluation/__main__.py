@@ -12,9 +12,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from contest.console import start_program
 from contest.emissions import country_code
 from contest.errors import ContestError, ContestErrors
-from contest.leaving import leave
 from contest.tasks import TASKS
 from contest.training_emissions import TrainingEmissionsError, read_training_emissions
 from contest.writing import write_bytes, write_json
@@ -366,4 +366,4 @@ def _positive(text: str) -> int:
 
 
 if __name__ == "__main__":
-    leave(main())
+    start_program(main)

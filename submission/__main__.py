@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from contest.console import start_program
 from contest.errors import ContestError, ContestErrors
 
 NOT_DONE, INTERRUPTED = 2, 130
@@ -59,4 +60,4 @@ def _parser(named: str) -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start_program(main)

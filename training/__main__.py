@@ -6,7 +6,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from contest.leaving import leave
+from contest.console import start_program
 
 COMMANDS = {  # name -> module with main(argv) -> exit code
     "bpe": "training.bpe",
@@ -34,4 +34,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    leave(main())
+    start_program(main)

@@ -1,0 +1,144 @@
+"""What the programs say to people: the standard streams, which may fail, and text from strangers, which stays text.
+
+Every line that a command prints goes through `say` or `show`, and every program starts through `start_program`: a
+terminal that is gone, a full disk behind a redirection or a closed descriptor costs the words, never the work.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import unicodedata
+from collections.abc import Callable, Iterable
+from typing import NoReturn, TypeAlias
+
+from contest.leaving import leave
+
+STDOUT, STDERR = 1, 2
+Cell: TypeAlias = str | int | float | bool | None
+
+# Marks that change the direction of what follows them: they make a line read differently from what it says.
+_DIRECTIONS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# Control characters, halves of surrogate pairs, and line ends that only some programs take for one.
+_CATEGORIES = frozenset(("Cc", "Cs", "Zl", "Zp"))
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+def printable(text: str) -> str:
+    r"""Return a text with all that a terminal would act on written as an escape (`\x1b`); line ends and tabs stay."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(character if character in "\n\t" else _shown(character) for character in text)
+
+
+def one_line(text: str) -> str:
+    r"""Return a text as `printable` does, with line ends and tabs escaped too: for names, and cells of a table."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(map(_shown, text))
+
+
+def _shown(character: str) -> str:
+    if character in _DIRECTIONS or unicodedata.category(character) in _CATEGORIES:
+        return character.encode("unicode_escape").decode("ascii")
+    return character
+
+
+def csv_cell(value: Cell) -> Cell:
+    """Return a value for a CSV that people open in a spreadsheet: what would be a formula gets a quote before it.
+
+    Numbers stay as they are, also those that are written as text (OWASP, "CSV injection").
+    """
+    if not isinstance(value, str) or not value.startswith(_FORMULA_STARTS):
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return f"'{value}"
+    return value
+
+
+def csv_row(values: Iterable[Cell]) -> list[Cell]:
+    """Return a row of cells that no spreadsheet takes for formulas."""
+    return [csv_cell(value) for value in values]
+
+
+def say(text: object) -> None:
+    """Tell a person something on the standard error; what strangers wrote in it stays text."""
+    print(printable(str(text)), file=sys.stderr, flush=True)
+
+
+def show(text: object) -> None:
+    """Print a command's result on the standard output; what strangers wrote in it stays text."""
+    print(printable(str(text)), flush=True)
+
+
+class TolerantStream(io.TextIOBase):
+    """A standard stream that loses its words, and no more, when they can not be written.
+
+    Nothing is buffered, so that nothing is left to fail when the process ends.
+
+    Attributes:
+        failure: the first error of the operating system, None while all went well.
+
+    """
+
+    def __init__(self, descriptor: int, name: str) -> None:
+        self._descriptor = descriptor
+        self.name = name
+        self.failure: OSError | None = None
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """UTF-8 whatever the locale says: answers are Russian."""
+        return "utf-8"
+
+    @property
+    def errors(self) -> str:  # type: ignore[override]
+        """How halves of surrogate pairs are written: as escapes."""
+        return "backslashreplace"
+
+    def fileno(self) -> int:
+        """Return the file descriptor: libraries and child processes write to it themselves."""
+        return self._descriptor
+
+    def isatty(self) -> bool:
+        """Whether a person looks on."""
+        return os.isatty(self._descriptor)
+
+    def writable(self) -> bool:
+        """Whether it takes text: always."""
+        return True
+
+    def write(self, text: str) -> int:
+        """Write a text as far as it can be written; return its length in any case."""
+        data = text.encode(self.encoding, self.errors)
+        try:
+            while data:
+                data = data[os.write(self._descriptor, data) :]
+        except OSError as error:
+            self.failure = self.failure or error
+        return len(text)
+
+
+def open_standard_descriptors() -> None:
+    """Open descriptors 0 to 2 where they are closed, on the null device.
+
+    Otherwise the next file that is opened gets such a number, and what is meant for a person goes into it.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= STDERR:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+
+
+def start_program(main: Callable[[], int]) -> NoReturn:
+    """Run a program's main function on streams that may fail, and end the process with the status that it returns."""
+    open_standard_descriptors()
+    sys.stdout, sys.stderr = TolerantStream(STDOUT, "<stdout>"), TolerantStream(STDERR, "<stderr>")
+    leave(main())
+
+
+def output_failed() -> OSError | None:
+    """Return why the standard output could not be written, None if it could."""
+    return sys.stdout.failure if isinstance(sys.stdout, TolerantStream) else None
