@@ -51,22 +51,30 @@ class Predictions:
         self.samples = samples
         self.fallback = fallback
         self.clock = clock
+        self.earlier: dict[str, str] = {}
         self._written = -float("inf")
         self._pause = SECONDS_BETWEEN_WRITES
         self._plain = plain_picture()
 
-    def lay(self) -> None:
-        """Give every sample an answer of its kinds before anything is computed; what an earlier run left stays.
+    def keep_earlier(self, answers: Mapping[str, str], *, file: bool) -> None:
+        """Let an earlier run's answers stand in for what is not answered, and no fallbacks.
+
+        They are `answers`, and with `file` also those in the answers file, which then is of this very input.
+        """
+        self.earlier = {**(self._texts(self._there()) if file else {}), **answers}
+
+    def lay(self, pictured: Collection[str] = ()) -> None:
+        """Give every sample an answer of its kinds before anything is computed: an earlier run's, or a fallback.
 
         Raises ContestError if the folder can not be written.
         """
         self.lay_pictures(self.samples, replace=False)
-        try:
-            complete = list(read_predictions(self.path)) == [sample.id for sample in self.samples]
-        except ContestErrors:  # none yet, or none to be kept
-            complete = False
-        if not complete:
-            self.write({}, ())
+        if list(self._there().items()) != list(self._entries({}, pictured).items()):
+            self.write({}, pictured)
+
+    def forget_earlier(self) -> None:
+        """Let fallbacks stand in for what is not answered, and no longer what an earlier run said."""
+        self.earlier = {}
 
     def lay_pictures(self, samples: Iterable[Sample], *, replace: bool) -> None:
         """Put the plain picture where a sample has none; with `replace`, also where another run's is.
@@ -114,7 +122,7 @@ class Predictions:
         Raises ContestError; the file that was there then stays.
         """
         started = self.clock()
-        write_json(self.path, samples_to_wire(self._entry(sample, answers, pictured) for sample in self.samples))
+        write_json(self.path, samples_to_wire(self._entries(answers, pictured).values()))
         self._written = self.clock()
         self._pause = max(SECONDS_BETWEEN_WRITES, (self._written - started) / WRITING_SHARE)
 
@@ -123,11 +131,39 @@ class Predictions:
         """Whether it is time to write the file again."""
         return self.clock() - self._written >= self._pause
 
-    def _entry(self, sample: Sample, answers: Mapping[str, str], pictured: Collection[str]) -> Sample:
-        items = [Item("text", answers.get(sample.id, self.fallback))]
-        if not sample.has_image or sample.id in pictured:
-            items.append(Item("image", picture_content(sample.id)))
-        return Sample(sample.id, tuple(items))
+    def drawn_before(self, pictured: Collection[str]) -> set[str]:
+        """Ids of samples, none of them `pictured`, whose picture is of an earlier run."""
+        waiting = (sample for sample in self.samples if not sample.has_image and sample.id not in pictured)
+        paths = {sample.id: self.picture(sample) for sample in waiting}
+        return {key for key, path in paths.items() if path.is_file() and not self.is_plain(path)}
+
+    def _entries(self, answers: Mapping[str, str], pictured: Collection[str]) -> dict[str, Sample]:
+        entries = {}
+        for sample in self.samples:
+            text = answers.get(sample.id, self.earlier.get(sample.id, self.fallback))
+            items = [Item("text", text)]
+            if not sample.has_image or (sample.id in pictured and self.picture(sample).is_file()):
+                items.append(Item("image", picture_content(sample.id)))
+            entries[sample.id] = Sample(sample.id, tuple(items))
+        return entries
+
+    def _there(self) -> dict[str, Sample]:
+        """Return the answers that an earlier run left; none if it left no whole file."""
+        try:
+            return read_predictions(self.path)
+        except ContestErrors:
+            return {}
+
+    def _texts(self, answers: Mapping[str, Sample]) -> dict[str, str]:
+        """The answers of those that have the form of this input's samples."""
+        texts = {}
+        for sample in self.samples:
+            answer = answers.get(sample.id)
+            if answer is None or len(answer.texts) != 1 or not (sample.has_image or answer.has_image):
+                continue
+            if answer.texts[0] not in ("", self.fallback):
+                texts[sample.id] = answer.texts[0]
+        return texts
 
 
 def plain_picture() -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -139,8 +139,10 @@ class Report:
         self.rescued = sum(outcome.rescued for outcome in outcomes)
         self.not_finite = sum(outcome.not_finite for outcome in outcomes)
         self.error = "; ".join(dict.fromkeys(outcome.error for outcome in outcomes if outcome.error))
+        # Ids of samples for which nothing is known, but what an earlier run on this input left.
+        self.earlier_answers: Set[str] = frozenset()
+        self.earlier_pictures: Set[str] = frozenset()
         self.unwritten: list[str] = []
-        self.began = True  # otherwise this run has not touched the answers file
 
     @property
     def status(self) -> int:
@@ -153,11 +155,11 @@ class Report:
 
     def missing(self) -> dict[str, list[str]]:
         """Ids of the samples that were not reached: the fallback stands in for their answer, or for their picture."""
-        failed = failed_ids(self.problems)
-        wanted = [sample.id for sample in self.samples if not sample.has_image]
+        drawn = self.pictured | failed_ids(self.problems) | self.earlier_pictures
+        answered = self.answers.keys() | self.earlier_answers
         return {
-            "answers": [sample.id for sample in self.samples if sample.id not in self.answers],
-            "pictures": [key for key in wanted if key not in self.pictured and key not in failed],
+            "answers": [sample.id for sample in self.samples if sample.id not in answered],
+            "pictures": [sample.id for sample in self.samples if not sample.has_image and sample.id not in drawn],
         }
 
     def phases(self) -> dict[str, PhaseReport]:
@@ -223,22 +225,39 @@ class Report:
         if more > 0:
             say(f"error: ... and {more} more")
         if self.problems:
-            say(f"error: {len(self.problems)} problems in all; {output / RUN_REPORT_NAME} lists them with their traces")
+            say(
+                f"error: {counted(len(self.problems), 'problem')} in all; {output / RUN_REPORT_NAME} lists them with "
+                "their traces"
+            )
         for error in self.unwritten:
             say(f"error: {error}; what an earlier moment wrote there is whole")
         if self.ending is Ending.FINISHED:
             return
         because = f" ({self.error})" if self.error else ""
-        say(f"error: ended early: {self.ending.word}{because}; {self._left()}; the same command goes on from here")
+        say(f"error: ended early: {self.ending.word}{because}; {self._left()}; {self._remedy()}")
 
     def _left(self) -> str:
-        if not self.began:
-            return "predictions.json has what an earlier run answered, and fallbacks for the rest"
-        missing = self.missing()
-        return (
-            f"fallbacks stand in for {len(missing['answers'])} answers and {len(missing['pictures'])} pictures "
-            f"of {len(self.samples)} samples"
-        )
+        missing, samples = self.missing(), counted(len(self.samples), "sample")
+        lacking = _answers_and_pictures(len(missing["answers"]), len(missing["pictures"]))
+        left = f"fallbacks stand in for {lacking} of {samples}"
+        earlier = _answers_and_pictures(len(self.earlier_answers), len(self.earlier_pictures))
+        return f"{earlier} are an earlier run's, {left}" if self.earlier_answers or self.earlier_pictures else left
+
+    def _remedy(self) -> str:
+        if self.ending is Ending.FAILED:
+            return "when that is mended, the same command goes on from here"
+        if self.ending is Ending.STORAGE:
+            return "make room on the disk, then the same command goes on from here"
+        return "the same command goes on from here"
+
+
+def counted(number: int, word: str) -> str:
+    """Return a number with its word: "1 sample", "2 samples"."""
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
+def _answers_and_pictures(answers: int, pictures: int) -> str:
+    return f"{counted(answers, 'answer')} and {counted(pictures, 'picture')}"
 
 
 def _writable(value: Any) -> Any:

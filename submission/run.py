@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import traceback
+from collections.abc import Collection
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,11 +19,19 @@ from contest.limits import IMAGES_DIR, INPUT_NAME, MAX_WALL_CLOCK_SECONDS
 from contest.reading import Sifted, sift_input
 from contest.writing import write_json
 from models.weights import file_sha256
-from submission.journal import Journal
+from submission.journal import (
+    Journal,
+    JournalInUseError,
+    Records,
+    as_recorded,
+    configuration_of,
+    journal_name,
+    read_journals,
+)
 from submission.loading import Networks, fingerprint, load_networks
-from submission.merging import Others
+from submission.merging import LAST_SECONDS, Others
 from submission.phases import Engine
-from submission.picture_files import PictureFiles
+from submission.picture_files import PictureFiles, crc_of
 from submission.predictions import Predictions, Reserve
 from submission.profiles import Profile
 from submission.progress import say
@@ -71,13 +81,19 @@ def run(settings: Settings) -> Report:
     (settings.output / IMAGES_DIR).mkdir(parents=True, exist_ok=True)
     with (
         Watch(settings.time_limit, started) as watch,
-        Journal(settings.output, settings.shard.number) as journal,
+        _open_journal(settings) as journal,
         ThreadPoolExecutor(1, "encoding") as thread,  # what it does when a run ends early is waited for at the very end
     ):
         process = _Process(settings, input_file, _answerable(sifted), watch, journal, thread)
         process.begin([Problem(error.sample_id, "read", str(error), _instead(error)) for error in sifted.errors])
         process.work()
         return process.finish()
+
+
+def _open_journal(settings: Settings) -> Journal:
+    # Of several processes another one may just be writing in the place of the first, as long as that has not begun.
+    shard = settings.shard
+    return Journal(settings.output, shard.number, LAST_SECONDS if shard.count > 1 and shard.is_first else 0.0)
 
 
 class _Process:
@@ -105,18 +121,30 @@ class _Process:
         self.configuration = _configuration(settings, input_file)  # complete when the weights are loaded
         self.parts = Parts(output, shard)
         self.others = Others(output, shard, journal, self.configuration)
-        self.resumed = False
+        self.pictures_are_ours = False
         self.refreshing = shard.is_first
 
     def begin(self, problems: list[Problem]) -> None:
-        """Have a valid answer for every sample before anything else is done."""
-        if self.settings.shard.count > 1:
+        """Have a valid answer for every sample before anything is done: an earlier run's on this input, or a fallback.
+
+        Each process takes care of the pictures of its own share: nobody else draws those meanwhile.
+        """
+        shard, output = self.settings.shard, self.settings.output
+        if shard.count > 1:
             self.parts.begin()
-        if self.settings.shard.is_first:
+        earlier, stays = self._known(), self._file_is_ours()
+        self.pictures_are_ours = stays
+        if shard.is_first:
             self.outcome.problems += problems
-            self.predictions.lay()
-            (self.settings.output / RUN_REPORT_NAME).unlink(missing_ok=True)  # an earlier run's
+            self.predictions.keep_earlier(earlier.answers, file=stays)
+            self.predictions.lay(self._drawn(earlier))
+            (output / RUN_REPORT_NAME).unlink(missing_ok=True)  # an earlier run's
             self.reserve.take()
+        if not stays:
+            drawn = self._drawn(earlier)
+            self.predictions.lay_pictures(
+                [each for each in shard.of(self.samples) if each.id not in drawn], replace=True
+            )
 
     def work(self) -> None:
         """Load the networks and do this process's share; whatever happens is in the outcome."""
@@ -124,8 +152,10 @@ class _Process:
         try:
             networks = self.watch.during(ANSWERING_SHARE, self._load)
             self.journal.resume(self.configuration)
-            self.resumed = True
-            _tell_start(self.journal)
+            if not self.journal.continues:
+                self.predictions.forget_earlier()
+            if settings.shard.is_first:
+                _tell_start(self.journal)
             root, side = self.input_file.parent, networks.side
             with PictureFiles(root, side, settings.profile.jpeg_quality) as files:
                 Work(
@@ -151,31 +181,75 @@ class _Process:
             self.outcome.trace = traceback.format_exc()
 
     def finish(self) -> Report:
-        """Write what this process leaves behind; the first one waits for the others and writes what all of them did."""
-        shard, outcomes = self.settings.shard, [self.outcome]
-        if shard.is_first and shard.count > 1:
-            found, ending = self.others.collect(self.parts, self.watch, self._refresh)
-            outcomes += found
-            self.outcome.ending = max(self.outcome.ending, ending, key=list(Ending).index)
+        """Write what this process leaves behind: the first one what all of them did, when the others are done.
+
+        Where the first one is gone, or never came, each of the others does so at its end, with what it knows by then.
+        """
+        shard = self.settings.shard
+        if shard.is_first:
+            found: list[Outcome] = []
+            if shard.count > 1:
+                found, ending = self.others.collect(self.parts, self.watch, self._refresh)
+                self.outcome.ending = max(self.outcome.ending, ending, key=list(Ending).index)
+            return self._write(found)
         self.outcome.seconds = time.monotonic() - self.watch.started
-        if not shard.is_first:
-            self.parts.deliver(self.outcome.to_json())
-            return Report(self.configuration, shard.of(self.samples), outcomes)
+        self.parts.deliver(self.outcome.to_json())
+        if not self.parts.first_is_at_work:
+            with contextlib.suppress(JournalInUseError), Journal(self.settings.output, patience=LAST_SECONDS):
+                self.predictions.keep_earlier({}, file=self._file_is_ours())
+                self.predictions.lay_pictures(self.samples, replace=False)
+                return self._write(self.others.handed_in(self.parts))
+        return Report(self.configuration, shard.of(self.samples), [self.outcome])
+
+    def _write(self, others: list[Outcome]) -> Report:
+        """Write the last files, with all that any journal knows."""
+        self.outcome.seconds = time.monotonic() - self.watch.started
+        known = self._known()
+        outcomes = sorted([self.outcome, *others], key=lambda outcome: outcome.process)
         report = Report(self.configuration, self.samples, outcomes)
-        report.began = self.resumed
+        report.answers = known.answers | report.answers
+        report.pictured |= self._drawn(known, without=report.pictured)
+        report.earlier_answers = self.predictions.earlier.keys() - report.answers.keys()
+        report.earlier_pictures = self.predictions.drawn_before(report.pictured)
         self.reserve.release()
-        if self.resumed:  # else what is there, an earlier run's answers or fallbacks, is all there is
-            report.write(lambda: self.predictions.write(report.answers, report.pictured))
+        if not self.pictures_are_ours:  # of those who never came to their share, another input's may be there
+            undrawn = [sample for sample in self.samples if sample.id not in report.pictured]
+            report.write(lambda: self.predictions.lay_pictures(undrawn, replace=True))
+        report.write(lambda: self.predictions.write(report.answers, report.pictured))
         report.write(lambda: write_json(self.settings.output / RUN_REPORT_NAME, report.to_json()))
-        self.predictions.sweep()
-        if shard.count > 1:
+        if self.parts.others_are_gone:
+            self.predictions.sweep()
             self.parts.clear()
         return report
 
+    def _file_is_ours(self) -> bool:
+        """Whether the answers file is of this input and, where this run knows its weights, of its configuration."""
+        earlier = configuration_of(self.settings.output / journal_name(0))
+        if self.configuration["weights_sha256"]:
+            return earlier == as_recorded(self.configuration)
+        return earlier.get("input_sha256") == self.configuration["input_sha256"]
+
+    def _known(self) -> Records:
+        """What all journals of this configuration know, as far as they can be read."""
+        try:
+            return read_journals(self.settings.output, self.configuration)
+        except OSError as error:
+            self.outcome.problems.append(Problem(None, "journal", str(error), "what it knows is not used"))
+            return Records()
+
+    def _drawn(self, records: Records, without: Collection[str] = ()) -> set[str]:
+        """Ids of samples, but for some, whose picture on the disk is the one that is recorded."""
+        waiting = (sample for sample in self.samples if sample.id in records.crcs and sample.id not in without)
+        return {each.id for each in waiting if crc_of(self.predictions.picture(each)) == records.crcs[each.id]}
+
     def _load(self) -> Networks:
         settings = self.settings
+        if settings.ruclip is None:  # by these hashes a run that is stopped while it loads knows what is its own
+            with contextlib.suppress(OSError, ValueError):  # what is wrong with the files, loading them says
+                self.configuration["weights_sha256"] = fingerprint(settings.weights)
         networks = load_networks(settings.weights, settings.device, settings.dtype, settings.ruclip)
-        self.configuration["weights_sha256"] = fingerprint(settings.weights)
+        if not self.configuration["weights_sha256"]:
+            self.configuration["weights_sha256"] = fingerprint(settings.weights)
         if networks.ruclip is not None:
             self.configuration["ruclip_sha256"] = networks.ruclip.weights_sha256
         return networks

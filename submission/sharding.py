@@ -46,6 +46,11 @@ class Shard:
         """Whether this is the process that writes the answers file."""
         return self.number == 0
 
+    @property
+    def others(self) -> list[int]:
+        """The numbers of the other processes."""
+        return [number for number in range(self.count) if number != self.number]
+
     def of(self, samples: Sequence[Sample]) -> list[Sample]:
         """This process's samples: of each kind every `count`-th, as samples of one kind take equally long."""
         pictured = [sample for sample in samples if sample.has_image]
@@ -65,7 +70,7 @@ def shard_of_process(environment: Mapping[str, str]) -> Shard:
     if int(environment.get("LOCAL_WORLD_SIZE", count)) != count:
         raise ValueError("the processes of a run must be on one machine; start torchrun with --nnodes 1")
     parent = os.getppid()
-    started = Path(f"/proc/{parent}/stat").read_text().rpartition(")")[2].split()[19]  # in ticks since the boot
+    started = _stat(parent)[19]  # in ticks since the boot
     restarts = environment.get("TORCHELASTIC_RESTART_COUNT", "0")
     return Shard(int(environment["RANK"]), count, f"{parent}.{started}.{restarts}")
 
@@ -83,8 +88,26 @@ class Parts:
         self._write(None)
 
     def deliver(self, outcome: Mapping[str, Any]) -> None:
-        """Hand in what this process did. Raises ContestError if that can not be written."""
-        self._write(outcome)
+        """Hand in what this process did, if anybody waits for it. Raises ContestError if that can not be written."""
+        if self.folder.is_dir():
+            self._write(outcome)
+
+    @property
+    def first_is_at_work(self) -> bool:
+        """Whether the first process waits for what the others hand in. Otherwise it is gone, or has not yet begun."""
+        part = self._read(0)
+        return part is not None and _is_alive(part["pid"])
+
+    @property
+    def first_began(self) -> bool:
+        """Whether there is a sign of the first process. There is none either when it has ended as it should."""
+        return self._read(0) is not None
+
+    @property
+    def others_are_gone(self) -> bool:
+        """Whether nobody else writes here any more."""
+        parts = [self._read(number) for number in self.shard.others]
+        return not any(part is not None and part["outcome"] is None and _is_alive(part["pid"]) for part in parts)
 
     def collect(self, while_waiting: Callable[[], None], patience: float = math.inf) -> Handed:
         """Wait for the other processes; what each handed in, or None for one that is gone without.
@@ -93,9 +116,10 @@ class Parts:
         """
         found: Handed = {}
         began = time.monotonic()
-        while len(found) < self.shard.count - 1:
+        others = set(self.shard.others)
+        while set(found) != others:
             waited = time.monotonic() - began
-            for number in set(range(1, self.shard.count)) - set(found):
+            for number in others - set(found):
                 part = self._read(number)
                 if part is None:  # not begun
                     gone = waited > min(patience, STARTING_SECONDS)
@@ -104,14 +128,14 @@ class Parts:
                     part = self._read(number)  # it may have handed in between the two looks
                 if gone or (part is not None and part["outcome"] is not None):
                     found[number] = None if part is None else part["outcome"]
-            if len(found) < self.shard.count - 1:
+            if set(found) != others:
                 while_waiting()
                 time.sleep(SECONDS_BETWEEN_LOOKS)
         return found
 
     def clear(self) -> None:
-        """Remove what was handed in."""
-        shutil.rmtree(self.folder)
+        """Remove what was handed in, in this run or in one that was killed."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _path(self, number: int) -> Path:
         return self.folder / f"{number}.json"
@@ -131,7 +155,11 @@ class Parts:
 
 def _is_alive(pid: int) -> bool:
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return _stat(pid)[0] != "Z"  # killed, but nobody has asked for its exit status
+    except (FileNotFoundError, ProcessLookupError):
         return False
-    return True
+
+
+def _stat(pid: int) -> list[str]:
+    """What the system says of a process, from its state on (see proc(5)): its name may hold spaces and brackets."""
+    return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()

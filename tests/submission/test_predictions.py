@@ -49,21 +49,47 @@ def test_every_sample_has_a_fallback_of_its_kinds(tmp_path: Path, monkeypatch: p
     assert (tmp_path / "images" / "image_1.jpg").read_bytes() == plain_picture()
 
 
+def wire(asked: str, drawn: str, *images: str) -> dict[str, object]:
+    pictures = [{"type": "image", "content": image} for image in images]
+    return {"0": [{"type": "text", "content": asked}], "1": [{"type": "text", "content": drawn}, *pictures]}
+
+
+PICTURE = "images/image_1.jpg"
+
+
 @pytest.mark.parametrize(
-    ("before", "kept"),
+    ("before", "after"),
     [
-        ('{"0": [{"type": "text", "content": "кот"}], "1": []}', True),
-        ('{"1": [], "0": []}', False),  # in another order: of another input
-        ('{"0": [{"type": "text", "content": "кот"}]', False),
+        (wire("кот", "пёс", PICTURE), wire("кот", "пёс", PICTURE)),
+        (dict(reversed(wire("кот", "пёс", PICTURE).items())), wire("кот", "пёс", PICTURE)),  # in the input's order
+        (wire("кот", "пёс"), wire("кот", "пусто", PICTURE)),  # its picture is missing: of another input
+        (wire("", "пёс", "images/other.jpg"), wire("пусто", "пёс", PICTURE)),
+        ({"1": wire("", "пёс", PICTURE)["1"], "7": []}, wire("пусто", "пёс", PICTURE)),
+        ({"0": [], "1": []}, FALLBACKS),
+        ('{"0": [{"type": "text", "content": "кот"}]', FALLBACKS),
     ],
 )
-def test_answers_of_an_earlier_run_of_the_same_samples_stay(tmp_path: Path, before: str, kept: bool) -> None:
-    (tmp_path / "predictions.json").write_text(before, encoding="utf-8")
+@pytest.mark.parametrize("same_input", [True, False])
+def test_earlier_answers_stay_in_the_form_of_this_input(
+    tmp_path: Path, before: object, after: object, same_input: bool
+) -> None:
+    text = before if isinstance(before, str) else json.dumps(before, ensure_ascii=False)
+    (tmp_path / "predictions.json").write_text(text, encoding="utf-8")
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "image_1.jpg").write_bytes(b"drawn before")
-    predictions(tmp_path, Clock()).lay()
-    assert content(tmp_path) == (json.loads(before) if kept else FALLBACKS)
+    file = predictions(tmp_path, Clock())
+    file.keep_earlier({}, file=same_input)
+    file.lay()
+    assert content(tmp_path) == (after if same_input else FALLBACKS)
+    assert list(content(tmp_path)) == ["0", "1"]
     assert (tmp_path / "images" / "image_1.jpg").read_bytes() == b"drawn before"
+    file.keep_earlier({"1": "из журнала"}, file=False)
+    file.lay()
+    assert content(tmp_path) == wire("пусто", "из журнала", PICTURE)
+    assert file.drawn_before(()) == {"1"}
+    file.forget_earlier()
+    file.lay()
+    assert content(tmp_path) == FALLBACKS
 
 
 def test_another_run_s_picture_is_replaced_on_demand_and_its_link_partners_are_not(tmp_path: Path) -> None:

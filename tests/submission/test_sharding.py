@@ -199,12 +199,12 @@ def test_a_journal_of_another_process_is_followed_line_by_line(tmp_path: Path) -
         journal.resume({"seed": 0})
         journal.add_answer("a", "дом")
         follower.catch_up()
-        assert follower.answers == {"a": "дом"}
+        assert follower.records.answers == {"a": "дом"}
         journal.add_answer("b", "кот")
         with journal.path.open("ab") as file:
             file.write(b'{"phase": "answer", "id": "c", "te')
         follower.catch_up()
-        assert follower.answers == {"a": "дом", "b": "кот"}
+        assert follower.records.answers == {"a": "дом", "b": "кот"}
         other = Follower(journal.path, {"seed": 1})
         other.catch_up()
-        assert other.answers == {}
+        assert other.records.answers == {}
