@@ -6,16 +6,24 @@ terminal that is gone, a full disk behind a redirection or a closed descriptor c
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import io
 import os
+import select
+import signal
 import sys
+import threading
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from types import FrameType
 from typing import NoReturn, TypeAlias
 
 from contest.leaving import leave
 
 STDOUT, STDERR = 1, 2
+INTERRUPTED = 130
+PATIENCE_SECONDS = 10.0  # with a reader of the standard error who does not read, such as a terminal that was stopped
 Cell: TypeAlias = str | int | float | bool | None
 
 # Marks that change the direction of what follows them: they make a line read differently from what it says.
@@ -79,14 +87,21 @@ class TolerantStream(io.TextIOBase):
 
     Nothing is buffered, so that nothing is left to fail when the process ends.
 
+    Args:
+        descriptor: its number.
+        name: what it is called.
+        patience: seconds that a reader is waited for who does not read; None waits for ever.
+
     Attributes:
         failure: the first error of the operating system, None while all went well.
 
     """
 
-    def __init__(self, descriptor: int, name: str) -> None:
+    def __init__(self, descriptor: int, name: str, patience: float | None = None) -> None:
         self._descriptor = descriptor
         self.name = name
+        self._patience = patience
+        self._is_stuck = False
         self.failure: OSError | None = None
 
     @property
@@ -116,10 +131,21 @@ class TolerantStream(io.TextIOBase):
         data = text.encode(self.encoding, self.errors)
         try:
             while data:
-                data = data[os.write(self._descriptor, data) :]
+                self._wait()
+                data = data[os.write(self._descriptor, data[: select.PIPE_BUF]) :]
         except OSError as error:
             self.failure = self.failure or error
         return len(text)
+
+    def _wait(self) -> None:
+        """Wait until so much can be written as a pipe takes at once; after one wait in vain, for no time at all."""
+        if self._patience is None:
+            return
+        ready = select.poll()
+        ready.register(self._descriptor, select.POLLOUT)
+        self._is_stuck = not ready.poll(0 if self._is_stuck else 1000 * self._patience)
+        if self._is_stuck:
+            raise TimeoutError(errno.ETIMEDOUT, f"nobody reads {self.name}")
 
 
 def open_standard_descriptors() -> None:
@@ -133,10 +159,50 @@ def open_standard_descriptors() -> None:
 
 
 def start_program(main: Callable[[], int]) -> NoReturn:
-    """Run a program's main function on streams that may fail, and end the process with the status that it returns."""
+    """Run a program's main function on streams that may fail, and end the process with the status that it returns.
+
+    An interrupt from the keyboard that `main` does not see to ends it with one word and status 130.
+    """
     open_standard_descriptors()
-    sys.stdout, sys.stderr = TolerantStream(STDOUT, "<stdout>"), TolerantStream(STDERR, "<stderr>")
-    leave(main())
+    sys.stdout = TolerantStream(STDOUT, "<stdout>")
+    sys.stderr = TolerantStream(STDERR, "<stderr>", PATIENCE_SECONDS)
+    if signal.getsignal(signal.SIGINT) is _end_now:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        status = main()
+    except KeyboardInterrupt:
+        say("interrupted")
+        status = INTERRUPTED
+    leave(status)
+
+
+def end_on_interrupt() -> None:
+    """Let an interrupt from the keyboard end the process at once, with one word, until `start_program`.
+
+    For a program's imports, which take seconds: nothing is begun yet, and a traceback would say nothing.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _end_now)
+
+
+@contextlib.contextmanager
+def ending_on_interrupt() -> Iterator[None]:
+    """Let an interrupt end the process at once while a program imports what it needs, as `end_on_interrupt` does."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
+        yield  # whoever took the signal knows what to do
+        return
+    signal.signal(signal.SIGINT, _end_now)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _end_now(number: int, frame: FrameType | None) -> NoReturn:
+    with contextlib.suppress(OSError):
+        os.write(STDERR, b"interrupted\n")
+    os._exit(INTERRUPTED)
 
 
 def output_failed() -> OSError | None:

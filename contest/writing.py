@@ -17,15 +17,15 @@ from contest.tasks import task_by_id
 _DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
 
 
-def write_json(path: str | os.PathLike[str], value: object) -> None:
-    """Write a value as UTF-8 JSON on one line, whole or not at all (see `write_bytes`).
+def write_json(path: str | os.PathLike[str], value: object, indent: int | None = None) -> None:
+    """Write a value as UTF-8 JSON, whole or not at all (see `write_bytes`): on one line, or indented for people.
 
     Raises ContestError: NOT_FINITE for NaN and Infinity, CONTENT_NOT_UNICODE for half a surrogate pair, and those of
     `write_bytes`; TypeError for a value that JSON has no form for.
     """
     file = os.fspath(path)
     try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
     except ValueError as error:
         raise ContestError(Code.NOT_FINITE, f"not written: {error}", file=file) from error
     try:

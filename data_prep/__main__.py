@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # what follows takes seconds to import
+    from contest.console import end_on_interrupt
+
+    end_on_interrupt()
+
 import argparse
 import sqlite3
 import sys

@@ -6,6 +6,11 @@ which is named. 2: nothing could be done, and the message says why. 130: interru
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # what follows takes seconds to import
+    from contest.console import end_on_interrupt
+
+    end_on_interrupt()
+
 import argparse
 import json
 import sys

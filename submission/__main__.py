@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from contest.console import start_program
+from contest.console import ending_on_interrupt, say, start_program
 from contest.errors import ContestError, ContestErrors
 
 NOT_DONE, INTERRUPTED = 2, 130
@@ -33,16 +33,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         parser = _parser(arguments[0] if arguments else "")
     except Exception as error:  # a package that is broken may raise anything when it is imported
-        print(f"error: {error}; `python -m submission doctor` tells what is missing", file=sys.stderr)
+        say(f"error: {type(error).__name__}: {error}; `python -m submission doctor` tells what is missing")
         return NOT_DONE
     options = parser.parse_args(arguments)
     try:
         status: int = options.show(options)
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on from here", file=sys.stderr)
+        say("interrupted")
         return INTERRUPTED
     except (ContestErrors, ContestError, ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}")
         return NOT_DONE
     return status
 
@@ -51,12 +51,21 @@ def _parser(named: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m submission", description="What runs in the organisers' container.")
     commands = parser.add_subparsers(required=True, dest="command", metavar="command")
     for name, (module, help_) in COMMANDS.items():
-        command = commands.add_parser(name, help=help_, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        command = commands.add_parser(name, help=help_, formatter_class=_HelpFormatter)
         if name == named:
-            imported = import_module(module)
+            with ending_on_interrupt():
+                imported = import_module(module)
             imported.add_arguments(command)
             command.set_defaults(show=imported.show)
     return parser
+
+
+class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Names the default of each option that has one."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        has_default = action.default is not None and action.default is not False
+        return super()._get_help_string(action) if has_default else action.help
 
 
 if __name__ == "__main__":

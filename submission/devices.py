@@ -6,6 +6,7 @@ import torch
 
 from contest.limits import VIRTUAL_CPUS
 from submission.doctor.cgroup import usable_cores
+from submission.progress import counted
 
 
 def choose_device(name: str, local_process: int = 0) -> torch.device:
@@ -25,7 +26,7 @@ def choose_device(name: str, local_process: int = 0) -> torch.device:
         return device
     count = torch.cuda.device_count()
     if (device.index or 0) >= count:
-        raise ValueError(f"--device {name}: {count} GPUs found; use auto or cpu")
+        raise ValueError(f"--device {name}: {counted(count, 'GPU')} found; use auto or cpu")
     return device if device.index is not None else torch.device("cuda", local_process % count)
 
 

@@ -23,6 +23,7 @@ from submission.devices import is_lost, side_stream, use_threads
 from submission.phases import Engine
 from submission.picture_files import PictureFiles
 from submission.pictures import is_black
+from submission.planning import phase_label
 from submission.progress import progress
 from submission.report import PhaseReport
 from submission.stopping import Ending, Stopped
@@ -105,7 +106,7 @@ class Encoding:
         use_threads(self._threads)
         device = self._engine.networks.device
         try:
-            with progress("encode", len(self._samples), shown=self._shown) as advance:
+            with progress(phase_label("encode", self._samples), len(self._samples), shown=self._shown) as advance:
 
                 def keep(sample: Sample, found: Found) -> None:
                     self.found[sample.id].set_result(found)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from contest.items import Sample
 from models.rudolph.free_memory import free_bytes
 from models.rudolph.memory_plan import CPU, GPU, Limits, MemoryPlan, Need, answering, drawing, plan, ranking
 from models.vqgan.memory import picture_bytes
@@ -13,6 +14,14 @@ from submission.loading import Networks
 # Where pictures are encoded beside answers, the part of a batch's bytes that they may take, and the most at once: more
 # only take memory from the answers.
 BESIDE_SHARE, MOST_BESIDE = 0.125, 32
+
+
+def phase_label(phase: str, samples: Sequence[Sample]) -> str:
+    """What a person reads of a phase over some samples: there are two that answer, over those without a picture and
+    over those with one."""
+    if phase == "answer" and len({sample.has_image for sample in samples}) == 1:
+        return "answer about pictures" if samples[0].has_image else "answer texts"
+    return phase if phase == "answer" else f"{phase} pictures"
 
 
 def plan_memory(

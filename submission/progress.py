@@ -1,34 +1,122 @@
-"""How far a phase is: a bar with an estimate on a terminal, one line at its end elsewhere. Knows nothing of phases."""
+"""How far phases are: on a terminal one line that is drawn over, and one line at the end of each. Knows no phases.
+
+All that a run says goes through here, so that nothing is written over a bar, nor a bar over anything. tqdm gives a bar
+its form; it neither writes nor starts a thread, and no lock of its own can be left held.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from tqdm import tqdm
+
+from contest import console
+
+SECONDS_BETWEEN_DRAWINGS = 0.1
+USUAL_COLUMNS = 80
+
+
+@dataclass(eq=False)
+class _Bar:
+    label: str
+    total: int
+    done: int = 0
+    started: float = field(default_factory=time.monotonic)
+
+
+class _LastLine:
+    """The last line of the terminal: the bar of the phase that began last, after how far the others are."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._bars: list[_Bar] = []
+        self._drawn = 0  # characters that stand there
+        self._drawn_at = -float("inf")
+
+    def say(self, text: str) -> None:
+        """Write a text above the line."""
+        with self._lock:
+            self._wipe()
+            console.say(text)
+            self._draw()
+
+    def add(self, bar: _Bar) -> None:
+        with self._lock:
+            self._bars.append(bar)
+            self._draw()
+
+    def remove(self, bar: _Bar, text: str) -> None:
+        """End a bar; a text takes its place."""
+        with self._lock:
+            self._bars.remove(bar)
+            self._wipe()
+            console.say(text)
+            self._draw()
+
+    def advance(self, bar: _Bar) -> None:
+        bar.done += 1
+        if time.monotonic() - self._drawn_at >= SECONDS_BETWEEN_DRAWINGS:
+            with self._lock:
+                self._draw()
+
+    def _draw(self) -> None:
+        if not self._bars or not sys.stderr.isatty():
+            return
+        *others, last = self._bars
+        room = _columns() - 1  # a full line would wrap
+        before = "".join(f"{bar.label} {bar.done}/{bar.total}, " for bar in others)[:room]
+        elapsed = time.monotonic() - last.started
+        line = before + tqdm.format_meter(
+            last.done, last.total, elapsed, ncols=max(1, room - len(before)), prefix=last.label, unit="sample"
+        )
+        line = line[:room]
+        sys.stderr.write("\r" + line.ljust(min(self._drawn, room)))
+        sys.stderr.flush()
+        self._drawn, self._drawn_at = len(line), time.monotonic()
+
+    def _wipe(self) -> None:
+        if self._drawn:
+            sys.stderr.write("\r" + " " * min(self._drawn, _columns() - 1) + "\r")
+            self._drawn = 0
+
+
+_LAST_LINE = _LastLine()
 
 
 @contextmanager
 def progress(label: str, total: int, *, shown: bool = True) -> Iterator[Callable[[], None]]:
     """Yield what is to be called once for each sample done. Of several processes only one is `shown`."""
-    started = time.monotonic()
-    done = 0
-    disable = None if shown else True  # None: on a terminal only
-    with tqdm(total=total, desc=label, unit="sample", file=sys.stderr, disable=disable) as bar:
-
-        def advance() -> None:
-            nonlocal done
-            done += 1
-            bar.update()
-
-        yield advance
-    if bar.disable and shown:
-        of_total = "" if done == total else f" of {total}"
-        say(f"{label}: {done} samples{of_total} in {time.monotonic() - started:.1f} s")
+    bar = _Bar(label, total)
+    if not shown or not total:
+        yield lambda: None
+        return
+    _LAST_LINE.add(bar)
+    try:
+        yield lambda: _LAST_LINE.advance(bar)
+    finally:
+        of_total = "" if bar.done == total else f"{bar.done} of "
+        seconds = time.monotonic() - bar.started
+        _LAST_LINE.remove(bar, f"{label}: {of_total}{counted(total, 'sample')} in {seconds:.1f} s")
 
 
 def say(line: str) -> None:
     """Tell the user one line, on stderr."""
-    print(line, file=sys.stderr, flush=True)
+    _LAST_LINE.say(line)
+
+
+def counted(number: int, word: str) -> str:
+    """Return a number with its word: "1 sample", "2 samples"."""
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
+def _columns() -> int:
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or USUAL_COLUMNS
+    except (OSError, ValueError):  # no terminal, or none that knows its size
+        return USUAL_COLUMNS

@@ -10,10 +10,10 @@ from typing import Any
 
 import torch
 
-from contest.errors import ContestError
+from contest.errors import ContestError, quote
 from contest.items import Sample
 from submission import VERSION
-from submission.progress import say
+from submission.progress import counted, say
 from submission.stopping import Ending
 
 RUN_REPORT_NAME = "run.json"
@@ -26,7 +26,7 @@ class Problem:
     """Something that went wrong for one sample (or for all of them), though the run went on.
 
     `phase` is read, picture, encode, answer, draw, improve, journal, predictions or run; `error` says what was wrong,
-    `instead` what the sample got.
+    `instead` what the sample got, `remedy` what to do about it, where that is known.
     """
 
     sample_id: str | None
@@ -34,10 +34,21 @@ class Problem:
     error: str
     instead: str
     trace: str = ""
+    remedy: str = ""
+
+    @classmethod
+    def of(cls, error: ContestError, phase: str, instead: str, sample_id: str | None) -> Problem:
+        """Return the problem that an error is: its remedy comes last, and its sample is named once."""
+        reason = str(error).removesuffix(f"; {error.remedy}")
+        if error.sample_id is not None and error.sample_id == sample_id:
+            reason = reason.replace(f", sample {quote(sample_id)}", "", 1).replace(
+                f" sample {quote(sample_id)}:", "", 1
+            )
+        return cls(sample_id, phase, reason, instead, remedy=error.remedy)
 
     def __str__(self) -> str:
         sample = "" if self.sample_id is None else f"sample {self.sample_id!r}: "
-        return f"{self.phase}: {sample}{self.error} ({self.instead})"
+        return "; ".join(filter(None, (f"{self.phase}: {sample}{self.error}", self.instead, self.remedy)))
 
 
 @dataclass(frozen=True)
@@ -216,8 +227,8 @@ class Report:
         """Name on stderr what went wrong, the first twenty problems one by one, and what is missing."""
         if self.rescued:
             say(
-                f"warning: {self.not_finite} logits of {self.rescued} answers and pictures were not finite in float16; "
-                "these were computed in bfloat16 instead"
+                f"warning: {counted(self.not_finite, 'logit')} not finite in float16; what they were for "
+                f"({self.rescued} of the answers and pictures) was computed in bfloat16 instead"
             )
         for problem in self.problems[:MAX_PRINTED_PROBLEMS]:
             say(f"error: {problem}")
@@ -230,11 +241,12 @@ class Report:
                 "their traces"
             )
         for error in self.unwritten:
-            say(f"error: {error}; what an earlier moment wrote there is whole")
+            say(f"error: what was written there before is whole: {error}")
         if self.ending is Ending.FINISHED:
             return
-        because = f" ({self.error})" if self.error else ""
-        say(f"error: ended early: {self.ending.word}{because}; {self._left()}; {self._remedy()}")
+        if self.error:
+            say(f"error: {self.error}")
+        say(f"error: ended early: {self.ending.word}; {self._left()}; {self._remedy()}")
 
     def _left(self) -> str:
         missing, samples = self.missing(), counted(len(self.samples), "sample")
@@ -249,11 +261,6 @@ class Report:
         if self.ending is Ending.STORAGE:
             return "make room on the disk, then the same command goes on from here"
         return "the same command goes on from here"
-
-
-def counted(number: int, word: str) -> str:
-    """Return a number with its word: "1 sample", "2 samples"."""
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
 def _answers_and_pictures(answers: int, pictures: int) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from contest.errors import Code, ContestError
+from contest.errors import Code, ContestError, quote
 from contest.items import Sample
 from contest.limits import IMAGES_DIR, INPUT_NAME, MAX_WALL_CLOCK_SECONDS
 from contest.reading import Sifted, sift_input
@@ -34,11 +34,13 @@ from submission.phases import Engine
 from submission.picture_files import PictureFiles, crc_of
 from submission.predictions import Predictions, Reserve
 from submission.profiles import Profile
-from submission.progress import say
+from submission.progress import counted, say
 from submission.report import RUN_REPORT_NAME, Outcome, Problem, Report, describe
 from submission.sharding import ONLY, Parts, Shard
 from submission.stopping import ANSWERING_SHARE, Ending, Stopped, Watch
 from submission.work import Work
+
+MAX_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def run(settings: Settings) -> Report:
         ThreadPoolExecutor(1, "encoding") as thread,  # what it does when a run ends early is waited for at the very end
     ):
         process = _Process(settings, input_file, _answerable(sifted), watch, journal, thread)
-        process.begin([Problem(error.sample_id, "read", str(error), _instead(error)) for error in sifted.errors])
+        process.begin([Problem.of(error, "read", _instead(error), error.sample_id) for error in sifted.errors])
         process.work()
         return process.finish()
 
@@ -135,6 +137,7 @@ class _Process:
         earlier, stays = self._known(), self._file_is_ours()
         self.pictures_are_ours = stays
         if shard.is_first:
+            _tell_oddities(self.input_file, self.samples)
             self.outcome.problems += problems
             self.predictions.keep_earlier(earlier.answers, file=stays)
             self.predictions.lay(self._drawn(earlier))
@@ -216,7 +219,7 @@ class _Process:
             undrawn = [sample for sample in self.samples if sample.id not in report.pictured]
             report.write(lambda: self.predictions.lay_pictures(undrawn, replace=True))
         report.write(lambda: self.predictions.write(report.answers, report.pictured))
-        report.write(lambda: write_json(self.settings.output / RUN_REPORT_NAME, report.to_json()))
+        report.write(lambda: write_json(self.settings.output / RUN_REPORT_NAME, report.to_json(), indent=1))
         if self.parts.others_are_gone:
             self.predictions.sweep()
             self.parts.clear()
@@ -265,7 +268,7 @@ class _Process:
             self.refreshing = False
             self.reserve.release()
             instead = "the run goes on, and writes the answers at its end"
-            self.outcome.problems.append(Problem(None, "predictions", str(error), instead))
+            self.outcome.problems.append(Problem.of(error, "predictions", instead, None))
 
 
 def _configuration(settings: Settings, input_file: Path) -> dict[str, Any]:
@@ -299,8 +302,19 @@ def _instead(error: ContestError) -> str:
     return "the run goes on without it" if error.sample_id is None else "answered as a sample without items"
 
 
+def _tell_oddities(input_file: Path, samples: list[Sample]) -> None:
+    """Say what is no mistake in itself, but hardly what was meant."""
+    if not samples:
+        say(f"warning: {input_file} has no samples: there is nothing to answer, and predictions.json will be empty too")
+    silent = [sample.id for sample in samples if sample.items and not any(text.strip() for text in sample.texts)]
+    if silent:
+        some = ", ".join(map(quote, silent[:MAX_NAMED])) + (", ..." if len(silent) > MAX_NAMED else "")
+        say(f"warning: {counted(len(silent), 'sample')} without any text ({some}): answered as if nothing was asked")
+
+
 def _tell_start(journal: Journal) -> None:
     if journal.resumed:
-        say(f"going on with {journal.path}: {len(journal.answers)} answers and {len(journal.drawings)} pictures done")
+        done = f"{counted(len(journal.answers), 'answer')} and {counted(len(journal.drawings), 'picture')}"
+        say(f"going on with {journal.path}: {done} done")
     elif journal.changed is not None:
         say(f"{journal.path} is of another run (different: {', '.join(journal.changed)}); starting anew")

@@ -3,7 +3,7 @@
 Exit status 0: all went well. 1: the predictions are complete, but some samples have problems, which are named. 2: the
 work could not be done (input, weights, output), and the message says why. 3: ended early, by the time limit, a full
 disk or a lost device or process. 130, 143: ended early by SIGINT or SIGTERM. Once the input is read, `predictions.json`
-is valid in every case: fallbacks stand in for what is missing, and after 2 to 143 the same command goes on from there.
+is valid in every case: fallbacks stand in for what is missing, and after 3 to 143 the same command goes on from there.
 """
 
 from __future__ import annotations
@@ -11,23 +11,31 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import shlex
+import signal
 from pathlib import Path
 
 import torch
 
+from contest.children import end_with_parent
 from contest.emissions import country_code, track
-from contest.limits import INPUT_DIR, MAX_WALL_CLOCK_SECONDS, OUTPUT_DIR
+from contest.errors import quote
+from contest.limits import IMAGES_DIR, INPUT_DIR, INPUT_NAME, MAX_WALL_CLOCK_SECONDS, OUTPUT_DIR, PREDICTIONS_NAME
 from submission.devices import choose_device
 from submission.doctor.cgroup import useful_threads
 from submission.journal import JournalInUseError
 from submission.profiles import PROFILES, TUNED, greedy
-from submission.progress import say
-from submission.report import Report
+from submission.progress import counted, say
+from submission.report import RUN_REPORT_NAME, Report
 from submission.run import Settings, run
 from submission.sharding import shard_of_process
+from submission.stopping import DRAWING_SHARE, Ending
 from submission.work import MOST_DRAWS
 
 DONE, NOT_DONE = 0, 2
+COUNTRY = "RU"
+SEEDS = range(-(2**63), 2**63)  # what every reader of run.json has a type for
+MOST_SECONDS = 10**8  # three years: beyond that, clocks have no number
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
@@ -43,11 +51,14 @@ def show(options: argparse.Namespace) -> int:
     if report.outcomes[0].process > 0:  # the first process tells everything; the others must not make torchrun end it
         return DONE
     report.tell(options.output)
+    _tell_end(options, report)
     return report.status
 
 
 def _run(options: argparse.Namespace) -> Report:
     settings = _settings(options)
+    if settings.shard.count > 1:  # where torchrun is killed nobody else would tell its processes to stop
+        end_with_parent(os.getppid(), signal.SIGTERM)
     if options.emissions is None:
         return run(settings)
     if settings.shard.count > 1:
@@ -56,10 +67,25 @@ def _run(options: argparse.Namespace) -> Report:
         f"RUDOLPH, inference, weights {settings.weights.name}, profile {settings.profile.name}, {settings.device}"
     )
     try:
-        with track("FBC2 submission", description, options.emissions, options.country) as tracking:
+        with track("FBC2 submission", description, options.emissions, options.country or COUNTRY) as tracking:
             return run(settings)
     finally:
         say(str(tracking.outcome))
+
+
+def _tell_end(options: argparse.Namespace, report: Report) -> None:
+    """Say where the results are, and what one does with them."""
+    if report.unwritten or report.ending is not Ending.FINISHED:
+        return
+    files = [options.output / PREDICTIONS_NAME, options.output / IMAGES_DIR, options.output / RUN_REPORT_NAME]
+    answers, pictures = counted(len(report.answers), "answer"), counted(len(report.pictured), "picture")
+    say(f"done: {answers} and {pictures} drawn, in {', '.join(map(str, files))}")
+    folder = options.input.parent if options.input.name == INPUT_NAME else options.input
+    if not (folder / INPUT_NAME).is_file():  # an input of another name, which the other commands do not look for
+        return
+    source, output = shlex.quote(str(folder)), shlex.quote(str(options.output))
+    say(f"look at them: python -m submission preview --input {source} --output {output}")
+    say(f"check them: python -m submission check {shlex.quote(str(files[0]))} --input {source}")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -76,7 +102,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--weights", type=Path, default=weights, help="folder with bpe.model, rudolph/ and vqgan/")
     add("--profile", choices=PROFILES, default=TUNED.name, help="baseline is the published inference")
     add("--greedy", action="store_true", help="draw nothing at random, in either profile")
-    add("--seed", type=int, default=0, help="of all random numbers")
+    add("--seed", type=_seed, metavar="N", default=0, help="of all random numbers")
     add("--device", default="auto", help="auto (a GPU if there is one), cpu, cuda, cuda:1")
     add("--dtype", choices=("auto", *DTYPES), default="auto", help="auto: float16 on a GPU, float32 on a CPU")
     add("--batch-size", type=_batch_size, metavar="N", default="auto", help="samples at once; auto: by the free memory")
@@ -97,33 +123,65 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="go on drawing and choosing until then, when every sample has its answer and a picture",
     )
     add("--emissions", type=Path, metavar="FILE", help="log the run's CO2 there (eco2AI's CSV file)")
-    add("--country", type=country_code, default="RU", help="where it runs, for --emissions: two letters (ISO 3166)")
+    add("--country", type=country_code, metavar="CODE", help=f"where it runs, for --emissions (ISO 3166): {COUNTRY}")
+
+
+def _whole_number(text: str, allowed: range, otherwise: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = None
+    if number is None or number not in allowed:
+        raise argparse.ArgumentTypeError(f"must be {otherwise}, not {quote(text)}")
+    return number
 
 
 def _batch_size(text: str) -> int | None:
-    if text == "auto":
-        return None
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be auto or at least 1")
-    return number
+    return None if text == "auto" else _whole_number(text, range(1, 2**31), "auto or a whole number from 1")
 
 
-def _seconds(text: str) -> float:
-    number = float(text)
-    if not 0 < number < math.inf:
-        raise argparse.ArgumentTypeError("must be a number of seconds above 0")
-    return number
+def _seed(text: str) -> int:
+    return _whole_number(text, SEEDS, f"a whole number from {SEEDS.start} to {SEEDS.stop - 1}")
 
 
 def _draws(text: str) -> int:
-    number = int(text)
-    if not 1 <= number <= MOST_DRAWS:
-        raise argparse.ArgumentTypeError(f"must be 1 to {MOST_DRAWS}")
+    return _whole_number(text, range(1, MOST_DRAWS + 1), f"a whole number from 1 to {MOST_DRAWS}")
+
+
+def _seconds(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number <= MOST_SECONDS:
+        raise argparse.ArgumentTypeError(
+            f"must be a number of seconds above 0, at most {MOST_SECONDS}, not {quote(text)}"
+        )
     return number
 
 
+def _refuse_without_effect(options: argparse.Namespace) -> None:
+    """Raise ValueError for an option that would change nothing: who gave it expects something of it."""
+    several = options.draws > 1 or options.time_budget > 0
+    if options.ruclip is not None and not several:
+        raise ValueError(
+            "--ruclip chooses among several draws, and one is made; add --draws N or --time-budget SECONDS"
+        )
+    if options.greedy and several:
+        raise ValueError("all draws are the same with --greedy; leave out either it or --draws and --time-budget")
+    if options.draws == MOST_DRAWS and options.time_budget > 0:
+        raise ValueError(f"no more than {MOST_DRAWS} draws are made of a sample; leave out --draws or --time-budget")
+    if options.time_budget > DRAWING_SHARE * options.time_limit:
+        raise ValueError(
+            f"drawing stops at {DRAWING_SHARE * options.time_limit:g} s, {DRAWING_SHARE:.0%} of --time-limit; "
+            "give a --time-budget of no more"
+        )
+    if options.country is not None and options.emissions is None:
+        raise ValueError("--country is where emissions are measured, and they are not; add --emissions FILE")
+
+
 def _settings(options: argparse.Namespace) -> Settings:
+    _refuse_without_effect(options)
     profile = PROFILES[options.profile]
     shard = shard_of_process(os.environ)
     device = choose_device(options.device, shard.number)

@@ -63,16 +63,26 @@ ONLY = Shard()
 
 
 def shard_of_process(environment: Mapping[str, str]) -> Shard:
-    """Return what torchrun's variables say; without them, the only process. Raises ValueError for several machines."""
-    count = int(environment.get("WORLD_SIZE", "1"))
-    if count == 1:
+    """Return what torchrun's variables say; without them, the only process.
+
+    Raises ValueError for several machines, or for variables that torchrun would not set.
+    """
+
+    def number(name: str) -> int:
+        value = environment.get(name, "")
+        if not value.isdecimal():
+            raise ValueError(f"the environment says {name}={value!r}, which is no number; start the run with torchrun")
+        return int(value)
+
+    if environment.get("WORLD_SIZE", "1") == "1":
         return ONLY
-    if int(environment.get("LOCAL_WORLD_SIZE", count)) != count:
+    count = number("WORLD_SIZE")
+    if "LOCAL_WORLD_SIZE" in environment and number("LOCAL_WORLD_SIZE") != count:
         raise ValueError("the processes of a run must be on one machine; start torchrun with --nnodes 1")
     parent = os.getppid()
     started = _stat(parent)[19]  # in ticks since the boot
     restarts = environment.get("TORCHELASTIC_RESTART_COUNT", "0")
-    return Shard(int(environment["RANK"]), count, f"{parent}.{started}.{restarts}")
+    return Shard(number("RANK"), count, f"{parent}.{started}.{restarts}")
 
 
 class Parts:

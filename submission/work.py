@@ -27,7 +27,7 @@ from submission.encoding import Encoding, Found
 from submission.journal import Journal, JournalWriteError
 from submission.phases import Drawing, Engine, Query
 from submission.picture_files import PictureFiles, Writing, Written, crc_of
-from submission.planning import plan_memory
+from submission.planning import phase_label, plan_memory
 from submission.predictions import Predictions, Reserve
 from submission.progress import progress, say
 from submission.report import Outcome, PhaseReport, Problem, failed_ids
@@ -193,7 +193,7 @@ class Work:
     def _keep_codes(self, sample: Sample, found: Found) -> None:
         instead = "answered from its text alone"
         if isinstance(found, ContestError):
-            self._problem(sample, "picture", str(found), instead)
+            self._trouble(sample, Problem.of(found, "picture", instead, sample.id))
         elif isinstance(found, Failure):
             self._problem(sample, "encode", found.error, instead, found.trace)
         elif found is None:
@@ -314,7 +314,8 @@ class Work:
                 continue
             if not isinstance(error, ContestError):
                 raise error
-            self._problem(written.sample, "draw", str(error), "the picture drawn is lost; what was there stays")
+            lost = "the picture drawn is lost, and what was there stays"
+            self._trouble(written.sample, Problem.of(error, "draw", lost, written.sample.id))
             full = str(error) if error.code is Code.DISK_FULL else full
         return full
 
@@ -345,7 +346,10 @@ class Work:
         self.after_batch()
 
     def _problem(self, sample: Sample, phase: str, error: str, instead: str, trace: str = "") -> None:
-        self.outcome.problems.append(Problem(sample.id, phase, error, instead, trace))
+        self._trouble(sample, Problem(sample.id, phase, error, instead, trace))
+
+    def _trouble(self, sample: Sample, problem: Problem) -> None:
+        self.outcome.problems.append(problem)
         self.troubled.add(sample.id)
 
     def _phase(
@@ -360,7 +364,7 @@ class Work:
         device = self.engine.networks.device
         size = self.batch_sizes.get(name, 1)
         started, steps_before = time.monotonic(), self.engine.steps
-        with progress(name, len(waiting), shown=self.outcome.process == 0) as advance:
+        with progress(phase_label(name, waiting), len(waiting), shown=self.outcome.process == 0) as advance:
 
             def keep_and_count(sample: Sample, result: Result) -> None:
                 keep(sample, result)

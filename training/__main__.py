@@ -6,7 +6,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from contest.console import start_program
+from contest.console import ending_on_interrupt, start_program
 
 COMMANDS = {  # name -> module with main(argv) -> exit code
     "bpe": "training.bpe",
@@ -29,7 +29,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"usage: python -m training {{{','.join(COMMANDS)}}} ...", file=sys.stdout if asked_for_help else sys.stderr
         )
         return 0 if asked_for_help else 2
-    exit_code: int = importlib.import_module(COMMANDS[arguments[0]]).main(arguments[1:])
+    with ending_on_interrupt():
+        module = importlib.import_module(COMMANDS[arguments[0]])
+    exit_code: int = module.main(arguments[1:])
     return exit_code
 
 

@@ -68,7 +68,7 @@ class PhasePlan:
 
 @dataclass(frozen=True)
 class MemoryPlan:
-    """Batch sizes of all phases, and the bytes that they follow from; `str` gives the table that a run prints."""
+    """Batch sizes of all phases, and the bytes that they follow from; `str` gives the two lines that a run prints."""
 
     free: int
     weights: Mapping[str, int]
@@ -85,17 +85,11 @@ class MemoryPlan:
             + "".join(f", {_shown(size)} for {name}" for name, size in self.weights.items())
             + f", {_shown(self.budget)} for a batch"
         ]
-        for planned in self.phases:
-            need = planned.need
-            parts = [f"{name} {_shown(size)}" for name, size in need.each.items()]
-            parts += [f"{name} {_shown(size)} once" for name, size in need.once.items()]
-            total = _shown(need.bytes(planned.batch))
-            warning = "" if planned.fits else "; more than there is: tried one by one"
-            lines.append(
-                f"  {need.phase:<8} {need.samples:>6} samples, {planned.batch:>3} at once, {total}: "
-                f"a sample {', '.join(parts)}{warning}"
-            )
-        return "\n".join(lines)
+        batches = ", ".join(
+            f"{planned.need.phase} {planned.batch}{'' if planned.fits else ' (more than there is memory for)'}"
+            for planned in self.phases
+        )
+        return "\n".join([*lines, f"samples at once: {batches or 'none to do'}"])
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as plain data, in bytes."""

@@ -65,6 +65,12 @@ class Finished:
         return [json.loads(line) for line in (self.output / "journal.jsonl").read_text(encoding="utf-8").splitlines()]
 
     @property
+    def journal_whole(self) -> list[dict[str, Any]]:
+        """The records of a journal whose last line a kill may have cut off."""
+        lines = (self.output / "journal.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+        return [json.loads(line) for line in lines[1:] if line.endswith("\n")]
+
+    @property
     def pictures(self) -> list[str]:
         return sorted(path.name for path in (self.output / "images").iterdir())
 

@@ -28,9 +28,12 @@ def test_run_sh_reads_and_writes_where_the_contest_says(tmp_path: Path, write_in
     assert list(predictions) == ["0", "1"]
     assert predictions["0"][1] == {"type": "image", "content": "images/image_0.jpg"}
     assert (unpacked / "output" / "images" / "image_0.jpg").is_file()
-    # Not a terminal: the memory plan, then a line a phase, no bars. Pictures are encoded beside the answers.
-    plan, *phases = [line.split(":")[0] for line in run.stderr.splitlines() if not line.startswith("  ")]
-    assert (plan, sorted(phases), phases[-1]) == ("memory", ["answer", "answer", "draw", "encode"], "draw")
+    # Not a terminal: the memory plan, a line a phase, what came of it. Pictures are encoded beside the answers.
+    said = [line.split(":")[0] for line in run.stderr.splitlines()]
+    assert said[:2] == ["memory", "samples at once"]
+    assert sorted(said[2:5]) == ["answer about pictures", "answer texts", "encode pictures"]
+    assert said[5:] == ["draw pictures", "done", "look at them", "check them"]
+    assert "python -m submission preview --input ../input --output output" in run.stderr
 
 
 def test_metadata_names_an_image_and_an_entrypoint() -> None:

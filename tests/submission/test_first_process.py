@@ -1,0 +1,179 @@
+"""Whoever ends a run writes the best that any journal knows, in the form of this input."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from submission.journal import Journal, read_journals
+from submission.predictions import plain_picture
+from submission.sharding import Parts, Shard
+from tests.submission.conftest import Finished, Start, Write, image, text
+from tests.submission.test_resume import KILL, SAMPLES
+from tests.submission.test_sharding import E2E, torchrun
+
+FALLBACK = "пустая строка"
+
+# What the processes of a run wait for, and how the first one ends; the second is killed by its third record, if at all.
+FATES = """
+import os, signal, time
+from pathlib import Path
+import submission.journal as journal
+import submission.run as run
+rank, output = os.environ["RANK"], Path({output!r})
+def until_records(count):
+    path = output / "journal.1.jsonl"
+    while not path.exists() or path.read_bytes().count(b"\\n") < 1 + count:
+        time.sleep(0.05)
+def killed():
+    until_records(3)
+    os.kill(os.getpid(), signal.SIGKILL)
+def asleep(*arguments):
+    time.sleep(600)
+def dying(*arguments):
+    killed()
+add = journal.Journal.add_answer
+def last_words(self, *arguments):
+    add(self, *arguments)
+    if (output / "journal.1.jsonl").read_bytes().count(b"\\n") >= 4:
+        os.kill(os.getpid(), signal.SIGKILL)
+if rank == "0":
+    {first}
+else:
+    {second}
+"""
+
+
+def answers_of(path: Path) -> dict[str, str]:
+    records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()[1:]]
+    return {record["id"]: record["text"] for record in records if record["phase"] == "answer"}
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("run.load_networks = asleep", "journal.Journal.add_answer = last_words"),
+        pytest.param("run.fingerprint = asleep", "journal.Journal.add_answer = last_words", marks=pytest.mark.slow),
+        ("run.load_networks = dying", "pass"),
+        pytest.param("killed()", "pass", marks=pytest.mark.slow),  # it never even began
+    ],
+    ids=["stopped while it loads", "stopped while it hashes", "killed while it loads", "killed before it begins"],
+)
+def test_what_another_process_did_is_written_when_the_first_ends_first(
+    submit: Start, weights: Path, tmp_path: Path, first: str, second: str
+) -> None:
+    output = tmp_path / "several"
+    fates = FATES.format(output=str(output), first=first, second=second)
+    run = torchrun(2, weights, output, "--batch-size", "1", sabotage=fates)
+    assert run.status != 0
+    done = answers_of(output / "journal.1.jsonl")
+    assert len(done) >= 3
+    written = {key: items[0]["content"] for key, items in run.predictions.items()}
+    alone = submit(E2E, "--batch-size", "1", output="alone")
+    assert {key: written[key] for key in done} == done
+    assert [[item["type"] for item in items] for items in run.predictions.values()] == [
+        [item["type"] for item in items] for items in alone.predictions.values()
+    ]
+    assert list(run.predictions) == list(alone.predictions)
+    assert set(run.report["missing"]["answers"]) == run.predictions.keys() - done.keys()
+    assert len(run.report["processes"]) == 2
+    resumed = submit(E2E, "--batch-size", "1", output="several")
+    assert (resumed.status, resumed.predictions) == (0, alone.predictions)
+    assert not (output / ".processes").exists()
+    assert not list(output.glob(".*"))
+
+
+def test_the_drawing_among_more_draws_stays(submit: Start, weights: Path, tmp_path: Path) -> None:
+    once = submit(E2E, "--batch-size", "2", output="several")
+    pictures = {name: (once.output / "images" / name).read_bytes() for name in once.pictures}
+    several = torchrun(2, weights, tmp_path / "several", "--draws", "3")
+    assert several.status == 0, several.stderr
+    better = {name: (several.output / "images" / name).read_bytes() for name in several.pictures}
+    assert better != pictures
+    again = submit(E2E, "--batch-size", "2", output="several")
+    assert {name: (again.output / "images" / name).read_bytes() for name in again.pictures} == better
+    assert "restore" not in again.report["phases"]
+
+
+def codes(*numbers: int) -> torch.Tensor:
+    return torch.tensor(numbers)
+
+
+def test_of_several_journals_the_most_draws_count_whatever_their_order(tmp_path: Path) -> None:
+    configuration = {"seed": 0, "weights_sha256": {"a": "1"}}
+    drawn = {0: [(1, 1), (2, 1)], 1: [(3, 3)], 2: [(4, 2)]}  # by process: (code, draws)
+    for process, drawings in drawn.items():
+        with Journal(tmp_path, process) as journal:
+            journal.resume({"seed": 9})
+    for process, drawings in drawn.items():
+        with Journal(tmp_path, process) as journal:
+            journal.resume(configuration)
+            for code, draws in drawings:
+                journal.add_drawing("x", codes(code), crc=code, draws=draws)
+    for process in drawn:
+        with Journal(tmp_path, process) as journal:
+            journal.resume(configuration)
+            assert (journal.drawings["x"].tolist(), journal.crcs["x"], journal.draws["x"]) == ([3], 3, 3)
+    assert read_journals(tmp_path, configuration).crcs == {"x": 3}
+    assert read_journals(tmp_path, {"seed": 0, "weights_sha256": {}}).crcs == {"x": 3}  # not hashed yet
+    assert read_journals(tmp_path, {"seed": 0, "weights_sha256": {"a": "2"}}).crcs == {}
+    assert read_journals(tmp_path, {"seed": 1, "weights_sha256": {}}).crcs == {}
+
+
+@pytest.mark.parametrize("options", [["--time-limit", "0.001"], ["--weights", "no/such/folder"]])
+def test_what_a_killed_run_journalled_is_written_before_the_weights_are_loaded(
+    start: Start, submit: Start, write_input: Write, options: list[str]
+) -> None:
+    source = write_input(SAMPLES)
+    killed = start(source, "--batch-size", "2", sabotage=KILL.format(after=7))
+    assert {items[0]["content"] for items in killed.predictions.values()} == {FALLBACK}
+    done = {record["id"]: record["text"] for record in killed.journal_whole if record["phase"] == "answer"}
+    assert len(done) == 5
+    run = submit(source, "--batch-size", "2", *options)
+    assert {key: items[0]["content"] for key, items in run.predictions.items()} == done
+    assert run.report["missing"]["answers"] == []
+
+
+def kinds(run: Finished) -> list[list[str]]:
+    return [[item["type"] for item in items] for items in run.predictions.values()]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "form"),
+    [
+        ([text("дом"), image("images/red.png")], [text("кошка")], ["text", "image"]),
+        ([text("кошка")], [text("дом"), image("images/red.png")], ["text"]),
+        ([text("кошка")], [text("собака")], ["text", "image"]),
+    ],
+    ids=["a picture is asked for", "a picture is given", "another text"],
+)
+def test_answers_to_another_input_do_not_stay(
+    submit: Start, write_input: Write, before: Any, after: Any, form: list[str]
+) -> None:
+    earlier = submit(write_input({"0": before}))
+    assert earlier.status == 0
+    run = submit(write_input({"0": after}), "--weights", "no/such/folder")
+    assert run.status == 2
+    assert kinds(run) == [form]
+    assert run.predictions["0"][0]["content"] == FALLBACK
+    if "image" in form:
+        assert (run.output / "images" / "image_0.jpg").read_bytes() == plain_picture()
+
+
+def test_one_process_clears_up_after_several_that_were_killed(
+    submit: Start, write_input: Write, tmp_path: Path
+) -> None:
+    output = tmp_path / "output"
+    output.mkdir()
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    parts = Parts(output, Shard(1, 2, "before"))
+    parts.begin()
+    path = output / ".processes" / "1.json"
+    path.write_text(path.read_text().replace(f'"pid": {os.getpid()}', f'"pid": {gone.pid}'))
+    assert submit(write_input(SAMPLES)).status == 0
+    assert not (output / ".processes").exists()
