@@ -6,16 +6,18 @@ terminal that is gone, a full disk behind a redirection or a closed descriptor c
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NoReturn, TypeAlias
 
 from contest.leaving import leave
 
 STDOUT, STDERR = 1, 2
+LOST = 2  # the exit status of a command whose result nobody could read
 Cell: TypeAlias = str | int | float | bool | None
 
 # Marks that change the direction of what follows them: they make a line read differently from what it says.
@@ -142,3 +144,25 @@ def start_program(main: Callable[[], int]) -> NoReturn:
 def output_failed() -> OSError | None:
     """Return why the standard output could not be written, None if it could."""
     return sys.stdout.failure if isinstance(sys.stdout, TolerantStream) else None
+
+
+def status_when_shown(program: str, status: int, kept: Sequence[object] = ()) -> int:
+    """Return a command's exit status after it has shown its result: 2 if nobody could read that, and it is lost.
+
+    A reader that has read enough (`| head -1`) is no failure.
+
+    Args:
+        program: its name, for the message on the standard error.
+        status: that of the command.
+        kept: the files or folders that hold what was to be shown; the status stands if there are some.
+
+    """
+    failure = output_failed()
+    if failure is None or failure.errno == errno.EPIPE:
+        return status
+    problem = f"the result could not be printed ({failure.strerror})"
+    if kept:
+        say(f"{program}: warning: {problem}; it is written: {', '.join(map(str, kept))}")
+        return status
+    say(f"{program}: error: {problem}; print it to a terminal, or to a file on a disk with room")
+    return LOST
