@@ -45,7 +45,7 @@ def test_what_is_printed_is_free_of_control_characters(text: str) -> None:
     for found, allowed in ((printable(text), "\n\t"), (one_line(text), "")):
         found.encode()
         assert not [c for c in found if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") and c not in allowed]
-        assert not [c for c in found if unicodedata.bidirectional(c) in ("RLE", "LRE", "RLO", "LRO", "PDF", "RLI", "LRI")]
+        assert not {*map(unicodedata.bidirectional, found)} & {"RLE", "LRE", "RLO", "LRO", "PDF", "RLI", "LRI", "PDI"}
     assert len(one_line(text).splitlines()) <= 1
     assert printable(printable(text)) == printable(text)
 
