@@ -15,7 +15,7 @@ import signal
 import sys
 import threading
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import FrameType
 from typing import NoReturn, TypeAlias
 
@@ -24,6 +24,7 @@ from contest.leaving import leave
 STDOUT, STDERR = 1, 2
 INTERRUPTED = 130
 PATIENCE_SECONDS = 10.0  # with a reader of the standard error who does not read, such as a terminal that was stopped
+LOST = 2  # the exit status of a command whose result nobody could read
 Cell: TypeAlias = str | int | float | bool | None
 
 # Marks that change the direction of what follows them: they make a line read differently from what it says.
@@ -208,3 +209,25 @@ def _end_now(number: int, frame: FrameType | None) -> NoReturn:
 def output_failed() -> OSError | None:
     """Return why the standard output could not be written, None if it could."""
     return sys.stdout.failure if isinstance(sys.stdout, TolerantStream) else None
+
+
+def status_when_shown(program: str, status: int, kept: Sequence[object] = ()) -> int:
+    """Return a command's exit status after it has shown its result: 2 if nobody could read that, and it is lost.
+
+    A reader that has read enough (`| head -1`) is no failure.
+
+    Args:
+        program: its name, for the message on the standard error.
+        status: that of the command.
+        kept: the files or folders that hold what was to be shown; the status stands if there are some.
+
+    """
+    failure = output_failed()
+    if failure is None or failure.errno == errno.EPIPE:
+        return status
+    problem = f"the result could not be printed ({failure.strerror})"
+    if kept:
+        say(f"{program}: warning: {problem}; it is written: {', '.join(map(str, kept))}")
+        return status
+    say(f"{program}: error: {problem}; print it to a terminal, or to a file on a disk with room")
+    return LOST

@@ -7,6 +7,7 @@ are. A file that is no JSON object at all has no sound part: it raises ContestEr
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -47,6 +48,12 @@ class Sifted(Generic[Entry]):
         if self.errors:
             raise ContestErrors(self.errors)
         return self.sound
+
+
+def begins_with_mark(path: FilePath) -> bool:
+    """Whether a file begins with a byte order mark, which the readers here tolerate and the organisers' do not."""
+    with open(path, "rb") as stream:
+        return stream.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8
 
 
 def read_input(path: FilePath) -> dict[str, Sample]:

@@ -35,11 +35,12 @@ def fold(text: str) -> str:
 def find_span(passage: str, answer: str) -> str | None:
     """The words of a cleaned passage that a cleaned answer names, as the passage writes them; None if it has none.
 
-    Case, ё, dashes and quotation marks may differ. A whole-word occurrence is taken before one inside a word.
+    Case, ё, dashes and quotation marks may differ: words that are written as in the answer are taken before others,
+    and among those others whole words before a part of a word.
     """
     if not answer:
         return None
-    if _whole(passage, answer) >= 0:
+    if answer in passage:
         return answer
     folded, wanted = fold(passage), fold(answer)
     start = _whole(folded, wanted)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from contest.console import one_line
+
 
 class EvaluationError(Exception):
     """Something that stops the command: what was wrong, and what to do about it."""
@@ -45,7 +47,22 @@ class BadLeaderboard(EvaluationError):  # noqa: N818
 
 
 def some(names: Iterable[object], limit: int = 5) -> str:
-    """Return the first few names of a collection, and how many more there are."""
-    listed = [str(name) for name in names]
-    more = f" and {len(listed) - limit} more" if len(listed) > limit else ""
-    return ", ".join(listed[:limit]) + more
+    """Return the first few names of a collection on one line, and how many more there are."""
+    listed: list[str] = []
+    more = 0
+    for name in names:
+        if len(listed) < limit:
+            listed.append(shortened(str(name)))
+        else:
+            more += 1
+    return ", ".join(listed) + (f" and {more} more" if more else "")
+
+
+def shortened(text: str, most: int = 80) -> str:
+    """Return a text on one line, cut to a length that a message bears."""
+    return one_line(text if len(text) <= most else f"{text[: most - 1]}…")
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun: `1 sample`, `2 samples`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -5,6 +5,7 @@ them is left out with a warning, as the organisers' splitting of the files leave
 
 * A prediction: the case has no answer, which its metric names and scores 0 (`strict`); the attempt is invalid
   (`official`, for there the splitting raises: row 3 of the differences between rules and code).
+* A byte order mark before a file's text: the organisers' reader raises (`official`), ours goes on (`strict`).
 * A ground truth: both modes stop, for that is the scorer's own file.
 * A task id of 6 to 11: theirs raises, ours are the hidden tasks.
 
@@ -26,7 +27,7 @@ from contest.ground_truth import GroundTruth
 from contest.items import Sample
 from contest.limits import INPUT_NAME
 from contest.pictures import resolve_picture
-from contest.reading import Sifted, read_ground_truth, read_ids, read_input, sift_predictions
+from contest.reading import Sifted, begins_with_mark, read_ground_truth, read_ids, read_input, sift_predictions
 from contest.tasks import TASKS, Task, task_by_id
 from evaluation.errors import IdsDiffer, NoSamples, some
 from evaluation.metrics.answers import official_picture
@@ -69,7 +70,8 @@ def join(files: Files, mode: Mode) -> Joined:
     """Read the files and return the cases.
 
     Raises ContestErrors for files that can not be read, IdsDiffer where ground truth or input lack a sample,
-    NoSamples for an `ids.json` without samples, AttemptAborted (`official`) for missing predictions and pictures.
+    NoSamples for an `ids.json` without samples, AttemptAborted (`official`) for missing predictions and pictures, and
+    for a byte order mark.
     """
     task_ids = read_ids(files.ids)
     if not task_ids:
@@ -82,7 +84,10 @@ def join(files: Files, mode: Mode) -> Joined:
         _demand_all(task_ids, asked, input_json)
     sifted = sift_predictions(files.predictions)
     unsound = _unsound(files.predictions, sifted)
-
+    marked = [path for path in (files.ids, files.ground_truth, input_json, files.predictions) if path is not None]
+    marked = [path for path in marked if begins_with_mark(path)]
+    if marked and mode == "official":
+        raise AttemptAborted(f"{marked[-1]} begins with a byte order mark", defect=1)
     missing = [key for key in task_ids if key not in sifted.sound and key not in unsound]
     if missing and mode == "official":
         raise AttemptAborted(
@@ -110,7 +115,9 @@ def join(files: Files, mode: Mode) -> Joined:
     cases = {task: tuple(found) for task, found in by_task.items() if found}
     if mode == "official":
         _demand_drawn_pictures(cases)
-    return Joined(cases, _warnings(files, task_ids, truths, sifted, unsound), _fingerprint(task_ids, truths))
+    warnings = _warnings(files, task_ids, truths, sifted, unsound)
+    warnings += tuple(f"{path}: the organisers' reader refuses its byte order mark" for path in marked)
+    return Joined(cases, warnings, _fingerprint(task_ids, truths))
 
 
 def _fingerprint(task_ids: Mapping[str, int], truths: Mapping[str, GroundTruth]) -> str:

@@ -18,16 +18,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from contest.checking import is_unicode
+from contest.console import csv_row
 from contest.tasks import TASKS
-from evaluation.errors import BadLeaderboard
+from evaluation.errors import BadLeaderboard, shortened
 from evaluation.nomination import BASELINE_INTEGRAL
 from evaluation.results import Result
 from evaluation.statistics import ranks
-from evaluation.table import columns
+from evaluation.table import blocks, cut
 
 INTEGRAL = "integral"
 APPLICATION_ID, SCHEMA_VERSION = 0x46424332, 2  # "FBC2"
 WAIT_SECONDS = 120.0
+SQLITE_INTEGERS = range(-(2**63), 2**63)
+NAME_COLUMNS, ORIGIN_COLUMNS = 30, 20
 
 _SCHEMA = (
     """CREATE TABLE runs (
@@ -58,8 +62,9 @@ _UPGRADES = {
 class Provenance:
     """Where a run came from; None for what nobody recorded.
 
-    `weights` is the hash of the weights, `seconds` how long answering took. `co2_kg` is the CO2 of the training by
-    eco2AI, `energy_kwh` the energy of that, `own_co2_kg` the same by our own reading, `parameters` the model's size.
+    `weights` is a hash of the weights (see `evaluation.provenance`), `seconds` how long answering took. `co2_kg` is the
+    CO2 of the training by eco2AI, `energy_kwh` the energy of that, `own_co2_kg` the same by our own reading,
+    `parameters` the model's size.
     """
 
     commit_id: str | None = None
@@ -131,10 +136,7 @@ def add(path: Path, name: str, result: Result, provenance: Provenance) -> int:
     Several processes may add at once: each waits for the others (up to two minutes).
     Raises BadLeaderboard, also for a measured figure of the provenance that is negative or not finite.
     """
-    for figure in ("seconds", "co2_kg", "energy_kwh", "own_co2_kg"):
-        value = getattr(provenance, figure)
-        if isinstance(value, int | float) and not (math.isfinite(value) and value >= 0):
-            raise BadLeaderboard(f"{figure} of run {name!r} is {value}", "give what was measured, or nothing")
+    _demand_storable(name, provenance)
     low, high = result.integral_interval or (None, None)
     added = datetime.now(UTC).isoformat(timespec="seconds")
     head = (added, name, result.mode, result.test, int(result.comparable), result.integral, low, high)
@@ -155,8 +157,23 @@ def add(path: Path, name: str, result: Result, provenance: Provenance) -> int:
         return cursor.lastrowid
 
 
+def _demand_storable(name: str, provenance: Provenance) -> None:
+    """Raise BadLeaderboard for what a leaderboard can not hold, or what nobody can have measured."""
+    for what, text in {"name": name, **asdict(provenance)}.items():
+        if isinstance(text, str) and not is_unicode(text):
+            raise BadLeaderboard(f"the run's {what} is no UTF-8: {shortened(text)}", "give it in UTF-8")
+    for figure in ("seconds", "co2_kg", "energy_kwh", "own_co2_kg"):
+        value = getattr(provenance, figure)
+        if value is not None and not (math.isfinite(value) and value >= 0):
+            raise BadLeaderboard(f"{figure} of run {name!r} is {value}", "give what was measured, or nothing")
+    for figure in ("seed", "parameters"):
+        value = getattr(provenance, figure)
+        if value is not None and value not in SQLITE_INTEGERS:
+            raise BadLeaderboard(f"{figure} of run {name!r} has more than 64 bits", "give the real one, or nothing")
+
+
 def read(path: Path) -> tuple[Run, ...]:
-    """Return all runs in the order they were added. Raises BadLeaderboard."""
+    """Return all runs in the order they were added. Raises BadLeaderboard, also for scores that can not be."""
     with _open(path, must_exist=True) as connection:
         scores: dict[int, dict[str, Score]] = {}
         for run, key, *row in connection.execute("SELECT run, task, score, low, high, n, signature FROM scores"):
@@ -167,10 +184,27 @@ def read(path: Path) -> tuple[Run, ...]:
         order = {task.key: task.id for task in TASKS}
         runs = []
         for number, added, name, mode, test, comparable, integral, low, high, *origin in found:
-            tasks = dict(sorted(scores.get(number, {}).items(), key=lambda pair: order[pair[0]]))
+            found_scores = scores.get(number, {})
+            _demand_sound(path, number, integral, found_scores)
+            tasks = dict(sorted(found_scores.items(), key=lambda pair: order[pair[0]]))
             provenance = Provenance(*origin)
             runs.append(Run(number, added, name, mode, test, bool(comparable), integral, low, high, provenance, tasks))
         return tuple(runs)
+
+
+def _demand_sound(path: Path, number: int, integral: float | None, scores: dict[str, Score]) -> None:
+    """Raise BadLeaderboard for a row that `add` would not have written."""
+    remedy = "take the run out, or start a leaderboard of your own"
+    unknown = [key for key in scores if key not in {task.key for task in TASKS}]
+    if unknown:
+        raise BadLeaderboard(
+            f"{path}: run {number} has a score for {shortened(unknown[0])!r}, which is no task", remedy
+        )
+    if integral is not None and not 0 <= integral <= 1:
+        raise BadLeaderboard(f"{path}: run {number} has the integral score {integral}, outside [0, 1]", remedy)
+    infinite = [key for key, score in scores.items() if not math.isfinite(score.score)]
+    if infinite:
+        raise BadLeaderboard(f"{path}: run {number}: the score of {infinite[0]} is not a finite number", remedy)
 
 
 def grouped(runs: Sequence[Run], by: str = INTEGRAL) -> tuple[Group, ...]:
@@ -190,27 +224,30 @@ def grouped(runs: Sequence[Run], by: str = INTEGRAL) -> tuple[Group, ...]:
     return tuple(groups)
 
 
-def leaderboard_table(runs: Sequence[Run], by: str = INTEGRAL) -> str:
-    """Return the leaderboard as text: a table a group, each with the published baseline beside its runs."""
+def heading(number: int, group: Group, by: str = INTEGRAL) -> str:
+    """Return the line above a group: what its runs have in common."""
+    first = group.runs[0]
+    flag = "" if first.comparable else ", not comparable with the contest's scores"
+    return f"group {number}: mode {shortened(first.mode, 12)}, test {shortened(first.test, 13)}, ranked by {by}{flag}"
+
+
+def leaderboard_table(runs: Sequence[Run], by: str = INTEGRAL, *, verbose: bool = False) -> str:
+    """Return the leaderboard as text: tables a group, each with the published baseline beside its runs.
+
+    No line is wider than a terminal of 100 columns; `verbose` adds the signatures, whole.
+    """
     if not runs:
         return "the leaderboard is empty"
-    blocks = []
+    parts = []
     for number, group in enumerate(grouped(runs, by), start=1):
         keys = [task.key for task in TASKS if any(task.key in run.scores for run in group.runs)]
         header = ("rank", "run", "S", "95 % interval", *keys, *(item.name for item in fields(Provenance)))
-        rows = [header, *_ranked_rows(group, keys), _baseline(keys)]
-        first = group.runs[0]
-        flag = "" if first.comparable else ", not comparable with the contest's scores"
-        blocks.append(
-            "\n".join(
-                [
-                    f"group {number}: mode {first.mode}, test {first.test[:12]}, ranked by {by}{flag}",
-                    columns(rows),
-                    *(f"  {measure}" for measure in group.measures[1:]),
-                ]
-            )
-        )
-    return "\n\n".join(blocks)
+        table = blocks([header, *_ranked_rows(group, keys), _baseline(keys)], repeated=2)
+        signatures = [f"  {shortened(measure, 10_000)}" for measure in group.measures[1:]] if verbose else []
+        parts.append("\n".join([heading(number, group, by), table, *signatures]))
+    if len(parts) > 1 and not verbose:
+        parts.append("runs of different groups do not measure the same: --verbose shows what each measures")
+    return "\n\n".join(parts)
 
 
 def to_json(runs: Sequence[Run]) -> dict[str, Any]:
@@ -231,19 +268,16 @@ def to_csv(runs: Sequence[Run]) -> str:
     origin = [item.name for item in fields(Provenance)]
     head = ["group", "rank", "name", "added", "mode", "test", "comparable", "integral", "low", "high"]
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([*head, *keys, *origin, "signatures"])
+    writer.writerow(csv_row([*head, *keys, *origin, "signatures"]))
     published = [task.baseline for task in TASKS]
-    writer.writerow(
-        [None, None, "published baseline", *[None] * 4, BASELINE_INTEGRAL, None, None, *published]
-        + [None] * (len(origin) + 1)
-    )
+    baseline = [None, None, "published baseline", *[None] * 4, BASELINE_INTEGRAL, None, None, *published]
+    writer.writerow(csv_row([*baseline, *[None] * (len(origin) + 1)]))
     for number, group in enumerate(grouped(runs), start=1):
         for rank, run in zip(group.ranks, group.runs, strict=True):
             what = (run.name, run.added, run.mode, run.test, run.comparable, run.integral, run.low, run.high)
             values = [run.value(key) for key in keys]
-            writer.writerow(
-                [number, rank, *what, *values, *astuple(run.provenance), " ".join(run.measures(INTEGRAL)[1:])]
-            )
+            signatures = " ".join(run.measures(INTEGRAL)[1:])
+            writer.writerow(csv_row([number, rank, *what, *values, *astuple(run.provenance), signatures]))
     return stream.getvalue()
 
 
@@ -260,7 +294,7 @@ def _row(rank: int | None, run: Run, keys: Sequence[str]) -> tuple[str, ...]:
     interval = "-" if run.low is None else f"{run.low:.4f} .. {run.high:.4f}"
     values = ["-" if (value := run.value(key)) is None else f"{value:.4f}" for key in (INTEGRAL, *keys)]
     origin = ["-" if value is None else _short(value) for value in astuple(run.provenance)]
-    return ("-" if rank is None else str(rank), run.name, values[0], interval, *values[1:], *origin)
+    return ("-" if rank is None else str(rank), cut(run.name, NAME_COLUMNS), values[0], interval, *values[1:], *origin)
 
 
 def _baseline(keys: Sequence[str]) -> tuple[str, ...]:
@@ -270,7 +304,7 @@ def _baseline(keys: Sequence[str]) -> tuple[str, ...]:
 
 
 def _short(value: str | float) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)[:24]
+    return f"{value:g}" if isinstance(value, float) else cut(str(value), ORIGIN_COLUMNS)
 
 
 @contextmanager

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable
 from typing import TypeAlias
 
+from contest.console import one_line
+
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Called with what is done, how many of it are done, and how many there are."""
 
@@ -17,4 +19,5 @@ def silent(what: str, done: int, total: int) -> None:
 def on_terminal(what: str, done: int, total: int) -> None:
     """Show one line on standard error that is written over again, and nothing where that is no terminal."""
     if sys.stderr.isatty():
-        print(f"\r{what}: {done} of {total}", end="\n" if done >= total else "", file=sys.stderr, flush=True)
+        sys.stderr.write(f"\r{one_line(what)}: {done} of {total}{chr(10) if done >= total else ''}")
+        sys.stderr.flush()

@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from contest.checking import described
+from contest.console import Cell, csv_row
 from contest.tasks import TASKS, Task, task_by_key
 from contest.writing import write_bytes, write_json
 from evaluation.errors import BadResult
+from evaluation.json_values import (
+    WrongValue,
+    dict_of,
+    entry,
+    flag,
+    list_of,
+    mapping,
+    number,
+    optional,
+    read_json,
+    text,
+)
 from evaluation.metrics.base import MODES, Mode, Note
+from evaluation.metrics.defects import DEFECTS
 
 Interval: TypeAlias = tuple[float, float]
 
@@ -50,7 +64,7 @@ class TaskResult:
 
     def __post_init__(self) -> None:
         if self.key not in {task.key for task in TASKS}:
-            raise ValueError(f"there is no task {self.key!r}")
+            raise ValueError(f"there is no task {self.key[:40]!r}")
         if not self.samples:
             raise ValueError(f"task {self.key} has no samples")
         numbers = (self.score, *self.samples.values(), *self.parts.values(), *(self.interval or ()))
@@ -145,23 +159,61 @@ def to_json(result: Result) -> dict[str, Any]:
 
 
 def from_json(value: Any) -> Result:
-    """Return the result that a JSON object holds. Raises ValueError, TypeError or KeyError if it holds none."""
-    tasks = {
-        key: TaskResult(
-            key,
-            task["score"],
-            task["signature"],
-            task["samples"],
-            _interval(task["interval"]),
-            task["comparable"],
-            tuple(Note(**note) for note in task["notes"]),
-            task["parts"],
-            tuple(task["remarks"]),
-        )
-        for key, task in value["tasks"].items()
-    }
-    interval = _interval(value["integral_interval"])
-    return Result(value["mode"], value["test"], tasks, value["integral"], interval, tuple(value["warnings"]))
+    """Return the result that a JSON object holds. Raises ValueError if it holds none."""
+    whole_value = mapping(value, "the top level")
+    tasks = entry(whole_value, "tasks", mapping)
+    return Result(
+        mode=entry(whole_value, "mode", _mode),
+        test=entry(whole_value, "test", text),
+        tasks={key: _task_result(key, mapping(task, f"task {key[:40]!r}")) for key, task in tasks.items()},
+        integral=entry(whole_value, "integral", optional(number)),
+        integral_interval=entry(whole_value, "integral_interval", optional(_interval)),
+        warnings=entry(whole_value, "warnings", list_of(text)),
+    )
+
+
+def _task_result(key: str, task: Mapping[str, Any]) -> TaskResult:
+    return TaskResult(
+        key,
+        entry(task, "score", number),
+        entry(task, "signature", text),
+        entry(task, "samples", dict_of(number)),
+        entry(task, "interval", optional(_interval)),
+        entry(task, "comparable", flag),
+        entry(task, "notes", list_of(_note)),
+        entry(task, "parts", dict_of(number)),
+        entry(task, "remarks", list_of(text)),
+    )
+
+
+def _note(value: Any, name: str) -> Note:
+    note = mapping(value, name)
+    return Note(
+        entry(note, "sample_id", text),
+        entry(note, "defect", optional(_defect)),
+        entry(note, "message", text),
+        entry(note, "voids_task", flag),
+    )
+
+
+def _mode(value: Any, name: str) -> Mode:
+    for mode in MODES:
+        if value == mode:
+            return mode
+    raise WrongValue(f"{name} is {described(value)}; modes: {', '.join(MODES)}")
+
+
+def _defect(value: Any, name: str) -> int:
+    if not isinstance(value, int) or value not in DEFECTS:
+        raise WrongValue(f"{name} is {described(value)}, the number of no difference")
+    return value
+
+
+def _interval(value: Any, name: str) -> Interval:
+    bounds = list_of(number)(value, name)
+    if len(bounds) != 2:
+        raise WrongValue(f"{name} is {described(value)}, not two numbers")
+    return bounds[0], bounds[1]
 
 
 def write_result(path: Path, result: Result) -> None:
@@ -172,13 +224,11 @@ def write_result(path: Path, result: Result) -> None:
 def read_result(path: Path) -> Result:
     """Read what `write_result` wrote. Raises BadResult."""
     try:
-        return from_json(json.loads(path.read_text("utf-8")))
+        return from_json(read_json(path))
     except OSError as error:
         raise BadResult(f"{path} can not be read: {error.strerror}", "check the path") from error
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise BadResult(
-            f"{path} is no result: {type(error).__name__}: {error}", "give a file that `evaluation score --json` wrote"
-        ) from error
+    except ValueError as error:
+        raise BadResult(f"{path} is no result: {error}", "give a file that `evaluation score --json` wrote") from error
 
 
 # One row a task, then one for S.
@@ -189,22 +239,16 @@ def write_csv(path: Path, result: Result) -> None:
     """Write one row a task and one for S as CSV; what is not there is an empty field. Raises ContestError."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
-    writer.writerows(_csv_row(task) for task in result.tasks.values())
+    writer.writerow(csv_row(CSV_COLUMNS))
+    for task in result.tasks.values():
+        writer.writerow(csv_row(_cells(task)))
     low, high = result.integral_interval or (None, None)
-    writer.writerow(["integral", result.integral, low, high, None, None, None, None, result.comparable, None])
+    writer.writerow(csv_row(["integral", result.integral, low, high, *[None] * 4, result.comparable, None]))
     write_bytes(path, stream.getvalue().encode())
 
 
-def _csv_row(result: TaskResult) -> Sequence[object]:
+def _cells(result: TaskResult) -> Sequence[Cell]:
     low, high = result.interval or (None, None)
     task = result.task
     bounds = (task.baseline, task.threshold, result.eligible, result.comparable)
     return [result.key, result.score, low, high, result.n, *bounds, result.signature]
-
-
-def _interval(value: Any) -> Interval | None:
-    if value is None:
-        return None
-    low, high = value
-    return (low, high)

@@ -1,36 +1,84 @@
-"""The printed table of a result: tasks, S, and what to know about them. Knows nothing of how scores come about."""
+"""Tables as text, and that of a result: tasks, S, what to know about them. Knows nothing of how scores come about."""
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
+from contest.console import one_line
 from contest.tasks import OPEN_TASKS
-from evaluation.metrics.defects import DEFECTS
+from evaluation.errors import counted, some
+from evaluation.metrics.defects import DEFECTS, DIFFERENCES_PAGE
 from evaluation.nomination import BASELINE_INTEGRAL
 from evaluation.results import Interval, Result, TaskResult
 
 MAX_NAMED = 20
+MAX_WIDTH = 100
 HEADER = ("task", "n", "score", "95 % interval", "baseline", "threshold", "eligible")
+
+
+def width(text: str) -> int:
+    """Return how many columns of a terminal a text takes."""
+    wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
+    return len(text) + wide - sum(unicodedata.combining(character) > 0 for character in text)
+
+
+def cut(text: str, columns: int) -> str:
+    """Return a text of at most so many columns on one line, with an ellipsis where something is missing."""
+    text = one_line(text)
+    if width(text) <= columns:
+        return text
+    while width(text) >= columns:
+        text = text[: min(len(text) - 1, columns)]
+    return f"{text}…"
 
 
 def columns(rows: Sequence[Sequence[str]]) -> str:
     """Return rows as text in columns as wide as their widest cell; the first is left-aligned, a rule under row one."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join(
-            [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
-        ).rstrip()
-        for row in rows
-    ]
-    return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
+    cells = [[one_line(cell) for cell in row] for row in rows]
+    widths = [max(map(width, column)) for column in zip(*cells, strict=True)]
+    lines = []
+    for row in cells:
+        gaps = [" " * (most - width(cell)) for cell, most in zip(row, widths, strict=True)]
+        right = (gap + cell for gap, cell in zip(gaps[1:], row[1:], strict=True))
+        lines.append("  ".join([row[0] + gaps[0], *right]).rstrip())
+    return "\n".join([lines[0], "-" * width(lines[0]), *lines[1:]])
 
 
-def result_table(result: Result) -> str:
-    """Return the table of a result, S below it, then flags, signatures, and what struck how often."""
+def blocks(rows: Sequence[Sequence[str]], *, repeated: int, empty: str = "-") -> str:
+    """Return a table that is too wide for a terminal as several below each other, none wider than MAX_WIDTH.
+
+    Args:
+        rows: the header, then the rows.
+        repeated: how many columns stand in each part: those that say what a row is about.
+        empty: what a cell without a value holds; a column that has no other cell is left out.
+
+    """
+    table = list(zip(*rows, strict=True))
+    kept = [column for place, column in enumerate(table) if place < repeated or set(column[1:]) != {empty}]
+    widths = [max(map(width, column)) for column in kept]
+    first = sum(widths[:repeated]) + 2 * (repeated - 1)
+    parts: list[list[int]] = [[]]
+    taken = first
+    for place in range(repeated, len(kept)):
+        if parts[-1] and taken + 2 + widths[place] > MAX_WIDTH:
+            parts.append([])
+            taken = first
+        parts[-1].append(place)
+        taken += 2 + widths[place]
+    chosen = [[*range(repeated), *part] for part in parts]
+    return "\n\n".join(columns(list(zip(*(kept[place] for place in part), strict=True))) for part in chosen)
+
+
+def result_table(result: Result, *, verbose: bool = False) -> str:
+    """Return the table of a result and at most four lines: what is missing, eligible, substituted, and noted.
+
+    `verbose`: instead of the last, the parts of scores, the signatures, and what struck how often.
+    """
     rows = [HEADER, *(_row(task) for task in result.tasks.values()), _integral_row(result)]
-    parts = [f"mode: {result.mode}", columns(rows), *_verdicts(result), *_flags(result), *_notes(result)]
-    return "\n".join(parts)
+    more = [*_details(result), *_notes(result)] if verbose else _summary(result)
+    return "\n".join([f"mode: {result.mode}", columns(rows), *_verdicts(result), *_flags(result, verbose), *more])
 
 
 def _row(result: TaskResult) -> tuple[str, ...]:
@@ -70,21 +118,47 @@ def _verdicts(result: Result) -> list[str]:
     return lines
 
 
-def _flags(result: Result) -> list[str]:
-    lines = []
+def _flags(result: Result, verbose: bool) -> list[str]:
     substituted = [task.key for task in result.tasks.values() if not task.comparable]
-    if substituted:
-        lines.append(f"* not comparable with the contest's scores ({', '.join(substituted)}): see the signature")
+    if not substituted:
+        return []
+    where = "see the signature" if verbose else "--verbose shows the signatures"
+    return [f"* not comparable with the contest's scores ({', '.join(substituted)}): {where}"]
+
+
+def _summary(result: Result) -> list[str]:
+    """One line about all that `verbose` would tell, none if that is nothing to worry about."""
+    notes = [(task.key, note) for task in result.tasks.values() for note in task.notes]
+    others = len(result.warnings) + sum(len(task.remarks) for task in result.tasks.values())
+    if result.mode == "strict" and notes:
+        lost = dict.fromkeys(f"{key} {note.sample_id!r}" for key, note in notes)
+        beside = f", {counted(others, 'other warning')}" if others else ""
+        return [f"error: {counted(len(lost), 'sample')} lost a score: {some(lost)}{beside}; --verbose tells why"]
+    struck = sorted({note.defect for _, note in notes if note.defect is not None})
+    others += sum(note.defect is None for _, note in notes)
+    parts = []
+    if struck:
+        times = counted(sum(note.defect is not None for _, note in notes), "time")
+        numbers = ", ".join(map(str, struck))
+        parts.append(f"code and rules differ {times} (differences {numbers} of {DIFFERENCES_PAGE})")
+    if others:
+        parts.append(counted(others, "other warning" if struck else "warning"))
+    return [f"warning: {', '.join(parts)}; --verbose tells more"] if parts else []
+
+
+def _details(result: Result) -> list[str]:
+    lines = []
     for task in result.tasks.values():
-        lines += [f"{task.key}: {remark}" for remark in task.remarks]
+        lines += [f"{task.key}: {one_line(remark)}" for remark in task.remarks]
         if task.parts:
-            lines.append(f"{task.key}: " + ", ".join(f"{name} {value:.4f}" for name, value in task.parts.items()))
-    return [*lines, *(f"{task.key}: {task.signature}" for task in result.tasks.values())]
+            parts = ", ".join(f"{name} {value:.4f}" for name, value in task.parts.items())
+            lines.append(f"{task.key}: {one_line(parts)}")
+    return [*lines, *(f"{task.key}: {one_line(task.signature)}" for task in result.tasks.values())]
 
 
 def _notes(result: Result) -> list[str]:
-    """Warnings; then in `official` how often each defect struck, in `strict` the samples that lost their score."""
-    lines = [f"warning: {warning}" for warning in result.warnings]
+    """Warnings; then in `official` how often each difference struck, in `strict` the samples that lost their score."""
+    lines = [f"warning: {one_line(warning)}" for warning in result.warnings]
     for task in result.tasks.values():
         if result.mode == "official":
             strikes = Counter(note.defect for note in task.notes if note.defect is not None)
@@ -94,7 +168,9 @@ def _notes(result: Result) -> list[str]:
             ]
         named = [note for note in task.notes if result.mode == "strict" or note.defect is None]
         word = "error" if result.mode == "strict" else "warning"
-        lines += [f"{word}: {task.key}: sample {note.sample_id!r}: {note.message}" for note in named[:MAX_NAMED]]
+        lines += [
+            f"{word}: {task.key}: sample {note.sample_id!r}: {one_line(note.message)}" for note in named[:MAX_NAMED]
+        ]
         if len(named) > MAX_NAMED:
             lines.append(f"{word}: {task.key}: and {len(named) - MAX_NAMED} more")
     return lines

@@ -1,8 +1,28 @@
-"""Settings of all tests: hypothesis looks at no clock, and on CI it draws the same examples every time."""
+"""Settings of all tests: property tests look at no clock, and draw the same examples every time and everywhere.
 
-import os
+New examples are drawn where slow tests are asked for (`-m slow`): every property test is one of them there.
+"""
 
-from hypothesis import settings
+import re
 
-settings.register_profile("ours", deadline=None, derandomize=os.environ.get("CI") == "true")
-settings.load_profile("ours")
+import pytest
+from hypothesis import is_hypothesis_test, settings
+
+settings.register_profile("same", deadline=None, derandomize=True)
+settings.register_profile("new", deadline=None, derandomize=False)
+
+
+def draws_new_examples(marker_expression: str) -> bool:
+    return re.search(r"(?<!not )\bslow\b", marker_expression) is not None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    settings.load_profile("new" if draws_new_examples(config.option.markexpr) else "same")
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest chooses by markers
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if draws_new_examples(config.option.markexpr):
+        for item in items:
+            if is_hypothesis_test(getattr(item, "obj", None)):
+                item.add_marker("slow")

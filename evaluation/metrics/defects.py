@@ -5,6 +5,9 @@ Mode `official` reproduces them, each with a Note that bears its number; mode `s
 
 from __future__ import annotations
 
+DIFFERENCES_PAGE = "evaluation/metrics/DIFFERENCES.md"
+"""The page that explains them, relative to the repository's root."""
+
 DEFECTS: dict[int, str] = {
     1: "an exception: TextQA and MathQA become 0 as a whole, the other tasks invalidate the attempt",
     2: "an answer without items: the answer of the sample before counts again; VisualQA, captioning 0",

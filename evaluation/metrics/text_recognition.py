@@ -113,10 +113,16 @@ def _score_official(cases: Sequence[Case]) -> tuple[list[float], list[Note]]:
 
 
 def _official_score(text: Any, references: Sequence[str]) -> float:
-    """Score whatever stands in the answer's content: their edit distance takes a list as readily as a string."""
+    """Score whatever stands in the answer's content: their edit distance takes a list as readily as a string.
+
+    What is empty is 0 before any distance is taken. Raises ScriptRaises for what has no length, or elements that have
+    no hash.
+    """
     if isinstance(text, str):
         return official_details(text, references).score
-    if not isinstance(text, list):
+    if isinstance(text, list | dict) and not (text and any(references)):
+        return 0.0
+    if not isinstance(text, list) or any(isinstance(element, list | dict) for element in text):
         raise ScriptRaises(f"the answer's content is {text!r}, which has no edit distance to a string")
     elements = [json.dumps(element) for element in text]
     return max(similarity(elements, [json.dumps(character) for character in reference]) for reference in references)

@@ -1,8 +1,8 @@
-"""Treebank word tokens of one line of cleaned text, as NLTK's word tokenizer gives them. Knows nothing of languages.
+"""Treebank word tokens of one sentence in lower case, as NLTK's word tokenizer gives them. Knows nothing of languages.
 
-The version is that of the contest's time, NLTK 3.7; later ones also split off long dashes. Cleaned means: lower case
-and without `, . ! ? : ; % ( ) [ ] }`, as both METEOR tasks leave a text; a point may stand inside a number only. The
-conventions are those of R. MacIntyre's tokenizer script for the Penn Treebank.
+The version is that of the contest's time, NLTK 3.7; later ones also split off long dashes. Both METEOR tasks leave a
+text without most marks, but for an answer that was no string. The conventions are those of R. MacIntyre's tokenizer
+script for the Penn Treebank.
 """
 
 from __future__ import annotations
@@ -17,10 +17,15 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"[«“‘„]|`+", r" \g<0> "),
         (r'^"', "``"),
         (r"``", r" \g<0> "),
-        (r"""(?<=[ {<])(?:"|'')""", " `` "),  # an opening quote
-        (r"[@#$&]", r" \g<0> "),
+        (r"""(?<=[ (\[{<])(?:"|'')""", " `` "),  # an opening quote
+        (r"""(?<=[^.])(\.)([\])}>"'»”’ ]*)\s*$""", r" \1 \2 "),  # the last point
+        (r"([:,])(?=\D)", r" \1 "),
+        (r"[:,]$", r" \g<0> "),
+        (r"\.{2,}", r" \g<0> "),
+        (r"[;@#$%&]", r" \g<0> "),
+        (r"[?!]", r" \g<0> "),
         (r"(?<=[^'])' ", " ' "),
-        (r"[*{<>]", r" \g<0> "),
+        (r"[*\[\](){}<>]", r" \g<0> "),
         (r"--", r" \g<0> "),
         (r"\Z|\A", " "),
         (r"[»”’]", r" \g<0> "),
@@ -39,16 +44,18 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r" ('t)(is|was)\b", r" \1 \2 "),
     )
 )
-_NEEDS_RULES = re.compile(r"[«“‘„»”’`\"'@#$&*{<>]|--|cannot|gimme|gonna|gotta|lemme|wanna")
+_NEEDS_RULES = re.compile(r"[«“‘„»”’`\"'@#$&*{<>.,:;%?!()\[\]}]|--|cannot|gimme|gonna|gotta|lemme|wanna")
 _TWO_WORDS = frozenset(("cannot", "gimme", "gonna", "gotta", "lemme", "wanna"))
 
 
 @lru_cache(maxsize=1 << 17)
 def word_tokens(text: str) -> tuple[str, ...]:
-    """Return the tokens of a cleaned text; plain words are split at white space.
+    """Return the tokens of a sentence; plain words are split at white space.
 
     >>> word_tokens('знак "стоп" у 3.5 домов')
     ('знак', '``', 'стоп', "''", 'у', '3.5', 'домов')
+    >>> word_tokens("a) да, (b) 1,5...")
+    ('a', ')', 'да', ',', '(', 'b', ')', '1,5', '...')
     """
     words = text.split()
     if "".join(words).isalnum() and _TWO_WORDS.isdisjoint(words):  # the usual case, quicker than the search

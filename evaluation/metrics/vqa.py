@@ -132,26 +132,39 @@ class VisualQA(TaskMetric):
         return score_cases(cases, self.mode, self.wordnet)
 
 
+class _Joined(str):
+    """What is left of a content that was no string: it has lost its punctuation, and what looks like some stays."""
+
+
 def _text_of(content: Any) -> str:
-    """Return the text that the organisers' script makes of a content: it goes through it, and joins what it finds."""
+    """Return the text that the organisers' script makes of a content: it goes through it, and joins what it finds.
+
+    Of a list, that takes away the elements that are one mark of punctuation, and no mark inside of an element.
+    """
     if isinstance(content, str):
         return content
     try:
-        return "".join(part for part in content if part not in _PUNCTUATION)
+        return _Joined("".join(part for part in content if part not in _PUNCTUATION))
     except TypeError as error:
         raise ScriptRaises(f"the answer's content is {content!r}, not a string") from error
 
 
+def _lemma_of(text: str) -> str:
+    whole = lemma(text.lower())
+    return FIRST_NUMERALS.get(whole, whole)
+
+
 @lru_cache(maxsize=MAX_CACHED)
 def _whole_lemma(text: str) -> str:
-    whole = lemma(text.translate(_WITHOUT_PUNCTUATION).lower())
-    return FIRST_NUMERALS.get(whole, whole)
+    return _lemma_of(text.translate(_WITHOUT_PUNCTUATION))
 
 
 def _judged_officially(answer: str, references: Sequence[str], *, wordnet: WordNet) -> Comparison | None:
     if not references:
         return None
-    return _judged_forms(_whole_lemma(answer), list(map(_whole_lemma, references)), wordnet)
+    # Not by the remembered ones: a text and what was joined to the same letters are equal.
+    form = _lemma_of(str(answer)) if isinstance(answer, _Joined) else _whole_lemma(answer)
+    return _judged_forms(form, list(map(_whole_lemma, references)), wordnet)
 
 
 def _judged_forms(form: str, reference_forms: Sequence[str], wordnet: WordNet) -> Comparison | None:

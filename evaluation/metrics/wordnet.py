@@ -11,6 +11,7 @@ from functools import lru_cache
 from os import PathLike, fspath
 from pathlib import Path
 
+from evaluation.metrics.errors import WordNetError as WordNetError
 from models.weights import file_sha256
 
 _SENSES = "SELECT lemma, synset_id FROM sense WHERE lemma IS NOT NULL AND synset_id IS NOT NULL"
@@ -27,10 +28,6 @@ _DERIVATIONS = """
     WHERE source.lemma IS NOT NULL AND derivative.name IS NOT NULL
 """
 _NOTHING: frozenset[str] = frozenset()
-
-
-class WordNetError(ValueError):
-    """A wordnet file is missing or is no RuWordNet database. Says which, and what to do."""
 
 
 _MAX_FOUND = 1 << 17

@@ -13,6 +13,7 @@ from contest.tasks import TASKS
 from evaluation import leaderboard
 from evaluation.errors import BadLeaderboard
 from evaluation.leaderboard import Provenance, add, grouped, leaderboard_table, read, to_csv, to_json
+from evaluation.table import width
 from tests.evaluation.fakes import result_of, whole_result
 
 ORIGIN = Provenance("abc123", "5e1f", "tuned", 7, "a GPU", 12.5, 0.034)
@@ -94,12 +95,78 @@ def test_the_table_shows_runs_with_their_origin_beside_the_published_baseline(tm
     add(path, "first", whole_result(0.5), ORIGIN)
     add(path, "substitute", whole_result(0.6, signature="equality|v:2"), Provenance())
     table = leaderboard_table(read(path))
-    first, second = table.split("\n\n")
+    first, second = table.split("group 2: ")
     assert first.splitlines()[3].split()[:3] == ["1", "first", "0.5000"]
-    assert all(word in first for word in ("abc123", "tuned", "a GPU", "12.5", "0.034", "equality|v:1"))
+    assert all(word in first for word in ("abc123", "tuned", "a GPU", "12.5", "0.034"))
     for block in (first, second):
         assert any(line.split()[:4] == ["-", "published", "baseline", "0.24"] for line in block.splitlines())
+    assert "equality|v:1" not in table
+    assert "--verbose shows what each measures" in table
+    assert "  textqa=equality|v:1" in leaderboard_table(read(path), verbose=True).splitlines()
     assert leaderboard_table(()) == "the leaderboard is empty"
+
+
+def test_no_line_of_the_table_is_wider_than_a_terminal(tmp_path: Path) -> None:
+    path = tmp_path / "board.sqlite"
+    long = Provenance("c" * 64, "5e1f" * 16, "p" * 90, 2**63 - 1, "硬件" * 60, 1e300, 1e-300, 1 / 3, 1 / 7, 2**63 - 1)
+    add(path, "имя " * 60, whole_result(1 / 3), long)
+    add(path, "\x1b[2J\n\u202e" * 9, whole_result(1 / 3), Provenance())
+    lines = leaderboard_table(read(path)).splitlines()
+    assert max(map(width, lines)) <= 100
+    assert any("…" in line for line in lines)
+    assert not any("\x1b" in line or "\u202e" in line for line in lines)
+    for key in ("textqa", "hidden6", "weights", "own_co2_kg"):
+        assert sum(key in line.split() for line in lines) == 1
+    for name in ("commit_id", "seed"):  # of runs that say nothing about it, no column is shown
+        assert name not in leaderboard_table(read(path)[1:])
+
+
+def test_a_spreadsheet_takes_no_name_for_a_formula(tmp_path: Path) -> None:
+    path = tmp_path / "board.sqlite"
+    add(path, "=1+1", whole_result(0.5), Provenance(profile="@SUM(A1)", hardware="-2+3", seconds=7.5))
+    _, run = csv.DictReader(io.StringIO(to_csv(read(path))))
+    assert (run["name"], run["profile"], run["hardware"]) == ("'=1+1", "'@SUM(A1)", "'-2+3")
+    assert run["seconds"] == "7.5"
+
+
+@pytest.mark.parametrize(
+    ("name", "provenance", "message"),
+    [
+        ("\udcff", Provenance(), r"the run's name is no UTF-8: \udcff; give it in UTF-8"),
+        ("x", Provenance(profile="\ud800"), r"the run's profile is no UTF-8: \ud800; give it in UTF-8"),
+        ("x", Provenance(seed=10**20), "seed of run 'x' has more than 64 bits; give the real one, or nothing"),
+        (
+            "x",
+            Provenance(parameters=10**20),
+            "parameters of run 'x' has more than 64 bits; give the real one, or nothing",
+        ),
+    ],
+)
+def test_what_a_leaderboard_can_not_hold_is_refused(
+    name: str, provenance: Provenance, message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(BadLeaderboard) as raised:
+        add(tmp_path / "board.sqlite", name, whole_result(0.5), provenance)
+    assert str(raised.value) == message
+    assert not (tmp_path / "board.sqlite").exists()
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        ("UPDATE runs SET integral = 1e308", "run 1 has the integral score 1e+308, outside [0, 1]"),
+        ("UPDATE scores SET task = 'poetry' WHERE task = 'vqa'", "run 1 has a score for 'poetry', which is no task"),
+        ("UPDATE scores SET score = 9e999 WHERE task = 'vqa'", "run 1: the score of vqa is not a finite number"),
+    ],
+)
+def test_rows_that_nobody_here_wrote_are_refused(statement: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "board.sqlite"
+    add(path, "x", whole_result(0.5), Provenance())
+    with sqlite3.connect(path) as connection:
+        connection.execute(statement)
+    with pytest.raises(BadLeaderboard) as raised:
+        read(path)
+    assert message in str(raised.value)
 
 
 def test_the_exports_hold_every_run_and_the_baseline(tmp_path: Path) -> None:

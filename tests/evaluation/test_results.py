@@ -62,21 +62,43 @@ def test_what_was_written_is_read_again(result: Result, tmp_path: Path) -> None:
     assert read_result(tmp_path / "result.json") == result
 
 
+def task_with(**changes: object) -> dict[str, object]:
+    return {"tasks": {"vqa": to_json(rich_result())["tasks"]["vqa"] | changes}}
+
+
 @pytest.mark.parametrize(
-    "change",
+    ("change", "message"),
     [
-        {"tasks": {"vqa": {"score": 1.0}}},
-        {"tasks": {"poetry": to_json(rich_result())["tasks"]["vqa"]}},
-        {"tasks": []},
-        {"mode": "lenient"},
-        {"integral": 0.5},
+        ({"tasks": {"vqa": {"score": 1.0}}}, 'it has no "signature"'),
+        ({"tasks": {"poetry": to_json(rich_result())["tasks"]["vqa"]}}, "there is no task 'poetry'"),
+        ({"tasks": []}, '"tasks" is a list of 0, not an object'),
+        ({"mode": "lenient"}, "\"mode\" is the string 'lenient'; modes: official, strict"),
+        ({"mode": ["official"]}, '"mode" is a list of 1; modes: official, strict'),
+        ({"integral": 0.5}, "there is an integral score exactly if all twelve tasks have one"),
+        ({"integral": True}, '"integral" is true, not a number'),
+        ({"integral_interval": ["a", "b"]}, "entry 0 of \"integral_interval\" is the string 'a', not a number"),
+        ({"integral_interval": [0.5]}, '"integral_interval" is a list of 1, not two numbers'),
+        ({"warnings": [7]}, 'entry 0 of "warnings" is the number 7, not a string'),
+        (task_with(score=10**400), '"score" is a number of more than twenty digits, not a finite number'),
+        (task_with(score=float("nan")), '"score" is the number nan, not a finite number'),
+        (task_with(samples={"a": "1"}), "'a' of \"samples\" is the string '1', not a number"),
+        (task_with(samples={}), "task vqa has no samples"),
+        (task_with(signature=None), '"signature" is null, not a string'),
+        (task_with(comparable=1), '"comparable" is the number 1, not true or false'),
+        (task_with(notes=[{}]), 'it has no "sample_id"'),
+        (
+            task_with(notes=[{"sample_id": "a", "defect": 99, "message": "", "voids_task": False}]),
+            '"defect" is the number 99, the number of no difference',
+        ),
+        (task_with(remarks="few"), "\"remarks\" is the string 'few', not a list"),
     ],
 )
-def test_files_that_are_no_result_are_refused(change: dict[str, object], tmp_path: Path) -> None:
+def test_files_that_are_no_result_are_refused(change: dict[str, object], message: str, tmp_path: Path) -> None:
     path = tmp_path / "result.json"
     path.write_text(json.dumps(to_json(rich_result()) | change))
-    with pytest.raises(BadResult, match="is no result"):
+    with pytest.raises(BadResult) as raised:
         read_result(path)
+    assert str(raised.value) == (f"{path} is no result: {message}; give a file that `evaluation score --json` wrote")
 
 
 @pytest.mark.parametrize("score", [-0.1, 1.5, float("nan")])
@@ -85,7 +107,7 @@ def test_an_integral_score_lies_from_0_to_1(score: float) -> None:
         replace(whole_result(0.5), integral=score)
 
 
-@pytest.mark.parametrize("content", ["", "[]", "null", "{}", "{"])
+@pytest.mark.parametrize("content", ["", "[]", "null", "{}", "{", "[" * 200_000, "7" * 5000])
 def test_other_json_is_no_result(content: str, tmp_path: Path) -> None:
     path = tmp_path / "result.json"
     path.write_text(content)
@@ -130,15 +152,33 @@ def test_eligibility_is_that_of_the_lower_bounds(case: dict) -> None:
     assert (below if case["below_bound"] else "eligible for a prize: every open task") in table
 
 
-def test_the_table() -> None:
+TABLE = [
+    "mode: official",
+    "task   n   score     95 % interval  baseline  threshold  eligible",
+    "-" * 65,
+    "vqa *  2  0.2500  0.0000 .. 0.5000      0.34       0.24       yes",
+    "S *    2       -                 -      0.24",
+    "S needs all twelve tasks; missing: textqa, mathqa, generation, captioning, text_recognition, hidden1, "
+    "hidden2, hidden3, hidden4, hidden5, hidden6",
+]
+
+
+def test_the_table_and_what_to_know_about_it() -> None:
     assert result_table(rich_result()).splitlines() == [
-        "mode: official",
-        "task   n   score     95 % interval  baseline  threshold  eligible",
-        "-" * 65,
-        "vqa *  2  0.2500  0.0000 .. 0.5000      0.34       0.24       yes",
-        "S *    2       -                 -      0.24",
-        "S needs all twelve tasks; missing: textqa, mathqa, generation, captioning, text_recognition, hidden1, "
-        "hidden2, hidden3, hidden4, hidden5, hidden6",
+        *TABLE,
+        "* not comparable with the contest's scores (vqa): --verbose shows the signatures",
+        "warning: code and rules differ 1 time (differences 10 of evaluation/metrics/DIFFERENCES.md), "
+        "2 other warnings; --verbose tells more",
+    ]
+    assert result_table(rich_result("strict", None)).splitlines()[-1] == (
+        "error: 1 sample lost a score: vqa 'a', 2 other warnings; --verbose tells why"
+    )
+    assert result_table(result_of({"vqa": [1.0]})).splitlines()[-1].startswith("S needs")
+
+
+def test_all_that_is_to_be_known() -> None:
+    assert result_table(rich_result(), verbose=True).splitlines() == [
+        *TABLE,
         "* not comparable with the contest's scores (vqa): see the signature",
         "vqa: few",
         "vqa: meteor 0.2500",
@@ -147,14 +187,12 @@ def test_the_table() -> None:
         "warning: vqa: 1 x difference 10 of code and rules: the first Latin letter from a to e replaces an answer that "
         "scored low",
     ]
-
-
-def test_strict_names_each_sample_that_lost_its_score() -> None:
-    assert "error: vqa: sample 'a': odd" in result_table(rich_result("strict", None)).splitlines()
+    strict = result_table(rich_result("strict", None), verbose=True).splitlines()
+    assert "error: vqa: sample 'a': odd" in strict
 
 
 def test_many_notes_are_cut_and_counted() -> None:
     task = replace(rich_result().tasks["vqa"], notes=tuple(Note(str(i), None, "odd") for i in range(50)))
-    lines = result_table(Result("strict", "t", {"vqa": task})).splitlines()
+    lines = result_table(Result("strict", "t", {"vqa": task}), verbose=True).splitlines()
     assert sum(line.startswith("error: vqa: sample") for line in lines) == 20
     assert lines[-1] == "error: vqa: and 30 more"

@@ -104,7 +104,8 @@ def test_two_processes_give_what_one_gives_and_say_it_once(tmp_path: Path) -> No
     one, two = score(1, files, tmp_path / "one"), score(2, files, tmp_path / "two")
     assert (one.returncode, two.returncode) == (0, 0), two.stderr
     assert_the_same(tmp_path / "one", tmp_path / "two")
-    assert two.stdout == one.stdout
+    *table, wrote = one.stdout.splitlines()
+    assert two.stdout.splitlines() == [*table, wrote.replace(str(tmp_path / "one"), str(tmp_path / "two"))]
     assert "of the sample before counts again" in json.dumps(json.loads((tmp_path / "two/result.json").read_text()))
 
 
@@ -126,7 +127,7 @@ def test_any_number_of_processes_gives_the_mixed_files_scores(mode: Mode, count:
     files = Files(MIXED / "predictions.json", MIXED / "ground_truth.json", MIXED / "ids.json")
     options = ("--mode", mode, "--tasks", TEXT_TASKS)
     one, several = (score(number, files, tmp_path / str(number), *options) for number in (1, count))
-    assert several.stdout == one.stdout
+    assert several.stdout.splitlines()[:-1] == one.stdout.splitlines()[:-1]  # the last line names the files
     assert (several.returncode == 0) == (one.returncode == 0)
     assert_the_same(tmp_path / "1", tmp_path / str(count))
 
@@ -153,10 +154,11 @@ def test_a_process_that_is_killed_leaves_no_other_waiting(tmp_path: Path) -> Non
     killer = tmp_path / "killed.py"
     killer.write_text(
         "import os, signal\n"
-        "from evaluation import __main__ as program\n"
+        "from evaluation.__main__ import main\n"
+        "from evaluation.commands import score\n"
         "if os.environ['RANK'] == '1':\n"
-        f"    program._scored = lambda *_: os.kill(os.getpid(), {int(signal.SIGKILL)})\n"
-        f"raise SystemExit(program.main({['score', *_named(odd_files(tmp_path))]!r}))\n"
+        f"    score._scored = lambda *_: os.kill(os.getpid(), {int(signal.SIGKILL)})\n"
+        f"raise SystemExit(main({['score', *_named(odd_files(tmp_path))]!r}))\n"
     )
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(killer)]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}

@@ -1,0 +1,47 @@
+"""The command `nomination`: the most sustainable solution of each group of the leaderboard."""
+
+from __future__ import annotations
+
+import argparse
+
+from contest.console import show
+from evaluation import leaderboard
+from evaluation.commands.options import add_board, number
+from evaluation.errors import BadLeaderboard
+from evaluation.nomination import BASELINE_INTEGRAL, Entry, Nomination, nominate
+from evaluation.table import columns
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Give a parser the options of `nomination`."""
+    add_board(parser)
+    to_beat = "S to be above, from 0 to 1 (default: %(default)s)"
+    parser.add_argument(
+        "--baseline", type=number(least=0, most=1), default=BASELINE_INTEGRAL, metavar="S", help=to_beat
+    )
+    parser.set_defaults(command=nomination)
+
+
+def nomination(options: argparse.Namespace) -> int:
+    """Print who is eligible in each group, and who wins. Raises BadLeaderboard if no run has an integral score."""
+    groups = leaderboard.grouped([run for run in leaderboard.read(options.db) if run.integral is not None])
+    if not groups:
+        raise BadLeaderboard("no run of the leaderboard has an integral score", "add runs of all twelve tasks")
+    parts = []
+    for place, group in enumerate(groups, start=1):
+        entries = [
+            Entry(run.name, run.integral, run.provenance.co2_kg) for run in group.runs if run.integral is not None
+        ]
+        parts.append(f"{leaderboard.heading(place, group)}\n{_text(nominate(entries, options.baseline))}")
+    show("\n\n".join(parts))
+    return 0
+
+
+def _text(outcome: Nomination) -> str:
+    if outcome.threshold is None:
+        return f"no score is above the baseline of {outcome.baseline:g}: there is no winner"
+    rows = [("solution", "S", "CO2, kg", "")]
+    for entry in (*outcome.eligible, *outcome.unmeasured):
+        co2 = "not measured" if entry.co2 is None else f"{entry.co2:g}"
+        rows.append((entry.name, f"{entry.score:.4f}", co2, "winner" if entry in outcome.winners else ""))
+    return f"eligible from S = {outcome.threshold:.6f} (baseline {outcome.baseline:g})\n{columns(rows)}"

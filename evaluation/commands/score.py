@@ -1,0 +1,103 @@
+"""The command `score`: predictions against ground truth, in one process or, under torchrun, in several.
+
+Results are written before anything is printed: what can not be printed costs no result.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from contest.console import say, show
+from contest.emissions import country_code
+from evaluation.assets import FID_FEATURES
+from evaluation.co2 import track_scoring
+from evaluation.commands import NOT_DONE, TELLABLE
+from evaluation.commands.options import add_files, add_resampling, resampling_of, task_keys
+from evaluation.commands.report import report_line, write_report
+from evaluation.joining import Files
+from evaluation.metrics.base import MODES
+from evaluation.progress import on_terminal, silent
+from evaluation.results import Result, write_csv, write_result
+from evaluation.scoring import score_run
+from evaluation.sharding import Processes, processes_of
+from evaluation.table import result_table
+from evaluation.tasks import Metrics
+
+DONE, DONE_WITH_ERRORS = 0, 1
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Give a parser the options of `score`."""
+    add = parser.add_argument
+    add_files(parser)
+    add("--ids", type=Path, required=True, metavar="FILE", help="ids.json: the task of each sample")
+    add("--mode", choices=MODES, default="official", help="their scripts, or their rules (default: %(default)s)")
+    add("--tasks", type=task_keys, metavar="A,B,...", help="score these tasks only")
+    add("--wordnet", type=Path, metavar="FILE", help="RuWordNet's SQLite file, for synonyms in captions")
+    add("--assets", type=Path, metavar="DIR", help="folder with the networks of the metrics")
+    add("--fid-features", choices=FID_FEATURES, default=FID_FEATURES[0], help="ruclip is a substitute, and flagged")
+    add("--json", type=Path, metavar="OUT", help="write the result, with the score of each sample")
+    add("--csv", type=Path, metavar="OUT", help="write the table")
+    add("--report", type=Path, metavar="DIR", help="write the report, one HTML file, into this folder")
+    add("--verbose", action="store_true", help="print the signatures, and what struck which sample, under the table")
+    add("--emissions", type=Path, metavar="FILE", help="log the CO2 of this scoring to eco2AI's CSV file")
+    add("--country", type=country_code, default="RU", metavar="CODE", help="where it runs (default: %(default)s)")
+    add_resampling(parser)
+    parser.set_defaults(command=score, keeps=("json", "csv", "report"))
+
+
+def score(options: argparse.Namespace) -> int:
+    """Score, write what was asked for, print the table."""
+    with processes_of() as processes:
+        try:
+            result, written = _scored(options, processes)
+        except TELLABLE as error:
+            if processes.is_first:
+                say(f"evaluation: error: {error}")
+            processes.leave_together()
+            return NOT_DONE
+        processes.leave_together()
+    if processes.is_first:
+        show("\n".join([result_table(result, verbose=options.verbose), *written]))
+    return DONE_WITH_ERRORS if result.has_errors else DONE
+
+
+def _scored(options: argparse.Namespace, processes: Processes) -> tuple[Result, list[str]]:
+    """Return the result, and a line about each thing that was written."""
+    progress = on_terminal if processes.is_first else silent
+    metrics = Metrics(options.mode, options.assets, options.wordnet, options.fid_features, progress)
+    emissions = list(options.show_emissions)
+
+    def scored() -> Result:
+        files = Files(options.predictions, options.ground_truth, options.ids, options.input)
+        return score_run(
+            files,
+            metrics,
+            mode=options.mode,
+            tasks=options.tasks,
+            resampling=resampling_of(options),
+            processes=processes,
+        )
+
+    if options.emissions is None or not processes.is_first:
+        result = scored()
+    else:
+        with track_scoring(options.emissions, country=options.country) as tracking:
+            result = scored()
+        say(tracking.outcome)
+        emissions += [options.emissions] if options.emissions.is_file() else []
+    written = processes.together(lambda: _written(result, options, emissions) if processes.is_first else [])
+    return result, written
+
+
+def _written(result: Result, options: argparse.Namespace, emissions: Sequence[Path]) -> list[str]:
+    if options.json:
+        write_result(options.json, result)
+    if options.csv:
+        write_csv(options.csv, result)
+    path = write_report(options.report, result, options, emissions) if options.report else None
+    next_ = " (next: `evaluation compare`, or `evaluation leaderboard add --result`)" if options.json else ""
+    files = ", ".join(str(file) for file in (options.json, options.csv) if file)
+    return [f"result: {files}{next_}"] * bool(files) + ([report_line(path)] if path else [])
