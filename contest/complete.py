@@ -9,7 +9,7 @@ from pathlib import Path
 
 from contest.errors import Code, ContestError, ContestErrors
 from contest.items import Sample
-from contest.limits import MAX_PREDICTIONS_BYTES
+from contest.limits import MAX_PREDICTIONS_BYTES, MAX_PREDICTIONS_BYTES_A_SAMPLE, PREDICTIONS_FREE_BYTES
 from contest.pictures import check_pictures
 from contest.reading import sift_predictions
 
@@ -24,8 +24,9 @@ def prediction_errors(path: Path, samples: Mapping[str, Sample]) -> tuple[Contes
         status = os.lstat(path)
         if not stat.S_ISREG(status.st_mode):
             return (ContestError(Code.FILE_UNREADABLE, "it is a link or a device, not a plain file", file=path),)
-        if status.st_size > MAX_PREDICTIONS_BYTES:
-            message = f"it has {status.st_size} bytes; at most {MAX_PREDICTIONS_BYTES} are read"
+        most = min(MAX_PREDICTIONS_BYTES, PREDICTIONS_FREE_BYTES + len(samples) * MAX_PREDICTIONS_BYTES_A_SAMPLE)
+        if status.st_size > most:
+            message = f"it has {status.st_size} bytes; at most {most} are read for {len(samples)} samples"
             return (ContestError(Code.FILE_UNREADABLE, message, file=path),)
     except FileNotFoundError:
         return (ContestError(Code.FILE_MISSING, file=path),)

@@ -35,6 +35,12 @@ SHARED_MEMORY_BYTES = 8 * GIGABYTE
 TEMPORARY_BYTES = 8 * GIGABYTE
 """Of /tmp, the only place besides the output that a submission may write to; in memory, so part of RAM_BYTES."""
 MAX_PROCESSES = 4096
+MAX_CHECKING_SECONDS = 5 * 60
+"""For a look through what a submission wrote, all its pictures decoded."""
+MAX_SCORING_SECONDS = 5 * 60 * 60
+PREDICTIONS_FREE_BYTES = 16 * 10**6
+MAX_PREDICTIONS_BYTES_A_SAMPLE = 64 * 1024
+"""A predictions file may have PREDICTIONS_FREE_BYTES and so much for every sample that was asked."""
 
 # Where things lie, relative to the folder that the entrypoint runs in.
 METADATA_NAME = "metadata.json"

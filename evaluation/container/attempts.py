@@ -1,41 +1,47 @@
 """The register of attempts in one SQLite file: three valid ones a day, three chosen for the private test, best counts.
 
 A day is a day in UTC. An attempt that is still running takes one of the day's places, so that two started at once
-can not both be the third; a runner that was killed leaves such an attempt behind, which `drop` frees.
+can not both be the third. It holds that place by a lease, which its runner renews; when that has lapsed, the runner is
+gone, and the place is free again. `drop` frees one at once.
 """
 
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from contest.console import one_line, say
 from contest.limits import CHOSEN_ATTEMPTS, VALID_ATTEMPTS_A_DAY
 from evaluation.container.errors import BadAttempts
 from evaluation.container.verdict import Fault, Verdict
-from evaluation.leaderboard import WAIT_SECONDS
-from evaluation.table import columns
 
-APPLICATION_ID, SCHEMA_VERSION = 0x46424341, 1  # "FBCA"
-RUNNING, DROPPED = "running", "dropped"
+APPLICATION_ID, SCHEMA_VERSION = 0x46424341, 2  # "FBCA"
+RUNNING, DROPPED, LAPSED = "running", "dropped", "lapsed"
+WAIT_SECONDS = 120.0  # for another process that writes
+LEASE = timedelta(minutes=10)
+RENEWALS = 5  # in the time of one lease
 VALID = Fault.NONE.name.lower()
 
 _SCHEMA = (
     """CREATE TABLE attempts (
         id INTEGER PRIMARY KEY, team TEXT NOT NULL, day TEXT NOT NULL, started TEXT NOT NULL, archive TEXT NOT NULL,
-        fault TEXT NOT NULL, score REAL, chosen INTEGER NOT NULL DEFAULT 0, private REAL
+        fault TEXT NOT NULL, score REAL, chosen INTEGER NOT NULL DEFAULT 0, private REAL, lease TEXT
     ) STRICT""",
     f"PRAGMA application_id = {APPLICATION_ID}",
     f"PRAGMA user_version = {SCHEMA_VERSION}",
 )
 
+_FROM_VERSION_1 = ("ALTER TABLE attempts ADD COLUMN lease TEXT", f"PRAGMA user_version = {SCHEMA_VERSION}")
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt. `fault` is that of its verdict ("none" if valid), or "running", or "dropped"."""
+    """One attempt. `fault` is that of its verdict ("none" if valid), or "running", "lapsed" or "dropped"."""
 
     id: int
     team: str
@@ -53,32 +59,86 @@ def begin(path: Path, team: str, archive_sha256: str, now: datetime | None = Non
 
     Raises BadAttempts if the team's valid and running attempts of the day are as many as it has.
     """
-    moment = (now or datetime.now(UTC)).astimezone(UTC)
+    moment = _moment(now)
     day = moment.date().isoformat()
     with _open(path, may_make=True) as connection:
+        _lapse(connection, moment)
         (taken,) = connection.execute(
             "SELECT count(*) FROM attempts WHERE team = ? AND day = ? AND fault IN (?, ?)", (team, day, VALID, RUNNING)
         ).fetchone()
         if taken >= VALID_ATTEMPTS_A_DAY:
             raise BadAttempts(
-                f"{team} has {taken} valid or running attempts on {day} (UTC); {VALID_ATTEMPTS_A_DAY} are allowed",
+                f"{one_line(team)} has {taken} valid or running attempts on {day} (UTC); "
+                f"{VALID_ATTEMPTS_A_DAY} are allowed",
                 "submit again tomorrow",
             )
         number = connection.execute(
-            "INSERT INTO attempts (team, day, started, archive, fault) VALUES (?, ?, ?, ?, ?)",
-            (team, day, moment.isoformat(timespec="seconds"), archive_sha256, RUNNING),
+            "INSERT INTO attempts (team, day, started, archive, fault, lease) VALUES (?, ?, ?, ?, ?, ?)",
+            (team, day, _written(moment), archive_sha256, RUNNING, _written(moment + LEASE)),
         ).lastrowid
         assert number is not None
         return number
 
 
+def renew(path: Path, number: int, now: datetime | None = None) -> None:
+    """Prolong the lease of an attempt that is running. Raises BadAttempts."""
+    with _open(path) as connection:
+        connection.execute(
+            "UPDATE attempts SET lease = ? WHERE id = ? AND fault = ?",
+            (_written(_moment(now) + LEASE), number, RUNNING),
+        )
+
+
+@contextmanager
+def held(path: Path, number: int) -> Iterator[None]:
+    """Renew the lease of an attempt for as long as this lasts; a register that can not be written to is told once."""
+    done = threading.Event()
+
+    def hold() -> None:
+        told = False
+        while not done.wait(LEASE.total_seconds() / RENEWALS):
+            try:
+                renew(path, number)
+            except BadAttempts as error:
+                if not told:
+                    say(f"evaluation: warning: the lease of attempt {number} can not be renewed: {error}")
+                told = True
+
+    holder = threading.Thread(target=hold, daemon=True)
+    holder.start()
+    try:
+        yield
+    finally:
+        done.set()
+        holder.join()
+
+
+def lapsed(path: Path, now: datetime | None = None) -> tuple[Attempt, ...]:
+    """Free the places of attempts whose lease has lapsed, and return these. Raises BadAttempts."""
+    with _open(path) as connection:
+        return _lapse(connection, _moment(now))
+
+
 def finish(path: Path, number: int, verdict: Verdict) -> None:
-    """Enter what an attempt came to. Raises BadAttempts if it is not running."""
+    """Enter what an attempt came to. Raises BadAttempts if it is not running.
+
+    The verdict of one whose lease lapsed (a machine that slept) is entered too, unless its place was taken meanwhile.
+    """
     with _open(path) as connection:
         changed = connection.execute(
-            "UPDATE attempts SET fault = ?, score = ? WHERE id = ? AND fault = ?",
-            (verdict.fault.name.lower(), verdict.integral, number, RUNNING),
+            "UPDATE attempts SET fault = ?, score = ? WHERE id = ? AND fault IN (?, ?)",
+            (verdict.fault.name.lower(), verdict.integral, number, RUNNING, LAPSED),
         ).rowcount
+        (taken,) = connection.execute(
+            "SELECT count(*) FROM attempts AS own JOIN attempts AS day ON own.team = day.team AND own.day = day.day"
+            " WHERE own.id = ? AND day.fault IN (?, ?)",
+            (number, VALID, RUNNING),
+        ).fetchone()
+        if changed and verdict.counts and taken > VALID_ATTEMPTS_A_DAY:
+            raise BadAttempts(
+                f"attempt {number} lost its place when its lease lapsed, and {VALID_ATTEMPTS_A_DAY} others count",
+                "decide which of them is to count",
+            )
         if not changed:
             raise BadAttempts(f"attempt {number} is not running", "look at `evaluation attempts list`")
 
@@ -99,13 +159,14 @@ def choose(path: Path, team: str, numbers: Sequence[int]) -> None:
     """
     if len(set(numbers)) > CHOSEN_ATTEMPTS:
         raise BadAttempts(f"{len(set(numbers))} attempts were chosen; {CHOSEN_ATTEMPTS} are allowed", "choose fewer")
+    name = one_line(team)
     with _open(path) as connection:
         own = {attempt.id: attempt for attempt in _read(connection) if attempt.team == team}
         bad = [number for number in numbers if number not in own or own[number].fault != VALID]
         if bad:
-            raise BadAttempts(f"{bad} are no valid attempts of {team}", "choose from `evaluation attempts list`")
+            raise BadAttempts(f"{bad} are no valid attempts of {name}", "choose from `evaluation attempts list`")
         if any(attempt.private is not None for attempt in own.values()):
-            raise BadAttempts(f"the private test of {team} has been scored", "a choice can not be changed after it")
+            raise BadAttempts(f"the private test of {name} has been scored", "a choice can not be changed after it")
         connection.execute("UPDATE attempts SET chosen = 0 WHERE team = ?", (team,))
         connection.executemany("UPDATE attempts SET chosen = 1 WHERE id = ?", [(number,) for number in numbers])
 
@@ -139,13 +200,34 @@ def standings(attempts: Sequence[Attempt]) -> tuple[Attempt, ...]:
 
 def attempts_table(attempts: Sequence[Attempt]) -> str:
     """Return attempts as text."""
+    from evaluation.table import columns  # it brings torch, for which what frees an attempt has no time
+
     rows = [("attempt", "team", "started", "verdict", "S", "chosen", "private S")]
     for attempt in attempts:
         scores = ["-" if value is None else f"{value:.4f}" for value in (attempt.score, attempt.private)]
         verdict = "valid" if attempt.fault == VALID else attempt.fault
         chosen = "yes" if attempt.chosen else ""
-        rows.append((str(attempt.id), attempt.team, attempt.started, verdict, scores[0], chosen, scores[1]))
+        rows.append((str(attempt.id), one_line(attempt.team), attempt.started, verdict, scores[0], chosen, scores[1]))
     return columns(rows)
+
+
+def _lapse(connection: sqlite3.Connection, now: datetime) -> tuple[Attempt, ...]:
+    """Mark running attempts whose lease has lapsed, and return these; the text of a moment sorts as the moment does."""
+    over = {
+        number
+        for (number,) in connection.execute(
+            "UPDATE attempts SET fault = ? WHERE fault = ? AND lease < ? RETURNING id", (LAPSED, RUNNING, _written(now))
+        ).fetchall()
+    }
+    return tuple(attempt for attempt in _read(connection) if attempt.id in over) if over else ()
+
+
+def _moment(now: datetime | None) -> datetime:
+    return (now or datetime.now(UTC)).astimezone(UTC)
+
+
+def _written(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds")
 
 
 def _read(connection: sqlite3.Connection) -> tuple[Attempt, ...]:
@@ -174,11 +256,18 @@ def _open(path: Path, *, may_make: bool = False) -> Iterator[sqlite3.Connection]
             if tables == 0:
                 for statement in _SCHEMA:
                     connection.execute(statement)
+            elif marks == (APPLICATION_ID, 1):
+                for statement in _FROM_VERSION_1:
+                    connection.execute(statement)
             elif marks != (APPLICATION_ID, SCHEMA_VERSION):
                 raise BadAttempts(f"{path} is another program's database, or another version's", "give another file")
             yield connection
             connection.execute("COMMIT")
         finally:
             connection.close()  # which rolls an open transaction back
+    except OverflowError as error:
+        raise BadAttempts("no attempt has a number of so many digits", "look at `evaluation attempts list`") from error
+    except UnicodeEncodeError as error:
+        raise BadAttempts("the name of the team is not UTF-8", "give another one") from error
     except sqlite3.Error as error:
         raise BadAttempts(f"{path}: {error}", "give a register that may be written to") from error

@@ -1,28 +1,31 @@
 """The commands `run-container` and `attempts`. Knows options and exit statuses, and leaves the rest to its neighbours.
 
 Exit status of `run-container` 0: valid. 1: not valid, by the submission's fault. 2: the host's, or nothing was run.
+129, 130, 143: ended by SIGHUP, SIGINT or SIGTERM, with nothing left running and no attempt used.
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
+from dataclasses import replace
 from pathlib import Path
 
+from contest.console import one_line, say, show
 from contest.reading import read_ground_truth, read_ids
 from contest.tasks import task_by_id
 from evaluation.assets import FID_FEATURES
 from evaluation.container import attempts
 from evaluation.container.container_engine import ContainerEngine
-from evaluation.container.job import Engine
+from evaluation.container.errors import BadAttempts
+from evaluation.container.job import SIGNAL_BASE, Engine
 from evaluation.container.limits import Limits, read_limits
 from evaluation.container.process_engine import ProcessEngine
-from evaluation.container.runner import Request, Score, archive_sha256, run_archive
-from evaluation.container.verdict import Fault
-from evaluation.joining import Files
+from evaluation.container.runner import Request, Score, archive_sha256, rewrite_verdict, run_archive
+from evaluation.container.scoring import Scoring
+from evaluation.container.stopping import Stopped, stopped_by_signals
+from evaluation.container.verdict import Fault, Verdict
 from evaluation.metrics.base import MODES
 from evaluation.progress import on_terminal
-from evaluation.scoring import score_run
 from evaluation.statistics import Resampling
 from evaluation.tasks import Metrics
 
@@ -38,58 +41,85 @@ def run_container(options: argparse.Namespace) -> int:
     """`run-container`: an archive in its container, and the verdict."""
     engine = ENGINES[options.engine]
     limits = Limits() if options.limits is None else read_limits(options.limits)
-    score = _score(options)  # what is wrong with the organisers' own files is found before hours of running
+    score = _score(options, limits)  # what is wrong with the organisers' own files is found before hours of running
     if isinstance(engine, ProcessEngine):
-        print(f"evaluation: engine process keeps {engine.keeps}", file=sys.stderr)
+        say(f"evaluation: engine process keeps {engine.keeps}")
     sha256 = archive_sha256(options.archive)
     request = Request(options.archive, options.input, options.output, engine, limits, score, options.keep)
-    number = None if options.attempts is None else attempts.begin(options.attempts, options.team, sha256)
     try:
-        verdict = run_archive(request, sha256)
-    except BaseException:
-        if number is not None:
-            attempts.drop(options.attempts, number)
-        raise
-    if number is not None:
-        attempts.finish(options.attempts, number, verdict)
-        print(f"attempt {number} of {options.team}")
-    print(verdict.to_text(), end="")
+        with stopped_by_signals():
+            if options.attempts is None:
+                verdict = run_archive(request, sha256)
+            else:
+                verdict = _run_attempt(request, sha256, options.attempts, options.team)
+    except Stopped as stopped:
+        say(f"evaluation: stopped by {stopped.number.name}: nothing runs on, and this run has no verdict")
+        return SIGNAL_BASE + stopped.number
+    show(verdict.to_text().rstrip("\n"))
     if verdict.counts:
         return VALID
     return NOT_RUN if verdict.fault is Fault.HOST else NOT_VALID
 
 
-def _score(options: argparse.Namespace) -> Score | None:
-    """Return what scores predictions, its references read and its networks loaded once; None without references."""
+def _run_attempt(request: Request, sha256: str, register: Path, team: str) -> Verdict:
+    """Run an archive as an attempt of a team. However it ends, the attempt is not left running."""
+    if register.is_file():
+        for attempt in attempts.lapsed(register):
+            name = one_line(attempt.team)
+            say(f"evaluation: attempt {attempt.id} of {name} ended without a verdict; its place is free again")
+    number = attempts.begin(register, team, sha256)
+    try:
+        with attempts.held(register, number):
+            verdict = run_archive(replace(request, attempt=(register, number)), sha256)
+    except BaseException:
+        attempts.drop(register, number)
+        raise
+    try:
+        attempts.finish(register, number, verdict)
+    except BadAttempts as error:
+        problem = f"the verdict was not entered in the register of attempts: {error}"
+        verdict = replace(verdict, fault=Fault.HOST, problems=(*verdict.problems, problem))
+        rewrite_verdict(request.output, verdict)
+    show(f"attempt {number} of {one_line(team)}")
+    return verdict
+
+
+def _score(options: argparse.Namespace, limits: Limits) -> Score | None:
+    """Return what scores predictions, with the organisers' own files looked at; None without references."""
     if options.ground_truth is None:
         return None
     read_ground_truth(options.ground_truth)
     metrics = Metrics(options.mode, options.assets, options.wordnet, options.fid_features, on_terminal)
     for task_id in sorted(set(read_ids(options.ids).values())):
         metrics(task_by_id(task_id))
-    return lambda predictions: score_run(
-        Files(predictions, options.ground_truth, options.ids, options.input),
-        metrics,
-        mode=options.mode,
-        resampling=Resampling(options.resamples),
+    return Scoring(
+        options.ground_truth,
+        options.ids,
+        options.input,
+        options.mode,
+        options.assets,
+        options.wordnet,
+        options.fid_features,
+        options.resamples,
+        limits.scoring,
     )
 
 
 def list_attempts(options: argparse.Namespace) -> int:
     """`attempts list`: all of them, then the standings of the private test."""
     found = attempts.read(options.db)
-    print(attempts.attempts_table([attempt for attempt in found if options.team in (None, attempt.team)]))
+    show(attempts.attempts_table([attempt for attempt in found if options.team in (None, attempt.team)]))
     best = attempts.standings(found)
     if best:
-        print("\nprivate test, the best chosen attempt of each team:")
-        print(attempts.attempts_table(best))
+        show("\nprivate test, the best chosen attempt of each team:")
+        show(attempts.attempts_table(best))
     return VALID
 
 
 def choose_attempts(options: argparse.Namespace) -> int:
     """`attempts choose`: those that are scored on the private test."""
     attempts.choose(options.db, options.team, options.numbers)
-    print(f"chosen by {options.team}: {', '.join(map(str, options.numbers))}")
+    show(f"chosen by {one_line(options.team)}: {', '.join(map(str, options.numbers))}")
     return VALID
 
 

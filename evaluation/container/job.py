@@ -12,6 +12,7 @@ from evaluation.container.supervision import Log, Stop
 
 OUTPUT_FOLDER = "output"
 SIGNAL_BASE = 128  # a shell's way to say that a signal ended a process: 128 + its number
+MOST_SIGNAL = 64  # of Linux; a status above SIGNAL_BASE + this is a status and nothing more
 NOT_FOUND = 127  # and that there is no such command
 
 

@@ -10,7 +10,25 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from contest import limits as contest
+from contest.checking import described, object_of, repeated_keys
+from contest.console import one_line
 from evaluation.container.errors import BadLimits
+from evaluation.errors import some
+
+MAX_FILE_BYTES = 1_000_000
+FRACTIONS = ("seconds", "cpus", "checking", "scoring")  # the other limits are whole numbers
+MOST_SECONDS, MOST_BYTES = 10**8, 10**15
+MOST = {
+    "seconds": MOST_SECONDS,
+    "checking": MOST_SECONDS,
+    "scoring": MOST_SECONDS,
+    "cpus": 100_000,
+    "gpus": 10_000,
+    "output_files": 10**9,
+    "processes": 4_194_304,  # Linux has no more numbers for them
+}
+"""The largest values of those limits that are no sizes in bytes."""
+_EXAMPLE = 'write {"seconds": 600, ...}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +48,10 @@ class Limits:
         shared_memory: of /dev/shm.
         temporary: of /tmp.
         processes: processes and threads at one time.
+        checking: seconds that looking through what was written may take.
+        scoring: seconds that scoring it may take.
 
-    Raises ValueError for a limit that is no number above zero (`gpus` may be zero).
+    Raises ValueError for a limit that is no number above zero (`gpus` may be zero), or that no machine could keep.
 
     """
 
@@ -47,29 +67,57 @@ class Limits:
     shared_memory: int = contest.SHARED_MEMORY_BYTES
     temporary: int = contest.TEMPORARY_BYTES
     processes: int = contest.MAX_PROCESSES
+    checking: float = contest.MAX_CHECKING_SECONDS
+    scoring: float = contest.MAX_SCORING_SECONDS
 
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            allowed = (int, float) if field.name in ("seconds", "cpus") else (int,)
+            allowed = (int, float) if field.name in FRACTIONS else (int,)
             least = 0 if field.name == "gpus" else 1e-3
             if isinstance(value, bool) or not isinstance(value, allowed) or not least <= value < float("inf"):
-                raise ValueError(f"{field.name}: {value!r} is no limit; a number above zero is expected")
+                raise ValueError(f"{field.name}: {_shown(value)} is no limit; a number above zero is expected")
+            most = MOST.get(field.name, MOST_BYTES)
+            if value > most:
+                raise ValueError(f"{field.name}: {_shown(value)} is more than any machine could keep; at most {most}")
+
+
+def _shown(value: object) -> str:
+    """Return a value as it stands in the file, or what it is where that is long."""
+    is_short = isinstance(value, float | bool) or (isinstance(value, int) and abs(value) < 10**20)
+    return repr(value) if is_short or (isinstance(value, str) and len(value) <= 60) else described(value)
 
 
 def read_limits(path: Path) -> Limits:
     """Read a limits file; what it does not name is the contest's. Raises BadLimits."""
     try:
-        value = json.loads(path.read_text("utf-8"))
+        with path.open("rb") as stream:
+            data = stream.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise BadLimits(f"{path} can not be read: {error.strerror}", "check the path") from error
-    except (ValueError, RecursionError) as error:
-        raise BadLimits(f"{path} is not JSON: {error}", 'write {"seconds": 600, ...}') from error
+    if len(data) > MAX_FILE_BYTES:
+        raise BadLimits(f"{path} has more than {MAX_FILE_BYTES} bytes", _EXAMPLE)
+    try:
+        value = json.loads(data.decode("utf-8-sig"), object_pairs_hook=object_of)
+    except UnicodeDecodeError as error:
+        raise BadLimits(f"{path} is not JSON: byte {error.start} is not UTF-8", _EXAMPLE) from error
+    except json.JSONDecodeError as error:
+        raise BadLimits(f"{path} is not JSON: {error}", _EXAMPLE) from error
+    except ValueError as error:  # Python's own bound on the digits of a number
+        raise BadLimits(f"{path}: a number has more digits than can be read", "give a shorter one") from error
+    except RecursionError as error:
+        raise BadLimits(f"{path} is not JSON that can be read: it is nested too deeply", _EXAMPLE) from error
     known = [field.name for field in fields(Limits)]
-    unknown = [key for key in value if key not in known] if isinstance(value, dict) else [type(value).__name__]
+    unknown = [one_line(key) for key in value if key not in known] if isinstance(value, dict) else [_kind(value)]
     if unknown:
-        raise BadLimits(f"{path}: unknown: {', '.join(unknown)}", f"the limits are {', '.join(known)}")
+        raise BadLimits(f"{path}: unknown: {some(unknown)}", f"the limits are {', '.join(known)}")
+    if repeated_keys(value):
+        raise BadLimits(f"{path}: twice: {some(repeated_keys(value))}", "name each limit once")
     try:
         return Limits(**value)
     except ValueError as error:
         raise BadLimits(f"{path}: {error}", "give a number above zero") from error
+
+
+def _kind(value: object) -> str:
+    return "list" if isinstance(value, list) else described(value)

@@ -6,19 +6,18 @@ Nothing else: the process sees this machine's files, network, processors and mem
 from __future__ import annotations
 
 import os
-import resource
-import signal
-import subprocess
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 
-from evaluation.container.job import NOT_FOUND, SIGNAL_BASE, Ended, Job
-from evaluation.container.supervision import Log, Stop, supervise
+from evaluation.container.job import Ended, Job
+from evaluation.container.keeper import Command, start_kept, stop_kept
+from evaluation.container.supervision import Log, supervise
 
-# Of this process's environment, what a submission gets to see: nothing that could hold a secret.
-PASSED_ON = ("LANG", "LC_ALL", "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH", "TMPDIR")
+# Of this process's environment, what a submission gets to see: nothing that tells of this machine or holds a secret.
+PASSED_ON = ("OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH")
+USUAL_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+PROGRAMS_FOLDER, HOME_FOLDER = "bin", "home"
 
 
 class ProcessEngine:
@@ -33,33 +32,28 @@ class ProcessEngine:
     def run(self, job: Job, log: Log) -> Ended:
         """Run the entrypoint in the submission's folder. A command that does not exist ends with status 127."""
         started = time.monotonic()
-        try:
-            process = subprocess.Popen(
+        keeper = start_kept(
+            Command(
                 job.metadata.command,
-                cwd=job.submission,
-                env=_environment(job.submission.parent),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
+                job.metadata.entrypoint,
+                folder=str(job.submission),
+                environment=_environment(job.submission.parent),
+                # One file can not outgrow the bound between two looks at the folder; what all hold is looked at.
+                file_bytes=job.limits.output + 1,
             )
-        except OSError as error:
-            log.add(f"{job.metadata.entrypoint}: {error.strerror}\n".encode())
-            return Ended(Stop.EXITED, NOT_FOUND, time.monotonic() - started)
-        # One file can not outgrow the bound between two looks at the folder; what all of them hold is looked at.
-        with suppress(ProcessLookupError):
-            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (job.limits.output + 1, job.limits.output + 1))
-        stop = supervise(process, job.output, job.limits, log, lambda: _kill_group(process.pid))
-        status = process.returncode
-        return Ended(stop, SIGNAL_BASE - status if status < 0 else status, time.monotonic() - started)
+        )
+        stop = supervise(keeper, job.output, job.limits, log, lambda: stop_kept(keeper))
+        return Ended(stop, keeper.returncode, time.monotonic() - started)
 
 
-def _kill_group(leader: int) -> None:
-    """Kill a process and what it started; what moved into a session of its own lives on, as there is no container."""
-    with suppress(ProcessLookupError):
-        os.killpg(leader, signal.SIGKILL)
-
-
-def _environment(home: Path) -> dict[str, str]:
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    return {"PATH": path, "HOME": str(home), **{key: os.environ[key] for key in PASSED_ON if key in os.environ}}
+def _environment(work: Path) -> dict[str, str]:
+    """Make a home and a folder with this Python, by a name that tells nothing; return the environment."""
+    programs, home = work / PROGRAMS_FOLDER, work / HOME_FOLDER
+    programs.mkdir()
+    home.mkdir()
+    for name in ("python", "python3"):
+        # No link: by a link's place Python would look for its packages.
+        (programs / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+        (programs / name).chmod(0o755)
+    passed_on = {key: os.environ[key] for key in PASSED_ON if key in os.environ}
+    return {"PATH": f"{programs}:{USUAL_PATH}", "HOME": str(home), "LANG": "C.UTF-8", **passed_on}

@@ -4,33 +4,49 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
-import subprocess
+import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from contest.archives import CONTEST_BOUNDS, unpack
-from contest.complete import links_and_devices, prediction_errors
 from contest.errors import Code, ContestError, ContestErrors
 from contest.items import Sample
 from contest.limits import INPUT_NAME, METADATA_NAME, PREDICTIONS_NAME
 from contest.metadata import read_metadata
 from contest.reading import read_input
-from contest.writing import write_bytes
-from evaluation.container.bundle import write_bundle
+from contest.writing import is_disk_full, write_bytes
+from evaluation.container.aftermath import Aftermath
+from evaluation.container.bundle import BUNDLE_FOLDER, plain_log, write_bundle
+from evaluation.container.checking import Checked, check_output
+from evaluation.container.container_engine import ContainerEngine
 from evaluation.container.errors import HostProblem, ImageTooLarge
 from evaluation.container.job import OUTPUT_FOLDER, Ended, Engine, Job
+from evaluation.container.judging import BrokeOff, NotInTime
+from evaluation.container.keeping import Kept, keep_output
 from evaluation.container.limits import Limits
+from evaluation.container.removing import remove_tree, unmount_below
 from evaluation.container.staging import stage_input
-from evaluation.container.supervision import Log, usage
-from evaluation.container.verdict import Fault, Finding, Verdict, judge, write_verdict
+from evaluation.container.supervision import Log, Stop, disk_is_full, usage
+from evaluation.container.verdict import (
+    VERDICT_JSON,
+    VERDICT_TEXT,
+    Fault,
+    Finding,
+    Verdict,
+    judge,
+    write_verdict,
+)
 from evaluation.metrics.base import AttemptAborted
 from evaluation.results import Result, write_result
 
 RUN_FOLDER, SUBMISSION_FOLDER, INPUT_FOLDER = "run", "submission", "input"
-LOG_NAME, SCORES_NAME, TRACE_NAME = "log.txt", "scores.json", "host_error.txt"
+LOG_NAME, SCORES_NAME, TRACE_NAME, RESERVE_NAME = "log.txt", "scores.json", "host_error.txt", ".reserve"
+RESERVE_BYTES = 4 * 2**20  # of room on the disk for the verdict, and so much again for each log
+MOST_LOG_RESERVE = 64 * 2**20
+_COMMON_PREFIXES = ("/", "/usr", "/usr/local")
 
 Score = Callable[[Path], Result]
 """Scores a predictions file: the evaluator's own function, with the organisers' references behind it."""
@@ -40,7 +56,8 @@ Score = Callable[[Path], Result]
 class Request:
     """What is to be run: an archive on an input, into a new or empty folder; `score` is None where nobody scores.
 
-    `keep` leaves the unpacked archive behind, for an organiser who looks for a mistake.
+    `keep` leaves the unpacked archive behind, for an organiser who looks for a mistake. `attempt` is the register and
+    the number of the attempt that is freed should this process be killed.
     """
 
     archive: Path
@@ -50,6 +67,7 @@ class Request:
     limits: Limits
     score: Score | None = None
     keep: bool = False
+    attempt: tuple[Path, int] | None = None
 
     @property
     def input_json(self) -> Path:
@@ -80,27 +98,87 @@ def run_archive(request: Request, sha256: str) -> Verdict:
         limits=request.limits,
         archive_sha256=sha256,
     )
+    engine = request.engine.name if isinstance(request.engine, ContainerEngine) else None
+    register, number = request.attempt or (None, None)
+    aftermath = Aftermath.of(work, engine, keep=request.keep, register=register, number=number)
     try:
-        verdict = _run(request, samples, work, log, blank)
-        _keep_output(work, folder)
-        if verdict.counts and request.score is not None:
-            verdict = _scored(request.score, folder, verdict)
+        verdict = _judged(request, samples, folder, log, blank)
+    except BaseException:
+        remove_tree(folder / OUTPUT_FOLDER)  # nobody has judged it
+        raise
     finally:
-        if not request.keep:
-            _remove(work)
+        if request.keep:
+            unmount_below(work)
+        else:
+            remove_tree(work)
+        aftermath.dismiss()
     if log.left_out:
         remark = f"it said {log.said} bytes; {log.left_out} in the middle were left out of the log"
         verdict = replace(verdict, remarks=(*verdict.remarks, remark))
     names = {f"{work / SUBMISSION_FOLDER}/": "", f"{folder}/": "", str(request.archive): request.archive.name}
-    verdict = replace(verdict, problems=tuple(_plain(problem, names) for problem in verdict.problems))
-    write_bytes(folder / LOG_NAME, log.content)
-    write_verdict(folder, verdict)
-    write_bundle(folder, verdict, log.content, folder)
+    return _written(folder, _plain(verdict, names), log)
+
+
+def _judged(request: Request, samples: Mapping[str, Sample], folder: Path, log: Log, blank: Verdict) -> Verdict:
+    """Everything but the writing of the verdict, with room for it held on the disk."""
+    try:
+        with _reserve(folder, RESERVE_BYTES + 2 * min(request.limits.log, MOST_LOG_RESERVE)):
+            verdict = _run(request, samples, folder, log, blank)
+            if verdict.counts and request.score is not None:
+                verdict = _scored(request.score, folder, verdict)
+            return verdict
+    except (ContestError, OSError) as error:
+        return replace(blank, problems=(_of_host(error),))
+
+
+@contextmanager
+def _reserve(folder: Path, size: int) -> Iterator[None]:
+    """Hold room on the disk. Raises OSError."""
+    path = folder / RESERVE_NAME
+    try:
+        with path.open("xb") as stream:
+            os.posix_fallocate(stream.fileno(), 0, size)
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _of_host(error: ContestError | OSError) -> str:
+    full = is_disk_full(error) or (isinstance(error, ContestError) and error.code is Code.DISK_FULL)
+    return f"the organisers' disk is full: {error}" if full else str(error)
+
+
+def _written(folder: Path, verdict: Verdict, log: Log) -> Verdict:
+    """Write a verdict and what goes with it; where that fails, no file says anything but that the host is at fault."""
+    try:
+        write_bytes(folder / LOG_NAME, plain_log(log.content, verdict.limits.log))
+        write_bundle(folder, verdict, log.content, _hidden(folder))
+        write_verdict(folder, verdict)
+    except (ContestError, OSError) as error:
+        verdict = _plain(replace(verdict, fault=Fault.HOST, problems=(*verdict.problems, _of_host(error))), {})
+        rewrite_verdict(folder, verdict)
     return verdict
 
 
-def _run(request: Request, samples: Mapping[str, Sample], work: Path, log: Log, blank: Verdict) -> Verdict:
-    """Everything up to the scores; what the submission wrote stays where it wrote it."""
+def rewrite_verdict(folder: Path, verdict: Verdict) -> None:
+    """Put another verdict in the place of one; where it can not be written, there is none at all."""
+    for place in (folder, folder / BUNDLE_FOLDER):
+        for name in (VERDICT_JSON, VERDICT_TEXT):
+            (place / name).unlink(missing_ok=True)
+        with suppress(ContestError, OSError):  # it is printed, and the exit status says the same
+            write_verdict(place, verdict)
+
+
+def _hidden(folder: Path) -> set[str]:
+    """Paths of this host that a submission may have met, and that are nobody's business."""
+    libraries = os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep)
+    prefixes = {sys.prefix, sys.base_prefix, os.path.dirname(sys.executable), *libraries}
+    return {str(folder), *(prefix for prefix in prefixes if prefix and prefix.rstrip("/") not in _COMMON_PREFIXES)}
+
+
+def _run(request: Request, samples: Mapping[str, Sample], folder: Path, log: Log, blank: Verdict) -> Verdict:
+    """Everything up to the scores; what the submission wrote is copied beside the verdict. Raises OSError."""
+    work = folder / RUN_FOLDER
     submission, remarks = work / SUBMISSION_FOLDER, []
     try:
         unpack(request.archive, submission, replace(CONTEST_BOUNDS, max_bytes=request.limits.archive))
@@ -122,52 +200,59 @@ def _run(request: Request, samples: Mapping[str, Sample], work: Path, log: Log, 
         return replace(blank, fault=Fault.FORMAT, problems=(str(error),))
     except (HostProblem, ContestError, OSError) as error:
         return replace(blank, problems=(str(error),))
-    finding = _look(job, samples, ended)
+    finding = _look(job, request.input_json, folder / OUTPUT_FOLDER, ended)
     return replace(
         blank,
         fault=finding.fault,
         problems=finding.problems,
         remarks=(*remarks, *finding.remarks),
+        warnings=finding.warnings,
         seconds=round(ended.seconds, 3),
         status=ended.status,
     )
 
 
-def _look(job: Job, samples: Mapping[str, Sample], ended: Ended) -> Finding:
-    """Look at what a submission wrote, without following any link, and judge."""
-    too_much = usage(job.output, job.limits).exceeds(job.limits)
-    problems: list[str] = []
+def _look(job: Job, input_json: Path, kept_in: Path, ended: Ended) -> Finding:
+    """Take over what a submission wrote, without following any link, look at the copy, and judge. Raises OSError."""
     if job.output.is_symlink() or not job.output.is_dir():
-        problems = ["the folder output was replaced"]
-    elif not too_much:
-        problems = [f"output/{name} is no plain file" for name in links_and_devices(job.output)]
-        problems += map(str, prediction_errors(job.output / PREDICTIONS_NAME, samples))
-    return judge(ended, job.limits, wrote_too_much=too_much, problems=problems)
+        return judge(ended, job.limits, wrote_too_much=False, problems=["the folder output was replaced"])
+    too_much = usage(job.output, job.limits).exceeds(job.limits)
+    if ended.stop is Stop.EXITED and not too_much and disk_is_full(job.output):
+        ended = replace(ended, stop=Stop.DISK)
+    kept = keep_output(job.output, kept_in, job.limits)
+    if kept.cut or kept.unreadable:
+        remark = "of what it wrote, not all was kept: it is too much, or can not be read"
+        ended = replace(ended, remarks=(*ended.remarks, remark))
+    problems = [f"output/{name} is no plain file" for name in kept.not_plain]
+    checked = Checked()
+    if not (too_much or kept.cut) and ended.stop is Stop.EXITED and ended.host_problem is None:
+        checked = _checked(kept, input_json, kept_in, job.limits)
+    problems += checked.problems
+    return judge(ended, job.limits, wrote_too_much=too_much or kept.cut, problems=problems, hint=checked.hint)
 
 
-def _remove(folder: Path) -> None:
-    """Remove what a submission may have filled, as well as that goes: folders in each other without end, too."""
-    try:
-        shutil.rmtree(folder, ignore_errors=True)
-    except RecursionError:  # Python goes down one call a folder, rm does not
-        subprocess.run(["rm", "-rf", "--", folder], capture_output=True, check=False)
+def _checked(kept: Kept, input_json: Path, output: Path, limits: Limits) -> Checked:
+    for names, message in ((kept.not_plain, "it is a link or a device, not a plain file"), (kept.unreadable, "")):
+        if PREDICTIONS_NAME in names:
+            return Checked((str(ContestError(Code.FILE_UNREADABLE, message, file=output / PREDICTIONS_NAME)),))
+    return check_output(input_json, output, limits.checking)
 
 
-def _plain(text: str, names: Mapping[str, str]) -> str:
-    """Take the organisers' folders out of a text that the participant may see, and write out what is not to be seen.
+def _plain(verdict: Verdict, names: Mapping[str, str]) -> Verdict:
+    """Take the organisers' folders out of what the participant may see, and write out what is not to be seen.
 
     A file's name may hold bytes that are no text, and signs that a terminal obeys.
     """
-    for name, shown in names.items():
-        text = text.replace(name, shown)
-    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
+    def plain(text: str) -> str:
+        for name, shown in names.items():
+            text = text.replace(name, shown)
+        return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text)
 
-def _keep_output(work: Path, folder: Path) -> None:
-    """Move what the submission wrote beside the verdict."""
-    output = work / SUBMISSION_FOLDER / OUTPUT_FOLDER
-    if output.is_dir() and not output.is_symlink():
-        output.rename(folder / OUTPUT_FOLDER)
+    problems, remarks, warnings = (
+        tuple(map(plain, texts)) for texts in (verdict.problems, verdict.remarks, verdict.warnings)
+    )
+    return replace(verdict, problems=problems, remarks=remarks, warnings=warnings)
 
 
 def _scored(score: Score, folder: Path, verdict: Verdict) -> Verdict:
@@ -176,6 +261,11 @@ def _scored(score: Score, folder: Path, verdict: Verdict) -> Verdict:
         result = score(folder / OUTPUT_FOLDER / PREDICTIONS_NAME)
     except AttemptAborted as error:
         return replace(verdict, fault=Fault.FORMAT, problems=(f"a metric stopped: {error}",))
+    except NotInTime as error:
+        return replace(verdict, fault=Fault.HOST, problems=(f"scoring was {error} (limit `scoring`)",))
+    except BrokeOff as error:
+        write_bytes(folder / TRACE_NAME, error.words.encode())
+        return replace(verdict, fault=Fault.HOST, problems=(f"scoring broke off, {error}; {TRACE_NAME} tells",))
     except Exception as error:  # whatever it is, the participant's run of hours is kept, and the trace
         write_bytes(folder / TRACE_NAME, traceback.format_exc().encode())
         name = type(error).__name__

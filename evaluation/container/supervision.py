@@ -16,8 +16,11 @@ from typing import IO
 from evaluation.container.limits import Limits
 
 POLL_SECONDS = 0.2
+BLOCK_UNIT = 512  # of st_blocks, whatever the file system's own blocks are
+FULL_BYTES = 64 * 1024  # of free room: with less, a picture or the predictions could not be written
 READER_PATIENCE_SECONDS = 5.0  # for the last words of a process that has ended
 _CHUNK = 1 << 16
+_LEAST_BLOCK = 4096
 
 
 @unique
@@ -27,6 +30,7 @@ class Stop(Enum):
     EXITED = "it ended"
     TIME = "its time was up"
     OUTPUT = "it wrote too much"
+    DISK = "the disk was full"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +48,28 @@ class Usage:
 def usage(folder: Path, limits: Limits) -> Usage:
     """Measure a folder that may change meanwhile. Links are counted and not followed; a sparse file counts in full.
 
-    What can not be looked at, folders without end in each other for one, is taken for more than is allowed.
+    Room that a file takes beyond its size counts too (less than a block is rounding), and of a file system of its own
+    all that it holds, also what has no name any more. What can not be looked at, folders without end in each other for
+    one, is taken for more than is allowed.
     """
     total = files = 0
+    if os.path.ismount(folder):
+        space = os.statvfs(folder)
+        held = (space.f_blocks - space.f_bfree) * space.f_frsize
+        if held > limits.output:
+            return Usage(held, files)
     pending = [os.fspath(folder)]
     while pending:
         place = pending.pop()
         try:
-            for entry in _entries(place):
+            for entry in entries(place):
                 files += 1
+                status = entry.stat(follow_symlinks=False)
                 if entry.is_dir(follow_symlinks=False):
                     pending.append(os.path.join(place, entry.name))
+                    total += _beyond(status, 0)
                 else:
-                    total += entry.stat(follow_symlinks=False).st_size
+                    total += status.st_size + _beyond(status, status.st_size)
                 if total > limits.output or files > limits.output_files:
                     return Usage(total, files)
         except (FileNotFoundError, NotADirectoryError):  # it was removed, renamed or replaced while we looked
@@ -66,7 +79,22 @@ def usage(folder: Path, limits: Limits) -> Usage:
     return Usage(total, files)
 
 
-def _entries(folder: str) -> Iterator[os.DirEntry[str]]:
+def _beyond(status: os.stat_result, size: int) -> int:
+    """Room that a file takes beyond its size: by `fallocate`, or in attributes."""
+    beyond = status.st_blocks * BLOCK_UNIT - size
+    return beyond if beyond >= max(status.st_blksize, _LEAST_BLOCK) else 0
+
+
+def disk_is_full(folder: Path) -> bool:
+    """Whether nothing more can be written where a folder lies: no room, or no more files."""
+    try:
+        space = os.statvfs(folder)
+    except OSError:  # it was replaced, which is looked at elsewhere
+        return False
+    return space.f_bavail * space.f_frsize < FULL_BYTES or (space.f_files > 0 and space.f_favail == 0)
+
+
+def entries(folder: str) -> Iterator[os.DirEntry[str]]:
     """Yield what lies in a folder. Raises NotADirectoryError for a link: it could lead to the organisers' own files."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
@@ -125,9 +153,9 @@ def supervise(
     """
     assert process.stdout is not None
     reader = threading.Thread(target=_drain, args=(process.stdout, log), daemon=True)
-    reader.start()
-    end = clock() + limits.seconds
     try:
+        reader.start()
+        end = clock() + limits.seconds
         while True:
             try:
                 process.wait(max(0.0, min(POLL_SECONDS, end - clock())))
@@ -137,11 +165,14 @@ def supervise(
                     return Stop.TIME
                 if usage(output, limits).exceeds(limits):
                     return Stop.OUTPUT
+                if disk_is_full(output):
+                    return Stop.DISK
     finally:
         kill()
         process.wait()
         # A process that was left behind may hold the pipe open: its words are not waited for.
-        reader.join(READER_PATIENCE_SECONDS)
+        if reader.ident is not None:
+            reader.join(READER_PATIENCE_SECONDS)
         if not reader.is_alive():
             process.stdout.close()
 

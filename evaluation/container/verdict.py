@@ -13,11 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from contest.writing import write_bytes, write_json
-from evaluation.container.job import NOT_FOUND, SIGNAL_BASE, Ended
+from evaluation.container.job import MOST_SIGNAL, NOT_FOUND, SIGNAL_BASE, Ended
 from evaluation.container.limits import Limits
 from evaluation.container.supervision import Stop
-from evaluation.table import columns
 
+_FALLBACKS = (
+    "the attempt counts, but the submission may have answered nothing itself: {}. "
+    "Are its predictions fallbacks, because its weights could not be loaded? The end of the log tells"
+)
 VERDICT_JSON, VERDICT_TEXT = "verdict.json", "verdict.txt"
 MAX_PROBLEMS = 20
 
@@ -47,15 +50,24 @@ class Fault(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Whose fault it is, in particular: problems one by one (of the submission's own files), and remarks."""
+    """Whose fault it is, in particular: problems one by one (of the submission's own files), remarks, and warnings.
+
+    A warning is for an attempt that counts, though it may not be what its makers meant.
+    """
 
     fault: Fault
     problems: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
-def judge(ended: Ended, limits: Limits, *, wrote_too_much: bool, problems: Sequence[str]) -> Finding:
-    """Return whose fault it is, from how the run ended, what it wrote, and what is wrong with its predictions."""
+def judge(
+    ended: Ended, limits: Limits, *, wrote_too_much: bool, problems: Sequence[str], hint: str | None = None
+) -> Finding:
+    """Return whose fault it is, from how the run ended, what it wrote, and what is wrong with its predictions.
+
+    `hint` is what the submission says of a failure of its own: it is passed on, and decides nothing.
+    """
     remarks = list(ended.remarks)
     if ended.out_of_memory:
         remarks.append("the kernel killed a process of the submission for its memory")
@@ -64,6 +76,8 @@ def judge(ended: Ended, limits: Limits, *, wrote_too_much: bool, problems: Seque
     said = tuple(remarks)
     if ended.host_problem is not None:
         return Finding(Fault.HOST, (ended.host_problem,), said)
+    if ended.stop is Stop.DISK:
+        return Finding(Fault.HOST, ("the organisers' disk was full before the limit of the output was reached",), said)
     if ended.stop is Stop.TIME:
         return Finding(Fault.TIME, (f"stopped after {ended.seconds:.0f} s; {limits.seconds:g} s are allowed",), said)
     if ended.stop is Stop.OUTPUT or wrote_too_much:
@@ -72,14 +86,16 @@ def judge(ended: Ended, limits: Limits, *, wrote_too_much: bool, problems: Seque
     if ended.out_of_memory and ended.status:
         return Finding(Fault.MEMORY, (f"{limits.memory} bytes are allowed",), said)
     if not problems:
-        return Finding(Fault.NONE, (), said)
+        signs = [f"it {_status_in_words(ended.status)}"] if ended.status else []
+        signs += [] if hint is None else [hint]
+        return Finding(Fault.NONE, (), said, (_FALLBACKS.format(" and ".join(signs)),) if signs else ())
     return Finding(Fault.CRASH if ended.status else Fault.FORMAT, tuple(problems), said)
 
 
 def _status_in_words(status: int) -> str:
     if status == NOT_FOUND:
         return f"ended with status {status}: its entrypoint, or a program that it starts, is not there"
-    if status > SIGNAL_BASE:
+    if SIGNAL_BASE < status <= SIGNAL_BASE + MOST_SIGNAL:
         return f"was ended by signal {status - SIGNAL_BASE}"
     return f"ended with status {status}"
 
@@ -95,6 +111,7 @@ class Verdict:
     fault: Fault
     problems: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     seconds: float | None = None
     status: int | None = None
     engine: str = ""
@@ -120,8 +137,11 @@ class Verdict:
 
     def to_text(self) -> str:
         """Return the verdict as a person reads it."""
+        from evaluation.table import columns  # it brings torch, for which a process that only waits has no use
+
         lines = [f"verdict: {'valid' if self.counts else self.fault.name.lower()} ({self.fault.meaning})"]
         lines.append(f"counts as an attempt: {'yes' if self.counts else 'no'}")
+        lines += [f"WARNING: {warning}" for warning in self.warnings]
         if not self.counts:
             lines.append(f"what helps: {self.fault.remedy}")
         lines += [f"  problem: {problem}" for problem in self.problems[:MAX_PROBLEMS]]

@@ -1,0 +1,74 @@
+"""Takes over what a submission wrote: plain files and folders as copies with ordinary permissions, and nothing else.
+
+Links, devices, pipes, sockets, the bits that give privileges, owners, attributes and shared blocks stay behind.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from evaluation.container.limits import Limits
+from evaluation.container.supervision import entries
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What did not come along: names that are no plain files, such as can not be read; `cut` if there was too much."""
+
+    not_plain: tuple[str, ...] = ()
+    unreadable: tuple[str, ...] = ()
+    cut: bool = False
+
+
+def keep_output(source: Path, target: Path, limits: Limits) -> Kept:
+    """Copy the folder `source` to the new folder `target`, as far as the limits go.
+
+    Raises OSError if the copies can not be written.
+    """
+    target.mkdir()
+    not_plain: list[str] = []
+    unreadable: list[str] = []
+    room, files = limits.output, limits.output_files
+    pending = [""]
+    while pending:
+        folder = pending.pop()
+        try:
+            found = sorted(entries(os.path.join(source, folder)), key=lambda entry: entry.name)
+        except OSError:  # no permission, or its path is too long: folders without end in each other
+            unreadable.append(folder)
+            continue
+        for entry in found:
+            name = os.path.join(folder, entry.name)
+            files -= 1
+            if files < 0:
+                return Kept(tuple(not_plain), tuple(unreadable), cut=True)
+            if entry.is_dir(follow_symlinks=False):
+                try:
+                    (target / name).mkdir()
+                except OSError as error:
+                    if error.errno != errno.ENAMETOOLONG:
+                        raise
+                    unreadable.append(name)
+                    continue
+                pending.append(name)
+            elif not entry.is_file(follow_symlinks=False):
+                not_plain.append(name)
+            else:
+                try:
+                    descriptor = os.open(os.path.join(source, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+                except OSError:
+                    unreadable.append(name)
+                    continue
+                with open(descriptor, "rb") as stream:
+                    room -= os.fstat(descriptor).st_size
+                    if room < 0:
+                        return Kept(tuple(not_plain), tuple(unreadable), cut=True)
+                    with (target / name).open("xb") as copy:
+                        shutil.copyfileobj(stream, copy, _CHUNK)
+    return Kept(tuple(not_plain), tuple(unreadable))

@@ -1,0 +1,75 @@
+"""Scores what a submission wrote, by the evaluator's own function in a process with a clock.
+
+The child (`evaluation.container.judging`) writes the result to a file; what stopped a metric it tells by its answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NoReturn
+
+from evaluation.assets import FidFeatures
+from evaluation.container.judging import answer, judged
+from evaluation.joining import Files
+from evaluation.metrics.base import AttemptAborted, Mode
+from evaluation.progress import silent
+from evaluation.results import Result, read_result, write_result
+from evaluation.scoring import score_run
+from evaluation.statistics import Resampling
+from evaluation.tasks import Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Scoring:
+    """How predictions are scored: the organisers' files, and the options of `evaluation score`."""
+
+    ground_truth: Path
+    ids: Path
+    input: Path
+    mode: Mode
+    assets: Path | None
+    wordnet: Path | None
+    fid_features: FidFeatures
+    resamples: int
+    seconds: float
+
+    def __call__(self, predictions: Path) -> Result:
+        """Score a predictions file. Raises AttemptAborted, NotInTime, BrokeOff."""
+        with TemporaryDirectory() as folder:
+            question = {
+                "predictions": str(predictions),
+                "ground_truth": str(self.ground_truth.resolve()),
+                "ids": str(self.ids.resolve()),
+                "input": str(self.input.resolve()),
+                "mode": self.mode,
+                "assets": None if self.assets is None else str(self.assets.resolve()),
+                "wordnet": None if self.wordnet is None else str(self.wordnet.resolve()),
+                "fid_features": self.fid_features,
+                "resamples": self.resamples,
+                "result": str(Path(folder) / "result.json"),
+            }
+            stopped = judged("evaluation.container.scoring", question, self.seconds)
+            if stopped is not None:
+                raise AttemptAborted(**stopped)
+            return read_result(Path(folder) / "result.json")
+
+
+def main() -> NoReturn:
+    """Run as the child."""
+    answer(_score)
+
+
+def _score(question: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Score, and write the result; return what stopped a metric, if something did."""
+    folders = {name: question[name] and Path(question[name]) for name in ("assets", "wordnet")}
+    metrics = Metrics(question["mode"], folders["assets"], folders["wordnet"], question["fid_features"], silent)
+    files = Files(*(Path(question[name]) for name in ("predictions", "ground_truth", "ids", "input")))
+    try:
+        result = score_run(files, metrics, mode=question["mode"], resampling=Resampling(question["resamples"]))
+    except AttemptAborted as error:
+        return {"message": error.message, "sample_id": error.sample_id, "defect": error.defect}
+    write_result(Path(question["result"]), result)
+    return None
