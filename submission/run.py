@@ -87,7 +87,12 @@ def run(settings: Settings) -> Report:
         ThreadPoolExecutor(1, "encoding") as thread,  # what it does when a run ends early is waited for at the very end
     ):
         process = _Process(settings, input_file, _answerable(sifted), watch, journal, thread)
-        process.begin([Problem.of(error, "read", _instead(error), error.sample_id) for error in sifted.errors])
+        process.begin(
+            [
+                Problem.of(error, "read", _instead(error, error.sample_id in sifted.sound), error.sample_id)
+                for error in sifted.errors
+            ]
+        )
         process.work()
         return process.finish()
 
@@ -294,11 +299,13 @@ def _answerable(sifted: Sifted[Sample]) -> list[Sample]:
     return [*sifted.sound.values(), *empty]
 
 
-def _instead(error: ContestError) -> str:
+def _instead(error: ContestError, is_sound: bool) -> str:
     if error.code is Code.ID_UNUSABLE:
         return "the sample is left out"
     if error.code is Code.DUPLICATE_ID:
         return "the last sample of this id counts"
+    if is_sound:
+        return "the sample is answered all the same"
     return "the run goes on without it" if error.sample_id is None else "answered as a sample without items"
 
 

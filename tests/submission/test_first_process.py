@@ -108,9 +108,6 @@ def test_of_several_journals_the_most_draws_count_whatever_their_order(tmp_path:
     drawn = {0: [(1, 1), (2, 1)], 1: [(3, 3)], 2: [(4, 2)]}  # by process: (code, draws)
     for process, drawings in drawn.items():
         with Journal(tmp_path, process) as journal:
-            journal.resume({"seed": 9})
-    for process, drawings in drawn.items():
-        with Journal(tmp_path, process) as journal:
             journal.resume(configuration)
             for code, draws in drawings:
                 journal.add_drawing("x", codes(code), crc=code, draws=draws)
