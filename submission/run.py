@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from contest.errors import Code, ContestError, quote
+from contest.errors import Code, ContestError, quote, reason_of
 from contest.items import Sample
 from contest.limits import IMAGES_DIR, INPUT_NAME, MAX_WALL_CLOCK_SECONDS
 from contest.reading import Sifted, sift_input
@@ -185,7 +185,7 @@ class _Process:
         except Stopped as stopped:
             self.outcome.ending = stopped.ending
         except Exception as error:  # whatever it is, what was done is written, and the error told
-            self.outcome.ending, self.outcome.error = Ending.FAILED, str(error) or type(error).__name__
+            self.outcome.ending, self.outcome.error = Ending.FAILED, reason_of(error)
             self.outcome.trace = traceback.format_exc()
 
     def finish(self) -> Report:

@@ -25,7 +25,7 @@ from submission.devices import choose_device
 from submission.doctor.cgroup import useful_threads
 from submission.journal import JournalInUseError
 from submission.profiles import PROFILES, TUNED, greedy
-from submission.progress import counted, say
+from submission.progress import counted, say, warnings_above_bars
 from submission.report import RUN_REPORT_NAME, Report
 from submission.run import Settings, run
 from submission.sharding import shard_of_process
@@ -44,7 +44,8 @@ def show(options: argparse.Namespace) -> int:
     # More threads than processors wait for each other: torch itself would start one for each of the host's.
     torch.set_num_threads(useful_threads(torch.get_num_threads()))
     try:
-        report = _run(options)
+        with warnings_above_bars():
+            report = _run(options)
     except JournalInUseError as error:
         say(f"error: {error}")
         return NOT_DONE
