@@ -201,9 +201,11 @@ class _Process:
                 self.outcome.ending = max(self.outcome.ending, ending, key=list(Ending).index)
             return self._write(found)
         self.outcome.seconds = time.monotonic() - self.watch.started
-        self.parts.deliver(self.outcome.to_json())
+        delivered = self.parts.deliver(self.outcome.to_json())
         if not self.parts.first_is_at_work:
             with contextlib.suppress(JournalInUseError), Journal(self.settings.output, patience=LAST_SECONDS):
+                if delivered and not self.parts.is_waiting:  # the first one took it, and ended
+                    return Report(self.configuration, shard.of(self.samples), [self.outcome])
                 self.predictions.keep_earlier({}, file=self._file_is_ours())
                 self.predictions.lay_pictures(self.samples, replace=False)
                 return self._write(self.others.handed_in(self.parts))
@@ -225,9 +227,11 @@ class _Process:
             report.write(lambda: self.predictions.lay_pictures(undrawn, replace=True))
         report.write(lambda: self.predictions.write(report.answers, report.pictured))
         report.write(lambda: write_json(self.settings.output / RUN_REPORT_NAME, report.to_json(), indent=1))
-        if self.parts.others_are_gone:
+        if self.parts.are_complete:
             self.predictions.sweep()
             self.parts.clear()
+        else:  # whoever ends later writes anew
+            report.write(lambda: self.parts.deliver(self.outcome.to_json()))
         return report
 
     def _file_is_ours(self) -> bool:

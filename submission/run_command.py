@@ -78,15 +78,17 @@ def _tell_end(options: argparse.Namespace, report: Report) -> None:
     """Say where the results are, and what one does with them."""
     if report.unwritten or report.ending is not Ending.FINISHED:
         return
-    files = [options.output / PREDICTIONS_NAME, options.output / IMAGES_DIR, options.output / RUN_REPORT_NAME]
     answers, pictures = counted(len(report.answers), "answer"), counted(len(report.pictured), "picture")
-    say(f"done: {answers} and {pictures} drawn, in {', '.join(map(str, files))}")
+    files = f"{PREDICTIONS_NAME}, {IMAGES_DIR}/, {RUN_REPORT_NAME}"
+    say(f"done: {answers} and {pictures} drawn, in {options.output} ({files})")
     folder = options.input.parent if options.input.name == INPUT_NAME else options.input
     if not (folder / INPUT_NAME).is_file():  # an input of another name, which the other commands do not look for
         return
     source, output = shlex.quote(str(folder)), shlex.quote(str(options.output))
     say(f"look at them: python -m submission preview --input {source} --output {output}")
-    say(f"check them: python -m submission check {shlex.quote(str(files[0]))} --input {source}")
+    say(
+        f"check them: python -m submission check {shlex.quote(str(options.output / PREDICTIONS_NAME))} --input {source}"
+    )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

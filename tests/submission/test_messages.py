@@ -171,7 +171,7 @@ def test_a_run_ends_with_where_its_results_are_and_what_comes_next(
     run = submit(source, output="моё место")
     out = tmp_path / "моё место"
     assert run.stderr.splitlines()[-3:] == [
-        f"done: 1 answer and 1 picture drawn, in {out}/predictions.json, {out}/images, {out}/run.json",
+        f"done: 1 answer and 1 picture drawn, in {out} (predictions.json, images/, run.json)",
         f"look at them: python -m submission preview --input {source} --output '{out}'",
         f"check them: python -m submission check '{out}/predictions.json' --input {source}",
     ]
