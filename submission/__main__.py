@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         parser = _parser(arguments[0] if arguments else "")
     except Exception as error:  # a package that is broken may raise anything when it is imported
-        say(f"error: {type(error).__name__}: {error}; `python -m submission doctor` tells what is missing")
+        say(f"error: {reason_of(error)}; `python -m submission doctor` tells what is missing")
         return NOT_DONE
     options = parser.parse_args(arguments)
     try:

@@ -142,7 +142,7 @@ class _Process:
         earlier, stays = self._known(), self._file_is_ours()
         self.pictures_are_ours = stays
         if shard.is_first:
-            _tell_oddities(self.input_file, self.samples)
+            _tell_oddities(self.settings, self.input_file, self.samples)
             self.outcome.problems += problems
             self.predictions.keep_earlier(earlier.answers, file=stays)
             self.predictions.lay(self._drawn(earlier))
@@ -313,10 +313,12 @@ def _instead(error: ContestError, is_sound: bool) -> str:
     return "the run goes on without it" if error.sample_id is None else "answered as a sample without items"
 
 
-def _tell_oddities(input_file: Path, samples: list[Sample]) -> None:
+def _tell_oddities(settings: Settings, input_file: Path, samples: list[Sample]) -> None:
     """Say what is no mistake in itself, but hardly what was meant."""
     if not samples:
         say(f"warning: {input_file} has no samples: there is nothing to answer, and predictions.json will be empty too")
+    elif (settings.draws > 1 or settings.time_budget) and all(sample.has_image for sample in samples):
+        say("warning: every sample has a picture: nothing is drawn, once or more often")
     silent = [sample.id for sample in samples if sample.items and not any(text.strip() for text in sample.texts)]
     if silent:
         some = ", ".join(map(quote, silent[:MAX_NAMED])) + (", ..." if len(silent) > MAX_NAMED else "")

@@ -60,6 +60,8 @@ def _run(options: argparse.Namespace) -> Report:
     settings = _settings(options)
     if settings.shard.count > 1:  # where torchrun is killed nobody else would tell its processes to stop
         end_with_parent(os.getppid(), signal.SIGTERM)
+    if options.greedy and options.seed and settings.shard.is_first:
+        say("warning: --seed changes nothing here: with --greedy nothing is drawn at random")
     if options.emissions is None:
         return run(settings)
     if settings.shard.count > 1:

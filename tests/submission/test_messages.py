@@ -91,6 +91,21 @@ def test_input_that_asks_nothing_is_told(submit: Start, write_input: Write, samp
     assert list(run.predictions) == list(samples)
 
 
+@pytest.mark.parametrize(
+    ("options", "samples", "said"),
+    [
+        (["--draws", "2"], {"7": [text("дом"), image("images/red.png")]}, "nothing is drawn, once or more often"),
+        (["--greedy", "--seed", "3"], {"7": [text("дом")]}, "with --greedy nothing is drawn at random"),
+    ],
+)
+def test_an_option_that_changes_nothing_here_is_told(
+    submit: Start, write_input: Write, options: list[str], samples: Any, said: str
+) -> None:
+    source = write_input(samples)
+    assert said in submit(source, *options).stderr
+    assert said not in submit(source, options[0] if options[0] == "--greedy" else "--seed=3").stderr
+
+
 def test_a_problem_says_reason_consequence_and_remedy(submit: Start, write_input: Write) -> None:
     source = write_input({"0": [text("дом"), image("images/none.png")]})
     run = submit(source)
