@@ -159,6 +159,11 @@ def is_unicode(text: str) -> bool:
     return True
 
 
+def json_reason(error: ValueError) -> str:
+    """Say why a text is no JSON. Of a number too long to convert, Python says how to change Python."""
+    return "a number has thousands of digits" if "int_max_str_digits" in str(error) else str(error)
+
+
 def described(value: object) -> str:
     """Name a JSON value in JSON's words, with its text where that is short."""
     match value:

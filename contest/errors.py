@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable
 from enum import Enum, unique
@@ -180,6 +181,13 @@ class ContestErrors(Exception):  # noqa: N818 - the plural of ContestError
         if len(self.errors) > MAX_PRINTED_ERRORS:
             lines.append(f"  ... and {len(self.errors) - MAX_PRINTED_ERRORS} more")
         return "\n".join(lines)
+
+
+def reason_of(error: BaseException) -> str:
+    """Return what an error says to people: of the system's errors the file and the reason, and no numbers."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{os.fsdecode(error.filename)}: {error.strerror}"
+    return str(error) or type(error).__name__
 
 
 def quote(value: str) -> str:

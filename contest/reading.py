@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import codecs
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
@@ -19,6 +19,7 @@ from contest.checking import (
     Checker,
     check_id,
     described,
+    json_reason,
     object_of,
     parse_ground_truth,
     parse_sample,
@@ -106,21 +107,65 @@ def _json_object(checker: Checker) -> dict[str, Any]:
     """Return the file's top-level object, its repeated ids reported. Raises ContestErrors if it holds none."""
     text = _text(checker)
 
-    def not_finite(name: str) -> float:
-        checker.report(Code.NOT_FINITE, f"{name} stands in the file")
-        return float(name)
+    constants: list[str] = []
+    outermost: list[tuple[str, Any]] = []  # pairs of the object that was read last: at the end, the whole document
+
+    def constant(name: str) -> _Constant:
+        constants.append(name)
+        return _Constant(name)
+
+    def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
+        if constants:
+            outermost[:] = found
+        return object_of(found)
 
     try:
-        document = json.loads(text, object_pairs_hook=object_of, parse_constant=not_finite)
-    except RecursionError as error:
-        raise _fatal(checker, Code.NESTED_TOO_DEEPLY) from error
-    except ValueError as error:  # JSONDecodeError, and a number of more digits than Python converts
-        raise _fatal(checker, Code.NOT_JSON, str(error)) from error
+        document = json.loads(text, object_pairs_hook=pairs, parse_constant=constant)
+    except (RecursionError, ValueError) as error:
+        for name in constants:
+            checker.report(Code.NOT_FINITE, f"{name} stands in the file")
+        if isinstance(error, RecursionError):
+            raise _fatal(checker, Code.NESTED_TOO_DEEPLY) from error
+        raise _fatal(checker, Code.NOT_JSON, json_reason(error)) from error
+    for checker.sample_id, name in _placed(constants, outermost if isinstance(document, dict) else []):
+        checker.report(Code.NOT_FINITE, f"{name} stands in the file")
+    checker.sample_id = None
     if not isinstance(document, dict):
         raise _fatal(checker, Code.NOT_AN_OBJECT, f"the top level is {described(document)}")
     for checker.sample_id in repeated_keys(document):
         checker.report(Code.DUPLICATE_ID, "the id stands more than once")
     return document
+
+
+class _Constant(float):
+    """NaN or an infinity that stands in a file, by the name that it has there: JSON has none of them."""
+
+    def __new__(cls, name: str) -> _Constant:
+        constant = super().__new__(cls, name)
+        constant.name = name
+        return constant
+
+    name: str
+
+
+def _placed(constants: list[str], pairs: list[tuple[str, Any]]) -> Iterator[tuple[str | None, str]]:
+    """Yield the id of the sample in which each constant stands, and its name; None if it stands in none."""
+    if not constants:
+        return
+    placed = 0
+    for sample_id, value in pairs:
+        waiting = [value]
+        while waiting:
+            part = waiting.pop()
+            if isinstance(part, _Constant):
+                placed += 1
+                yield sample_id, part.name
+            elif isinstance(part, dict):
+                waiting += reversed(part.values())
+            elif isinstance(part, list):
+                waiting += reversed(part)
+    for name in constants[placed:]:
+        yield None, name
 
 
 def _text(checker: Checker) -> str:

@@ -16,7 +16,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
-from contest.checking import Checker, check_id, described, object_of, parse_ground_truth, parse_sample
+from contest.checking import Checker, check_id, described, json_reason, object_of, parse_ground_truth, parse_sample
 from contest.errors import Code, ContestError, ContestErrors
 from contest.ground_truth import GroundTruth
 from contest.items import Sample
@@ -91,7 +91,7 @@ def _pairs(checker: Checker) -> Iterator[tuple[str, Any]]:
         raise _fatal(checker, Code.FILE_UNREADABLE, str(error)) from error
     except ValueError as error:  # JSONDecodeError, a number of more digits than Python converts, a path with NUL
         code = Code.FILE_UNREADABLE if "\0" in checker.file else Code.NOT_JSON
-        raise _fatal(checker, code, str(error)) from error
+        raise _fatal(checker, code, json_reason(error)) from error
 
 
 class _Window:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from contest.console import ending_on_interrupt, say, start_program
-from contest.errors import ContestError, ContestErrors
+from contest.errors import ContestError, ContestErrors, reason_of
 
 NOT_DONE, INTERRUPTED = 2, 130
 # Command: (module with `add_arguments` and `show`, which returns the exit status; what it is for).
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         parser = _parser(arguments[0] if arguments else "")
     except Exception as error:  # a package that is broken may raise anything when it is imported
-        say(f"error: {type(error).__name__}: {error}; `python -m submission doctor` tells what is missing")
+        say(f"error: {reason_of(error)}; `python -m submission doctor` tells what is missing")
         return NOT_DONE
     options = parser.parse_args(arguments)
     try:
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say("interrupted")
         return INTERRUPTED
     except (ContestErrors, ContestError, ValueError, OSError) as error:
-        say(f"error: {error}")
+        say(f"error: {reason_of(error)}")
         return NOT_DONE
     return status
 

@@ -10,9 +10,11 @@ import os
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TextIO
 
 from tqdm import tqdm
 
@@ -108,6 +110,25 @@ def progress(label: str, total: int, *, shown: bool = True) -> Iterator[Callable
 def say(line: str) -> None:
     """Tell the user one line, on stderr."""
     _LAST_LINE.say(line)
+
+
+@contextmanager
+def warnings_above_bars() -> Iterator[None]:
+    """Have Python's warnings, those of libraries, told as everything else is, each on a line of its own."""
+
+    def tell(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        say(f"{filename}:{lineno}: {category.__name__}: {message}")
+
+    with warnings.catch_warnings():
+        warnings.showwarning = tell
+        yield
 
 
 def counted(number: int, word: str) -> str:

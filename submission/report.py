@@ -216,7 +216,7 @@ class Report:
             "problems": [_writable(asdict(problem)) for problem in self.problems],
         }
 
-    def write(self, write: Callable[[], None]) -> None:
+    def write(self, write: Callable[[], object]) -> None:
         """Write one of the run's last files; that it can not be written is told with the rest."""
         try:
             write()

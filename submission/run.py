@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from contest.errors import Code, ContestError, quote
+from contest.errors import Code, ContestError, quote, reason_of
 from contest.items import Sample
 from contest.limits import IMAGES_DIR, INPUT_NAME, MAX_WALL_CLOCK_SECONDS
 from contest.reading import Sifted, sift_input
@@ -87,7 +87,12 @@ def run(settings: Settings) -> Report:
         ThreadPoolExecutor(1, "encoding") as thread,  # what it does when a run ends early is waited for at the very end
     ):
         process = _Process(settings, input_file, _answerable(sifted), watch, journal, thread)
-        process.begin([Problem.of(error, "read", _instead(error), error.sample_id) for error in sifted.errors])
+        process.begin(
+            [
+                Problem.of(error, "read", _instead(error, error.sample_id in sifted.sound), error.sample_id)
+                for error in sifted.errors
+            ]
+        )
         process.work()
         return process.finish()
 
@@ -137,7 +142,7 @@ class _Process:
         earlier, stays = self._known(), self._file_is_ours()
         self.pictures_are_ours = stays
         if shard.is_first:
-            _tell_oddities(self.input_file, self.samples)
+            _tell_oddities(self.settings, self.input_file, self.samples)
             self.outcome.problems += problems
             self.predictions.keep_earlier(earlier.answers, file=stays)
             self.predictions.lay(self._drawn(earlier))
@@ -180,7 +185,7 @@ class _Process:
         except Stopped as stopped:
             self.outcome.ending = stopped.ending
         except Exception as error:  # whatever it is, what was done is written, and the error told
-            self.outcome.ending, self.outcome.error = Ending.FAILED, str(error) or type(error).__name__
+            self.outcome.ending, self.outcome.error = Ending.FAILED, reason_of(error)
             self.outcome.trace = traceback.format_exc()
 
     def finish(self) -> Report:
@@ -196,9 +201,11 @@ class _Process:
                 self.outcome.ending = max(self.outcome.ending, ending, key=list(Ending).index)
             return self._write(found)
         self.outcome.seconds = time.monotonic() - self.watch.started
-        self.parts.deliver(self.outcome.to_json())
+        delivered = self.parts.deliver(self.outcome.to_json())
         if not self.parts.first_is_at_work:
             with contextlib.suppress(JournalInUseError), Journal(self.settings.output, patience=LAST_SECONDS):
+                if delivered and not self.parts.is_waiting:  # the first one took it, and ended
+                    return Report(self.configuration, shard.of(self.samples), [self.outcome])
                 self.predictions.keep_earlier({}, file=self._file_is_ours())
                 self.predictions.lay_pictures(self.samples, replace=False)
                 return self._write(self.others.handed_in(self.parts))
@@ -220,9 +227,11 @@ class _Process:
             report.write(lambda: self.predictions.lay_pictures(undrawn, replace=True))
         report.write(lambda: self.predictions.write(report.answers, report.pictured))
         report.write(lambda: write_json(self.settings.output / RUN_REPORT_NAME, report.to_json(), indent=1))
-        if self.parts.others_are_gone:
+        if self.parts.are_complete:
             self.predictions.sweep()
             self.parts.clear()
+        else:  # whoever ends later writes anew
+            report.write(lambda: self.parts.deliver(self.outcome.to_json()))
         return report
 
     def _file_is_ours(self) -> bool:
@@ -294,18 +303,22 @@ def _answerable(sifted: Sifted[Sample]) -> list[Sample]:
     return [*sifted.sound.values(), *empty]
 
 
-def _instead(error: ContestError) -> str:
+def _instead(error: ContestError, is_sound: bool) -> str:
     if error.code is Code.ID_UNUSABLE:
         return "the sample is left out"
     if error.code is Code.DUPLICATE_ID:
         return "the last sample of this id counts"
+    if is_sound:
+        return "the sample is answered all the same"
     return "the run goes on without it" if error.sample_id is None else "answered as a sample without items"
 
 
-def _tell_oddities(input_file: Path, samples: list[Sample]) -> None:
+def _tell_oddities(settings: Settings, input_file: Path, samples: list[Sample]) -> None:
     """Say what is no mistake in itself, but hardly what was meant."""
     if not samples:
         say(f"warning: {input_file} has no samples: there is nothing to answer, and predictions.json will be empty too")
+    elif (settings.draws > 1 or settings.time_budget) and all(sample.has_image for sample in samples):
+        say("warning: every sample has a picture: nothing is drawn, once or more often")
     silent = [sample.id for sample in samples if sample.items and not any(text.strip() for text in sample.texts)]
     if silent:
         some = ", ".join(map(quote, silent[:MAX_NAMED])) + (", ..." if len(silent) > MAX_NAMED else "")

@@ -25,7 +25,7 @@ from submission.devices import choose_device
 from submission.doctor.cgroup import useful_threads
 from submission.journal import JournalInUseError
 from submission.profiles import PROFILES, TUNED, greedy
-from submission.progress import counted, say
+from submission.progress import counted, say, warnings_above_bars
 from submission.report import RUN_REPORT_NAME, Report
 from submission.run import Settings, run
 from submission.sharding import shard_of_process
@@ -44,7 +44,8 @@ def show(options: argparse.Namespace) -> int:
     # More threads than processors wait for each other: torch itself would start one for each of the host's.
     torch.set_num_threads(useful_threads(torch.get_num_threads()))
     try:
-        report = _run(options)
+        with warnings_above_bars():
+            report = _run(options)
     except JournalInUseError as error:
         say(f"error: {error}")
         return NOT_DONE
@@ -59,6 +60,8 @@ def _run(options: argparse.Namespace) -> Report:
     settings = _settings(options)
     if settings.shard.count > 1:  # where torchrun is killed nobody else would tell its processes to stop
         end_with_parent(os.getppid(), signal.SIGTERM)
+    if options.greedy and options.seed and settings.shard.is_first:
+        say("warning: --seed changes nothing here: with --greedy nothing is drawn at random")
     if options.emissions is None:
         return run(settings)
     if settings.shard.count > 1:
@@ -77,15 +80,17 @@ def _tell_end(options: argparse.Namespace, report: Report) -> None:
     """Say where the results are, and what one does with them."""
     if report.unwritten or report.ending is not Ending.FINISHED:
         return
-    files = [options.output / PREDICTIONS_NAME, options.output / IMAGES_DIR, options.output / RUN_REPORT_NAME]
     answers, pictures = counted(len(report.answers), "answer"), counted(len(report.pictured), "picture")
-    say(f"done: {answers} and {pictures} drawn, in {', '.join(map(str, files))}")
+    files = f"{PREDICTIONS_NAME}, {IMAGES_DIR}/, {RUN_REPORT_NAME}"
+    say(f"done: {answers} and {pictures} drawn, in {options.output} ({files})")
     folder = options.input.parent if options.input.name == INPUT_NAME else options.input
     if not (folder / INPUT_NAME).is_file():  # an input of another name, which the other commands do not look for
         return
     source, output = shlex.quote(str(folder)), shlex.quote(str(options.output))
     say(f"look at them: python -m submission preview --input {source} --output {output}")
-    say(f"check them: python -m submission check {shlex.quote(str(files[0]))} --input {source}")
+    say(
+        f"check them: python -m submission check {shlex.quote(str(options.output / PREDICTIONS_NAME))} --input {source}"
+    )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from contest.errors import ContestError
 from contest.items import Sample
 from contest.writing import write_json
 
@@ -97,10 +98,23 @@ class Parts:
         self.folder.mkdir(exist_ok=True)
         self._write(None)
 
-    def deliver(self, outcome: Mapping[str, Any]) -> None:
-        """Hand in what this process did, if anybody waits for it. Raises ContestError if that can not be written."""
-        if self.folder.is_dir():
+    def deliver(self, outcome: Mapping[str, Any]) -> bool:
+        """Hand in what this process did; return False if the first one has ended without waiting for it.
+
+        Raises ContestError if it can not be written.
+        """
+        try:
             self._write(outcome)
+        except ContestError:
+            if self.folder.is_dir():
+                raise
+            return False
+        return True
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether what this process handed in still lies there."""
+        return self._read(self.shard.number) is not None
 
     @property
     def first_is_at_work(self) -> bool:
@@ -109,15 +123,12 @@ class Parts:
         return part is not None and _is_alive(part["pid"])
 
     @property
-    def first_began(self) -> bool:
-        """Whether there is a sign of the first process. There is none either when it has ended as it should."""
-        return self._read(0) is not None
-
-    @property
-    def others_are_gone(self) -> bool:
-        """Whether nobody else writes here any more."""
-        parts = [self._read(number) for number in self.shard.others]
-        return not any(part is not None and part["outcome"] is None and _is_alive(part["pid"]) for part in parts)
+    def are_complete(self) -> bool:
+        """Whether nobody else writes here any more; a first process that has not begun may do so yet."""
+        parts = {number: self._read(number) for number in self.shard.others}
+        if 0 in parts and parts[0] is None:
+            return False
+        return not any(part and part["outcome"] is None and _is_alive(part["pid"]) for part in parts.values())
 
     def collect(self, while_waiting: Callable[[], None], patience: float = math.inf) -> Handed:
         """Wait for the other processes; what each handed in, or None for one that is gone without.

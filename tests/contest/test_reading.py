@@ -69,13 +69,24 @@ BAD_ENTRIES: tuple[tuple[Reader, str, list[Place]], ...] = (
     (
         read_input,
         '{"7": [{"type": "text", "content": NaN}]}',
-        [(Code.NOT_FINITE, None, None), (Code.CONTENT_NOT_A_STRING, "7", 0)],
+        [(Code.NOT_FINITE, "7", None), (Code.CONTENT_NOT_A_STRING, "7", 0)],
     ),
     (
         read_input,
         f'{{"7": [{TEXT}, {{"type": "text", "content": "к", "score": -Infinity}}]}}',
-        [(Code.NOT_FINITE, None, None)],
+        [(Code.NOT_FINITE, "7", None)],
     ),
+    (
+        read_input,
+        f'{{"7": [{TEXT}], "8": NaN, "9": {{"a": [[Infinity]]}}, "9": [{TEXT}]}}',
+        [
+            (Code.NOT_FINITE, "8", None),
+            (Code.NOT_FINITE, "9", None),
+            (Code.DUPLICATE_ID, "9", None),
+            (Code.SAMPLE_NOT_A_LIST, "8", None),
+        ],
+    ),
+    (read_input, '{"7": [NaN], "8"', [(Code.NOT_FINITE, None, None), (Code.NOT_JSON, None, None)]),
     (read_input, '{"7": [{"type": "text", "content": "\\ud800"}]}', [(Code.CONTENT_NOT_UNICODE, "7", 0)]),
     (
         read_input,

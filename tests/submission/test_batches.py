@@ -137,7 +137,7 @@ def test_what_fails_alone_too_is_named_and_replaced(
     problems = {(p["sample_id"], p["phase"], p["error"]) for p in run.report["problems"]}
     assert problems == {("1", "draw", "RuntimeError: no paint"), ("2", "answer", "RuntimeError: no words")}
     assert all("Traceback" in problem["trace"] for problem in run.report["problems"])
-    assert "sample '1': RuntimeError: no paint (a plain grey picture is written)" in run.stderr
+    assert "sample '1': RuntimeError: no paint; a plain grey picture is written" in run.stderr
 
     monkeypatch.undo()
     again = submit(source)  # what failed was not journalled
@@ -179,7 +179,9 @@ def test_a_model_that_overflows_in_float16_says_what_it_says_in_bfloat16(
     assert run.status == 0, run.stderr
     # Five answers of ten tokens with three such logits each, five pictures of 36 codes with two.
     assert (run.report["rescued_in_bfloat16"], run.report["logits_not_finite"]) == (10, 5 * 10 * 3 + 5 * 36 * 2)
-    assert "warning: 510 logits of 10 answers and pictures were not finite in float16; these were" in run.stderr
+    assert (
+        "warning: 510 logits not finite in float16; what they were for (10 of the answers and pictures)" in run.stderr
+    )
     plain = submit(source, *options, "--dtype", "bfloat16", output="bfloat16")
     assert (plain.report["rescued_in_bfloat16"], plain.report["logits_not_finite"]) == (0, 0)
     assert "warning" not in plain.stderr

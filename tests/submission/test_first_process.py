@@ -3,6 +3,8 @@
 import json
 import os
 import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,8 @@ import torch
 
 from submission.journal import Journal, read_journals
 from submission.predictions import plain_picture
-from submission.sharding import Parts, Shard
-from tests.submission.conftest import Finished, Start, Write, image, text
+from submission.sharding import Parts, Shard, _is_alive
+from tests.submission.conftest import ROOT, Finished, Start, Write, image, text
 from tests.submission.test_resume import KILL, SAMPLES
 from tests.submission.test_sharding import E2E, torchrun
 
@@ -108,9 +110,6 @@ def test_of_several_journals_the_most_draws_count_whatever_their_order(tmp_path:
     drawn = {0: [(1, 1), (2, 1)], 1: [(3, 3)], 2: [(4, 2)]}  # by process: (code, draws)
     for process, drawings in drawn.items():
         with Journal(tmp_path, process) as journal:
-            journal.resume({"seed": 9})
-    for process, drawings in drawn.items():
-        with Journal(tmp_path, process) as journal:
             journal.resume(configuration)
             for code, draws in drawings:
                 journal.add_drawing("x", codes(code), crc=code, draws=draws)
@@ -176,4 +175,42 @@ def test_one_process_clears_up_after_several_that_were_killed(
     path = output / ".processes" / "1.json"
     path.write_text(path.read_text().replace(f'"pid": {os.getpid()}', f'"pid": {gone.pid}'))
     assert submit(write_input(SAMPLES)).status == 0
+    assert not (output / ".processes").exists()
+
+
+# Answers for ever, once both processes are at it.
+ENDLESS = """
+import os, time
+from pathlib import Path
+import submission.phases as phases
+def endless(*arguments, **options):
+    Path({folder!r}, os.environ["RANK"]).write_text(str(os.getpid()))
+    while True: time.sleep(0.01)
+phases.answer = endless
+"""
+
+
+def test_processes_end_with_their_launcher(weights: Path, tmp_path: Path) -> None:
+    output, script = tmp_path / "output", tmp_path / "endless.py"
+    sabotage = ENDLESS.format(folder=str(tmp_path))
+    script.write_text(f"{sabotage}\nimport submission.__main__ as m\nm.start_program(m.main)")
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "0"]
+    paths = ["--input", str(E2E), "--output", str(output), "--weights", str(weights)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    log = (tmp_path / "log").open("wb")
+    with subprocess.Popen(
+        [*launcher, str(script), "run", *paths, "--device", "cpu"], cwd=ROOT, env=environment, stdout=log, stderr=log
+    ) as process:
+        pids = [tmp_path / "0", tmp_path / "1"]
+        while not all(path.exists() and path.read_text() for path in pids):
+            assert process.poll() is None, (tmp_path / "log").read_text()
+            time.sleep(0.05)
+        process.kill()
+    until = time.monotonic() + 120
+    while any(_is_alive(int(path.read_text())) for path in pids):
+        assert time.monotonic() < until, "a process outlived its launcher"
+        time.sleep(0.05)
+    run = Finished(0, "", output)
+    assert run.report["ended"] == "terminated"
+    assert set(run.report["missing"]["answers"]) == set(run.predictions)
     assert not (output / ".processes").exists()
