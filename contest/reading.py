@@ -23,6 +23,7 @@ from contest.checking import (
     parse_ground_truth,
     parse_sample,
     parse_task_id,
+    problem_of_json,
     repeated_keys,
 )
 from contest.errors import Code, ContestError, ContestErrors
@@ -115,7 +116,7 @@ def _json_object(checker: Checker) -> dict[str, Any]:
     except RecursionError as error:
         raise _fatal(checker, Code.NESTED_TOO_DEEPLY) from error
     except ValueError as error:  # JSONDecodeError, and a number of more digits than Python converts
-        raise _fatal(checker, Code.NOT_JSON, str(error)) from error
+        raise _fatal(checker, Code.NOT_JSON, problem_of_json(error)) from error
     if not isinstance(document, dict):
         raise _fatal(checker, Code.NOT_AN_OBJECT, f"the top level is {described(document)}")
     for checker.sample_id in repeated_keys(document):

@@ -92,7 +92,8 @@ def build(
         BadEmissions: for a file that is not eco2AI's.
 
     """
-    files = Files.read(predictions, ground_truth, input_root, other_predictions)
+    ids = {sample_id for task in result.tasks.values() for sample_id in task.samples}
+    files = Files.read(predictions, ground_truth, input_root, other_predictions, ids)
     album = Album()
     page = _environment().get_template("report.html").render(
         result=result,
