@@ -169,5 +169,5 @@ if __name__ == "__main__":
         main(Path(sys.argv[1]))
     except Exception as error:
         traceback.print_exc()
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        say(f"{type(error).__name__}: {error}")
         sys.exit(1)

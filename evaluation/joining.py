@@ -22,9 +22,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from contest.errors import ContestError, quote
+from contest.errors import Code, ContestError, quote
 from contest.ground_truth import GroundTruth
-from contest.limits import INPUT_NAME
+from contest.limits import INPUT_NAME, MAX_ITEMS
 from contest.pictures import resolve_picture
 from contest.predictions import SURPLUS_NAMED, Predictions, read_answers
 from contest.reading import begins_with_mark, read_ground_truth, read_ids, read_input
@@ -173,6 +173,10 @@ def _warnings(
             named = first[:SURPLUS_NAMED]
             listed = some(named) + (f" and {count - len(named)} more" if count > len(named) else "")
             found.append(f"{path}: left out {counted(count, 'sample')} that the ids do not name: {listed}")
+    long = [error.sample_id for error in answers.errors if error.code is Code.ITEMS_TOO_MANY]
+    if long:
+        given = counted(len(long), "answer")
+        found.append(f"{files.predictions}: of {given}, the first {MAX_ITEMS} items are looked at: {some(long)}")
     if answers.repeated:
         given = counted(len(answers.repeated), "sample")
         found.append(f"{files.predictions}: {given} answered twice, the last counts: {some(answers.repeated)}")
