@@ -130,13 +130,19 @@ class Album:
 
 
 def best_and_worst(task: TaskResult, files: Files, album: Album) -> tuple[tuple[Card, ...], tuple[Card, ...]]:
-    """Return the samples with the highest and the lowest scores, the extreme ones first; no sample is in both."""
+    """Return the samples with the highest and the lowest scores, the extreme ones first; no sample is in both.
+
+    A sample with a full score is none of the worst, and one that got nothing is none of the best.
+    """
     ranked = sorted(task.samples, key=lambda name: -task.samples[name])
-    many = min(SHOWN, len(ranked) // 2)
-    worst = list(reversed(ranked[many:]))[:SHOWN]
+    half = len(ranked) // 2
+    best, worst = [], []
+    for place, name in enumerate(ranked):
+        score = task.samples[name]
+        (best if score >= 1 or (score > 0 and place < half) else worst).append(name)
     return (
-        tuple(_card(name, task, files, album) for name in ranked[:many]),
-        tuple(_card(name, task, files, album) for name in worst),
+        tuple(_card(name, task, files, album) for name in best[:SHOWN]),
+        tuple(_card(name, task, files, album) for name in worst[::-1][:SHOWN]),
     )
 
 
