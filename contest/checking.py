@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -21,16 +22,36 @@ class Repeating(dict[str, Any]):
     repeated: tuple[str, ...] = ()
 
 
+MAX_ERRORS_A_SAMPLE = 5
+
+
 @dataclass(slots=True)
 class Checker:
-    """Collects the errors of one file, each with the place it was found at."""
+    """Collects the errors of one file, each with the place it was found at: a few a sample, the rest are counted.
+
+    Attributes:
+        file: the file.
+        errors: what was found; the last of a sample with more errors than are kept says how many more there are.
+        sample_id: the sample that is being looked at; None for the file as a whole.
+        count: how many errors there were in all.
+
+    """
 
     file: str
     errors: list[ContestError]
     sample_id: str | None = None
+    count: int = 0
+    _counted: tuple[str | None, int] = (None, 0)
 
     def report(self, code: Code, message: str, item: int | None = None) -> None:
         """Note an error at the sample that is being looked at."""
+        self.count += 1
+        last, here = self._counted
+        here = here + 1 if last == self.sample_id else 1
+        self._counted = (self.sample_id, here)
+        if here > MAX_ERRORS_A_SAMPLE:
+            message, item = f"and {here - MAX_ERRORS_A_SAMPLE + 1} more errors", None
+            self.errors.pop()
         self.errors.append(ContestError(code, message, file=self.file, sample_id=self.sample_id, item=item))
 
 
@@ -128,7 +149,7 @@ def _type_and_content(checker: Checker, raw: Any, index: int) -> tuple[ItemType,
     if not isinstance(raw, dict):
         checker.report(Code.ITEM_NOT_AN_OBJECT, f"the item is {described(raw)}", index)
         return None
-    count = len(checker.errors)
+    count = checker.count
     for key in repeated_keys(raw):
         checker.report(Code.ITEM_KEY_REPEATED, f"the key {quote(key)} stands more than once", index)
     for key in ("type", "content"):
@@ -137,7 +158,7 @@ def _type_and_content(checker: Checker, raw: Any, index: int) -> tuple[ItemType,
     # A list or an object is no key of a dictionary: it would raise instead of being unknown.
     if "type" in raw and not (isinstance(raw["type"], str) and raw["type"] in _ITEM_TYPES):
         checker.report(Code.ITEM_TYPE_UNKNOWN, f"the type is {described(raw['type'])}", index)
-    return None if len(checker.errors) > count else (_ITEM_TYPES[raw["type"]], raw["content"])
+    return None if checker.count > count else (_ITEM_TYPES[raw["type"]], raw["content"])
 
 
 def _is_content(checker: Checker, content: Any, index: int, name: str) -> bool:
@@ -159,9 +180,11 @@ def is_unicode(text: str) -> bool:
     return True
 
 
-def json_reason(error: ValueError) -> str:
-    """Say why a text is no JSON. Of a number too long to convert, Python says how to change Python."""
-    return "a number has thousands of digits" if "int_max_str_digits" in str(error) else str(error)
+def problem_of_json(error: ValueError) -> str:
+    """Return why the JSON reader gave up, in its own words but where those are for programmers."""
+    if isinstance(error, json.JSONDecodeError):
+        return str(error)
+    return "a number has more digits than are read"
 
 
 def described(value: object) -> str:

@@ -11,7 +11,7 @@ from contest.errors import Code, ContestError, ContestErrors
 from contest.items import Sample
 from contest.limits import MAX_PREDICTIONS_BYTES, MAX_PREDICTIONS_BYTES_A_SAMPLE, PREDICTIONS_FREE_BYTES
 from contest.pictures import check_pictures
-from contest.reading import sift_predictions
+from contest.predictions import read_answers
 
 
 def prediction_errors(path: Path, samples: Mapping[str, Sample]) -> tuple[ContestError, ...]:
@@ -33,17 +33,15 @@ def prediction_errors(path: Path, samples: Mapping[str, Sample]) -> tuple[Contes
     except OSError as error:
         return (ContestError(Code.FILE_UNREADABLE, str(error), file=path),)
     try:
-        sifted = sift_predictions(path)
+        found = read_answers(path, samples)
     except ContestErrors as errors:
         return errors.errors
-    answered = {*sifted.sound, *(error.sample_id for error in sifted.errors)}
     missing = (
         ContestError(Code.PREDICTION_MISSING, file=path, sample_id=sample_id)
         for sample_id in samples
-        if sample_id not in answered
+        if sample_id not in found.sound and sample_id not in found.unsound
     )
-    asked = [sample for sample_id, sample in sifted.sound.items() if sample_id in samples]
-    return (*sifted.errors, *missing, *check_pictures(asked, path.parent))
+    return (*found.errors, *missing, *check_pictures(list(found.sound.values()), path.parent))
 
 
 def links_and_devices(folder: Path) -> Iterator[str]:

@@ -25,6 +25,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from contest.console import say
 from contest.emissions_files import Publisher
 from contest.gpu_energy import GpuEnergy
 from contest.processor_time import CPU_METHOD, cpu_kwh, tree_seconds
@@ -168,6 +169,6 @@ if __name__ == "__main__":
     try:
         main(Path(sys.argv[1]))
     except Exception as error:
-        traceback.print_exc()
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        say(traceback.format_exc())
+        say(f"{type(error).__name__}: {error}")
         sys.exit(1)

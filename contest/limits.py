@@ -30,6 +30,12 @@ ARCHIVE_RATIO_FREE_BYTES = 200 * 10**6
 MAX_OUTPUT_BYTES = 10 * GIGABYTE
 MAX_OUTPUT_FILES = 200_000
 MAX_PREDICTIONS_BYTES = 10**9
+MAX_ENTRY_CHARACTERS = 20 * 10**6
+"""Of one sample in a JSON file that is read sample by sample."""
+MAX_ITEMS = 100
+"""Of one sample of `predictions.json`; what follows them is not looked at."""
+MAX_SURPLUS_ENTRIES = 100_000
+"""Of `predictions.json`: entries of samples that nobody asked for."""
 MAX_LOG_BYTES = 10 * 10**6
 SHARED_MEMORY_BYTES = 8 * GIGABYTE
 TEMPORARY_BYTES = 8 * GIGABYTE

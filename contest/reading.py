@@ -19,11 +19,11 @@ from contest.checking import (
     Checker,
     check_id,
     described,
-    json_reason,
     object_of,
     parse_ground_truth,
     parse_sample,
     parse_task_id,
+    problem_of_json,
     repeated_keys,
 )
 from contest.errors import Code, ContestError, ContestErrors
@@ -126,7 +126,7 @@ def _json_object(checker: Checker) -> dict[str, Any]:
             checker.report(Code.NOT_FINITE, f"{name} stands in the file")
         if isinstance(error, RecursionError):
             raise _fatal(checker, Code.NESTED_TOO_DEEPLY) from error
-        raise _fatal(checker, Code.NOT_JSON, json_reason(error)) from error
+        raise _fatal(checker, Code.NOT_JSON, problem_of_json(error)) from error
     for checker.sample_id, name in _placed(constants, outermost if isinstance(document, dict) else []):
         checker.report(Code.NOT_FINITE, f"{name} stands in the file")
     checker.sample_id = None

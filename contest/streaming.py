@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import json
+import re
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -16,17 +17,26 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
-from contest.checking import Checker, check_id, described, json_reason, object_of, parse_ground_truth, parse_sample
+from contest.checking import (
+    Checker,
+    check_id,
+    described,
+    object_of,
+    parse_ground_truth,
+    parse_sample,
+    problem_of_json,
+)
 from contest.errors import Code, ContestError, ContestErrors
 from contest.ground_truth import GroundTruth
 from contest.items import Sample
+from contest.limits import MAX_ENTRY_CHARACTERS
 
 Entry = TypeVar("Entry")
 
 CHUNK_BYTES = 1 << 20
 MAX_ERRORS = 1000  # a file with more is given up: nobody reads on, and they would be held in memory
 SORTED_AT_ONCE = 100_000
-_SPACE = " \t\n\r"
+_SPACE = re.compile(r"[ \t\n\r]*")
 _LONGEST_LITERAL = len("-Infinity")
 
 
@@ -47,7 +57,7 @@ def stream_ground_truth(path: str | PathLike[str]) -> Iterator[GroundTruth]:
 def _stream(path: str | PathLike[str], parse: Callable[[Checker, Any], Entry | None]) -> Iterator[Entry]:
     checker = Checker(fspath(path), [])
     hashes = array("q")  # of the ids: eight bytes a sample, where the ids themselves would take a hundred
-    for sample_id, value in _pairs(checker):
+    for sample_id, value in pairs_of(checker):
         checker.sample_id = sample_id
         hashes.append(hash(sample_id))
         usable = check_id(checker, sample_id)
@@ -72,11 +82,11 @@ def _repeated_ids(file: str, hashes: array[int]) -> list[str]:
         suspects.update(value for value, following in pairwise(ordered) if value == following)
     if not suspects:
         return []
-    found = Counter(sample_id for sample_id, _ in _pairs(Checker(file, [])) if hash(sample_id) in suspects)
+    found = Counter(sample_id for sample_id, _ in pairs_of(Checker(file, [])) if hash(sample_id) in suspects)
     return [sample_id for sample_id, count in found.items() if count > 1]
 
 
-def _pairs(checker: Checker) -> Iterator[tuple[str, Any]]:
+def pairs_of(checker: Checker) -> Iterator[tuple[str, Any]]:
     """Yield id and value of each entry of the file's top-level object. Raises ContestErrors if it holds none."""
     try:
         with Path(checker.file).open("rb") as stream:
@@ -89,9 +99,16 @@ def _pairs(checker: Checker) -> Iterator[tuple[str, Any]]:
         raise _fatal(checker, Code.NESTED_TOO_DEEPLY) from error
     except OSError as error:
         raise _fatal(checker, Code.FILE_UNREADABLE, str(error)) from error
-    except ValueError as error:  # JSONDecodeError, a number of more digits than Python converts, a path with NUL
-        code = Code.FILE_UNREADABLE if "\0" in checker.file else Code.NOT_JSON
-        raise _fatal(checker, code, json_reason(error)) from error
+    except _NotJSONError as error:
+        raise _fatal(checker, Code.NOT_JSON, str(error)) from error
+    except ValueError as error:  # a number of more digits than Python converts, a path with NUL
+        if "\0" in checker.file:
+            raise _fatal(checker, Code.FILE_UNREADABLE, str(error)) from error
+        raise _fatal(checker, Code.NOT_JSON, problem_of_json(error)) from error
+
+
+class _NotJSONError(ValueError):
+    """The text is no JSON from some place on, which the message names."""
 
 
 class _Window:
@@ -157,24 +174,36 @@ class _Window:
             try:
                 value, end = self.scan(self.text, self.place)
             except json.JSONDecodeError as error:
+                self._demand_bounded(len(self.text))
                 cut_off = error.msg.startswith("Unterminated string") or error.pos + _LONGEST_LITERAL >= len(self.text)
                 if cut_off and self._more():
                     continue
                 raise self._error(error.msg, error.pos) from error
             if end == len(self.text) and self._more():  # the first digits of a number are a number too
                 continue
+            self._demand_bounded(end)
             self.place = end
             for name in self.not_finite:
                 self.checker.report(Code.NOT_FINITE, f"{name} stands in the file")
             return value
 
+    def _demand_bounded(self, end: int) -> None:
+        """Raise ContestErrors if what is scanned is longer than any honest entry: it would be held in memory."""
+        if end - self.place > MAX_ENTRY_CHARACTERS:
+            message = f"the entry has more than {MAX_ENTRY_CHARACTERS:,} characters"
+            error = ContestError(
+                Code.ENTRY_TOO_LARGE, message, file=self.checker.file, sample_id=self.checker.sample_id
+            )
+            raise ContestErrors([*self.checker.errors, error])
+
     def _next(self) -> str:
         """Skip white space; return the character found, or nothing at the end of the file."""
         while True:
-            while self.place < len(self.text):
-                if self.text[self.place] not in _SPACE:
-                    return self.text[self.place]
-                self.place += 1
+            found = _SPACE.match(self.text, self.place)
+            assert found is not None, "it matches the empty text too"
+            self.place = found.end()
+            if self.place < len(self.text):
+                return self.text[self.place]
             if not self._more():
                 return ""
 
@@ -189,7 +218,7 @@ class _Window:
         self.dropped += self.place
         kept, self.place = self.text[self.place :], 0
         pending = len(self.decode.getstate()[0])
-        data = self.stream.read(max(CHUNK_BYTES, len(kept)))
+        data = self.stream.read(max(CHUNK_BYTES, min(len(kept), MAX_ENTRY_CHARACTERS - len(kept) + 1)))
         self.ended = not data
         try:
             self.text = kept + self.decode.decode(data, final=self.ended)
@@ -199,7 +228,7 @@ class _Window:
         self.bytes_read += len(data)
         return True
 
-    def _error(self, message: str, place: int | None = None) -> ValueError:
+    def _error(self, message: str, place: int | None = None) -> _NotJSONError:
         """Return the JSON reader's error in its own words, with line, column and character of the whole file."""
         place = self.place if place is None else place
         before = self.text[:place]
@@ -207,7 +236,7 @@ class _Window:
         line_break = before.rfind("\n")
         start = self.dropped + line_break + 1 if line_break >= 0 else self.line_start
         place += self.dropped
-        return ValueError(f"{message}: line {line} column {place - start + 1} (char {place})")
+        return _NotJSONError(f"{message}: line {line} column {place - start + 1} (char {place})")
 
 
 def _fatal(checker: Checker, code: Code, message: str = "") -> ContestErrors:

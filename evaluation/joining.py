@@ -22,14 +22,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from contest.errors import Code, ContestError
+from contest.errors import Code, ContestError, quote
 from contest.ground_truth import GroundTruth
-from contest.items import Sample
-from contest.limits import INPUT_NAME
+from contest.limits import INPUT_NAME, MAX_ITEMS
 from contest.pictures import resolve_picture
-from contest.reading import Sifted, begins_with_mark, read_ground_truth, read_ids, read_input, sift_predictions
+from contest.predictions import SURPLUS_NAMED, Predictions, read_answers
+from contest.reading import begins_with_mark, read_ground_truth, read_ids, read_input
 from contest.tasks import TASKS, Task, task_by_id
-from evaluation.errors import IdsDiffer, NoSamples, some
+from evaluation.errors import IdsDiffer, NoSamples, counted, some
 from evaluation.metrics.answers import official_picture
 from evaluation.metrics.base import AttemptAborted, Case, Mode, UnsoundAnswer
 
@@ -82,16 +82,16 @@ def join(files: Files, mode: Mode) -> Joined:
     asked = None if input_json is None else read_input(input_json)
     if asked is not None and input_json is not None:
         _demand_all(task_ids, asked, input_json)
-    sifted = sift_predictions(files.predictions)
-    unsound = _unsound(files.predictions, sifted)
+    answers = read_answers(files.predictions, task_ids)
+    unsound = _unsound(answers)
     marked = [path for path in (files.ids, files.ground_truth, input_json, files.predictions) if path is not None]
     marked = [path for path in marked if begins_with_mark(path)]
     if marked and mode == "official":
         raise AttemptAborted(f"{marked[-1]} begins with a byte order mark", defect=1)
-    missing = [key for key in task_ids if key not in sifted.sound and key not in unsound]
+    missing = [key for key in task_ids if key not in answers.sound and key not in unsound]
     if missing and mode == "official":
         raise AttemptAborted(
-            f"{len(missing)} of {len(task_ids)} samples have no prediction: {some(missing)}",
+            f"the predictions lack {len(missing)} of {counted(len(task_ids), 'sample')}: {some(missing)}",
             sample_id=missing[0],
             defect=3,
         )
@@ -104,7 +104,7 @@ def join(files: Files, mode: Mode) -> Joined:
             Case(
                 key,
                 truths[key],
-                sifted.sound.get(key),
+                answers.sound.get(key),
                 None if asked is None else asked[key],
                 answer_root,
                 input_root,
@@ -115,7 +115,7 @@ def join(files: Files, mode: Mode) -> Joined:
     cases = {task: tuple(found) for task, found in by_task.items() if found}
     if mode == "official":
         _demand_drawn_pictures(cases)
-    warnings = _warnings(files, task_ids, truths, sifted, unsound)
+    warnings = _warnings(files, task_ids, truths, answers)
     warnings += tuple(f"{path}: the organisers' reader refuses its byte order mark" for path in marked)
     return Joined(cases, warnings, _fingerprint(task_ids, truths))
 
@@ -129,16 +129,12 @@ def _fingerprint(task_ids: Mapping[str, int], truths: Mapping[str, GroundTruth])
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
-def _unsound(path: Path, sifted: Sifted[Sample]) -> dict[str, UnsoundAnswer]:
+def _unsound(answers: Predictions) -> dict[str, UnsoundAnswer]:
     """Return the entries that are no sound list of items, as they stand in the file."""
-    broken: dict[str, list[ContestError]] = {}
-    for error in sifted.errors:
-        if error.sample_id is not None and error.sample_id not in sifted.sound:
-            broken.setdefault(error.sample_id, []).append(error)
-    if not broken:
-        return {}
-    raw = json.loads(path.read_text("utf-8-sig"))
-    return {key: UnsoundAnswer(raw[key], tuple(errors)) for key, errors in broken.items()}
+    errors: dict[str | None, list[ContestError]] = {}
+    for error in answers.errors:
+        errors.setdefault(error.sample_id, []).append(error)
+    return {key: UnsoundAnswer(value, tuple(errors.get(key, ()))) for key, value in answers.unsound.items()}
 
 
 def _demand_all(task_ids: Mapping[str, int], entries: Mapping[str, object], path: Path) -> None:
@@ -161,23 +157,27 @@ def _demand_drawn_pictures(cases: Mapping[Task, Iterable[Case]]) -> None:
                 continue
             assert case.answer_root is not None
             if not resolve_picture(case.answer_root, content, sample_id=case.id).is_file():
-                raise AttemptAborted(f"its picture {content!r} is not there", sample_id=case.id, defect=1)
+                raise AttemptAborted(f"its picture {quote(content)} is not there", sample_id=case.id, defect=1)
 
 
 def _warnings(
-    files: Files,
-    task_ids: Mapping[str, int],
-    truths: Mapping[str, GroundTruth],
-    sifted: Sifted[Sample],
-    unsound: Mapping[str, UnsoundAnswer],
+    files: Files, task_ids: Mapping[str, int], truths: Mapping[str, GroundTruth], answers: Predictions
 ) -> tuple[str, ...]:
     found = []
-    answered = [*sifted.sound, *unsound]
-    for path, keys in ((files.predictions, answered), (files.ground_truth, truths)):
-        surplus = [key for key in keys if key not in task_ids]
-        if surplus:
-            found.append(f"{path}: {len(surplus)} samples that the ids do not name are left out: {some(surplus)}")
-    repeated = [error.sample_id for error in sifted.errors if error.code is Code.DUPLICATE_ID]
-    if repeated:
-        found.append(f"{files.predictions}: {len(repeated)} ids stand twice, the last counts: {some(repeated)}")
+    surplus = [key for key in truths if key not in task_ids]
+    for path, count, first in (
+        (files.predictions, answers.surplus, answers.first_surplus),
+        (files.ground_truth, len(surplus), surplus),
+    ):
+        if count:
+            named = first[:SURPLUS_NAMED]
+            listed = some(named) + (f" and {count - len(named)} more" if count > len(named) else "")
+            found.append(f"{path}: left out {counted(count, 'sample')} that the ids do not name: {listed}")
+    long = [error.sample_id for error in answers.errors if error.code is Code.ITEMS_TOO_MANY]
+    if long:
+        given = counted(len(long), "answer")
+        found.append(f"{files.predictions}: of {given}, the first {MAX_ITEMS} items are looked at: {some(long)}")
+    if answers.repeated:
+        given = counted(len(answers.repeated), "sample")
+        found.append(f"{files.predictions}: {given} answered twice, the last counts: {some(answers.repeated)}")
     return tuple(found)

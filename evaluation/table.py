@@ -140,7 +140,8 @@ def _summary(result: Result) -> list[str]:
     if struck:
         times = counted(sum(note.defect is not None for _, note in notes), "time")
         numbers = ", ".join(map(str, struck))
-        parts.append(f"code and rules differ {times} (differences {numbers} of {DIFFERENCES_PAGE})")
+        word = "difference" if len(struck) == 1 else "differences"
+        parts.append(f"code and rules differ {times} ({word} {numbers} of {DIFFERENCES_PAGE})")
     if others:
         parts.append(counted(others, "other warning" if struck else "warning"))
     return [f"warning: {', '.join(parts)}; --verbose tells more"] if parts else []

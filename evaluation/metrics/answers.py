@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from contest.checking import described
 from evaluation.metrics.base import AttemptAborted, Case, Note
 
 
@@ -59,7 +60,7 @@ def official_answer(case: Case, previous: Answer | None) -> Answer:
         return Answer("", (Note(case.id, None, "the answer has no item of type text: scored as an empty text"),))
     if previous is None:
         raise ScriptRaises("the answer has no items, and no sample before it has an answer to use again", defect=2)
-    note = Note(case.id, 2, f"the answer has no items: {previous.text!r} of the sample before counts again")
+    note = Note(case.id, 2, f"the answer has no items: {described(previous.text)} of the sample before counts again")
     return Answer(previous.text, (note,))
 
 
@@ -130,13 +131,13 @@ def _official_items(case: Case) -> Sequence[Any]:
         return [{"type": item.type, "content": item.content} for item in case.answer.items]
     value = case.unsound.value
     if not isinstance(value, list | dict | str):
-        raise ScriptRaises(f"the answer is {value!r}, which is no list of items")
+        raise ScriptRaises(f"the answer is {described(value)}, which is no list of items")
     return list(value)
 
 
 def _lookup(item: Any, key: str) -> Any:
     if not isinstance(item, dict):
-        raise ScriptRaises(f"the answer's item {item!r} is no object")
+        raise ScriptRaises(f"the answer's item is {described(item)}, not an object")
     if key not in item:
         raise ScriptRaises(f"the answer's item has no {key}")
     return item[key]

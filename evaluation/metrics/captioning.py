@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torchmetrics.utilities.data import dim_zero_cat
 
+from contest.checking import described
 from evaluation.metrics.answers import ScriptRaises
 from evaluation.metrics.base import Case, Mode, Note, TaskMetric
 from evaluation.metrics.clip_score import BATCH_SIZE, ClipNetwork, score_captions
@@ -195,7 +196,7 @@ def _once(notes: Iterable[Note], others: Iterable[Note]) -> Iterator[Note]:
 
 def _text_of(content: Any) -> str:
     if not isinstance(content, str):
-        raise ScriptRaises(f"the answer's content is {content!r}, not a string")
+        raise ScriptRaises(f"the answer's content is {described(content)}, not a string")
     return content
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from rapidfuzz.distance import Levenshtein
 
+from contest.checking import described
 from evaluation.metrics.answers import (
     Answer,
     ScriptRaises,
@@ -123,7 +124,7 @@ def _official_score(text: Any, references: Sequence[str]) -> float:
     if isinstance(text, list | dict) and not (text and any(references)):
         return 0.0
     if not isinstance(text, list) or any(isinstance(element, list | dict) for element in text):
-        raise ScriptRaises(f"the answer's content is {text!r}, which has no edit distance to a string")
+        raise ScriptRaises(f"the answer's content is {described(text)}, which has no edit distance to a string")
     elements = [json.dumps(element) for element in text]
     return max(similarity(elements, [json.dumps(character) for character in reference]) for reference in references)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, TypeVar
 
+from contest.checking import described
 from evaluation.metrics.answers import (
     Answer,
     ScriptRaises,
@@ -62,7 +63,7 @@ def score_official(
             answer = official_answer(case, previous)
             references, reference_notes = official_references(case)
             if not isinstance(answer.text, str):
-                raise ScriptRaises(f"the answer's content is {answer.text!r}, not a string")
+                raise ScriptRaises(f"the answer's content is {described(answer.text)}, not a string")
             result = details(answer.text, references)
         except (ScriptRaises, NoLemma) as error:
             cause = error.defect if isinstance(error, ScriptRaises) else 1

@@ -11,6 +11,8 @@ from functools import lru_cache, partial
 from typing import Any
 from unicodedata import numeric
 
+from contest.checking import described
+from contest.errors import quote
 from evaluation.metrics.answers import ScriptRaises
 from evaluation.metrics.base import Case, Mode, Note, TaskMetric
 from evaluation.metrics.english_numbers import number_words_to_digits
@@ -146,7 +148,7 @@ def _text_of(content: Any) -> str:
     try:
         return _Joined("".join(part for part in content if part not in _PUNCTUATION))
     except TypeError as error:
-        raise ScriptRaises(f"the answer's content is {content!r}, not a string") from error
+        raise ScriptRaises(f"the answer's content is {described(content)}, not a string") from error
 
 
 def _lemma_of(text: str) -> str:
@@ -261,7 +263,10 @@ def _strikes(answer: str, references: Sequence[str], best: Comparison, wordnet: 
     if any(" " in form for form in (best.answer_form, best.reference_form)):
         mended = _best_of([_form_word_by_word(text) for text in texts], wordnet)
         if mended != best.score:
-            yield 11, f"word by word lemmas would give {mended:.3g}: {best.answer_form!r} stands for {answer!r}"
+            yield (
+                11,
+                f"word by word lemmas would give {mended:.3g}: {quote(best.answer_form)} stands for {quote(answer)}",
+            )
     if any(_MARK.search(text) for text in texts) and any(official_words(text) != spaced_words(text) for text in texts):
         mended = _best_of([_whole_lemma(" ".join(spaced_words(text))) for text in texts], wordnet)
         if mended != best.score:

@@ -14,6 +14,7 @@ from contest.writing import write_bytes
 from evaluation.co2 import read_emissions
 from evaluation.comparing import TaskComparison, compare
 from evaluation.metrics.base import Note
+from evaluation.metrics.defects import DEFECTS
 from evaluation.report.charts import ScoreBar, histogram, score_bar
 from evaluation.report.samples import Album, Card, Change, Files, best_and_worst, changes
 from evaluation.results import Result, TaskResult
@@ -92,7 +93,8 @@ def build(
         BadEmissions: for a file that is not eco2AI's.
 
     """
-    files = Files.read(predictions, ground_truth, input_root, other_predictions)
+    ids = {sample_id for task in result.tasks.values() for sample_id in task.samples}
+    files = Files.read(predictions, ground_truth, input_root, other_predictions, ids)
     album = Album()
     page = _environment().get_template("report.html").render(
         result=result,
@@ -103,6 +105,7 @@ def build(
         differences=() if other is None else _differences(other, result, files, album, resampling),
         emissions=tuple(read_emissions(path) for path in emissions),
         left_out=album.left_out,
+        defects=DEFECTS,
     )  # fmt: skip
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / REPORT_NAME

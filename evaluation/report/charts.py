@@ -11,6 +11,8 @@ from markupsafe import Markup
 from evaluation.results import TaskResult
 
 BINS = 20
+FEW = 10  # scores that are drawn one by one
+RADIUS = 4
 WIDTH, HEIGHT = 320, 120
 LEFT, BOTTOM, TOP = 6, 18, 14
 
@@ -43,36 +45,60 @@ def counts(scores: Sequence[float], low: float, high: float) -> list[int]:
 
 
 def histogram(scores: Sequence[float], mean: float) -> Markup:
-    """Return an SVG of the samples' scores with their mean: from 0 to 1, or wider if a score lies outside."""
+    """Return an SVG of the samples' scores with their mean: from 0 to 1, or wider if a score lies outside.
+
+    Many scores are bars; a few are points, one each.
+    """
     low, high = min(0.0, *scores, mean), max(1.0, *scores, mean)
     bars = counts(scores, low, high)
     top = max(bars)
-    wide = WIDTH - 2 * LEFT
-    tall = HEIGHT - BOTTOM - TOP
-    step = wide / BINS
+    wide, base = WIDTH - 2 * LEFT, HEIGHT - BOTTOM
+    few = len(scores) <= FEW
+    noun = "score" if len(scores) == 1 else "scores"
     # The element's texts are numbers of our own making: nothing of a sample gets into it.
     parts = [
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" class="histogram">'
-        f"<title>{len(scores)} scores from {min(scores):.3f} to {max(scores):.3f}, score {mean:.4f}; "
-        f"the highest bar has {top} samples</title>"
+        f"<title>{len(scores)} {noun} from {min(scores):.3f} to {max(scores):.3f}, mean {mean:.4f}"
+        f"{'' if few else f'; the highest bar has {top} samples'}</title>"
     ]
-    for index, count in enumerate(bars):
-        if count:
-            height = max(1.5, tall * count / top)  # a lone sample stays visible beside thousands
-            begin, end = low + (high - low) * index / BINS, low + (high - low) * (index + 1) / BINS
-            parts.append(
-                f'<rect x="{LEFT + index * step + 0.5:.2f}" y="{TOP + tall - height:.2f}" width="{step - 1:.2f}" '
-                f'height="{height:.2f}"><title>{begin:.2f} to {end:.2f}: {count}</title></rect>'
-            )
+    parts += _points(scores, low, high, base) if few else _bars(bars, low, high, base)
     at = LEFT + wide * (mean - low) / (high - low)
-    base = TOP + tall
     parts.append(f'<line class="axis" x1="{LEFT}" x2="{WIDTH - LEFT}" y1="{base}" y2="{base}"/>')
     parts.append(f'<line class="mean" x1="{at:.2f}" x2="{at:.2f}" y1="{TOP - 4}" y2="{base}"/>')
     for value, anchor in ((low, "start"), ((low + high) / 2, "middle"), (high, "end")):
         place = LEFT + wide * (value - low) / (high - low)
         parts.append(f'<text x="{place:.2f}" y="{HEIGHT - 5}" text-anchor="{anchor}">{value:g}</text>')
-    parts.append(f'<text x="{WIDTH - LEFT}" y="10" text-anchor="end">highest bar: {top}</text></svg>')
+    told = "a point a sample" if few else f"highest bar: {top} samples"
+    parts.append(f'<text x="{WIDTH - LEFT}" y="10" text-anchor="end">{told}</text></svg>')
     return Markup("".join(parts))
+
+
+def _bars(bars: Sequence[int], low: float, high: float, base: float) -> list[str]:
+    step = (WIDTH - 2 * LEFT) / BINS
+    parts = []
+    for index, count in enumerate(bars):
+        if count:
+            height = max(1.5, (base - TOP) * count / max(bars))  # a lone sample stays visible beside thousands
+            begin, end = low + (high - low) * index / BINS, low + (high - low) * (index + 1) / BINS
+            parts.append(
+                f'<rect x="{LEFT + index * step + 0.5:.2f}" y="{base - height:.2f}" width="{step - 1:.2f}" '
+                f'height="{height:.2f}"><title>{begin:.2f} to {end:.2f}: {count}</title></rect>'
+            )
+    return parts
+
+
+def _points(scores: Sequence[float], low: float, high: float, base: float) -> list[str]:
+    """Points at their scores, those that would overlap above each other."""
+    wide = WIDTH - 2 * LEFT - 2 * RADIUS
+    places: list[float] = []
+    parts = []
+    for score in sorted(scores):
+        x = LEFT + RADIUS + wide * (score - low) / (high - low)
+        below = sum(abs(x - other) < 2 * RADIUS for other in places)
+        places.append(x)
+        y = base - RADIUS - 1 - below * 2 * RADIUS
+        parts.append(f'<circle cx="{x:.2f}" cy="{y:.2f}" r="{RADIUS}"><title>{score:.4f}</title></circle>')
+    return parts
 
 
 def _percent(value: float) -> float:

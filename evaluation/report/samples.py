@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,8 @@ from contest.ground_truth import GroundTruth
 from contest.items import Sample
 from contest.limits import INPUT_NAME
 from contest.pictures import open_picture, resolve_picture
-from contest.reading import read_ground_truth, sift_input, sift_predictions
+from contest.predictions import read_answers
+from contest.reading import read_ground_truth, sift_input
 from evaluation.results import TaskResult
 
 SHOWN = 4  # best, worst, gains and losses of a task, each
@@ -79,19 +80,24 @@ class Files:
     before_root: Path | None
 
     @classmethod
-    def read(cls, predictions: Path, ground_truth: Path, input_root: Path | None, before: Path | None) -> Files:
-        """Read what is sound of each file. Raises ContestErrors for a file that is no JSON object."""
+    def read(
+        cls, predictions: Path, ground_truth: Path, input_root: Path | None, before: Path | None, ids: Collection[str]
+    ) -> Files:
+        """Read what is sound of each file, of the predictions only what answers `ids`.
+
+        Raises ContestErrors for a file that is no JSON object.
+        """
         input_file = None
         if input_root is not None:
             input_file = input_root / INPUT_NAME if input_root.is_dir() else input_root
         return cls(
             questions={} if input_file is None else sift_input(input_file).sound,
             question_root=None if input_file is None else input_file.parent,
-            answers=sift_predictions(predictions).sound,
+            answers=read_answers(predictions, ids).sound,
             answer_root=predictions.parent,
             truths=read_ground_truth(ground_truth),
             truth_root=ground_truth.parent,
-            before=None if before is None else sift_predictions(before).sound,
+            before=None if before is None else read_answers(before, ids).sound,
             before_root=None if before is None else before.parent,
         )
 
@@ -124,13 +130,19 @@ class Album:
 
 
 def best_and_worst(task: TaskResult, files: Files, album: Album) -> tuple[tuple[Card, ...], tuple[Card, ...]]:
-    """Return the samples with the highest and the lowest scores, the extreme ones first; no sample is in both."""
+    """Return the samples with the highest and the lowest scores, the extreme ones first; no sample is in both.
+
+    A sample with a full score is none of the worst, and one that got nothing is none of the best.
+    """
     ranked = sorted(task.samples, key=lambda name: -task.samples[name])
-    many = min(SHOWN, len(ranked) // 2)
-    worst = list(reversed(ranked[many:]))[:SHOWN]
+    half = len(ranked) // 2
+    best, worst = [], []
+    for place, name in enumerate(ranked):
+        score = task.samples[name]
+        (best if score >= 1 or (score > 0 and place < half) else worst).append(name)
     return (
-        tuple(_card(name, task, files, album) for name in ranked[:many]),
-        tuple(_card(name, task, files, album) for name in worst),
+        tuple(_card(name, task, files, album) for name in best[:SHOWN]),
+        tuple(_card(name, task, files, album) for name in worst[::-1][:SHOWN]),
     )
 
 

@@ -26,10 +26,13 @@ ROWS: tuple[tuple[object, list[tuple[Code, str | None]]], ...] = (
     ({"0": [TEXT], "1": [{"type": "image", "content": "none.jpg"}]}, [(Code.PICTURE_MISSING, "1")]),
     ({"0": [TEXT], "1": [{"type": "image", "content": "../a.jpg"}]}, [(Code.PICTURE_PATH_REFUSED, "1")]),
     ([], [(Code.NOT_AN_OBJECT, None)]),
+    ({"0": [TEXT], "1": [TEXT] * 101}, [(Code.ITEMS_TOO_MANY, "1")]),
+    ({"0": [TEXT], "1": "x" * 20_000_000}, [(Code.ENTRY_TOO_LARGE, "1")]),
+    ({str(number): 0 for number in range(2, 100_003)}, [(Code.ENTRIES_TOO_MANY, None)]),
 )
 
 
-@pytest.mark.parametrize(("predictions", "expected"), ROWS)
+@pytest.mark.parametrize(("predictions", "expected"), ROWS, ids=range(len(ROWS)))
 def test_what_is_wrong_with_predictions(
     predictions: object, expected: list[tuple[Code, str | None]], tmp_path: Path
 ) -> None:

@@ -46,8 +46,21 @@ def test_the_split_is_the_organisers(mode: Mode) -> None:
 
 def test_a_surplus_prediction_is_left_out_with_a_warning() -> None:
     assert [warning.split(": ", 1)[1] for warning in join(mixed(), "official").warnings] == [
-        "1 samples that the ids do not name are left out: 999"
+        "left out 1 sample that the ids do not name: 999"
     ]
+
+
+@pytest.mark.parametrize("name", ["ids.json", "ground_truth.json", "predictions.json", "input.json"])
+def test_a_byte_order_mark_stops_official_as_it_stops_the_organisers_reader(name: str, tmp_path: Path) -> None:
+    files = write_files(tmp_path, {"a": 0})
+    (tmp_path / name).write_bytes(b"\xef\xbb\xbf" + (tmp_path / name).read_bytes())
+    with pytest.raises(AttemptAborted) as raised:
+        join(files, "official")
+    assert str(raised.value) == (
+        f"{tmp_path / name} begins with a byte order mark; the organisers' scripts stop here, "
+        "score in mode strict to go on"
+    )
+    assert join(files, "strict").warnings == (f"{tmp_path / name}: the organisers' reader refuses its byte order mark",)
 
 
 # The organisers' twelve odd runs of the split, and what becomes of each here. Their folders are not made here, so that
@@ -118,7 +131,7 @@ def test_a_sample_without_task_id_is_left_out_with_a_warning(tmp_path: Path) -> 
 
 def test_official_names_the_missing_predictions(tmp_path: Path) -> None:
     files = write_files(tmp_path, {"a": 0, "b": 0, "c": 1}, answers={"b": text("yes")})
-    with pytest.raises(AttemptAborted, match="2 of 3 samples have no prediction: a, c") as caught:
+    with pytest.raises(AttemptAborted, match="the predictions lack 2 of 3 samples: a, c") as caught:
         join(files, "official")
     assert (caught.value.sample_id, caught.value.defect) == ("a", 3)
 
@@ -157,7 +170,7 @@ def test_an_id_that_stands_twice_counts_with_its_last_answer(mode: Mode, tmp_pat
     [(_, (case,))] = joined.cases.items()
     assert case.answer is not None
     assert case.answer.texts == ("last",)
-    assert "1 ids stand twice" in joined.warnings[0]
+    assert "1 sample answered twice, the last counts: a" in joined.warnings[0]
 
 
 @pytest.mark.parametrize("name", ["ids.json", "ground_truth.json", "predictions.json", "input.json"])

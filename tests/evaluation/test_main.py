@@ -69,7 +69,7 @@ def test_strict_ends_with_1_and_names_the_sample_that_lost_its_score(
 
 def test_official_with_a_missing_prediction_ends_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(named(write_files(tmp_path, {"a": 0, "b": 0}, answers={"a": text("yes")}))) == 2
-    assert "1 of 2 samples have no prediction: b" in capsys.readouterr().err
+    assert "the predictions lack 1 of 2 samples: b" in capsys.readouterr().err
 
 
 def test_a_task_with_pictures_asks_for_the_input(capsys: pytest.CaptureFixture[str]) -> None:

@@ -167,7 +167,7 @@ def test_the_table_and_what_to_know_about_it() -> None:
     assert result_table(rich_result()).splitlines() == [
         *TABLE,
         "* not comparable with the contest's scores (vqa): --verbose shows the signatures",
-        "warning: code and rules differ 1 time (differences 10 of evaluation/metrics/DIFFERENCES.md), "
+        "warning: code and rules differ 1 time (difference 10 of evaluation/metrics/DIFFERENCES.md), "
         "2 other warnings; --verbose tells more",
     ]
     assert result_table(rich_result("strict", None)).splitlines()[-1] == (

@@ -1,4 +1,4 @@
-"""Contents of answers that are no strings, mode official: what the organisers' scripts make of them, from file to score.
+"""Contents of answers that are no strings, mode official: what the organisers' scripts make of them.
 
 Of VisualQA, derived from their script: it joins the elements that are no mark of punctuation, and takes no mark out of
 an element. Of text recognition, what their script gave in runs.

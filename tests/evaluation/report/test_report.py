@@ -12,6 +12,7 @@ from contest.errors import ContestErrors
 from contest.tasks import TASKS
 from evaluation.co2 import BadEmissions, read_emissions
 from evaluation.errors import NotComparable
+from evaluation.metrics.defects import DEFECTS
 from evaluation.report.charts import counts, histogram
 from evaluation.report.samples import Album
 from tests.evaluation.report.conftest import ATTACK, EMISSIONS, Run
@@ -120,7 +121,7 @@ def test_questions_answers_references_and_what_is_wrong_with_them(page: Page) ->
     assert "Answer none References" in page.text("task-vqa")
     assert "a picture's path does not stay in its folder: ../../secret.png" in page.text("task-captioning")
     textqa = page.text("task-textqa")
-    assert "7 notes: difference 10 between code and rules" in textqa
+    assert f"7 notes: difference 10 between code and rules ({DEFECTS[10]})" in textqa
     assert "and 2 more" in textqa
 
 
@@ -214,10 +215,49 @@ def test_bins_of_a_histogram(scores: list[float], low: float, high: float, expec
 
 
 def test_a_histogram_widens_for_scores_outside_of_0_to_1() -> None:
-    svg = histogram([-0.25, 0.5], 0.125)
-    assert "2 scores from -0.250 to 0.500, score 0.1250" in svg
+    svg = histogram([-0.25, 0.5] * 6, 0.125)
+    assert "12 scores from -0.250 to 0.500, mean 0.1250; the highest bar has 6 samples" in svg
     assert ">-0.25</text>" in svg
     assert svg.count("<rect") == 2
+
+
+def test_a_few_scores_are_points_beside_or_above_each_other() -> None:
+    svg = histogram([0.5, 1.0, 0.5], 2 / 3)
+    places = re.findall(r'<circle cx="([\d.]+)" cy="([\d.]+)"', svg)
+    assert places == [("160.00", "97.00"), ("160.00", "89.00"), ("310.00", "97.00")]
+    assert "a point a sample" in svg
+    assert "<rect" not in svg
+    assert "1 score from" in histogram([0.5], 0.5)
+
+
+@pytest.mark.parametrize(
+    ("scores", "best", "worst"),
+    [
+        ([1.0] * 9, "0123", ""),
+        ([0.0] * 9, "", "8765"),
+        ([1.0, 1.0, 1.0, 0.5], "012", "3"),
+        ([0.0, 0.0, 0.0, 0.5], "3", "210"),
+        ([1.0], "0", ""),
+        ([0.5], "", "0"),
+        ([-0.1, 1.1], "1", "0"),
+    ],
+)
+def test_no_full_score_is_among_the_worst_and_no_zero_among_the_best(
+    scores: list[float], best: str, worst: str, run: Run, tmp_path: Path
+) -> None:
+    task = replace(run.result.tasks["mathqa"], samples={f"mathqa-{n}": score for n, score in enumerate(scores)})
+    bare = replace(run, result=replace(run.result, tasks={"mathqa": task}, integral=None))
+    text = Page(bare.report(tmp_path, other=None).read_text("utf-8")).text("task-mathqa")
+    before, _, after = text.partition("Best mathqa")
+    found = [re.findall(r"-(\d+)(?= -?\d\.\d{4})", part) for part in (after, before)]
+    assert ["".join(part) for part in found] == [best, worst]
+
+
+def test_the_legend_names_what_is_drawn(page: Page, run: Run, tmp_path: Path) -> None:
+    assert page.text("legend") == "score 95 % interval published baseline needed for a prize"
+    task = replace(run.result.tasks["hidden1"], interval=None)
+    bare = replace(run, result=replace(run.result, tasks={"hidden1": task}, integral=None))
+    assert Page(bare.report(tmp_path, other=None).read_text("utf-8")).text("legend") == "score published baseline"
 
 
 def test_the_last_final_row_counts(tmp_path: Path) -> None:
