@@ -122,7 +122,7 @@ def run_archive(request: Request, sha256: str) -> Verdict:
 def _judged(request: Request, samples: Mapping[str, Sample], folder: Path, log: Log, blank: Verdict) -> Verdict:
     """Everything but the writing of the verdict, with room for it held on the disk."""
     try:
-        with _reserve(folder, RESERVE_BYTES + 2 * min(request.limits.log, MOST_LOG_RESERVE)):
+        with _reserve(folder / RUN_FOLDER, RESERVE_BYTES + 2 * min(request.limits.log, MOST_LOG_RESERVE)):
             verdict = _run(request, samples, folder, log, blank)
             if verdict.counts and request.score is not None:
                 verdict = _scored(request.score, folder, verdict)
@@ -133,7 +133,8 @@ def _judged(request: Request, samples: Mapping[str, Sample], folder: Path, log: 
 
 @contextmanager
 def _reserve(folder: Path, size: int) -> Iterator[None]:
-    """Hold room on the disk. Raises OSError."""
+    """Hold room on the disk, in a new folder. Raises OSError."""
+    folder.mkdir()
     path = folder / RESERVE_NAME
     try:
         with path.open("xb") as stream:
