@@ -73,6 +73,10 @@ if ! can_test; then
     }
     step "making .venv"
     bash run.sh setup >"$work/setup.log" 2>&1 || not_here ".venv can not be made: $(tail -n 1 "$work/setup.log")"
+    can_test || {
+        echo "docker/ci.sh: $python lacks packages of requirements-dev.txt, though they were installed" >&2
+        exit 1
+    }
     SECONDS=0 # what is done once does not count
 fi
 

@@ -9,11 +9,12 @@ import subprocess
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from contest.limits import MAX_PREDICTIONS_BYTES_A_SAMPLE, PREDICTIONS_FREE_BYTES
-from evaluation.container import container_engine
+from evaluation.container import container_engine, output_volume
 from evaluation.container.container_engine import ContainerEngine
 from evaluation.container.output_volume import NoVolume
 from evaluation.container.verdict import Fault
@@ -24,6 +25,7 @@ pytestmark = pytest.mark.docker
 
 MEGABYTE = 10**6
 FALLOCATE = """
+import ctypes
 call = ctypes.CDLL(None).fallocate
 call.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_long, ctypes.c_long)
 for number in range(12):  # 1: the file's size stays what it was
@@ -59,19 +61,13 @@ def modes(folder: Path) -> dict[str, tuple[str, int, int]]:
     return found
 
 
-def names_left() -> tuple[str, str, str]:
-    """Containers and volumes of ours, and loop devices that are ours."""
-    command = ("docker", "ps", "--all", "--quiet", "--filter=label=fbc2.runner")
-    volumes = ("docker", "volume", "ls", "--quiet", "--filter=label=fbc2.runner")
-    loops = "\n".join(
-        line for line in Path("/proc/self/mountinfo").read_text().splitlines() if "/run/submission" in line
-    )
-    return tuple(  # type: ignore[return-value]
-        [
-            *(subprocess.run(call, capture_output=True, text=True, check=True).stdout for call in (command, volumes)),
-            loops,
-        ]
-    )
+def names_left() -> tuple[str, ...]:
+    """Containers and volumes of ours, and mounts that are ours."""
+    marked = "--filter=label=fbc2.runner"
+    commands = (["docker", "ps", "--all", "--quiet", marked], ["docker", "volume", "ls", "--quiet", marked])
+    left = [subprocess.run(command, capture_output=True, text=True, check=True).stdout for command in commands]
+    mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+    return (*left, *(line for line in mounts if "/run/submission" in line))
 
 
 def test_room_that_is_taken_beyond_the_size_of_files_counts(
@@ -139,14 +135,16 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_full_disk_of_the_host_is_the_hosts_fault(
-    engine: ContainerEngine, submission_image: str, small_disk: Path
+    engine: ContainerEngine, submission_image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    program = ANSWER + "write()\nopen('output/big', 'wb', buffering=0).write(bytes(90_000_000))\ntime.sleep(1)"
-    verdict = run_fake(Fake("", program, Fault.HOST), engine, submission_image, small_disk)
+    """The disk is small in the runner's eyes alone: an engine does not see what is mounted after it started."""
+    monkeypatch.setattr(output_volume.shutil, "disk_usage", lambda _path: SimpleNamespace(free=60 * 2**20))
+    program = ANSWER + "write()\nopen('output/big', 'wb', buffering=0).write(bytes(30_000_000))\ntime.sleep(1)"
+    verdict = run_fake(Fake("", program, Fault.HOST), engine, submission_image, tmp_path)
     assert (verdict.fault, verdict.counts) == (Fault.HOST, False)
     assert "disk was full" in said(verdict)
-    assert (small_disk / "result/verdict.txt").read_text().startswith("verdict: host")
-    assert (small_disk / "result/bundle/verdict.txt").read_text().startswith("verdict: host")
+    assert (tmp_path / "result/verdict.txt").read_text().startswith("verdict: host")
+    assert (tmp_path / "result/bundle/verdict.txt").read_text().startswith("verdict: host")
 
 
 def test_a_disk_that_is_full_before_the_run_is_the_hosts_fault(
@@ -167,7 +165,7 @@ def test_a_runner_that_is_ended_leaves_nothing(submission_image: str, tmp_path: 
         ("SIGHUP", 129, "dropped", []),
         ("SIGKILL", -signal.SIGKILL, "dropped", []),
     ]
-    assert names_left() == ("", "", "")
+    assert names_left() == ("", "")
 
 
 def test_what_dead_runners_left_is_removed_by_the_next(
@@ -242,8 +240,8 @@ def test_predictions_far_larger_than_answers_are_not_read(
     engine: ContainerEngine, submission_image: str, tmp_path: Path
 ) -> None:
     program = ANSWER + (
-        "with open('output/predictions.json', 'w') as stream:\n"
-        '    stream.write(\'{"0": [\' + \', \'.join([\'{"type":"text","content":""}\'] * 6_000_000) + \'], "1": []}\')'
+        'item = \'{"type": "text", "content": ""}, \'\n'
+        "open('output/predictions.json', 'w').write('{\"1\": [], \"0\": [' + item * 6_000_000 + '{}]}')"
     )
     fake = Fake("", program, Fault.FORMAT, limits={"output": 10**9, "memory": 2 * 10**9})
     verdict = run_fake(fake, engine, submission_image, tmp_path)
@@ -259,8 +257,8 @@ def test_an_attempt_that_counts_without_its_weights_is_warned_of(
     assert verdict.counts
     assert verdict.warnings == (
         "the attempt counts, but the submission may have answered nothing itself: it ended with status 2 and its "
-        "run.json says that it failed (weights/rudolph: 3 tensors are missing \\x1b[2J). Are its predictions fallbacks, "
-        "because its weights could not be loaded? The end of the log tells",
+        "run.json says that it failed (weights/rudolph: 3 tensors are missing \\x1b[2J). Are its predictions "
+        "fallbacks, because its weights could not be loaded? The end of the log tells",
     )
     text = (tmp_path / "result/bundle/verdict.txt").read_text()
     assert text.splitlines()[2].startswith("WARNING: the attempt counts, but")
