@@ -71,6 +71,14 @@ def test_a_lease_that_lapsed_frees_its_place(register: Path) -> None:
     submit(register, "red", VALID, later)
 
 
+def test_a_list_tells_what_lapsed(register: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    number = submit(register, "red\x1b[2J", None, datetime(2026, 1, 1, tzinfo=UTC))
+    assert main(["attempts", "list", "--db", str(register)]) == 0
+    told = capsys.readouterr()
+    assert rf"attempt {number} of red\x1b[2J ended without a verdict; its place is free again" in told.err
+    assert "lapsed" in told.out
+
+
 def test_a_new_attempt_frees_what_lapsed(register: Path) -> None:
     for _ in range(3):
         submit(register, "red", None)

@@ -45,6 +45,13 @@ def test_only_plain_files_and_folders_are_kept_with_ordinary_permissions(tmp_pat
     }
 
 
+def test_a_thousand_links_are_named_and_the_rest_counted(tmp_path: Path) -> None:
+    program = ANSWER + "write(); [os.symlink('/', f'output/{n:04}') for n in range(1500)]"
+    verdict = run_fake(Fake("", program, Fault.FORMAT), ProcessEngine(), "fake:1", tmp_path)
+    assert len(verdict.problems) == 1001
+    assert verdict.problems[-2:] == ("output/0999 is no plain file", "and 500 more that are no plain files")
+
+
 @pytest.mark.parametrize("limits", [Limits(output=25), Limits(output_files=2)])
 def test_no_more_is_kept_than_the_limits_allow(limits: Limits, tmp_path: Path) -> None:
     (tmp_path / "source").mkdir()
