@@ -98,10 +98,9 @@ def script(path: Path, text: str) -> None:
     path.chmod(0o755)
 
 
-@pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: machine.what)
-def test_a_failure_of_the_machine_is_told_apart_from_one_of_ours(machine: Machine, tmp_path: Path) -> None:
+def run_ci(machine: Machine, tmp_path: Path, root: Path = ROOT, **more: str) -> subprocess.CompletedProcess[str]:
     commands, temporary = tmp_path / "bin", tmp_path / "temporary"
-    commands.mkdir()
+    commands.mkdir(exist_ok=True)
     temporary.mkdir()
     for tool in TOOLS:
         (commands / tool).symlink_to(shutil.which(tool) or "not there")
@@ -121,9 +120,39 @@ def test_a_failure_of_the_machine_is_told_apart_from_one_of_ours(machine: Machin
         "LIMIT": str(machine.limit),
         "SAYS": machine.says,
         "STATUS": str(machine.status),
+        **more,
     }
-    done = subprocess.run([ROOT / "docker/ci.sh"], env=environment, capture_output=True, text=True, check=False)
+    environment = {name: value for name, value in environment.items() if value}
+    done = subprocess.run([root / "docker/ci.sh"], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == machine.ends, done.stdout + done.stderr
     assert machine.told in done.stdout + done.stderr
     assert (BOX in done.stderr) == (machine.ends == 3)
     assert list(temporary.iterdir()) == []
+    return done
+
+
+@pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: machine.what)
+def test_a_failure_of_the_machine_is_told_apart_from_one_of_ours(machine: Machine, tmp_path: Path) -> None:
+    run_ci(machine, tmp_path)
+
+
+SETUP = 'if [ "$1" = setup ]; then mkdir -p .venv/bin && cp "$(command -v python)" .venv/bin/python; fi'
+# (what, run.sh of the clone, PYTHON, how it ends, what is told)
+CLONES = (
+    ("makes what the tests need", SETUP, "", 0, "proven"),
+    ("takes no other Python than that", f"{SETUP}; rm .venv/bin/python", "", 1, "though they were installed"),
+    ("a machine without a package index", "echo no index >&2; exit 1", "", 3, ".venv can not be made: no index"),
+    ("a Python that lacks packages", SETUP, "bare", 1, "bare lacks packages of requirements-dev.txt"),
+)
+
+
+@pytest.mark.parametrize(("what", "setup", "python", "ends", "told"), CLONES, ids=[clone[0] for clone in CLONES])
+def test_a_fresh_clone(what: str, setup: str, python: str, ends: int, told: str, tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    shutil.copytree(ROOT / "docker", clone / "docker")
+    script(clone / "run.sh", setup)
+    (tmp_path / "bin").mkdir()
+    for name in ("bare", "python3"):
+        script(tmp_path / "bin" / name, "echo 'No module named pytest' >&2; exit 1")
+    (tmp_path / "bin/cp").symlink_to(shutil.which("cp") or "not there")
+    run_ci(Machine(what, ends, told), tmp_path, clone, PYTHON=python)

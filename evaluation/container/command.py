@@ -64,9 +64,7 @@ def run_container(options: argparse.Namespace) -> int:
 def _run_attempt(request: Request, sha256: str, register: Path, team: str) -> Verdict:
     """Run an archive as an attempt of a team. However it ends, the attempt is not left running."""
     if register.is_file():
-        for attempt in attempts.lapsed(register):
-            name = one_line(attempt.team)
-            say(f"evaluation: attempt {attempt.id} of {name} ended without a verdict; its place is free again")
+        _free_lapsed(register)
     number = attempts.begin(register, team, sha256)
     try:
         with attempts.held(register, number):
@@ -82,6 +80,12 @@ def _run_attempt(request: Request, sha256: str, register: Path, team: str) -> Ve
         rewrite_verdict(request.output, verdict)
     show(f"attempt {number} of {one_line(team)}")
     return verdict
+
+
+def _free_lapsed(register: Path) -> None:
+    for attempt in attempts.lapsed(register):
+        name = one_line(attempt.team)
+        say(f"evaluation: attempt {attempt.id} of {name} ended without a verdict; its place is free again")
 
 
 def _score(options: argparse.Namespace, limits: Limits) -> Score | None:
@@ -107,6 +111,7 @@ def _score(options: argparse.Namespace, limits: Limits) -> Score | None:
 
 def list_attempts(options: argparse.Namespace) -> int:
     """`attempts list`: all of them, then the standings of the private test."""
+    _free_lapsed(options.db)
     found = attempts.read(options.db)
     show(attempts.attempts_table([attempt for attempt in found if options.team in (None, attempt.team)]))
     best = attempts.standings(found)

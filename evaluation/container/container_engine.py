@@ -76,11 +76,12 @@ class ContainerEngine:
             volume = self._volume(job, made)
         except NoVolume as error:
             unmount_below(job.submission)
-            remarks.append(f"the output has no file system of its own, so it is counted and not bounded: {error}")
+            remarks.append(f"the output is counted and not bounded: {error}")
         ended = self._run(job, log, user, volume)
         if volume is not None and ended.host_problem is not None and "mount local volume" in ended.host_problem:
             unmount_below(job.submission)
             remarks.append(f"the output is counted and not bounded: {ended.host_problem}")
+            log.clear()  # of the engine's own words
             ended = self._run(job, log, user, None)
         return replace(ended, remarks=(*remarks, *ended.remarks))
 

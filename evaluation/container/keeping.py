@@ -14,15 +14,25 @@ from pathlib import Path
 from evaluation.container.limits import Limits
 from evaluation.container.supervision import entries
 
+MOST_NAMED = 1000
 _CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What did not come along: names that are no plain files, such as can not be read; `cut` if there was too much."""
+    """What did not come along.
+
+    Attributes:
+        not_plain: names of the first MOST_NAMED that are neither plain files nor folders.
+        unnamed: how many more there are.
+        partly: whether something could not be read.
+        cut: whether there was more than the limits allow.
+
+    """
 
     not_plain: tuple[str, ...] = ()
-    unreadable: tuple[str, ...] = ()
+    unnamed: int = 0
+    partly: bool = False
     cut: bool = False
 
 
@@ -33,7 +43,7 @@ def keep_output(source: Path, target: Path, limits: Limits) -> Kept:
     """
     target.mkdir()
     not_plain: list[str] = []
-    unreadable: list[str] = []
+    unnamed, partly = 0, False
     room, files = limits.output, limits.output_files
     pending = [""]
     while pending:
@@ -41,34 +51,35 @@ def keep_output(source: Path, target: Path, limits: Limits) -> Kept:
         try:
             found = sorted(entries(os.path.join(source, folder)), key=lambda entry: entry.name)
         except OSError:  # no permission, or its path is too long: folders without end in each other
-            unreadable.append(folder)
+            partly = True
             continue
         for entry in found:
             name = os.path.join(folder, entry.name)
             files -= 1
             if files < 0:
-                return Kept(tuple(not_plain), tuple(unreadable), cut=True)
+                return Kept(tuple(not_plain), unnamed, partly, cut=True)
             if entry.is_dir(follow_symlinks=False):
                 try:
                     (target / name).mkdir()
                 except OSError as error:
                     if error.errno != errno.ENAMETOOLONG:
                         raise
-                    unreadable.append(name)
+                    partly = True
                     continue
                 pending.append(name)
             elif not entry.is_file(follow_symlinks=False):
-                not_plain.append(name)
+                unnamed += len(not_plain) >= MOST_NAMED
+                not_plain += [name] if len(not_plain) < MOST_NAMED else []
             else:
                 try:
                     descriptor = os.open(os.path.join(source, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
                 except OSError:
-                    unreadable.append(name)
+                    partly = True
                     continue
                 with open(descriptor, "rb") as stream:
                     room -= os.fstat(descriptor).st_size
                     if room < 0:
-                        return Kept(tuple(not_plain), tuple(unreadable), cut=True)
+                        return Kept(tuple(not_plain), unnamed, partly, cut=True)
                     with (target / name).open("xb") as copy:
                         shutil.copyfileobj(stream, copy, _CHUNK)
-    return Kept(tuple(not_plain), tuple(unreadable))
+    return Kept(tuple(not_plain), unnamed, partly)

@@ -64,8 +64,8 @@ def make_output_volume(folder: Path, image: Path, limits: Limits, owner: int) ->
     (folder / "lost+found").rmdir()
     os.chown(folder, owner, owner)
     number = os.stat(folder).st_dev
-    device = os.path.realpath(f"/dev/block/{os.major(number)}:{os.minor(number)}")
-    return OutputVolume(device, folder)
+    device = os.path.basename(os.path.realpath(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}"))
+    return OutputVolume(f"/dev/{device}", folder)
 
 
 def _tool(*command: str) -> None:

@@ -25,7 +25,7 @@ from evaluation.container.container_engine import ContainerEngine
 from evaluation.container.errors import HostProblem, ImageTooLarge
 from evaluation.container.job import OUTPUT_FOLDER, Ended, Engine, Job
 from evaluation.container.judging import BrokeOff, NotInTime
-from evaluation.container.keeping import Kept, keep_output
+from evaluation.container.keeping import keep_output
 from evaluation.container.limits import Limits
 from evaluation.container.removing import remove_tree, unmount_below
 from evaluation.container.staging import stage_input
@@ -122,7 +122,7 @@ def run_archive(request: Request, sha256: str) -> Verdict:
 def _judged(request: Request, samples: Mapping[str, Sample], folder: Path, log: Log, blank: Verdict) -> Verdict:
     """Everything but the writing of the verdict, with room for it held on the disk."""
     try:
-        with _reserve(folder, RESERVE_BYTES + 2 * min(request.limits.log, MOST_LOG_RESERVE)):
+        with _reserve(folder / RUN_FOLDER, RESERVE_BYTES + 2 * min(request.limits.log, MOST_LOG_RESERVE)):
             verdict = _run(request, samples, folder, log, blank)
             if verdict.counts and request.score is not None:
                 verdict = _scored(request.score, folder, verdict)
@@ -133,7 +133,8 @@ def _judged(request: Request, samples: Mapping[str, Sample], folder: Path, log: 
 
 @contextmanager
 def _reserve(folder: Path, size: int) -> Iterator[None]:
-    """Hold room on the disk. Raises OSError."""
+    """Hold room on the disk, in a new folder. Raises OSError."""
+    folder.mkdir()
     path = folder / RESERVE_NAME
     try:
         with path.open("xb") as stream:
@@ -220,22 +221,27 @@ def _look(job: Job, input_json: Path, kept_in: Path, ended: Ended) -> Finding:
     if ended.stop is Stop.EXITED and not too_much and disk_is_full(job.output):
         ended = replace(ended, stop=Stop.DISK)
     kept = keep_output(job.output, kept_in, job.limits)
-    if kept.cut or kept.unreadable:
+    if kept.cut or kept.partly:
         remark = "of what it wrote, not all was kept: it is too much, or can not be read"
         ended = replace(ended, remarks=(*ended.remarks, remark))
     problems = [f"output/{name} is no plain file" for name in kept.not_plain]
+    problems += [f"and {kept.unnamed} more that are no plain files"] if kept.unnamed else []
     checked = Checked()
     if not (too_much or kept.cut) and ended.stop is Stop.EXITED and ended.host_problem is None:
-        checked = _checked(kept, input_json, kept_in, job.limits)
+        checked = _checked(job, input_json, kept_in)
     problems += checked.problems
     return judge(ended, job.limits, wrote_too_much=too_much or kept.cut, problems=problems, hint=checked.hint)
 
 
-def _checked(kept: Kept, input_json: Path, output: Path, limits: Limits) -> Checked:
-    for names, message in ((kept.not_plain, "it is a link or a device, not a plain file"), (kept.unreadable, "")):
-        if PREDICTIONS_NAME in names:
-            return Checked((str(ContestError(Code.FILE_UNREADABLE, message, file=output / PREDICTIONS_NAME)),))
-    return check_output(input_json, output, limits.checking)
+def _checked(job: Job, input_json: Path, output: Path) -> Checked:
+    """Check the copy of the output, where its predictions came along."""
+    predictions = output / PREDICTIONS_NAME
+    if os.path.lexists(job.output / PREDICTIONS_NAME) and not os.path.lexists(predictions):
+        message = "it is a link or a device, not a plain file"
+        if (job.output / PREDICTIONS_NAME).is_file() and not (job.output / PREDICTIONS_NAME).is_symlink():
+            message = "it can not be read"
+        return Checked((str(ContestError(Code.FILE_UNREADABLE, message, file=predictions)),))
+    return check_output(input_json, output, job.limits.checking)
 
 
 def _plain(verdict: Verdict, names: Mapping[str, str]) -> Verdict:

@@ -82,7 +82,7 @@ def usage(folder: Path, limits: Limits) -> Usage:
 def _beyond(status: os.stat_result, size: int) -> int:
     """Room that a file takes beyond its size: by `fallocate`, or in attributes."""
     beyond = status.st_blocks * BLOCK_UNIT - size
-    return beyond if beyond >= max(status.st_blksize, _LEAST_BLOCK) else 0
+    return beyond if beyond > max(status.st_blksize, _LEAST_BLOCK) else 0
 
 
 def disk_is_full(folder: Path) -> bool:
@@ -125,6 +125,12 @@ class Log:
             self._tail_bytes += len(self._tail[-1])
             while self._tail_bytes - len(self._tail[0]) >= self._tail_size:
                 self._tail_bytes -= len(self._tail.popleft())
+
+    def clear(self) -> None:
+        """Forget what was said."""
+        self._head.clear()
+        self._tail.clear()
+        self._tail_bytes = self.said = 0
 
     @property
     def left_out(self) -> int:

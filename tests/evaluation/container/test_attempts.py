@@ -1,6 +1,7 @@
 """Three valid attempts a day, three chosen for the private test, the best counts."""
 
 import sqlite3
+import threading
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -57,6 +58,86 @@ def test_a_running_attempt_takes_a_place_until_it_is_dropped(register: Path) -> 
     with pytest.raises(BadAttempts, match="is not running"):
         attempts.drop(register, lost[0])
     submit(register, "red", VALID)
+
+
+def test_a_lease_that_lapsed_frees_its_place(register: Path) -> None:
+    lost = [submit(register, "red", None) for _ in range(3)]
+    soon, later = NOON + timedelta(minutes=9), NOON + timedelta(minutes=11)
+    assert attempts.lapsed(register, soon) == ()
+    attempts.renew(register, lost[0], soon)
+    assert [attempt.id for attempt in attempts.lapsed(register, later)] == lost[1:]
+    assert attempts.lapsed(register, later) == ()
+    assert [attempt.fault for attempt in attempts.read(register)] == ["running", "lapsed", "lapsed"]
+    submit(register, "red", VALID, later)
+
+
+def test_a_list_tells_what_lapsed(register: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    number = submit(register, "red\x1b[2J", None, datetime(2026, 1, 1, tzinfo=UTC))
+    assert main(["attempts", "list", "--db", str(register)]) == 0
+    told = capsys.readouterr()
+    assert rf"attempt {number} of red\x1b[2J ended without a verdict; its place is free again" in told.err
+    assert "lapsed" in told.out
+
+
+def test_a_new_attempt_frees_what_lapsed(register: Path) -> None:
+    for _ in range(3):
+        submit(register, "red", None)
+    submit(register, "red", VALID, NOON + timedelta(minutes=11))
+
+
+def test_a_verdict_that_comes_after_its_lease_is_entered_where_there_is_a_place(register: Path) -> None:
+    late = [submit(register, "red", None) for _ in range(3)]
+    later = NOON + timedelta(minutes=11)
+    submit(register, "red", VALID, later)
+    submit(register, "red", VALID, later)
+    attempts.finish(register, late[0], VALID)
+    with pytest.raises(BadAttempts, match="lost its place when its lease lapsed"):
+        attempts.finish(register, late[1], VALID)
+    attempts.finish(register, late[2], CRASHED)
+    assert [attempt.fault for attempt in attempts.read(register)] == ["none", "lapsed", "crash", "none", "none"]
+
+
+def test_a_lease_is_renewed_while_it_is_held(register: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    number = submit(register, "red", None)
+    renewed = threading.Event()
+    monkeypatch.setattr(attempts, "LEASE", timedelta(milliseconds=50))
+    monkeypatch.setattr(attempts, "renew", lambda path, which: (path, which) == (register, number) and renewed.set())
+    with attempts.held(register, number):
+        assert renewed.wait(60)
+
+
+def test_a_register_of_the_first_version_is_read_on(register: Path) -> None:
+    number = submit(register, "red", VALID)
+    with sqlite3.connect(register) as connection:
+        connection.execute("ALTER TABLE attempts DROP COLUMN lease")
+        connection.execute("PRAGMA user_version = 1")
+    assert [attempt.id for attempt in attempts.read(register)] == [number]
+    assert submit(register, "red", VALID) == number + 1
+
+
+def test_what_a_register_can_not_hold_is_told(register: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    submit(register, "red", VALID)
+    with pytest.raises(BadAttempts, match="not UTF-8"):
+        submit(register, "\udcff", VALID)
+    for action in (["drop", "9" * 20], ["private", "9" * 20, "0.5"], ["choose", "9" * 20, "--team", "red"]):
+        assert main(["attempts", *action, "--db", str(register)]) == 2
+        assert "attempt" in capsys.readouterr().err
+    assert main(["attempts", "private", "1", "nan", "--db", str(register)]) == 2
+
+
+def test_a_teams_name_is_text_in_a_terminal(register: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    team = "red\x1b[2J\n\u202e=1"
+    for _ in range(3):
+        number = submit(register, team, VALID)
+    with pytest.raises(BadAttempts) as raised:
+        submit(register, team, VALID)
+    assert main(["attempts", "list", "--db", str(register)]) == 0
+    assert main(["attempts", "choose", "--team", team, str(number), "--db", str(register)]) == 0
+    printed = capsys.readouterr().out
+    assert printed.count(r"red\x1b[2J\n\u202e=1") == 4
+    assert r"red\x1b[2J\n\u202e=1 has 3 valid" in str(raised.value)
+    for sign in ("\x1b", "\u202e"):
+        assert sign not in printed + str(raised.value)
 
 
 def test_a_verdict_is_entered_once(register: Path) -> None:

@@ -1,5 +1,6 @@
 """The log in bounds, the output measured, the clock kept."""
 
+import ctypes
 import os
 import subprocess
 import sys
@@ -37,6 +38,17 @@ def test_output_is_measured_without_following_links(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to(tmp_path)
     link = len(os.readlink(tmp_path / "loop"))
     assert usage(tmp_path, Limits()) == Usage(100 + 10**9 + link, 4)
+
+
+def test_room_beyond_the_size_of_a_file_counts(tmp_path: Path) -> None:
+    reserve = ctypes.CDLL(None).fallocate
+    reserve.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_long, ctypes.c_long)
+    with (tmp_path / "small").open("wb") as stream:
+        stream.write(b"x")
+        stream.flush()
+        assert reserve(stream.fileno(), 1, 0, 10**6) == 0  # 1: the size stays
+    assert 10**6 <= usage(tmp_path, Limits()).bytes < 10**6 + 10_000
+    assert usage(tmp_path, Limits(output=10**6 - 1)).exceeds(Limits(output=10**6 - 1))
 
 
 def test_measuring_ends_at_a_bound(tmp_path: Path) -> None:

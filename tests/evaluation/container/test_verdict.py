@@ -26,6 +26,8 @@ CASES: tuple[tuple[Ended, bool, tuple[str, ...], Fault], ...] = (
     (Ended(EXITED, 137, 1.0, out_of_memory=True), False, (), Fault.MEMORY),
     (Ended(EXITED, 0, 1.0, out_of_memory=True), False, (), Fault.NONE),  # a child was killed, the rest went on
     (Ended(EXITED, 0, 1.0, out_of_memory=True), False, BROKEN, Fault.FORMAT),
+    (Ended(Stop.DISK, 137, 9.0), False, (), Fault.HOST),
+    (Ended(Stop.DISK, 0, 9.0), False, BROKEN, Fault.HOST),
     (Ended(TIME, 137, 9.0), False, (), Fault.TIME),
     (Ended(TIME, 137, 9.0), False, BROKEN, Fault.TIME),
     (Ended(TIME, None, 9.0), True, BROKEN, Fault.TIME),
@@ -39,6 +41,46 @@ CASES: tuple[tuple[Ended, bool, tuple[str, ...], Fault], ...] = (
 @pytest.mark.parametrize(("ended", "too_much", "problems", "fault"), CASES)
 def test_who_is_at_fault(ended: Ended, too_much: bool, problems: tuple[str, ...], fault: Fault) -> None:
     assert judge(ended, Limits(), wrote_too_much=too_much, problems=problems).fault is fault
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (1, "ended with status 1"),
+        (127, "ended with status 127: its entrypoint, or a program that it starts, is not there"),
+        (128, "ended with status 128"),
+        (129, "was ended by signal 1"),
+        (137, "was ended by signal 9"),
+        (192, "was ended by signal 64"),
+        (193, "ended with status 193"),
+        (254, "ended with status 254"),
+        (255, "ended with status 255"),
+    ],
+)
+def test_a_status_in_words(status: int, words: str) -> None:
+    finding = judge(Ended(EXITED, status, 1.0), Limits(), wrote_too_much=False, problems=BROKEN)
+    assert finding.remarks == (f"the submission {words}",)
+
+
+# (status, what its run report hints at, a word of the warning; none for an attempt that does not count)
+WARNINGS: tuple[tuple[int, str | None, tuple[str, ...], str], ...] = (
+    (0, None, (), ""),
+    (2, None, (), "it ended with status 2. Are its predictions fallbacks"),
+    (0, "its run.json says that it failed", (), "itself: its run.json says that it failed."),
+    (2, "its run.json says that it failed", (), "it ended with status 2 and its run.json says that it failed."),
+    (2, "its run.json says that it failed", BROKEN, ""),
+)
+
+
+@pytest.mark.parametrize(("status", "hint", "problems", "says"), WARNINGS)
+def test_an_attempt_that_counts_in_spite_of_a_failure_is_warned_of(
+    status: int, hint: str | None, problems: tuple[str, ...], says: str
+) -> None:
+    finding = judge(Ended(EXITED, status, 1.0), Limits(), wrote_too_much=False, problems=problems, hint=hint)
+    assert len(finding.warnings) == bool(says)
+    assert says in "".join(finding.warnings)
+    lines = Verdict(finding.fault, warnings=finding.warnings).to_text().splitlines()
+    assert lines[2].startswith("WARNING: the attempt counts, but") is bool(says)
 
 
 def test_only_a_valid_attempt_counts() -> None:
