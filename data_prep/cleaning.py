@@ -16,11 +16,11 @@ def clean(text: str) -> str:
 
     Letters, ё among them, quotation marks and dashes stay as the source has them: an answer is a span of its passage.
     """
-    if not unicodedata.is_normalized("NFC", text):
-        text = unicodedata.normalize("NFC", text)
     for odd, plain in _RARE.items():  # each a search at memory speed, where a pattern would walk through the text
         if odd in text:
             text = text.replace(odd, plain)
+    if not unicodedata.is_normalized("NFC", text):  # last: what stood between a letter and its accent is gone by now
+        text = unicodedata.normalize("NFC", text)
     return " ".join(text.split())  # at every kind of white space
 
 
@@ -35,7 +35,8 @@ def fold(text: str) -> str:
 def find_span(passage: str, answer: str) -> str | None:
     """The words of a cleaned passage that a cleaned answer names, as the passage writes them; None if it has none.
 
-    Case, ё, dashes and quotation marks may differ. A whole-word occurrence is taken before one inside a word.
+    Case, ё, dashes and quotation marks may differ. A whole-word occurrence is taken before one inside a word, and of
+    those inside words one that is written alike.
     """
     if not answer:
         return None
@@ -43,6 +44,8 @@ def find_span(passage: str, answer: str) -> str | None:
         return answer
     folded, wanted = fold(passage), fold(answer)
     start = _whole(folded, wanted)
+    if start < 0 and answer in passage:
+        return answer
     if start < 0:
         start = folded.find(wanted)
     return passage[start : start + len(answer)] if start >= 0 else None
