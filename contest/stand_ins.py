@@ -36,9 +36,7 @@ class StandIn:
 
 LFS_POINTER = StandIn("a Git LFS pointer stands in for the file", "fetch it with `git lfs pull`")
 ANNEX_POINTER = StandIn("a git-annex pointer stands in for the file", "fetch it with `git annex get`")
-WEB_PAGE = StandIn(
-    "an HTML page stands in for the file", "download it again, signed in where that is asked"
-)
+WEB_PAGE = StandIn("an HTML page stands in for the file", "download it again, signed in where that is asked")
 EMPTY = StandIn("the file is empty", "fetch it again")
 
 
