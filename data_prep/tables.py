@@ -52,13 +52,14 @@ def form_of(
     `native` is the mark that is tried first: that of the file's ending if it is left out. `spaces`: whether a space may
     stand between two cells. Raises SourceError.
     """
+    native = native or ("," if file.suffix.lower() == ".csv" else "\t")
+    marks = (native, *(other for other in _MARKS if other != native), *((SPACE,) if spaces else ()))
     with _text(file) as stream:
         head = list(islice((line for line in stream if line.strip()), LOOKED_AT))
-    native = native or ("," if file.suffix.lower() == ".csv" else "\t")
-    for mark in (native, *(other for other in _MARKS if other != native), *((SPACE,) if spaces else ())):
-        form = Form(mark, mark != "\t", any(f'{mark} "' in line for line in head))
-        if is_first(next(_cells(iter(head), form), Row(0, [])).cells):
-            return form
+        for mark in marks:
+            form = Form(mark, mark != "\t", any(f'{mark} "' in line for line in head))
+            if is_first(next(_cells(iter(head), form), Row(0, [])).cells):
+                return form
     return None
 
 
