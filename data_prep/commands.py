@@ -1,4 +1,4 @@
-"""Command lines of data_prep: one subcommand a source, and what is done with task folders. Knows what each one calls.
+"""Command lines of data_prep: one subcommand a source, with the options they share. Knows what each one calls.
 
 What a command needs is imported when it is run, so that `--help` waits for none of it.
 """
@@ -7,35 +7,31 @@ from __future__ import annotations
 
 import argparse
 import textwrap
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
 
-from contest.console import one_line, say, show
+from contest.console import say, show
 from contest.tasks import TASKS
-from contest.writing import write_json
-from data_prep.arguments import number, seed, share, whole
+from data_prep.arguments import (
+    GOES_ON,
+    STATUSES,
+    Commands,
+    add_left_limit,
+    left_limit,
+    number,
+    seed,
+    share,
+    subcommand,
+    whole,
+)
+from data_prep.folder_commands import add_check, add_folder_tools
 from data_prep.records import Reason, Source
 from data_prep.split import DEFAULT_SHARE, Splitting
+from data_prep.telling import counted, tell_passed_over
 
-if TYPE_CHECKING:
-    from data_prep.reading_folders import TaskFolder
-
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
-
-DEFAULT_LEFT_LIMIT = 384
 LAYINGS = ("link", "copy", "pad")
 GRADES = "easy,middle,hard"
 DRILLS = "drill_textqa,drill_mathqa,drill_copying,drill_retelling,drill_vqa,drill_picture_facts"
-NAMED = 3  # files that were passed over
-GOES_ON = "stopped; the same command goes on from here"
-STATUSES = """
-exit status:
-  0  done; what is left out by rule is counted and told
-  1  done, but broken records were skipped (--strict refuses the first one), or `check` found an error
-  2  nothing was done, and a line says why
-  130, 143  stopped by Ctrl-C or SIGTERM
-"""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -146,110 +142,6 @@ def _add_picture_sources(commands: Commands) -> None:
         texts.set_defaults(source=name)
 
 
-def add_check(commands: Commands) -> None:
-    """Add the subcommand that checks task folders."""
-    text = "check task folders: the format, pictures, answers, options, leaks between training and validation"
-    command = _command(commands, "check", text)
-    command.add_argument("directory", type=Path, metavar="DIR", help="a task folder, or a folder of them")
-    command.add_argument("--html", type=Path, metavar="FILE", help="write a page with samples to look at")
-    command.add_argument("--json", type=Path, metavar="FILE", help="write the result as JSON")
-    command.add_argument("--bpe", type=Path, metavar="FILE", help="measure texts in tokens of this bpe.model")
-    _left_limit(command)
-    command.set_defaults(command=run_check, stopped="stopped before everything was checked")
-
-
-def add_folder_tools(commands: Commands) -> None:
-    """Add the subcommands that make other folders of task folders."""
-    text = "make one set of task folders of several, such as those of SberQuAD and MuSeRC"
-    command = _command(commands, "merge", text)
-    command.add_argument("directories", type=Path, nargs="+", metavar="DIR", help="task folders, or folders of them")
-    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the task folders go")
-    command.set_defaults(command=run_merge, stopped="stopped; the same command begins again from the first folder")
-    text = "pack task folders into Parquet shards, for more samples than one JSON file should have"
-    command = _command(commands, "shards", text)
-    command.add_argument("directory", type=Path, metavar="DIR", help="a task folder, or a folder of them")
-    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the shards go")
-    command.add_argument("--rows", type=whole, default=20_000, help="samples of a shard (default: %(default)s)")
-    command.add_argument(
-        "--pictures-beside", action="store_true", help="link the folder of pictures instead of packing their bytes"
-    )
-    command.set_defaults(command=run_shards, stopped=GOES_ON)
-
-
-def run_merge(arguments: argparse.Namespace) -> int:
-    """Merge folders and say what came of it."""
-    from data_prep.merging import merge
-    from data_prep.reading_folders import find_folders
-
-    for directory in arguments.directories:
-        _tell_passed_over(directory, find_folders(directory))
-    for name, count in merge(arguments.directories, arguments.out).items():
-        show(f"{name}: {counted(count, 'sample')}")
-    return 0
-
-
-def run_shards(arguments: argparse.Namespace) -> int:
-    """Write shards and say how many."""
-    from data_prep.reading_folders import find_folders
-    from data_prep.sharding import write_shards
-
-    _tell_passed_over(arguments.directory, find_folders(arguments.directory))
-    written = write_shards(arguments.directory, arguments.out, arguments.rows, not arguments.pictures_beside)
-    for name, count in written.items():
-        show(f"{name}: {counted(count, 'shard')}")
-    return 0
-
-
-def run_check(arguments: argparse.Namespace) -> int:
-    """Check folders, print the table, and return the exit status: 1 if a rule was broken that is no mere warning."""
-    from data_prep.check.checking import check
-    from data_prep.check.page import write_page
-    from data_prep.check.table import table, to_wire
-    from data_prep.reading_folders import find_folders
-    from models.bpe import BPE
-
-    bpe = None if arguments.bpe is None else BPE(arguments.bpe)
-    _tell_passed_over(arguments.directory, find_folders(arguments.directory))
-    report = check(arguments.directory, bpe, _limit(arguments))
-    if arguments.json is not None:
-        write_json(arguments.json, to_wire(report))
-    if arguments.html is not None:
-        write_page(report, arguments.html)
-    show(table(report))
-    if arguments.html is not None:
-        show(f"\npage: {arguments.html}")
-    return 1 if report.errors else 0
-
-
-def _tell_passed_over(directory: Path, folders: Iterable[TaskFolder]) -> None:
-    from data_prep.reading_folders import passed_over
-
-    tell_passed_over(directory, passed_over(directory, folders), "samples, answers and sources of task folders")
-
-
-def tell_passed_over(directory: Path, files: list[Path], read: str) -> None:
-    """Say which files of a folder are not read: how many, and the first names."""
-    if files:
-        names = ", ".join(one_line(str(file.relative_to(directory))) for file in files[:NAMED])
-        more = f" and {len(files) - NAMED} more" if len(files) > NAMED else ""
-        say(f"data_prep: {directory}: passed over {counted(len(files), 'file')} ({names}{more}); read are {read}")
-
-
-def counted(count: int, thing: str) -> str:
-    """A number of things, such as "1 record" or "2 records"."""
-    return f"{count} {thing}{'' if count == 1 else 's'}"
-
-
-def _command(commands: Commands, name: str, text: str, more: str = "") -> argparse.ArgumentParser:
-    return commands.add_parser(
-        name,
-        help=text,
-        description=text,
-        epilog=f"{more}{STATUSES}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-
-
 def _left_out() -> str:
     reasons = "; ".join(reason.meaning for reason in Reason if not reason.is_fault)
     return textwrap.fill(f"Left out by rule, and counted, with exit status 0: {reasons}.", 100) + "\n"
@@ -258,7 +150,7 @@ def _left_out() -> str:
 def _source(
     commands: Commands, name: str, text: str, make: Callable[[argparse.Namespace], Source]
 ) -> argparse.ArgumentParser:
-    command = _command(commands, name, text, _left_out())
+    command = subcommand(commands, name, text, _left_out())
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the task folders go")
     command.add_argument("--seed", type=seed, default=0, help="of the wording (default: %(default)s)")
     command.add_argument(
@@ -276,26 +168,9 @@ def _source(
         help="refuse the first broken record instead of skipping it; what is left out by rule is none",
     )
     command.add_argument("--bpe", type=Path, metavar="FILE", help="measure texts in tokens of this bpe.model")
-    _left_limit(command)
+    add_left_limit(command)
     command.set_defaults(command=run_source, make=make, pictures="link", stopped=GOES_ON)
     return command
-
-
-def _left_limit(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--left-limit",
-        type=whole,
-        metavar="TOKENS",
-        help=f"of a left text, measured with --bpe (default: {DEFAULT_LEFT_LIMIT})",
-    )
-
-
-def _limit(arguments: argparse.Namespace) -> int:
-    if arguments.left_limit is None:
-        return DEFAULT_LEFT_LIMIT
-    if arguments.bpe is None:
-        say("data_prep: --left-limit has no effect without --bpe")
-    return int(arguments.left_limit)
 
 
 def _files(command: argparse.ArgumentParser, what: str = "the source's files, in any number") -> None:
@@ -421,7 +296,7 @@ def run_source(arguments: argparse.Namespace) -> int:
         strict=arguments.strict,
         laying=arguments.pictures,
         bpe=arguments.bpe,
-        left_limit=_limit(arguments),
+        left_limit=left_limit(arguments),
     )
     source = arguments.make(arguments)
     tally = run(source, arguments.out, conversion)

@@ -1,9 +1,12 @@
 """How data_prep ends when it is stopped or killed: with a status and a line, and with no process left that runs on."""
 
+import contextlib
 import os
+import pty
 import signal
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
@@ -107,3 +110,28 @@ def test_help_needs_nothing_that_is_slow_to_import():
     code = "import sys, data_prep.commands as c; c.parser(); print(*sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert not {"numpy", "pyarrow", "PIL", "tokenizers", "tqdm"} & set(ran.stdout.split())
+
+
+def test_in_a_terminal_no_line_overwrites_another(tmp_path):
+    write_lines(tmp_path / "rows.jsonl", [{"id": 1}, question(1)])
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 100))
+    command = [sys.executable, "-m", "data_prep", "sberquad", tmp_path / "rows.jsonl", "--out", tmp_path / "out"]
+    process = subprocess.Popen(command, cwd=ROOT, stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    said = b""
+    with contextlib.suppress(OSError):  # the terminal is closed by its last user
+        while part := os.read(ours, 1 << 16):
+            said += part
+    os.close(ours)
+    assert process.wait() == 1
+    # What a terminal shows: a carriage return begins the line anew, and what is written covers what was there.
+    lines = []
+    for line in said.decode().split("\n"):
+        shown = ""
+        for part in line.rstrip("\r").split("\r"):
+            shown = part + shown[len(part) :]
+        lines.append(shown.rstrip())
+    assert lines[0].startswith("data_prep: [FIELD_MISSING]")
+    assert lines[1].startswith("2 records [")
+    assert lines[2] == "read 2, used 1, skipped 1 (FIELD_MISSING 1)"
