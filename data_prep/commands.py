@@ -84,8 +84,12 @@ def run_synthetic(arguments: argparse.Namespace) -> None:
     if arguments.grades is not None and not arguments.train:
         say("data_prep: --grades has no effect without training samples")
     keys = [key for key in arguments.tasks.split(",") if key]
+    if not keys:
+        raise ValueError("--tasks names no task; leave it out to have all of them")
     tasks, drills = [key for key in keys if key not in DRILLS], [key for key in keys if key in DRILLS]
     write_world(arguments.out, arguments.seed, amounts, tasks, drills)
+    folders = sorted(str(path) for path in arguments.out.glob("*/"))
+    show(f"written: {', '.join(folders) or 'nothing, every amount is 0'}")
 
 
 def add_sources(commands: Commands) -> None:

@@ -153,4 +153,5 @@ class SourceError(ValueError):
     """A source's file that can not be read (on): which one, where, why, and what to do."""
 
     def __init__(self, file: str | Path, place: str, problem: str) -> None:
-        super().__init__(f"{file}{', ' if place else ''}{place}: {problem}")
+        where = ", ".join(filter(None, (str(file), place)))
+        super().__init__(f"{where}: {problem}" if where else problem)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -17,7 +18,7 @@ from data_prep.gathering import Gathering
 from data_prep.json_stream import Element, elements
 from data_prep.records import Problem, Reason, Record
 from data_prep.sources.reading import JSON_LINES, FieldError, id_of, lines, object_of, parse_line, text_of, writable
-from data_prep.tables import ENDINGS, SPACE, Form, column, form_of, rows
+from data_prep.tables import ENDINGS, LOOKED_AT, SPACE, Form, column, form_of, rows
 
 Word: TypeAlias = tuple[str, tuple[float, float, float, float] | None]
 """A word and its box: left, top, width, height."""
@@ -96,12 +97,13 @@ def _table(file: Path, gathering: Gathering) -> Iterator[Problem]:
     form = form_of(file, _is_first, spaces=True) or form_of(file, _may_be_first, spaces=True)
     if form is None:
         form = Form("\t", quoted=False, spaced=False)
-    columns, width = (0, 1), 0
+    # Without a header, a row that is longer than others has a comma in its text.
+    width = min((len(row.cells) for row in islice(rows(file, form), LOOKED_AT)), default=0)
+    columns = (0, 1)
     for number, row in enumerate(rows(file, form)):
         header = _header(row.cells) if number == 0 else None
-        if number == 0:
-            columns, width = header or columns, len(row.cells)
         if header is not None:
+            columns, width = header, len(row.cells)
             continue
         record = Record(str(file), f"line {row.line}", row.cells)
         try:
@@ -121,7 +123,7 @@ def _two(cells: list[str], columns: tuple[int, int], width: int, mark: str) -> t
         return cells[name], cells[text]
     if text == max(width, 2) - 1:
         return cells[name], mark.join(cells[text:])
-    raise FieldError(Reason.FIELD_TYPE, f"{len(cells)} columns, the first row has {width}")
+    raise FieldError(Reason.FIELD_TYPE, f"{len(cells)} columns where {width} are expected")
 
 
 def _is_first(row: list[str]) -> bool:

@@ -173,6 +173,15 @@ def test_names_that_are_not_utf_8_are_written_as_escapes(tmp_path):
     assert r"\udcff" in json.loads((out / "check.json").read_text("utf-8"))["splits"][0]["folder"]
 
 
+def test_a_synthetic_world_says_where_it_lies_and_needs_a_task(tmp_path, capsys):
+    amounts = ["--train", "1", "--validation", "0", "--test", "1"]
+    assert main(["synthetic", *amounts, "--tasks", "textqa", "--out", str(tmp_path / "w")]) == 0
+    assert capsys.readouterr().out == f"written: {tmp_path}/w/test, {tmp_path}/w/textqa\n"
+    assert main(["synthetic", *amounts, "--tasks", ",", "--out", str(tmp_path / "v")]) == 2
+    assert "--tasks names no task; leave it out to have all of them" in capsys.readouterr().err
+    assert not (tmp_path / "v").exists()
+
+
 def test_the_check_writes_its_files_before_it_prints(rows, tmp_path):
     convert(tmp_path / "out", "sberquad", rows)
     page = tmp_path / "check.html"

@@ -87,6 +87,20 @@ def test_a_stopped_conversion_says_so_in_one_line_and_takes_its_workers_along(co
     wait_for(lambda: not members(converting.pid))
 
 
+def test_a_worker_that_is_killed_ends_the_conversion_with_a_line(tmp_path):
+    write_lines(tmp_path / "rows.jsonl", [question(i) for i in range(256 * 400)])
+    command = [sys.executable, "-m", "data_prep", "sberquad", tmp_path / "rows.jsonl", "--workers", "2"]
+    process = subprocess.Popen(
+        [*command, "--out", tmp_path / "out"], cwd=ROOT, start_new_session=True, stderr=subprocess.PIPE, text=True
+    )
+    wait_for(lambda: len(workers(process.pid)) == 2)
+    os.kill(max(number for number, line in members(process.pid).items() if "spawn_main" in line), signal.SIGKILL)
+    _, errors = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 2
+    assert errors == "data_prep: a worker process was killed (out of memory?); start again to go on\n"
+    wait_for(lambda: not members(process.pid))
+
+
 def test_a_stopped_synthetic_world_says_that_it_does_not_go_on(tmp_path):
     command = [sys.executable, "-m", "data_prep", "synthetic", "--train", "1000000", "--out", tmp_path / "world"]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
