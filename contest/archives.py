@@ -27,6 +27,7 @@ from contest.limits import (
     MAX_ARCHIVE_RATIO,
     MAX_FILE_NAME_BYTES,
 )
+from contest.stand_ins import stand_in_at
 from contest.writing import is_disk_full
 
 MAX_PATH_BYTES = 1024
@@ -254,6 +255,8 @@ def _demand_bounded_directory(stream: BinaryIO, packed: int, file: str, bounds: 
     tail = stream.read()
     place = tail.rfind(b"PK\5\6")
     if place < 0 or place + _END.size > len(tail):
+        if (found := stand_in_at(file)) is not None:
+            raise ContestError(Code.ARCHIVE_UNREADABLE, found.what, file=file, remedy=found.remedy)
         raise ContestError(Code.ARCHIVE_UNREADABLE, "it is no ZIP archive, or was cut off", file=file)
     _, _, _, _, count, size, _, _ = _END.unpack_from(tail, place)
     locator = start + place - _LOCATOR64.size

@@ -9,9 +9,7 @@ If this process is killed, the other one notices, writes the last figures and en
 from __future__ import annotations
 
 import argparse
-import csv
 import json
-import math
 import os
 import re
 import shutil
@@ -28,12 +26,18 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from contest.console import say
+from contest.emissions_rows import (
+    FINAL_MARK,
+    Reading,
+    append_problem,
+)
+from contest.emissions_rows import EmissionsFileError as EmissionsFileError
+from contest.emissions_rows import Row as Row
+from contest.emissions_rows import read_readings as read_readings
+from contest.emissions_rows import read_rows as read_rows
 from contest.processor_time import tree_seconds
 
-FINAL_MARK = "TargetValue"
-"""The key phrase of the rules: of all rows whose description holds it, the last one is the one that counts."""
-ENCODED_PREFIX = "encoded_"
-READINGS_SUFFIX = ".readings.json"
 PERIOD_SECONDS = 1.0
 PATIENCE_SECONDS = 20.0
 _COUNTRY = re.compile(r"[A-Z]{2}")
@@ -47,19 +51,6 @@ class Status(Enum):
     MEASURED = "measured"
     PARTIAL = "partial"  # there are figures, but they stop before the run did, or a file of them is missing
     NOT_MEASURED = "not measured"
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """Our own figure for one device, beside eco2AI's: the contest's formula, `energy * coefficient`, and no more.
-
-    `method` says how the energy was come by; `energy_kwh` is None where it could not be.
-    """
-
-    device: str
-    method: str
-    energy_kwh: float | None
-    co2_kg: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,31 +76,6 @@ class Emissions:
         if self.co2_kg is not None and self.energy_kwh is not None:
             figures = f": {self.co2_kg:.3g} kg of CO2, {self.energy_kwh:.3g} kWh"
         return f"emissions {self.status.value}{figures}" + "".join(f"; {reason}" for reason in self.reasons)
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row of eco2AI's file. `energy_kwh` and `co2_kg` are its columns power_consumption(kWh), CO2_emissions(kg)."""
-
-    id: str
-    project: str
-    description: str
-    start_time: str
-    duration_s: float
-    energy_kwh: float
-    co2_kg: float
-    cpu: str
-    gpu: str
-    country: str
-
-    @property
-    def is_final(self) -> bool:
-        """Whether the description has the rules' key phrase."""
-        return FINAL_MARK in self.description
-
-
-class EmissionsFileError(ValueError):
-    """A file is not one of eco2AI's; the message names the file, the line and what is wrong."""
 
 
 class Tracking:
@@ -203,8 +169,11 @@ def track(
         patience: seconds that the end waits for the figures, at most.
 
     Raises nothing of its own: what goes wrong is a reason in the outcome. What the enclosed work raises is passed on.
+    A file that can take no row (of an older version, or saved by a spreadsheet) is told on the standard error at once.
 
     """
+    if (problem := append_problem(csv_path)) is not None:
+        say(f"CO2: the row of this run can not be added: {problem}; name another file")
     if final and FINAL_MARK not in description:
         description = f"{description} {FINAL_MARK}".lstrip()
     tracking = _start(
@@ -235,56 +204,6 @@ def country_code(text: str) -> str:
     if not _COUNTRY.fullmatch(code):
         raise CountryCodeError(f"{text!r} is no code of a country, such as RU")
     return code
-
-
-def read_rows(path: str | os.PathLike[str]) -> tuple[Row, ...]:
-    """Read eco2AI's (unencoded) file. Raises EmissionsFileError for another kind of file, OSError."""
-    try:
-        with open(path, encoding="utf-8", newline="") as stream:
-            return tuple(_row(path, number, raw) for number, raw in enumerate(csv.DictReader(stream), start=1))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise EmissionsFileError(f"{os.fspath(path)}: not a CSV file in UTF-8: {error}") from error
-
-
-def read_readings(csv_path: str | os.PathLike[str]) -> dict[str, tuple[Reading, ...]]:
-    """Return our own readings beside eco2AI's file, by the id of the row; none if only eco2AI measured.
-
-    Raises EmissionsFileError, OSError.
-    """
-    path = Path(f"{os.fspath(csv_path)}{READINGS_SUFFIX}")
-    if not path.exists():
-        return {}
-    try:
-        runs = json.loads(path.read_text(encoding="utf-8"))
-        return {run["id"]: tuple(Reading(**reading) for reading in run["readings"]) for run in runs}
-    except (ValueError, KeyError, TypeError) as error:
-        raise EmissionsFileError(f"{path}: no file of readings: {type(error).__name__}: {error}") from error
-
-
-def _row(path: str | os.PathLike[str], number: int, raw: dict[str, str]) -> Row:
-    def figure(name: str) -> float:
-        value = float(raw[name])
-        if not math.isfinite(value) or value < 0:
-            raise ValueError(f"{name} is {value}")
-        return value
-
-    try:
-        return Row(
-            id=raw["id"],
-            project=raw["project_name"],
-            description=raw["experiment_description"] or "",
-            start_time=raw["start_time"],
-            duration_s=figure("duration(s)"),
-            energy_kwh=figure("power_consumption(kWh)"),
-            co2_kg=figure("CO2_emissions(kg)"),
-            cpu=raw["CPU_name"],
-            gpu=raw["GPU_name"],
-            country=raw["region/country"],
-        )
-    except KeyError as error:
-        raise EmissionsFileError(f"{os.fspath(path)}: no column {error}; is it a file that eco2AI wrote?") from error
-    except (TypeError, ValueError) as error:
-        raise EmissionsFileError(f"{os.fspath(path)}: row {number}: {error}; is it the encoded file?") from error
 
 
 def _start(settings: dict[str, Any]) -> Tracking:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from contest.emissions import ENCODED_PREFIX, READINGS_SUFFIX
+from contest.emissions_rows import BYTE_ORDER_MARK, ENCODED_PREFIX, READINGS_SUFFIX, demand_form
 
 LOCK_SECONDS = 2.0
 READING_KEYS = ("device", "method", "energy_kwh", "co2_kg")
@@ -79,7 +79,7 @@ class Publisher:
             with _locked(self._csv.parent):
                 _put_row(self._csv, row)
                 _put_row(self._csv.with_name(ENCODED_PREFIX + self._csv.name), encoded)
-                runs = json.loads(readings_path.read_text(encoding="utf-8")) if readings_path.exists() else []
+                runs = json.loads(readings_path.read_text(encoding="utf-8-sig")) if readings_path.exists() else []
                 kept = [run for run in runs if run["id"] != own["id"]]
                 _replace(readings_path, json.dumps([*kept, own], ensure_ascii=False))
         except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
@@ -88,21 +88,23 @@ class Publisher:
 
 
 def _put_row(path: Path, row: dict[str, str]) -> None:
-    """Add the row to a file, or renew it there. Raises ValueError if the file has other columns, OSError."""
+    """Add the row to a file, or renew it there; its byte order mark and the order of its columns stay.
+
+    Raises ValueError if the file has other columns, OSError.
+    """
     rows: list[dict[str, str]] = []
+    columns, mark = tuple(row), ""
     if path.exists() and path.stat().st_size:
-        with open(path, encoding="utf-8", newline="") as stream:
-            reader = csv.DictReader(stream)
-            if reader.fieldnames is None or list(reader.fieldnames) != list(row):
-                raise ValueError(f"{path} has other columns than eco2AI's; it stays as it is")
-            rows = list(reader)
+        form, rows = demand_form(path)
+        columns, mark = form.columns, BYTE_ORDER_MARK if form.marked else ""
     places = [place for place, other in enumerate(rows) if other["id"] == row["id"]]
     if places:
         rows[places[-1]] = row
     else:
         rows.append(row)
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, list(row), lineterminator="\n")
+    text.write(mark)
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     _replace(path, text.getvalue())

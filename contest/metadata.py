@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contest.errors import Code, ContestError, ContestErrors, quote
+from contest.stand_ins import HEAD_BYTES, stand_in
 
 MAX_METADATA_BYTES = 100_000
 MAX_IMAGE_CHARACTERS = 512
@@ -74,7 +75,7 @@ def read_metadata(path: str | os.PathLike[str]) -> Metadata:
     try:
         return _parse(_text(file))
     except ContestError as error:
-        raise ContestErrors([ContestError(error.code, error.message, file=file)]) from error
+        raise ContestErrors([ContestError(error.code, error.message, file=file, remedy=error.remedy)]) from error
 
 
 def _text(file: Path) -> str:
@@ -87,6 +88,8 @@ def _text(file: Path) -> str:
         raise ContestError(Code.FILE_UNREADABLE, str(error)) from error
     if len(data) > MAX_METADATA_BYTES:
         raise ContestError(Code.METADATA_INVALID, f"it has more than {MAX_METADATA_BYTES} bytes")
+    if (found := stand_in(data[:HEAD_BYTES])) is not None:
+        raise ContestError(Code.NOT_JSON, found.what, remedy=found.remedy)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -14,6 +14,7 @@ from PIL import Image, UnidentifiedImageError
 from contest.errors import Code, ContestError, quote
 from contest.items import Sample
 from contest.limits import MAX_PICTURE_PIXELS
+from contest.stand_ins import HEAD_BYTES, stand_in, stand_in_at
 
 # Named, because Pillow would otherwise also try formats that start other programs (EPS) or that no camera writes.
 # A telephone's multi-picture JPEG (MPO) opens as JPEG.
@@ -157,6 +158,17 @@ def _decoded(source: Path | io.BytesIO, error: _ErrorMaker, *, decode: bool) -> 
             if width * height <= MAX_PICTURE_PIXELS:
                 return picture.convert("RGB") if decode else picture
     except Exception as cause:  # decoders meet foreign bytes, and raise anything from struct.error to IndexError
+        found = stand_in_at(source) if isinstance(source, Path) else stand_in(source.getvalue()[:HEAD_BYTES])
+        if found is not None and isinstance(cause, UnidentifiedImageError):
+            place = error(Code.NOT_A_PICTURE)
+            raise ContestError(
+                place.code,
+                found.what,
+                file=place.file,
+                sample_id=place.sample_id,
+                item=place.item,
+                remedy=found.remedy,
+            ) from cause
         raise error(_code_of(cause), f"{type(cause).__name__}: {cause}") from cause
     raise error(Code.PICTURE_TOO_LARGE, f"{width} x {height} pixels; at most {MAX_PICTURE_PIXELS} in all are allowed")
 

@@ -29,6 +29,7 @@ from contest.checking import (
 from contest.errors import Code, ContestError, ContestErrors
 from contest.ground_truth import GroundTruth
 from contest.items import Sample
+from contest.stand_ins import HEAD_BYTES, stand_in
 
 FilePath: TypeAlias = str | PathLike[str]
 Entry = TypeVar("Entry")
@@ -170,7 +171,10 @@ def _placed(constants: list[str], pairs: list[tuple[str, Any]]) -> Iterator[tupl
 
 def _text(checker: Checker) -> str:
     try:
-        return Path(checker.file).read_bytes().decode("utf-8-sig")  # a byte order mark is tolerated
+        data = Path(checker.file).read_bytes()
+        if (found := stand_in(data[:HEAD_BYTES])) is not None:
+            raise _fatal(checker, Code.NOT_JSON, found.what, found.remedy)
+        return data.decode("utf-8-sig")  # a byte order mark is tolerated
     except FileNotFoundError as error:
         raise _fatal(checker, Code.FILE_MISSING) from error
     except UnicodeDecodeError as error:
@@ -179,5 +183,5 @@ def _text(checker: Checker) -> str:
         raise _fatal(checker, Code.FILE_UNREADABLE, str(error)) from error
 
 
-def _fatal(checker: Checker, code: Code, message: str = "") -> ContestErrors:
-    return ContestErrors([*checker.errors, ContestError(code, message, file=checker.file)])
+def _fatal(checker: Checker, code: Code, message: str = "", remedy: str | None = None) -> ContestErrors:
+    return ContestErrors([*checker.errors, ContestError(code, message, file=checker.file, remedy=remedy)])

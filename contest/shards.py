@@ -29,6 +29,7 @@ from contest.checking import Checker, check_id, parse_ground_truth, parse_sample
 from contest.errors import ContestErrors
 from contest.ground_truth import GroundTruth
 from contest.items import Sample
+from contest.stand_ins import stand_in_at
 
 _ITEM = {"type": pa.string()}
 SCHEMA = pa.schema(
@@ -170,4 +171,6 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[pq.ParquetFile]:
     except FileNotFoundError as error:
         raise ShardError(f"{file}: no such file") from error
     except (OSError, pa.ArrowException) as error:
+        if (other := stand_in_at(file)) is not None:
+            raise ShardError(f"{file}: {other}") from error
         raise ShardError(f"{file}: not a Parquet file that can be read: {error}; copy or write it again") from error

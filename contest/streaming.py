@@ -30,6 +30,7 @@ from contest.errors import Code, ContestError, ContestErrors
 from contest.ground_truth import GroundTruth
 from contest.items import Sample
 from contest.limits import MAX_ENTRY_CHARACTERS
+from contest.stand_ins import HEAD_BYTES, stand_in
 
 Entry = TypeVar("Entry")
 
@@ -90,6 +91,8 @@ def pairs_of(checker: Checker) -> Iterator[tuple[str, Any]]:
     """Yield id and value of each entry of the file's top-level object. Raises ContestErrors if it holds none."""
     try:
         with Path(checker.file).open("rb") as stream:
+            if (found := stand_in(stream.peek(HEAD_BYTES)[:HEAD_BYTES])) is not None:
+                raise _fatal(checker, Code.NOT_JSON, found.what, found.remedy)
             yield from _Window(stream, checker).pairs()
     except FileNotFoundError as error:
         raise _fatal(checker, Code.FILE_MISSING) from error
@@ -239,5 +242,5 @@ class _Window:
         return _NotJSONError(f"{message}: line {line} column {place - start + 1} (char {place})")
 
 
-def _fatal(checker: Checker, code: Code, message: str = "") -> ContestErrors:
-    return ContestErrors([*checker.errors, ContestError(code, message, file=checker.file)])
+def _fatal(checker: Checker, code: Code, message: str = "", remedy: str | None = None) -> ContestErrors:
+    return ContestErrors([*checker.errors, ContestError(code, message, file=checker.file, remedy=remedy)])

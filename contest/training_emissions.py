@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from contest.emissions import Reading
+from contest.emissions_rows import Reading, reading_of
+from contest.stand_ins import HEAD_BYTES, stand_in_of_data
 from contest.writing import write_json
 
 FORMAT = "fbc2 training emissions 1"
@@ -75,15 +76,18 @@ def write_training_emissions(path: str | os.PathLike[str], emissions: TrainingEm
 def read_training_emissions(path: str | os.PathLike[str]) -> TrainingEmissions:
     """Read the file. Raises TrainingEmissionsError, OSError."""
     try:
-        with open(path, encoding="utf-8") as stream:
-            value = json.load(stream)
+        with open(path, "rb") as stream:
+            data = stream.read()
+        if (found := stand_in_of_data(data[:HEAD_BYTES])) is not None:
+            raise ValueError(str(found))
+        value = json.loads(data.decode("utf-8-sig"))
         if not isinstance(value, dict) or value.get("format") != FORMAT:
             raise ValueError(f'"format" is not "{FORMAT}"')
         return _parsed(value)
-    except (ValueError, KeyError, TypeError) as error:
-        raise TrainingEmissionsError(
-            f"{os.fspath(path)}: no summary of a training's emissions: {type(error).__name__}: {error}"
-        ) from error
+    except KeyError as error:
+        raise TrainingEmissionsError(f"{os.fspath(path)}: no summary of a training's emissions: no {error}") from error
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise TrainingEmissionsError(f"{os.fspath(path)}: no summary of a training's emissions: {error}") from error
 
 
 def _parsed(value: Mapping[str, Any]) -> TrainingEmissions:
@@ -99,6 +103,6 @@ def _parsed(value: Mapping[str, Any]) -> TrainingEmissions:
         duration_s=figures["duration_s"],
         energy_kwh=figures["energy_kwh"],
         co2_kg=figures["co2_kg"],
-        readings=tuple(Reading(**reading) for reading in value["readings"]),
+        readings=tuple(map(reading_of, value["readings"])),
         problems=tuple(str(problem) for problem in value["problems"]),
     )

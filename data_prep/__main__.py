@@ -1,4 +1,4 @@
-"""Command line of data_prep: one subcommand a source. Knows only which function each one calls."""
+"""Entry point of data_prep: how a command ends. Knows no command; what commands need is imported when one is run."""
 
 from __future__ import annotations
 
@@ -7,73 +7,67 @@ if __name__ == "__main__":  # what follows takes seconds to import
 
     end_on_interrupt()
 
-import argparse
+import signal
 import sqlite3
-import sys
-from collections.abc import Sequence
-from pathlib import Path
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 
-from contest.console import start_program
+from contest.console import say, start_program
 from contest.errors import ContestError, ContestErrors
-from contest.tasks import TASKS
-from data_prep.commands import add_check, add_folder_tools, add_sources
-from data_prep.synthetic.drawn import GRADES
-from data_prep.synthetic.drills import DRILLS
-from data_prep.synthetic.writer import Amounts, write_world
+
+NOTHING_DONE, INTERRUPTED, TERMINATED = 2, 130, 143
 
 
-def parser() -> argparse.ArgumentParser:
-    """The command line's grammar."""
-    root = argparse.ArgumentParser(prog="python -m data_prep", description="Turn a source into contest files.")
-    commands = root.add_subparsers(required=True, metavar="SOURCE")
-    synthetic = commands.add_parser(
-        "synthetic", help="a procedural world in Russian: all twelve tasks, any size, no downloads"
-    )
-    synthetic.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new or empty directory")
-    synthetic.add_argument("--seed", type=int, default=0)
-    synthetic.add_argument("--train", type=int, default=3000, metavar="N", help="training samples a task")
-    synthetic.add_argument("--validation", type=int, default=300, metavar="N", help="validation samples a task")
-    synthetic.add_argument("--test", type=int, default=120, metavar="N", help="test samples a task")
-    synthetic.add_argument(
-        "--tasks",
-        default=",".join(task.key for task in TASKS),
-        metavar="A,B,...",
-        help=f"keys of the tasks to write (default: %(default)s), or of drills for training: {','.join(DRILLS)}",
-    )
-    synthetic.add_argument(
-        "--grades",
-        default=",".join(GRADES),
-        metavar="A,B,...",
-        help="grades that take turns in the training split; name one often to have more of it (default: %(default)s)",
-    )
-    synthetic.set_defaults(command=run_synthetic)
-    add_sources(commands)
-    add_check(commands)
-    add_folder_tools(commands)
-    return root
-
-
-def run_synthetic(arguments: argparse.Namespace) -> None:
-    """`synthetic`: write the world."""
-    grades = tuple(arguments.grades.split(","))
-    amounts = Amounts(arguments.train, arguments.validation, arguments.test, grades)
-    keys = [key for key in arguments.tasks.split(",") if key]
-    tasks, drills = [key for key in keys if key not in DRILLS], [key for key in keys if key in DRILLS]
-    write_world(arguments.out, arguments.seed, amounts, tasks, drills)
+class TerminatedError(KeyboardInterrupt):
+    """SIGTERM came: the command ends as after Ctrl-C."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a subcommand; return its exit status: 0, 1 for data with faults, or 2 (and a line why) if nothing is done."""
-    parsed = parser().parse_args(arguments)
+    """Run a subcommand; return its exit status: 0, 1 for data with faults, or 2 (and a line why) if nothing is done.
+
+    130 and 143 if it was stopped by SIGINT or SIGTERM.
+    """
+    stopped = "stopped"
     try:
-        status: int | None = parsed.command(parsed)
-    except (ContestError, ContestErrors, OSError, ValueError, sqlite3.Error) as error:
-        print(f"data_prep: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("data_prep: stopped; the same command goes on from here", file=sys.stderr)
-        return 130
-    return status or 0
+        with _sigterm_raises():
+            from data_prep.commands import parser
+
+            parsed = parser().parse_args(arguments)
+            stopped = parsed.stopped
+            status: int | None = parsed.command(parsed)
+            return status or 0
+    except (ContestError, ContestErrors, OSError, ValueError, OverflowError, sqlite3.Error) as error:
+        say(f"data_prep: {_reason(error)}")
+        return NOTHING_DONE
+    except KeyboardInterrupt as error:
+        say(f"data_prep: {stopped}")
+        return TERMINATED if isinstance(error, TerminatedError) else INTERRUPTED
+
+
+def _reason(error: BaseException) -> str:
+    """The error in a person's words: the system's own without its number."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename!s}: {error.strerror}"
+    return str(error)
+
+
+@contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    """Have SIGTERM end the enclosed work as Ctrl-C does, so that what is open is closed and children are ended."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise TerminatedError
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 if __name__ == "__main__":

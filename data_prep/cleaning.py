@@ -16,11 +16,11 @@ def clean(text: str) -> str:
 
     Letters, ё among them, quotation marks and dashes stay as the source has them: an answer is a span of its passage.
     """
-    if not unicodedata.is_normalized("NFC", text):
-        text = unicodedata.normalize("NFC", text)
     for odd, plain in _RARE.items():  # each a search at memory speed, where a pattern would walk through the text
         if odd in text:
             text = text.replace(odd, plain)
+    if not unicodedata.is_normalized("NFC", text):  # last: what stood between a letter and its accent is gone by now
+        text = unicodedata.normalize("NFC", text)
     return " ".join(text.split())  # at every kind of white space
 
 

@@ -11,10 +11,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
+from contest.errors import quote
+from contest.stand_ins import stand_in_at
 from data_prep.records import SourceError
 
 CHUNK_CHARACTERS = 1 << 20
 SPACE = " \t\n\r"
+QUOTED = 40  # characters of a file that is no JSON
 
 
 class Element(NamedTuple):
@@ -30,16 +33,17 @@ class Element(NamedTuple):
         return f"{self.section}[{self.key}]".encode("utf-8", "backslashreplace").decode()
 
 
-def elements(path: Path, inside: str = "") -> Iterator[Element]:
+def elements(path: Path, inside: str = "", forms: str = "a JSON document is read") -> Iterator[Element]:
     """Yield the elements of a JSON file in order.
 
     Objects in a list that have a list under the key `inside` are not handed over themselves: the elements of that list
     are, one at a time, as those of a section such as `data[0].paragraphs`. A published file may hold all it has in one.
+    `forms` says what is read, for a file of another form.
 
     Raises SourceError for a file that can not be opened, is not UTF-8, or is not JSON, with the line and the character;
     elements before the fault have been handed over by then.
     """
-    return _read(path, lambda reader: reader.elements(inside))
+    return _read(path, lambda reader: reader.elements(inside, forms))
 
 
 def members(path: Path) -> Iterator[Element]:
@@ -48,13 +52,15 @@ def members(path: Path) -> Iterator[Element]:
 
 
 def _read(path: Path, take: Callable[[_Reader], Iterator[Element]]) -> Iterator[Element]:
+    if path.is_file() and (found := stand_in_at(path)) is not None:  # a pipe's beginning can be read once
+        raise SourceError(path, "", str(found))
     try:
         with open(path, encoding="utf-8-sig") as stream:
             reader = _Reader(path, stream)
             yield from take(reader)
             reader.demand_end()
     except OSError as error:
-        raise SourceError(path, "", f"can not be read: {error.strerror}") from error
+        raise SourceError(path, "", f"can not be read: {error.strerror}; check the path") from error
     except UnicodeDecodeError as error:
         raise SourceError(path, "", f"is not UTF-8 ({error.reason}); save it as UTF-8") from error
 
@@ -72,7 +78,7 @@ class _Reader:
         # Whatever is not finite is no JSON; the decoder's own error names no place.
         self.decoder = json.JSONDecoder(parse_constant=self._refuse_constant)
 
-    def elements(self, inside: str = "") -> Iterator[Element]:
+    def elements(self, inside: str = "", forms: str = "") -> Iterator[Element]:
         first = self._peek()
         if first == "[":
             yield from self._list("", inside)
@@ -87,7 +93,9 @@ class _Reader:
                 else:
                     yield Element(section, "", self._value())
         else:
-            raise self._error("a list or an object is expected")
+            begins = self.buffer[self.position : self.position + QUOTED].partition("\n")[0].rstrip()
+            what = f"it begins with {quote(begins)}" if begins else "the file is empty"
+            raise SourceError(self.path, self._place(self.position), f"not JSON from here on, {what}; {forms}")
 
     def members(self) -> Iterator[Element]:
         if self._peek() != "{":
@@ -97,7 +105,11 @@ class _Reader:
 
     def demand_end(self) -> None:
         if self._peek() != "":
-            raise self._error("there is text after the document's end")
+            raise SourceError(
+                self.path,
+                self._place(self.position),
+                "there is text after the document's end; if each line is a document, call the file .jsonl",
+            )
 
     def _list(self, section: str, inside: str = "") -> Iterator[Element]:
         self.position += 1
@@ -176,7 +188,7 @@ class _Reader:
             except RecursionError as error:
                 raise self._error("is nested too deeply") from error
             except ValueError as error:  # a number of more digits than Python converts, NaN
-                raise self._error(str(error)) from error
+                raise self._error(number_problem(error)) from error
             # A number at the buffer's end might go on; "1.5e+" decodes as 1.5, two characters before the end.
             if not isinstance(value, int | float) or len(self.buffer) - end > 2 or not self._read_on():
                 self.position = end
@@ -198,10 +210,18 @@ class _Reader:
         raise ValueError(f"{name} is no JSON")
 
     def _error(self, problem: str, position: int | None = None) -> SourceError:
-        before = self.buffer[: self.position if position is None else position]
+        place = self._place(self.position if position is None else position)
+        return SourceError(self.path, place, f"not JSON from here on ({problem}); fetch the file again")
+
+    def _place(self, position: int) -> str:
+        before = self.buffer[:position]
         line = self.lines + before.count("\n")
         after_break = before.rfind("\n")
         character = len(before) - after_break if after_break >= 0 else self.characters + len(before) + 1
-        return SourceError(
-            self.path, f"line {line}, character {character}", f"not JSON from here on ({problem}); fetch the file again"
-        )
+        return f"line {line}, character {character}"
+
+
+def number_problem(error: ValueError) -> str:
+    """What is wrong with a number that JSON's own reader refuses: NaN, or more digits than Python converts."""
+    text = str(error)
+    return text if text.endswith("is no JSON") else "a number has too many digits"

@@ -10,6 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from contest.console import one_line
 from contest.items import Item
 from contest.pictures import resolve_picture
 from data_prep.pictures import lay
@@ -36,7 +37,7 @@ def merge(directories: Sequence[Path], out: Path) -> dict[str, int]:
     """
     folders = [folder for directory in directories for folder in find_folders(directory)]
     tasks = list(dict.fromkeys(folder.task for folder in folders))
-    agreement: dict[str, Any] = {"merged": [str(folder.path) for folder in folders]}
+    agreement: dict[str, Any] = {"merged": [one_line(str(folder.path)) for folder in folders]}
     writer = FolderWriter(out, "merge", tasks, agreement)
     if writer.is_whole:
         writer.finish(writer.progress, {})
@@ -59,13 +60,16 @@ def _merge(writer: FolderWriter, number: int, folder: TaskFolder, split: Any, si
 
     entries: list[tuple[str, str, str]] = []
     stream = pairs(folder, split, refuse, lambda sample_id, fault: refuse(f"sample {sample_id} {fault}"))
-    for pair in tqdm(stream, f"{folder.path} {split}", unit=" samples", disable=None, leave=False):
-        if pair.group and sides.setdefault(pair.group, split) != split:
-            refuse(f"sample {pair.sample.id}: {pair.group} stands in training and in validation")
-        entries.append(_entry(writer, number, folder, pair))
-        if len(entries) == CHUNK:
-            writer.add(folder.task, split, entries, b"")
-            entries = []
+    shown = one_line(f"{folder.path} {split}")
+    with tqdm(desc=shown, unit=" samples", disable=None, leave=False) as progress:
+        for pair in stream:
+            progress.update()
+            if pair.group and sides.setdefault(pair.group, split) != split:
+                refuse(f"sample {pair.sample.id}: {pair.group} stands in training and in validation")
+            entries.append(_entry(writer, number, folder, pair))
+            if len(entries) == CHUNK:
+                writer.add(folder.task, split, entries, b"")
+                entries = []
     if entries:
         writer.add(folder.task, split, entries, b"")
 

@@ -10,19 +10,24 @@ import json
 import multiprocessing
 import os
 import shutil
+import signal
 import sys
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
+from contest.children import end_with_parent
+from contest.console import one_line, printable, say
 from data_prep.card import write_card
 from data_prep.conversion import Converted, Converter
 from data_prep.pictures import Laying
@@ -35,6 +40,7 @@ from models.bpe import BPE
 CHUNK_RECORDS = 256
 SAVE_SECONDS = 5.0
 MAX_PRINTED = 20
+MAX_WORKERS = 1024
 WAITING_CHUNKS = 4  # a worker, so that neither it nor the reader waits
 
 
@@ -50,7 +56,7 @@ class Conversion:
     broken record. `bpe`: a YouTokenToMe model file to measure texts with; `left_limit`: tokens that a left text may
     have.
 
-    Raises ValueError for fewer than one worker or no tokens.
+    Raises ValueError for fewer than one worker or very many, or no tokens.
     """
 
     splitting: Splitting = field(default_factory=Splitting)
@@ -63,6 +69,8 @@ class Conversion:
     def __post_init__(self) -> None:
         if self.workers < 1:
             raise ValueError(f"--workers must be at least 1, got {self.workers}")
+        if self.workers > MAX_WORKERS:
+            raise ValueError(f"--workers must be at most {MAX_WORKERS}, got {self.workers}")
         if self.left_limit < 1:
             raise ValueError(f"--left-limit must be at least 1, got {self.left_limit}")
 
@@ -94,7 +102,7 @@ def _agreement(source: Source, conversion: Conversion) -> dict[str, Any]:
         "validation_share": conversion.splitting.share,
         "split_seed": conversion.splitting.seed,
         "pictures": conversion.laying,
-        "bpe": None if conversion.bpe is None else conversion.bpe.name,
+        "bpe": None if conversion.bpe is None else one_line(conversion.bpe.name),
         "left_limit": conversion.left_limit,
     }
 
@@ -116,7 +124,7 @@ def _run(source: Source, converter: Converter, writer: FolderWriter, conversion:
             if faults and conversion.strict:
                 raise StrictError(f"{faults[0]} (--strict refuses broken records; without it they are skipped)")
             for problem in faults[: MAX_PRINTED - printed]:
-                tqdm.write(f"data_prep: {problem}", file=sys.stderr)
+                tqdm.write(printable(f"data_prep: {problem}"), file=sys.stderr)
                 printed += 1
             _write(writer, converted)
             tally.add(converted.tally)
@@ -126,7 +134,7 @@ def _run(source: Source, converter: Converter, writer: FolderWriter, conversion:
                 writer.save({"chunks": done, "tally": tally.to_wire(), "printed": printed})
                 saved_at = time.monotonic()
     if tally.faults > printed:
-        print(f"data_prep: ... and {tally.faults - printed} more, see skipped.jsonl", file=sys.stderr)
+        say(f"data_prep: ... and {tally.faults - printed} more, see skipped.jsonl")
     shutil.rmtree(scratch)
     cards = write_card(source, writer, tally, conversion.left_limit)
     writer.finish({"chunks": done, "tally": tally.to_wire(), "printed": printed}, cards)
@@ -150,11 +158,13 @@ def _convert_all(converter: Converter, chunks: Iterator[list[Record | Problem]],
         return
     # Spawned, not forked: a fork of a process that has threads may hang.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, initializer=_take, initargs=(converter,)) as pool:
+    resource_tracker.ensure_running()  # starting it lets signals through that `_ctrl_c_waits` holds
+    with ProcessPoolExecutor(workers, context, initializer=_take, initargs=(os.getpid(), converter)) as pool:
         waiting: deque[Future[Converted]] = deque()
         try:
             for chunk in chunks:
-                waiting.append(pool.submit(_convert, chunk))
+                with _ctrl_c_waits():
+                    waiting.append(pool.submit(_convert, chunk))
                 if len(waiting) > WAITING_CHUNKS * workers:
                     yield waiting.popleft().result()
             while waiting:
@@ -166,11 +176,22 @@ def _convert_all(converter: Converter, chunks: Iterator[list[Record | Problem]],
                 future.cancel()
 
 
+@contextmanager
+def _ctrl_c_waits() -> Iterator[None]:
+    """Hold SIGINT: a worker that is started meanwhile never sees it. This process ends its workers, nobody else."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 _converter: Converter | None = None
 
 
-def _take(converter: Converter) -> None:
+def _take(parent: int, converter: Converter) -> None:
     global _converter
+    end_with_parent(parent)  # workers are started by this process's main thread, which lives as long as it does
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # one thread a worker
     _converter = converter
 

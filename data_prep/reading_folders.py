@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,10 @@ from contest.streaming import stream_ground_truth, stream_input
 from data_prep.json_stream import members
 from data_prep.records import SourceError
 from data_prep.split import SPLITS, Split
+
+PARTS = ("", "_answer", "_source")
+BESIDE = ("card.json", "skipped.jsonl", "check.json")  # what this room itself writes about a folder
+DATA_ENDINGS = (".json", ".jsonl", ".ndjson", ".parquet", ".csv", ".tsv", ".txt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,19 @@ def find_folders(directory: Path) -> list[TaskFolder]:
     if not found:
         raise SourceError(directory, "", "has no task folder: <task>_train.json beside <task>_train_answer.json")
     return sorted(found, key=lambda folder: (str(folder.path), folder.task))
+
+
+def passed_over(directory: Path, folders: Iterable[TaskFolder]) -> list[Path]:
+    """Files of data at and below a directory that are no part of its task folders, sorted."""
+    known = {folder.file(split, part) for folder in folders for split in SPLITS for part in PARTS}
+    return sorted(
+        path
+        for path in directory.rglob("*")
+        if path.suffix.lower() in DATA_ENDINGS
+        and path not in known
+        and path.name not in BESIDE
+        and not any(part.startswith(".") for part in path.relative_to(directory).parts)
+    )
 
 
 def pairs(

@@ -15,7 +15,8 @@ from contest.items import Item, ItemType
 class Reason(Enum):
     """Why a record gives no sample; its value is (meaning, whether the record is at fault).
 
-    What a rule leaves out (a test question without its answer) is no fault: `--strict` minds only the others.
+    What a rule leaves out (a test question without its answer, a doubtful translation) is no fault: `--strict` and the
+    exit status mind only the others.
     """
 
     NOT_JSON = ("the record is not JSON", True)
@@ -32,8 +33,8 @@ class Reason(Enum):
     PICTURE_UNUSABLE = ("the picture can not be opened", True)
     DUPLICATE_RECORD = ("an identifier stands twice", True)
     TRANSLATION_MISSING = ("there is no translation", True)
-    TRANSLATION_DOUBTFUL = ("the translation fails a check", True)
 
+    TRANSLATION_DOUBTFUL = ("the translation fails a check", False)
     UNANSWERED = ("the answer is blank, as in a test set", False)
     NO_TRUE_ANSWER = ("none of the answers is a true one", False)
     NUMBER_TOO_LONG = ("a number has too many digits", False)
@@ -152,4 +153,5 @@ class SourceError(ValueError):
     """A source's file that can not be read (on): which one, where, why, and what to do."""
 
     def __init__(self, file: str | Path, place: str, problem: str) -> None:
-        super().__init__(f"{file}{', ' if place else ''}{place}: {problem}")
+        where = ", ".join(filter(None, (str(file), place)))
+        super().__init__(f"{where}: {problem}" if where else problem)

@@ -5,20 +5,22 @@ A hook is a function `translate(texts: list[str]) -> list[str]` of any module on
 
 from __future__ import annotations
 
-import csv
 import importlib
-import json
 import re
 import sqlite3
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
 from contest.checking import is_unicode
+from data_prep.cleaning import clean
+from data_prep.opening import demand_data
 from data_prep.records import SourceError
+from data_prep.sources.reading import FieldError, lines, parse_line
+from data_prep.tables import Form, form_of, rows
 
 FEWEST_CYRILLIC = 0.6  # of the letters
 LENGTH_RATIO = (0.35, 3.0)
@@ -28,7 +30,7 @@ MOST_REPEATS = 3  # of three words in a row
 _WORD = re.compile(r"\w+")
 _DIGITS = re.compile(r"\d+")
 _COLUMNS = 2
-_NO_PAIR = 'is no {"text": ..., "translation": ...} of texts in Unicode'
+_NO_PAIR = 'is no {"text": ..., "translation": ...} of texts in Unicode; two columns are read of .tsv and .csv files'
 
 
 class Translator(Protocol):
@@ -49,23 +51,37 @@ class AsItIs:
 class Table:
     """A file of texts with their translations, indexed on disk.
 
-    JSON lines `{"text": ..., "translation": ...}`, or else (.tsv, .csv) two columns without a header.
+    JSON lines `{"text": ..., "translation": ...}`, or else (.tsv, .csv) two columns without a header. Its texts may be
+    as the source has them, or cleaned: both are found, the very text that is asked for first.
     Raises SourceError for a file that can not be read, or a line that holds no pair.
     """
 
     def __init__(self, file: Path, scratch: Path) -> None:
+        demand_data(file)
         self._base = sqlite3.connect(scratch / "translations.sqlite")
         self._base.executescript(
-            "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;CREATE TABLE known (text TEXT PRIMARY KEY, said TEXT);"
+            "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;"
+            "CREATE TABLE known (text TEXT PRIMARY KEY, said TEXT);"
+            "CREATE TABLE cleaned (text TEXT PRIMARY KEY, said TEXT);"
         )
-        try:
-            self._base.executemany("INSERT OR IGNORE INTO known VALUES (?, ?)", _rows(file))
-        except (OSError, UnicodeDecodeError) as error:
-            raise SourceError(file, "", f"can not be read: {error}") from error
+        for text, said in _pairs(file):
+            self._base.execute("INSERT OR IGNORE INTO known VALUES (?, ?)", (text, said))
+            if (plain := clean(text)) != text:
+                self._base.execute("INSERT OR IGNORE INTO cleaned VALUES (?, ?)", (plain, said))
 
     def translate(self, texts: Sequence[str]) -> list[str | None]:
         """What the table has."""
-        return [_known(self._base, text) for text in texts]
+        return [self._said(text) for text in texts]
+
+    def _said(self, text: str) -> str | None:
+        said = _known(self._base, text)
+        plain = clean(text)
+        if said is None and plain != text:
+            said = _known(self._base, plain)
+        if said is None:
+            row = self._base.execute("SELECT said FROM cleaned WHERE text = ?", (plain,)).fetchone()
+            said = None if row is None else str(row[0])
+        return said
 
 
 class Hook:
@@ -84,6 +100,8 @@ class Hook:
         except Exception as error:  # whatever importing somebody else's code may raise
             problem = f"there is no such function: {type(error).__name__}: {error}"
             raise SourceError(name, "", problem) from error
+        if cache.exists() and cache.stat().st_size:  # an empty one is a new one
+            demand_data(cache)
         try:
             self._base = sqlite3.connect(cache)
             self._base.execute("CREATE TABLE IF NOT EXISTS known (text TEXT PRIMARY KEY, said TEXT)")
@@ -107,7 +125,9 @@ class Hook:
                 self.name, "", f"raised {type(error).__name__}: {error}; started again, it goes on"
             ) from error
         if not isinstance(said, list | tuple) or not all(map(_is_writable, said)):
-            raise SourceError(self.name, "", f"gave a {type(said).__name__} that is no list of texts in Unicode")
+            raise SourceError(
+                self.name, "", f"gave a {type(said).__name__} that is no list of texts in Unicode; return one"
+            )
         if len(said) != len(texts):
             raise SourceError(self.name, "", f"gave {len(said)} translations of {len(texts)} texts")
         return list(said)
@@ -168,23 +188,24 @@ def _known(base: sqlite3.Connection, text: str) -> str | None:
     return None if row is None else str(row[0])
 
 
-def _rows(file: Path) -> Iterator[tuple[str, str]]:
-    csv.field_size_limit(min(sys.maxsize, 1 << 24))
-    with open(file, encoding="utf-8-sig", newline="") as stream:
-        if file.suffix in (".tsv", ".csv"):
-            for number, row in enumerate(csv.reader(stream, delimiter="," if file.suffix == ".csv" else "\t"), start=1):
-                if len(row) != _COLUMNS:
-                    raise SourceError(
-                        file, f"line {number}", f"has {len(row)} columns; a text and its translation are two"
-                    )
-                yield row[0], row[1]
-            return
-        for number, line in enumerate(stream, start=1):
-            try:
-                entry = json.loads(line)
-                pair = entry["text"], entry["translation"]
-            except (ValueError, KeyError, TypeError, RecursionError) as error:
-                raise SourceError(file, f"line {number}", _NO_PAIR) from error
-            if not all(map(_is_writable, pair)):
-                raise SourceError(file, f"line {number}", _NO_PAIR)
-            yield pair
+def _pairs(file: Path) -> Iterator[tuple[str, str]]:
+    ending = file.suffix.lower()
+    if ending in (".tsv", ".csv"):
+        mark = "," if ending == ".csv" else "\t"
+        form = form_of(file, lambda row: len(row) == _COLUMNS, mark) or Form(mark, quoted=True, spaced=False)
+        # A tab stands in no text: there quotation marks of a text may be doubled and enclosed, as spreadsheets do.
+        for number, cells in rows(file, replace(form, quoted=True)):
+            if len(cells) != _COLUMNS:
+                count = "1 column" if len(cells) == 1 else f"{len(cells)} columns"
+                raise SourceError(file, f"line {number}", f"has {count}; a text and its translation are two")
+            yield cells[0], cells[1]
+        return
+    for line in lines(file):
+        try:
+            entry = parse_line(line)
+            pair = entry["text"], entry["translation"]
+        except (FieldError, KeyError, TypeError) as error:
+            raise SourceError(file, line.place, _NO_PAIR) from error
+        if not all(map(_is_writable, pair)):
+            raise SourceError(file, line.place, _NO_PAIR)
+        yield pair

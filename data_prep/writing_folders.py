@@ -21,11 +21,11 @@ from typing import Any, BinaryIO
 
 from contest.errors import Code, ContestError
 from contest.writing import write_json
+from data_prep.reading_folders import PARTS
 from data_prep.split import SPLITS
 
 PROGRESS = "progress.json"
 SKIPPED = "skipped.jsonl"
-PARTS = ("", "_answer", "_source")
 
 
 class FolderWriter:

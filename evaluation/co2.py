@@ -43,7 +43,10 @@ def read_emissions(csv_path: str | os.PathLike[str]) -> Summary:
     """Read one of eco2AI's files and what lies beside it. Raises BadEmissions, also if it can not be read."""
     try:
         rows, readings = read_rows(csv_path), read_readings(csv_path)
-    except (EmissionsFileError, OSError) as error:
+    except EmissionsFileError as error:
+        remedy = error.remedy or "give the CSV file that eco2AI wrote, not the encoded one"
+        raise BadEmissions(error.problem, remedy) from error
+    except OSError as error:
         raise BadEmissions(str(error), "give the CSV file that eco2AI wrote, not the encoded one") from error
     final = [row for row in rows if row.is_final]
     return Summary(

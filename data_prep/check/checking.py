@@ -14,7 +14,7 @@ from contest.errors import ContestError
 from contest.pictures import open_picture, resolve_picture
 from data_prep.card import RESERVED_TOKENS
 from data_prep.check.near import NearTexts
-from data_prep.check.rules import Finding, Rule, sample_findings
+from data_prep.check.rules import Finding, Rule, sample_findings, without_options
 from data_prep.reading_folders import Pair, TaskFolder, find_folders, pairs
 from data_prep.split import SPLITS, Split
 from data_prep.tally import Lengths
@@ -121,15 +121,17 @@ class _Checking:
             lambda fault: self._found(Rule.FORMAT, "", fault),
             lambda sample_id, fault: self._found(Rule.PAIRS, sample_id, fault),
         )
-        for pair in tqdm(stream, f"{self.folder.task} {self.split}", unit=" samples", disable=None, leave=False):
-            self._one(pair)
-            # The samples with the smallest hashes: spread over the file, the same ones at every run.
-            rank = -_hash(f"{self.split}|{pair.sample.id}")
-            entry = (rank, self.part.samples, pair)
-            if len(looked_at) < LOOKED_AT:
-                heapq.heappush(looked_at, entry)
-            else:
-                heapq.heappushpop(looked_at, entry)
+        with tqdm(unit=" samples", desc=f"{self.folder.task} {self.split}", disable=None, leave=False) as progress:
+            for pair in stream:
+                progress.update()
+                self._one(pair)
+                # The samples with the smallest hashes: spread over the file, the same ones at every run.
+                rank = -_hash(f"{self.split}|{pair.sample.id}")
+                entry = (rank, self.part.samples, pair)
+                if len(looked_at) < LOOKED_AT:
+                    heapq.heappush(looked_at, entry)
+                else:
+                    heapq.heappushpop(looked_at, entry)
         self.part.looked_at = [pair for _, _, pair in sorted(looked_at, key=lambda entry: entry[1])]
 
     def _found(self, rule: Rule, sample_id: str, detail: str) -> None:
@@ -180,9 +182,10 @@ class _Checking:
         self.own.add(content)
         # The same question about another picture is no leak.
         longest = "" if pair.sample.has_image else max(pair.sample.texts, key=len, default="")
+        asked = " ".join(map(without_options, pair.sample.texts))
         if self.split == "val":
             self.validation[content] = name
-            self.near.add(pair.sample.id, longest)
+            self.near.add(pair.sample.id, longest, asked)
             if pair.group:
                 self.seen.groups.setdefault(pair.group, name)
             for picture in pictures:
@@ -190,7 +193,7 @@ class _Checking:
             return
         if content in self.validation:
             self._found(Rule.TEXT_LEAK, pair.sample.id, f"is also {self.validation[content]}")
-        elif (like := self.near.like(longest)) is not None:
+        elif (like := self.near.like(longest, asked)) is not None:
             self._found(Rule.NEAR_LEAK, pair.sample.id, f"{like[1]:.0%} like validation sample {like[0]}")
         if pair.group in self.seen.groups and pair.group not in self.groups:
             self.groups.add(pair.group)  # told once

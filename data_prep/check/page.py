@@ -38,7 +38,7 @@ def write_page(report: Report, file: Path) -> None:
     page = environment.get_template("check.html").render(
         report=report, rules=tuple(Rule), parts=list(zip(report.splits, cards, strict=True))
     )
-    write_bytes(file, page.encode())
+    write_bytes(file, page.encode("utf-8", "backslashreplace"))  # a folder's name need not be UTF-8
 
 
 def _card(folder: TaskFolder, pair: Pair) -> Card:

@@ -77,6 +77,12 @@ def options_in(texts: Sequence[str]) -> Lettered | None:
     return None
 
 
+def without_options(text: str) -> str:
+    """A text up to its lettered options, which other samples of the same question may offer otherwise."""
+    start = _OPTIONS_START.search(text)
+    return text if start is None else text[: start.start()]
+
+
 def sample_findings(task: str, place: str, sample: Sample, truth: GroundTruth, kind: str = "") -> Iterator[Finding]:
     """Yield what a sample and its answer break of the rules that need no other sample and no picture.
 

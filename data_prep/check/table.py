@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from contest.console import one_line, printable
 from data_prep.check.checking import Report
 from data_prep.check.rules import Rule
 
@@ -16,7 +17,7 @@ def table(report: Report) -> str:
     for part in report.splits:
         characters = part.characters.summary().get("p95", "-")
         tokens = part.tokens.summary().get("p95", "-")
-        name = str(part.folder.path)
+        name = one_line(str(part.folder.path))
         shown = name if len(name) <= 40 else f"...{name[-37:]}"
         lines.append(f"{shown:<40} {part.split:<5} {part.samples:>8} {characters:>9} {tokens:>10}")
     lines += ["", f"{'rule':<13} {'found':>7}  "]
@@ -36,7 +37,7 @@ def to_wire(report: Report) -> dict[str, Any]:
         "errors": report.errors,
         "splits": [
             {
-                "folder": str(part.folder.path),
+                "folder": one_line(str(part.folder.path)),
                 "task": part.folder.task,
                 "split": part.split,
                 "samples": part.samples,
@@ -48,7 +49,12 @@ def to_wire(report: Report) -> dict[str, Any]:
         ],
         "rules": {rule.name: report.counts[rule] for rule in Rule if _count(report, rule) != "-"},
         "findings": [
-            {"rule": rule.name, "place": found.place, "sample": found.sample_id, "detail": found.detail}
+            {
+                "rule": rule.name,
+                "place": one_line(found.place),
+                "sample": found.sample_id,
+                "detail": printable(found.detail),
+            }
             for rule, findings in report.findings.items()
             for found in findings
         ],

@@ -1,6 +1,6 @@
-"""COCO captions. In: `captions_train2014.json` and the pictures. Out: ImageGeneration and ImageCaptioning samples.
+"""COCO captions. In: `captions_train2014.json` or 2017's, pictures. Out: ImageGeneration and ImageCaptioning samples.
 
-    {"images": [{"id", "file_name"}, ...], "annotations": [{"id", "image_id", "caption"}, ...]}
+    {"images": [{"id", "file_name", "coco_url"}, ...], "annotations": [{"id", "image_id", "caption"}, ...]}
 
 A picture gives a sample of each task: one of its captions to draw, all of them as references. Captions are taken as
 they are, if they are Russian already, or through a translator.
@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import os
 import random
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 from data_prep.cleaning import clean, fold
 from data_prep.gathering import Gathering
@@ -35,6 +37,7 @@ from data_prep.translation import doubt, translator_of
 
 PICTURES_AT_ONCE = 64  # whose captions a translator gets together
 OTHERS = 3  # captions of other pictures that a choice offers
+_PART = re.compile(r"(?:train|val|test)20\d\d")
 WHICH = "Какое описание подходит к картинке?"
 
 
@@ -44,7 +47,7 @@ class Coco:
 
     Args:
         files: the annotations of captions.
-        images: the folder with the pictures, or with `train2014/` and `val2014/`.
+        images: the folder with the pictures, or with `train2014/`, `val2017/` and the like.
         seed: of the wording and of the caption that is drawn.
         table: a file of translations; see `data_prep.translation.Table`.
         hook: "module:function" of a translator.
@@ -96,7 +99,7 @@ class Coco:
 
     def convert(self, record: Record) -> Iterator[Outcome]:
         """Make both samples of a picture; captions that can not be used are told one by one."""
-        picture_id, file_name, entries, others = record.value
+        picture_id, (file_name, part), entries, others = record.value
         captions: list[str] = []
         for place, caption, translation in entries:
             problem = _problem(record.file, place, caption, translation)
@@ -110,7 +113,7 @@ class Coco:
             yield Problem(record.file, record.place, reason, "none is left" if entries else "")
             return
         rng = rng_of(self.seed, self.name, picture_id)
-        picture = Picture(picture_path(self.images, file_name), "_".join(Path(file_name).parts))
+        picture = Picture(picture_path(self.images, file_name, part), "_".join(Path(file_name).parts))
         group = f"coco:{picture_id}"
         prompt = rng.choice(captions)
         drawn = Made("generation", group, "caption", drawing(rng, prompt), (picture.content,), prompt, "image", picture)
@@ -140,13 +143,29 @@ def _choice(rng: random.Random, captions: list[str], others: list[str | None]) -
     return options_of(rng, right, rest)
 
 
-def picture_path(folder: Path, file_name: str) -> Path:
-    """Where a picture lies: in the folder, or in the part of the set that its name tells ("COCO_train2014_...")."""
-    direct = folder / file_name
-    parts = Path(file_name).name.split("_")
-    if len(parts) > 2 and not os.path.exists(direct):  # Path.exists raises for a name that is too long
-        return folder / parts[1] / Path(file_name).name
-    return direct
+def picture_path(folder: Path, file_name: str, part: str = "") -> Path:
+    """Where a picture lies: in the folder, or in the part of the set that it belongs to.
+
+    Its name may tell the part ("COCO_train2014_..."); those of 2017 do not, their address does.
+    """
+    name = Path(file_name).name
+    words = name.split("_")
+    parts = [*(words[1:2] if len(words) > 2 else []), *filter(None, [part])]
+    places = [folder / file_name, *(folder / found / name for found in parts), folder / name]
+    # Path.exists raises for a name that is too long
+    return next((place for place in places if os.path.exists(place)), places[1] if parts else places[0])
+
+
+def part_of(value: dict[str, Any], file: str) -> str:
+    """The folder that a picture's published archive has it in, by its address or the annotations' file; or ""."""
+    address = value.get("coco_url")
+    try:
+        folders = urlsplit(address).path.split("/")[:-1] if isinstance(address, str) else []
+    except ValueError:  # no address at all, such as "http://["
+        folders = []
+    named = folders[-1] if folders and _PART.fullmatch(folders[-1]) else None
+    told = _PART.search(Path(file).name)
+    return named or (told.group() if told else "")
 
 
 def _gather(file: Path, gathering: Gathering) -> Iterator[Problem]:
@@ -159,7 +178,7 @@ def _gather(file: Path, gathering: Gathering) -> Iterator[Problem]:
             value = object_of(record.value, "the entry")
             if is_picture:
                 picture_id, name = id_of(value, "id"), _file_name(value)
-                if not gathering.put(picture_id, name):
+                if not gathering.put(picture_id, (name, part_of(value, record.file))):
                     raise FieldError(Reason.DUPLICATE_RECORD, f"image {picture_id}")
             else:
                 gathering.add(id_of(value, "image_id"), record.place, text_of(value, "caption", clean))

@@ -21,6 +21,7 @@ from typing import Any, ClassVar
 from data_prep.cleaning import clean, fold
 from data_prep.records import Made, Outcome, Problem, Reason, Record
 from data_prep.sources.reading import (
+    PARQUET,
     FieldError,
     any_records,
     describe,
@@ -66,7 +67,7 @@ class MuSeRC:
     def records(self, scratch: Path) -> Iterator[Record | Problem]:
         """Stream passages with their questions."""
         for file in self.files:
-            yield from _questions(parquet_rows(file)) if file.suffix == ".parquet" else any_records(file)
+            yield from _questions(parquet_rows(file)) if file.suffix.lower() == PARQUET else any_records(file)
 
     def convert(self, record: Record) -> Iterator[Outcome]:
         """Make up to three samples of each question of a passage."""

@@ -10,11 +10,17 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data_prep.json_stream import elements
+from contest.checking import described
+from contest.console import one_line
+from data_prep.json_stream import elements, number_problem
+from data_prep.opening import demand_data
 from data_prep.records import Problem, Reason, Record, SourceError
 
 PARQUET_ROWS = 1024
 MAX_LINE_BYTES = 64 << 20
+JSON_LINES = (".jsonl", ".ndjson")
+PARQUET = ".parquet"
+FORMS = "JSON documents, JSON lines (.jsonl, .ndjson) and Parquet (.parquet) are read, told apart by their endings"
 Value = TypeVar("Value")
 
 
@@ -32,13 +38,17 @@ class FieldError(ValueError):
 
 
 def describe(paths: Sequence[Path]) -> list[dict[str, object]]:
-    """Names and sizes of files, for the card and for a restart to compare. Raises SourceError for a missing one."""
+    """Names and sizes of files, for the card and for a restart to compare.
+
+    Raises SourceError for a missing one, and for one in whose place something else lies.
+    """
     described: list[dict[str, object]] = []
     for path in paths:
         try:
-            described.append({"name": path.name, "bytes": path.stat().st_size})
+            described.append({"name": one_line(path.name), "bytes": path.stat().st_size})
         except OSError as error:
             raise SourceError(path, "", f"can not be read: {error.strerror}; check the path") from error
+        demand_data(path)
     return described
 
 
@@ -66,8 +76,10 @@ def parse_line(record: Record) -> Any:
         raise FieldError(Reason.NOT_UTF8, f"byte {error.start}") from error
     except RecursionError as error:
         raise FieldError(Reason.NOT_JSON, "nested too deeply") from error
-    except ValueError as error:
+    except json.JSONDecodeError as error:
         raise FieldError(Reason.NOT_JSON, str(error)) from error
+    except ValueError as error:
+        raise FieldError(Reason.NOT_JSON, number_problem(error)) from error
 
 
 def _refuse(name: str) -> float:
@@ -77,13 +89,13 @@ def _refuse(name: str) -> float:
 _DECODER = json.JSONDecoder(parse_constant=_refuse)
 
 
-def json_elements(path: Path, inside: str = "") -> Iterator[Record]:
+def json_elements(path: Path, inside: str = "", forms: str = "a JSON document is read") -> Iterator[Record]:
     """Yield the elements of a JSON document; the places are such as `data[3]`. Raises SourceError.
 
-    `inside`: see `data_prep.json_stream.elements`.
+    `inside`, `forms`: see `data_prep.json_stream.elements`.
     """
     name = str(path)
-    for element in elements(path, inside):
+    for element in elements(path, inside, forms):
         yield Record(name, element.place, element.value)
 
 
@@ -94,23 +106,31 @@ def parquet_rows(path: Path) -> Iterator[Record]:
         with pq.ParquetFile(path, memory_map=True) as table:
             number = 0
             for batch in table.iter_batches(PARQUET_ROWS):
-                for row in batch.to_pylist():
+                for row in _python_rows(path, number, batch):
                     yield Record(name, f"row {number}", row)
                     number += 1
     except (OSError, pa.ArrowException) as error:
-        raise SourceError(path, "", f"is no Parquet file that can be read: {error}") from error
+        raise SourceError(path, "", f"is no Parquet file that can be read: {error}; fetch it again") from error
 
 
-def any_records(path: Path, inside: str = "") -> Iterator[Record]:
+def _python_rows(path: Path, first: int, batch: pa.RecordBatch) -> list[dict[str, Any]]:
+    try:
+        return list(batch.to_pylist())
+    except (ValueError, OverflowError) as error:  # bytes that are no UTF-8, dates beyond what Python has
+        where = f"rows {first} to {first + batch.num_rows - 1}"
+        raise SourceError(path, where, f"hold a value that can not be read: {error}; fetch it again") from error
+
+
+def any_records(path: Path, inside: str = "", forms: str = FORMS) -> Iterator[Record]:
     """Yield a file's records by its ending: .parquet rows, .jsonl lines (bytes), else elements of a JSON document.
 
-    `inside`: see `data_prep.json_stream.elements`.
+    `inside`, `forms`: see `data_prep.json_stream.elements`.
     """
-    if path.suffix == ".parquet":
+    if path.suffix.lower() == PARQUET:
         return parquet_rows(path)
-    if path.suffix in (".jsonl", ".ndjson"):
+    if path.suffix.lower() in JSON_LINES:
         return lines(path)
-    return json_elements(path, inside)
+    return json_elements(path, inside, forms)
 
 
 def object_of(value: Any, what: str) -> dict[str, Any]:
@@ -126,7 +146,7 @@ def field_of(value: dict[str, Any], key: str, kind: type[Value]) -> Value:
         raise FieldError(Reason.FIELD_MISSING, f'no "{key}"')
     found = value[key]
     if not isinstance(found, kind) or isinstance(found, bool):
-        raise FieldError(Reason.FIELD_TYPE, f'"{key}" is {type(found).__name__}')
+        raise FieldError(Reason.FIELD_TYPE, f'"{key}" is {described(found)}')
     return found
 
 

@@ -1,8 +1,9 @@
 """SberQuAD: Russian Wikipedia passages, questions, spans. In: its published files. Out: TextQA samples.
 
-Three forms of file are read: nested SQuAD JSON (`{"data": [{"paragraphs": [{"context", "qas"}]}]}`), a list or lines of
-paragraphs (`{"context", "id", "qas"}`), and a table, Parquet or lines, of questions (`{"id", "title", "context",
-"question", "answers": {"text", "answer_start"}}`). The same question gives the same sample in each.
+Four forms of file are read: nested SQuAD JSON (`{"data": [{"paragraphs": [{"context", "qas"}]}]}`), a list or lines of
+paragraphs (`{"context", "id", "qas"}`), a table, Parquet or lines, of questions (`{"id", "title", "context",
+"question", "answers": {"text", "answer_start"}}`), and the CSV of 2017 (`data_prep.sources.question_tables`). The same
+question gives the same sample in each.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from contest.checking import described
 from data_prep.cleaning import clean, find_span
 from data_prep.records import Made, Outcome, Problem, Reason, Record
+from data_prep.sources import question_tables
 from data_prep.sources.reading import (
     FieldError,
     any_records,
@@ -27,6 +30,11 @@ from data_prep.sources.reading import (
 )
 from data_prep.split import document_group
 from data_prep.tasks import NO, YES, passage_claim, passage_question, rng_of
+
+FORMS = (
+    "JSON documents, JSON lines (.jsonl, .ndjson), Parquet (.parquet) and the tables of 2017 (.csv, .tsv) are read, "
+    "told apart by their endings"
+)
 
 
 @dataclass(frozen=True)
@@ -55,8 +63,11 @@ class SberQuAD:
 
     def records(self, scratch: Path) -> Iterator[Record | Problem]:
         """Stream articles, paragraphs or questions, whichever the files hold."""
-        for file in self.files:
-            for record in any_records(file, inside="paragraphs"):
+        for number, file in enumerate(self.files):
+            if file.suffix.lower() in question_tables.ENDINGS:
+                yield from question_tables.question_rows(file, scratch / f"questions{number}.sqlite")
+                continue
+            for record in any_records(file, inside="paragraphs", forms=FORMS):
                 # `version` and the like stand beside `data` in the nested form.
                 if isinstance(record.value, str | int | float) and record.place.endswith("[]"):
                     continue
@@ -144,7 +155,7 @@ def _pairs(answers: Any) -> list[tuple[str, int | None]]:
             (field_of(object_of(answer, "an answer"), "text", str), answer.get("answer_start")) for answer in answers
         ]
     else:
-        raise FieldError(Reason.FIELD_TYPE, f'"answers" is {type(answers).__name__}')
+        raise FieldError(Reason.FIELD_TYPE, f'"answers" is {described(answers)}')
     for text, start in pairs:
         if not isinstance(text, str) or isinstance(start, bool) or not isinstance(start, int | None):
             raise FieldError(Reason.FIELD_TYPE, "an answer's text or offset is of the wrong type")

@@ -1,27 +1,38 @@
 """Layouts in which annotations of text in pictures are published; each gives a picture's words. Knows no data set.
 
-(a) a table or an object of file -> text; (b) COCO-Text and TextOCR: `imgs`, `anns` with `utf8_string` and `bbox` or
+(a) a table (with a header or without one; commas, semicolons, tabs, bars or spaces between its columns) or an object of
+file -> text; (b) COCO-Text and TextOCR: `imgs`, `anns` with `utf8_string` and `bbox` or
 `points`; (c) COCO with the text under `attributes.translation`. Which one a file has is seen from its content.
 """
 
 from __future__ import annotations
 
-import csv
+import re
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from contest.checking import described
 from data_prep.gathering import Gathering
 from data_prep.json_stream import Element, elements
-from data_prep.records import Problem, Reason, Record, SourceError
-from data_prep.sources.reading import FieldError, id_of, lines, object_of, parse_line, text_of, writable
+from data_prep.records import Problem, Reason, Record
+from data_prep.sources.reading import JSON_LINES, FieldError, id_of, lines, object_of, parse_line, text_of, writable
+from data_prep.tables import ENDINGS, LOOKED_AT, SPACE, Form, column, form_of, rows
 
 Word: TypeAlias = tuple[str, tuple[float, float, float, float] | None]
 """A word and its box: left, top, width, height."""
 
-FILE_COLUMNS = ("file", "filename", "file_name", "image", "image_name", "img", "path", "name")
+FILE_COLUMNS = (
+    *("file", "filename", "file_name", "filepath", "file_path", "image", "image_name", "image_file", "image_path"),
+    *("img", "img_name", "img_path", "path", "name"),
+)
 TEXT_COLUMNS = ("text", "label", "word", "words", "transcription", "translation", "utf8_string", "annotation")
 FARTHEST = 1e9  # pixels; an integer may be too large for a float, and 1e999 is read as infinity
+FORMS = (
+    "tables (.csv, .tsv, .txt), JSON lines (.jsonl, .ndjson) and JSON documents are read, told apart by their endings"
+)
+_PICTURE = re.compile(r"\.(jpe?g|png|bmp|gif|tiff?|webp|ppm)\s*$", re.IGNORECASE)
 _ILLEGIBLE = ("", "*", "#", "###", ".")
 
 
@@ -32,9 +43,9 @@ def read_texts(file: Path, scratch: Path) -> Iterator[Record | Problem]:
     file that can not be read on.
     """
     with Gathering(scratch / "words.sqlite") as gathering:
-        if file.suffix in (".csv", ".tsv", ".txt"):
+        if file.suffix.lower() in ENDINGS:
             yield from _table(file, gathering)
-        elif file.suffix in (".jsonl", ".ndjson"):
+        elif file.suffix.lower() in JSON_LINES:
             for line in lines(file):
                 try:
                     _take_entry(gathering, line.place, parse_line(line))
@@ -83,32 +94,49 @@ def in_reading_order(words: list[Word]) -> str:
 
 def _table(file: Path, gathering: Gathering) -> Iterator[Problem]:
     """Take the rows of a table in, with or without a header."""
-    comma = file.suffix == ".csv"
-    try:
-        with open(file, encoding="utf-8-sig", newline="") as stream:
-            columns = (0, 1)
-            reader = csv.reader(stream) if comma else csv.reader(stream, delimiter="\t", quoting=csv.QUOTE_NONE)
-            for number, row in enumerate(reader):
-                header = _header(row) if number == 0 else None
-                if header is not None:
-                    columns = header
-                if header is not None or not row:
-                    continue
-                record = Record(str(file), f"line {reader.line_num}", row)
-                try:
-                    if len(row) <= max(columns):
-                        raise FieldError(Reason.FIELD_MISSING, f"{len(row)} columns")
-                    _take(gathering, record.place, row[columns[0]], row[columns[1]])
-                except FieldError as error:
-                    yield error.at(record)
-    except UnicodeDecodeError as error:
-        raise SourceError(file, "", f"is not UTF-8 ({error.reason}); save it as UTF-8") from error
-    except (OSError, csv.Error) as error:
-        raise SourceError(file, "", f"can not be read: {error}") from error
+    form = form_of(file, _is_first, spaces=True) or form_of(file, _may_be_first, spaces=True)
+    if form is None:
+        form = Form("\t", quoted=False, spaced=False)
+    # Without a header, a row that is longer than others has a comma in its text.
+    width = min((len(row.cells) for row in islice(rows(file, form), LOOKED_AT)), default=0)
+    columns = (0, 1)
+    for number, row in enumerate(rows(file, form)):
+        header = _header(row.cells) if number == 0 else None
+        if header is not None:
+            columns, width = header, len(row.cells)
+            continue
+        record = Record(str(file), f"line {row.line}", row.cells)
+        try:
+            name, text = _two(row.cells, columns, width, form.mark)
+            _take(gathering, record.place, name, text)
+        except FieldError as error:
+            yield error.at(record)
+
+
+def _two(cells: list[str], columns: tuple[int, int], width: int, mark: str) -> tuple[str, str]:
+    """A row's file and its text, which may hold what separates the cells if it is the last one."""
+    if len(cells) <= max(columns):
+        count = len(cells)
+        raise FieldError(Reason.FIELD_MISSING, f"{count} column{'' if count == 1 else 's'}, a file and a text are two")
+    name, text = columns
+    if len(cells) <= max(width, 2):
+        return cells[name], cells[text]
+    if text == max(width, 2) - 1:
+        return cells[name], mark.join(cells[text:])
+    raise FieldError(Reason.FIELD_TYPE, f"{len(cells)} columns where {width} are expected")
+
+
+def _is_first(row: list[str]) -> bool:
+    """Whether a table's first row under some form of tables is a header, or begins with the name of a picture."""
+    return _header(row) is not None or (len(row) > 1 and _PICTURE.search(row[0]) is not None)
+
+
+def _may_be_first(row: list[str]) -> bool:
+    return len(row) > 1 and SPACE not in row[0].strip()
 
 
 def _header(row: list[str]) -> tuple[int, int] | None:
-    names = [name.strip().lower() for name in row]
+    names = [column(name) for name in row]
     files = [place for place, name in enumerate(names) if name in FILE_COLUMNS]
     texts = [place for place, name in enumerate(names) if name in TEXT_COLUMNS]
     return (files[0], texts[0]) if files and texts else None
@@ -127,6 +155,7 @@ def _take(gathering: Gathering, place: str, name: str, text: str) -> None:
 def _take_entry(gathering: Gathering, place: str, value: Any) -> None:
     """Take in an object of a list: the first known name of a file and of a text."""
     found = object_of(value, "the entry")
+    found = {column(key): value for key, value in found.items()}
     names = [found[key] for key in FILE_COLUMNS if isinstance(found.get(key), str)]
     texts = [found[key] for key in TEXT_COLUMNS if isinstance(found.get(key), str)]
     if not names or not texts:
@@ -136,7 +165,7 @@ def _take_entry(gathering: Gathering, place: str, value: Any) -> None:
 
 def _document(file: Path, gathering: Gathering) -> Iterator[Problem]:
     """Take in the elements of a JSON document of any layout."""
-    for element in elements(file):
+    for element in elements(file, forms=FORMS):
         record = Record(str(file), element.place, element.value)
         try:
             if _gathered(element, gathering):
@@ -165,7 +194,7 @@ def _gathered(element: Element, gathering: Gathering) -> bool:
         key = next((key for key in ("utf8_string", "translation", "text") if key in holder), "utf8_string")
         text = holder.get(key, "")
         if not isinstance(text, str):
-            raise FieldError(Reason.FIELD_TYPE, f'"{key}" is {type(text).__name__}')
+            raise FieldError(Reason.FIELD_TYPE, f'"{key}" is {described(text)}')
         legible = text.strip() not in _ILLEGIBLE and value.get("legibility", "legible") == "legible"
         gathering.add(id_of(value, "image_id"), element.place, (writable(text.strip()), _box(value), legible))
         return True

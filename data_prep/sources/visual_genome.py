@@ -8,6 +8,7 @@ Half of the pictures are COCO's: those are split as COCO's are, by `coco_id`. A 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
+from contest.checking import described
 from data_prep.answer_forms import references, wrong_answers
 from data_prep.cleaning import clean
 from data_prep.gathering import Gathering
@@ -30,7 +32,7 @@ from data_prep.sources.reading import (
     writable,
 )
 from data_prep.tasks import NO, YES, claim_of, options_of, picture_question, rng_of
-from data_prep.translation import doubt, translator_of
+from data_prep.translation import Translator, doubt, translator_of
 
 PICTURES_AT_ONCE = 32  # whose questions a translator gets together
 OPTIONS_SHARE = 0.5  # of the answers that have surely wrong others
@@ -91,7 +93,7 @@ class VisualGenome:
                 pictures = self._pictures(file, gathering)
                 while batch := list(islice(pictures, PICTURES_AT_ONCE)):
                     drawn = [record for record in batch if isinstance(record, Record)]
-                    said = iter(translator.translate([text for record in drawn for text in _joined(record)]))
+                    said = iter(_said(translator, [pair for record in drawn for pair in record.value[1]]))
                     for record in batch:
                         if isinstance(record, Record):
                             about, pairs = record.value
@@ -104,7 +106,7 @@ class VisualGenome:
         """Make a sample of each question of a picture."""
         (picture_id, coco_id, path), pairs = record.value
         group = f"vg:{picture_id}" if coco_id is None else f"coco:{coco_id}"
-        picture = Picture(self.images / path, path.replace("/", "_"))
+        picture = Picture(picture_path(self.images, path), path.replace("/", "_"))
         for place, question, answer, translation in pairs:
             try:
                 asked, answered = _translated(question, answer, translation)
@@ -167,7 +169,7 @@ def _gather(record: Record, gathering: Gathering) -> Problem | None:
         picture_id = id_of(value, "image_id" if "image_id" in value else "id")
         coco_id = value.get("coco_id")
         if not isinstance(coco_id, int | None) or isinstance(coco_id, bool):
-            raise FieldError(Reason.FIELD_TYPE, f'"coco_id" is {type(coco_id).__name__}')
+            raise FieldError(Reason.FIELD_TYPE, f'"coco_id" is {described(coco_id)}')
         if not gathering.put(picture_id, (coco_id, _path(text_of(value, "url")))):
             raise FieldError(Reason.DUPLICATE_RECORD, f"image {picture_id}")
     except FieldError as error:
@@ -186,9 +188,24 @@ def _path(url: str) -> str:
     return "/".join(parts[-2:])
 
 
-def _joined(record: Record) -> list[str]:
-    """Question and answer in one text, so that the translator sees what the answer means."""
-    return [_together(question, answer) for _, question, answer in record.value[1]]
+def picture_path(folder: Path, path: str) -> Path:
+    """Where a picture lies: in its published folder, or, where that one is named or left out, in the folder itself."""
+    published, flat = folder / path, folder / path.rpartition("/")[2]
+    return flat if not os.path.exists(published) and os.path.exists(flat) else published
+
+
+def _said(translator: Translator, pairs: Sequence[tuple[str, str, str]]) -> list[str | None]:
+    """Translations of questions with their answers: in one text, so that the translator sees what an answer means.
+
+    A table may have the two side by side as they are published, where no question mark is put in.
+    """
+    said = translator.translate([_together(question, answer) for _, question, answer in pairs])
+    missing = [place for place, found in enumerate(said) if found is None]
+    if missing:
+        plain = translator.translate([" ".join(pairs[place][1:]) for place in missing])
+        for place, found in zip(missing, plain, strict=True):
+            said[place] = found
+    return said
 
 
 def _together(question: str, answer: str) -> str:

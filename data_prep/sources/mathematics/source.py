@@ -91,11 +91,20 @@ class Mathematics:
             if not path.is_dir():
                 found.append(path)
                 continue
-            below = sorted(file for file in path.rglob("*.txt") if file.stem in MODULES)
+            below = sorted(filter(_is_read, path.rglob("*.txt")))
             if not below:
                 raise SourceError(path, "", f"has no file such as {MODULES[0]}.txt below it")
             found += below
         return found
+
+
+def passed_over(folder: Path) -> list[Path]:
+    """Files below a folder that are of no module of the contest, sorted."""
+    return sorted(file for file in folder.rglob("*") if file.is_file() and not _is_read(file))
+
+
+def _is_read(file: Path) -> bool:
+    return file.suffix == ".txt" and file.stem in MODULES
 
 
 def _pairs(file: Path) -> Iterator[Record | Problem]:

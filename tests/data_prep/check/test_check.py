@@ -195,6 +195,7 @@ def test_the_page_shows_samples_pictures_and_findings_and_escapes_texts(pictures
     assert html.count("data:image/jpeg;base64,") == 2
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
     assert "<script>" not in html
+    assert """content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">""" in html
     assert "images/none.png: a picture does not exist" in html
     assert "красный" in html
 
@@ -247,6 +248,59 @@ def test_a_template_that_all_texts_share_makes_none_of_them_near():
         texts.add(str(number), template.format(number, number + 7, 3 * number))
     assert texts.like(template.format(5000, 6000, 7000)) is None
     assert texts.like(template.format(42, 49, 126)) == ("42", 1.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "near"),
+    [
+        (
+            "Маша купила 5 яблок по 20 рублей и 3 груши по 35 рублей. Сколько рублей она заплатила за покупку?",
+            True,
+        ),
+        (
+            "Маша купила 7 яблок по 15 рублей и 4 груши по 40 рублей. Сколько рублей она заплатила за покупку?",
+            False,
+        ),
+        (
+            "Маша купила 5 яблок по 20 рублей и 4 груши по 35 рублей. Сколько рублей она заплатила за покупку?",
+            False,
+        ),
+        (
+            "Маша купила -5 яблок по 2/0 рублей и 3,5 груши по 35 рублей. Сколько рублей она заплатила за всё?",
+            False,
+        ),
+    ],
+)
+def test_a_problem_with_other_numbers_is_another_problem(text, near):
+    texts = NearTexts()
+    texts.add("0", "Маша купила 5 яблок по 20 рублей и 3 груши по 35 рублей. Сколько рублей она заплатила за всё?")
+    assert (texts.like(text) is not None) is near
+
+
+def test_one_footnote_does_not_make_another_passage():
+    years = " ".join(f"В {year} году город снова горел и снова отстраивался." for year in range(1135, 1147))
+    texts = NearTexts()
+    texts.add("0", years)
+    assert texts.like(f"{years} [17]")[0] == "0"
+
+
+# The longest text is the instruction, and the problem stands beside it, as mathematics has it.
+INSTRUCTION = text("Реши задачу, сравни получившиеся числа между собой и выбери правильный вариант ответа из данных.")
+
+
+@pytest.mark.parametrize(
+    ("problem", "expected"),
+    [
+        ("Какое число больше: 234 или 165?", {"NEAR_LEAK": 1}),  # the same problem with other options
+        ("Какое число больше: 1 или 1/3470?", {}),
+    ],
+)
+def test_numbers_count_that_stand_beside_the_longest_text(tmp_path, problem, expected):
+    given = {"0": [INSTRUCTION, text("Какое число больше: 234 или 165?"), text("a) 234; b) 165; c) 99")]}
+    answers = {"0": [{"type": "text", "content": ["a"]}]}
+    asked = {"0": [INSTRUCTION, text(problem), text("a) 1; b) 2; c) 3")]}
+    write(tmp_path, "mathqa", train=asked, train_answer=answers, val=given, val_answer=answers)
+    assert broken_rules(tmp_path)[0] == expected
 
 
 def test_every_rule_has_a_meaning():

@@ -27,7 +27,14 @@ def name_of(number):
 def document(captions=CAPTIONS):
     """In the published order: all pictures, then annotations of all pictures mixed."""
     images = [
-        {"license": 5, "file_name": name_of(number), "coco_url": "x", "height": 8, "width": 12, "id": number}
+        {
+            "license": 5,
+            "file_name": name_of(number),
+            "coco_url": f"http://images.cocodataset.org/train2014/{name_of(number)}",
+            "height": 8,
+            "width": 12,
+            "id": number,
+        }
         for number in captions
     ]
     annotations = [
