@@ -177,7 +177,8 @@ def test_converted_tensors_are_let_go_one_by_one(tmp_path, monkeypatch):
             return self.tensor.to(**keywords)
 
     monkeypatch.setattr(
-        "models.weights.read_state_dict", lambda *_, **__: {k: Counted(v) for k, v in read_state_dict(path).items()}
+        "models.weights.loading.read_state_dict",
+        lambda *_, **__: {k: Counted(v) for k, v in read_state_dict(path).items()},
     )
     with torch.device("meta"):
         module = nn.Sequential(*(nn.Linear(64, 64) for _ in range(layers)))
@@ -267,8 +268,10 @@ def test_a_missing_file_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("write", "problem"),
     [
-        (lambda path: path.write_bytes(b""), "not a weights file"),
-        (lambda path: path.write_bytes(b"<html>not found</html>"), "not a weights file"),
+        (lambda path: path.write_bytes(b""), "the file is empty"),
+        (lambda path: path.write_bytes(b"<html>not found</html>"), "a page of HTML stands in for the file"),
+        (lambda path: path.write_bytes(b"\xef\xbb\xbf\n<!DOCTYPE HTML><p>"), "a page of HTML stands in for the file"),
+        (lambda path: path.write_bytes(b"not found"), "not a weights file"),
         (lambda path: path.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid"), "git lfs pull"),
         (lambda path: torch.save(torch.ones(3), path), "holds a Tensor"),
         (lambda path: torch.save([torch.ones(3)], path), "holds a list"),
