@@ -176,6 +176,9 @@ class _Process:
         settings = self.settings
         networks = load_networks(settings.weights, settings.device, settings.dtype, settings.ruclip)
         self.configuration["weights_sha256"] = fingerprint(settings.weights)
+        if settings.shard.is_first:
+            for note in networks.notes:
+                say(note)
         if networks.ruclip is not None:
             self.configuration["ruclip_sha256"] = networks.ruclip.weights_sha256
         return networks
