@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from contest.errors import Code, ContestError, ContestErrors
+from contest.errors import BYTE_ORDER_MARK, Code, ContestError, ContestErrors
 from contest.items import Sample
 from contest.limits import MAX_PREDICTIONS_BYTES
 from contest.pictures import check_pictures
@@ -17,7 +18,8 @@ from contest.reading import sift_predictions
 def prediction_errors(path: Path, samples: Mapping[str, Sample]) -> tuple[ContestError, ...]:
     """Return all that is wrong with `predictions.json` for these samples of the input.
 
-    A sample without a prediction, an entry that is no list of items, a picture that is named and can not be opened.
+    A byte order mark, a sample without a prediction, an entry that is no list of items, a picture that is named and can
+    not be opened.
     The file and its pictures must be plain files: a link could name a file that its maker was never shown.
     """
     try:
@@ -33,6 +35,8 @@ def prediction_errors(path: Path, samples: Mapping[str, Sample]) -> tuple[Contes
         return (ContestError(Code.FILE_UNREADABLE, str(error), file=path),)
     try:
         sifted = sift_predictions(path)
+        with path.open("rb") as stream:
+            marked = stream.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8
     except ContestErrors as errors:
         return errors.errors
     answered = {*sifted.sound, *(error.sample_id for error in sifted.errors)}
@@ -42,7 +46,10 @@ def prediction_errors(path: Path, samples: Mapping[str, Sample]) -> tuple[Contes
         if sample_id not in answered
     )
     asked = [sample for sample_id, sample in sifted.sound.items() if sample_id in samples]
-    return (*sifted.errors, *missing, *check_pictures(asked, path.parent))
+    # Our own reader takes such a file; that of the organisers raises, and the attempt is invalid.
+    remedy = "save it as UTF-8 without a byte order mark"
+    mark = (ContestError(Code.NOT_JSON, BYTE_ORDER_MARK, file=path, remedy=remedy),) if marked else ()
+    return (*mark, *sifted.errors, *missing, *check_pictures(asked, path.parent))
 
 
 def links_and_devices(folder: Path) -> Iterator[str]:

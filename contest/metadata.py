@@ -9,7 +9,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from contest.errors import Code, ContestError, ContestErrors, quote
+from contest.errors import BYTE_ORDER_MARK, Code, ContestError, ContestErrors, quote
 
 MAX_METADATA_BYTES = 100_000
 MAX_IMAGE_CHARACTERS = 512
@@ -74,7 +74,7 @@ def read_metadata(path: str | os.PathLike[str]) -> Metadata:
     try:
         return _parse(_text(file))
     except ContestError as error:
-        raise ContestErrors([ContestError(error.code, error.message, file=file)]) from error
+        raise ContestErrors([ContestError(error.code, error.message, file=file, remedy=error.remedy)]) from error
 
 
 def _text(file: Path) -> str:
@@ -88,9 +88,12 @@ def _text(file: Path) -> str:
     if len(data) > MAX_METADATA_BYTES:
         raise ContestError(Code.METADATA_INVALID, f"it has more than {MAX_METADATA_BYTES} bytes")
     try:
-        return data.decode("utf-8-sig")
+        text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ContestError(Code.NOT_UTF8, str(error)) from error
+    if text.startswith("\ufeff"):
+        raise ContestError(Code.NOT_JSON, BYTE_ORDER_MARK, remedy="save it as UTF-8 without a byte order mark")
+    return text
 
 
 def _parse(text: str) -> Metadata:

@@ -15,7 +15,7 @@ from models.files import ModelFileError
 from models.rudolph import Config, Rudolph, load_rudolph
 from models.vqgan import VQGAN, load_vqgan
 from models.vqgan.loading import TRAINING_ONLY
-from models.weights import find_weights, not_finite, taken_off, weights_files
+from models.weights import HARNESS_PREFIX, find_weights, not_finite, taken_off, weights_files
 
 BPE_FILE = "bpe.model"
 RUDOLPH_FOLDER = "rudolph"
@@ -137,7 +137,7 @@ def notes(folder: Path, networks: tuple[str, ...] = NETWORKS) -> Iterator[str]:
     for name in networks:
         path = find_weights(folder / name)
         prefix = taken_off(path)
-        if prefix:
+        if prefix not in ("", HARNESS_PREFIX):  # published checkpoints have the harness's: nothing new
             yield f"{path}: {prefix!r} before the names of its tensors is taken off"
 
 

@@ -11,10 +11,11 @@ from models.weights.files import (
 )
 from models.weights.finite import demand_finite, not_finite
 from models.weights.loading import load_weights
-from models.weights.reading import read_state_dict, taken_off
+from models.weights.reading import HARNESS_PREFIX, read_state_dict, taken_off
 from models.weights.saving import save_safetensors, save_state_dict
 
 __all__ = [
+    "HARNESS_PREFIX",
     "INDEX_SUFFIX",
     "WEIGHTS_SUFFIXES",
     "WeightsError",

@@ -21,7 +21,7 @@ from models.weights.errors import WeightsFormatError
 from models.weights.files import INDEX_SUFFIX, read_index, weights_files
 
 # Where a training harness holds the network as its attribute `model` (Lightning does), keys begin so.
-_HARNESS_PREFIX = "model."
+HARNESS_PREFIX = "model."
 # What wrappers put before every name: DistributedDataParallel, torch.compile, DeepSpeed and Fabric, FSDP.
 _WRAPPER_PREFIXES = ("module.", "_orig_mod.", "_forward_module.", "_fsdp_wrapped_module.")
 _HEAD_BYTES = 512
@@ -81,8 +81,8 @@ def network_names(names: list[str]) -> tuple[str, dict[str, str]]:
     taken, harness = "", True
     while own:
         prefix = next((one for one in _WRAPPER_PREFIXES if all(name.startswith(one) for name in own.values())), None)
-        if prefix is None and harness and any(name.startswith(_HARNESS_PREFIX) for name in own.values()):
-            prefix, harness = _HARNESS_PREFIX, False
+        if prefix is None and harness and any(name.startswith(HARNESS_PREFIX) for name in own.values()):
+            prefix, harness = HARNESS_PREFIX, False
         if prefix is None:
             break
         own = {full: name.removeprefix(prefix) for full, name in own.items() if name.startswith(prefix)}

@@ -181,7 +181,7 @@ def test_an_old_python_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_weights_are_hashed_and_weighed(weights: Path) -> None:
     found = list(look_at_weights(weights, 10**9, None))
-    assert [reading.health for reading in found] == ["ok"] * 6
+    assert [reading.health for reading in found] == ["ok"] * 7
     assert [reading.name for reading in found][-1] == "weights in memory"
     assert list(look_at_weights(weights, 1000, None))[-1].health == "error"
     assert list(look_at_weights(weights, 10**9, 1000))[-1].health == "error"
