@@ -143,8 +143,8 @@ def show(options: argparse.Namespace) -> int:
         f"{one_line(str(options.path))}: {counted(len(checked.errors), 'error')}, {counted(warnings, 'warning')}; "
         f"{counted(len(checked.passed), 'check')} passed, {len(checked.not_done)} had nothing to look at"
     )
-    if checked.not_done and checked.errors:
-        print_result(f"not looked at: {', '.join(one.code for one in checked.not_done)}")
+    if any(finding.check.looks == "archive" for finding in checked.errors):  # it could not be unpacked
+        print_result(f"not looked at: {', '.join(one.code for one in checked.not_done if one.looks == 'files')}")
     if checked.unfinished:
         codes = ", ".join(one.code for one in checked.unfinished)
         print_result(f"no time was left after {options.time_limit:g} s for {codes}; give more by --time-limit")
