@@ -24,6 +24,8 @@ from models.weights.files import INDEX_SUFFIX, read_index, weights_files
 HARNESS_PREFIX = "model."
 # What wrappers put before every name: DistributedDataParallel, torch.compile, DeepSpeed and Fabric, FSDP.
 _WRAPPER_PREFIXES = ("module.", "_orig_mod.", "_forward_module.", "_fsdp_wrapped_module.")
+_FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2)
+_KINDS = frozenset((*_FLOATS, torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool))
 _HEAD_BYTES = 512
 _ADVICE = re.compile(r"weights_only|torch\.load|serialization|trust", re.IGNORECASE)
 _CONVERSION = (
@@ -64,6 +66,9 @@ def read_state_dict(path: str | PathLike[str], *, ignore: tuple[str, ...] = ()) 
         value = content[full]
         if type(value) not in (Tensor, nn.Parameter) or value.layout != torch.strided or value.is_meta:
             raise WeightsFormatError(path, f"its entry {full!r} is not a plain dense tensor", _CONVERSION)
+        if value.dtype not in _KINDS:  # several values in a byte, say: torch itself can not convert those
+            problem = f"its tensor {full!r} has values of the kind {value.dtype}"
+            raise WeightsFormatError(path, problem, "store it as float32, float16 or bfloat16")
         state[name] = value.detach()
     return state
 
@@ -151,7 +156,8 @@ def _read_torch_zip(path: Path) -> object:
     if packed:
         raise WeightsFormatError(path, f"its entry {packed[0]!r} is compressed", "save the file again with torch.save")
     try:
-        foreign = torch.serialization.get_unsafe_globals_in_checkpoint(str(path))
+        with path.open("rb") as file:
+            foreign = torch.serialization.get_unsafe_globals_in_checkpoint(file)
     except Exception as error:  # torch's parser raises whatever a damaged or hostile file makes it raise
         raise _unreadable(path, error) from error
     stand_ins = [(_stand_in(name), name) for name in foreign]
@@ -160,8 +166,12 @@ def _read_torch_zip(path: Path) -> object:
 
 
 def _load_torch(path: Path, *, mmap: bool) -> object:
+    # Given a path, torch believes the ending of the name; given a file, it can not map it.
+    misnamed = path.suffix == ".safetensors"
     try:
-        return torch.load(str(path), map_location="cpu", weights_only=True, mmap=mmap)
+        with path.open("rb") as file:
+            source = file if misnamed else str(path)
+            return torch.load(source, map_location="cpu", weights_only=True, mmap=mmap and not misnamed)
     except Exception as error:  # as above
         raise _unreadable(path, error) from error
 
