@@ -7,17 +7,19 @@ import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from contest.errors import Code, ContestError, ContestErrors
+from contest.errors import BYTE_ORDER_MARK, Code, ContestError, ContestErrors
 from contest.items import Sample
 from contest.limits import MAX_PREDICTIONS_BYTES, MAX_PREDICTIONS_BYTES_A_SAMPLE, PREDICTIONS_FREE_BYTES
 from contest.pictures import check_pictures
 from contest.predictions import read_answers
+from contest.reading import begins_with_mark
 
 
 def prediction_errors(path: Path, samples: Mapping[str, Sample]) -> tuple[ContestError, ...]:
     """Return all that is wrong with `predictions.json` for these samples of the input.
 
-    A sample without a prediction, an entry that is no list of items, a picture that is named and can not be opened.
+    A byte order mark, a sample without a prediction, an entry that is no list of items, a picture that is named and can
+    not be opened.
     The file and its pictures must be plain files: a link could name a file that its maker was never shown.
     """
     try:
@@ -34,6 +36,7 @@ def prediction_errors(path: Path, samples: Mapping[str, Sample]) -> tuple[Contes
         return (ContestError(Code.FILE_UNREADABLE, str(error), file=path),)
     try:
         found = read_answers(path, samples)
+        marked = begins_with_mark(path)
     except ContestErrors as errors:
         return errors.errors
     missing = (
@@ -41,7 +44,10 @@ def prediction_errors(path: Path, samples: Mapping[str, Sample]) -> tuple[Contes
         for sample_id in samples
         if sample_id not in found.sound and sample_id not in found.unsound
     )
-    return (*found.errors, *missing, *check_pictures(list(found.sound.values()), path.parent))
+    # Our own reader takes such a file; that of the organisers raises, and the attempt is invalid.
+    remedy = "save it as UTF-8 without a byte order mark"
+    mark = (ContestError(Code.NOT_JSON, BYTE_ORDER_MARK, file=path, remedy=remedy),) if marked else ()
+    return (*mark, *found.errors, *missing, *check_pictures(list(found.sound.values()), path.parent))
 
 
 def links_and_devices(folder: Path) -> Iterator[str]:

@@ -10,6 +10,7 @@ from os import PathLike, fspath
 
 MAX_PRINTED_ERRORS = 20
 MAX_QUOTED_CHARACTERS = 60
+BYTE_ORDER_MARK = "it begins with a byte order mark, at which the organisers' reader stops"
 
 
 @unique

@@ -9,7 +9,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from contest.errors import Code, ContestError, ContestErrors, quote
+from contest.errors import BYTE_ORDER_MARK, Code, ContestError, ContestErrors, quote
 from contest.stand_ins import HEAD_BYTES, stand_in
 
 MAX_METADATA_BYTES = 100_000
@@ -91,9 +91,12 @@ def _text(file: Path) -> str:
     if (found := stand_in(data[:HEAD_BYTES])) is not None:
         raise ContestError(Code.NOT_JSON, found.what, remedy=found.remedy)
     try:
-        return data.decode("utf-8-sig")
+        text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ContestError(Code.NOT_UTF8, str(error)) from error
+    if text.startswith("\ufeff"):
+        raise ContestError(Code.NOT_JSON, BYTE_ORDER_MARK, remedy="save it as UTF-8 without a byte order mark")
+    return text
 
 
 def _parse(text: str) -> Metadata:

@@ -4,37 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from os import PathLike, fspath
+from pathlib import Path
 
 from tokenizers import Regex, Tokenizer, pre_tokenizers
 from tokenizers import models as tokenizer_models
 
+from models.files import ModelFileError, placeholder_at
+
+MAX_BYTES = 256 * 1024**2
+"""Of a model file: far more than millions of merge rules need."""
+MAX_PIECE_CHARACTERS = 1000
+"""Each rule may double a piece: without a bound, fifty lines would fill any memory."""
 WORD_MARK = "\u2581"
 # What separates words in YouTokenToMe: these and nothing else (a no-break space is an ordinary character).
 _WORD_SEPARATORS = "[\t\n\v\f\r \u2581]+"
+_REMEDY = "a YouTokenToMe model is expected (`python -m training bpe` writes one)"
+_TRAIN_WITH_ALL = "train it with PAD, UNK, BOS and EOS, as `python -m training bpe` does"
 _SPECIAL_PIECES = ("<UNK>", "<PAD>", "<BOS>", "<EOS>")  # in the order of the model file's last line
 
 
-class BPEFormatError(ValueError):
+class BPEFormatError(ModelFileError):
     """A file is not a YouTokenToMe model.
 
     Args:
         path: the file.
-        line: number (from 1) of the line at fault.
+        line: number (from 1) of the line at fault; 0 where the whole file is.
         problem: what is wrong with it.
+        remedy: what to do.
 
     """
 
-    def __init__(self, path: str, line: int, problem: str) -> None:
-        super().__init__(path, line, problem)
+    def __init__(self, path: str, line: int, problem: str, remedy: str = _REMEDY) -> None:
+        place = f"{path}, line {line}" if line else path
+        super().__init__(f"{place}: {problem}", remedy)
+        self.args = (path, line, problem, remedy)
         self.path = path
         self.line = line
         self.problem = problem
-
-    def __str__(self) -> str:
-        return (
-            f"{self.path}, line {self.line}: {self.problem}; "
-            "a YouTokenToMe model is expected (`python -m training bpe` writes one)"
-        )
 
 
 class BPE:
@@ -118,6 +124,11 @@ class _ModelFile:
         self._path = path
         self._line = 1
         self._seen: set[str] = set()
+        found = placeholder_at(Path(path))
+        if found is not None:
+            raise BPEFormatError(path, 0, *found)
+        if Path(path).stat().st_size > MAX_BYTES:
+            raise BPEFormatError(path, 0, f"it has more than {MAX_BYTES} bytes")
         lines = self._numbered_lines()
         n_chars, n_rules = self._integers(lines, 2, "the numbers of characters and of merge rules")
         piece_of: dict[int, str] = {}
@@ -135,7 +146,7 @@ class _ModelFile:
                 raise self._error(f"the rule joins id {left if left not in piece_of else right}, not yet defined")
             self._define(piece_of, merged, piece_of[left] + piece_of[right])
             self.merges.append((piece_of[left], piece_of[right]))
-        specials = self._integers(lines, 4, "the four special ids")
+        specials = self._special_ids(lines)
         for piece, index in zip(_SPECIAL_PIECES, specials, strict=True):
             # Pieces of a text hold no space, so that these names can not meet one.
             self._define(piece_of, index, f" {piece}")
@@ -168,11 +179,23 @@ class _ModelFile:
             raise self._error(f"{count} whole numbers ({meaning}) expected, not {line[:60]!r}")
         return [int(field) for field in fields]
 
+    def _special_ids(self, lines: Iterator[str]) -> list[int]:
+        """Parse the last line, where -1 stands for a special piece that the model was trained without."""
+        line = next(lines, None)
+        fields = [] if line is None else line.split()
+        absent = [piece for piece, field in zip(_SPECIAL_PIECES, fields, strict=False) if field == "-1"]
+        if len(fields) == len(_SPECIAL_PIECES) and absent:
+            names = " and ".join(piece.strip("<>") for piece in absent)
+            raise BPEFormatError(self._path, self._line, f"a YouTokenToMe model without {names}", _TRAIN_WITH_ALL)
+        return self._integers(iter(() if line is None else (line,)), 4, "the four special ids")
+
     def _define(self, piece_of: dict[int, str], index: int, piece: str) -> None:
         if index in piece_of:
             raise self._error(f"id {index} is defined twice")
         if piece in self._seen:
             raise self._error(f"piece {piece!r} has two ids")
+        if len(piece) > MAX_PIECE_CHARACTERS:
+            raise self._error(f"a piece of more than {MAX_PIECE_CHARACTERS} characters")
         self._seen.add(piece)
         piece_of[index] = piece
 

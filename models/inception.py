@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from models.weights import file_sha256, load_weights
+from models.weights import demand_finite, load_weights, weights_sha256
 
 PUBLISHED_SHA256_PREFIX = "6726825d"  # stands in the published file's name
 PICTURE_SIDE, NETWORK_SIDE = 256, 299
@@ -184,14 +184,16 @@ class Inception(nn.Module):
     def from_file(cls, path: str | PathLike[str], device: torch.device | str = "cpu") -> Inception:
         """Load the published file, or one of its names; its classifier `fc` is left out.
 
-        Raises models.weights.WeightsError: every tensor that is missing, unexpected or of another shape is named.
+        Raises models.weights.WeightsError: every tensor that is missing, unexpected or of another shape is named, and
+        one that holds NaN or an infinity.
         """
         with torch.device("meta"):
-            network = cls(file_sha256(path))
+            network = cls(weights_sha256(path))
         counters = tuple(
             f"{name}.num_batches_tracked" for name, part in network.named_modules() if isinstance(part, nn.BatchNorm2d)
         )
         load_weights(network, path, device=device, dtype=torch.float32, ignore=("fc.", *counters))
+        demand_finite(network, path)
         return network.eval().requires_grad_(False)
 
     @property

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from os import PathLike
@@ -17,10 +16,25 @@ from PIL import Image
 from torch import Tensor, nn
 
 from models.bpe import BPE
-from models.weights import file_sha256, load_weights, save_state_dict
+from models.files import ModelFileError, bounded_int, read_json_object, shown
+from models.weights import WeightsError, demand_finite, find_weights, load_weights, save_state_dict, weights_sha256
 
 CONFIG_FILE, WEIGHTS_FILE, BPE_FILE = "config.json", "pytorch_model.bin", "bpe.model"
 VISION_HEAD_WIDTH = 64
+_WHOLE = f"a ruCLIP folder holds {CONFIG_FILE}, {BPE_FILE} and {WEIGHTS_FILE}"
+# Sizes at most: several times those of the contest's ruCLIP.
+_MOST = {
+    "embed_dim": 16_384,
+    "image_resolution": 4096,
+    "vision_layers": 512,
+    "vision_width": 16_384,
+    "vision_patch_size": 4096,
+    "context_length": 4096,
+    "vocab_size": 4_000_000,
+    "transformer_width": 16_384,
+    "transformer_heads": 1024,
+    "transformer_layers": 512,
+}
 
 # What the published predictor wraps a text in; its vector is the mean over them.
 TEMPLATES = (
@@ -33,7 +47,7 @@ TEMPLATES = (
 )
 
 
-class RuCLIPError(ValueError):
+class RuCLIPError(ModelFileError):
     """A ruCLIP directory can not be used; the message names the file and what to do."""
 
 
@@ -61,10 +75,12 @@ class RuCLIPConfig:
         for field in fields(self):
             value = getattr(self, field.name)
             if field.name in ("mean", "std"):
-                if len(value) != 3 or not all(isinstance(part, int | float) and math.isfinite(part) for part in value):
-                    raise ValueError(f"{field.name} must be three numbers, not {value!r}")
-            elif not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ValueError(f"{field.name} must be a positive integer, not {value!r}")
+                if len(value) != 3 or not all(isinstance(part, int | float) and abs(part) < 1e6 for part in value):
+                    raise ValueError(f"{field.name} must be three numbers, not {', '.join(map(shown, value[:4]))}")
+                continue
+            problem = bounded_int(field.name, value, 1, _MOST[field.name])
+            if problem is not None:
+                raise ValueError(problem)
         if min(self.std) <= 0:
             raise ValueError(f"std must be positive, not {self.std}")
         if self.vision_width % VISION_HEAD_WIDTH:
@@ -85,7 +101,7 @@ class RuCLIPConfig:
             raise ValueError(f"it lacks {', '.join(missing)}")
         for name in ("mean", "std"):
             if not isinstance(values[name], list):
-                raise ValueError(f"{name} must be a list, not {values[name]!r}")
+                raise ValueError(f"{name} must be a list, not {shown(values[name])}")
         kept: dict[str, Any] = {name: values[name] for name in names}
         return cls(**kept | {name: tuple(values[name]) for name in ("mean", "std")})
 
@@ -204,7 +220,9 @@ class RuCLIP(nn.Module):
 
     @classmethod
     def from_directory(cls, directory: str | PathLike[str], device: torch.device | str = "cpu") -> RuCLIP:
-        """Load `config.json`, `pytorch_model.bin` and `bpe.model`; weights become float32, names must fit exactly.
+        """Load `config.json`, `bpe.model` and the one weights file (or its shards); weights become float32.
+
+        Names must fit exactly, and every value must be finite: it is used to score and to choose.
 
         Raises:
             RuCLIPError: a file is missing, or the config is not one of ruCLIP.
@@ -213,20 +231,27 @@ class RuCLIP(nn.Module):
 
         """
         directory = Path(directory)
-        missing = [name for name in (CONFIG_FILE, WEIGHTS_FILE, BPE_FILE) if not (directory / name).is_file()]
+        missing = [name for name in (CONFIG_FILE, BPE_FILE) if not (directory / name).is_file()]
+        try:
+            weights = find_weights(directory)
+        except WeightsError as error:
+            if list(directory.glob("*.bin")) or not directory.is_dir():
+                raise
+            raise RuCLIPError(f"{directory}: it lacks {', '.join([*missing, WEIGHTS_FILE])}", _WHOLE) from error
         if missing:
-            raise RuCLIPError(f"{directory}: a ruCLIP directory needs {', '.join(missing)} as well")
+            raise RuCLIPError(f"{directory}: it lacks {', '.join(missing)}", _WHOLE)
         path = directory / CONFIG_FILE
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-            config = RuCLIPConfig.from_json(values if isinstance(values, dict) else {})
+            config = RuCLIPConfig.from_json(read_json_object(path))
+        except ModelFileError as error:
+            raise RuCLIPError(error.reason, error.remedy) from error
         except ValueError as error:
             raise RuCLIPError(f"{path}: not a ruCLIP configuration: {error}") from error
         bpe = BPE(directory / BPE_FILE)
-        weights = directory / WEIGHTS_FILE
         with torch.device("meta"):
-            network = cls(config, bpe, file_sha256(weights))
+            network = cls(config, bpe, weights_sha256(weights))
         load_weights(network, weights, device=device, dtype=torch.float32)
+        demand_finite(network, weights)
         return network.eval().requires_grad_(False)
 
     def save(self, directory: str | PathLike[str], dtype: torch.dtype | None = None) -> None:

@@ -14,21 +14,22 @@ from models.rudolph import Rudolph, load_rudolph
 from models.rudolph.packed import pack_linears
 from models.rudolph.vocabulary import Vocabulary
 from models.vqgan import VQGAN, load_vqgan
-from models.weights import file_sha256, find_weights
-
-BPE_FILE = "bpe.model"
-RUDOLPH_FOLDER = "rudolph"
-VQGAN_FOLDER = "vqgan"
-
-
-class WeightsFolderError(ValueError):
-    """The parts of a weights folder do not belong together; says which numbers differ."""
+from models.weights import file_sha256
+from models.weights_folder import (
+    BPE_FILE,
+    RUDOLPH_FOLDER,
+    VQGAN_FOLDER,
+    demand_fit,
+    folder_files,
+    not_finite_tensors,
+    notes,
+)
 
 
 @dataclass(frozen=True)
 class Networks:
     """What a run computes with: RUDOLPH in the chosen precision, the VQGAN in float32, the vocabulary, and the ruCLIP
-    that ranks draws, if one is asked for."""
+    that ranks draws, if one is asked for. `notes` say what is read otherwise than it stands in the files."""
 
     folder: Path
     device: torch.device
@@ -37,6 +38,7 @@ class Networks:
     vqgan: VQGAN
     vocabulary: Vocabulary
     ruclip: RuCLIP | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def side(self) -> int:
@@ -48,29 +50,27 @@ class Networks:
         """The same RUDOLPH with the range of float32, for samples that overflow in float16. Loaded when first used."""
         return _load_packed(self.folder / RUDOLPH_FOLDER, self.device, torch.bfloat16)
 
+    @cached_property
+    def not_finite(self) -> tuple[str, ...]:
+        """The tensors in the files that hold NaN or an infinity. Read when first asked for: it takes a while."""
+        return tuple(not_finite_tensors(self.folder))
+
 
 def load_networks(folder: Path, device: torch.device, dtype: torch.dtype, ruclip: Path | None = None) -> Networks:
     """Load `bpe.model`, `rudolph/` and `vqgan/` of a weights folder, and a ruCLIP from the folder `ruclip`.
 
-    Raises ValueError (ConfigError, WeightsError, VQGANConfigError, BPEFormatError, RuCLIPError, WeightsFolderError) or
-    OSError.
+    Raises ModelFileError (ConfigError, WeightsError, VQGANConfigError, BPEFormatError, RuCLIPError, WeightsFolderError)
+    or OSError.
     """
     tokenizer = BPE(folder / BPE_FILE)
     rudolph = _load_packed(folder / RUDOLPH_FOLDER, device, dtype)
     vqgan = load_vqgan(folder / VQGAN_FOLDER, device)
-    config = rudolph.config
-    if tokenizer.vocab_size != config.bpe_vocab:
-        raise WeightsFolderError(
-            f"{folder}: {BPE_FILE} has {tokenizer.vocab_size} pieces, but RUDOLPH's vocabulary has {config.bpe_vocab} "
-            "(vocab_size less l_text_seq_length); take both from the same training"
-        )
-    if vqgan.n_embed != config.image_vocab_size:
-        raise WeightsFolderError(
-            f"{folder}: the VQGAN has {vqgan.n_embed} codes, but RUDOLPH's image_vocab_size is "
-            f"{config.image_vocab_size}; take both from the same training"
-        )
+    demand_fit(folder, rudolph.config, tokenizer, vqgan)
     clip = None if ruclip is None else RuCLIP.from_directory(ruclip, device)
-    return Networks(folder, device, dtype, rudolph, vqgan, Vocabulary(tokenizer, config), clip)
+    # A VQGAN of undefined values draws black pictures without an error; RUDOLPH's are asked about when one occurs.
+    wrong = (f"warning: {tensor}: pictures will be wrong" for tensor in not_finite_tensors(folder, (VQGAN_FOLDER,)))
+    said = (*notes(folder), *wrong)
+    return Networks(folder, device, dtype, rudolph, vqgan, Vocabulary(tokenizer, rudolph.config), clip, said)
 
 
 def _load_packed(folder: Path, device: torch.device, dtype: torch.dtype) -> Rudolph:
@@ -82,7 +82,4 @@ def _load_packed(folder: Path, device: torch.device, dtype: torch.dtype) -> Rudo
 
 def fingerprint(folder: Path) -> dict[str, str]:
     """SHA-256 of each file that the networks come from, by its path below the folder. Raises as `load_networks`."""
-    paths = [folder / BPE_FILE]
-    for name in (RUDOLPH_FOLDER, VQGAN_FOLDER):
-        paths += [folder / name / "config.json", find_weights(folder / name)]
-    return {path.relative_to(folder).as_posix(): file_sha256(path) for path in paths}
+    return {path.relative_to(folder).as_posix(): file_sha256(path) for path in folder_files(folder)}

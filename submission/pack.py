@@ -12,22 +12,27 @@ import hashlib
 import io
 import json
 import os
-import sys
+import tempfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from contest.archives import list_archive
+from contest.console import one_line, say
+from contest.console import show as print_result
 from contest.errors import ContestError
 from contest.limits import GIGABYTE, MAX_ARCHIVE_BYTES, METADATA_NAME
 from contest.metadata import Metadata
-from models.weights import WeightsError, find_weights
+from models.files import ModelFileError
+from models.weights_folder import folder_files
 from submission import VERSION
+from submission.check import Checked, counted, look_over, tell_findings
+from submission.checks import Finding, Subject
+from submission.checks.base import WEIGHTS_FOLDER
 from submission.checks.contents import MANIFEST_NAME, is_stray_name
 from submission.checks.secret import is_secret_name, secret_in
-from submission.checks.weights import WEIGHTS_FOLDER
-from submission.loading import BPE_FILE, RUDOLPH_FOLDER, VQGAN_FOLDER
 
 PACKED, REFUSED = 0, 2
 CODE_FOLDERS = ("contest", "models", "submission")
@@ -37,6 +42,7 @@ _DATE = (1980, 1, 1, 0, 0, 0)
 _FILE, _PROGRAM = 0o100644, 0o100755
 _UNIX = 3
 _CHUNK = 1 << 20
+MAX_TOLD = 20
 
 
 class PackError(ValueError):
@@ -45,22 +51,26 @@ class PackError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """What was packed: sizes in bytes, number of files, and what of the weights folder was left out."""
+    """What was packed: sizes in bytes, number of files, what of the weights folder was left out, and warnings."""
 
     path: Path
     packed_bytes: int
     unpacked_bytes: int
     files: int
     left_out: tuple[str, ...]
+    warnings: tuple[Finding, ...] = ()
 
 
 def pack(weights: Path, out: Path, image: str, root: Path) -> Packed:
     """Write the archive of the code below `root` and of a weights folder; `out` is replaced whole or not at all.
 
-    Raises PackError for what may not leave (secrets, links, by-products in the code) and for more than 15 GB;
-    ContestError for an image's name that is none, WeightsError or OSError for weights that are not there.
+    All that `check` looks for is looked for before: what it would call an error is not packed.
+    Raises PackError for what may not leave (secrets, links, by-products in the code), what `check` finds, and more than
+    15 GB; ContestError for an image's name that is none, ModelFileError or OSError for weights that are not there.
     """
     metadata = Metadata(image, ENTRYPOINT)
+    if not out.parent.is_dir():
+        raise PackError(f"{out.parent}: no such folder to write the archive into; make it")
     chosen = _weights(weights)
     files = {**_code(root), **{f"{WEIGHTS_FOLDER}/{name}": path for name, path in chosen.items()}}
     _refuse(files)
@@ -68,19 +78,36 @@ def pack(weights: Path, out: Path, image: str, root: Path) -> Packed:
     size = sum(path.stat().st_size for path in files.values())
     if size > MAX_ARCHIVE_BYTES:
         raise PackError(f"{size} bytes; at most {MAX_ARCHIVE_BYTES} are allowed: store the weights in half precision")
+    warnings = _demand_sound(_looked_over(files, content, weights))
     temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     try:
         unpacked = _write(temporary, files, content)
         packed = temporary.stat().st_size
         if max(packed, unpacked) > MAX_ARCHIVE_BYTES:
             raise PackError(f"{packed} bytes packed, {unpacked} unpacked; at most {MAX_ARCHIVE_BYTES} are allowed")
+        _demand_sound(look_over(Subject(listing=list_archive(temporary))))
         temporary.replace(out)
     finally:
         temporary.unlink(missing_ok=True)
     taken = set(chosen.values())
     others = sorted(path.relative_to(weights).as_posix() for path in weights.rglob("*") if path.is_file())
     left_out = tuple(name for name in others if weights / name not in taken)
-    return Packed(out, packed, unpacked, len(files) + 2, left_out)
+    return Packed(out, packed, unpacked, len(files) + 2, left_out, warnings)
+
+
+def _looked_over(files: Mapping[str, Path], metadata: str, weights: Path) -> Checked:
+    """Look for all that `check` looks for in a submission's files, where they lie."""
+    with tempfile.TemporaryDirectory(prefix="fbc2-pack-") as temporary:
+        path = Path(temporary) / METADATA_NAME
+        path.write_text(metadata, encoding="utf-8")
+        return look_over(Subject(packed={**files, METADATA_NAME: path}, weights=weights))
+
+
+def _demand_sound(checked: Checked) -> tuple[Finding, ...]:
+    """Return the warnings; raise PackError for errors."""
+    if checked.errors:
+        raise PackError("\n".join(["not packed; `check` would refuse it:", *map(str, checked.errors[:MAX_TOLD])]))
+    return checked.findings
 
 
 def _code(root: Path) -> dict[str, Path]:
@@ -97,9 +124,7 @@ def _code(root: Path) -> dict[str, Path]:
 
 def _weights(folder: Path) -> dict[str, Path]:
     """The files that a run reads, by their names below the weights folder."""
-    paths = [folder / BPE_FILE]
-    for part in (RUDOLPH_FOLDER, VQGAN_FOLDER):
-        paths += [folder / part / "config.json", find_weights(folder / part)]
+    paths = folder_files(folder)
     missing = [str(path) for path in paths if not path.is_file()]
     if missing:
         raise PackError("\n".join(f"{path} is not there: a run needs it" for path in missing))
@@ -159,13 +184,17 @@ def show(options: argparse.Namespace) -> int:
     root = Path(__file__).resolve().parents[1]
     try:
         packed = pack(options.weights, options.out, options.image, root)
-    except (PackError, WeightsError, ContestError, OSError) as error:
-        print(f"submission: error: {error}", file=sys.stderr)
+    except (PackError, ModelFileError, ContestError, OSError) as error:
+        say(f"submission: error: {error}")
         return REFUSED
+    tell_findings(packed.warnings)
     if packed.left_out:
-        print(f"of {options.weights} a run does not read: {', '.join(packed.left_out)} (left out)", file=sys.stderr)
+        names = ", ".join(map(one_line, packed.left_out[:MAX_TOLD]))
+        more = f" and {len(packed.left_out) - MAX_TOLD} more" if len(packed.left_out) > MAX_TOLD else ""
+        say(f"left out of {options.weights}, as a run does not read them: {names}{more}")
     gigabytes = f"{packed.packed_bytes / GIGABYTE:.3f} GB packed, {packed.unpacked_bytes / GIGABYTE:.3f} GB unpacked"
-    print(f"{packed.path}: {packed.files} files, {gigabytes}, of {MAX_ARCHIVE_BYTES / GIGABYTE:g} GB")
+    files = counted(packed.files, "file")
+    print_result(f"{packed.path}: {files}, {gigabytes}, of {MAX_ARCHIVE_BYTES / GIGABYTE:g} GB")
     return PACKED
 
 

@@ -28,6 +28,10 @@ from submission.ruclip_ranking import ruclip_scorer
 Result = TypeVar("Result")
 
 
+class UndefinedLogitsError(ArithmeticError):
+    """Logits that are infinite or undefined in a precision that has room for them; says why, where that is known."""
+
+
 @dataclass(frozen=True)
 class Query:
     """What the model is asked with: a sample's id, its texts, and the codes `[I]` of its picture (None: zeros)."""
@@ -150,12 +154,23 @@ class Engine:
             return compute(self.networks.rudolph, queries)
         except NonFiniteLogitsError as error:
             if self.networks.dtype != torch.float16:
-                raise
+                raise self._undefined(error) from error
             overflowing, not_finite = sorted(error.rows), error.values
         others = [row for row in range(len(queries)) if row not in overflowing]
         sound = self._rescuing(compute, [queries[row] for row in others]) if others else []
-        rescued = compute(self.networks.rudolph_in_bfloat16, [queries[row] for row in overflowing])
+        try:
+            rescued = compute(self.networks.rudolph_in_bfloat16, [queries[row] for row in overflowing])
+        except NonFiniteLogitsError as error:
+            raise self._undefined(error) from error
         results = dict(zip([*others, *overflowing], [*sound, *rescued], strict=True))
         self.rescued += len(overflowing)
         self.not_finite += not_finite
         return [results[row] for row in range(len(queries))]
+
+    def _undefined(self, error: NonFiniteLogitsError) -> UndefinedLogitsError:
+        """Say why no precision helps: the weights themselves, where they are the cause."""
+        tensors = self.networks.not_finite
+        if not tensors:
+            return UndefinedLogitsError(str(error))
+        more = f" and in {len(tensors) - 1} other tensors" if len(tensors) > 1 else ""
+        return UndefinedLogitsError(f"the weights are at fault: {tensors[0]}{more}; take weights that are whole")

@@ -262,6 +262,9 @@ class _Process:
         networks = load_networks(settings.weights, settings.device, settings.dtype, settings.ruclip)
         if not self.configuration["weights_sha256"]:
             self.configuration["weights_sha256"] = fingerprint(settings.weights)
+        if settings.shard.is_first:
+            for note in networks.notes:
+                say(note)
         if networks.ruclip is not None:
             self.configuration["ruclip_sha256"] = networks.ruclip.weights_sha256
         return networks

@@ -26,12 +26,16 @@ FLOORS = {
     "evaluation": ("contest", "models.ruclip", "models.inception", "models.bpe", "models.weights"),
 }
 # Inside `models` every part stands alone, but for these.
-# `weights` and `bpe` read files for whoever has some; the networks know nothing of each other.
+# `files`, `weights` and `bpe` read files for whoever has some; the networks know nothing of each other, and
+# `weights_folder` knows those that make up a submission.
 MODEL_FLOORS = {
-    "rudolph": ("models.weights",),
-    "vqgan": ("models.weights",),
-    "ruclip": ("models.weights", "models.bpe"),
-    "inception": ("models.weights",),
+    "weights": ("models.files",),
+    "bpe": ("models.files",),
+    "rudolph": ("models.files", "models.weights"),
+    "vqgan": ("models.files", "models.weights"),
+    "ruclip": ("models.files", "models.weights", "models.bpe"),
+    "inception": ("models.files", "models.weights"),
+    "weights_folder": ("models.files", "models.weights", "models.bpe", "models.rudolph", "models.vqgan"),
 }
 
 MAX_LINES = 400

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields, replace
+import math
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
 from types import UnionType
+from typing import Any
+
+from models.files import ModelFileError, bounded_int, names_problem, read_json_object, shown
 
 
-class ConfigError(ValueError):
+class ConfigError(ModelFileError):
     """A configuration that no RUDOLPH can have; says which field and why."""
 
 
@@ -19,6 +24,23 @@ _KINDS: dict[str, tuple[type | UnionType, str]] = {
     "bool": (bool, "true or false"),
     "str": (str, "a string"),
     "int | None": (int | None, "a whole number or nothing"),
+}
+
+# Bounds of whole numbers, least and most: several times the largest published, and small enough that no mask and no
+# table is allocated which no machine holds. A sequence is at most 2048 + 64^2 + 2048 long.
+_BOUNDS = {
+    "num_layers": (1, 1024),
+    "hidden_size": (1, 65_536),
+    "num_attention_heads": (1, 4096),
+    "vocab_size": (1, 4_000_000),
+    "l_text_seq_length": (1, 2048),
+    "image_tokens_per_dim": (1, 64),
+    "r_text_seq_length": (1, 2048),
+    "image_vocab_size": (1, 1_000_000),
+    "text_special_tokens": (0, 1_000_000),
+    "image_special_tokens": (0, 1_000_000),
+    "kernel_size": (1, 255),
+    "last_kernel_size": (1, 255),
 }
 
 
@@ -60,22 +82,16 @@ class Config:
         for field in fields(self):
             value, (kind, word) = getattr(self, field.name), _KINDS[str(field.type)]
             if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-                raise ConfigError(f"{field.name} must be {word}, not {value!r}")
-        positive = (
-            "num_layers hidden_size num_attention_heads vocab_size l_text_seq_length image_tokens_per_dim "
-            "r_text_seq_length image_vocab_size kernel_size last_kernel_size"
-        )
-        for name in positive.split():
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
-        for name in ("text_special_tokens", "image_special_tokens"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{name} must not be negative, not {getattr(self, name)}")
+                raise ConfigError(f"{field.name} must be {word}, not {shown(value)}")
+        for name, bounds in _BOUNDS.items():
+            problem = bounded_int(name, getattr(self, name), *bounds)
+            if problem is not None:
+                raise ConfigError(problem)
         for name in ("embedding_dropout_prob", "attention_dropout_prob", "output_dropout_prob"):
             if not 0.0 <= getattr(self, name) < 1.0:
-                raise ConfigError(f"{name} must lie in [0, 1), not {getattr(self, name)}")
-        if not self.init_method_std >= 0.0:
-            raise ConfigError(f"init_method_std must not be negative, not {self.init_method_std}")
+                raise ConfigError(f"{name} must lie in [0, 1), not {shown(getattr(self, name))}")
+        if not 0.0 <= self.init_method_std < math.inf:
+            raise ConfigError(f"init_method_std must be a finite number from 0, not {shown(self.init_method_std)}")
         if self.hidden_size % self.num_attention_heads:
             raise ConfigError(
                 f"hidden_size {self.hidden_size} is not a multiple of num_attention_heads {self.num_attention_heads}"
@@ -84,7 +100,7 @@ class Config:
             raise ConfigError("vocab_size must exceed l_text_seq_length: it holds the left padding ids and the BPE")
         if self.mlp_activation not in ("gelu", "gelu_jit"):
             raise ConfigError(
-                f"mlp_activation must be 'gelu' or 'gelu_jit' (the same formula), not {self.mlp_activation}"
+                f"mlp_activation must be 'gelu' or 'gelu_jit' (the same formula), not {shown(self.mlp_activation)}"
             )
 
     @property
@@ -166,9 +182,22 @@ SIZES: dict[str, Config] = {
 
 def named(name: str) -> Config:
     """Return a published size: 350M, 1.3B, 2.7B or 2.7B-FBC2. Raises `ConfigError` listing the names."""
-    if name not in SIZES:
-        raise ConfigError(f"unknown size {name!r}; known sizes: {', '.join(SIZES)}")
+    if not isinstance(name, str) or name not in SIZES:
+        raise ConfigError(f"unknown size {shown(name)}", f"known sizes: {', '.join(SIZES)}")
     return SIZES[name]
+
+
+def described(keywords: Mapping[str, Any]) -> Config:
+    """Return the configuration of constructor keywords, or of a published size's `name` with overrides.
+
+    Raises `ConfigError` naming the field.
+    """
+    changes = {name: value for name, value in keywords.items() if name != "name"}
+    needed = [field.name for field in fields(Config) if field.default is MISSING and "name" not in keywords]
+    problem = names_problem(changes, needed, (field.name for field in fields(Config)))
+    if problem is not None:
+        raise ConfigError(problem)
+    return replace(named(keywords["name"]), **changes) if "name" in keywords else Config(**changes)
 
 
 def read_config(path: Path) -> Config:
@@ -177,18 +206,10 @@ def read_config(path: Path) -> Config:
     Raises `ConfigError` naming the file and the field.
     """
     try:
-        keywords = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ConfigError(f"{path}: no such file; write the constructor keywords there as JSON") from error
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{path}: not JSON ({error})") from error
-    if not isinstance(keywords, dict):
-        raise ConfigError(f"{path}: expected a JSON object of constructor keywords, found {type(keywords).__name__}")
-    name = keywords.pop("name", None)
-    unknown = sorted(set(keywords) - {field.name for field in fields(Config)})
-    if unknown:
-        raise ConfigError(f"{path}: unknown keywords {', '.join(unknown)}")
+        keywords = read_json_object(path)
+    except ModelFileError as error:
+        raise ConfigError(error.reason, error.remedy) from error
     try:
-        return replace(named(name), **keywords) if name is not None else Config(**keywords)
-    except (ConfigError, TypeError) as error:  # TypeError: a keyword is missing
-        raise ConfigError(f"{path}: {error}") from error
+        return described(keywords)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error.reason}", error.remedy) from error

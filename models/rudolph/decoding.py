@@ -36,9 +36,9 @@ class NonFiniteLogitsError(ArithmeticError):
     """Some rows of the batch had infinite or undefined logits; `rows` lists them, `values` says how many logits."""
 
     def __init__(self, rows: Sequence[int], values: int, dtype: torch.dtype) -> None:
-        super().__init__(
-            f"{values} logits in {dtype} were not finite for rows {list(rows)}; run them in bfloat16 or float32"
-        )
+        # Only float16 has too little room: in the others it is the weights, or what came in.
+        remedy = "; run them in bfloat16 or float32" if dtype == torch.float16 else ""
+        super().__init__(f"{values} logits in {dtype} were not finite for rows {list(rows)}{remedy}")
         self.rows = tuple(rows)
         self.values = values
 

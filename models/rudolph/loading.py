@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from models.rudolph.config import Config, read_config
 from models.rudolph.masks import MASK_KINDS, sequence_mask
 from models.rudolph.transformer import Rudolph
-from models.weights import WeightsMismatchError, find_weights, load_weights
+from models.weights import WeightsMismatchError, find_weights, load_weights, read_state_dict
 
 # A checkpoint may lack the masks, as they follow from the configuration; those that it has must agree with it.
 MASKS = tuple(f"transformer.{kind}_mask" for kind in MASK_KINDS)
@@ -33,12 +34,23 @@ def load_rudolph_file(
         model = Rudolph(config)
     model.transformer.rebuild_masks(device)
     load_weights(model, path, device=device, dtype=dtype, optional=MASKS)
+    masks = _masks_of(model, path)
     image = slice(config.l_text_seq_length, config.prefix_length)
     different = tuple(
         f"{name}: between image positions another one than the configuration's; check kernel_size and last_kernel_size"
         for name, kind in zip(MASKS, MASK_KINDS, strict=True)
-        if not torch.equal(model.get_buffer(name)[image, image].bool().cpu(), sequence_mask(kind, config)[image, image])
+        if name in masks
+        and not torch.equal(masks[name][image, image].bool().cpu(), sequence_mask(kind, config)[image, image])
     )
     if different:  # drawing keeps what the configuration's masks show, and would go wrong without a word
         raise WeightsMismatchError(path, (), (), different)
     return model.eval()
+
+
+def _masks_of(model: Rudolph, path: Path) -> dict[str, Tensor]:
+    """The masks that were loaded; on the meta device those of the file, as far as it has some."""
+    masks = {name: model.get_buffer(name) for name in MASKS}
+    if not any(mask.is_meta for mask in masks.values()):
+        return masks
+    state = read_state_dict(path)
+    return {name: state[name] for name in MASKS if name in state}

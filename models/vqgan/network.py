@@ -70,6 +70,7 @@ class VQGAN(nn.Module):
             raise ValueError(f"z_channels ({z_channels}) must equal embed_dim ({embed_dim})")
         self.n_embed = n_embed
         self.in_channels = in_channels
+        self.out_ch = out_ch
         self.factor = 2 ** (len(ch_mult) - 1)
         shared: dict[str, Any] = {
             "ch": ch,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -14,11 +17,31 @@ from contest.complete import prediction_errors
 from contest.errors import ContestError, ContestErrors
 from contest.items import Sample
 from contest.reading import sift_predictions
+from models.weights_folder import Inspection, inspect_folder
 
 Severity = Literal["error", "warning"]
 Looks = Literal["archive", "files", "predictions"]
 
 MAX_TEXT_BYTES = 1_000_000  # a larger file is no source and no configuration
+MAX_FINDINGS = 1000
+"""Of one check: who has so many wants to know of the first, and a hostile archive may have millions."""
+WEIGHTS_FOLDER = "weights"
+
+
+class OutOfTimeError(Exception):
+    """The time for all checks together is over."""
+
+
+class Clock:
+    """How long checks may look at what a stranger sent; they ask it in between."""
+
+    def __init__(self, seconds: float = math.inf) -> None:
+        self._end = time.monotonic() + seconds
+
+    def tick(self) -> None:
+        """Raise OutOfTimeError once the time is over."""
+        if time.monotonic() >= self._end:
+            raise OutOfTimeError
 
 
 @dataclass(frozen=True)
@@ -28,23 +51,32 @@ class Subject:
     Attributes:
         listing: the entries of a ZIP archive.
         folder: a submission's files, unpacked or never packed.
+        packed: instead of a folder, files that lie anywhere, by the names that they will have in an archive.
+        weights: the folder with the weights of `packed`.
         predictions: a predictions file.
         samples: the input that it answers.
+        clock: how long all checks together may take.
 
     """
 
     listing: Listing | None = None
     folder: Path | None = None
+    packed: Mapping[str, Path] | None = None
+    weights: Path | None = None
     predictions: Path | None = None
     samples: dict[str, Sample] | None = None
+    clock: Clock = field(default_factory=Clock)
 
     def has(self, looks: Looks) -> bool:
         """Whether there is what a check looks at."""
-        return {"archive": self.listing, "files": self.folder, "predictions": self.predictions}[looks] is not None
+        files = self.folder if self.packed is None else self.packed
+        return {"archive": self.listing, "files": files, "predictions": self.predictions}[looks] is not None
 
     @cached_property
     def files(self) -> dict[str, Path]:
         """The submission's plain files by name, in the order of their names; links are no plain files."""
+        if self.packed is not None:
+            return dict(sorted(self.packed.items()))
         assert self.folder is not None
         found = (path for path in self.folder.rglob("*") if path.is_file() and not path.is_symlink())
         return {path.relative_to(self.folder).as_posix(): path for path in sorted(found)}
@@ -65,9 +97,33 @@ class Subject:
         return prediction_errors(self.predictions, self.answers if self.samples is None else self.samples)
 
     @cached_property
-    def texts(self) -> dict[str, bytes]:
-        """The contents of the files that are small enough to be texts."""
-        return {name: path.read_bytes() for name, path in self.files.items() if path.stat().st_size <= MAX_TEXT_BYTES}
+    def weights_folder(self) -> Path:
+        """The folder that a run takes its weights from."""
+        if self.weights is not None:
+            return self.weights
+        assert self.folder is not None
+        return self.folder / WEIGHTS_FOLDER
+
+    @cached_property
+    def inspection(self) -> Inspection:
+        """What a run would make of the weights."""
+        return inspect_folder(self.weights_folder)
+
+    def text(self, name: str) -> bytes:
+        """The content of a file that is small enough to be a text; nothing for another."""
+        path = self.files.get(name)
+        return path.read_bytes() if path is not None and path.stat().st_size <= MAX_TEXT_BYTES else b""
+
+    def texts(self, suffix: str = "") -> Iterator[tuple[str, bytes]]:
+        """Yield name and content of the files that are small enough to be texts, one after the other."""
+        for name in self.files:
+            if name.endswith(suffix):
+                self.clock.tick()
+                yield name, self.text(name)
+
+    def shown(self, message: str) -> str:
+        """A message without the path of the folder that is checked, which may be a temporary one."""
+        return message if self.folder is None else message.replace(f"{self.folder}/", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +147,16 @@ class Check(ABC):
     severity: ClassVar[Severity] = "error"
     looks: ClassVar[Looks] = "files"
 
-    def find(self, subject: Subject) -> list[Finding]:
-        """Return all that this check finds. `subject.has(self.looks)` must be given: what is not there is not sound."""
+    def find(self, subject: Subject) -> Iterator[Finding]:
+        """Yield what this check finds, at most MAX_FINDINGS. `subject.has(self.looks)` must be given.
+
+        Raises OutOfTimeError when the subject's time is over, ValueError where there is nothing to look at: what is
+        not there is not sound.
+        """
         if not subject.has(self.looks):
             raise ValueError(f"{self.code} looks at {self.looks}, and there are none")
-        return [Finding(self, message) for message in self._find(subject)]
+        for message in islice(self._find(subject), MAX_FINDINGS):
+            yield Finding(self, message)
 
     @abstractmethod
     def _find(self, subject: Subject) -> Iterator[str]:

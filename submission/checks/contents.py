@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-import json
 from collections.abc import Iterator
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from contest.limits import INPUT_NAME, OUTPUT_DIR
+from models.files import ModelFileError, read_json_object
 from models.weights import file_sha256
 from submission.checks.base import Check, Subject
 
@@ -28,6 +28,14 @@ def is_stray_name(name: str) -> bool:
     return in_folder or path.name in STRAY_NAMES or path.name.endswith(STRAY_SUFFIXES)
 
 
+def manifest_hashes(path: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file that a manifest lists. Raises `ModelFileError` for one that is none."""
+    try:
+        return {name: str(entry["sha256"]) for name, entry in read_json_object(path)["files"].items()}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ModelFileError(f"{path}: it lists no files with their hashes", "pack again") from error
+
+
 class LinkOrDevice(Check):
     """A folder to be packed holds something that is no plain file."""
 
@@ -36,7 +44,8 @@ class LinkOrDevice(Check):
     remedy = "replace it by the file that it leads to"
 
     def _find(self, subject: Subject) -> Iterator[str]:
-        assert subject.folder is not None
+        if subject.folder is None:  # what is packed from elsewhere is packed as what it leads to
+            return
         for path in sorted(subject.folder.rglob("*")):
             if path.is_symlink() or not (path.is_file() or path.is_dir()):
                 yield path.relative_to(subject.folder).as_posix()
@@ -87,12 +96,11 @@ class SourceBroken(Check):
     remedy = "mend it; a merge may have left its marks"
 
     def _find(self, subject: Subject) -> Iterator[str]:
-        for name, content in subject.texts.items():
-            if name.endswith(".py"):
-                try:
-                    ast.parse(content, name)
-                except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-                    yield f"{name}: {error}"
+        for name, content in subject.texts(".py"):
+            try:
+                ast.parse(content, name)
+            except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+                yield f"{name}: {error}"
 
 
 class ManifestDiffers(Check):
@@ -106,12 +114,12 @@ class ManifestDiffers(Check):
         if MANIFEST_NAME not in subject.files:
             return
         try:
-            listed = json.loads(subject.files[MANIFEST_NAME].read_bytes())["files"]
-            hashes = {name: entry["sha256"] for name, entry in listed.items()}
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            yield f"{MANIFEST_NAME} can not be read: {type(error).__name__}: {error}"
+            hashes = manifest_hashes(subject.files[MANIFEST_NAME])
+        except ModelFileError as error:
+            yield subject.shown(error.brief)
             return
         for name, sha256 in hashes.items():
+            subject.clock.tick()
             if name not in subject.files:
                 yield f"{name} is missing"
             elif file_sha256(subject.files[name]) != sha256:

@@ -14,9 +14,10 @@ _PROGRAM_SUFFIXES = (".sh", ".py")
 
 def _metadata(subject: Subject) -> Metadata | None:
     """The metadata where they are sound; where they are not, the first two checks say so."""
-    assert subject.folder is not None
+    if METADATA_NAME not in subject.files:
+        return None
     try:
-        return read_metadata(subject.folder / METADATA_NAME)
+        return read_metadata(subject.files[METADATA_NAME])
     except ContestErrors:
         return None
 
@@ -101,7 +102,7 @@ class EntrypointLineEnds(Check):
 
     def _find(self, subject: Subject) -> Iterator[str]:
         for name in _programs(subject):
-            if name.endswith(".sh") and b"\r\n" in subject.texts.get(name, b""):
+            if name.endswith(".sh") and b"\r\n" in subject.text(name):
                 yield f"{name} has line ends of Windows"
 
 

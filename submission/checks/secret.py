@@ -60,7 +60,7 @@ class SecretText(Check):
     remedy = "take it out; if it was uploaded already, make the secret invalid"
 
     def _find(self, subject: Subject) -> Iterator[str]:
-        for name, content in subject.texts.items():
+        for name, content in subject.texts():
             kind = secret_in(content)
             if kind is not None:
                 yield f"{name} holds {kind}"  # and never the secret itself

@@ -1,38 +1,38 @@
-"""Checks of the weights that a submission takes along: there, safe to read, and fitting their configurations."""
+"""Checks of the weights that a submission takes along: there, safe to read, fitting each other, and numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
-import torch
+from models.weights import INDEX_SUFFIX, WEIGHTS_SUFFIXES, WeightsFormatError, read_state_dict
+from models.weights_folder import BPE_FILE, CONFIG_FILE, NETWORKS, not_finite_tensors
+from submission.checks.base import WEIGHTS_FOLDER, Check, Subject
 
-from models.weights import WEIGHTS_SUFFIXES, WeightsFormatError, read_state_dict
-from submission.checks.base import Check, Subject
-from submission.loading import BPE_FILE, RUDOLPH_FOLDER, VQGAN_FOLDER, load_networks
-
-WEIGHTS_FOLDER = "weights"
 _PICKLE_SUFFIXES = (".pkl", ".pickle", ".joblib", ".dill")
+_ANY_WEIGHTS = "<a weights file>"
 
 
 def _missing(folder: Path) -> list[str]:
-    needed = [BPE_FILE, f"{RUDOLPH_FOLDER}/config.json", f"{VQGAN_FOLDER}/config.json"]
+    needed = [BPE_FILE, *(f"{part}/{CONFIG_FILE}" for part in NETWORKS)]
     missing = [name for name in needed if not (folder / name).is_file()]
-    for part in (RUDOLPH_FOLDER, VQGAN_FOLDER):
-        if not any(path.suffix in WEIGHTS_SUFFIXES for path in (folder / part).glob("*")):
-            missing.append(f"{part}/<a weights file>")
+    for part in NETWORKS:
+        if not any(path.name.endswith((*WEIGHTS_SUFFIXES, INDEX_SUFFIX)) for path in (folder / part).glob("*")):
+            missing.append(f"{part}/{_ANY_WEIGHTS}")
     return missing
 
 
-def _unsafe(subject: Subject) -> Iterator[str]:
+def _unsafe(subject: Subject) -> Iterator[tuple[str, str]]:
+    """Yield the name of each file that can not be read safely, and why."""
     for name, path in subject.files.items():
+        subject.clock.tick()
         if name.endswith(_PICKLE_SUFFIXES):
-            yield f"{name} is a pickle, which can run any code when it is read"
+            yield name, "a pickle, which can run any code when it is read"
         elif path.suffix in WEIGHTS_SUFFIXES:
             try:
                 read_state_dict(path)
             except WeightsFormatError as error:
-                yield f"{name}: {error.problem}"
+                yield name, error.problem
 
 
 class WeightsMissing(Check):
@@ -43,8 +43,7 @@ class WeightsMissing(Check):
     remedy = "`pack --weights DIR` takes all that a run needs"
 
     def _find(self, subject: Subject) -> Iterator[str]:
-        assert subject.folder is not None
-        yield from (f"{WEIGHTS_FOLDER}/{name} is not there" for name in _missing(subject.folder / WEIGHTS_FOLDER))
+        yield from (f"{WEIGHTS_FOLDER}/{name} is not there" for name in _missing(subject.weights_folder))
 
 
 class WeightsUnsafe(Check):
@@ -55,7 +54,7 @@ class WeightsUnsafe(Check):
     remedy = "store the tensors alone, as .safetensors"
 
     def _find(self, subject: Subject) -> Iterator[str]:
-        yield from _unsafe(subject)
+        yield from (f"{name}: {problem}" for name, problem in _unsafe(subject))
 
 
 class WeightsUnusable(Check):
@@ -66,15 +65,25 @@ class WeightsUnusable(Check):
     remedy = "take all parts from the same training"
 
     def _find(self, subject: Subject) -> Iterator[str]:
-        assert subject.folder is not None
-        folder = subject.folder / WEIGHTS_FOLDER
-        if _missing(folder) or any(_unsafe(subject)):
-            return  # said by the checks before
-        try:
-            # In half precision, so that large weights need no more memory than a run does.
-            load_networks(folder, torch.device("cpu"), torch.float16)
-        except (ValueError, OSError) as error:
-            yield str(error).replace(f"{subject.folder}/", "")
+        # What the checks before have said is not said again.
+        told = {name.partition("/")[0] for name in _missing(subject.weights_folder)}
+        told |= {name.split("/")[1] for name, _ in _unsafe(subject) if name.startswith(f"{WEIGHTS_FOLDER}/")}
+        for problem in subject.inspection.problems:
+            if problem.part not in told:
+                yield subject.shown(problem.reason)
 
 
-WEIGHTS_CHECKS: tuple[Check, ...] = (WeightsMissing(), WeightsUnsafe(), WeightsUnusable())
+class WeightsNotFinite(Check):
+    """The weights hold values that are no numbers."""
+
+    code = "WEIGHTS_NOT_FINITE"
+    meaning = "a tensor of the weights holds NaN or Infinity: what is computed with it is undefined"
+    remedy = "take an earlier checkpoint of the training"
+
+    def _find(self, subject: Subject) -> Iterator[str]:
+        networks = tuple(subject.inspection.values)
+        for tensor in not_finite_tensors(subject.weights_folder, networks, subject.clock.tick):
+            yield subject.shown(tensor)
+
+
+WEIGHTS_CHECKS: tuple[Check, ...] = (WeightsMissing(), WeightsUnsafe(), WeightsUnusable(), WeightsNotFinite())

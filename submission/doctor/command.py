@@ -12,11 +12,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from contest.console import one_line
+from contest.console import show as print_result
 from contest.limits import OUTPUT_DIR
 from submission import VERSION
 from submission.doctor.machine import free_memory, look_at_machine
 from submission.doctor.reading import Reading
 from submission.doctor.software import look_at_software
+from submission.doctor.weight_files import look_at_files
 
 WELL, ILL = 0, 1
 
@@ -27,7 +30,7 @@ def readings(weights: Path, output: Path, root: Path) -> tuple[Reading, ...]:
         *look_at_software(root),
         *look_at_machine(output),
         *_if_importable("gpu", _look_at_gpus),
-        *_if_importable("weights", lambda: _look_at_weights(weights)),
+        *_if_importable("weights", lambda: _look_at_weights(weights), lambda: look_at_files(weights)),
     )
 
 
@@ -44,13 +47,18 @@ def _look_at_weights(weights: Path) -> Iterable[Reading]:
     return look_at_weights(weights, free_memory(), free_gpu_memory())
 
 
-def _if_importable(name: str, look: Callable[[], Iterable[Reading]]) -> tuple[Reading, ...]:
-    """Return the readings of a part that needs packages; where those are missing or broken, one that says so."""
+def _if_importable(
+    name: str, look: Callable[[], Iterable[Reading]], otherwise: Callable[[], Iterable[Reading]] = lambda: ()
+) -> tuple[Reading, ...]:
+    """Return the readings of a part that needs packages; where those are missing or broken, one that says so.
+
+    Then `otherwise` tells what can be told without them.
+    """
     try:
         return tuple(look())
     except Exception as error:  # a package that is broken may raise anything
         value = f"can not be looked at: {type(error).__name__}: {error}"
-        return (Reading(name, value, "error", "mend the packages first, then ask again"),)
+        return (Reading(name, value, "error", "mend the packages first, then ask again"), *otherwise())
 
 
 def show(options: argparse.Namespace) -> int:
@@ -58,10 +66,10 @@ def show(options: argparse.Namespace) -> int:
     found = readings(options.weights, options.output, Path(__file__).resolve().parents[2])
     ill = any(reading.health == "error" for reading in found)
     if options.json:
-        print(json.dumps(to_json(found), ensure_ascii=False, indent=1))
+        print_result(json.dumps(to_json(found), ensure_ascii=False, indent=1))
     else:
-        print("\n".join(map(str, found)))
-        print("a run would go wrong" if ill else "a run can start")
+        print_result("\n".join(one_line(str(reading)) for reading in found))
+        print_result("a run would go wrong" if ill else "a run can start")
     return ILL if ill else WELL
 
 

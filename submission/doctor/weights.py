@@ -1,71 +1,116 @@
-"""The weights of a run: there, unchanged since they were packed, readable, and small enough for this machine."""
+"""The weights of a run: fitting each other, unchanged since packing, all numbers, and small enough for this machine.
+
+They are loaded as a run would load them, but on the meta device, so that this needs no more memory than their headers.
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import torch
 
-from models.weights import WeightsError, find_weights, read_state_dict
-from submission.checks.contents import MANIFEST_NAME
+from models.files import ModelFileError
+from models.weights import file_sha256, find_weights, weights_files
+from models.weights_folder import (
+    BPE_FILE,
+    CONFIG_FILE,
+    NETWORKS,
+    RUDOLPH_FOLDER,
+    VQGAN_FOLDER,
+    inspect_folder,
+    not_finite_tensors,
+)
+from submission.checks.contents import MANIFEST_NAME, manifest_hashes
 from submission.doctor.reading import Reading, gigabytes
-from submission.loading import RUDOLPH_FOLDER, VQGAN_FOLDER, fingerprint
 
 WORKING_SHARE = 1.2  # of the weights' size: themselves, and what the smallest batch needs beside them
+MAX_TENSORS = 5
 
 
 def look_at_weights(folder: Path, free_bytes: int, free_gpu_bytes: int | None) -> Iterator[Reading]:
-    """Yield readings for the files of a weights folder.
+    """Yield readings for the files of a weights folder: first all that a run would be refused for.
 
     `free_bytes` is memory that is free; `free_gpu_bytes` that of the GPU which would be used, None without one.
     """
-    try:
-        hashes = fingerprint(folder)
-    except (WeightsError, OSError) as error:
-        yield Reading(
-            "weights", str(error), "error", "name a folder with bpe.model, rudolph/ and vqgan/: --weights DIR"
-        )
+    present = tuple(_present(folder))
+    if not present:
+        value = f"{folder} holds no part of what a run reads"
+        yield Reading("weights", value, "error", "name a folder with bpe.model, rudolph/ and vqgan/: --weights DIR")
         return
+    found = inspect_folder(folder)
+    for problem in found.problems:
+        yield Reading(f"weights {problem.part}".strip(), problem.reason, "error", problem.remedy)
+    for note in found.notes:
+        yield Reading("weights", note)
+    yield from _hashes(folder, present)
+    if found.values:
+        yield from _values(folder, tuple(found.values))
+    if len(found.values) == len(NETWORKS):
+        yield _size(found.values, free_bytes, free_gpu_bytes)
+
+
+def _present(folder: Path) -> Iterator[Path]:
+    """The files that a run reads, as far as they are there."""
+    wanted = [folder / BPE_FILE]
+    for name in NETWORKS:
+        wanted.append(folder / name / CONFIG_FILE)
+        try:
+            wanted += weights_files(find_weights(folder / name))
+        except (ModelFileError, OSError):  # named with the problems of the part
+            continue
+    yield from (path for path in wanted if path.is_file())
+
+
+def _hashes(folder: Path, paths: tuple[Path, ...]) -> Iterator[Reading]:
+    """What the files are, beside what they were when they were packed."""
     recorded = _recorded(folder)
-    for name, sha256 in hashes.items():
+    for path in paths:
+        name = path.relative_to(folder).as_posix()
+        try:
+            sha256 = file_sha256(path)
+        except OSError as error:
+            yield Reading(f"weights {name}", f"can not be read: {error.strerror}", "error", "copy it again")
+            continue
         value = f"sha256 {sha256[:16]}..."
         if name in recorded and recorded[name] != sha256:
             remedy = "copy the archive again: the file is not the one that was packed"
             yield Reading(f"weights {name}", f"{value}, packed as {recorded[name][:16]}...", "error", remedy)
         else:
             yield Reading(f"weights {name}", value)
-    yield _size(folder, free_bytes, free_gpu_bytes)
 
 
-def _size(folder: Path, free_bytes: int, free_gpu_bytes: int | None) -> Reading:
+def _values(folder: Path, networks: tuple[str, ...]) -> Iterator[Reading]:
+    """Whether all values are numbers."""
+    tensors = list(islice(not_finite_tensors(folder, networks), MAX_TENSORS))
+    for tensor in tensors:
+        yield Reading("weights values", tensor, "error", "take an earlier checkpoint of the training")
+    if not tensors:
+        yield Reading("weights values", f"all of {' and '.join(networks)} are finite")
+
+
+def _size(values: dict[str, int], free_bytes: int, free_gpu_bytes: int | None) -> Reading:
     """Whether the networks fit: in half precision on a GPU, in single precision without one."""
-    try:
-        values = [_values(folder / part) for part in (RUDOLPH_FOLDER, VQGAN_FOLDER)]
-    except (WeightsError, OSError) as error:
-        return Reading("weights in memory", str(error), "error", "get the file again")
     on_gpu = free_gpu_bytes is not None
     free = free_bytes if free_gpu_bytes is None else free_gpu_bytes
     itemsize = torch.float16.itemsize if on_gpu else torch.float32.itemsize
-    needed = round((values[0] * itemsize + values[1] * torch.float32.itemsize) * WORKING_SHARE)
+    needed = round((values[RUDOLPH_FOLDER] * itemsize + values[VQGAN_FOLDER] * torch.float32.itemsize) * WORKING_SHARE)
     where = "on the GPU" if on_gpu else "in memory"
-    value = f"{sum(values) / 10**6:.1f} million values, about {gigabytes(needed)} {where}, {gigabytes(free)} free"
+    value = (
+        f"{sum(values.values()) / 10**6:.1f} million values, about {gigabytes(needed)} {where}, {gigabytes(free)} free"
+    )
     if needed > free:
         return Reading("weights in memory", value, "error", "use a larger machine, or end what else runs there")
     return Reading("weights in memory", value)
 
 
-def _values(folder: Path) -> int:
-    """Number of values in a network's weights file, which is mapped and not read."""
-    return sum(tensor.numel() for tensor in read_state_dict(find_weights(folder)).values())
-
-
 def _recorded(folder: Path) -> dict[str, str]:
     """The hashes that the manifest beside the folder has for its files; none where there is no sound manifest."""
+    folder = folder.absolute()
     try:
-        files = json.loads((folder.parent / MANIFEST_NAME).read_bytes())["files"]
-        prefix = f"{folder.name}/"
-        return {name.removeprefix(prefix): entry["sha256"] for name, entry in files.items() if name.startswith(prefix)}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        hashes = manifest_hashes(folder.parent / MANIFEST_NAME)
+    except ModelFileError:
         return {}
+    prefix = f"{folder.name}/"
+    return {name.removeprefix(prefix): sha256 for name, sha256 in hashes.items() if name.startswith(prefix)}

@@ -77,7 +77,17 @@ def test_entrypoints_are_programs_with_arguments(entrypoint: str, command: tuple
     assert (metadata.command, metadata.needs_shell) == (command, needs_shell)
 
 
-def test_surplus_keys_are_ignored_and_a_byte_order_mark_too(tmp_path: Path) -> None:
+def test_surplus_keys_are_ignored(tmp_path: Path) -> None:
     path = tmp_path / "metadata.json"
-    path.write_bytes(b"\xef\xbb\xbf" + json.dumps({**GOOD, "author": "x"}).encode())
+    path.write_text(json.dumps({**GOOD, "author": "x"}))
     assert read_metadata(path) == Metadata(**GOOD)
+
+
+def test_a_byte_order_mark_is_refused_as_the_organisers_reader_does(tmp_path: Path) -> None:
+    path = tmp_path / "metadata.json"
+    path.write_bytes(b"\xef\xbb\xbf" + json.dumps(GOOD).encode())
+    with pytest.raises(ContestErrors, match=r"byte order mark.*; save it as UTF-8 without a byte order mark") as raised:
+        read_metadata(path)
+    assert [error.code for error in raised.value.errors] == [Code.NOT_JSON]
+    with pytest.raises(json.JSONDecodeError, match="BOM"):
+        json.loads(path.read_text("utf-8"))

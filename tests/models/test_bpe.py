@@ -147,7 +147,9 @@ MODEL = ["3 1", "9601 4", "97 5", "98 6", "5 6 7", "1 0 2 3"]
 @pytest.mark.parametrize(
     ("lines", "line", "problem"),
     [
-        ([], 1, "file ends"),
+        ([], 0, "the file is empty; get it again"),
+        (["version https://git-lfs.github.com/spec/v1", "oid sha256:0"], 0, "a Git LFS pointer .*git lfs pull"),
+        (["<!DOCTYPE html>", "<p>not found"], 0, "a page of HTML stands in for the file"),
         (["hello"], 1, "2 whole numbers"),
         (["3 1 1", *MODEL[1:]], 1, "2 whole numbers"),
         (["-3 1", *MODEL[1:]], 1, "2 whole numbers"),
@@ -159,7 +161,15 @@ MODEL = ["3 1", "9601 4", "97 5", "98 6", "5 6 7", "1 0 2 3"]
         ([*MODEL[:2], "55296 5", *MODEL[3:]], 3, "not a character"),
         ([*MODEL[:4], "5 9 7", MODEL[5]], 5, "joins id 9"),
         ([*MODEL[:4], "5 6 70", MODEL[5]], 6, "without a gap"),
-        ([*MODEL[:5], "1 0 2 -1"], 6, "4 whole numbers"),
+        ([*MODEL[:5], "1 0 2"], 6, "4 whole numbers"),
+        ([*MODEL[:5], "1 0 2 -2"], 6, "4 whole numbers"),
+        ([*MODEL[:5], "1 0 2 -1"], 6, "a YouTokenToMe model without EOS; train it with"),
+        ([*MODEL[:5], "0 -1 -1 -1"], 6, "a YouTokenToMe model without PAD and BOS and EOS; "),
+        (
+            ["3 60", *MODEL[1:4], *(f"{n} {n} {n + 1}" for n in range(6, 66)), "1 0 2 3"],
+            14,
+            "more than 1000 characters",
+        ),
         ([*MODEL, "and more"], 7, "after the model's end"),
         (["3 1", "99 4", *MODEL[2:]], 6, "word mark"),
     ],

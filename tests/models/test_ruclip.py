@@ -107,7 +107,7 @@ def test_tensors_that_do_not_fit_are_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"embed_dim": None}, "embed_dim must be a positive integer"),
+        ({"embed_dim": None}, "embed_dim must be a whole number, not null"),
         ({"vision_width": 100}, "multiple of 64"),
         ({"transformer_heads": 5}, "do not divide"),
         ({"mean": 0.5}, "mean must be a list"),

@@ -237,22 +237,32 @@ def test_configuration_files_go_both_ways(tmp_path: Path) -> None:
     ("content", "complaint"),
     [
         ("{", "not JSON"),
-        ("[]", "expected a JSON object"),
+        ("[]", "not a JSON object"),
+        ("", "the file is empty"),
+        ("<html><p>not found", "a page of HTML"),
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:0", "git lfs pull"),
+        ("\ufeff{}", "it begins with a byte order mark"),
         ('{"name": "3B"}', "unknown size '3B'"),
-        ('{"name": "350M", "layers": 3}', "unknown keywords layers"),
-        ('{"num_layers": 2}', "missing 3 required"),
+        ('{"name": "350M", "layers": 3}', "unknown keywords 'layers'"),
+        ('{"num_layers": 2}', "missing keywords hidden_size, num_attention_heads, vocab_size"),
         ('{"name": "350M", "hidden_size": 1000, "num_attention_heads": 16}', "not a multiple"),
-        ('{"name": "350M", "num_layers": 0}', "num_layers must be at least 1"),
+        ('{"name": "350M", "num_layers": 0}', "num_layers must be 1 to 1024, not 0"),
         ('{"name": "350M", "mlp_activation": "relu"}', "mlp_activation"),
         ('{"name": "350M", "output_dropout_prob": 1.5}', "output_dropout_prob"),
         ('{"name": "350M", "hidden_size": 1024.0}', "hidden_size must be a whole number, not 1024.0"),
-        ('{"name": "350M", "num_layers": true}', "num_layers must be a whole number, not True"),
+        ('{"name": "350M", "num_layers": true}', "num_layers must be a whole number, not true"),
         ('{"name": "350M", "kernel_size": 7.5}', "kernel_size must be a whole number, not 7.5"),
         ('{"name": "350M", "is_bool_mask": "false"}', "is_bool_mask must be true or false, not 'false'"),
-        ('{"name": "350M", "init_method_std": null}', "init_method_std must be a number, not None"),
-        ('{"name": "350M", "init_method_std": -0.02}', "init_method_std must not be negative"),
+        ('{"name": "350M", "init_method_std": null}', "init_method_std must be a number, not null"),
+        ('{"name": "350M", "init_method_std": -0.02}', "init_method_std must be a finite number from 0, not -0.02"),
         ('{"name": "350M", "mlp_activation": 1}', "mlp_activation must be a string, not 1"),
-        pytest.param("[" * 100_000, "not JSON", id="nested"),
+        ('{"name": "350M", "init_method_std": 1e999}', "init_method_std must be a finite number"),
+        ('{"name": ["350M"]}', "unknown size a list of 1; known sizes: 350M"),
+        ('{"name": "350M", "image_tokens_per_dim": 100000}', "image_tokens_per_dim must be 1 to 64, not 100000"),
+        pytest.param('{"name": "350M", "kernel_size": 1' + "0" * 400 + "}", "more than twenty digits", id="digits"),
+        pytest.param('{"name": "350M", "kernel_size": 1' + "0" * 9999 + "}", "a number is too long", id="more digits"),
+        pytest.param("[" * 100_000, "nested too deeply", id="nested"),
+        pytest.param('{"a":' * 100_000, "nested too deeply", id="nested objects"),
     ],
 )
 def test_bad_configurations_are_refused_by_name(tmp_path: Path, content: str, complaint: str) -> None:
@@ -261,6 +271,19 @@ def test_bad_configurations_are_refused_by_name(tmp_path: Path, content: str, co
     with pytest.raises(ConfigError, match=complaint) as error:
         read_config(path)
     assert str(path) in str(error.value)
+
+
+SIZED = (
+    "num_layers hidden_size num_attention_heads vocab_size l_text_seq_length image_tokens_per_dim r_text_seq_length "
+    "image_vocab_size text_special_tokens image_special_tokens kernel_size last_kernel_size"
+)
+
+
+@pytest.mark.parametrize("name", SIZED.split())
+def test_absurd_sizes_are_refused_by_name_before_anything_is_made(name: str) -> None:
+    for size in (10**9, 10**400, -(10**400)):
+        with pytest.raises(ConfigError, match=rf"^{name} must be [01] to \d+, not "):
+            replace(SIZES["350M"], **{name: size})
 
 
 def test_masks_of_a_file_that_the_configuration_does_not_give_are_refused(tmp_path: Path) -> None:

@@ -197,14 +197,25 @@ class TestShapes:
     @pytest.mark.parametrize(
         ("content", "complaint"),
         [
-            (json.dumps({**TINY, "n_embed": -5}), "negative dimension"),
+            (json.dumps({**TINY, "n_embed": -5}), "n_embed must be 1 to 1000000, not -5"),
             (json.dumps({**TINY, "ch_mult": []}), "ch_mult must have a width"),
-            (json.dumps({**TINY, "ch": 32.0}), "float"),
-            (json.dumps({**TINY, "codes": 5}), "codes"),
-            ("{", "Expecting"),
-            ("[" * 100_000, "recursion"),
+            (json.dumps({**TINY, "ch": 32.0}), "ch must be a whole number, not 32.0"),
+            (json.dumps({**TINY, "codes": 5}), "unknown keywords 'codes'$"),
+            ("{", "not JSON: Expecting"),
+            ("[" * 100_000, "nested too deeply"),
+            ("", "the file is empty"),
+            (json.dumps({"ch": 32}), "missing keywords num_res_blocks, resolution, .*, ch_mult, attn_resolutions$"),
+            (json.dumps({**TINY, "ch_mult": [1] * 20}), "ch_mult must be a list of at most 8 .*, not a list of 20"),
+            (
+                json.dumps({**TINY, "ch_mult": [1, 10**400]}),
+                "an entry of ch_mult must be 1 to 64, not a number",
+            ),
+            (json.dumps({**TINY, "ch": 10**9}), "ch must be 1 to 4096"),
+            (json.dumps({**TINY, "attn_resolutions": 5}), "attn_resolutions must be a list"),
+            (json.dumps({**TINY, "dropout": float("nan")}), "dropout must be a number in"),
+            (json.dumps({**TINY, "wavelet": "no"}), "wavelet must be true or false, not 'no'"),
         ],
-        ids=["negative", "no level", "no whole number", "unknown", "no JSON", "nested"],
+        ids=range(14),
     )
     def test_configuration_files_refused_by_name(self, tmp_path: Path, content: str, complaint: str) -> None:
         path = tmp_path / "config.json"

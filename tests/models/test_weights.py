@@ -93,6 +93,7 @@ FORMS = {
     "lightning.ckpt": lambda path: torch.save({"state_dict": prefixed("model.")} | lightning_surplus(), path),
     "bare_prefixed.bin": lambda path: torch.save(prefixed("model.") | {"loss.w": torch.ones(1)}, path),
     "misnamed.bin": lambda path: save_file(net_state(), path),
+    "misnamed.safetensors": lambda path: torch.save(net_state(), path),
 }
 
 
@@ -177,7 +178,8 @@ def test_converted_tensors_are_let_go_one_by_one(tmp_path, monkeypatch):
             return self.tensor.to(**keywords)
 
     monkeypatch.setattr(
-        "models.weights.read_state_dict", lambda *_, **__: {k: Counted(v) for k, v in read_state_dict(path).items()}
+        "models.weights.loading.read_state_dict",
+        lambda *_, **__: {k: Counted(v) for k, v in read_state_dict(path).items()},
     )
     with torch.device("meta"):
         module = nn.Sequential(*(nn.Linear(64, 64) for _ in range(layers)))
@@ -267,9 +269,16 @@ def test_a_missing_file_is_named(tmp_path):
 @pytest.mark.parametrize(
     ("write", "problem"),
     [
-        (lambda path: path.write_bytes(b""), "not a weights file"),
-        (lambda path: path.write_bytes(b"<html>not found</html>"), "not a weights file"),
+        (lambda path: path.write_bytes(b""), "the file is empty"),
+        (lambda path: path.write_bytes(b"<html>not found</html>"), "a page of HTML stands in for the file"),
+        (lambda path: path.write_bytes(b"\xef\xbb\xbf\n<!DOCTYPE HTML><p>"), "a page of HTML stands in for the file"),
+        (lambda path: path.write_bytes(b"not found"), "not a weights file"),
         (lambda path: path.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid"), "git lfs pull"),
+        (lambda path: path.write_bytes(b"\xff" * 7 + b"\x7f{}"), "damaged safetensors file .*header too large"),
+        (lambda path: path.write_bytes(header(b'{"a":' * 50_000)), "damaged safetensors file .*recursion"),
+        (lambda path: path.write_bytes(header(ENTRY % (b"F32", b"1099511627776,1099511627776"))), "damaged .*overflow"),
+        (lambda path: path.write_bytes(header(ENTRY % (b"F4", b"8"))), "values of the kind torch.float4"),
+        (lambda path: path.write_bytes(header(ENTRY % (b"F99", b"1"))), "damaged safetensors file"),
         (lambda path: torch.save(torch.ones(3), path), "holds a Tensor"),
         (lambda path: torch.save([torch.ones(3)], path), "holds a list"),
         (lambda path: torch.save({"a": torch.ones(3), "b": 3}, path), "'b' is not a plain dense tensor"),
@@ -287,11 +296,30 @@ def test_other_files_are_refused(tmp_path, write, problem):
         read_state_dict(path)
 
 
+ENTRY = b'{"a":{"dtype":"%s","shape":[%s],"data_offsets":[0,4]}}'
+
+
+def header(content: bytes) -> bytes:
+    return len(content).to_bytes(8, "little") + content + bytes(4)
+
+
 def repack(path: Path, compression: int) -> None:
     torch.save(net_state(), path.with_suffix(".tmp"))
     with zipfile.ZipFile(path.with_suffix(".tmp")) as old, zipfile.ZipFile(path, "w", compression) as new:
         for entry in old.infolist():
             new.writestr(entry.filename, old.read(entry))
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+def test_a_refusal_repeats_none_of_the_advice_to_trust_the_file(tmp_path, protocol, zipped):
+    path = tmp_path / "weights.bin"
+    torch.save({"a": argparse.Namespace(x=1)}, path, pickle_protocol=protocol, _use_new_zipfile_serialization=zipped)
+    with pytest.raises(WeightsFormatError) as caught:
+        read_state_dict(path)
+    for word in ("weights_only", "torch.load", "add_safe_globals", "serialization"):
+        assert word not in str(caught.value)
 
 
 def test_reading_leaves_no_stand_in_behind(tmp_path):

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from models.weights import read_state_dict, save_safetensors
 from submission.__main__ import main
 from submission.check import check, checks_table
 from submission.checks import ALL_CHECKS
@@ -94,6 +95,13 @@ def unsafe(folder: Path) -> None:
     (folder / "weights/vqgan/model.ckpt").write_bytes(pickle.dumps(Runs(), protocol=2))
 
 
+def with_nan(folder: Path) -> None:
+    path = folder / "weights/vqgan/model.safetensors"
+    state = {name: tensor.clone() for name, tensor in read_state_dict(path).items()}
+    state["quant_conv.weight"][0, 0] = float("nan")
+    save_safetensors(state, path)
+
+
 def changed_after_packing(folder: Path) -> None:
     listed = {"run.sh": {"bytes": 1, "sha256": "0" * 64}, "gone.py": {"bytes": 1, "sha256": "0" * 64}}
     (folder / "manifest.json").write_text(json.dumps({"files": listed}))
@@ -118,6 +126,7 @@ FOLDERS: dict[str, Callable[[Path], object]] = {
     "WEIGHTS_MISSING": lambda folder: (folder / "weights/bpe.model").unlink(),
     "WEIGHTS_UNSAFE": unsafe,
     "WEIGHTS_UNUSABLE": written("weights/bpe.model", b"4 0\n97 4\n98 5\n99 6\n100 7\n1 0 2 3\n"),
+    "WEIGHTS_NOT_FINITE": with_nan,
 }
 
 TEXT, PICTURE = {"type": "text", "content": "да"}, {"type": "image", "content": "images/image_0.jpg"}
@@ -125,10 +134,14 @@ SOUND_PREDICTIONS = {"0": [TEXT, PICTURE], "1": [TEXT]}
 # code -> the predictions in which it finds something
 PREDICTIONS: dict[str, object] = {
     "PREDICTIONS_UNSOUND": {**SOUND_PREDICTIONS, "1": TEXT},
+    "PREDICTIONS_ODD": {**SOUND_PREDICTIONS, "1": [TEXT, {"type": "sound", "content": "a"}]},
     "PREDICTION_MISSING": {"0": [TEXT, PICTURE]},
     "PICTURE_BROKEN": {**SOUND_PREDICTIONS, "0": [TEXT, {"type": "image", "content": "images/none.jpg"}]},
+    "PICTURE_SURPLUS": {**SOUND_PREDICTIONS, "1": [TEXT, {"type": "image", "content": "images/none.jpg"}]},
     "PREDICTION_SURPLUS": {**SOUND_PREDICTIONS, "2": [TEXT]},
-    "TEXT_MISSING": {**SOUND_PREDICTIONS, "1": [{"type": "text", "content": " "}]},
+    "TEXT_MISSING": {**SOUND_PREDICTIONS, "1": [PICTURE]},
+    "TEXT_EMPTY": {**SOUND_PREDICTIONS, "1": [{"type": "text", "content": " "}]},
+    "PICTURE_ALONE": {**SOUND_PREDICTIONS, "0": [PICTURE]},
     "PICTURE_UNDRAWN": {**SOUND_PREDICTIONS, "0": [TEXT]},
 }
 
@@ -211,7 +224,7 @@ def test_all_findings_are_told_with_code_and_remedy(
         "error [OUTPUT_INCLUDED",
     ]
     assert "contest/.netrc; leave it out" in printed.err
-    assert "3 errors, 1 warnings" in printed.out
+    assert "3 errors, 1 warning;" in printed.out
 
 
 def test_warnings_alone_end_with_0(sound: Path, tmp_path: Path) -> None:

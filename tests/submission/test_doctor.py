@@ -167,6 +167,18 @@ def test_the_doctor_starts_where_packages_are_missing_or_broken(
     assert "weights" in ill or "torch" not in names
 
 
+def test_the_doctor_tells_what_it_can_of_weights_without_torch(weights: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(weights, tmp_path / "weights")
+    (copy / "bpe.model").write_text("version https://git-lfs.github.com/spec/v1\n")
+    (copy / "vqgan/config.json").write_text("{")
+    done = in_a_broken_environment(PACKAGES, 'ModuleNotFoundError("none")', "doctor", "--json", "--weights", copy)
+    told = {reading["name"]: reading for reading in json.loads(done.stdout)["readings"]}
+    assert "a Git LFS pointer stands in for the file" in told["weights bpe.model"]["value"]
+    assert told["weights bpe.model"]["remedy"] == "fetch it with `git lfs pull`"
+    assert "not JSON" in told["weights vqgan/config.json"]["value"]
+    assert told["weights rudolph/config.json"]["health"] == "ok"
+
+
 @pytest.mark.parametrize("command", ["run", "pack", "check"])
 def test_every_other_command_sends_to_the_doctor(command: str) -> None:
     done = in_a_broken_environment(("torch",), 'OSError("libtorch_cpu.so: cannot open")', command)
@@ -181,7 +193,7 @@ def test_an_old_python_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_weights_are_hashed_and_weighed(weights: Path) -> None:
     found = list(look_at_weights(weights, 10**9, None))
-    assert [reading.health for reading in found] == ["ok"] * 6
+    assert [reading.health for reading in found] == ["ok"] * 7
     assert [reading.name for reading in found][-1] == "weights in memory"
     assert list(look_at_weights(weights, 1000, None))[-1].health == "error"
     assert list(look_at_weights(weights, 10**9, 1000))[-1].health == "error"

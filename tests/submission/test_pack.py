@@ -149,7 +149,7 @@ def test_the_command_packs_this_repository_and_the_check_finds_nothing(
     assert "0 errors, 0 warnings" in capsys.readouterr().out
     with zipfile.ZipFile(out) as archive:
         packed = set(archive.namelist())
-    assert {"submission/run.py", "contest/reading.py", "models/weights.py", "run.sh"} <= packed
+    assert {"submission/run.py", "contest/reading.py", "models/weights/reading.py", "run.sh"} <= packed
     assert not [name for name in packed if name.startswith(("tests/", "training/", "evaluation/", ".git"))]
     assert check(out).findings == ()
     assert (ROOT / "run.sh").read_bytes() == zipfile.ZipFile(out).read("run.sh")

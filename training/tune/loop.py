@@ -11,6 +11,7 @@ import torch
 from models.bpe import BPE
 from models.rudolph import Rudolph
 from models.rudolph.vocabulary import Vocabulary
+from models.weights_folder import demand_fit
 from training.tune.checkpoints import Note, last_checkpoint, save_checkpoint
 from training.tune.data import open_data
 from training.tune.distributed import Processes, open_processes, whole_weights
@@ -92,7 +93,9 @@ def _train(settings: TuneSettings, watchers: Sequence[Watcher], processes: Proce
     out.mkdir(parents=True, exist_ok=True)
     trainee = Trainee(build_model(settings), settings, processes)
     model = trainee.model
-    vocabulary = Vocabulary(read_tokenizer(settings), model.config)
+    tokenizer = read_tokenizer(settings)
+    demand_fit(Path(settings.weights), model.config, tokenizer, None)
+    vocabulary = Vocabulary(tokenizer, model.config)
     data = open_data(settings, vocabulary, processes.rank, processes.world)
     fingerprint = {key: value for key, value in asdict(settings).items() if key not in MAY_CHANGE}
     resumed = processes.from_first(last_checkpoint(out) if processes.is_first else None)

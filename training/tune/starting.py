@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from models.rudolph import Config, Rudolph, load_rudolph, read_config
-from models.rudolph.config import ConfigError, named
+from models.rudolph.config import ConfigError, described
 from models.rudolph.loading import load_rudolph_file
 from training.tune.induction import lay_out_induction
 from training.tune.settings import SettingsError, TuneSettings
@@ -19,11 +18,9 @@ def _folder(settings: TuneSettings) -> Path:
 
 
 def _described(settings: TuneSettings) -> Config:
-    keywords = dict(settings.model)
-    name = keywords.pop("name", None)
     try:
-        return Config(**keywords) if name is None else replace(named(name), **keywords)
-    except (ConfigError, TypeError) as error:
+        return described(settings.model)
+    except ConfigError as error:
         raise SettingsError(f"model: {error}") from error
 
 

@@ -1,0 +1,35 @@
+"""Read, load and save checkpoints: safely, strictly, memory-mapped. Knows no network; tensors go by their names."""
+
+from models.weights.errors import WeightsError, WeightsFormatError, WeightsMismatchError
+from models.weights.files import (
+    INDEX_SUFFIX,
+    WEIGHTS_SUFFIXES,
+    file_sha256,
+    find_weights,
+    weights_files,
+    weights_sha256,
+)
+from models.weights.finite import demand_finite, not_finite
+from models.weights.loading import load_weights
+from models.weights.reading import HARNESS_PREFIX, read_state_dict, taken_off
+from models.weights.saving import save_safetensors, save_state_dict
+
+__all__ = [
+    "HARNESS_PREFIX",
+    "INDEX_SUFFIX",
+    "WEIGHTS_SUFFIXES",
+    "WeightsError",
+    "WeightsFormatError",
+    "WeightsMismatchError",
+    "demand_finite",
+    "file_sha256",
+    "find_weights",
+    "load_weights",
+    "not_finite",
+    "read_state_dict",
+    "save_safetensors",
+    "save_state_dict",
+    "taken_off",
+    "weights_files",
+    "weights_sha256",
+]
