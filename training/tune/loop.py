@@ -13,7 +13,7 @@ from models.rudolph import Rudolph
 from models.rudolph.vocabulary import Vocabulary
 from training.tune.checkpoints import Note, last_checkpoint, save_checkpoint
 from training.tune.data import open_data
-from training.tune.distributed import Processes, open_processes, whole_weights
+from training.tune.distributed import Processes, open_processes
 from training.tune.errors import SettingsError
 from training.tune.export import export
 from training.tune.freezing import freeze
@@ -100,7 +100,7 @@ def _train(settings: TuneSettings, watchers: Sequence[Watcher], processes: Proce
     end = settings.steps if settings.until is None else settings.until
     watcher = build_watcher(settings, watchers) if processes.is_first else None
     if watcher:
-        watcher.start(Run(settings, done, steps_of_epoch(data.sizes, settings)))
+        watcher.start(Run(settings, done, steps_of_epoch(data.sizes, settings), trainee.means))
     stepper, losses = Stepper(trainee, settings), []
     try:
         for step in range(done, end):
@@ -111,10 +111,11 @@ def _train(settings: TuneSettings, watchers: Sequence[Watcher], processes: Proce
             last = step + 1 == end
             validation = None
             if (step + 1) % settings.validate_every == 0 or last:
-                with whole_weights(trainee.shared):
-                    if watcher:
-                        validation = validate(model, vocabulary, data.held_out, settings.tasks, settings.watch.scoring)
-                        watcher.validated(step + 1, validation)
+                whole = trainee.whole()
+                if watcher and whole is not None:
+                    validation = validate(whole, vocabulary, data.held_out, settings.tasks, settings.watch.scoring)
+                    watcher.validated(step + 1, validation)
+                del whole  # perhaps a copy
             if (step + 1) % settings.checkpoint_every == 0 or last:
                 weights, state = trainee.weights(), trainee.state(step + 1, fingerprint)
                 if watcher:
