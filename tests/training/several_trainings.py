@@ -1,6 +1,6 @@
 """Several trainings, one behind the other, by one of two processes: starting Python for each would take minutes.
 
-`python several_trainings.py RANK PORT... -- SETTINGS...`: a port for each training, and its `key=value`s as one argument.
+`python several_trainings.py RANK PORT... -- SETTINGS...`: a port for each training, its `key=value`s as one argument.
 """
 
 import os

@@ -74,6 +74,11 @@ class Processes:
         return values[0]
 
 
+def lost_connection(error: RuntimeError) -> bool:
+    """Whether an error says that another process of the run is gone."""
+    return isinstance(error, dist.DistError) or "gloo" in str(error)
+
+
 def first_process() -> bool:
     """Whether torchrun started this process as the first, or did not start it."""
     return int(os.environ.get("RANK", "0")) == 0
@@ -105,8 +110,10 @@ def open_processes(settings: TuneSettings) -> Iterator[Processes]:
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
     try:
         yield Processes(rank, world, device)
-    finally:
+    except Exception:
         dist.destroy_process_group()
+        raise
+    dist.destroy_process_group()  # but not when the run is stopped: that could wait for the other processes
 
 
 def share(objective: Objective, settings: TuneSettings, processes: Processes) -> nn.Module:

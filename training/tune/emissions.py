@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import Any
 
 import torch
 
+from contest.console import say
 from contest.emissions import FINAL_MARK, Tracking, track
 from contest.errors import ContestError
 from contest.writing import write_json
@@ -123,7 +123,7 @@ def measured(settings: TuneSettings) -> Iterator[Co2Log | None]:
         if log is not None and tracking.outcome is not None:
             _attempt(log.close)
             _attempt(lambda: _put_stretch(record, about, tracking, datetime.now(UTC)))
-            print(tracking.outcome, file=sys.stderr)
+            say(tracking.outcome)
 
 
 def _put_stretch(record: Path, about: Mapping[str, Any], tracking: Tracking, now: datetime) -> None:
@@ -142,4 +142,4 @@ def _attempt(what: Callable[[], None]) -> None:
     try:
         what()
     except (OSError, ContestError, ValueError, LookupError, TypeError) as error:
-        print(f"tune: emissions: {type(error).__name__}: {error}; the training goes on", file=sys.stderr)
+        say(f"tune: emissions: {type(error).__name__}: {error}; the training goes on")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from contest.console import say
 from training.tune.errors import SettingsError
 from training.tune.published_settings import is_published, translate
 from training.tune.watching.settings import EmissionsSettings, WatchSettings
@@ -270,7 +270,7 @@ def read_settings(path: Path, overrides: list[str]) -> TuneSettings:
         if is_published(loaded):
             translated = translate(path, OmegaConf.to_container(loaded, resolve=True))
             for remark in translated.remarks:
-                print(f"{path}: {remark}", file=sys.stderr)
+                say(f"{path}: {remark}")
             loaded = OmegaConf.create(translated.settings)
         given = OmegaConf.merge(loaded, OmegaConf.from_dotlist(overrides))
         merged = OmegaConf.merge(OmegaConf.structured(TuneSettings), _published_segments(given), given)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contest.writing import write_bytes
+from training.tune.watching.appending import append
 from training.tune.watching.watcher import Run
 
 LOG_FILE = "log.csv"
@@ -51,7 +52,7 @@ def _row(path: Path, number: int, fields: list[str]) -> LogRow:
 
 
 class CsvLog:
-    """A sink that appends to `out/log.csv`, each row to the disk's care at once."""
+    """A sink that appends to `out/log.csv`, each row at once."""
 
     def open(self, run: Run) -> None:
         """Drop the rows behind the checkpoint, which the run will write again."""
@@ -72,8 +73,7 @@ class CsvLog:
         csv.writer(text, lineterminator="\n").writerows(
             (step, name, repr(float(value))) for name, value in values.items() if not math.isnan(value)
         )
-        with self._path.open("a", encoding="utf-8", newline="") as stream:
-            stream.write(text.getvalue())
+        append(self._path, text.getvalue().encode())
 
     def close(self) -> None:
         """Everything is written already."""

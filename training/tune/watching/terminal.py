@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from tqdm import tqdm
 
+from training.tune.bars import bar
 from training.tune.watching.watcher import Run
 
 SHORT = {
@@ -29,7 +30,7 @@ class Terminal:
     def open(self, run: Run) -> None:
         """Show the bar."""
         self._first, self._last, self._begun = run.resumed_step, run.last_step, self._clock()
-        self._bar = tqdm(desc="tune", initial=self._first, total=self._last, disable=None, unit="step")
+        self._bar = bar(desc="tune", initial=self._first, total=self._last, unit="step")
 
     def advance(self, step: int) -> None:
         """Move the bar."""

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 from tqdm import tqdm
 
+from contest.console import say
 from contest.errors import ContestError
 
 T = TypeVar("T")
@@ -44,4 +45,4 @@ class Tolerant(Generic[T]):
         """Say once more what was not written."""
         for name, errors in self._failures.values():
             times = "once" if len(errors) == 1 else f"{len(errors)} times"
-            print(f"tune: {name} failed {times}: {errors[0]}", file=sys.stderr)
+            say(f"tune: {name} failed {times}: {errors[0]}")
