@@ -8,13 +8,15 @@ from pathlib import Path
 
 import torch
 
+from contest.console import say
 from models.bpe import BPE
 from models.rudolph import Rudolph
+from models.rudolph.decoding import NonFiniteLogitsError
 from models.rudolph.vocabulary import Vocabulary
 from training.tune.checkpoints import Note, last_checkpoint, save_checkpoint
 from training.tune.data import open_data
 from training.tune.distributed import Processes, open_processes
-from training.tune.errors import SettingsError
+from training.tune.errors import SettingsError, make_out
 from training.tune.export import export
 from training.tune.freezing import freeze
 from training.tune.lora import add_adapters
@@ -89,7 +91,7 @@ def train(settings: TuneSettings, watchers: Sequence[Watcher] = ()) -> Path:
 
 def _train(settings: TuneSettings, watchers: Sequence[Watcher], processes: Processes) -> Path:
     out = Path(settings.out)
-    out.mkdir(parents=True, exist_ok=True)
+    make_out(out)
     trainee = Trainee(build_model(settings), settings, processes)
     model = trainee.model
     vocabulary = Vocabulary(read_tokenizer(settings), model.config)
@@ -98,6 +100,8 @@ def _train(settings: TuneSettings, watchers: Sequence[Watcher], processes: Proce
     resumed = processes.from_first(last_checkpoint(out) if processes.is_first else None)
     done = trainee.restore(resumed, fingerprint) if resumed else 0
     end = settings.steps if settings.until is None else settings.until
+    if done >= end and processes.is_first:
+        say(f"tune: the steps are done: {resumed} is of step {done}, and the run ends with step {end}")
     watcher = build_watcher(settings, watchers) if processes.is_first else None
     if watcher:
         watcher.start(Run(settings, done, steps_of_epoch(data.sizes, settings), trainee.means))
@@ -110,7 +114,7 @@ def _train(settings: TuneSettings, watchers: Sequence[Watcher], processes: Proce
                 watcher.step(step + 1, values)
             last = step + 1 == end
             validation = None
-            if (step + 1) % settings.validate_every == 0 or last:
+            if settings.validation_samples and ((step + 1) % settings.validate_every == 0 or last):
                 whole = trainee.whole()
                 if watcher and whole is not None:
                     validation = validate(whole, vocabulary, data.held_out, settings.tasks, settings.watch.scoring)
@@ -125,6 +129,9 @@ def _train(settings: TuneSettings, watchers: Sequence[Watcher], processes: Proce
                         step + 1, save_checkpoint(out, note, model.config, weights, state, settings.keep_last)
                     )
                 losses.clear()
+    except NonFiniteLogitsError as error:
+        problem = f"step {step + 1}: the answers at validation are not finite"
+        raise FloatingPointError(f"{problem}; lower learning_rate or weight_decay") from error
     except FloatingPointError as error:
         raise FloatingPointError(f"step {step + 1}: {error}") from error
     finally:

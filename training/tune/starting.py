@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import torch
@@ -10,6 +10,7 @@ import torch
 from models.rudolph import Config, Rudolph, load_rudolph, read_config
 from models.rudolph.config import ConfigError, named
 from models.rudolph.loading import load_rudolph_file
+from training.tune.errors import reason_of
 from training.tune.induction import lay_out_induction
 from training.tune.settings import SettingsError, TuneSettings
 
@@ -21,6 +22,9 @@ def _folder(settings: TuneSettings) -> Path:
 def _described(settings: TuneSettings) -> Config:
     keywords = dict(settings.model)
     name = keywords.pop("name", None)
+    unknown = sorted(set(map(str, keywords)) - {field.name for field in fields(Config)})
+    if unknown:
+        raise SettingsError(f"model: unknown {', '.join(unknown)}; known are name and what a config.json has")
     try:
         return Config(**keywords) if name is None else replace(named(name), **keywords)
     except (ConfigError, TypeError) as error:
@@ -33,7 +37,10 @@ def starting_config(settings: TuneSettings) -> Config:
     Raises `ConfigError` for a configuration file, `SettingsError` for `model`.
     """
     if settings.scratch is not None:
-        return read_config(Path(settings.scratch))
+        try:
+            return read_config(Path(settings.scratch))
+        except OSError as error:
+            raise SettingsError(f"scratch: {reason_of(error)}; name a file such as a RUDOLPH's config.json") from error
     return _described(settings) if settings.model else read_config(_folder(settings) / "config.json")
 
 

@@ -37,7 +37,7 @@ def read_log(path: Path) -> list[LogRow]:
         lines = text.split("\n")[:-1]  # what stands behind the last line break was not written to its end
         found = list(csv.reader(lines))
         if not found or tuple(found[0]) != HEADER:
-            raise LogFileError(f"{path}: line 1: the columns are not {', '.join(HEADER)}")
+            raise LogFileError(f"{path}: line 1: the columns are not {', '.join(HEADER)}; move the file away")
         return [_row(path, number, fields) for number, fields in enumerate(found[1:], start=2)]
     except (UnicodeDecodeError, csv.Error) as error:
         raise LogFileError(f"{path}: no log of a run: {error}") from error

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from tqdm import tqdm
 
+from contest.console import printable
 from training.tune.bars import bar
 from training.tune.watching.watcher import Run
 
@@ -39,7 +40,7 @@ class Terminal:
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Write a line, and a few values beside the bar."""
         named = "  ".join(f"{SHORT.get(name, name)} {value:.4g}" for name, value in values.items())
-        tqdm.write(f"step {step}/{self._last}  {named}{self._left(step)}")
+        tqdm.write(printable(f"step {step}/{self._last}  {named}{self._left(step)}"))
         shown = {SHORT.get(name, name): f"{values[name]:.4g}" for name in ON_BAR if name in values}
         if shown:
             self._bar.set_postfix(shown, refresh=False)
