@@ -37,7 +37,7 @@ def co2_by_epoch(parts: Sequence[Part]) -> bytes | None:
     counted = all(part.label.isdigit() for part in known)
     axis.set(
         title="CO2 by epoch (own reading)",
-        xlabel="epoch" if counted else "epoch, and what is none",
+        xlabel="epoch" if counted else "epoch, with what no epoch has",
         ylabel=f"CO2, {unit}",
     )
     return png(figure)
@@ -50,12 +50,12 @@ def loss_against_co2(validation: Sequence[Point], training: Sequence[Point]) -> 
         return None
     scale, unit = unit_of(max(point.co2_kg for point in points))
     figure, (axis,) = new_figure(1, width=7.5, height=4, whole_steps=False)
-    for label, curve, style in (("training loss", training, "-"), ("validation loss", validation, "o-")):
+    for label, curve in (("training loss", training), ("validation loss", validation)):
         if curve:
             faint = 0.5 if curve is training else 1.0
-            marker = marker_of(curve) if style == "-" else None
+            marker = marker_of(curve) if curve is training else "o"
             places = [point.co2_kg / scale for point in curve]
-            axis.plot(places, [p.loss for p in curve], style, marker=marker, markersize=4, label=label, alpha=faint)
+            axis.plot(places, [p.loss for p in curve], marker=marker, markersize=4, label=label, alpha=faint)
     axis.set(title="Loss against accumulated CO2 (own reading)", xlabel=f"CO2 so far, {unit}", ylabel="loss, nats")
     axis.legend()
     return png(figure)

@@ -132,7 +132,7 @@ def _losses(curves: Mapping[str, Curve]) -> Figure | None:
     tasks = list(dict.fromkeys(name.rsplit(".", 1)[0] for name in curves if name.rsplit(".", 1)[-1] in SEGMENTS))
     panels = {"all tasks": {"loss": "training", "validation.loss": "validation"}}
     for task in tasks:
-        panels[task] = {f"{task}.{segment}": segment for segment in SEGMENTS}
+        panels[task] = {f"{task}.{segment}": f"training, {segment}" for segment in SEGMENTS}
         panels[task][f"validation.{task}.loss"] = "validation, weighted"
     drawn = {title: names for title, names in panels.items() if any(name in curves for name in names)}
     if not drawn:
