@@ -17,7 +17,7 @@ WIDTH = 4000
 
 def tune(root: Path, out: Path) -> list[str]:
     config = ["--config", str(root / "settings.yaml"), f"out={out}"]
-    return [sys.executable, "-m", "training", "tune", *config, "watch.log_every=1", "watch.plots=false", "workers=1"]
+    return [sys.executable, "-m", "training", "tune", *config, "watch.log_every=1", "watch.plots=false"]
 
 
 @pytest.mark.parametrize("streams", [">/dev/full 2>/dev/full", ">&- 2>&-", "2>&1 | head -1"])
@@ -71,7 +71,7 @@ def screen(data: str) -> list[str]:
 def test_in_a_terminal_every_line_stands_by_itself(root: Path, tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": str(WIDTH)}
-    command = [*tune(root, tmp_path / "run"), f"cache={tmp_path}/cache"]
+    command = [*tune(root, tmp_path / "run"), f"cache={tmp_path}/cache", "workers=1"]
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=theirs, stderr=theirs)
     os.close(theirs)
     data = b""

@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
+from torch.distributed.tensor import DTensor
 
 from contest.console import say
 from models.bpe import BPE
@@ -76,6 +77,15 @@ def measured(settings: TuneSettings, mean_loss: float, validation: Validation | 
     return validation.tasks[settings.best].score
 
 
+def _not_finite(model: torch.nn.Module) -> str | None:
+    """Name of the first parameter with a value that is not finite, as far as this process has it."""
+    for name, parameter in model.named_parameters():
+        own = parameter.to_local() if isinstance(parameter, DTensor) else parameter
+        if not bool(own.isfinite().all()):
+            return name
+    return None
+
+
 def train(settings: TuneSettings, watchers: Sequence[Watcher] = ()) -> Path:
     """Run the training to its end, from its last checkpoint if there is one; returns the trained weights' folder.
 
@@ -133,6 +143,8 @@ def _train(settings: TuneSettings, watchers: Sequence[Watcher], processes: Proce
         problem = f"step {step + 1}: the answers at validation are not finite"
         raise FloatingPointError(f"{problem}; lower learning_rate or weight_decay") from error
     except FloatingPointError as error:
+        if not step and (name := _not_finite(model)) is not None:
+            raise SettingsError(f"weights: those to start from hold NaN or infinity ({name}); take others") from error
         raise FloatingPointError(f"step {step + 1}: {error}") from error
     finally:
         if watcher:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 
+from contest.console import csv_row
 from contest.emissions import Tracking
 from contest.energy_meter import EnergyMeter, Meter
 from contest.processor_time import CPU_METHOD, cpu_kwh
@@ -184,7 +185,7 @@ class Co2Log:
         writer = csv.writer(text, lineterminator="\n")
         if not self._path.is_file() or not _without_torn_line(self._path):
             writer.writerow(HEADER)
-        writer.writerows([_text(getattr(row, name)) for name in HEADER] for row in rows)
+        writer.writerows(csv_row(_text(getattr(row, name)) for name in HEADER) for row in rows)
         append(self._path, text.getvalue().encode())
 
 

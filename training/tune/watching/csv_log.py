@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from contest.console import csv_row
 from contest.writing import write_bytes
 from training.tune.watching.appending import append
 from training.tune.watching.watcher import Run
@@ -71,7 +72,7 @@ class CsvLog:
         """Append a line for each value, all at once."""
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows(
-            (step, name, repr(float(value))) for name, value in values.items() if not math.isnan(value)
+            csv_row((step, name, repr(float(value)))) for name, value in values.items() if not math.isnan(value)
         )
         append(self._path, text.getvalue().encode())
 
