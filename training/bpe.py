@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import re
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import NamedTuple
 
 from tokenizers import Tokenizer, models, trainers
 
+from contest.console import say, show
 from contest.errors import ContestErrors
 from contest.reading import read_ground_truth, read_input
 from models.bpe import WORD_MARK, word_splitter
@@ -129,6 +129,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         train_bpe(texts_of_tasks(arguments.data), arguments.out, arguments.vocab)
     except (ContestErrors, ValueError, OSError) as error:
-        print(f"training bpe: {error}", file=sys.stderr)
+        say(f"training bpe: {error}")
         return 2
+    show(f"tokenizer: {arguments.out}; beside vqgan/ in a weights directory, `python -m training tune` takes it")
     return 0

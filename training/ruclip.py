@@ -9,7 +9,6 @@ import argparse
 import math
 import random
 import shutil
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -21,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from contest.console import say, show
 from contest.errors import ContestError, ContestErrors
 from contest.pictures import open_picture, resolve_picture
 from contest.reading import read_ground_truth, read_input
@@ -266,10 +266,10 @@ def main(argv: Sequence[str]) -> int:
         out.mkdir(parents=True, exist_ok=True)  # now, not after the training
         pairs, held_out = read_pairs(data, "train", network), read_pairs(data, "val", network)
     except (ContestError, ContestErrors, BPEFormatError, OSError, ValueError) as error:
-        print(f"training ruclip: {error}", file=sys.stderr)
+        say(f"training ruclip: {error}")
         return 2
-    print(f"{len(pairs.captions)} pairs, {sum(p.numel() for p in network.parameters())} parameters", flush=True)
-    train(network, recipe, pairs, held_out, lambda line: print(line, flush=True))
+    show(f"{len(pairs.captions)} pairs, {sum(p.numel() for p in network.parameters())} parameters")
+    train(network, recipe, pairs, held_out, lambda line: show(line))
     network.save(out, torch.float16)
     if bpe_file.resolve() != (out / BPE_FILE).resolve():
         shutil.copyfile(bpe_file, out / BPE_FILE)
@@ -283,4 +283,5 @@ def main(argv: Sequence[str]) -> int:
         "validation": retrieval(RuCLIP.from_directory(out), held_out),
     }
     write_json(out / "training.json", record)
+    show(f"ruCLIP: {out}; `python -m submission run --ruclip {out} --draws N` chooses drawings by it")
     return 0

@@ -16,6 +16,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from contest.children import end_with_parent
+from contest.console import say, show
 from contest.emissions import country_code, track
 
 CONFIGS = Path(__file__).parent / "configs"
@@ -33,6 +35,7 @@ RUDOLPH_STAGES = (
 # glibc gives memory back after every step, which costs a fifth of the time.
 ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "4294967296", "MALLOC_TRIM_THRESHOLD_": "8589934592"}
 VALIDATION_SAMPLES = 500
+ENDING_SECONDS = 20.0  # that a stopped stage has to save what it has
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,26 @@ def environment(inherited: Mapping[str, str], threads: int) -> dict[str, str]:
     return {**inherited, **ALLOCATOR, "OMP_NUM_THREADS": str(threads)}
 
 
+def run_stage(stage: Stage, variables: Mapping[str, str]) -> int:
+    """Run a stage's command and return its exit status; it ends when this process does, however that one ends."""
+    parent = os.getpid()
+    process = subprocess.Popen(
+        [sys.executable, "-m", *stage.command],
+        env=variables,
+        preexec_fn=lambda: end_with_parent(parent),
+    )
+    try:
+        return process.wait()
+    except BaseException:
+        process.terminate()
+        try:
+            process.wait(ENDING_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        raise
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the command's own parser."""
     root = argparse.ArgumentParser(prog="python -m training tiny", description=__doc__.splitlines()[0])
@@ -140,34 +163,30 @@ def main(argv: Sequence[str]) -> int:
             raise ValueError("--threads must be at least 1, and --scale lie in (0, 1]")
         out.mkdir(parents=True, exist_ok=True)
     except (ValueError, OSError) as error:
-        print(f"training tiny: {error}", file=sys.stderr)
+        say(f"training tiny: {error}")
         return 2
     recipe = stages(out, arguments.threads, arguments.scale)
     for number, stage in enumerate(recipe, 1):
         place = f"{number} of {len(recipe)}: {stage.name}"
         if stage.makes.exists():
-            print(f"{place}: made before ({stage.makes})", flush=True)
+            show(f"{place}: made before ({stage.makes})")
             continue
-        print(f"{place}: python -m {shlex.join(stage.command)}", flush=True)
+        show(f"{place}: python -m {shlex.join(stage.command)}")
         for folder in stage.clears:
             shutil.rmtree(folder, ignore_errors=True)  # one that stays is named by the command itself
         with track(
             "bundled tiny weights", stage.name, out / "emissions.csv", country, tdp_watts=arguments.tdp_watts
         ) as tracking:
-            ended = subprocess.run(
-                [sys.executable, "-m", *stage.command],
-                env=environment(os.environ, arguments.threads),
-                check=False,
-            )
-        print(f"{place}: {tracking.outcome}", flush=True)
-        if ended.returncode:
-            print(f"training tiny: {place}: exit status {ended.returncode}; start it again to go on", file=sys.stderr)
+            status = run_stage(stage, environment(os.environ, arguments.threads))
+        show(f"{place}: {tracking.outcome}")
+        if status:
+            say(f"training tiny: {place}: exit status {status}; start it again to go on")
             return 1
     weights, last = out / "weights", out / "runs" / RUDOLPH_STAGES[-1] / "rudolph"
     try:
         shutil.copytree(last, weights / "rudolph", dirs_exist_ok=True)
     except OSError as error:
-        print(f"training tiny: {error}", file=sys.stderr)
+        say(f"training tiny: {error}")
         return 1
-    print(f"weights: {weights}; their CO2, a row a stage: {out / 'emissions.csv'}")
+    show(f"weights: {weights}; their CO2, a row a stage: {out / 'emissions.csv'}")
     return 0

@@ -9,7 +9,6 @@ import argparse
 import math
 import platform
 import shlex
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -20,12 +19,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from contest.console import say, show
 from contest.errors import ContestError, ContestErrors
 from contest.writing import write_json
 from models.vqgan import VQGAN, ResnetBlock
 from models.weights import save_safetensors
 from training.codebook import MovingAverageCodebook, export_codebook
 from training.pictures import Pictures, read_pictures
+from training.tune.bars import bar
 
 TINY: dict[str, Any] = {
     "ch": 32,
@@ -251,17 +252,14 @@ def main(argv: Sequence[str]) -> int:
         pictures = read_pictures(data, "train", TINY["resolution"])
         held_out = read_pictures(data, "val", TINY["resolution"], HELD_OUT)
     except (ContestError, ContestErrors, OSError, ValueError) as error:
-        print(f"training vqgan: {error}", file=sys.stderr)
+        say(f"training vqgan: {error}")
         return 2
 
-    def show_step(step: int) -> None:
-        if sys.stderr.isatty():  # a log file gets the reports alone
-            print(f"\rstep {step} of {recipe.steps}", end="\r", file=sys.stderr, flush=True)
-
-    print(", ".join(f"{len(images)} {kind}" for kind, images in pictures.kinds.items()), flush=True)
-    network, reports = train(
-        recipe, TINY, pictures, held_out, lambda report: print(report.line(), flush=True), show_step
-    )
+    show(", ".join(f"{len(images)} {kind}" for kind, images in pictures.kinds.items()))
+    with bar(desc="vqgan", total=recipe.steps, unit="step") as shown:
+        network, reports = train(
+            recipe, TINY, pictures, held_out, lambda report: shown.write(report.line()), lambda _: shown.update()
+        )
     record = {
         "command": "python -m training vqgan " + shlex.join(argv),
         "recipe": asdict(recipe),
@@ -274,5 +272,10 @@ def main(argv: Sequence[str]) -> int:
         "codes": reports[-1].codes,
         "curve": [asdict(report) for report in reports],
     }
-    write_vqgan(out, network, TINY, record)
+    try:
+        write_vqgan(out, network, TINY, record)
+    except (ContestError, OSError) as error:
+        say(f"training vqgan: {error}")
+        return 1
+    show(f"VQGAN: {out}; beside bpe.model in a weights directory, `python -m training tune` takes it")
     return 0

@@ -20,7 +20,10 @@ from models.rudolph import Rudolph, load_rudolph
 from models.weights import WeightsFormatError
 from tests.training.small_world import TINY
 from training.__main__ import main as training
+from training.tune.batches import Batch
 from training.tune.checkpoints import CheckpointError, Note, last_checkpoint, read_checkpoint, save_checkpoint
+from training.tune.stepping import Stepper
+from training.tune.watching.csv_log import read_log
 
 ROOT = Path(__file__).parents[2]
 STEPS = 6
@@ -68,6 +71,44 @@ def test_killed_at_any_moment_it_goes_on_to_the_last_digit(root: Path, straight:
     assert "step_00000002" <= killed_behind.name < "step_00000006"
     assert training(arguments(root, out)) == 0
     assert_equal_runs(out, straight)
+
+
+def lines_of_log(out: Path) -> list[bytes]:
+    """The log but for what measures the machine."""
+    machine = (b"samples_per_second", b"tokens_per_second", b"peak_rss_gib", b"peak_cuda_gib")
+    return [line for line in (out / "log.csv").read_bytes().splitlines(True) if line.split(b",")[1] not in machine]
+
+
+@pytest.mark.parametrize("broken_off_in", [2, 3, 5, 6])
+def test_the_log_of_a_resumed_run_is_that_of_one_that_was_not(
+    root: Path, broken_off_in: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows at the steps 4 and 6: means over four and two steps, whatever checkpoint the run went on from."""
+    whole, out = root / "log_in_one", root / f"log_broken_off_in_{broken_off_in}"
+    if not whole.exists():
+        assert training(arguments(root, whole, "watch.log_every=4")) == 0
+    step = Stepper.step
+
+    def breaks_off(self: Stepper, number: int, batch: Batch) -> dict[str, float]:
+        if number + 1 == broken_off_in:
+            raise FloatingPointError("on purpose")
+        return step(self, number, batch)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Stepper, "step", breaks_off)
+        assert training(arguments(root, out, "watch.log_every=4")) == 1
+    assert training(arguments(root, out, "watch.log_every=4")) == 0
+    assert lines_of_log(out) == lines_of_log(whole)
+    assert {(row.step, row.name) for row in read_log(out / "log.csv")} >= {(4, "textqa.right"), (6, "textqa.right")}
+
+
+def test_a_run_that_was_ended_early_on_purpose_goes_on_with_the_rows_of_one_that_was_not(root: Path) -> None:
+    """Its last step has rows of its own, which the next ones take no steps from."""
+    whole, out = root / "rows_in_one", root / "rows_in_two"
+    assert training(arguments(root, whole, "watch.log_every=4")) == 0
+    assert training(arguments(root, out, "watch.log_every=4", "until=3")) == 0
+    assert training(arguments(root, out, "watch.log_every=4")) == 0
+    assert [line for line in lines_of_log(out) if not line.startswith(b"3,")] == lines_of_log(whole)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from models.rudolph import load_rudolph
 from tests.training.small_world import TINY
 from training.__main__ import main as training
 from training.tune.checkpoints import last_checkpoint
@@ -115,3 +116,15 @@ def test_eight_bit_state_of_shared_weights_is_refused(root: Path) -> None:
     ended = by_processes(2, arguments(root, root / "refused", "parallel=fsdp", "optimizer=adamw8bit"))
     assert ended.returncode == 1  # torchrun's
     assert "optimizer: adamw8bit keeps no state of sharded weights" in ended.stderr
+
+
+def test_the_command_of_the_readme_with_its_defaults(root: Path) -> None:
+    """`parallel=fsdp` alone: bfloat16, with validation and checkpoints on the way, and once more from the last one."""
+    out = root / "readme"
+    command = ["tune", "--config", str(root / "settings.yaml"), f"out={out}", "parallel=fsdp", "validate_every=2"]
+    ended = by_processes(2, [*command, "until=2"])
+    assert ended.returncode == 0, ended.stderr
+    ended = by_processes(2, command)
+    assert ended.returncode == 0, ended.stderr
+    assert {step for step, name in read_log(out) if name == "validation.loss"} == {2, 4}
+    assert load_rudolph(out / "rudolph").config == TINY

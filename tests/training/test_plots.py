@@ -9,9 +9,11 @@ from PIL import Image
 
 from tests.training.test_watching import VALIDATION, run_in
 from training.__main__ import main as training
+from training.co2_report.charts import loss_against_co2
+from training.co2_report.figures import Point
 from training.tune.watching.csv_log import LogRow
 from training.tune.watching.log import validation_values
-from training.tune.watching.plots import Plots, curves_of, draw_plots
+from training.tune.watching.plots import Plots, curves_of, draw_plots, marker_of
 from training.tune.watching.watcher import Watchers
 
 HEAD = "step,name,value\n"
@@ -86,3 +88,32 @@ def test_a_run_that_broke_off_is_drawn_at_the_end(tmp_path: Path) -> None:
     watcher.step(1, {})
     watcher.finish()
     assert (tmp_path / "plots" / "loss.png").is_file()
+
+
+def coloured(path: Path) -> int:
+    """How many pixels are neither grey nor black nor white: those of curves, and of their samples in the legend."""
+    with Image.open(path) as picture:
+        channels = np.asarray(picture.convert("RGB")).astype(int)
+    return int((channels.max(2) - channels.min(2) > 60).sum())
+
+
+def test_a_run_of_one_step_is_seen(tmp_path: Path) -> None:
+    """A line through one point has no length; nor is there any of two values that are not finite."""
+    (tmp_path / "log.csv").write_text(HEAD + "1,rate,0.5\n1,vqa.right,nan\n2,vqa.right,inf\n")
+    (path,) = draw_plots(tmp_path)
+    assert path.name == "learning_rate.png"
+    assert 5 < coloured(path) < 200
+
+
+@pytest.mark.parametrize(("number", "marker"), [(1, "o"), (30, "o"), (31, None)])
+def test_points_of_short_curves_are_marked(number: int, marker: str | None) -> None:
+    assert marker_of(range(number)) == marker
+
+
+def test_losses_of_a_short_run_are_seen_against_its_co2() -> None:
+    one = loss_against_co2([Point(4, 5e-6, 1.5)], [])
+    assert one is not None
+    with Image.open(io.BytesIO(one)) as picture:
+        channels = np.asarray(picture.convert("RGB")).astype(int)
+    below_legend = channels[len(channels) // 3 :]
+    assert (below_legend.max(2) - below_legend.min(2) > 60).any()

@@ -7,7 +7,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from models.rudolph import load_rudolph
+from models.rudolph import Rudolph, load_rudolph
+from models.weights import save_state_dict
 from tests.training.small_world import TINY
 from training.__main__ import main as training
 from training.tune.batches import Batch
@@ -108,3 +109,43 @@ def test_memory_that_runs_out_is_told_with_what_needs_less_and_costs_no_checkpoi
     kept = last_checkpoint(root / "full")
     assert kept is not None
     assert kept.name == "step_00000002"
+
+
+def test_weights_with_nan_are_told_before_a_learning_rate_is_blamed(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start = tmp_path / "rudolph"
+    start.mkdir()
+    TINY.save(start / "config.json")
+    state = Rudolph(TINY).state_dict()
+    state["to_logits.1.bias"][5] = float("nan")
+    save_state_dict(state, start / "pytorch_model.bin")
+    assert tune(root, f"out={tmp_path}/run", f"start={start}", "scratch=null") == 2
+    said = capsys.readouterr().err
+    assert "weights: those to start from hold NaN or infinity (to_logits.1.bias); take others\n" in said
+    assert "checkpoint" not in said
+
+
+def test_a_run_that_breaks_off_before_its_first_checkpoint_promises_none(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert tune(root, f"out={tmp_path}/run", "learning_rate=1e6", "clip=1e30", "dtype=float32", "steps=50") == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("tune: step ")
+    assert "float32" not in last  # it is in float32
+    kept = last_checkpoint(tmp_path / "run") is not None
+    assert ("the last checkpoint is intact" in last) == kept
+
+
+def test_a_run_whose_steps_are_done_says_so(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert tune(root, f"out={tmp_path}/run", "steps=2") == 0
+    capsys.readouterr()
+    assert tune(root, f"out={tmp_path}/run", "steps=2") == 0
+    said = capsys.readouterr()
+    assert "is of step 2, and the run ends with step 2" in said.err
+    assert said.out.splitlines()[-1].startswith(f"next: cp -r {root}/weights/bpe.model {root}/weights/vqgan")
+
+
+def test_a_folder_that_can_not_be_made_is_named(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert tune(root, "out=/dev/null") == 2
+    assert "tune: out: /dev/null: the folder can not be made (File exists); choose another" in capsys.readouterr().err

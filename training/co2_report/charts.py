@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from training.co2_report.figures import Part, Point
-from training.tune.watching.plots import new_figure, png
+from training.tune.watching.plots import marker_of, new_figure, png
 
 SCALES = (1.0, 1e-3, 1e-6, 1e-9)
 MASS = ("kg", "g", "mg", "µg")
@@ -34,7 +34,12 @@ def co2_by_epoch(parts: Sequence[Part]) -> bytes | None:
     every = -(-len(known) // LABELS_AT_MOST)
     shown = [place for place in places if place % every == 0]
     axis.set_xticks(shown, [known[place].label for place in shown])
-    axis.set(title="CO2 by epoch (own reading)", xlabel="epoch", ylabel=f"CO2, {unit}")
+    counted = all(part.label.isdigit() for part in known)
+    axis.set(
+        title="CO2 by epoch (own reading)",
+        xlabel="epoch" if counted else "epoch, with what no epoch has",
+        ylabel=f"CO2, {unit}",
+    )
     return png(figure)
 
 
@@ -44,11 +49,13 @@ def loss_against_co2(validation: Sequence[Point], training: Sequence[Point]) -> 
     if not points:
         return None
     scale, unit = unit_of(max(point.co2_kg for point in points))
-    figure, (axis,) = new_figure(1, width=7.5, height=4)
-    for label, curve, style in (("training loss", training, "-"), ("validation loss", validation, "o-")):
+    figure, (axis,) = new_figure(1, width=7.5, height=4, whole_steps=False)
+    for label, curve in (("training loss", training), ("validation loss", validation)):
         if curve:
             faint = 0.5 if curve is training else 1.0
-            axis.plot([p.co2_kg / scale for p in curve], [p.loss for p in curve], style, label=label, alpha=faint)
+            marker = marker_of(curve) if curve is training else "o"
+            places = [point.co2_kg / scale for point in curve]
+            axis.plot(places, [p.loss for p in curve], marker=marker, markersize=4, label=label, alpha=faint)
     axis.set(title="Loss against accumulated CO2 (own reading)", xlabel=f"CO2 so far, {unit}", ylabel="loss, nats")
     axis.legend()
     return png(figure)

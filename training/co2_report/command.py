@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from contest.console import say, show
 from contest.errors import ContestError
 from contest.training_emissions import write_training_emissions
 from contest.writing import write_bytes
@@ -31,12 +31,12 @@ def main(argv: Sequence[str]) -> int:
         figures = gather(arguments.run)
         paths = write_report(figures, arguments.out or arguments.run / FOLDER)
     except (OSError, ValueError, ContestError) as error:
-        print(f"co2-report: {error}", file=sys.stderr)
+        say(f"co2-report: {error}")
         return 2
     for path in paths:
-        print(path)
+        show(path)
     for problem in figures.summary.problems:
-        print(f"co2-report: {problem}", file=sys.stderr)
+        say(f"co2-report: {problem}")
     return 0 if figures.summary.co2_kg is not None else 1
 
 

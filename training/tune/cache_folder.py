@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import fcntl
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from contest.console import say
+from training.tune.errors import reason_of
 from training.tune.sources import TrainingDataError
 
 NAME = "cache"
@@ -24,7 +25,9 @@ def cache_folder(data: Path, chosen: str | None) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise TrainingDataError(f"{folder}: the cache folder can not be made ({error}); set cache=FOLDER") from error
+        raise TrainingDataError(
+            f"{folder}: the cache folder can not be made ({reason_of(error)}); set cache=FOLDER"
+        ) from error
     return folder
 
 
@@ -38,11 +41,11 @@ def locked(path: Path) -> Iterator[None]:
     try:
         stream = path.open("a")
     except OSError as error:
-        raise TrainingDataError(f"{path}: can not be written ({error}); set cache=FOLDER") from error
+        raise TrainingDataError(f"{path}: can not be written ({reason_of(error)}); set cache=FOLDER") from error
     with stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print(f"waiting for the process that fills {path.parent}", file=sys.stderr)
+            say(f"waiting for the process that fills {path.parent}")
             fcntl.flock(stream, fcntl.LOCK_EX)
         yield

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from models.rudolph import Config
 from models.weights import read_state_dict, save_state_dict
+from training.tune.errors import reason_of
 
 FOLDER = "checkpoints"
 WEIGHTS, STATE, NOTE, BEST = "pytorch_model.bin", "trainer.state", "checkpoint.json", "best"
@@ -51,7 +52,9 @@ def read_notes(out: Path) -> dict[Path, Note]:
         try:
             notes[path] = Note(**json.loads((path / NOTE).read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as error:
-            raise CheckpointError(f"{path}: not a whole checkpoint ({error}); remove it to go on without it") from error
+            raise CheckpointError(
+                f"{path}: not a whole checkpoint ({NOTE} can not be read); remove it to go on without it"
+            ) from error
     return notes
 
 
@@ -79,7 +82,7 @@ def save_checkpoint(
         temporary.rename(final)
         _to_disk(folder)
     except OSError as error:
-        raise OSError(f"{final}: can not be written ({error})") from error
+        raise OSError(f"{final}: can not be written ({reason_of(error)})") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     _rotate(out, note.measure, keep_last)
@@ -140,10 +143,13 @@ def read_checkpoint(path: Path, fingerprint: Mapping[str, Any]) -> tuple[dict[st
         state = torch.load(path / STATE, map_location="cpu", weights_only=True)
         of_run = state["fingerprint"]
     except Exception as error:  # torch raises whatever a damaged file makes it raise
-        raise CheckpointError(f"{path / STATE}: damaged ({error}); remove {path} to go on from an older one") from error
+        raise CheckpointError(
+            f"{path / STATE}: damaged or not whole; remove {path} to go on from an older one"
+        ) from error
     differing = sorted(key for key in {*of_run, *fingerprint} if of_run.get(key) != fingerprint.get(key))
     if differing:
         raise CheckpointError(
-            f"{path} belongs to another run: {', '.join(differing)} differ; choose another `out` folder"
+            f"{path} belongs to another run: {', '.join(differing)} {'differs' if len(differing) == 1 else 'differ'}; "
+            "choose another `out` folder"
         )
     return read_state_dict(path / WEIGHTS), state

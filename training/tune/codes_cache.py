@@ -8,7 +8,6 @@ whatever is killed. A picture's file (or row of a shard) leads to the digest of 
 from __future__ import annotations
 
 import sqlite3
-import sys
 import threading
 import zlib
 from collections.abc import Iterator, Sequence
@@ -19,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from contest.console import say
 from training.tune.sources import TrainingDataError
 
 Codes = npt.NDArray[np.uint16]
@@ -85,7 +85,7 @@ class CodesCache:
         except _DamagedError as error:
             aside = self.path.with_suffix(".damaged")
             self.path.replace(aside)
-            print(f"{error}; put aside as {aside.name}, pictures are encoded again", file=sys.stderr)
+            say(f"{error}; put aside as {aside.name}, pictures are encoded again")
             self.prepare()
             return
         if tuple(found) != self.made_by:

@@ -23,7 +23,7 @@ from torch.distributed.checkpoint.state_dict import (
     set_model_state_dict,
     set_optimizer_state_dict,
 )
-from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
+from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
@@ -74,6 +74,11 @@ class Processes:
         return values[0]
 
 
+def lost_connection(error: RuntimeError) -> bool:
+    """Whether an error says that another process of the run is gone."""
+    return isinstance(error, dist.DistError) or "gloo" in str(error)
+
+
 def first_process() -> bool:
     """Whether torchrun started this process as the first, or did not start it."""
     return int(os.environ.get("RANK", "0")) == 0
@@ -105,8 +110,10 @@ def open_processes(settings: TuneSettings) -> Iterator[Processes]:
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
     try:
         yield Processes(rank, world, device)
-    finally:
+    except Exception:
         dist.destroy_process_group()
+        raise
+    dist.destroy_process_group()  # but not when the run is stopped: that could wait for the other processes
 
 
 def share(objective: Objective, settings: TuneSettings, processes: Processes) -> nn.Module:
@@ -143,48 +150,47 @@ def adds_up_later(shared: nn.Module) -> AbstractContextManager[None]:
     return nullcontext()
 
 
-@contextmanager
-def whole_weights(shared: nn.Module) -> Iterator[None]:
-    """All weights on every process, as plain tensors, so that one may run the network alone; all must enter."""
-    parts = [module for module in shared.modules() if isinstance(module, FSDPModule)]
-    for part in parts:
-        part.unshard()
-        part.set_reshard_after_forward(False, recurse=False)
-    try:
-        yield
-    finally:
-        for part in parts:
-            part.set_reshard_after_forward(part is not shared, recurse=False)
-            part.reshard()
-
-
 def clip_gradients(model: nn.Module, largest: float) -> float:
     """Scale all gradients so that their common norm is at most `largest`; return what it was."""
     norm = torch.nn.utils.clip_grad_norm_((p for p in model.parameters() if p.requires_grad), largest)
     return float(norm.full_tensor() if isinstance(norm, DTensor) else norm)
 
 
-def _is_sharded(model: nn.Module) -> bool:
+def is_sharded(model: nn.Module) -> bool:
+    """Whether each process has a part of the weights."""
     return any(isinstance(parameter, DTensor) for parameter in model.parameters())
+
+
+def whole_state(model: nn.Module, processes: Processes) -> dict[str, Tensor]:
+    """Whole weights of a sharded model by name, as they are trained (float32), on the first process's device.
+
+    Elsewhere nothing; all processes must call. Not what a forward pass gathers: that may be rounded to bfloat16.
+    """
+    whole = {}
+    for name, tensor in model.state_dict().items():
+        value = tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+        if processes.is_first:
+            whole[name] = value.detach()
+    return whole
 
 
 def gather_weights(model: nn.Module) -> dict[str, Tensor]:
     """Whole weights on the CPU by name, on the first process (elsewhere perhaps nothing); all processes must call."""
-    if _is_sharded(model):
+    if is_sharded(model):
         return cast(dict[str, Tensor], get_model_state_dict(model, options=GATHERED))
     return {name: tensor.detach().cpu() for name, tensor in model.state_dict().items()}
 
 
 def gather_optimizer(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
     """As `gather_weights`, for the optimiser: see `named_state`."""
-    if _is_sharded(model):
+    if is_sharded(model):
         return dict(get_optimizer_state_dict(model, optimizer, options=GATHERED))
     return named_state(model, optimizer)
 
 
 def scatter_weights(model: nn.Module, state: dict[str, Tensor], processes: Processes, *, strict: bool = True) -> None:
     """Give every process its part of the first process's weights (`state` is read there alone)."""
-    if _is_sharded(model):
+    if is_sharded(model):
         options = StateDictOptions(full_state_dict=True, broadcast_from_rank0=True, strict=strict)
         set_model_state_dict(model, cast(dict[str, Any], state), options=options)
         return
@@ -195,7 +201,7 @@ def scatter_optimizer(
     model: nn.Module, optimizer: torch.optim.Optimizer, state: dict[str, Any], processes: Processes
 ) -> None:
     """As `scatter_weights`, for the optimiser."""
-    if _is_sharded(model):
+    if is_sharded(model):
         set_optimizer_state_dict(model, optimizer, state, options=SCATTERED)
         return
     load_named_state(model, optimizer, processes.from_first(state))

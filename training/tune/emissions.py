@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,10 +17,12 @@ from typing import Any
 
 import torch
 
+from contest.console import say
 from contest.emissions import FINAL_MARK, Tracking, track
 from contest.errors import ContestError
 from contest.writing import write_json
 from models.rudolph import Config, Rudolph
+from training.tune.errors import make_out, reason_of
 from training.tune.settings import TuneSettings
 from training.tune.starting import starting_config
 from training.tune.watching.co2_log import CO2_FILE, Co2Log
@@ -92,7 +93,7 @@ def measured(settings: TuneSettings) -> Iterator[Co2Log | None]:
         yield None
         return
     config, out, file = starting_config(settings), Path(settings.out), place.named(told.file)
-    out.mkdir(parents=True, exist_ok=True)
+    make_out(out)
     text, record = description(settings, config), out / place.named(RUN_FILE)
     about = {
         "project_name": told.project_name,
@@ -123,7 +124,7 @@ def measured(settings: TuneSettings) -> Iterator[Co2Log | None]:
         if log is not None and tracking.outcome is not None:
             _attempt(log.close)
             _attempt(lambda: _put_stretch(record, about, tracking, datetime.now(UTC)))
-            print(tracking.outcome, file=sys.stderr)
+            say(tracking.outcome)
 
 
 def _put_stretch(record: Path, about: Mapping[str, Any], tracking: Tracking, now: datetime) -> None:
@@ -142,4 +143,5 @@ def _attempt(what: Callable[[], None]) -> None:
     try:
         what()
     except (OSError, ContestError, ValueError, LookupError, TypeError) as error:
-        print(f"tune: emissions: {type(error).__name__}: {error}; the training goes on", file=sys.stderr)
+        told = reason_of(error) if isinstance(error, OSError) else error
+        say(f"tune: emissions: {told}; the training goes on")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
+from contest.console import say, show
 from contest.errors import ContestError, ContestErrors
+from training.tune.cache_folder import cache_folder
 from training.tune.data import SPLITS, read_tasks
+from training.tune.errors import reason_of
 from training.tune.settings import read_settings
 from training.tune.starting import starting_config
 
@@ -32,11 +34,12 @@ def main(argv: Sequence[str]) -> int:
         config = starting_config(settings)
         for split in SPLITS:
             for task, examples in read_tasks(settings, config, split).items():
-                print(f"{task} {split}: {len(examples)} samples")
+                show(f"{task} {split}: {len(examples)} samples")
     except (ContestError, ContestErrors, ValueError) as error:  # settings, data, weights: each names its place
-        print(f"encode: {error}", file=sys.stderr)
+        say(f"encode: {error}")
         return 2
     except OSError as error:
-        print(f"encode: {error}; what is encoded is kept", file=sys.stderr)
+        say(f"encode: {reason_of(error)}; what is encoded is kept")
         return 1
+    say(f"codes: {cache_folder(Path(settings.data), settings.cache)}; `python -m training tune` takes them from there")
     return 0

@@ -12,15 +12,15 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context, resource_tracker
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from tqdm import tqdm
 
+from contest.children import end_with_parent
 from contest.errors import Code, ContestError, ContestErrors
 from contest.pictures import decode_picture, resolve_picture
 from contest.shards import read_pictures
@@ -28,6 +28,8 @@ from models.vqgan import VQGAN, load_vqgan
 from models.vqgan.loading import read_vqgan_config
 from models.vqgan.preprocessing import to_pixels
 from models.weights import file_sha256, find_weights
+from training.stopping import Stopped, without_interrupts
+from training.tune.bars import bar
 from training.tune.cache_folder import locked
 from training.tune.codes_cache import IN_A_FILE, Codes, CodesCache, Encoded, PictureKey
 from training.tune.sources import Record, TrainingDataError
@@ -132,11 +134,11 @@ class PictureEncoder:
                 found, bad = self._wanted(table, chunk)
                 numbers.extend(wanted.number for wanted in found)
                 errors += bad
-            with tqdm(total=len(numbers), desc=f"encode {name}", unit=" pictures", disable=None, leave=False) as bar:
+            with bar(total=len(numbers), desc=f"encode {name}", unit=" pictures", leave=False) as shown:
                 for done, bad in self._encoded(self._chunks(table, numbers)):
                     self.cache.add(done)
                     errors += bad
-                    bar.update(len(done) + len(bad))
+                    shown.update(len(done) + len(bad))
                     if len(errors) >= MAX_ERRORS:
                         break
         self.__dict__.pop("vqgan", None)  # the training needs the memory
@@ -289,12 +291,14 @@ def _in_workers(
 ) -> Iterator[Done]:
     """Yield what worker processes make of the chunks, in the order in which they get done."""
     # Started afresh: a forked process would inherit the locks of this one's threads.
-    pool = ProcessPoolExecutor(encoder.workers, get_context("spawn"), _start_worker, (encoder,))
+    pool = ProcessPoolExecutor(encoder.workers, get_context("spawn"), _start_worker, (encoder, os.getpid()))
+    resource_tracker.ensure_running()  # before interrupts are held up: it would let them through
     remaining, pending = iter(chunks), set[Future[Done]]()
     try:
         while True:
             for chunk in islice(remaining, 2 * encoder.workers - len(pending)):
-                pending.add(pool.submit(work, chunk))
+                with without_interrupts():  # here the workers are started
+                    pending.add(pool.submit(work, chunk))
             if not pending:
                 return
             done, pending = wait(pending, return_when=FIRST_COMPLETED)
@@ -302,6 +306,10 @@ def _in_workers(
                 yield future.result()
     except BrokenProcessPool as error:
         raise ChildProcessError("a worker that encodes pictures was killed; with less memory set workers=0") from error
+    except Stopped:
+        for worker in active_children():  # what they were at is done again
+            worker.terminate()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -310,7 +318,8 @@ def _in_workers(
 _encoder: PictureEncoder | None = None
 
 
-def _start_worker(encoder: PictureEncoder) -> None:
+def _start_worker(encoder: PictureEncoder, parent: int) -> None:
+    end_with_parent(parent)
     global _encoder
     _encoder = encoder
     torch.set_num_threads(1)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from models.rudolph import Config
 from models.weights import save_safetensors, save_state_dict
+from training.tune.errors import reason_of
 
 DTYPE = torch.float16  # as the published weights
 
@@ -27,5 +28,5 @@ def export(out: Path, config: Config, weights: Mapping[str, Tensor]) -> Path:
         save_safetensors(weights, folders[0] / "model.safetensors", DTYPE)
         save_state_dict(weights, folders[1] / "pytorch_model.bin", DTYPE)
     except OSError as error:
-        raise OSError(f"{out}: the trained weights can not be written ({error})") from error
+        raise OSError(f"{out}: the trained weights can not be written ({reason_of(error)})") from error
     return folders[0]

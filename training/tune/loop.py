@@ -7,15 +7,18 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
+from torch.distributed.tensor import DTensor
 
+from contest.console import say
 from models.bpe import BPE
 from models.rudolph import Rudolph
+from models.rudolph.decoding import NonFiniteLogitsError
 from models.rudolph.vocabulary import Vocabulary
 from models.weights_folder import demand_fit
 from training.tune.checkpoints import Note, last_checkpoint, save_checkpoint
 from training.tune.data import open_data
-from training.tune.distributed import Processes, open_processes, whole_weights
-from training.tune.errors import SettingsError
+from training.tune.distributed import Processes, open_processes
+from training.tune.errors import SettingsError, make_out
 from training.tune.export import export
 from training.tune.freezing import freeze
 from training.tune.lora import add_adapters
@@ -75,6 +78,15 @@ def measured(settings: TuneSettings, mean_loss: float, validation: Validation | 
     return validation.tasks[settings.best].score
 
 
+def _not_finite(model: torch.nn.Module) -> str | None:
+    """Name of the first parameter with a value that is not finite, as far as this process has it."""
+    for name, parameter in model.named_parameters():
+        own = parameter.to_local() if isinstance(parameter, DTensor) else parameter
+        if not bool(own.isfinite().all()):
+            return name
+    return None
+
+
 def train(settings: TuneSettings, watchers: Sequence[Watcher] = ()) -> Path:
     """Run the training to its end, from its last checkpoint if there is one; returns the trained weights' folder.
 
@@ -90,7 +102,7 @@ def train(settings: TuneSettings, watchers: Sequence[Watcher] = ()) -> Path:
 
 def _train(settings: TuneSettings, watchers: Sequence[Watcher], processes: Processes) -> Path:
     out = Path(settings.out)
-    out.mkdir(parents=True, exist_ok=True)
+    make_out(out)
     trainee = Trainee(build_model(settings), settings, processes)
     model = trainee.model
     tokenizer = read_tokenizer(settings)
@@ -101,9 +113,11 @@ def _train(settings: TuneSettings, watchers: Sequence[Watcher], processes: Proce
     resumed = processes.from_first(last_checkpoint(out) if processes.is_first else None)
     done = trainee.restore(resumed, fingerprint) if resumed else 0
     end = settings.steps if settings.until is None else settings.until
+    if done >= end and processes.is_first:
+        say(f"tune: the steps are done: {resumed} is of step {done}, and the run ends with step {end}")
     watcher = build_watcher(settings, watchers) if processes.is_first else None
     if watcher:
-        watcher.start(Run(settings, done, steps_of_epoch(data.sizes, settings)))
+        watcher.start(Run(settings, done, steps_of_epoch(data.sizes, settings), trainee.means))
     stepper, losses = Stepper(trainee, settings), []
     try:
         for step in range(done, end):
@@ -113,11 +127,12 @@ def _train(settings: TuneSettings, watchers: Sequence[Watcher], processes: Proce
                 watcher.step(step + 1, values)
             last = step + 1 == end
             validation = None
-            if (step + 1) % settings.validate_every == 0 or last:
-                with whole_weights(trainee.shared):
-                    if watcher:
-                        validation = validate(model, vocabulary, data.held_out, settings.tasks, settings.watch.scoring)
-                        watcher.validated(step + 1, validation)
+            if settings.validation_samples and ((step + 1) % settings.validate_every == 0 or last):
+                whole = trainee.whole()
+                if watcher and whole is not None:
+                    validation = validate(whole, vocabulary, data.held_out, settings.tasks, settings.watch.scoring)
+                    watcher.validated(step + 1, validation)
+                del whole  # perhaps a copy
             if (step + 1) % settings.checkpoint_every == 0 or last:
                 weights, state = trainee.weights(), trainee.state(step + 1, fingerprint)
                 if watcher:
@@ -127,7 +142,12 @@ def _train(settings: TuneSettings, watchers: Sequence[Watcher], processes: Proce
                         step + 1, save_checkpoint(out, note, model.config, weights, state, settings.keep_last)
                     )
                 losses.clear()
+    except NonFiniteLogitsError as error:
+        problem = f"step {step + 1}: the answers at validation are not finite"
+        raise FloatingPointError(f"{problem}; lower learning_rate or weight_decay") from error
     except FloatingPointError as error:
+        if not step and (name := _not_finite(model)) is not None:
+            raise SettingsError(f"weights: those to start from hold NaN or infinity ({name}); take others") from error
         raise FloatingPointError(f"step {step + 1}: {error}") from error
     finally:
         if watcher:

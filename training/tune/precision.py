@@ -27,6 +27,11 @@ class Precision:
         """Context of a forward pass."""
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
 
+    @property
+    def remedy(self) -> str:
+        """What to do about numbers that are not finite."""
+        return "lower learning_rate" + ("" if self.dtype == torch.float32 else " or use float32")
+
     def backward(self, loss: Tensor) -> None:
         """Run the backward pass of a loss."""
         self.scaler.scale(loss).backward()
@@ -49,4 +54,4 @@ class Precision:
             self.scaler.update(self.scaler.get_scale() * self.scaler.get_backoff_factor())
             self.scaler.load_state_dict({**self.scaler.state_dict(), "_growth_tracker": 0})
         else:
-            raise FloatingPointError(f"the gradient's norm is {norm}; lower learning_rate or use float32")
+            raise FloatingPointError(f"the gradient's norm is {norm}; {self.remedy}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import sys
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,9 +13,13 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from contest.console import say
+from contest.errors import ContestError, ContestErrors
 from training.tune.errors import SettingsError
 from training.tune.published_settings import is_published, translate
+from training.tune.settings_file import in_words, load_settings_file
 from training.tune.watching.settings import EmissionsSettings, WatchSettings
+from training.tune.without_effect import without_effect
 
 REFERENCES = ("first", "value", "random")
 DTYPES = ("float32", "bfloat16", "float16")
@@ -35,6 +39,14 @@ PUBLISHED_SEGMENTS: Mapping[str, tuple[float, float, float]] = {
     "text_recognition": (1.0, 1.0, 7.0),
 }
 LARGEST_SEED = 2**40  # times a million, it is still a seed to torch
+LARGEST_BATCH = 2**20
+LARGEST_RANK = 2**16
+LARGEST_FACTOR = 1e6  # of what is multiplied in float32
+AT_MOST = {
+    "steps": 2**40,
+    **{"accumulate": LARGEST_BATCH, "prefetch": 2**16, "validation_samples": 2**40},
+    **{"threads": 2**12, "workers": 2**12},
+}
 SAMPLINGS = ("samples", "balanced", "weights")
 
 
@@ -161,6 +173,8 @@ class TuneSettings:
     def _best_problem(self) -> str | bool:
         if self.best == "loss":
             return False
+        if self.best == "validation" and not self.validation_samples:
+            return "must be loss: with validation_samples: 0 nothing is validated"
         if self.best not in ("validation", *self.tasks):
             return f"must be one of loss, validation, {', '.join(self.tasks)}"
         larger, smaller = sorted((self.checkpoint_every, self.validate_every), reverse=True)
@@ -197,12 +211,18 @@ class TuneSettings:
             for key, values in choices.items()
         }
         problems |= {key: getattr(self, key) < least and f"must be at least {least}" for key, least in at_least.items()}
+        problems |= {
+            key: problems.get(key) or (getattr(self, key) > most and f"must be at most {most}")
+            for key, most in AT_MOST.items()
+        }
         problems |= {key: not 0 <= getattr(self, key) <= 1 and "must lie in [0, 1]" for key in shares}
         problems |= {key: not 0 <= getattr(self, key) < 1 and "must lie in [0, 1)" for key in ("beta1", "beta2")}
         problems |= {
-            "learning_rate": not 0 < self.learning_rate < math.inf and "must be positive and finite",
+            "learning_rate": (not 0 < self.learning_rate < math.inf and "must be positive and finite")
+            or (self.learning_rate > LARGEST_FACTOR and f"must be at most {LARGEST_FACTOR:g}"),
             "clip": not self.clip > 0 and "must be positive",
-            "weight_decay": not 0 <= self.weight_decay < math.inf and "must be at least 0 and finite",
+            "weight_decay": (not 0 <= self.weight_decay < math.inf and "must be at least 0 and finite")
+            or (self.weight_decay > LARGEST_FACTOR and f"must be at most {LARGEST_FACTOR:g}"),
             "seed": abs(self.seed) > LARGEST_SEED and f"must lie in [-{LARGEST_SEED}, {LARGEST_SEED}]",
             "tasks": (not self.tasks and "names no task")
             or (not any(task.weight for task in self.tasks.values()) and "has weight 0 for every task"),
@@ -213,9 +233,11 @@ class TuneSettings:
             and "is not set, and only random weights have an initialization",
             "until": self.until is not None and not 1 <= self.until <= self.steps and "must lie in [1, steps]",
             "batch": (self.batch is not None and self.batch < 1 and "must be at least 1")
+            or (self.batch is not None and self.batch > LARGEST_BATCH and f"must be at most {LARGEST_BATCH}")
             or (self.batch is not None and self.sampling == "samples" and "needs another sampling than samples"),
             "best": self._best_problem(),
-            "lora.rank": self.lora.rank < 0 and "must not be negative",
+            "lora.rank": (self.lora.rank < 0 and "must not be negative")
+            or (self.lora.rank > LARGEST_RANK and f"must be at most {LARGEST_RANK}"),
             "lora.alpha": not 0 < self.lora.alpha < math.inf and "must be positive and finite",
             "lora.dropout": not 0 <= self.lora.dropout < 1 and "must lie in [0, 1)",
             "lora": self.lora.rank > 0
@@ -227,16 +249,22 @@ class TuneSettings:
         for part in ("watch", "emissions"):
             problems |= {f"{part}.{key}": problem for key, problem in getattr(self, part).problems().items()}
         for name, task in self.tasks.items():
-            problems[f"tasks.{name}.samples"] = task.samples < 1 and "must be at least 1"
+            problems[f"tasks.{name}.samples"] = (task.samples < 1 and "must be at least 1") or (
+                task.samples > LARGEST_BATCH and f"must be at most {LARGEST_BATCH}"
+            )
             for split in ("train", "val"):
                 files = getattr(task, split)
                 problems[f"tasks.{name}.{split}"] = (
                     files is not None and len(files) != 2 and "must be two files: questions and answers"
                 )
-            problems[f"tasks.{name}.share"] = not 0 < task.share < math.inf and "must be positive and finite"
+            problems[f"tasks.{name}.share"] = (not 0 < task.share < math.inf and "must be positive and finite") or (
+                task.share > LARGEST_FACTOR and f"must be at most {LARGEST_FACTOR:g}"
+            )
             for key in ("left", "image", "right", "weight"):
                 wrong = not 0 <= getattr(task, key) < math.inf
-                problems[f"tasks.{name}.{key}"] = wrong and "must be at least 0 and finite"
+                problems[f"tasks.{name}.{key}"] = (wrong and "must be at least 0 and finite") or (
+                    getattr(task, key) > LARGEST_FACTOR and f"must be at most {LARGEST_FACTOR:g}"
+                )
             trained = any((task.left, task.image, task.right))
             problems[f"tasks.{name}"] = not trained and "needs a positive segment weight"
         for key, problem in problems.items():
@@ -261,25 +289,25 @@ def read_settings(path: Path, overrides: list[str]) -> TuneSettings:
 
     Raises `SettingsError` for a missing file, an unknown key, a wrong type or an impossible value.
     """
-    if not path.is_file():
-        raise SettingsError(f"{path}: no such settings file")
+    loaded, remarks = load_settings_file(path), list[str]()
     try:
-        loaded = OmegaConf.load(path)
-        if not isinstance(loaded, DictConfig):
-            raise SettingsError(f"{path}: holds a list; expected `key: value` lines")
         if is_published(loaded):
             translated = translate(path, OmegaConf.to_container(loaded, resolve=True))
-            for remark in translated.remarks:
-                print(f"{path}: {remark}", file=sys.stderr)
+            remarks = translated.remarks
             loaded = OmegaConf.create(translated.settings)
         given = OmegaConf.merge(loaded, OmegaConf.from_dotlist(overrides))
         merged = OmegaConf.merge(OmegaConf.structured(TuneSettings), _published_segments(given), given)
         settings = cast(TuneSettings, OmegaConf.to_object(merged))
-    except (OmegaConfBaseException, YAMLError, UnicodeDecodeError, OSError, TypeError) as error:
+    except (SettingsError, ContestError, ContestErrors):
+        raise
+    except (OmegaConfBaseException, YAMLError, ValueError, OSError, TypeError, RecursionError) as error:
         # TypeError: of OmegaConf, for a list where there should be keys.
-        raise SettingsError(f"{path}: {error}") from error
+        raise SettingsError(f"{path}: {in_words(error)}") from error
     try:
         settings.check()
     except SettingsError as error:
         raise SettingsError(f"{path}: {error}") from error
+    if os.environ.get("RANK", "0") == "0":  # of several processes, the first speaks
+        for remark in [*remarks, *without_effect(cast(DictConfig, given), settings)]:
+            say(f"{path}: {remark}")
     return settings

@@ -9,6 +9,7 @@ import torch
 from models.rudolph import Config, Rudolph, load_rudolph, read_config
 from models.rudolph.config import ConfigError, described
 from models.rudolph.loading import load_rudolph_file
+from training.tune.errors import reason_of
 from training.tune.induction import lay_out_induction
 from training.tune.settings import SettingsError, TuneSettings
 
@@ -30,7 +31,10 @@ def starting_config(settings: TuneSettings) -> Config:
     Raises `ConfigError` for a configuration file, `SettingsError` for `model`.
     """
     if settings.scratch is not None:
-        return read_config(Path(settings.scratch))
+        try:
+            return read_config(Path(settings.scratch))
+        except OSError as error:
+            raise SettingsError(f"scratch: {reason_of(error)}; name a file such as a RUDOLPH's config.json") from error
     return _described(settings) if settings.model else read_config(_folder(settings) / "config.json")
 
 

@@ -47,7 +47,7 @@ class Stepper:
         found = processes.sum(torch.cat((loss[None].double(), sums.flatten().double(), counts)))
         total = float(found[0])
         if not math.isfinite(total):
-            raise FloatingPointError(f"the loss is {total}; lower learning_rate or use float32")
+            raise FloatingPointError(f"the loss is {total}; {trainee.precision.remedy}")
         trainee.precision.unscale(trainee.optimizer)
         norm = clip_gradients(trainee.model, self.settings.clip)
         trainee.precision.step(trainee.optimizer, norm)

@@ -1,4 +1,4 @@
-"""What changes during a run, as one thing that can be saved and restored: weights, optimiser, loss scaling."""
+"""What changes during a run, as one thing that can be saved and restored: weights, optimiser, loss scaling, means."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from models.rudolph import Rudolph
@@ -14,19 +15,25 @@ from training.tune.distributed import (
     Processes,
     gather_optimizer,
     gather_weights,
+    is_sharded,
     scatter_optimizer,
     scatter_weights,
     share,
+    whole_state,
 )
-from training.tune.lora import adapters_of, merged
+from training.tune.lora import adapters_of, add_adapters, merged
 from training.tune.objective import Objective
 from training.tune.optimizers import build_optimizer
 from training.tune.precision import Precision
+from training.tune.running_means import RunningMeans
 from training.tune.settings import TuneSettings
 
 
 class Trainee:
-    """A network in training, shared among the processes; `shared` is what the forward pass goes through."""
+    """A network in training, shared among the processes; `shared` is what the forward pass goes through.
+
+    `means`: what the log has added up since its last row.
+    """
 
     def __init__(self, model: Rudolph, settings: TuneSettings, processes: Processes) -> None:
         self.model = model.to(processes.device)
@@ -35,11 +42,30 @@ class Trainee:
         self.shared = share(Objective(model, settings.tasks, settings.loss), settings, processes)
         self.optimizer = build_optimizer(model, settings)
         self.precision = Precision(settings.dtype, processes.device)
+        self.means = RunningMeans()
 
     def weights(self) -> dict[str, Tensor]:
         """Whole weights with their published names, adapters added in; meant for the first process, called by all."""
         weights = gather_weights(self.model)
         return merged(weights, self.settings.lora) if self.settings.lora.rank and weights else weights
+
+    def whole(self) -> Rudolph | None:
+        """Return the network with whole weights in float32, which runs in one process alone; None on all but the first.
+
+        All processes must call. Where weights are sharded it is a copy, so that what it computes does not depend on
+        how the training shares them, nor on what it computes in.
+        """
+        if not is_sharded(self.model):
+            return self.model if self.processes.is_first else None
+        weights = whole_state(self.model, self.processes)
+        if not self.processes.is_first:
+            return None
+        with torch.device("meta"):
+            copy = Rudolph(self.model.config)
+            if self.settings.lora.rank:
+                add_adapters(copy, self.settings.lora)
+        copy.load_state_dict(weights, assign=True)
+        return copy
 
     def state(self, step: int, fingerprint: Mapping[str, Any]) -> dict[str, Any]:
         """What else the run needs to go on behind `step`; meant for the first process, called by all."""
@@ -48,6 +74,7 @@ class Trainee:
             "fingerprint": dict(fingerprint),
             "optimizer": gather_optimizer(self.model, self.optimizer),
             "scaler": self.precision.scaler.state_dict(),
+            "means": self.means.state(),
             "adapters": adapters_of(gather_weights(self.model)) if self.settings.lora.rank else {},
         }
 
@@ -66,6 +93,7 @@ class Trainee:
         else:
             scatter_weights(self.model, weights, self.processes)
         scatter_optimizer(self.model, self.optimizer, state.get("optimizer", {}), self.processes)
+        self.means.restore(state.get("means", {}))  # the first process's log has them; older checkpoints have none
         step, scaler = self.processes.from_first((state.get("step"), state.get("scaler")))
         self.precision.scaler.load_state_dict(scaler)
         return int(step)

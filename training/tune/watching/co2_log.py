@@ -14,10 +14,12 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 
+from contest.console import csv_row
 from contest.emissions import Tracking
 from contest.energy_meter import EnergyMeter, Meter
 from contest.processor_time import CPU_METHOD, cpu_kwh
 from training.tune.validation import Validation
+from training.tune.watching.appending import append
 from training.tune.watching.epochs import epoch_of
 from training.tune.watching.watcher import Run
 
@@ -183,9 +185,8 @@ class Co2Log:
         writer = csv.writer(text, lineterminator="\n")
         if not self._path.is_file() or not _without_torn_line(self._path):
             writer.writerow(HEADER)
-        writer.writerows([_text(getattr(row, name)) for name in HEADER] for row in rows)
-        with self._path.open("a", encoding="utf-8", newline="") as stream:
-            stream.write(text.getvalue())
+        writer.writerows(csv_row(_text(getattr(row, name)) for name in HEADER) for row in rows)
+        append(self._path, text.getvalue().encode())
 
 
 def read_co2_log(path: Path) -> list[Co2Row]:

@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from contest.console import csv_row
 from contest.writing import write_bytes
+from training.tune.watching.appending import append
 from training.tune.watching.watcher import Run
 
 LOG_FILE = "log.csv"
@@ -36,7 +38,7 @@ def read_log(path: Path) -> list[LogRow]:
         lines = text.split("\n")[:-1]  # what stands behind the last line break was not written to its end
         found = list(csv.reader(lines))
         if not found or tuple(found[0]) != HEADER:
-            raise LogFileError(f"{path}: line 1: the columns are not {', '.join(HEADER)}")
+            raise LogFileError(f"{path}: line 1: the columns are not {', '.join(HEADER)}; move the file away")
         return [_row(path, number, fields) for number, fields in enumerate(found[1:], start=2)]
     except (UnicodeDecodeError, csv.Error) as error:
         raise LogFileError(f"{path}: no log of a run: {error}") from error
@@ -51,7 +53,7 @@ def _row(path: Path, number: int, fields: list[str]) -> LogRow:
 
 
 class CsvLog:
-    """A sink that appends to `out/log.csv`, each row to the disk's care at once."""
+    """A sink that appends to `out/log.csv`, each row at once."""
 
     def open(self, run: Run) -> None:
         """Drop the rows behind the checkpoint, which the run will write again."""
@@ -70,10 +72,9 @@ class CsvLog:
         """Append a line for each value, all at once."""
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows(
-            (step, name, repr(float(value))) for name, value in values.items() if not math.isnan(value)
+            csv_row((step, name, repr(float(value)))) for name, value in values.items() if not math.isnan(value)
         )
-        with self._path.open("a", encoding="utf-8", newline="") as stream:
-            stream.write(text.getvalue())
+        append(self._path, text.getvalue().encode())
 
     def close(self) -> None:
         """Everything is written already."""

@@ -37,7 +37,8 @@ class Sink(Protocol):
 class Log:
     """A watcher: gives its sinks a row every `log_every` steps and at the last one, and each validation's scores.
 
-    Segments' losses are means over the steps since the last row (a single step is noisy); the rest is the step's own.
+    Segments' losses are means over the steps since the last such row (a single step is noisy), also where the run was
+    resumed between them; the rest is the step's own.
     Throughput counts the time of steps alone, not that of validation or saving.
     """
 
@@ -48,8 +49,6 @@ class Log:
     def start(self, run: Run) -> None:
         """Open the sinks."""
         self._run = run
-        self._sums: dict[str, float] = {}
-        self._counts: dict[str, int] = {}
         self._worked = self._samples = self._tokens = 0.0
         self._since = self._clock()
         self._sinks.start(lambda sink: sink.open(run))
@@ -60,17 +59,15 @@ class Log:
         self._worked += now - self._since
         self._samples += values.get("samples", 0)
         self._tokens += values.get("tokens", 0)
-        for name, value in values.items():
-            if "." in name:
-                self._sums[name] = self._sums.get(name, 0.0) + value
-                self._counts[name] = self._counts.get(name, 0) + 1
+        self._run.means.add({name: value for name, value in values.items() if "." in name})
         self._sinks.tell(lambda sink: sink.advance(step))
-        if step % self._run.settings.watch.log_every == 0 or step == self._run.last_step:
+        due = step % self._run.settings.watch.log_every == 0
+        if due or step == self._run.last_step:
             own = {name: value for name, value in values.items() if "." not in name and name not in AMOUNTS}
-            means = {name: total / self._counts[name] for name, total in self._sums.items()}
-            row = {**own, **means, **self._throughput(), **peak_memory()}
+            row = {**own, **self._run.means.means(), **self._throughput(), **peak_memory()}
             self._sinks.tell(lambda sink: sink.write(step, row))
-            self._sums, self._counts = {}, {}
+            if due:  # a run that goes on behind `until` has the rows of one that never stopped there
+                self._run.means.clear()
             self._worked = self._samples = self._tokens = 0.0
         self._since = self._clock()
 

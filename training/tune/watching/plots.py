@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 FOLDER = "plots"
 COLUMNS = 3
 SEGMENTS = ("left", "image", "right")
+POINTS_UP_TO = 30  # values of a curve up to which each is marked: a line through one or two is not seen
 LOG_SCALE_FROM = 20.0  # ratio of the largest to the smallest value from which an axis is logarithmic
 
 Curve = tuple[list[int], list[float]]
@@ -96,10 +97,21 @@ def png(figure: Figure) -> bytes:
     return stream.getvalue()
 
 
-def new_figure(panels: int, *, width: float = 4.6, height: float = 3.2) -> tuple[Figure, list[Axes]]:
-    """Return a figure with so many panels, at most three in a row; drawn by Agg, with no window and no global state."""
+def marker_of(places: Sequence[object]) -> str | None:
+    """Return how the points of a curve are marked: a short one's as dots, a long one's not at all."""
+    return "o" if len(places) <= POINTS_UP_TO else None
+
+
+def new_figure(
+    panels: int, *, width: float = 4.6, height: float = 3.2, whole_steps: bool = True
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure with so many panels, at most three in a row; drawn by Agg, with no window and no global state.
+
+    `whole_steps`: whether the horizontal axis counts in whole numbers.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     columns = min(COLUMNS, panels)
     rows = math.ceil(panels / columns)
@@ -108,7 +120,8 @@ def new_figure(panels: int, *, width: float = 4.6, height: float = 3.2) -> tuple
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axis in axes:
         axis.grid(alpha=0.3)
-        axis.margins(x=0.01)
+        axis.margins(x=0.02)
+        axis.xaxis.set_major_locator(MaxNLocator("auto", integer=whole_steps, min_n_ticks=1))
     for axis in axes[panels:]:
         axis.remove()
     return figure, axes[:panels]
@@ -119,7 +132,7 @@ def _losses(curves: Mapping[str, Curve]) -> Figure | None:
     tasks = list(dict.fromkeys(name.rsplit(".", 1)[0] for name in curves if name.rsplit(".", 1)[-1] in SEGMENTS))
     panels = {"all tasks": {"loss": "training", "validation.loss": "validation"}}
     for task in tasks:
-        panels[task] = {f"{task}.{segment}": segment for segment in SEGMENTS}
+        panels[task] = {f"{task}.{segment}": f"training, {segment}" for segment in SEGMENTS}
         panels[task][f"validation.{task}.loss"] = "validation, weighted"
     drawn = {title: names for title, names in panels.items() if any(name in curves for name in names)}
     if not drawn:
@@ -155,7 +168,8 @@ def _rate(curves: Mapping[str, Curve]) -> Figure | None:
     if "rate" not in curves:
         return None
     figure, (axis,) = new_figure(1)
-    axis.plot(*curves["rate"])
+    steps, values = curves["rate"]
+    axis.plot(steps, values, marker=marker_of(steps), markersize=3)
     axis.set(title="learning rate", xlabel="step", ylabel="rate", ylim=(0, None))
     return figure
 
@@ -164,7 +178,9 @@ def _lines(axis: Axes, curves: Mapping[str, Curve], marker: str | None = None) -
     for label, (steps, values) in curves.items():
         at_validation = label.startswith("validation")
         style = "--" if at_validation else "-"
-        axis.plot(steps, values, style, label=label, marker="o" if at_validation else marker, markersize=3)
+        axis.plot(
+            steps, values, style, label=label, marker="o" if at_validation else marker or marker_of(steps), markersize=3
+        )
     values = [value for _, found in curves.values() for value in found]
     if min(values) > 0 and max(values) / min(values) > LOG_SCALE_FROM:
         axis.set_yscale("log")

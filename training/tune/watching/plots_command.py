@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from contest.console import say, show
 from contest.errors import ContestError
+from training.tune.errors import reason_of
 from training.tune.watching.plots import draw_plots
 
 
@@ -18,11 +19,14 @@ def main(argv: Sequence[str]) -> int:
     arguments = parser.parse_args(argv)
     try:
         paths = draw_plots(arguments.run)
-    except (OSError, ValueError, ContestError) as error:
-        print(f"plots: {error}", file=sys.stderr)
+    except OSError as error:
+        say(f"plots: {reason_of(error)}")
+        return 2
+    except (ValueError, ContestError) as error:
+        say(f"plots: {error}")
         return 2
     for path in paths:
-        print(path)
+        show(path)
     if not paths:
-        print(f"plots: {arguments.run}: the log has no values yet", file=sys.stderr)
+        say(f"plots: {arguments.run}: the log has no values yet")
     return 0 if paths else 2

@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 
 from tqdm import tqdm
 
+from contest.console import printable
+from training.tune.bars import bar
 from training.tune.watching.watcher import Run
 
 SHORT = {
@@ -29,7 +31,7 @@ class Terminal:
     def open(self, run: Run) -> None:
         """Show the bar."""
         self._first, self._last, self._begun = run.resumed_step, run.last_step, self._clock()
-        self._bar = tqdm(desc="tune", initial=self._first, total=self._last, disable=None, unit="step")
+        self._bar = bar(desc="tune", initial=self._first, total=self._last, unit="step")
 
     def advance(self, step: int) -> None:
         """Move the bar."""
@@ -38,7 +40,7 @@ class Terminal:
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Write a line, and a few values beside the bar."""
         named = "  ".join(f"{SHORT.get(name, name)} {value:.4g}" for name, value in values.items())
-        tqdm.write(f"step {step}/{self._last}  {named}{self._left(step)}")
+        tqdm.write(printable(f"step {step}/{self._last}  {named}{self._left(step)}"))
         shown = {SHORT.get(name, name): f"{values[name]:.4g}" for name in ON_BAR if name in values}
         if shown:
             self._bar.set_postfix(shown, refresh=False)

@@ -8,7 +8,9 @@ from typing import Generic, TypeVar
 
 from tqdm import tqdm
 
+from contest.console import printable, say
 from contest.errors import ContestError
+from training.tune.errors import reason_of
 
 T = TypeVar("T")
 
@@ -35,13 +37,13 @@ class Tolerant(Generic[T]):
             try:
                 what(member)
             except (OSError, ContestError, WatchingError) as error:
-                name = type(member).__name__
+                name, told = type(member).__name__, reason_of(error) if isinstance(error, OSError) else str(error)
                 if id(member) not in self._failures:
-                    tqdm.write(f"tune: {name}: {error}; the training goes on", file=sys.stderr)
-                self._failures.setdefault(id(member), (name, []))[1].append(str(error))
+                    tqdm.write(printable(f"tune: {name}: {told}; the training goes on"), file=sys.stderr)
+                self._failures.setdefault(id(member), (name, []))[1].append(told)
 
     def report(self) -> None:
         """Say once more what was not written."""
         for name, errors in self._failures.values():
             times = "once" if len(errors) == 1 else f"{len(errors)} times"
-            print(f"tune: {name} failed {times}: {errors[0]}", file=sys.stderr)
+            say(f"tune: {name} failed {times}: {errors[0]}")

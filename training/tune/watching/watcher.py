@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from training.tune.running_means import RunningMeans
 from training.tune.settings import TuneSettings
 from training.tune.validation import Validation
 from training.tune.watching.tolerance import Tolerant
@@ -16,12 +17,14 @@ from training.tune.watching.tolerance import Tolerant
 class Run:
     """A run that begins or goes on.
 
-    `resumed_step`: the steps that were done before (0 for a new run). `epoch_steps`: the steps of an epoch.
+    `resumed_step`: the steps that were done before (0 for a new run). `epoch_steps`: the steps of an epoch. `means`:
+    what the log adds up between two rows, of the steps before the run was resumed as well.
     """
 
     settings: TuneSettings
     resumed_step: int
     epoch_steps: int
+    means: RunningMeans = field(default_factory=RunningMeans)
 
     @property
     def out(self) -> Path:
