@@ -125,7 +125,7 @@ class Encoding:
 
     def _encode(self, batch: Sequence[Sample]) -> list[Found]:
         self._ask()
-        read = self._files.read(batch)
+        read = self._files.read(batch, self._ask)
         results: list[Found] = [None] * len(batch)
         seen: dict[int, Tensor] = {}
         for index, found in enumerate(read):

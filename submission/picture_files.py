@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,8 +75,11 @@ class PictureFiles:
         self._to_come.update((sample.id, sample) for sample in samples)
         self._read_ahead()
 
-    def read(self, samples: Sequence[Sample]) -> list[Read]:
-        """What came of each sample's picture, the last one if it has several."""
+    def read(self, samples: Sequence[Sample], go_on: Callable[[], object] = lambda: None) -> list[Read]:
+        """What came of each sample's picture, the last one if it has several.
+
+        `go_on` is called before each that is waited for, and may raise: a picture can take half a second.
+        """
         found = []
         for sample in samples:
             self._to_come.pop(sample.id, None)
@@ -84,7 +87,11 @@ class PictureFiles:
                 self._reading[sample.id] = self._pool.submit(self._read, sample)
             found.append(self._reading.pop(sample.id))
         self._read_ahead()
-        return [future.result() for future in found]
+        read = []
+        for future in found:
+            go_on()
+            read.append(future.result())
+        return read
 
     def write(self, path: Path, rgb: NDArray[np.uint8]) -> Future[int]:
         """Write a picture `[H, W, 3]` as a JPEG, whole or not at all; the future is its CRC-32, or a ContestError."""
