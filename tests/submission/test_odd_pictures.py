@@ -51,7 +51,7 @@ ODD: dict[str, tuple[bytes, str | None, str | None, bool]] = {
     "png palette": (encoded(RED.convert("P"), "PNG", transparency=0), None, None, True),
     "png black and white": (encoded(GRADIENT.convert("1"), "PNG"), None, None, True),
     "pgm 16 bits": (b"P5 60 50 65535\n" + bytes([0x80, 0]) * 3000, None, CLIPPED, True),
-    "tiff floats": (encoded(Image.new("F", (60, 50), 0.5), "TIFF"), None, None, True),  # published: black, which is no picture
+    "tiff floats": (encoded(Image.new("F", (60, 50), 0.5), "TIFF"), None, None, True),  # published: black
     "tiff lab": (encoded(Image.new("LAB", (60, 50), (128, 100, 100)), "TIFF"), None, None, True),
     "tiff cut": (TIFF[:-600], CUT, CUT, True),
     "tiff jpeg cut": (encoded(GRADIENT, "TIFF", compression="jpeg")[:-40], CUT, CUT, False),
