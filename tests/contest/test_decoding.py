@@ -4,7 +4,6 @@ import io
 import struct
 import subprocess
 import sys
-import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from contest.errors import Code, ContestError
 from contest.items import Item, Sample
 from contest.limits import FREE_PIXELS, PIXELS_A_SAMPLE
 from contest.pictures import check_pictures, decode_picture, open_picture, open_published, view_picture
+from tests.picture_bombs import png_of_zeros
 
 ROOT = Path(__file__).parents[2]
 HEIGHT = 100
@@ -200,17 +200,6 @@ def test_a_damaged_file_lets_no_other_thread_take_one() -> None:
 
 
 # Budgets.
-
-
-def png_of_zeros(width: int, height: int) -> bytes:
-    """A picture that is black, and small for what it has of pixels."""
-
-    def chunk(name: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
-    rows = zlib.compress(bytes((1 + (width + 7) // 8) * height))
-    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
 def jpeg_of_scans(scans: int) -> bytes:
