@@ -136,8 +136,8 @@ def _opened(source: Source, error: ErrorMaker, budget: PixelBudget | None) -> It
             most = f"at most {MAX_PICTURE_PIXELS} in all are allowed"
             raise error(Code.PICTURE_TOO_LARGE, f"{width} x {height} pixels{often}; {most}")
         if budget is not None and not budget.take(pixels):
-            message = f"{width} x {height} pixels, and {budget.decoded} of other pictures; {budget.left} are left"
-            raise error(Code.PICTURES_TOO_LARGE_IN_ALL, message)
+            left = f"{budget.left} of {budget.left + budget.decoded} are left for all pictures"
+            raise error(Code.PICTURES_TOO_LARGE_IN_ALL, f"{width} x {height} pixels, and {left}")
         yield picture
 
 

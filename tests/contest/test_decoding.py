@@ -223,9 +223,9 @@ def test_a_budget_is_counted_and_what_still_fits_is_decoded(tmp_path: Path) -> N
     assert outcomes == [
         (20, 20),
         (20, 20),
-        (SPENT, "20 x 20 pixels, and 800 of other pictures; 200 are left"),
+        (SPENT, "20 x 20 pixels, and 200 of 1000 are left for all pictures"),
         (10, 10),
-        (SPENT, "11 x 10 pixels, and 900 of other pictures; 100 are left"),
+        (SPENT, "11 x 10 pixels, and 100 of 1000 are left for all pictures"),
     ]
     assert (budget.decoded, budget.left) == (900, 100)
 
