@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from contest import console
+from contest.console import one_line
 from contest.items import Sample
 from contest.limits import IMAGES_DIR, INPUT_DIR, INPUT_NAME, OUTPUT_DIR, PREDICTIONS_NAME
 from contest.reading import read_input, read_predictions
@@ -45,10 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _count(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise ValueError
-    return number
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise argparse.ArgumentTypeError(f"{one_line(text)} is no count; give a whole number, 0 or more")
+    return int(text)
 
 
 def show(arguments: argparse.Namespace) -> int:

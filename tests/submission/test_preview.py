@@ -160,6 +160,15 @@ def test_scores_that_are_none(finished: Path, capsys: pytest.CaptureFixture[str]
     assert f"error: {file} is no result; give a file that" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("option", ["--samples", "--pictures"])
+@pytest.mark.parametrize("count", ["-1", "x", "1" * 5000])
+def test_counts_that_are_none(finished: Path, capsys: pytest.CaptureFixture[str], option: str, count: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        preview(finished, f"{option}={count}")
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.splitlines()[-1].endswith(f"{count} is no count; give a whole number, 0 or more")
+
+
 def test_a_run_without_pictures_has_no_sheet(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_json(finished / "output" / "predictions.json", samples_to_wire([ANSWERS["1"]]))
     assert preview(finished) == 0
