@@ -35,13 +35,13 @@ case "${1:-}" in
         cd "$here"
         .venv/bin/python -m submission run --input demo --output output --weights weights \
             --emissions output/emissions.csv
-        .venv/bin/python -m submission preview --input demo --output output
-        echo
         # The published networks of the metrics are not in this repository: the bundled tiny ruCLIP stands in, and says so.
         .venv/bin/python -m evaluation score --predictions output/predictions.json \
             --ground-truth demo/ground_truth.json --ids demo/ids.json --input demo \
             --assets weights --fid-features ruclip --show-emissions output/emissions.csv \
             --json output/scores.json --csv output/scores.csv --report output/report
+        echo
+        .venv/bin/python -m submission preview --input demo --output output --scores output/scores.json
         ;;
     setup)
         setup requirements-dev.txt

@@ -52,6 +52,11 @@ class Code(Enum):
     NOT_A_PICTURE = ("a file is not a picture", "store it as JPEG or PNG")
     PICTURE_DAMAGED = ("a picture can not be decoded to its end", "copy the picture again")
     PICTURE_TOO_LARGE = ("a picture has more pixels than is allowed", "scale it down")
+    PICTURES_TOO_LARGE_IN_ALL = (
+        "all pictures together have more pixels than are decoded of them",
+        "draw smaller pictures: 1024 x 1024 pixels for each sample are always decoded",
+    )
+    PICTURE_CLIPPED = ("a picture's grey has more than 8 bits, and is clipped at 255", "store it with 8 bits")
 
     ARCHIVE_UNREADABLE = ("the file is no ZIP archive that can be read", "pack it again: `python -m submission pack`")
     ARCHIVE_TOO_LARGE = ("an archive is larger than 15 GB, packed or unpacked", "take smaller or fewer weights")

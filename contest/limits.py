@@ -67,6 +67,11 @@ MAX_PICTURE_PIXELS = 80_000_000
 """Width times height. Ours, not the contest's: 240 MB as RGB, three times a large camera's picture, and below the
 size at which Pillow starts to suspect a decompression bomb (89 million)."""
 
+PIXELS_A_SAMPLE = 1024 * 1024
+"""Of the pictures that a submission drew, as many are decoded as this makes for all samples, and FREE_PIXELS besides.
+Ours, not the contest's: a picture of 10 kB may have 80 million pixels, and takes half a second each time."""
+FREE_PIXELS = 10**9
+
 
 def picture_name(sample_id: str) -> str:
     """File name of the picture drawn for a sample, such as `image_7.jpg`."""

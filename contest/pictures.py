@@ -5,22 +5,14 @@ from __future__ import annotations
 import io
 import os
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
-from typing import TypeAlias
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
+from contest.decoding import ErrorMaker, PixelBudget, View, check_header, decode
 from contest.errors import Code, ContestError, quote
 from contest.items import Sample
-from contest.limits import MAX_PICTURE_PIXELS
-from contest.stand_ins import HEAD_BYTES, stand_in, stand_in_at
-
-# Named, because Pillow would otherwise also try formats that start other programs (EPS) or that no camera writes.
-# A telephone's multi-picture JPEG (MPO) opens as JPEG.
-PICTURE_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
-
-_ErrorMaker: TypeAlias = Callable[..., ContestError]
 
 
 def resolve_picture(
@@ -64,35 +56,54 @@ def resolve_picture(
     return real
 
 
-def open_picture(path: str | os.PathLike[str], *, sample_id: str | None = None, item: int | None = None) -> Image.Image:
-    """Return the picture as RGB, decoded to its end; the file is closed.
+def view_picture(
+    path: str | os.PathLike[str],
+    *,
+    sample_id: str | None = None,
+    item: int | None = None,
+    published: bool = False,
+    budget: PixelBudget | None = None,
+) -> View:
+    """Return the picture as RGB, and what is wrong with it though it can be seen; the file is closed.
 
-    Other modes become RGB by Pillow's `convert("RGB")`, as the published preprocessing has it: alpha is dropped, not
-    blended, and the EXIF orientation is not applied. Of several frames the first is taken.
+    `contest.decoding` tells how it is read. `sample_id` and `item` only tell an error where it happened; `budget` is
+    for pictures that a stranger made.
 
     Raises ContestError: PICTURE_MISSING, PICTURE_NOT_A_FILE, PICTURE_UNREADABLE, PICTURE_EMPTY, NOT_A_PICTURE,
-    PICTURE_TOO_LARGE (more than MAX_PICTURE_PIXELS; known from the header, before decoding), PICTURE_DAMAGED.
+    PICTURE_TOO_LARGE (more than MAX_PICTURE_PIXELS; known from the header, before decoding),
+    PICTURES_TOO_LARGE_IN_ALL, PICTURE_DAMAGED.
     """
-    return _examine(Path(path), sample_id, item, decode=True)
+    error = _error_maker(path, sample_id, item)
+    return decode(_plain_file(path, error), error, published=published, budget=budget)
 
 
-def decode_picture(data: bytes, *, file: str | os.PathLike[str], sample_id: str | None = None) -> Image.Image:
-    """Return the picture that a file's bytes hold, as `open_picture` does; `file` only tells the error where they lay.
+def open_picture(path: str | os.PathLike[str], *, sample_id: str | None = None, item: int | None = None) -> Image.Image:
+    """Return the picture of `view_picture` alone, as it can be seen. Raises what that does."""
+    return view_picture(path, sample_id=sample_id, item=item).picture
+
+
+def open_published(
+    path: str | os.PathLike[str], *, sample_id: str | None = None, budget: PixelBudget | None = None
+) -> Image.Image:
+    """Return the picture as the organisers' code has it. Raises what `view_picture` does; a damaged one is refused."""
+    return view_picture(path, sample_id=sample_id, published=True, budget=budget).picture
+
+
+def decode_picture(data: bytes, *, file: str | os.PathLike[str], sample_id: str | None = None) -> View:
+    """Return the picture that a file's bytes hold, as `view_picture` does; `file` only tells an error where they lay.
 
     Raises ContestError: PICTURE_EMPTY, NOT_A_PICTURE, PICTURE_TOO_LARGE, PICTURE_DAMAGED.
     """
-
-    def error(code: Code, message: str = "") -> ContestError:
-        return ContestError(code, message, file=file, sample_id=sample_id)
-
+    error = _error_maker(file, sample_id, None)
     if not data:
-        raise error(Code.PICTURE_EMPTY)
-    return _decoded(io.BytesIO(data), error, decode=True)
+        raise error(Code.PICTURE_EMPTY, "")
+    return decode(io.BytesIO(data), error)
 
 
 def probe_picture(path: str | os.PathLike[str]) -> None:
-    """Read the picture's header alone: quick, but damage behind it stays unseen. Raises what `open_picture` does."""
-    _examine(Path(path), None, None, decode=False)
+    """Read the picture's header alone: quick, but damage behind it stays unseen. Raises what `view_picture` does."""
+    error = _error_maker(path, None, None)
+    check_header(_plain_file(path, error), error)
 
 
 def check_pictures(
@@ -100,8 +111,11 @@ def check_pictures(
 ) -> tuple[ContestError, ...]:
     """Return all that is wrong with the samples' pictures, in order. Each file is examined once, each use reported.
 
-    With `decode=False` only headers are read: quicker, but damage behind the header stays unseen.
+    They are read as the organisers' code reads them, within a budget of pixels by the number of samples. With
+    `decode=False` only headers are read: quicker, but damage behind the header stays unseen.
     """
+    samples = tuple(samples)
+    budget = PixelBudget.for_samples(len(samples))
     found: dict[Path, ContestError | None] = {}
     errors = []
     for sample in samples:
@@ -114,7 +128,7 @@ def check_pictures(
                 errors.append(error)
                 continue
             if path not in found:
-                found[path] = _error_of(path, decode=decode)
+                found[path] = _error_of(path, budget if decode else None)
             problem = found[path]
             if problem is not None:
                 errors.append(
@@ -123,62 +137,36 @@ def check_pictures(
     return tuple(errors)
 
 
-def _error_of(path: Path, *, decode: bool) -> ContestError | None:
+def _error_of(path: Path, budget: PixelBudget | None) -> ContestError | None:
+    """Decode a picture within a budget, or, without one, read its header; return what is wrong with it."""
     try:
-        _examine(path, None, None, decode=decode)
+        if budget is None:
+            probe_picture(path)
+        else:
+            open_published(path, budget=budget)
     except ContestError as error:
         return error
     return None
 
 
-def _examine(path: Path, sample_id: str | None, item: int | None, *, decode: bool) -> Image.Image:
-    """Return the picture as RGB if `decode`, else its (closed) header. Raises what `open_picture` does."""
+def _error_maker(file: str | os.PathLike[str], sample_id: str | None, item: int | None) -> ErrorMaker:
+    def error(code: Code, message: str) -> ContestError:
+        return ContestError(code, message, file=file, sample_id=sample_id, item=item)
 
-    def error(code: Code, message: str = "") -> ContestError:
-        return ContestError(code, message, file=path, sample_id=sample_id, item=item)
+    return error
 
+
+def _plain_file(path: str | os.PathLike[str], error: ErrorMaker) -> Path:
+    """Return the path of a file that can be opened and has bytes. Raises ContestError."""
+    path = Path(path)
     try:
         status = path.stat()
     except FileNotFoundError as cause:
-        raise error(Code.PICTURE_MISSING) from cause
+        raise error(Code.PICTURE_MISSING, "") from cause
     except (OSError, ValueError) as cause:
         raise error(Code.PICTURE_UNREADABLE, str(cause)) from cause
     if not stat.S_ISREG(status.st_mode):  # asked before opening: opening a pipe would wait for ever
-        raise error(Code.PICTURE_NOT_A_FILE)
+        raise error(Code.PICTURE_NOT_A_FILE, "")
     if status.st_size == 0:
-        raise error(Code.PICTURE_EMPTY)
-
-    return _decoded(path, error, decode=decode)
-
-
-def _decoded(source: Path | io.BytesIO, error: _ErrorMaker, *, decode: bool) -> Image.Image:
-    try:
-        with Image.open(source, formats=PICTURE_FORMATS) as picture:
-            width, height = picture.size
-            if width * height <= MAX_PICTURE_PIXELS:
-                return picture.convert("RGB") if decode else picture
-    except Exception as cause:  # decoders meet foreign bytes, and raise anything from struct.error to IndexError
-        found = stand_in_at(source) if isinstance(source, Path) else stand_in(source.getvalue()[:HEAD_BYTES])
-        if found is not None and isinstance(cause, UnidentifiedImageError):
-            place = error(Code.NOT_A_PICTURE)
-            raise ContestError(
-                place.code,
-                found.what,
-                file=place.file,
-                sample_id=place.sample_id,
-                item=place.item,
-                remedy=found.remedy,
-            ) from cause
-        raise error(_code_of(cause), f"{type(cause).__name__}: {cause}") from cause
-    raise error(Code.PICTURE_TOO_LARGE, f"{width} x {height} pixels; at most {MAX_PICTURE_PIXELS} in all are allowed")
-
-
-def _code_of(cause: Exception) -> Code:
-    """Name what Pillow raised: only the operating system's errors have a number, its own OSErrors mean damage."""
-    if isinstance(cause, Image.DecompressionBombError | Image.DecompressionBombWarning):
-        return Code.PICTURE_TOO_LARGE
-    if isinstance(cause, UnidentifiedImageError):
-        return Code.NOT_A_PICTURE
-    if isinstance(cause, OSError) and cause.errno is not None:
-        return Code.PICTURE_UNREADABLE
-    return Code.PICTURE_DAMAGED
+        raise error(Code.PICTURE_EMPTY, "")
+    return path

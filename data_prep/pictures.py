@@ -13,7 +13,7 @@ from uuid import uuid4
 from PIL import Image
 
 from contest.errors import Code, ContestError
-from contest.pictures import open_picture, probe_picture
+from contest.pictures import probe_picture, view_picture
 from data_prep.records import Picture
 
 Laying: TypeAlias = Literal["link", "copy", "pad"]
@@ -31,7 +31,8 @@ def lay(picture: Picture, images: Path, laying: Laying) -> None:
 
     `link` makes a symbolic link to the file, which is only read as far as its header; `copy` copies its bytes; `pad`
     makes it a square by a grey border, so that a square crop cuts nothing off, and stores it as JPEG.
-    Raises ContestError: those of `contest.pictures.open_picture`; WRITE_FAILED, DISK_FULL. NameTakenError where another
+    Raises ContestError: those of `contest.pictures.view_picture`, for `pad` also of a damaged picture that can be seen:
+    its missing rows would become part of the new one; WRITE_FAILED, DISK_FULL. NameTakenError where another
     picture has the name.
     """
     target = images / picture.name
@@ -63,8 +64,11 @@ def _is_there(path: Path, target: Path, laying: Laying, data: bytes | None) -> b
 
 
 def _padded(path: Path) -> bytes:
+    view = view_picture(path)
+    if view.flaw is not None:
+        raise view.flaw
     stream = io.BytesIO()
-    padded(open_picture(path)).save(stream, "JPEG", quality=JPEG_QUALITY)
+    padded(view.picture).save(stream, "JPEG", quality=JPEG_QUALITY)
     return stream.getvalue()
 
 

@@ -21,7 +21,7 @@ from contest.items import Sample
 from submission.batches import Failure, Processed, in_batches
 from submission.devices import is_lost, side_stream, use_threads
 from submission.phases import Engine
-from submission.picture_files import PictureFiles
+from submission.picture_files import Flawed, PictureFiles
 from submission.pictures import is_black
 from submission.planning import phase_label
 from submission.progress import progress
@@ -29,7 +29,7 @@ from submission.report import PhaseReport
 from submission.stopping import Ending, Stopped
 
 # Codes `[I]`; or why the picture can not be read, or not be encoded; or None if it counts as no picture.
-Found: TypeAlias = Tensor | ContestError | Failure[Sample] | None
+Found: TypeAlias = Tensor | Flawed | ContestError | Failure[Sample] | None
 
 
 class Encoding:
@@ -126,19 +126,22 @@ class Encoding:
 
     def _encode(self, batch: Sequence[Sample]) -> list[Found]:
         self._ask()
-        read = self._files.read(batch)
+        read = self._files.read(batch, self._ask)
         results: list[Found] = [None] * len(batch)
         seen: dict[int, Tensor] = {}
         for index, found in enumerate(read):
             if isinstance(found, ContestError):
                 results[index] = found
-            elif not (self._engine.profile.black_is_absent and is_black(found)):
-                seen[index] = found
+                continue
+            pixels = found.content if isinstance(found, Flawed) else found
+            if not (self._engine.profile.black_is_absent and is_black(pixels)):
+                seen[index] = pixels
         with self.turn:
             self._ask()  # it may have been a long wait
             codes = self._engine.encode([batch[index].id for index in seen], list(seen.values()))
         for index, row in zip(seen, codes, strict=True):
-            results[index] = row
+            before = read[index]
+            results[index] = Flawed(row, before.flaw) if isinstance(before, Flawed) else row
         return results
 
     def _ask(self) -> None:

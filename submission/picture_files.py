@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from contest.errors import ContestError
 from contest.items import Sample
-from contest.pictures import open_picture, resolve_picture
+from contest.pictures import resolve_picture, view_picture
 from contest.writing import write_bytes
 from models.vqgan.preprocessing import to_pixels
 from submission.devices import use_threads
@@ -27,7 +28,17 @@ from submission.pictures import to_jpeg
 THREADS = 2
 READ_AHEAD = 512  # pictures; as the network takes them, one is half a megabyte
 
-Read = Callable[[Sample], Tensor | ContestError]
+
+@dataclass(frozen=True)
+class Flawed:
+    """What came of a picture that can be seen though something is wrong with it: its pixels or its codes, and that."""
+
+    content: Tensor
+    flaw: ContestError
+
+
+# Pixels `[3, side, side]`, or why there are none.
+Read: TypeAlias = Tensor | Flawed | ContestError
 
 
 class PictureFiles:
@@ -37,17 +48,19 @@ class PictureFiles:
         root: the folder that paths of input pictures are relative to.
         side: height and width in pixels that input pictures are brought to.
         quality: of the JPEGs written.
+        published: whether pictures are read as the published code does; otherwise as well as they can be seen.
 
     """
 
-    def __init__(self, root: Path, side: int, quality: int) -> None:
+    def __init__(self, root: Path, side: int, quality: int, *, published: bool = False) -> None:
         self._root = root
         self._side = side
         self._quality = quality
+        self._published = published
         # Torch counts its own threads for each thread that calls it: these must not take what is the model's.
         self._pool = ThreadPoolExecutor(THREADS, "pictures", use_threads, (1,))
         self._to_come: dict[str, Sample] = {}
-        self._reading: dict[str, Future[Tensor | ContestError]] = {}
+        self._reading: dict[str, Future[Read]] = {}
 
     def __enter__(self) -> PictureFiles:
         return self
@@ -62,8 +75,11 @@ class PictureFiles:
         self._to_come.update((sample.id, sample) for sample in samples)
         self._read_ahead()
 
-    def read(self, samples: Sequence[Sample]) -> list[Tensor | ContestError]:
-        """Pixels `[3, side, side]` of each sample's picture, the last one if it has several; or why there are none."""
+    def read(self, samples: Sequence[Sample], go_on: Callable[[], object] = lambda: None) -> list[Read]:
+        """What came of each sample's picture, the last one if it has several.
+
+        `go_on` is called before each that is waited for, and may raise: a picture can take half a second.
+        """
         found = []
         for sample in samples:
             self._to_come.pop(sample.id, None)
@@ -71,7 +87,11 @@ class PictureFiles:
                 self._reading[sample.id] = self._pool.submit(self._read, sample)
             found.append(self._reading.pop(sample.id))
         self._read_ahead()
-        return [future.result() for future in found]
+        read = []
+        for future in found:
+            go_on()
+            read.append(future.result())
+        return read
 
     def write(self, path: Path, rgb: NDArray[np.uint8]) -> Future[int]:
         """Write a picture `[H, W, 3]` as a JPEG, whole or not at all; the future is its CRC-32, or a ContestError."""
@@ -82,15 +102,16 @@ class PictureFiles:
             sample = self._to_come.pop(next(iter(self._to_come)))
             self._reading[sample.id] = self._pool.submit(self._read, sample)
 
-    def _read(self, sample: Sample) -> Tensor | ContestError:
+    def _read(self, sample: Sample) -> Read:
         item = max(index for index, entry in enumerate(sample.items) if entry.type == "image")
         try:
             content = sample.items[item].content
             path = resolve_picture(self._root, content, follow_links=True, sample_id=sample.id, item=item)
-            picture = open_picture(path, sample_id=sample.id, item=item)
+            view = view_picture(path, sample_id=sample.id, item=item, published=self._published)
         except ContestError as error:
             return error
-        return to_pixels(picture, self._side)
+        pixels = to_pixels(view.picture, self._side)
+        return pixels if view.flaw is None else Flawed(pixels, view.flaw)
 
     def _write(self, path: Path, rgb: NDArray[np.uint8]) -> int:
         data = to_jpeg(rgb, self._quality)

@@ -20,6 +20,8 @@ class Profile:
         image: how a picture's codes are drawn.
         noisy_picture_codes: whether an input picture's codes are drawn from the VQGAN's distribution; otherwise each
             is the most probable one.
+        published_pictures: whether an input picture is read as the published code does, which clips grey of 16 bits to
+            white and refuses damaged files; otherwise as well as it can be seen.
         black_is_absent: whether an all-black input picture counts as no picture, so that one is drawn for it.
         answer_on_drawing: whether a sample without a picture is answered on the picture drawn for it; otherwise on
             image codes of zeros, as the text tasks were trained, and drawing does not have to come first.
@@ -36,6 +38,7 @@ class Profile:
     text: Sampling
     image: Sampling
     noisy_picture_codes: bool
+    published_pictures: bool
     black_is_absent: bool
     answer_on_drawing: bool
     first_allowed_id: int
@@ -58,6 +61,7 @@ BASELINE = Profile(
     text=Sampling(temperature=1.0, top_k=32, top_p=0.8),
     image=Sampling(temperature=1.0, top_k=1024, top_p=0.975),
     noisy_picture_codes=True,
+    published_pictures=True,
     black_is_absent=True,
     answer_on_drawing=True,
     first_allowed_id=PAD,
@@ -71,6 +75,7 @@ TUNED = Profile(
     text=Sampling(temperature=1.0, top_k=1, top_p=1.0),
     image=Sampling(temperature=0.7, top_k=256, top_p=0.9),
     noisy_picture_codes=False,
+    published_pictures=False,
     black_is_absent=False,
     answer_on_drawing=False,
     first_allowed_id=EOS,

@@ -165,13 +165,14 @@ class _Process:
             if settings.shard.is_first:
                 _tell_start(self.journal)
             root, side = self.input_file.parent, networks.side
-            with PictureFiles(root, side, settings.profile.jpeg_quality) as files:
+            profile = settings.profile
+            with PictureFiles(root, side, profile.jpeg_quality, published=profile.published_pictures) as files:
                 Work(
                     settings.shard.of(self.samples),
                     files,
                     self.predictions,
                     self.reserve,
-                    Engine(networks, settings.profile, settings.seed),
+                    Engine(networks, profile, settings.seed),
                     self.journal,
                     self.watch,
                     self.outcome,

@@ -26,7 +26,7 @@ from submission.devices import has_room_beside, is_lost
 from submission.encoding import Encoding, Found
 from submission.journal import Journal, JournalWriteError
 from submission.phases import Drawing, Engine, Query
-from submission.picture_files import PictureFiles, Writing, Written, crc_of
+from submission.picture_files import Flawed, PictureFiles, Writing, Written, crc_of
 from submission.planning import phase_label, plan_memory
 from submission.predictions import Predictions, Reserve
 from submission.progress import progress, say
@@ -198,6 +198,9 @@ class Work:
             self._problem(sample, "encode", found.error, instead, found.trace)
         elif found is None:
             self.absent.add(sample.id)
+        elif isinstance(found, Flawed):
+            self._problem(sample, "picture", str(found.flaw), "answered to what can be seen of it")
+            self.codes[sample.id] = found.content
         else:
             self.codes[sample.id] = found
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from contest.pictures import open_picture, resolve_picture
+from contest.pictures import open_published, resolve_picture
 from contest.reading import read_input
 
 Split = Literal["train", "val"]
@@ -70,7 +70,7 @@ def _prompt_pictures(folder: Path, split: Split) -> Iterator[Path]:
 
 
 def _pixels(path: Path, side: int) -> Tensor:
-    picture = open_picture(path)
+    picture = open_published(path)
     if picture.size != (side, side):
         raise PictureDataError(f"{path}: expected {side} x {side} pixels, got {picture.width} x {picture.height}")
     return torch.from_numpy(np.array(picture)).permute(2, 0, 1).contiguous()  # [3, side, side]

@@ -22,7 +22,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from contest.console import say, show
 from contest.errors import ContestError, ContestErrors
-from contest.pictures import open_picture, resolve_picture
+from contest.pictures import open_published, resolve_picture
 from contest.reading import read_ground_truth, read_input
 from contest.writing import write_json
 from evaluation.metrics.prompts import strict_prompt
@@ -109,7 +109,7 @@ def read_pairs(directory: Path, split: str, network: RuCLIP) -> Pairs:
     side = network.config.image_resolution
     pictures = torch.empty(len(found), 3, side, side, dtype=torch.uint8)
     for row, (path, _) in zip(pictures, found, strict=True):
-        picture = open_picture(path)
+        picture = open_published(path)
         if picture.size != (side, side):
             raise PairDataError(f"{path}: expected {side} x {side} pixels, got {picture.width} x {picture.height}")
         row.copy_(torch.from_numpy(np.array(picture)).permute(2, 0, 1))

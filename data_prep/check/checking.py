@@ -11,7 +11,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from contest.errors import ContestError
-from contest.pictures import open_picture, resolve_picture
+from contest.pictures import resolve_picture, view_picture
 from data_prep.card import RESERVED_TOKENS
 from data_prep.check.near import NearTexts
 from data_prep.check.rules import Finding, Rule, sample_findings, without_options
@@ -163,7 +163,9 @@ class _Checking:
                 path = resolve_picture(self.folder.path, content, follow_links=True)
                 if path not in self.opened:
                     self.opened[path] = None
-                    open_picture(path)
+                    flaw = view_picture(path).flaw
+                    if flaw is not None:
+                        raise flaw
                     self.opened[path] = hashlib.blake2b(path.read_bytes(), digest_size=12).digest()
                 digest = self.opened[path]
             except ContestError as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,9 +18,10 @@ from PIL import Image
 from torch import Tensor
 
 from contest.checking import is_unicode
+from contest.decoding import PixelBudget
 from contest.errors import ContestError, quote
 from contest.items import Sample
-from contest.pictures import open_picture, resolve_picture
+from contest.pictures import open_published, resolve_picture
 from evaluation.errors import NeedsInput
 from evaluation.metrics.answers import copied_path, strict_answer
 from evaluation.metrics.base import Case, Mode, Note
@@ -96,7 +98,8 @@ def score_drawings(
     `strict_prompt`. Raises NeedsInput for a case without its input.
     """
     notes: list[Note] = []
-    pair = _OfficialDrawing(notes) if mode == "official" else _strict_drawing
+    budget = PixelBudget.for_samples(len(cases))
+    pair = _OfficialDrawing(notes, budget) if mode == "official" else partial(_strict_drawing, budget=budget)
     return _score(cases, _questions(cases, pair, notes), notes, mode, network, batch_size, progress)
 
 
@@ -139,7 +142,7 @@ def _official_caption(case: Case) -> tuple[str, Image.Image]:
     asked = _asked(case)
     if len(asked.items) < 2 or asked.items[1].type != "image":
         raise _Unanswerable("the input's second item is no picture", 18)
-    picture = _open(case.input_root, asked.items[1].content, case, trusted=True, defect=19)
+    picture = _open(case.input_root, asked.items[1].content, case, None, defect=19)
     kind, content = _official_item(case, 0, 18)
     if kind != "text":
         raise _Unanswerable("the answer's first item is no text", 18)
@@ -155,14 +158,15 @@ def _strict_caption(case: Case) -> tuple[str, Image.Image]:
     asked = _asked(case)
     if not asked.images:
         raise _Unanswerable("the input has no picture")
-    return answer.text, _open(case.input_root, asked.images[0], case, trusted=True)
+    return answer.text, _open(case.input_root, asked.images[0], case, None)
 
 
 class _OfficialDrawing:
     """Finds the pairs of generation; remembers the text of the sample before, as the script's variable does."""
 
-    def __init__(self, notes: list[Note]) -> None:
+    def __init__(self, notes: list[Note], budget: PixelBudget) -> None:
         self._notes = notes
+        self._budget = budget
         self._text: str | None = None
 
     def __call__(self, case: Case) -> tuple[str, Image.Image]:
@@ -172,7 +176,7 @@ class _OfficialDrawing:
         if not isinstance(content, str):
             raise _Unanswerable("the picture's path is no string", 19)
         # The picture is opened first: where that fails, the variable keeps an older text.
-        picture = _open(case.answer_root, copied_path(content), case, trusted=False, defect=19)
+        picture = _open(case.answer_root, copied_path(content), case, self._budget, defect=19)
         asked = _asked(case)
         self._text = official_prompt(asked, self._text)
         if self._text is None:
@@ -183,7 +187,7 @@ class _OfficialDrawing:
         return self._text, picture
 
 
-def _strict_drawing(case: Case) -> tuple[str, Image.Image]:
+def _strict_drawing(case: Case, budget: PixelBudget) -> tuple[str, Image.Image]:
     if case.answer is None:
         answer = strict_answer(case)
         raise _Unanswerable(answer.message if isinstance(answer, Note) else "there is no answer")
@@ -192,7 +196,7 @@ def _strict_drawing(case: Case) -> tuple[str, Image.Image]:
     prompt = strict_prompt(_asked(case).texts)
     if not prompt:
         raise _Unanswerable("the input has no text")
-    return prompt, _open(case.answer_root, case.answer.images[0], case, trusted=False)
+    return prompt, _open(case.answer_root, case.answer.images[0], case, budget)
 
 
 def _asked(case: Case) -> Sample:
@@ -225,11 +229,14 @@ def _official_text(content: Any) -> str:
     return content
 
 
-def _open(root: Path | None, content: str, case: Case, *, trusted: bool, defect: int | None = None) -> Image.Image:
-    """Open a picture; links that lead out of `root` are followed only where its owner is trusted."""
+def _open(
+    root: Path | None, content: str, case: Case, budget: PixelBudget | None, *, defect: int | None = None
+) -> Image.Image:
+    """Open a picture: a stranger's within a budget, and no link out of `root`; without one its owner is trusted."""
     if root is None:
         raise ValueError(f"case {case.id}: it has pictures, but no folder that their paths are relative to")
     try:
-        return open_picture(resolve_picture(root, content, follow_links=trusted, sample_id=case.id))
+        path = resolve_picture(root, content, follow_links=budget is None, sample_id=case.id)
+        return open_published(path, budget=budget)
     except ContestError as error:
         raise _Unanswerable(str(error), defect) from error

@@ -15,8 +15,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from contest.decoding import PixelBudget
 from contest.errors import ContestError
-from contest.pictures import open_picture
+from contest.pictures import open_published
 from evaluation.progress import Progress, silent
 from models.inception import Inception
 from models.ruclip import RuCLIP
@@ -143,14 +144,15 @@ def picture_features(
     batch_size: int = BATCH_SIZE,
     progress: Progress = silent,
     what: str = "features",
+    budget: PixelBudget | None = None,
 ) -> PictureFeatures:
-    """Run pictures through the network in batches, one batch in memory at a time."""
+    """Run pictures through the network in batches, one batch in memory at a time; a stranger's within a budget."""
     rows, places, errors = [torch.empty(0, network.width)], list[int](), list[ContestError]()
 
     def opened(numbers: Sequence[int]) -> Iterator[tuple[int, Tensor]]:
         for number in numbers:
             try:
-                yield number, network.preprocess(open_picture(paths[number]))
+                yield number, network.preprocess(open_published(paths[number], budget=budget))
             except ContestError as error:
                 errors.append(error)
 

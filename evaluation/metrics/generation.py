@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torchmetrics.utilities.data import dim_zero_cat
 
+from contest.decoding import PixelBudget
 from contest.errors import ContestError
 from contest.pictures import resolve_picture
 from evaluation.metrics.answers import demand_every_answer, official_picture
@@ -192,6 +193,7 @@ class Generation(TaskMetric):
         rows = self._truth_features([truths[number] for number in counted], network, options)
         self._add("truth", rows, [indices[number] for number in counted])
         counted = [number for number, path in enumerate(drawn) if path is not None and self._counts(path)]
+        options["budget"] = PixelBudget.for_samples(len(cases))
         found = picture_features([path for path in drawn if path and self._counts(path)], network, **options)
         if self.mode == "official":
             _whole(found)  # in mode strict the ruCLIP half has named what can not be opened

@@ -2,22 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
+from contest.drawing import description
 from contest.items import Sample
-
-_VERBS = (
-    "сгенерируй|генерируй|нарисуй|рисуй|изобрази|создай|покажи|сделай|собери|построй|отрисуй|визуализируй|"
-    "проиллюстрируй|придумай|получи"
-)
-_GENERIC = "изображ|картин|рисун|иллюстрац|фото|описан|подпис|текст|запрос|списк|част"
-# A sentence that only says that something is to be drawn: a bare imperative, or one with a word that stands for any
-# picture or any text. It ends in a mark, or ends the item.
-_INSTRUCTION = re.compile(
-    rf"\s*(?:пожалуйста,?\s+)?(?:{_VERBS})(?:те)?\b(?:\s*(?=[.:!]|$)|[^.:!]*?\b(?:{_GENERIC})[^.:!]*)(?:[.:!]+|$)\s*",
-    re.IGNORECASE,
-)
 
 
 def official_prompt(asked: Sample, before: str | None) -> str | None:
@@ -38,6 +26,4 @@ def strict_prompt(texts: Sequence[str]) -> str:
 
     Where nothing but instructions is there, they are what is asked for.
     """
-    kept = [_INSTRUCTION.sub("", text, count=1) if _INSTRUCTION.match(text) else text for text in texts]
-    described = " ".join(text.strip() for text in kept if text.strip())
-    return described or " ".join(text.strip() for text in texts)
+    return description(texts)

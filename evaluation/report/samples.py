@@ -10,11 +10,12 @@ from pathlib import Path
 
 from PIL import Image
 
+from contest.decoding import PixelBudget
 from contest.errors import ContestError
 from contest.ground_truth import GroundTruth
 from contest.items import Sample
-from contest.limits import INPUT_NAME
-from contest.pictures import open_picture, resolve_picture
+from contest.limits import FREE_PIXELS, INPUT_NAME
+from contest.pictures import open_published, resolve_picture
 from contest.predictions import read_answers
 from contest.reading import read_ground_truth, sift_input
 from evaluation.results import TaskResult
@@ -25,6 +26,7 @@ REFERENCES = 6
 THUMBNAIL_SIDE = 224
 JPEG_QUALITY = 72
 ALBUM_BYTES = 6_000_000
+PICTURES = 3  # of a question, an answer or a reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +105,14 @@ class Files:
 
 
 class Album:
-    """Thumbnails, each made once, until they fill their share of the page; `left_out` counts those beyond it."""
+    """Thumbnails, each made once, until they fill their share of the page; `left_out` counts those beyond it.
 
-    def __init__(self, size: int = ALBUM_BYTES) -> None:
+    Those that a submission drew have a budget of pixels, which nobody is to wait for.
+    """
+
+    def __init__(self, size: int = ALBUM_BYTES, pixels: int = FREE_PIXELS) -> None:
         self._free = size
+        self._budget = PixelBudget(pixels)
         self._pictures: dict[Path, Picture] = {}
         self.left_out = 0
 
@@ -117,10 +123,10 @@ class Album:
                 return Picture(None, "its folder is not known")
             path = resolve_picture(root, content, follow_links=follow_links)
             if path not in self._pictures:
-                picture = Picture(_thumbnail(path), None)
+                picture = Picture(_thumbnail(path, None if follow_links else self._budget), None)
                 if len(picture.uri or "") > self._free:
                     self.left_out += 1
-                    return Picture(None, "left out: the report would become too large")
+                    picture = Picture(None, "left out: the report would become too large")
                 self._free -= len(picture.uri or "")
                 self._pictures[path] = picture
             return self._pictures[path]
@@ -177,14 +183,14 @@ def _card(name: str, task: TaskResult, files: Files, album: Album) -> Card:
 def _sample_side(sample: Sample | None, root: Path | None, album: Album, *, follow_links: bool) -> Side:
     if sample is None:
         return Side(is_there=False)
-    pictures = (album.picture(root, content, follow_links=follow_links) for content in sample.images)
+    pictures = (album.picture(root, content, follow_links=follow_links) for content in sample.images[:PICTURES])
     return _side(sample.texts, pictures)
 
 
 def _truth_side(truth: GroundTruth | None, root: Path, album: Album) -> Side:
     if truth is None:
         return Side(is_there=False)
-    return _side(truth.texts, (album.picture(root, content, follow_links=True) for content in truth.images[:3]))
+    return _side(truth.texts, (album.picture(root, content, follow_links=True) for content in truth.images[:PICTURES]))
 
 
 def _side(texts: Sequence[str], pictures: Iterable[Picture]) -> Side:
@@ -201,8 +207,8 @@ def _shortened(text: str) -> str:
     return f"{text[:TEXT_CHARACTERS]} … ({len(text) - TEXT_CHARACTERS} more characters)"
 
 
-def _thumbnail(path: Path) -> str:
-    picture = open_picture(path)
+def _thumbnail(path: Path, budget: PixelBudget | None) -> str:
+    picture = open_published(path, budget=budget)
     picture.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS)
     stream = io.BytesIO()
     picture.save(stream, "JPEG", quality=JPEG_QUALITY)

@@ -14,7 +14,7 @@ from PIL import Image
 from contest.errors import Code, ContestError
 from contest.items import Item, Sample
 from contest.limits import MAX_PICTURE_PIXELS
-from contest.pictures import check_pictures, open_picture, resolve_picture
+from contest.pictures import check_pictures, open_picture, open_published, resolve_picture, view_picture
 
 
 def encoded(picture: Image.Image, image_format: str) -> bytes:
@@ -140,7 +140,7 @@ def test_files_that_are_no_picture(data: bytes, code: Code, in_header: bool, tmp
     path = tmp_path / "bad.jpg"
     path.write_bytes(data)
     with pytest.raises(ContestError) as caught:
-        open_picture(path, sample_id="7", item=1)
+        view_picture(path, sample_id="7", item=1, published=True)
     error = caught.value
     assert (error.code, error.file, error.sample_id, error.item) == (code, str(path), "7", 1)
     header_errors = check_pictures([Sample("7", (Item("image", "bad.jpg"),))], tmp_path, decode=False)
@@ -190,15 +190,16 @@ def test_every_format_opens_as_rgb(image_format: str, tmp_path: Path) -> None:
         ("I;16", "PNG", 0, (0, 0, 0)),
         ("I;16", "PNG", 65535, (255, 255, 255)),
         ("F", "TIFF", 7.0, (7, 7, 7)),
+        ("YCbCr", "TIFF", (100, 90, 200), (200, 61, 32)),
     ],
 )
 def test_every_mode_becomes_rgb_with_alpha_dropped(
     mode: str, image_format: str, pixel: object, expected: tuple[int, int, int], tmp_path: Path
 ) -> None:
     Image.new(mode, (2, 3), pixel).save(tmp_path / "1.png", image_format)
-    opened = open_picture(tmp_path / "1.png")
-    assert opened.mode == "RGB"
-    assert np.asarray(opened).reshape(-1, 3).tolist() == [list(expected)] * 6
+    for opened in (open_picture(tmp_path / "1.png"), open_published(tmp_path / "1.png")):
+        assert opened.mode == "RGB"
+        assert np.asarray(opened).reshape(-1, 3).tolist() == [list(expected)] * 6
 
 
 def test_the_picture_outlives_its_file(tmp_path: Path) -> None:

@@ -59,14 +59,14 @@ def test_the_models_thread_neither_reads_nor_encodes_nor_writes_pictures(
     def count(name: str) -> None:
         calls[name, this_thread()] += 1
 
-    for name in ("open_picture", "to_pixels", "to_jpeg", "write_bytes"):
+    for name in ("view_picture", "to_pixels", "to_jpeg", "write_bytes"):
         around(monkeypatch, picture_files, name, lambda name=name: count(name))
     for name in ("answer", "encode", "draw"):
         around(monkeypatch, Engine, name, lambda name=name: count(name))
     run = submit(write_input(SAMPLES), "--batch-size", "2")
     assert run.status == 0, run.stderr
     assert calls == {
-        ("open_picture", "pictures"): 4,
+        ("view_picture", "pictures"): 4,
         ("to_pixels", "pictures"): 4,
         ("to_jpeg", "pictures"): 4,
         ("write_bytes", "pictures"): 4,
@@ -265,13 +265,13 @@ def test_pictures_are_read_ahead_up_to_a_bound_and_each_once(
 ) -> None:
     folder = write_input({})
     read: list[str] = []
-    open_picture = picture_files.open_picture
+    view_picture = picture_files.view_picture
 
     def counting(path: Path, **place: Any) -> Any:
         read.append(place["sample_id"])
-        return open_picture(path, **place)
+        return view_picture(path, **place)
 
-    monkeypatch.setattr(picture_files, "open_picture", counting)
+    monkeypatch.setattr(picture_files, "view_picture", counting)
     monkeypatch.setattr(picture_files, "READ_AHEAD", 3)
     samples = [sample(number, "images/red.png") for number in range(6)] + [sample(6, "images/none.png")]
     with PictureFiles(folder, 16, 75) as files:

@@ -158,6 +158,29 @@ def test_bad_pictures_are_named_and_the_good_ones_kept(
     assert sum(seen) == 4
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_pictures_that_can_be_seen_are_used_and_named(
+    workers: int, vqgan: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images, one = folder / "images", tmp_path / "one"
+    whole = (images / "1.png").read_bytes()
+    before = all_codes(read_task(folder, "vqa", "train", encoder(vqgan, one)))
+    (images / "1.png").write_bytes(whole[:-20])  # the last checksum, and the end mark
+    (images / "2.png").write_bytes(whole[: len(whole) * 2 // 3])
+    grey = np.full((20, 16), 0x8000, dtype=np.uint16)
+    Image.fromarray(grey).save(images / "3.png")
+    Image.fromarray((grey >> 8).astype(np.uint8)).save(images / "4.png")
+    capsys.readouterr()
+    codes = all_codes(read_task(folder, "vqa", "train", encoder(vqgan, tmp_path / "two", workers=workers)))
+    assert codes[1] == before[1]
+    assert codes[3] == codes[4]
+    lines = [line for line in capsys.readouterr().err.splitlines() if "encode" not in line]
+    assert lines[0] == "warning: 1 picture is damaged and used as far as it can be seen"
+    assert "2.png, sample '2':" in lines[1]
+    assert lines[1].endswith("of its 20 rows can be seen; copy the picture again")
+    assert len(lines) == 2
+
+
 def test_paths_that_leave_the_folder_are_refused(vqgan: Path, folder: Path, tmp_path: Path) -> None:
     content = (folder / "vqa_train.json").read_text().replace("images/7.png", "../7.png")
     (folder / "vqa_train.json").write_text(content)

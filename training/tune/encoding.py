@@ -21,7 +21,8 @@ import numpy.typing as npt
 import torch
 
 from contest.children import end_with_parent
-from contest.errors import Code, ContestError, ContestErrors
+from contest.console import say
+from contest.errors import MAX_PRINTED_ERRORS, Code, ContestError, ContestErrors
 from contest.pictures import decode_picture, resolve_picture
 from contest.shards import read_pictures
 from models.vqgan import VQGAN, load_vqgan
@@ -59,6 +60,24 @@ class Decoded:
     key: PictureKey
     digest: bytes
     pixels: Pixels | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """What came of a chunk: pictures, errors of those that can not be used, and flaws of those that can be seen."""
+
+    pictures: list[Decoded]
+    errors: list[ContestError]
+    flaws: list[ContestError]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """A chunk with codes in place of pixels."""
+
+    pictures: list[Encoded]
+    errors: list[ContestError]
+    flaws: list[ContestError]
 
 
 def picture_path(folder: str, record: Record) -> str:
@@ -120,7 +139,8 @@ class PictureEncoder:
     def fill(self, table: RecordTable, name: str) -> None:
         """Encode the table's pictures that have no codes yet; `name` is what the progress bar says.
 
-        What is done is kept, however it ends. Processes with the same cache folder take turns.
+        What is done is kept, however it ends. Processes with the same cache folder take turns. A picture that is
+        damaged but can be seen is used, and named on the standard error.
         Raises ContestErrors with every picture that can not be used, after the others are done; `TrainingDataError`
         for a VQGAN that does not fit the RUDOLPH; OSError for a cache that can not be written or a worker that died.
         """
@@ -128,20 +148,22 @@ class PictureEncoder:
             return
         with locked(self.folder / "codes.lock"):
             self.cache.prepare()
-            errors: list[ContestError] = []
+            errors, flaws = list[ContestError](), list[ContestError]()
             numbers = array("I")  # four bytes a record: a list of what is wanted would be hundreds
             for chunk in _batches(range(len(table))):
                 found, bad = self._wanted(table, chunk)
                 numbers.extend(wanted.number for wanted in found)
                 errors += bad
             with bar(total=len(numbers), desc=f"encode {name}", unit=" pictures", leave=False) as shown:
-                for done, bad in self._encoded(self._chunks(table, numbers)):
-                    self.cache.add(done)
-                    errors += bad
-                    shown.update(len(done) + len(bad))
+                for done in self._encoded(self._chunks(table, numbers)):
+                    self.cache.add(done.pictures)
+                    errors += done.errors
+                    flaws += done.flaws
+                    shown.update(len(done.pictures) + len(done.errors))
                     if len(errors) >= MAX_ERRORS:
                         break
         self.__dict__.pop("vqgan", None)  # the training needs the memory
+        _tell_flaws(flaws)
         if errors:
             raise ContestErrors(errors)
 
@@ -180,43 +202,46 @@ class PictureEncoder:
         for batch in _batches(numbers):
             yield from _cut(self._wanted(table, batch)[0])
 
-    def _encoded(self, chunks: Iterable[Sequence[Wanted]]) -> Iterator[tuple[list[Encoded], list[ContestError]]]:
+    def _encoded(self, chunks: Iterable[Sequence[Wanted]]) -> Iterator[Encoding]:
         if not self.workers:
             for chunk in chunks:
-                decoded, errors = self.decode(chunk)
-                yield self.encode(decoded), errors
+                yield self.encode(self.decode(chunk))
         elif self.device.type == "cpu":
             yield from _in_workers(self, _decode_and_encode, chunks)
         else:
-            for decoded, errors in _in_workers(self, _decode, chunks):
-                yield self.encode(decoded), errors
+            for decoded in _in_workers(self, _decode, chunks):
+                yield self.encode(decoded)
 
-    def decode(self, chunk: Sequence[Wanted]) -> tuple[list[Decoded], list[ContestError]]:
+    def decode(self, chunk: Sequence[Wanted]) -> Decoding:
         """Read and decode pictures (of one shard, or files); those of known content are not decoded."""
-        decoded, errors = [], []
+        done = Decoding([], [], [])
         for wanted, found in _contents(chunk):
             if isinstance(found, ContestError):
-                errors.append(found)
+                done.errors.append(found)
                 continue
             digest = hashlib.sha256(found).digest()
             pixels = None
             if not self.cache.has(digest):
                 try:
-                    picture = decode_picture(found, file=wanted.key.path, sample_id=wanted.sample_id)
+                    view = decode_picture(found, file=wanted.key.path, sample_id=wanted.sample_id)
                 except ContestError as error:
-                    errors.append(error)
+                    done.errors.append(error)
                     continue
-                pixels = to_pixels(picture, self.side).numpy()
-            decoded.append(Decoded(wanted.key, digest, pixels))
-        return decoded, errors
+                if view.flaw is not None:
+                    done.flaws.append(view.flaw)
+                pixels = to_pixels(view.picture, self.side).numpy()
+            done.pictures.append(Decoded(wanted.key, digest, pixels))
+        return done
 
-    def encode(self, decoded: Sequence[Decoded]) -> list[Encoded]:
+    def encode(self, decoded: Decoding) -> Encoding:
         """Encode what was decoded: the most probable codes. Raises `TrainingDataError`, see `fill`."""
-        pixels = [torch.from_numpy(picture.pixels) for picture in decoded if picture.pixels is not None]
+        pixels = [torch.from_numpy(picture.pixels) for picture in decoded.pictures if picture.pixels is not None]
         codes = iter(self._network(torch.stack(pixels)) if pixels else ())  # [pictures, length]
-        return [
-            Encoded(picture.key, picture.digest, None if picture.pixels is None else next(codes)) for picture in decoded
+        encoded = [
+            Encoded(picture.key, picture.digest, None if picture.pixels is None else next(codes))
+            for picture in decoded.pictures
         ]
+        return Encoding(encoded, decoded.errors, decoded.flaws)
 
     def _network(self, images: torch.Tensor) -> npt.NDArray[np.uint16]:
         with torch.inference_mode():
@@ -227,6 +252,16 @@ class PictureEncoder:
                 f"{self.vocabulary}: take the VQGAN that belongs to it"
             )
         return codes.numpy().astype(np.uint16)
+
+
+def _tell_flaws(flaws: Sequence[ContestError]) -> None:
+    if flaws:
+        count = f"{len(flaws)} pictures are" if len(flaws) > 1 else "1 picture is"
+        say(f"warning: {count} damaged and used as far as it can be seen")
+        for flaw in flaws[:MAX_PRINTED_ERRORS]:
+            say(f"  {flaw}")
+        if len(flaws) > MAX_PRINTED_ERRORS:
+            say(f"  ... and {len(flaws) - MAX_PRINTED_ERRORS} more")
 
 
 def _key(folder: str, record: Record) -> PictureKey:
@@ -325,12 +360,11 @@ def _start_worker(encoder: PictureEncoder, parent: int) -> None:
     torch.set_num_threads(1)
 
 
-def _decode(chunk: Sequence[Wanted]) -> tuple[list[Decoded], list[ContestError]]:
+def _decode(chunk: Sequence[Wanted]) -> Decoding:
     assert _encoder is not None
     return _encoder.decode(chunk)
 
 
-def _decode_and_encode(chunk: Sequence[Wanted]) -> tuple[list[Encoded], list[ContestError]]:
+def _decode_and_encode(chunk: Sequence[Wanted]) -> Encoding:
     assert _encoder is not None
-    decoded, errors = _encoder.decode(chunk)
-    return _encoder.encode(decoded), errors
+    return _encoder.encode(_encoder.decode(chunk))

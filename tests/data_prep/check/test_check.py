@@ -147,6 +147,15 @@ def test_pictures_are_opened_to_their_end(pictures):
     assert broken_rules(pictures)[0] == {"PICTURE": 2}
 
 
+def test_a_damaged_picture_that_can_be_seen_is_named_too(pictures):
+    path = pictures / "captioning/images/b.png"
+    Image.new("RGB", (16, 16), "blue").save(path, "JPEG")
+    path.write_bytes(path.read_bytes()[:-2])
+    rules, findings = broken_rules(pictures)
+    assert rules == {"PICTURE": 1}
+    assert findings[0]["detail"].endswith("can be seen")
+
+
 def test_a_picture_on_both_sides_is_found_across_tasks_by_name_and_by_bytes(pictures):
     write(
         pictures,
