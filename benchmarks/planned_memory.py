@@ -2,8 +2,8 @@
 
     python benchmarks/planned_memory.py    # the table of the README, in Markdown
 
-Half precision on a GPU, nothing else on the card: from its size go 0.6 GB for CUDA, the weights and the VQGAN; a tenth of
-the rest is kept back. A batch holds 256 samples at most. On a CPU the weights are float32, twice as large.
+Half precision on a GPU, nothing else on the card: from its size go 0.6 GB for CUDA, the weights and the VQGAN; of the
+rest a tenth is kept back. A batch holds 256 samples at most. On a CPU the weights are float32, twice as large.
 """
 
 from __future__ import annotations
