@@ -1,8 +1,8 @@
 """What the READMEs show is so: commands run as they stand, or at least parse; figures and links are right.
 
 The commands are run in the order of README.md, in a copy of this repository, as a reader would who follows it from the
-top. Amounts that take hours are made small here, in `PLAYED_SLOWLY`; what needs a network, an engine or downloaded
-archives is parsed. A command that no table here names fails: whoever adds one says how it is tried.
+top; small archives stand in for the downloaded ones. What takes hours is made small here, in `PLAYED_SLOWLY`; what needs
+a network or an engine is parsed. A command that no table here names fails: whoever adds one says how it is tried.
 """
 
 import contextlib
@@ -21,6 +21,7 @@ import pytest
 
 from benchmarks.planned_memory import rows
 from submission import VERSION
+from tests.small_archives import lay_archives
 from training.tune.settings import read_settings
 
 ROOT = Path(__file__).parents[1]
@@ -76,6 +77,14 @@ PLAYED_SLOWLY = (
         (("--nproc-per-node 8", "--nproc-per-node 2"),),
         f"data=data/world out=runs/several {STEPS}",
     ),
+    *(
+        Play(f"python -m data_prep {source}", more="--validation-share 0.5")
+        for source in ("sberquad", "muserc", "mathematics", "coco", "visual-genome", "start", "sberidp")
+    ),
+    Play("python -m data_prep merge"),
+    Play("python -m data_prep check data/all"),
+    Play("python -m data_prep shards"),
+    Play("python -m training tune --config training/configs/fbc2.yaml data=data/all", more=STEPS),
 )
 PARSED = (  # and why they are not run
     ("bash run.sh test", "it is what runs this"),
@@ -83,8 +92,6 @@ PARSED = (  # and why they are not run
     ("python3 -m venv .venv", "packages come from a network; tests/test_locks.py tries the options"),
     ("pip install", "likewise"),
     ("docker/build.sh submission", "needs an engine; docker/ci.sh builds both images"),
-    ("python -m data_prep", "needs downloaded archives; tests/data_prep converts small ones"),
-    ("python -m training tune --config training/configs/fbc2.yaml data=data/all", "needs what those make"),
 )
 
 
@@ -215,7 +222,9 @@ class Reader:
 
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
-    return Reader(copy_of_the_repository(tmp_path_factory.mktemp("readme")))
+    copy = copy_of_the_repository(tmp_path_factory.mktemp("readme"))
+    lay_archives(copy)
+    return Reader(copy)
 
 
 @pytest.mark.parametrize("play", PLAYED, ids=lambda play: play.command)
