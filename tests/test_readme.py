@@ -1,8 +1,9 @@
 """What the READMEs show is so: commands run as they stand, or at least parse; figures and links are right.
 
-The commands are run in the order of README.md, in a copy of this repository, as a reader would who follows it from the
-top; small archives stand in for the downloaded ones. What takes hours is made small here, in `PLAYED_SLOWLY`; what needs
-a network or an engine is parsed. A command that no table here names fails: whoever adds one says how it is tried.
+The commands are run in the order of README.md, in a copy of this repository, as a reader would who follows it from
+the top; small archives stand in for the downloaded ones. What takes hours is made small here, in `PLAYED_SLOWLY`;
+what needs a network or an engine is parsed. A command that no table here names fails: whoever adds one says how it is
+tried.
 """
 
 import contextlib
