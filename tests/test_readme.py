@@ -17,10 +17,13 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 from benchmarks.planned_memory import rows
+from models.rudolph.config import read_config
 from submission import VERSION
 from tests.small_archives import lay_archives
 from training.tune.settings import read_settings
@@ -249,6 +252,17 @@ def test_the_demo_prints_what_is_shown(reader: Reader, name: str) -> None:
     for line in (line.rstrip() for line in shown.splitlines() if line.strip()):
         assert line in printed[place:], f"the demo does not print, or not there: {line}"
         place = printed.index(line, place) + 1
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_the_python_shown_runs(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    config = read_config(ROOT / "weights/rudolph/config.json")
+    names: dict[str, Any] = {"input_ids": torch.ones(1, config.total_seq_length, dtype=torch.long)}
+    (shown,) = blocks(name, "python")
+    exec(shown, names)
+    assert names["logits"].shape == (1, config.total_seq_length, config.total_vocab)
+    assert torch.isfinite(names["loss"])
 
 
 @pytest.mark.parametrize("name", READMES)
