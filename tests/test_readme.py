@@ -284,6 +284,12 @@ def test_the_version_is_the_same_everywhere(name: str, told: str) -> None:
     assert re.search(told, (ROOT / name).read_text("utf-8"), re.MULTILINE)
 
 
+@pytest.mark.parametrize("name", READMES)
+def test_the_torch_that_is_named_is_the_one_that_is_pinned(name: str) -> None:
+    pinned = re.findall(r"^torch==(\S+)$", (ROOT / "requirements.txt").read_text("utf-8"), re.MULTILINE)
+    assert re.findall(r"torch==([\d.]+)", (ROOT / name).read_text("utf-8")) == pinned
+
+
 def anchors(text: str) -> set[str]:
     """The anchors that GitHub gives the headings of a page."""
     headings = re.findall(
