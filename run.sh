@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Without arguments: the container's entrypoint, and nothing else. It installs nothing and needs no network; it reads
 # ../input and writes ./output, relative to the folder that it is started in.
-# `demo` and `test` are for people: they make .venv here when there is none, from the locked requirements.
+# `demo`, `test` and `setup` are for people: they make .venv here when there is none, from the locked requirements.
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 
@@ -44,6 +44,9 @@ case "${1:-}" in
             --assets weights --fid-features ruclip --show-emissions output/emissions.csv \
             --json output/scores.json --csv output/scores.csv --report output/report
         ;;
+    setup)
+        setup requirements-dev
+        ;;
     test)
         setup requirements-dev
         cd "$here"
@@ -58,6 +61,7 @@ case "${1:-}" in
         echo "usage: bash run.sh          answer ../input/input.json into ./output (the container's entrypoint)" >&2
         echo "       bash run.sh demo     the bundled synthetic test, into output/" >&2
         echo "       bash run.sh test     all checks; further arguments go to pytest" >&2
+        echo "       bash run.sh setup    what the checks need, into .venv, without running them" >&2
         exit 2
         ;;
 esac
