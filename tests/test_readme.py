@@ -51,8 +51,8 @@ PLAYED = (
     Play("python -m submission pack --weights weights"),
     Play("python -m submission check submission.zip"),
     Play("python -m submission check output/predictions.json"),
-    Play("python -m evaluation score"),
-    Play("python -m evaluation compare scores.json"),
+    Play("python -m evaluation score", more="--resamples 50"),
+    Play("python -m evaluation compare scores.json", more="--resamples 50"),
     Play("python -m evaluation leaderboard add"),
     Play("python -m evaluation leaderboard show"),
 )
