@@ -1,28 +1,29 @@
 #!/usr/bin/env bash
 # Without arguments: the container's entrypoint, and nothing else. It installs nothing and needs no network; it reads
 # ../input and writes ./output, relative to the folder that it is started in.
-# `demo`, `test` and `setup` are for people: they make .venv here when there is none, from the pinned requirements.
+# `demo`, `test` and `setup` are for people: they make .venv here when there is none, from the locked requirements.
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 
-# Install a requirements file into .venv, once for each state of the requirements.
+# Make .venv from a lock file, once for each state of the locks; what tests need contains what a run needs.
 setup() {
     python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
         echo "run.sh: Python 3.11 or newer is needed; found: $(python3 --version 2>&1)" >&2
         exit 1
     }
-    local stamp
-    stamp="$here/.venv/$1-$(cat "$here"/requirements*.txt | sha256sum | cut -c1-16)"
-    [ -e "$stamp" ] && return
+    local state
+    state="$(cd "$here" && cat requirements*.txt requirements*.lock | sha256sum | cut -c1-16)"
+    [ -e "$here/.venv/requirements-dev-$state" ] || [ -e "$here/.venv/$1-$state" ] && return
     [ -x "$here/.venv/bin/python" ] || python3 -m venv "$here/.venv"
     echo "run.sh: installing $1 into .venv, once"
     local pip=("$here/.venv/bin/python" -m pip install --quiet --disable-pip-version-check)
-    "${pip[@]}" -r "$here/$1"
-    if [ "$1" = requirements-dev.txt ]; then
+    "${pip[@]}" --require-hashes --no-deps -r "$here/$1.lock"
+    if [ "$1" = requirements-dev ]; then
         # youtokentome's source imports Cython without asking for it: it must be there, and seen, when it is built.
-        "${pip[@]}" --no-build-isolation -r "$here/requirements-bpe.txt"
+        "${pip[@]}" --require-hashes --no-deps --no-build-isolation -r "$here/requirements-bpe.lock"
     fi
-    touch "$stamp"
+    "${pip[@]}" -r "$here/$1.txt" # all is there but torch, which no lock can hold: docker/lock.sh tells why
+    touch "$here/.venv/$1-$state"
 }
 
 case "${1:-}" in
@@ -31,7 +32,7 @@ case "${1:-}" in
         exec python3 -m submission run --weights "$here/weights"
         ;;
     demo)
-        setup requirements.txt
+        setup requirements
         cd "$here"
         .venv/bin/python -m submission run --input demo --output output --weights weights \
             --emissions output/emissions.csv
@@ -44,10 +45,10 @@ case "${1:-}" in
         .venv/bin/python -m submission preview --input demo --output output --scores output/scores.json
         ;;
     setup)
-        setup requirements-dev.txt
+        setup requirements-dev
         ;;
     test)
-        setup requirements-dev.txt
+        setup requirements-dev
         cd "$here"
         shift
         .venv/bin/ruff check .

@@ -132,8 +132,12 @@ if [ -z "$base" ] || ! base_works >"$work/probe.log" 2>&1; then
     # This machine's pip knows where packages come from; inside the base there is only what it fetched.
     mkdir "$work/wheels"
     fetch=("$python" -m pip download -qq --only-binary=:all: --dest "$work/wheels")
-    everything=(-r docker/submission.txt -r docker/evaluation.txt -c requirements.txt -c docker/constraints.txt)
-    bounded 120 "${fetch[@]}" "${everything[@]}" || bounded 120 "${fetch[@]}" "${everything[@]}" || {
+    locks=(-r docker/torch.lock -r docker/submission.lock -r docker/evaluation.lock)
+    fetch_all() {
+        bounded 120 "${fetch[@]}" --require-hashes --no-deps "${locks[@]}" &&
+            bounded 120 "${fetch[@]}" "$(grep '^torch==' requirements.txt)"
+    }
+    fetch_all || fetch_all || {
         too_long "$?" && not_here "fetching packages took too long"
         bounded 60 "${fetch[@]}" --no-deps typing-extensions || not_here "the package index does not answer"
         exit 1 # it does: so it is our pins that can not be had

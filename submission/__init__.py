@@ -1,3 +1,3 @@
 """What runs in the organisers' container: read, encode, answer and draw, journal, write."""
 
-VERSION = "0.1.0"
+VERSION = "0.2.0"

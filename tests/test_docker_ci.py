@@ -79,7 +79,7 @@ MACHINES = (
         "pins that can not be had",
         1,
         "ResolutionImpossible",
-        fails=f"{NO_IMAGE}|*pip download*submission.txt*",
+        fails=f"{NO_IMAGE}|*pip download*submission.lock*",
         says="ResolutionImpossible",
     ),
     Machine(
