@@ -142,7 +142,7 @@ def best_and_worst(task: TaskResult, files: Files, album: Album) -> tuple[tuple[
     """
     ranked = sorted(task.samples, key=lambda name: -task.samples[name])
     half = len(ranked) // 2
-    best, worst = [], []
+    best, worst = list[str](), list[str]()
     for place, name in enumerate(ranked):
         score = task.samples[name]
         (best if score >= 1 or (score > 0 and place < half) else worst).append(name)
