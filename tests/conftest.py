@@ -4,6 +4,7 @@ New examples are drawn where slow tests are asked for (`-m slow`): every propert
 """
 
 import re
+import signal
 
 import pytest
 from hypothesis import is_hypothesis_test, settings
@@ -18,6 +19,8 @@ def draws_new_examples(marker_expression: str) -> bool:
 
 def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("new" if draws_new_examples(config.option.markexpr) else "same")
+    # A shell starts what runs in its background deaf to interrupts, and tests send some to themselves and their children.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest chooses by markers
