@@ -19,7 +19,7 @@ def draws_new_examples(marker_expression: str) -> bool:
 
 def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("new" if draws_new_examples(config.option.markexpr) else "same")
-    # A shell starts what runs in its background deaf to interrupts, and tests send some to themselves and their children.
+    # A shell starts what runs in its background deaf to interrupts; tests send some to themselves and to children.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
