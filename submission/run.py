@@ -72,7 +72,8 @@ def run(settings: Settings) -> Report:
     """Answer and draw all samples of an input file; write `predictions.json`, `images/` and `run.json`.
 
     Whatever happens once the input is read, `predictions.json` has a valid answer for every sample, and the report
-    says what is missing. Of several processes the first one writes them, and the others return a report of their share.
+    says what is missing. Of several processes the first one writes them, or another one where that is gone; otherwise
+    the others return a report of their share.
 
     Raises ContestErrors for an input file that is no JSON object, ContestError or OSError for an output folder that can
     not be written, JournalInUseError. Everything else that goes wrong is in the report.
