@@ -1,6 +1,7 @@
 """Malformed input, by the hundred: no traceback and no lost sample. Either an error that names what is wrong, or an
 answer for every sample, and the sound ones are answered as if nothing were wrong."""
 
+import functools
 import io
 import json
 import random
@@ -13,7 +14,7 @@ from PIL import Image
 
 import submission.run as run_module
 from contest.limits import MAX_FILE_NAME_BYTES, picture_name
-from submission.loading import Networks, fingerprint, load_networks
+from submission.loading import fingerprint, load_networks
 from tests.submission.conftest import Finished, Start, Write, image, text
 
 SOUND = {
@@ -26,15 +27,8 @@ FEW, MANY = 30, 500
 @pytest.fixture
 def submit_often(submit: Start, weights: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
     """As `submit`, with the networks loaded once."""
-    loaded: list[tuple[Networks, dict[str, str]]] = []
-
-    def load(folder: Path, *rest: Any) -> Networks:
-        if not loaded:
-            loaded.append((load_networks(folder, *rest), fingerprint(folder)))
-        return loaded[0][0]
-
-    monkeypatch.setattr(run_module, "load_networks", load)
-    monkeypatch.setattr(run_module, "fingerprint", lambda folder: loaded[0][1])
+    monkeypatch.setattr(run_module, "load_networks", functools.cache(load_networks))
+    monkeypatch.setattr(run_module, "fingerprint", functools.cache(fingerprint))
     return submit
 
 
