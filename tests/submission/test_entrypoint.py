@@ -8,7 +8,6 @@ import tomllib
 from pathlib import Path
 
 from contest.limits import METADATA_NAME
-from submission import VERSION
 from tests.submission.conftest import ROOT, Write, image, text
 
 
@@ -40,5 +39,7 @@ def test_metadata_names_an_image_and_an_entrypoint() -> None:
     assert set(json.loads((ROOT / METADATA_NAME).read_text())) == {"image", "entrypoint"}
 
 
-def test_the_version_is_the_projects() -> None:
-    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"] == VERSION
+def test_the_version_is_said_once() -> None:
+    said = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert said["project"]["dynamic"] == ["version"]
+    assert said["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "submission.VERSION"}
