@@ -23,6 +23,10 @@ class TrainingEmissionsError(ValueError):
     """A file that is no summary of a training's emissions; names the file and what is wrong."""
 
 
+class _OddFileError(ValueError):
+    """What is wrong with a summary, in words of our own."""
+
+
 @dataclass(frozen=True, slots=True)
 class TrainingEmissions:
     """A training's emissions, summed over its stretches: one, or several if it was killed and went on.
@@ -59,7 +63,7 @@ class TrainingEmissions:
         figures += [value for reading in self.readings for value in (reading.energy_kwh, reading.co2_kg)]
         for value in figures:
             if value is not None and not (math.isfinite(value) and value >= 0):
-                raise ValueError(f"a figure is {value}")
+                raise _OddFileError(f"a figure is {value}")
 
     @property
     def own_co2_kg(self) -> float | None:
@@ -79,15 +83,32 @@ def read_training_emissions(path: str | os.PathLike[str]) -> TrainingEmissions:
         with open(path, "rb") as stream:
             data = stream.read()
         if (found := stand_in_of_data(data[:HEAD_BYTES])) is not None:
-            raise ValueError(str(found))
+            raise _OddFileError(str(found))
         value = json.loads(data.decode("utf-8-sig"))
         if not isinstance(value, dict) or value.get("format") != FORMAT:
-            raise ValueError(f'"format" is not "{FORMAT}"')
+            raise _OddFileError(f'"format" is not "{FORMAT}"')
         return _parsed(value)
-    except KeyError as error:
-        raise TrainingEmissionsError(f"{os.fspath(path)}: no summary of a training's emissions: no {error}") from error
-    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        raise TrainingEmissionsError(f"{os.fspath(path)}: no summary of a training's emissions: {error}") from error
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise TrainingEmissionsError(
+            f"{os.fspath(path)}: no summary of a training's emissions: {_problem(error)}"
+        ) from error
+
+
+def _problem(error: Exception) -> str:
+    """Return what is wrong with a file in words that are not Python's."""
+    match error:
+        case _OddFileError():
+            return str(error)
+        case KeyError():
+            return f'it has no "{error.args[0]}"'
+        case RecursionError():
+            return "it is nested too deeply to be read"
+        case UnicodeDecodeError():
+            return "it is not UTF-8"
+        case json.JSONDecodeError():
+            return f"it is not JSON: {error}"
+        case _:
+            return "a value is not what its place asks for"
 
 
 def _parsed(value: Mapping[str, Any]) -> TrainingEmissions:

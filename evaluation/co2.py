@@ -41,13 +41,21 @@ def track_scoring(
 
 def read_emissions(csv_path: str | os.PathLike[str]) -> Summary:
     """Read one of eco2AI's files and what lies beside it. Raises BadEmissions, also if it can not be read."""
+    remedy = "give the CSV file that eco2AI wrote, not the encoded one"
     try:
         rows, readings = read_rows(csv_path), read_readings(csv_path)
     except EmissionsFileError as error:
-        remedy = error.remedy or "give the CSV file that eco2AI wrote, not the encoded one"
-        raise BadEmissions(error.problem, remedy) from error
+        raise BadEmissions(error.problem, error.remedy or remedy) from error
     except OSError as error:
-        raise BadEmissions(str(error), "give the CSV file that eco2AI wrote, not the encoded one") from error
+        raise BadEmissions(str(error), remedy) from error
+    except (RecursionError, OverflowError, AttributeError) as error:
+        raise BadEmissions(f"{os.fspath(csv_path)}: the readings beside it are none of ours", remedy) from error
+    for number, row in enumerate(rows, start=1):
+        if None in (row.id, row.project, row.start_time, row.cpu, row.gpu, row.country):
+            raise BadEmissions(f"{os.fspath(csv_path)}: row {number} is cut off", remedy)
+    for reading in (one for found in readings.values() for one in found):
+        if not all(map(_is_figure, (reading.energy_kwh, reading.co2_kg))):
+            raise BadEmissions(f"{os.fspath(csv_path)}: a reading beside it is no figure", remedy)
     final = [row for row in rows if row.is_final]
     return Summary(
         path=Path(csv_path),
@@ -57,3 +65,10 @@ def read_emissions(csv_path: str | os.PathLike[str]) -> Summary:
         co2_kg=sum(row.co2_kg for row in rows),
         readings=readings,
     )
+
+
+def _is_figure(value: object) -> bool:
+    """Whether a value is an energy or a mass, or None for one that could not be measured."""
+    if value is None:
+        return True
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf")

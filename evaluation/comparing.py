@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from evaluation.errors import NotComparable, some
+from evaluation.errors import NotComparable, counted, some
 from evaluation.results import Result
 from evaluation.statistics import Difference, Resampling, paired_differences
 from evaluation.table import columns
@@ -62,7 +62,7 @@ def compare(
         apart = first.tasks[key].samples.keys() ^ second.tasks[key].samples.keys()
         if apart:
             raise NotComparable(
-                f"{key}: {len(apart)} samples stand in one result only: {some(sorted(apart))}",
+                f"{key}: one result only has {counted(len(apart), 'sample')}: {some(sorted(apart))}",
                 "compare runs of one test set",
             )
     pairs = {

@@ -22,6 +22,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from contest.console import one_line
 from contest.errors import Code, ContestError, quote
 from contest.ground_truth import GroundTruth
 from contest.limits import INPUT_NAME, MAX_ITEMS
@@ -115,8 +116,7 @@ def join(files: Files, mode: Mode) -> Joined:
     cases = {task: tuple(found) for task, found in by_task.items() if found}
     if mode == "official":
         _demand_drawn_pictures(cases)
-    warnings = _warnings(files, task_ids, truths, answers)
-    warnings += tuple(f"{path}: the organisers' reader refuses its byte order mark" for path in marked)
+    warnings = _warnings(files, task_ids, truths, answers, marked)
     return Joined(cases, warnings, _fingerprint(task_ids, truths))
 
 
@@ -161,9 +161,13 @@ def _demand_drawn_pictures(cases: Mapping[Task, Iterable[Case]]) -> None:
 
 
 def _warnings(
-    files: Files, task_ids: Mapping[str, int], truths: Mapping[str, GroundTruth], answers: Predictions
+    files: Files,
+    task_ids: Mapping[str, int],
+    truths: Mapping[str, GroundTruth],
+    answers: Predictions,
+    marked: Iterable[Path],
 ) -> tuple[str, ...]:
-    found = []
+    found: list[tuple[Path, str]] = []
     surplus = [key for key in truths if key not in task_ids]
     for path, count, first in (
         (files.predictions, answers.surplus, answers.first_surplus),
@@ -172,12 +176,13 @@ def _warnings(
         if count:
             named = first[:SURPLUS_NAMED]
             listed = some(named) + (f" and {count - len(named)} more" if count > len(named) else "")
-            found.append(f"{path}: left out {counted(count, 'sample')} that the ids do not name: {listed}")
+            found.append((path, f"left out {counted(count, 'sample')} that the ids do not name: {listed}"))
     long = [error.sample_id for error in answers.errors if error.code is Code.ITEMS_TOO_MANY]
     if long:
         given = counted(len(long), "answer")
-        found.append(f"{files.predictions}: of {given}, the first {MAX_ITEMS} items are looked at: {some(long)}")
+        found.append((files.predictions, f"of {given}, the first {MAX_ITEMS} items are looked at: {some(long)}"))
     if answers.repeated:
         given = counted(len(answers.repeated), "sample")
-        found.append(f"{files.predictions}: {given} answered twice, the last counts: {some(answers.repeated)}")
-    return tuple(found)
+        found.append((files.predictions, f"{given} answered twice, the last counts: {some(answers.repeated)}"))
+    found += [(path, "the organisers' reader refuses its byte order mark") for path in marked]
+    return tuple(f"{one_line(str(path))}: {what}" for path, what in found)

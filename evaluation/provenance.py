@@ -40,9 +40,11 @@ class RunReport:
 
 
 def read_run_report(path: Path) -> RunReport:
-    """Read what `submission run` wrote. Raises BadResult, OSError."""
+    """Read what `submission run` wrote. Raises BadResult."""
     try:
         return _parsed(mapping(read_json(path), "the top level"))
+    except OSError as error:
+        raise BadResult(f"{path} can not be read: {error.strerror}", "check the path") from error
     except WrongValue as error:
         raise BadResult(
             f"{path} is no report of a run: {error}", "give the run.json that `submission run` wrote"

@@ -14,6 +14,7 @@ from contest.console import one_line, say, show
 from contest.reading import read_ground_truth, read_ids
 from contest.tasks import task_by_id
 from evaluation.assets import FID_FEATURES
+from evaluation.commands.options import whole
 from evaluation.container import attempts
 from evaluation.container.container_engine import ContainerEngine
 from evaluation.container.errors import BadAttempts
@@ -157,8 +158,13 @@ def add_run_container(parser: argparse.ArgumentParser) -> None:
     add("--wordnet", type=Path, metavar="FILE", help="RuWordNet's SQLite file")
     add("--assets", type=Path, metavar="DIR", help="folder with the networks of the metrics")
     add("--fid-features", choices=FID_FEATURES, default=FID_FEATURES[0], help="ruclip is a substitute, and flagged")
-    add("--resamples", type=int, default=Resampling().resamples, help="of the bootstrap (default: %(default)s)")
-    parser.set_defaults(command=_checked_run_container, usage_error=parser.error)
+    add(
+        "--resamples",
+        type=whole(least=1),
+        default=Resampling().resamples,
+        help="of the bootstrap (default: %(default)s)",
+    )
+    parser.set_defaults(command=_checked_run_container, usage_error=parser.error, keeps=("output",))
 
 
 def _checked_run_container(options: argparse.Namespace) -> int:
@@ -184,4 +190,4 @@ def add_attempts(parser: argparse.ArgumentParser) -> None:
     commands = (list_attempts, choose_attempts, enter_private, drop_attempt)
     for action, command in zip((list_parser, choose, private, dropped), commands, strict=True):
         action.add_argument("--db", type=Path, required=True, metavar="FILE", help="the register's SQLite file")
-        action.set_defaults(command=command)
+        action.set_defaults(command=command, keeps=() if command is list_attempts else ("db",))

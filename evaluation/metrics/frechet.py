@@ -48,7 +48,7 @@ def checked_features(features: npt.ArrayLike, name: str = "features") -> Array:
         raise FeatureError(f"{name}: a matrix [n, d] of features is needed, not one of shape {list(rows.shape)}")
     if len(rows) < 2:
         raise FeatureError(
-            f"{name}: of {len(rows)} pictures, but a covariance needs two",
+            f"{name}: a covariance needs two pictures, and there {'is 1' if len(rows) == 1 else 'is none'}",
             "score a larger test set, or leave the task out",
         )
     bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))

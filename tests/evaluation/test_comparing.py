@@ -52,7 +52,7 @@ def test_different_signatures_are_refused_unless_asked_for_and_then_marked() -> 
     [
         (result_of({"textqa": [1.0]}), "share no task"),
         (result_of({"vqa": [1.0]}, test="u"), "different test sets"),
-        (result_of({"vqa": [1.0, 1.0]}), "vqa: 1 samples stand in one result only: 1"),
+        (result_of({"vqa": [1.0, 1.0]}), "vqa: one result only has 1 sample: 1"),
     ],
 )
 def test_what_is_not_of_one_test_can_not_be_compared(second: object, message: str) -> None:

@@ -101,6 +101,41 @@ def test_options_that_make_no_sense_are_refused(capsys: pytest.CaptureFixture[st
     assert "the tasks are textqa, mathqa" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--resamples", "many"], "'many' is no whole number from 1 to 9223372036854775807"),
+        (["--resamples", "9" * 5000], f"{'9' * 40!r} is no whole number from 1 to 9223372036854775807"),
+        (["--tasks", "vqa,poetry"], "there is no task 'poetry'; the tasks are textqa, mathqa"),
+        (["--country", "Russia"], "'Russia' is no code of a country, such as RU"),
+    ],
+)
+def test_a_wrong_option_is_told_in_plain_words(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(mixed(*arguments))
+    told = capsys.readouterr().err
+    assert message in told
+    assert "_value" not in told
+
+
+@pytest.mark.parametrize("baseline", ["nan", "1e308", "-1", "x", "2"])
+def test_a_baseline_that_no_score_can_have(baseline: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["nomination", "--db", "board", "--baseline", baseline])
+    assert f"'{baseline}' is no number from 0 to 1" in capsys.readouterr().err
+
+
+def test_a_path_that_is_no_utf_8_costs_no_result(tmp_path: Path) -> None:
+    folder = tmp_path / "\udcff\x1b"
+    folder.mkdir()
+    files = write_files(folder, {"a": 0}, answers={"a": text("yes"), "surplus": text("no")})
+    assert main(named(files, "--json", folder / "r.json")) == 0
+    [warning] = read_result(folder / "r.json").warnings
+    assert warning.endswith(r"/\udcff\x1b/predictions.json: left out 1 sample that the ids do not name: surplus")
+
+
 def test_scoring_works_without_sockets_in_a_fresh_process(tmp_path: Path) -> None:
     program = f"""
         import sys
@@ -232,8 +267,22 @@ def test_the_training_s_co2_is_that_of_the_row_that_counts(tmp_path: Path, capsy
     log.write_text(EMISSIONS.replace(" TargetValue", ""))
     assert main([*add, "--emissions", str(log)]) == 2
     assert "TargetValue" in capsys.readouterr().err
-    log.write_text("a,b\n1,2\n")
-    assert main([*add, "--emissions", str(log)]) == 2
+    head, first, _ = EMISSIONS.splitlines()
+    beside = tmp_path / "emissions.csv.readings.json"
+    for table, readings in (
+        ("a,b\n1,2\n", "[]"),
+        (EMISSIONS.replace("0.125", "nan"), "[]"),
+        (EMISSIONS.replace("0.125", "1e999"), "[]"),
+        (f"{head}\n{first[: first.index(',cpu/1')]}\n", "[]"),
+        (EMISSIONS, "[" * 200_000),
+        (EMISSIONS, '[{"id": "1", "readings": [{"device": "c", "method": "m", "energy_kwh": "x", "co2_kg": 1}]}]'),
+        (EMISSIONS, '[{"id": "1", "readings": [{"device": "c"}]}]'),
+    ):
+        log.write_text(table)
+        beside.write_text(readings)
+        capsys.readouterr()
+        assert main([*add, "--emissions", str(log)]) == 2
+        assert capsys.readouterr().err.startswith(f"evaluation: error: {log}")
 
 
 def test_a_training_s_summary_fills_the_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -251,9 +300,23 @@ def test_a_training_s_summary_fills_the_row(tmp_path: Path, capsys: pytest.Captu
     write_training_emissions(path, replace(summary, co2_kg=None, problems=("eco2AI is not installed",)))
     assert main(add) == 2
     assert "eco2AI measured nothing: eco2AI is not installed" in capsys.readouterr().err
-    path.write_text("{}")
+    sound = json.loads(path.read_text("utf-8"))
+    for content, problem in (
+        ("{}", '"format" is not "fbc2 training emissions 1"'),
+        (json.dumps({key: value for key, value in sound.items() if key != "energy_kwh"}), 'it has no "energy_kwh"'),
+        (json.dumps(sound | {"co2_kg": -1}), "a figure is -1.0"),
+        (json.dumps(sound | {"co2_kg": 10**400}), "a value is not what its place asks for"),
+        (json.dumps(sound | {"readings": [{}]}), 'it has no "energy_kwh"'),
+        (json.dumps(sound | {"readings": 7}), "a value is not what its place asks for"),
+        ("[" * 200_000, "it is nested too deeply to be read"),
+        ("{", "it is not JSON: Expecting property name"),
+    ):
+        path.write_text(content)
+        assert main(add) == 2
+        assert f"no summary of a training's emissions: {problem}" in capsys.readouterr().err
+    write_training_emissions(path, replace(summary, parameters=10**20))
     assert main(add) == 2
-    assert "no summary of a training's emissions" in capsys.readouterr().err
+    assert "parameters of run 'x' has more than 64 bits" in capsys.readouterr().err
 
 
 def test_what_a_leaderboard_can_not_use_ends_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,8 @@ import pytest
 
 from contest.console import TolerantStream
 from evaluation.__main__ import main
+from evaluation.container import attempts
+from evaluation.container.verdict import Fault, Verdict
 from evaluation.results import write_result
 from tests.evaluation.fakes import text, whole_result, write_files
 
@@ -26,6 +28,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     answers = {"a": text("no"), "\x1b[2J=\u202e": text("yes")}
     write_files(found, {"a": 0}, answers=answers)
     write_result(found / "r.json", whole_result(0.5))
+    number = attempts.begin(found / "register", "us", "5e1f")
+    attempts.finish(found / "register", number, Verdict(Fault.NONE, integral=0.25))
     name = "--name 'x' --profile $'\\e[31m'"
     assert run(f"leaderboard add --db board --result r.json {name}", found).returncode == 0
     return found
@@ -63,6 +67,8 @@ REPORT = "report --result r.json --predictions predictions.json --ground-truth g
         ("leaderboard add --db o/board --result r.json --name x", 0, KEPT + "o/board", ("o/board",)),
         ("nomination --db board", 2, LOST, ()),
         (REPORT, 0, KEPT + "o", ("o/report.html",)),
+        ("attempts list --db register", 2, LOST, ()),
+        ("attempts choose --db register --team us 1", 0, KEPT + "register", ("register",)),
     ],
 )
 def test_a_full_disk_behind_the_output(

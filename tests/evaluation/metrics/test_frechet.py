@@ -13,7 +13,7 @@ PAIRS = {pair["name"]: pair for pair in golden("fid")["cases"]}
 REFUSED = {
     "nan": "NaN or infinity in 1 of 30 rows",
     "dims_differ": "of 4 and of 5 dimensions",
-    "one_sample": "of 1 pictures, but a covariance needs two",
+    "one_sample": "a covariance needs two pictures, and there is 1",
 }
 
 

@@ -36,7 +36,7 @@ def test_whole_sets_make_one_subset() -> None:
 @pytest.mark.parametrize(
     ("first", "second", "message"),
     [
-        ([[1.0]], [[1.0], [2.0]], "first set: of 1 pictures"),
+        ([[1.0]], [[1.0], [2.0]], "first set: a covariance needs two pictures, and there is 1"),
         ([[1.0], [2.0]], [[1.0], [np.inf]], "second set: NaN or infinity"),
         ([[1.0], [2.0]], [[1.0, 1.0], [2.0, 2.0]], "dimensions"),
     ],

@@ -184,7 +184,7 @@ class Co2Log:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         if not self._path.is_file() or not _without_torn_line(self._path):
-            writer.writerow(HEADER)
+            writer.writerow(csv_row(HEADER))
         writer.writerows(csv_row(_text(getattr(row, name)) for name in HEADER) for row in rows)
         append(self._path, text.getvalue().encode())
 

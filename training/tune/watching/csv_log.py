@@ -61,8 +61,8 @@ class CsvLog:
         kept = [row for row in read_log(self._path) if row.step <= run.resumed_step] if self._path.is_file() else []
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(HEADER)
-        writer.writerows((row.step, row.name, repr(row.value)) for row in kept)
+        writer.writerow(csv_row(HEADER))
+        writer.writerows(csv_row((row.step, row.name, repr(row.value))) for row in kept)
         write_bytes(self._path, text.getvalue().encode())
 
     def advance(self, step: int) -> None:
