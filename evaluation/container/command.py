@@ -158,7 +158,8 @@ def add_run_container(parser: argparse.ArgumentParser) -> None:
     add("--assets", type=Path, metavar="DIR", help="folder with the networks of the metrics")
     add("--fid-features", choices=FID_FEATURES, default=FID_FEATURES[0], help="ruclip is a substitute, and flagged")
     add("--resamples", type=int, default=Resampling().resamples, help="of the bootstrap (default: %(default)s)")
-    parser.set_defaults(command=_checked_run_container, usage_error=parser.error)
+    # The output folder has all that is printed: a terminal that is gone changes no verdict.
+    parser.set_defaults(command=_checked_run_container, usage_error=parser.error, keeps=("output",))
 
 
 def _checked_run_container(options: argparse.Namespace) -> int:
