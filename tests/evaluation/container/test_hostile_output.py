@@ -220,6 +220,20 @@ def test_a_first_signal_stops_and_the_rest_wait() -> None:
     assert signal.getsignal(signal.SIGTERM) is earlier
 
 
+def test_of_ignored_signals_only_that_of_a_lost_terminal_stays_so() -> None:
+    for number, stops in ((signal.SIGHUP, False), (signal.SIGINT, True)):
+        earlier = signal.signal(number, signal.SIG_IGN)
+        try:
+            with stopped_by_signals():
+                os.kill(os.getpid(), number)
+            stopped = False
+        except Stopped:
+            stopped = True
+        finally:
+            signal.signal(number, earlier)
+        assert stopped is stops
+
+
 def test_a_submission_that_changes_nothing_after_its_end(tmp_path: Path) -> None:
     """What it left running in a session of its own is gone before its output is looked at."""
     late = "import time\ntime.sleep(2)\nopen('output/predictions.json', 'w').write('changed')"
