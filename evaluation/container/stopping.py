@@ -22,8 +22,8 @@ class Stopped(BaseException):
 def stopped_by_signals() -> Iterator[None]:
     """Raise Stopped at the first signal of SIGNALS; later ones wait for the end of what the first one began.
 
-    SIGHUP stays ignored where it is (under `nohup`). SIGINT does not: shells make what they start in the background deaf
-    to it, and whoever sends it by number means it.
+    SIGHUP stays ignored where it is (under `nohup`). SIGINT does not: shells make what they start in the background
+    deaf to it, and whoever sends it by number means it.
     """
     came: list[signal.Signals] = []
 
