@@ -164,6 +164,7 @@ def add_run_container(parser: argparse.ArgumentParser) -> None:
         default=Resampling().resamples,
         help="of the bootstrap (default: %(default)s)",
     )
+    # The output folder has all that is printed: a terminal that is gone changes no verdict.
     parser.set_defaults(command=_checked_run_container, usage_error=parser.error, keeps=("output",))
 
 

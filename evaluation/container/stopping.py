@@ -22,7 +22,8 @@ class Stopped(BaseException):
 def stopped_by_signals() -> Iterator[None]:
     """Raise Stopped at the first signal of SIGNALS; later ones wait for the end of what the first one began.
 
-    A signal that is ignored already (SIGHUP, under `nohup`) stays ignored.
+    SIGHUP stays ignored where it is (under `nohup`). SIGINT does not: shells make what they start in the background
+    deaf to it, and whoever sends it by number means it.
     """
     came: list[signal.Signals] = []
 
@@ -33,7 +34,7 @@ def stopped_by_signals() -> Iterator[None]:
 
     earlier = {number: signal.getsignal(number) for number in SIGNALS}
     for number in SIGNALS:
-        if earlier[number] is not signal.SIG_IGN:
+        if number is not signal.SIGHUP or earlier[number] is not signal.SIG_IGN:
             signal.signal(number, stop)
     try:
         yield

@@ -22,6 +22,7 @@ from evaluation.container.process_engine import ProcessEngine
 from evaluation.container.scoring import Scoring
 from evaluation.container.stopping import Stopped, stopped_by_signals
 from evaluation.container.verdict import Fault
+from evaluation.metrics.base import AttemptAborted
 from tests.evaluation.container.fakes import ANSWER, FAKES, Fake, archive, run_fake, said, write_test
 
 GOOD = FAKES[0]
@@ -187,6 +188,10 @@ def test_scoring_has_a_clock_and_its_own_process(tmp_path: Path) -> None:
     assert set(result.tasks["textqa"].samples) == {"0", "1"}
     with pytest.raises(NotInTime):
         scoring(test, 0.001)(tmp_path / "predictions.json")
+    (tmp_path / "predictions.json").write_text('{"0": [{"type": "text", "content": "да"}]}')
+    with pytest.raises(AttemptAborted) as raised:
+        scoring(test, 500)(tmp_path / "predictions.json")
+    assert raised.value.sample_id == "1"
 
 
 @pytest.mark.parametrize("error", [NotInTime("not done after 1 s"), BrokeOff("signal 9 ended it", "its words")])
@@ -213,6 +218,20 @@ def test_a_first_signal_stops_and_the_rest_wait() -> None:
             end_twice(number)
         assert raised.value.number is number
     assert signal.getsignal(signal.SIGTERM) is earlier
+
+
+def test_of_ignored_signals_only_that_of_a_lost_terminal_stays_so() -> None:
+    for number, stops in ((signal.SIGHUP, False), (signal.SIGINT, True)):
+        earlier = signal.signal(number, signal.SIG_IGN)
+        try:
+            with stopped_by_signals():
+                os.kill(os.getpid(), number)
+            stopped = False
+        except Stopped:
+            stopped = True
+        finally:
+            signal.signal(number, earlier)
+        assert stopped is stops
 
 
 def test_a_submission_that_changes_nothing_after_its_end(tmp_path: Path) -> None:
