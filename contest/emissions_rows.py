@@ -11,11 +11,12 @@ import io
 import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from contest.checking import described
 from contest.stand_ins import HEAD_BYTES, stand_in_of_data
 
 FINAL_MARK = "TargetValue"
@@ -190,8 +191,19 @@ def read_readings(csv_path: str | os.PathLike[str]) -> dict[str, tuple[Reading, 
 
 def reading_of(value: Any) -> Reading:
     """A reading of its JSON form. Raises KeyError, TypeError, ValueError."""
-    figures = [None if value[name] is None else float(value[name]) for name in ("energy_kwh", "co2_kg")]
+    figures = [None if value[name] is None else number_of(value, name) for name in ("energy_kwh", "co2_kg")]
     return Reading(str(value["device"]), str(value["method"]), figures[0], figures[1])
+
+
+def number_of(value: Mapping[str, Any], name: str) -> float:
+    """A finite figure of a JSON object. Raises KeyError, ValueError."""
+    try:
+        found = float(value[name])
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"{name!r} is {described(value[name])}, and no number") from error
+    if not math.isfinite(found):
+        raise ValueError(f"{name!r} is {found}")
+    return found
 
 
 def _names(path: str | os.PathLike[str], form: Form) -> dict[str, str | None]:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from contest.emissions_rows import Reading, reading_of
+from contest.emissions_rows import Reading, number_of, reading_of
 from contest.stand_ins import HEAD_BYTES, stand_in_of_data
 from contest.writing import write_json
 
@@ -114,13 +114,13 @@ def _problem(error: Exception) -> str:
 def _parsed(value: Mapping[str, Any]) -> TrainingEmissions:
     figures: dict[str, float | None] = {}
     for name in ("duration_s", "energy_kwh", "co2_kg"):
-        figures[name] = None if value[name] is None else float(value[name])
+        figures[name] = None if value[name] is None else number_of(value, name)
     return TrainingEmissions(
         project_name=str(value["project_name"]),
         experiment_description=str(value["experiment_description"]),
-        parameters=int(value["parameters"]),
+        parameters=int(number_of(value, "parameters")),
         final=bool(value["final"]),
-        stretches=int(value["stretches"]),
+        stretches=int(number_of(value, "stretches")),
         duration_s=figures["duration_s"],
         energy_kwh=figures["energy_kwh"],
         co2_kg=figures["co2_kg"],

@@ -6,6 +6,7 @@ What a command needs is imported when it is run, so that `--help` waits for none
 from __future__ import annotations
 
 import argparse
+import sys
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -88,8 +89,9 @@ def run_synthetic(arguments: argparse.Namespace) -> None:
         raise ValueError("--tasks names no task; leave it out to have all of them")
     tasks, drills = [key for key in keys if key not in DRILLS], [key for key in keys if key in DRILLS]
     write_world(arguments.out, arguments.seed, amounts, tasks, drills)
-    folders = sorted(str(path) for path in arguments.out.glob("*/"))
-    show(f"written: {', '.join(folders) or 'nothing, every amount is 0'}")
+    if sys.stdout.isatty():
+        folders = sorted(str(path) for path in arguments.out.glob("*/"))
+        show(f"written: {', '.join(folders) or 'nothing, every amount is 0'}")
 
 
 def add_sources(commands: Commands) -> None:

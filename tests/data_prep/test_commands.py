@@ -173,9 +173,11 @@ def test_names_that_are_not_utf_8_are_written_as_escapes(tmp_path):
     assert r"\udcff" in json.loads((out / "check.json").read_text("utf-8"))["splits"][0]["folder"]
 
 
-def test_a_synthetic_world_says_where_it_lies_and_needs_a_task(tmp_path, capsys):
+def test_a_synthetic_world_says_in_a_terminal_where_it_lies_and_needs_a_task(tmp_path, capsys, monkeypatch):
     amounts = ["--train", "1", "--validation", "0", "--test", "1"]
-    assert main(["synthetic", *amounts, "--tasks", "textqa", "--out", str(tmp_path / "w")]) == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(sys.stdout, "isatty", lambda: True)
+        assert main(["synthetic", *amounts, "--tasks", "textqa", "--out", str(tmp_path / "w")]) == 0
     assert capsys.readouterr().out == f"written: {tmp_path}/w/test, {tmp_path}/w/textqa\n"
     assert main(["synthetic", *amounts, "--tasks", ",", "--out", str(tmp_path / "v")]) == 2
     assert "--tasks names no task; leave it out to have all of them" in capsys.readouterr().err
