@@ -21,7 +21,6 @@ from models.weights import WeightsError, demand_finite, find_weights, load_weigh
 
 CONFIG_FILE, WEIGHTS_FILE, BPE_FILE = "config.json", "pytorch_model.bin", "bpe.model"
 VISION_HEAD_WIDTH = 64
-_WHOLE = f"a ruCLIP folder holds {CONFIG_FILE}, {BPE_FILE} and {WEIGHTS_FILE}"
 # Sizes at most: several times those of the contest's ruCLIP.
 _MOST = {
     "embed_dim": 16_384,
@@ -237,9 +236,11 @@ class RuCLIP(nn.Module):
         except WeightsError as error:
             if list(directory.glob("*.bin")) or not directory.is_dir():
                 raise
-            raise RuCLIPError(f"{directory}: it lacks {', '.join([*missing, WEIGHTS_FILE])}", _WHOLE) from error
+            raise RuCLIPError(
+                f"{directory}: a ruCLIP directory needs {', '.join([*missing, WEIGHTS_FILE])} as well"
+            ) from error
         if missing:
-            raise RuCLIPError(f"{directory}: it lacks {', '.join(missing)}", _WHOLE)
+            raise RuCLIPError(f"{directory}: a ruCLIP directory needs {', '.join(missing)} as well")
         path = directory / CONFIG_FILE
         try:
             config = RuCLIPConfig.from_json(read_json_object(path))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 
 from models.weights import read_state_dict, save_safetensors
@@ -15,7 +16,7 @@ from submission.check import check
 from submission.doctor.weights import look_at_weights
 from submission.loading import fingerprint
 from submission.pack import CODE_FOLDERS, PackError, pack
-from tests.submission.conftest import text
+from tests.submission.conftest import image, text
 
 RUDOLPH, VQGAN = "rudolph/pytorch_model.bin", "vqgan/model.safetensors"
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:0\n"
@@ -37,6 +38,15 @@ def code(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (root / folder / "__init__.py").write_text('"""A room."""\n')
     (root / "run.sh").write_text("exec python3 -m submission run\n")
     return root
+
+
+def question(folder: Path) -> Path:
+    """An input folder with one question about a picture: nothing is drawn for it."""
+    (folder / "input/images").mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(folder / "input/images/0.png")
+    asked = {"0": [text("вопрос"), image("images/0.png")]}
+    (folder / "input/input.json").write_text(json.dumps(asked))
+    return folder / "input"
 
 
 def tensors(name: str, change: Callable[[State], object]) -> Spoil:
@@ -93,8 +103,8 @@ REFUSED: dict[str, tuple[Spoil, str]] = {
         "to_logits.1.bias: shape",
     ),
     "masks as floats": (tensors(RUDOLPH, float_masks), "_mask: torch.bool expected, torch.float32 found"),
-    "masks of another kernel": (config("rudolph", kernel_size=3), "check kernel_size"),
-    "another number of layers": (config("rudolph", num_layers=5), "transformer.layers.4"),
+    "masks of another kernel": (config("rudolph", kernel_size=1, last_kernel_size=1), "check kernel_size"),
+    "another number of layers": (config("rudolph", num_layers=9), "transformer.layers.8"),
     "another width": (config("rudolph", hidden_size=24, num_attention_heads=2), "shape"),
     "no JSON": (written("rudolph/config.json", "{"), "not JSON"),
     "no object": (written("rudolph/config.json", "[]"), "not a JSON object"),
@@ -131,9 +141,7 @@ def test_what_a_run_refuses_all_refuse(
     spoil: Spoil, says: str, copied: Path, code: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     spoil(copied)
-    source = tmp_path / "input.json"
-    source.write_text(json.dumps({"0": [text("вопрос")]}))
-    arguments = ["--input", str(source), "--output", str(tmp_path / "out"), "--weights", str(copied)]
+    arguments = ["--input", str(question(tmp_path)), "--output", str(tmp_path / "out"), "--weights", str(copied)]
     assert main(["run", *arguments, "--device", "cpu"]) == 2
     told = capsys.readouterr().err
     assert says in told
@@ -196,9 +204,7 @@ def test_what_a_run_reads_all_read(
     change: Spoil, taken_off: str, copied: Path, code: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     change(copied)
-    source = tmp_path / "input.json"
-    source.write_text(json.dumps({"0": [text("вопрос")]}))
-    arguments = ["--input", str(source), "--output", str(tmp_path / "out"), "--weights", str(copied)]
+    arguments = ["--input", str(question(tmp_path)), "--output", str(tmp_path / "out"), "--weights", str(copied)]
     assert main(["run", *arguments, "--device", "cpu", "--greedy"]) == 0
     told = capsys.readouterr().err
     assert told.count("is taken off") == (1 if taken_off else 0)
@@ -217,9 +223,7 @@ def test_what_a_run_reads_all_read(
 def test_prefixed_and_sharded_weights_give_the_same_answers(
     copied: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    source = tmp_path / "input.json"
-    source.write_text(json.dumps({"0": [text("вопрос")], "1": [text("другой")]}))
-    answers = []
+    source, answers = question(tmp_path), []
     prefixed("module.")(copied)
     for number, folder in enumerate((weights, copied)):
         output = tmp_path / str(number)
@@ -241,9 +245,7 @@ def test_values_that_are_no_numbers_are_named_by_all(
     name: str, tensor: str, value: float, copied: Path, code: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tensors(name, lambda state: state[tensor].view(-1)[:].fill_(value))(copied)
-    source = tmp_path / "input.json"
-    source.write_text(json.dumps({"0": [text("вопрос")]}))
-    arguments = ["--input", str(source), "--output", str(tmp_path / "out"), "--weights", str(copied)]
+    arguments = ["--input", str(question(tmp_path)), "--output", str(tmp_path / "out"), "--weights", str(copied)]
     assert main(["run", *arguments, "--device", "cpu"]) == (1 if name == RUDOLPH else 0)
     told = capsys.readouterr().err
     assert f"NaN or Infinity in {tensor} (" in told
