@@ -41,7 +41,6 @@ def test_a_training_goes_on_without_its_logs(root: Path, tmp_path: Path, capsys:
     for name in ("CsvLog", "TensorBoard", "Answers", "Plots"):
         assert f"tune: {name}: " in said
         assert f"tune: {name} failed " in said
-    assert "Errno" not in said
 
 
 def screen(data: str) -> list[str]:

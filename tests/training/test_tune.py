@@ -149,3 +149,8 @@ def test_a_run_whose_steps_are_done_says_so(root: Path, tmp_path: Path, capsys: 
 def test_a_folder_that_can_not_be_made_is_named(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert tune(root, "out=/dev/null") == 2
     assert "tune: out: /dev/null: the folder can not be made (File exists); choose another" in capsys.readouterr().err
+
+
+def test_nothing_is_validated_without_validation_samples(root: Path, tmp_path: Path) -> None:
+    assert tune(root, f"out={tmp_path}/run", "steps=1", "validation_samples=0") == 0
+    assert not [row for row in curve(tmp_path / "run") if row[1].startswith("validation")]

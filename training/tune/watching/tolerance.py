@@ -10,7 +10,6 @@ from tqdm import tqdm
 
 from contest.console import printable, say
 from contest.errors import ContestError
-from training.tune.errors import reason_of
 
 T = TypeVar("T")
 
@@ -37,7 +36,7 @@ class Tolerant(Generic[T]):
             try:
                 what(member)
             except (OSError, ContestError, WatchingError) as error:
-                name, told = type(member).__name__, reason_of(error) if isinstance(error, OSError) else str(error)
+                name, told = type(member).__name__, str(error)
                 if id(member) not in self._failures:
                     tqdm.write(printable(f"tune: {name}: {told}; the training goes on"), file=sys.stderr)
                 self._failures.setdefault(id(member), (name, []))[1].append(told)
