@@ -138,9 +138,8 @@ class Work:
         drawn = [sample for sample in self.samples if sample.id in self.journal.drawings]
         self.outcome.pictured.update(sample.id for sample in drawn if self._has_its_picture(sample))
         lost = [sample for sample in drawn if sample.id not in self.outcome.pictured]
-        self.predictions.lay_pictures(
-            [sample for sample in self.samples if sample.id not in self.outcome.pictured], replace=True
-        )
+        undrawn = [sample for sample in self.samples if sample.id not in self.outcome.pictured]
+        self.predictions.lay_pictures(undrawn, replace=True)
         self.after_batch()
 
         def work(batch: Sequence[Sample]) -> list[NDArray[np.uint8]]:
@@ -157,7 +156,7 @@ class Work:
     def _encoding(self, beside: bool) -> Iterator[None]:
         """Have input pictures encoded meanwhile, for the samples that are still to be answered."""
         encoding = Encoding(
-            self._to_encode(),
+            [sample for sample in self.samples if sample.has_image and sample.id not in self.outcome.answers],
             self.files,
             self.engine,
             self.batch_sizes.get("encode", 1),
@@ -199,7 +198,7 @@ class Work:
         elif found is None:
             self.absent.add(sample.id)
         elif isinstance(found, Flawed):
-            self._problem(sample, "picture", str(found.flaw), "answered to what can be seen of it")
+            self._trouble(sample, Problem.of(found.flaw, "picture", "answered to what can be seen of it", sample.id))
             self.codes[sample.id] = found.content
         else:
             self.codes[sample.id] = found
@@ -274,9 +273,6 @@ class Work:
             self.outcome.ending, self.outcome.error = before  # the budget is spent, as it should be
             return False
         return not failures and self.outcome.ending is Ending.FINISHED
-
-    def _to_encode(self) -> list[Sample]:
-        return [sample for sample in self.samples if sample.has_image and sample.id not in self.outcome.answers]
 
     def _wants_picture(self, sample: Sample) -> bool:
         had_none = not sample.has_image or sample.id in self.absent or sample.id in self.journal.drawings
