@@ -11,6 +11,8 @@ from models.rudolph.memory_plan import CPU, GPU, Limits, MemoryPlan, Need, answe
 from models.vqgan.memory import picture_bytes
 from submission.loading import Networks
 
+DRAWS_A_ROUND = 4  # their keys and values lie in memory together
+
 # Where pictures are encoded beside answers, the part of a batch's bytes that they may take, and the most at once: more
 # only take memory from the answers.
 BESIDE_SHARE, MOST_BESIDE = 0.125, 32
@@ -67,3 +69,8 @@ def _rendering_too(need: Need, *later: Mapping[str, int]) -> Need:
     """Room for what a batch does afterwards, in turn, when its keys and values are gone: what exceeds them."""
     beyond = max(sum(moment.values()) for moment in later) - sum(need.each.values())
     return replace(need, each={**need.each, "what follows, beyond that": beyond}) if beyond > 0 else need
+
+
+def rounds(draws: int) -> list[int]:
+    """How many draws a sample has had after each round: the first picture was drawn before."""
+    return [stop for stop in (*range(DRAWS_A_ROUND, draws, DRAWS_A_ROUND), draws) if stop > 1]

@@ -27,13 +27,12 @@ from submission.encoding import Encoding, Found
 from submission.journal import Journal, JournalWriteError
 from submission.phases import Drawing, Engine, Query
 from submission.picture_files import Flawed, PictureFiles, Writing, Written, crc_of
-from submission.planning import phase_label, plan_memory
+from submission.planning import DRAWS_A_ROUND, phase_label, plan_memory, rounds
 from submission.predictions import Predictions, Reserve
 from submission.progress import progress, say
 from submission.report import Outcome, PhaseReport, Problem, failed_ids
 from submission.stopping import ANSWERING_SHARE, DRAWING_SHARE, Ending, Stopped, Watch
 
-DRAWS_A_ROUND = 4  # their keys and values lie in memory together
 MOST_DRAWS = 64
 
 Result = TypeVar("Result")
@@ -243,7 +242,7 @@ class Work:
         drawn = [sample for sample in self.samples if sample.id in self.outcome.pictured and not sample.has_image]
         drawn.sort(key=lambda sample: sum(map(len, sample.texts)))
         spending = self.budget_share > 0
-        for stop in _rounds(MOST_DRAWS if spending else self.draws):
+        for stop in rounds(MOST_DRAWS if spending else self.draws):
             share = self.budget_share if stop > self.draws else DRAWING_SHARE
             for start in sorted({self.journal.draws[sample.id] for sample in drawn} & set(range(stop))):
                 waiting = [sample for sample in drawn if self.journal.draws[sample.id] == start]
@@ -392,8 +391,3 @@ class Work:
         self.outcome.phases[name] = phase if before is None else before.then(phase)
         self.outcome.rescued, self.outcome.not_finite = self.engine.rescued, self.engine.not_finite
         return processed.failures
-
-
-def _rounds(draws: int) -> list[int]:
-    """How many draws a sample has had after each round: the first picture was drawn before."""
-    return [stop for stop in (*range(DRAWS_A_ROUND, draws, DRAWS_A_ROUND), draws) if stop > 1]

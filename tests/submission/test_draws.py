@@ -9,11 +9,11 @@ from PIL import Image
 
 import submission.phases as phases
 import submission.stopping as stopping
-import submission.work as work
 from models.ruclip import RuCLIP
 from models.vqgan import load_vqgan
 from submission.phases import Engine
 from submission.pictures import to_bytes
+from submission.planning import rounds
 from tests.submission.conftest import Finished, Start, Write, image, look_the_same, text
 
 RUCLIP = Path(__file__).resolve().parents[2] / "weights" / "ruclip"
@@ -34,7 +34,7 @@ def codes(run: Finished) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("draws", "stops"), [(1, []), (2, [2]), (4, [4]), (6, [4, 6]), (9, [4, 8, 9])])
 def test_draws_come_in_rounds(draws: int, stops: list[int]) -> None:
-    assert work._rounds(draws) == stops
+    assert rounds(draws) == stops
 
 
 def test_every_sample_has_its_picture_before_any_has_a_second(submit: Start, write_input: Write) -> None:
