@@ -35,15 +35,17 @@ def fold(text: str) -> str:
 def find_span(passage: str, answer: str) -> str | None:
     """The words of a cleaned passage that a cleaned answer names, as the passage writes them; None if it has none.
 
-    Case, ё, dashes and quotation marks may differ: words that are written as in the answer are taken before others,
-    and among those others whole words before a part of a word.
+    Case, ё, dashes and quotation marks may differ. A whole-word occurrence is taken before one inside a word, and of
+    those inside words one that is written alike.
     """
     if not answer:
         return None
-    if answer in passage:
+    if _whole(passage, answer) >= 0:
         return answer
     folded, wanted = fold(passage), fold(answer)
     start = _whole(folded, wanted)
+    if start < 0 and answer in passage:
+        return answer
     if start < 0:
         start = folded.find(wanted)
     return passage[start : start + len(answer)] if start >= 0 else None

@@ -27,7 +27,7 @@ ROWS: tuple[tuple[object, list[tuple[Code, str | None]]], ...] = (
     ({"0": [TEXT], "1": [{"type": "image", "content": "../a.jpg"}]}, [(Code.PICTURE_PATH_REFUSED, "1")]),
     ([], [(Code.NOT_AN_OBJECT, None)]),
     ({"0": [TEXT], "1": [TEXT] * 101}, [(Code.ITEMS_TOO_MANY, "1")]),
-    ({"0": [TEXT], "1": "x" * 20_000_000}, [(Code.ENTRY_TOO_LARGE, "1")]),
+    ({"0": [TEXT], "1": "x" * 17_000_000}, [(Code.FILE_UNREADABLE, None)]),
     ({str(number): 0 for number in range(2, 100_003)}, [(Code.ENTRIES_TOO_MANY, None)]),
 )
 
@@ -41,6 +41,13 @@ def test_what_is_wrong_with_predictions(
     path = tmp_path / "predictions.json"
     path.write_text(json.dumps(predictions))
     assert [(error.code, error.sample_id) for error in prediction_errors(path, SAMPLES)] == expected
+
+
+def test_an_entry_too_large_to_be_held_ends_the_reading(tmp_path: Path) -> None:
+    samples = {str(number): SAMPLES["0"] for number in range(100)}  # a file of so many may be as large as this entry
+    path = tmp_path / "predictions.json"
+    path.write_text(json.dumps({"0": [TEXT], "1": "x" * 20_000_000}))
+    assert (Code.ENTRY_TOO_LARGE, "1") in [(error.code, error.sample_id) for error in prediction_errors(path, samples)]
 
 
 def test_missing_predictions_are_one_error(tmp_path: Path) -> None:
@@ -62,8 +69,13 @@ def test_links_and_devices_are_found_and_not_followed(tmp_path: Path) -> None:
     assert sorted(links_and_devices(tmp_path)) == ["images/up", "pipe"]
 
 
-def test_predictions_too_large_to_be_held_are_not_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("count", "size"), [(2, 16_000_000 + 2 * 65_536 + 1), (20_000, 10**9 + 1)])
+def test_predictions_too_large_to_be_held_are_not_read(count: int, size: int, tmp_path: Path) -> None:
     with (tmp_path / "predictions.json").open("wb") as stream:
-        stream.truncate(10**9 + 1)
-    (error,) = prediction_errors(tmp_path / "predictions.json", SAMPLES)
-    assert (error.code, "at most 1000000000 are read" in error.message) == (Code.FILE_UNREADABLE, True)
+        stream.truncate(size)
+    samples = {str(number): SAMPLES["0"] for number in range(count)}
+    (error,) = prediction_errors(tmp_path / "predictions.json", samples)
+    assert (error.code, error.message) == (
+        Code.FILE_UNREADABLE,
+        f"it has {size} bytes; at most {size - 1} are read for {count} samples",
+    )
