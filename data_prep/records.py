@@ -15,16 +15,14 @@ from contest.items import Item, ItemType
 class Reason(Enum):
     """Why a record gives no sample; its value is (meaning, whether the record is at fault).
 
-    What a rule leaves out (a test question without its answer, a doubtful translation) is no fault: `--strict` and the
-    exit status mind only the others.
+    What a rule leaves out is no fault (a test question without its answer, a doubtful translation, and what the
+    published files themselves hold, such as a caption of blanks): `--strict` and the exit status mind only the others.
     """
 
     NOT_JSON = ("the record is not JSON", True)
     NOT_UTF8 = ("the record is not UTF-8", True)
     FIELD_MISSING = ("a field is missing", True)
     FIELD_TYPE = ("a field is of the wrong type", True)
-    EMPTY_TEXT = ("a text is empty", True)
-    ANSWER_ABSENT = ("no answer occurs in the passage", True)
     LABEL_UNKNOWN = ("an answer's label is none of the known ones", True)
     PROBLEM_UNREADABLE = ("the problem is of no known form", True)
     ANSWER_WRONG = ("the answer given does not solve the problem", True)
@@ -34,6 +32,8 @@ class Reason(Enum):
     DUPLICATE_RECORD = ("an identifier stands twice", True)
     TRANSLATION_MISSING = ("there is no translation", True)
 
+    EMPTY_TEXT = ("a text is empty", False)
+    ANSWER_ABSENT = ("no answer occurs in the passage", False)
     TRANSLATION_DOUBTFUL = ("the translation fails a check", False)
     UNANSWERED = ("the answer is blank, as in a test set", False)
     NO_TRUE_ANSWER = ("none of the answers is a true one", False)

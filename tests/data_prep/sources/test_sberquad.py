@@ -1,6 +1,7 @@
 """SberQuAD: three forms of file give the same samples; answers are spans of their passage; what is broken is named."""
 
 import json
+import re
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -155,8 +156,18 @@ def test_every_broken_record_is_named_with_file_and_line_and_the_sound_ones_are_
     assert made.status == 1
     assert made.skipped("textqa") == REPORTED
     assert len(made.all("textqa")) == len(sound)
-    assert f"[ANSWER_ABSENT] {file}, line 6 (id 5): no answer occurs in the passage: 'q'" in made.errors
-    assert "UNANSWERED" not in made.errors  # a test set's blank answer is no fault
+    assert f"[NOT_UTF8] {file}, line 1: " in made.errors
+    assert not {"UNANSWERED", "ANSWER_ABSENT", "EMPTY_TEXT"} & set(re.findall("[A-Z_]{5,}", made.errors))  # no faults
+
+
+@pytest.mark.parametrize("line", [3, 5, 9])  # an empty text, an answer that is not there, a blank answer
+def test_what_the_published_files_hold_themselves_is_left_out_by_rule(line, tmp_path):
+    file = tmp_path / "published.jsonl"
+    file.write_bytes(BROKEN[line] + b"\n" + json.dumps(rows()[0], ensure_ascii=False).encode() + b"\n")
+    made = convert(tmp_path / "out", "sberquad", file, "--strict")
+    assert (made.status, made.errors) == (0, "")
+    assert "left out by rule: 1 record" in made.printed
+    assert len(made.all("textqa")) == 1
 
 
 def test_strict_refuses_the_first_broken_record_and_a_blank_answer_is_none(tmp_path):
