@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from contest.errors import Code, ContestError, ContestErrors, quote
+from contest.errors import Code, ContestError, ContestErrors, bare_reason, quote
 from contest.limits import (
     ARCHIVE_RATIO_FREE_BYTES,
     MAX_ARCHIVE_BYTES,
@@ -99,7 +99,7 @@ def list_archive(path: str | os.PathLike[str], bounds: Bounds = CONTEST_BOUNDS) 
     except ContestError as error:
         return Listing(0, (), (error,))
     except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, ValueError, struct.error, OSError) as error:
-        return Listing(0, (), (ContestError(Code.ARCHIVE_UNREADABLE, str(error), file=file),))
+        return Listing(0, (), (ContestError(Code.ARCHIVE_UNREADABLE, bare_reason(error), file=file),))
     errors = [*_total_errors(file, packed, infos, bounds), *_name_errors(file, infos)]
     errors += [error for info in infos for error in _entry_errors(file, info)]
     entries = tuple(
@@ -130,7 +130,7 @@ def unpack(path: str | os.PathLike[str], folder: Path, bounds: Bounds = CONTEST_
         raise ContestErrors([error]) from error
     except OSError as error:
         code = Code.DISK_FULL if is_disk_full(error) else Code.WRITE_FAILED
-        raise ContestErrors([ContestError(code, f"not unpacked: {error}", file=folder)]) from error
+        raise ContestErrors([ContestError(code, f"not unpacked: {bare_reason(error)}", file=folder)]) from error
     return listing
 
 

@@ -4,50 +4,63 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from contest.errors import BYTE_ORDER_MARK, Code, ContestError, ContestErrors
-from contest.items import Sample
+from contest.errors import BYTE_ORDER_MARK, Code, ContestError, ContestErrors, bare_reason
 from contest.limits import MAX_PREDICTIONS_BYTES, MAX_PREDICTIONS_BYTES_A_SAMPLE, PREDICTIONS_FREE_BYTES
 from contest.pictures import check_pictures
-from contest.predictions import read_answers
+from contest.predictions import Predictions, ids_of, read_answers
 from contest.reading import begins_with_mark
 
 
-def prediction_errors(path: Path, samples: Mapping[str, Sample]) -> tuple[ContestError, ...]:
-    """Return all that is wrong with `predictions.json` for these samples of the input.
+def prediction_errors(path: Path, samples: Collection[str]) -> tuple[ContestError, ...]:
+    """Return all that is wrong with `predictions.json` for the samples of the input with these ids.
 
     A byte order mark, a sample without a prediction, an entry that is no list of items, a picture that is named and can
     not be opened.
     The file and its pictures must be plain files: a link could name a file that its maker was never shown.
     """
+    return looked_through(path, samples)[1]
+
+
+def looked_through(
+    path: Path, samples: Collection[str] | None = None
+) -> tuple[Predictions | None, tuple[ContestError, ...]]:
+    """Return the predictions, None if they can not be read at all, and all that is wrong as `prediction_errors` does.
+
+    Without `samples` every entry counts as asked for, and none can be missing.
+    """
     try:
         status = os.lstat(path)
         if not stat.S_ISREG(status.st_mode):
-            return (ContestError(Code.FILE_UNREADABLE, "it is a link or a device, not a plain file", file=path),)
-        most = min(MAX_PREDICTIONS_BYTES, PREDICTIONS_FREE_BYTES + len(samples) * MAX_PREDICTIONS_BYTES_A_SAMPLE)
+            return None, (ContestError(Code.FILE_UNREADABLE, "it is a link or a device, not a plain file", file=path),)
+        most, of = MAX_PREDICTIONS_BYTES, ""
+        if samples is not None:
+            most = min(most, PREDICTIONS_FREE_BYTES + len(samples) * MAX_PREDICTIONS_BYTES_A_SAMPLE)
+            of = f" for {len(samples)} samples"
         if status.st_size > most:
-            message = f"it has {status.st_size} bytes; at most {most} are read for {len(samples)} samples"
-            return (ContestError(Code.FILE_UNREADABLE, message, file=path),)
+            message = f"it has {status.st_size} bytes; at most {most} are read{of}"
+            return None, (ContestError(Code.FILE_UNREADABLE, message, file=path),)
     except FileNotFoundError:
-        return (ContestError(Code.FILE_MISSING, file=path),)
+        return None, (ContestError(Code.FILE_MISSING, file=path),)
     except OSError as error:
-        return (ContestError(Code.FILE_UNREADABLE, str(error), file=path),)
+        return None, (ContestError(Code.FILE_UNREADABLE, bare_reason(error), file=path),)
     try:
-        found = read_answers(path, samples)
+        asked = ids_of(path) if samples is None else samples
+        found = read_answers(path, asked)
         marked = begins_with_mark(path)
     except ContestErrors as errors:
-        return errors.errors
+        return None, errors.errors
     missing = (
         ContestError(Code.PREDICTION_MISSING, file=path, sample_id=sample_id)
-        for sample_id in samples
+        for sample_id in asked
         if sample_id not in found.sound and sample_id not in found.unsound
     )
     # Our own reader takes such a file; that of the organisers raises, and the attempt is invalid.
     remedy = "save it as UTF-8 without a byte order mark"
     mark = (ContestError(Code.NOT_JSON, BYTE_ORDER_MARK, file=path, remedy=remedy),) if marked else ()
-    return (*mark, *found.errors, *missing, *check_pictures(list(found.sound.values()), path.parent))
+    return found, (*mark, *found.errors, *missing, *check_pictures(list(found.sound.values()), path.parent))
 
 
 def links_and_devices(folder: Path) -> Iterator[str]:

@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from contest.errors import Code, ContestError
+from contest.errors import Code, ContestError, bare_reason
 from contest.limits import FREE_PIXELS, MAX_PICTURE_PIXELS, PIXELS_A_SAMPLE
 from contest.stand_ins import HEAD_BYTES, stand_in, stand_in_at
 
@@ -156,7 +156,7 @@ def _scans(picture: ImageFile.ImageFile) -> int:
 
 
 def _refusal(cause: Exception, error: ErrorMaker, source: Source) -> ContestError:
-    refusal = error(_code_of(cause), f"{type(cause).__name__}: {cause}")
+    refusal = error(_code_of(cause), _told(cause))
     if not isinstance(cause, UnidentifiedImageError):
         return refusal
     found = stand_in_at(source) if isinstance(source, Path) else stand_in(source.getvalue()[:HEAD_BYTES])
@@ -164,6 +164,17 @@ def _refusal(cause: Exception, error: ErrorMaker, source: Source) -> ContestErro
         return refusal
     place = {"file": refusal.file, "sample_id": refusal.sample_id}
     return ContestError(refusal.code, found.what, **place, item=refusal.item, remedy=found.remedy)
+
+
+def _told(cause: Exception) -> str:
+    """Return what Pillow raised in words for people; nothing where the code says all (its text names an object)."""
+    match cause:
+        case UnidentifiedImageError():
+            return ""
+        case OSError() | SyntaxError() | Image.DecompressionBombError() | Image.DecompressionBombWarning():
+            return bare_reason(cause)  # Pillow's own sentences, and the system's
+        case _:
+            return f"its bytes make no sense to the decoder ({bare_reason(cause)})"
 
 
 def _code_of(cause: Exception) -> Code:

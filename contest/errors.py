@@ -194,8 +194,15 @@ class ContestErrors(Exception):  # noqa: N818 - the plural of ContestError
 
 def reason_of(error: BaseException) -> str:
     """Return what an error says to people: of the system's errors the file and the reason, and no numbers."""
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+    if isinstance(error, OSError) and error.strerror and isinstance(error.filename, str | bytes | os.PathLike):
         return f"{os.fsdecode(error.filename)}: {error.strerror}"
+    return bare_reason(error)
+
+
+def bare_reason(error: BaseException) -> str:
+    """Return what an error says to people beside a file that is named already."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
     return str(error) or type(error).__name__
 
 

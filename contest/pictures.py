@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from PIL import Image
 
 from contest.decoding import ErrorMaker, PixelBudget, View, check_header, decode
-from contest.errors import Code, ContestError, quote
+from contest.errors import Code, ContestError, bare_reason, quote
 from contest.items import Sample
 
 
@@ -164,7 +164,7 @@ def _plain_file(path: str | os.PathLike[str], error: ErrorMaker) -> Path:
     except FileNotFoundError as cause:
         raise error(Code.PICTURE_MISSING, "") from cause
     except (OSError, ValueError) as cause:
-        raise error(Code.PICTURE_UNREADABLE, str(cause)) from cause
+        raise error(Code.PICTURE_UNREADABLE, bare_reason(cause)) from cause
     if not stat.S_ISREG(status.st_mode):  # asked before opening: opening a pipe would wait for ever
         raise error(Code.PICTURE_NOT_A_FILE, "")
     if status.st_size == 0:

@@ -41,6 +41,21 @@ class Predictions:
     first_surplus: tuple[str, ...]
 
 
+def ids_of(path: str | os.PathLike[str]) -> frozenset[str]:
+    """Return the ids of all entries, where nobody knows which samples were asked for.
+
+    Raises ContestErrors for a file that is no JSON object or can not be read, and for more entries than are read.
+    """
+    ids: set[str] = set()
+    for sample_id, _ in pairs_of(Checker(os.fspath(path), [])):
+        ids.add(sample_id)
+        if len(ids) > MAX_SURPLUS_ENTRIES:
+            message = f"more than {MAX_SURPLUS_ENTRIES:,} entries, and no input that they answer"
+            error = ContestError(Code.ENTRIES_TOO_MANY, message, file=path, remedy="name the input as well")
+            raise ContestErrors([error])
+    return frozenset(ids)
+
+
 def read_answers(path: str | os.PathLike[str], asked: Collection[str]) -> Predictions:
     """Read the answers to the samples with these ids.
 

@@ -7,6 +7,7 @@ sends people to look for a fault that is not there.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 
 HEAD_BYTES = 512
@@ -62,10 +63,13 @@ def stand_in_of_data(head: bytes) -> StandIn | None:
     return stand_in(head)
 
 
-def stand_in_at(path: str | os.PathLike[str]) -> StandIn | None:
-    """What lies at a path instead of a file's content; None also where the file can not be read, which others tell."""
+def stand_in_at(path: str | os.PathLike[str], told: Callable[[bytes], StandIn | None] = stand_in) -> StandIn | None:
+    """What lies at a path instead of a file's content, by one of the functions above.
+
+    None also where the file can not be read, which others tell.
+    """
     try:
         with open(path, "rb") as stream:
-            return stand_in(stream.read(HEAD_BYTES))
+            return told(stream.read(HEAD_BYTES))
     except (OSError, ValueError):  # ValueError: a path with NUL in it
         return None

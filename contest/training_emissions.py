@@ -17,14 +17,27 @@ from contest.stand_ins import HEAD_BYTES, stand_in_of_data
 from contest.writing import write_json
 
 FORMAT = "fbc2 training emissions 1"
+_REMEDY = "give the training_emissions.json that `training co2-report` wrote"
 
 
 class TrainingEmissionsError(ValueError):
-    """A file that is no summary of a training's emissions; names the file and what is wrong."""
+    """A file that is no summary of a training's emissions: the file and what is wrong, and what helps."""
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        super().__init__(problem, remedy)
+        self.problem = problem
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.problem}; {self.remedy}"
 
 
 class _OddFileError(ValueError):
     """What is wrong with a summary, in words of our own."""
+
+    def __init__(self, problem: str, remedy: str = "") -> None:
+        super().__init__(problem)
+        self.remedy = remedy
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +96,15 @@ def read_training_emissions(path: str | os.PathLike[str]) -> TrainingEmissions:
         with open(path, "rb") as stream:
             data = stream.read()
         if (found := stand_in_of_data(data[:HEAD_BYTES])) is not None:
-            raise _OddFileError(str(found))
+            raise _OddFileError(found.what, found.remedy)
         value = json.loads(data.decode("utf-8-sig"))
         if not isinstance(value, dict) or value.get("format") != FORMAT:
             raise _OddFileError(f'"format" is not "{FORMAT}"')
         return _parsed(value)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        raise TrainingEmissionsError(
-            f"{os.fspath(path)}: no summary of a training's emissions: {_problem(error)}"
-        ) from error
+        problem = f"{os.fspath(path)}: no summary of a training's emissions: {_problem(error)}"
+        remedy = error.remedy if isinstance(error, _OddFileError) else ""
+        raise TrainingEmissionsError(problem, remedy or _REMEDY) from error
 
 
 def _problem(error: Exception) -> str:

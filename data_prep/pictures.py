@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from PIL import Image
 
-from contest.errors import Code, ContestError
+from contest.errors import Code, ContestError, bare_reason
 from contest.pictures import probe_picture, view_picture
 from data_prep.records import Picture
 
@@ -54,7 +54,7 @@ def lay(picture: Picture, images: Path, laying: Laying) -> None:
         os.replace(temporary, target)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise ContestError(Code.WRITE_FAILED, f"not written: {error}", file=target) from error
+        raise ContestError(Code.WRITE_FAILED, f"not written: {bare_reason(error)}", file=target) from error
 
 
 def _is_there(path: Path, target: Path, laying: Laying, data: bytes | None) -> bool:

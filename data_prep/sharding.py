@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from contest.errors import Code, ContestError
+from contest.errors import Code, ContestError, bare_reason
 from contest.pictures import resolve_picture
 from contest.shards import ShardRow, shard_name, write_shard
 from data_prep.reading_folders import TaskFolder, find_folders, pairs
@@ -86,4 +86,4 @@ def _bytes(folder: TaskFolder, content: str, sample_id: str) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise ContestError(Code.PICTURE_UNREADABLE, str(error), file=path, sample_id=sample_id) from error
+        raise ContestError(Code.PICTURE_UNREADABLE, bare_reason(error), file=path, sample_id=sample_id) from error

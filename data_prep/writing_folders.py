@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from contest.errors import Code, ContestError
+from contest.errors import Code, ContestError, bare_reason
 from contest.writing import write_json
 from data_prep.reading_folders import PARTS
 from data_prep.split import SPLITS
@@ -195,4 +195,4 @@ class _writing:  # noqa: N801 - read as a phrase: with _writing(folder)
         if isinstance(error, OSError):
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             code = Code.DISK_FULL if full else Code.WRITE_FAILED
-            raise ContestError(code, f"not written: {error}", file=self.place) from error
+            raise ContestError(code, f"not written: {bare_reason(error)}", file=self.place) from error

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from contest.console import ending_on_interrupt, say, start_program, status_when_shown
+from contest.errors import reason_of
 from evaluation.commands import INTERRUPTED, NOT_DONE, TELLABLE
 
 # Command: (module, its function that adds the options, what the command is for). The options name the function that
@@ -56,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say("evaluation: interrupted")
         return INTERRUPTED
     except TELLABLE as error:
-        say(f"evaluation: error: {error}")
+        say(f"evaluation: error: {reason_of(error)}")
         return NOT_DONE
     kept = [path for name in getattr(options, "keeps", ()) if (path := getattr(options, name)) is not None]
     return status_when_shown("evaluation", status, kept)

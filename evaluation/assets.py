@@ -18,6 +18,7 @@ from typing import Literal, TypeAlias
 
 import torch
 
+from contest.errors import reason_of
 from evaluation.errors import EvaluationError
 from evaluation.metrics.features import FeatureNetwork, FeatureStore, InceptionFeatures, RuCLIPFeatures
 from models.bpe import BPEFormatError
@@ -68,7 +69,7 @@ class Assets:
         try:
             return RuCLIP.from_directory(folder, device)
         except (RuCLIPError, WeightsError, BPEFormatError, OSError) as error:
-            raise BadAsset(f"ruCLIP can not be used: {error}", "get its three files again") from error
+            raise _unusable("ruCLIP", error, "get its three files again") from error
 
     def features(self, kind: FidFeatures, device: torch.device | str = "cpu") -> FeatureNetwork:
         """Load the network for FID and KID: the contest's, or the substitute asked for by name.
@@ -86,7 +87,7 @@ class Assets:
         try:
             return InceptionFeatures(Inception.from_file(find_weights(folder), device))
         except (WeightsError, OSError) as error:
-            raise BadAsset(f"Inception can not be used: {error}", "get its one file again") from error
+            raise _unusable("Inception", error, "get its one file again") from error
 
     def _part(self, name: str, what: str, remedy: str) -> Path:
         if self.folder is None:
@@ -98,6 +99,13 @@ class Assets:
         if not folder.is_dir():
             raise MissingAsset(f"{what} is needed, and {folder} does not exist", remedy)
         return folder
+
+
+def _unusable(what: str, error: RuCLIPError | WeightsError | BPEFormatError | OSError, remedy: str) -> BadAsset:
+    """Return what is wrong with a network's files, with the remedy that the error knows, or else this one."""
+    if isinstance(error, OSError):
+        return BadAsset(f"{what} can not be used: {reason_of(error)}", remedy)
+    return BadAsset(f"{what} can not be used: {error.reason}", error.remedy or remedy)
 
 
 def is_contest_ruclip(network: RuCLIP) -> bool:

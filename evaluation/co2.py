@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contest.emissions import EmissionsFileError, Reading, Row, Tracking, read_readings, read_rows, track
+from contest.errors import reason_of
 from evaluation.errors import EvaluationError
 
 
@@ -47,7 +48,7 @@ def read_emissions(csv_path: str | os.PathLike[str]) -> Summary:
     except EmissionsFileError as error:
         raise BadEmissions(error.problem, error.remedy or remedy) from error
     except OSError as error:
-        raise BadEmissions(str(error), remedy) from error
+        raise BadEmissions(reason_of(error), "check the path") from error
     except (RecursionError, OverflowError, AttributeError) as error:
         raise BadEmissions(f"{os.fspath(csv_path)}: the readings beside it are none of ours", remedy) from error
     for number, row in enumerate(rows, start=1):

@@ -96,27 +96,27 @@ def compare(
     )
 
 
-HEADER = ("task", "first", "second", "difference", "95 % interval", "p boot", "p rand", "better", "worse", "equal")
+HEADER = ("task", "first", "second", "change", "95 % interval", "p boot", "p rand", "better/worse/equal")
 
 
 def comparison_table(comparison: Comparison) -> str:
-    """Return the comparison as text; `!` marks differences that both tests call significant at 5 %."""
+    """Return the comparison as text of at most 100 columns; `!` marks what both tests call significant at 5 %."""
     rows = [HEADER]
     for task in comparison.tasks:
         gap = task.difference
         significant = max(gap.p_bootstrap, gap.p_randomisation) < SIGNIFICANT
         interval = "-" if gap.interval is None else f"{gap.interval[0]:+.4f} .. {gap.interval[1]:+.4f}"
-        counts = ("", "", "") if task.key == "integral" else (str(task.better), str(task.worse), str(task.equal))
+        counts = "" if task.key == "integral" else f"{task.better}/{task.worse}/{task.equal}"
         rows.append(
             (
-                ("S" if task.key == "integral" else task.key) + (" ~" if task.key in comparison.unlike else ""),
+                ("S" if task.key == "integral" else task.key) + ("~" if task.key in comparison.unlike else ""),
                 f"{task.first:.4f}",
                 f"{task.second:.4f}",
                 f"{gap.difference:+.4f}" + (" !" if significant else "  "),
                 interval,
                 f"{gap.p_bootstrap:.4f}",
                 f"{gap.p_randomisation:.4f}",
-                *counts,
+                counts,
             )
         )
     lines = [columns(rows), "! significant at 5 % by both tests"]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from contest.checking import described, is_unicode
+from contest.stand_ins import HEAD_BYTES, stand_in_of_data
 from evaluation.errors import shortened
 
 T = TypeVar("T")
@@ -17,13 +18,23 @@ Reader: TypeAlias = Callable[[Any, str], T]
 
 
 class WrongValue(ValueError):  # noqa: N818 - says what is wrong
-    """A value of a JSON file is not what its place asks for; names both."""
+    """A value of a JSON file is not what its place asks for; names both.
+
+    `remedy` is what helps where that can be told from the value; empty where only the file's reader knows it.
+    """
+
+    def __init__(self, problem: str, remedy: str = "") -> None:
+        super().__init__(problem)
+        self.remedy = remedy
 
 
 def read_json(path: Path) -> Any:
     """Return what a JSON file holds. Raises OSError, WrongValue for a file that is no JSON."""
+    data = path.read_bytes()
+    if (found := stand_in_of_data(data[:HEAD_BYTES])) is not None:
+        raise WrongValue(found.what, found.remedy)
     try:
-        return json.loads(path.read_text("utf-8"))
+        return json.loads(data.decode("utf-8"))
     except RecursionError as error:
         raise WrongValue("it is nested too deeply to be read") from error
     except ValueError as error:  # not UTF-8, not JSON, a number of more digits than Python converts

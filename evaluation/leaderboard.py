@@ -20,6 +20,7 @@ from typing import Any
 
 from contest.checking import is_unicode
 from contest.console import csv_row
+from contest.stand_ins import stand_in_at
 from contest.tasks import TASKS
 from evaluation.errors import BadLeaderboard, shortened
 from evaluation.nomination import BASELINE_INTEGRAL
@@ -323,6 +324,9 @@ def _open(path: Path, *, must_exist: bool) -> Iterator[sqlite3.Connection]:
         finally:
             connection.close()  # which rolls an open transaction back
     except sqlite3.Error as error:
+        # Asked only now: to close a file that SQLite has open takes this process's locks on it away.
+        if not isinstance(error, sqlite3.OperationalError) and (found := stand_in_at(path)) is not None:
+            raise BadLeaderboard(f"{path}: {found.what}", found.remedy) from error
         raise BadLeaderboard(f"{path}: {error}", "give a leaderboard file that may be written to") from error
 
 

@@ -46,9 +46,8 @@ def read_run_report(path: Path) -> RunReport:
     except OSError as error:
         raise BadResult(f"{path} can not be read: {error.strerror}", "check the path") from error
     except WrongValue as error:
-        raise BadResult(
-            f"{path} is no report of a run: {error}", "give the run.json that `submission run` wrote"
-        ) from error
+        remedy = error.remedy or "give the run.json that `submission run` wrote"
+        raise BadResult(f"{path} is no report of a run: {error}", remedy) from error
 
 
 def weights_hash(files: Mapping[str, str]) -> str | None:

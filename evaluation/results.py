@@ -228,7 +228,10 @@ def read_result(path: Path) -> Result:
     except OSError as error:
         raise BadResult(f"{path} can not be read: {error.strerror}", "check the path") from error
     except ValueError as error:
-        raise BadResult(f"{path} is no result: {error}", "give a file that `evaluation score --json` wrote") from error
+        remedy = error.remedy if isinstance(error, WrongValue) else ""
+        raise BadResult(
+            f"{path} is no result: {error}", remedy or "give a file that `evaluation score --json` wrote"
+        ) from error
 
 
 # One row a task, then one for S.

@@ -11,6 +11,7 @@ MAX_JSON_BYTES = 64 * 1024**2
 """Of a configuration or an index of shards: a hundred thousand tensors are named in a few megabytes."""
 MAX_SHOWN_CHARACTERS = 60
 _HEAD_BYTES = 512
+_POINTERS = (b"version https://git-lfs", b"version https://hawser.github.com", b"version http://git-media.io")
 
 
 class ModelFileError(ValueError):
@@ -39,14 +40,16 @@ class ModelFileError(ValueError):
 def placeholder(head: bytes) -> tuple[str, str] | None:
     """Return what stands in the place of a file whose first bytes these are, and what to do; None for the file itself.
 
-    What downloads leave behind: nothing, a pointer of Git LFS, a page of HTML.
+    What downloads leave behind: nothing, a pointer of Git LFS or git-annex, a page of HTML.
     """
     if not head:
         return "the file is empty", "get it again"
-    if head.startswith(b"version https://git-lfs"):
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if text.startswith(_POINTERS):
         return "a Git LFS pointer stands in for the file", "fetch it with `git lfs pull`"
-    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:16].lower()
-    if start.startswith((b"<!doctype html", b"<html")):
+    if text.startswith(b"/annex/objects/"):
+        return "a git-annex pointer stands in for the file", "fetch it with `git annex get`"
+    if text[:16].lower().startswith((b"<!doctype", b"<html", b"<head", b"<body", b"<?xml")):
         return "a page of HTML stands in for the file", "get it again, from the address of the file itself"
     return None
 

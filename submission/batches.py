@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 
 import torch
 
+from contest.errors import ContestError, reason_of
 from submission.stopping import Ending, Stopped
 
 Entry = TypeVar("Entry")
@@ -113,7 +114,13 @@ def _attempt(work: Callable[[Sequence[Entry]], Sequence[Result]], batch: Sequenc
         return work(batch)
     except Exception as error:  # whatever it is, the other samples still want their answers
         # Only texts leave: the exception's own traceback would keep the batch's tensors in memory.
-        return _Failed(f"{type(error).__name__}: {error}", traceback.format_exc(), is_out_of_memory(error))
+        return _Failed(_reason(error), traceback.format_exc(), is_out_of_memory(error))
+
+
+def _reason(error: Exception) -> str:
+    """Return why the work failed, without Python's name for it where the text says all; the trace has that too."""
+    spoken = isinstance(error, ArithmeticError | RuntimeError | ValueError | OSError | ContestError) and str(error)
+    return reason_of(error) if spoken else f"unexpected {type(error).__name__}: {error}".removesuffix(": ")
 
 
 def is_out_of_memory(error: BaseException) -> bool:

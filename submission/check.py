@@ -17,7 +17,7 @@ from pathlib import Path
 from contest.archives import Listing, list_archive, unpack
 from contest.console import one_line, say
 from contest.console import show as print_result
-from contest.errors import Code, ContestErrors
+from contest.errors import Code, ContestErrors, reason_of
 from contest.limits import INPUT_NAME
 from contest.reading import read_input
 from submission.checks import ALL_CHECKS, Check, Finding, Subject
@@ -135,7 +135,7 @@ def show(options: argparse.Namespace) -> int:
     try:
         checked = check(options.path, options.input, time_limit=options.time_limit)
     except (ContestErrors, OSError) as error:
-        say(f"submission: error: {error}")
+        say(f"submission: error: {reason_of(error)}")
         return NOT_CHECKED
     tell_findings(checked.findings)
     warnings = len(checked.findings) - len(checked.errors)

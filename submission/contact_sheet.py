@@ -18,6 +18,7 @@ from contest.drawing import asks_for_drawing, description
 from contest.errors import ContestError
 from contest.items import Sample
 from contest.pictures import open_picture, resolve_picture
+from contest.stand_ins import stand_in_at, stand_in_of_data
 from contest.tasks import TASKS
 
 if TYPE_CHECKING:
@@ -89,6 +90,8 @@ def read_scores(path: Path) -> Scores:
             str(key): float(score) for task in asking if task in tasks for key, score in tasks[task]["samples"].items()
         }
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        if (found := stand_in_at(path, stand_in_of_data)) is not None:
+            raise ValueError(f"{path} is no result: {found}") from error
         raise ValueError(f"{path} is no result; give a file that `evaluation score --json` wrote") from error
     return Scores(frozenset(found), found)
 

@@ -22,7 +22,7 @@ from typing import IO
 from contest.archives import list_archive
 from contest.console import one_line, say
 from contest.console import show as print_result
-from contest.errors import ContestError
+from contest.errors import ContestError, reason_of
 from contest.limits import GIGABYTE, MAX_ARCHIVE_BYTES, METADATA_NAME
 from contest.metadata import Metadata
 from models.files import ModelFileError
@@ -185,7 +185,7 @@ def show(options: argparse.Namespace) -> int:
     try:
         packed = pack(options.weights, options.out, options.image, root)
     except (PackError, ModelFileError, ContestError, OSError) as error:
-        say(f"submission: error: {error}")
+        say(f"submission: error: {reason_of(error)}")
         return REFUSED
     tell_findings(packed.warnings)
     if packed.left_out:

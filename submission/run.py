@@ -248,7 +248,7 @@ class _Process:
         try:
             return read_journals(self.settings.output, self.configuration)
         except OSError as error:
-            self.outcome.problems.append(Problem(None, "journal", str(error), "what it knows is not used"))
+            self.outcome.problems.append(Problem(None, "journal", reason_of(error), "what it knows is not used"))
             return Records()
 
     def _drawn(self, records: Records, without: Collection[str] = ()) -> set[str]:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from contest.errors import Code, ContestError
+from contest.errors import Code, ContestError, reason_of
 from contest.items import Sample
 from submission.batches import Failure, Processed, in_batches
 from submission.devices import has_room_beside, is_lost
@@ -323,7 +323,7 @@ class Work:
             write()
         except JournalWriteError as error:
             instead = "the run goes on; a restart will have to do again what is done from here on"
-            self.outcome.problems.append(Problem(None, "journal", str(error), instead))
+            self.outcome.problems.append(Problem(None, "journal", reason_of(error), instead))
 
     def _stopped(self, ending: Ending, error: str = "") -> None:
         if list(Ending).index(ending) > list(Ending).index(self.outcome.ending):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,9 +55,10 @@ def read_pictures(directory: Path, split: Split, side: int, most: int | None = N
     for kind, folders in KINDS.items():
         paths = [path for folder in folders for path in _prompt_pictures(directory / folder, split)][:most]
         if not paths:
+            out = shlex.quote(str(directory))
             raise PictureDataError(
                 f"{directory}: no {split} pictures of {' or '.join(folders)}; write them with "
-                f"`python -m data_prep synthetic --out {directory} --tasks captioning,text_recognition`"
+                f"`python -m data_prep synthetic --out {out} --tasks captioning,text_recognition`"
             )
         kinds[kind] = torch.stack([_pixels(path, side) for path in paths])
     return Pictures(kinds)

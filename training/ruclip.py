@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import math
 import random
+import shlex
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -104,7 +105,7 @@ def read_pairs(directory: Path, split: str, network: RuCLIP) -> Pairs:
     if not found:
         raise PairDataError(
             f"{directory}: no {split} pairs of caption and picture; write them with "
-            f"`python -m data_prep synthetic --out {directory} --tasks captioning,generation`"
+            f"`python -m data_prep synthetic --out {shlex.quote(str(directory))} --tasks captioning,generation`"
         )
     side = network.config.image_resolution
     pictures = torch.empty(len(found), 3, side, side, dtype=torch.uint8)
@@ -283,5 +284,5 @@ def main(argv: Sequence[str]) -> int:
         "validation": retrieval(RuCLIP.from_directory(out), held_out),
     }
     write_json(out / "training.json", record)
-    show(f"ruCLIP: {out}; `python -m submission run --ruclip {out} --draws N` chooses drawings by it")
+    show(f"ruCLIP: {out}; `python -m submission run --ruclip {shlex.quote(str(out))} --draws N` chooses drawings by it")
     return 0

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from contest.console import say, show
+from contest.errors import reason_of
 from contest.tasks import TASKS
 from contest.training_emissions import TrainingEmissions, TrainingEmissionsError, read_training_emissions
 from contest.writing import write_bytes, write_json
@@ -84,7 +85,6 @@ def _provenance(options: argparse.Namespace) -> Provenance:
     run = None if options.run is None else read_run_report(options.run)
     if run is not None and not run.is_whole:
         say(f"evaluation: warning: {options.run} is of a run that ended early: {run.ended}")
-    summary = None if options.training_emissions is None else _of_training(options.training_emissions)
     told = Provenance()
     if run is not None:
         told = Provenance(None, run.weights, run.profile, run.seed, run.hardware, run.seconds)
@@ -113,8 +113,10 @@ def _of_training(path: Path) -> TrainingEmissions:
     """Return what `training co2-report` tells. Raises BadEmissions, also if eco2AI measured nothing."""
     try:
         found = read_training_emissions(path)
-    except (TrainingEmissionsError, OSError) as error:
-        raise BadEmissions(str(error), "give the training_emissions.json that `training co2-report` wrote") from error
+    except TrainingEmissionsError as error:
+        raise BadEmissions(error.problem, error.remedy) from error
+    except OSError as error:
+        raise BadEmissions(reason_of(error), "check the path") from error
     if found.co2_kg is None:
         reasons = "; ".join(found.problems)
         raise BadEmissions(f"{path}: eco2AI measured nothing: {reasons}", "add the run without --training-emissions")

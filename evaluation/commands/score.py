@@ -11,6 +11,7 @@ from pathlib import Path
 
 from contest.console import say, show
 from contest.emissions import country_code
+from contest.errors import reason_of
 from evaluation.assets import FID_FEATURES
 from evaluation.co2 import track_scoring
 from evaluation.commands import NOT_DONE, TELLABLE
@@ -55,7 +56,7 @@ def score(options: argparse.Namespace) -> int:
             result, written = _scored(options, processes)
         except TELLABLE as error:
             if processes.is_first:
-                say(f"evaluation: error: {error}")
+                say(f"evaluation: error: {reason_of(error)}")
             processes.leave_together()
             return NOT_DONE
         processes.leave_together()

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from contest.console import one_line, say
 from contest.limits import CHOSEN_ATTEMPTS, VALID_ATTEMPTS_A_DAY
+from contest.stand_ins import stand_in_at
 from evaluation.container.errors import BadAttempts
 from evaluation.container.verdict import Fault, Verdict
 
@@ -270,4 +271,7 @@ def _open(path: Path, *, may_make: bool = False) -> Iterator[sqlite3.Connection]
     except UnicodeEncodeError as error:
         raise BadAttempts("the name of the team is not UTF-8", "give another one") from error
     except sqlite3.Error as error:
+        # Asked only now: to close a file that SQLite has open takes this process's locks on it away.
+        if not isinstance(error, sqlite3.OperationalError) and (found := stand_in_at(path)) is not None:
+            raise BadAttempts(f"{path}: {found.what}", found.remedy) from error
         raise BadAttempts(f"{path}: {error}", "give a register that may be written to") from error

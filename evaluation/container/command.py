@@ -14,7 +14,7 @@ from contest.console import one_line, say, show
 from contest.reading import read_ground_truth, read_ids
 from contest.tasks import task_by_id
 from evaluation.assets import FID_FEATURES
-from evaluation.commands.options import whole
+from evaluation.commands.options import number, whole
 from evaluation.container import attempts
 from evaluation.container.container_engine import ContainerEngine
 from evaluation.container.errors import BadAttempts
@@ -181,13 +181,13 @@ def add_attempts(parser: argparse.ArgumentParser) -> None:
     list_parser = actions.add_parser("list", help="print the attempts and the private standings")
     list_parser.add_argument("--team", metavar="NAME", help="of one team only")
     choose = actions.add_parser("choose", help="choose up to three valid attempts for the private test")
-    choose.add_argument("numbers", type=int, nargs="+", metavar="ATTEMPT")
+    choose.add_argument("numbers", type=whole(least=1), nargs="+", metavar="ATTEMPT")
     choose.add_argument("--team", required=True, metavar="NAME")
     private = actions.add_parser("private", help="enter a chosen attempt's score on the private test")
-    private.add_argument("number", type=int, metavar="ATTEMPT")
-    private.add_argument("score", type=float, metavar="S")
+    private.add_argument("number", type=whole(least=1), metavar="ATTEMPT")
+    private.add_argument("score", type=number(least=0, most=1), metavar="S")
     dropped = actions.add_parser("drop", help="free the place of an attempt whose runner died")
-    dropped.add_argument("number", type=int, metavar="ATTEMPT")
+    dropped.add_argument("number", type=whole(least=1), metavar="ATTEMPT")
     commands = (list_attempts, choose_attempts, enter_private, drop_attempt)
     for action, command in zip((list_parser, choose, private, dropped), commands, strict=True):
         action.add_argument("--db", type=Path, required=True, metavar="FILE", help="the register's SQLite file")

@@ -12,6 +12,7 @@ from pathlib import Path
 from contest import limits as contest
 from contest.checking import described, object_of, repeated_keys
 from contest.console import one_line
+from contest.stand_ins import HEAD_BYTES, stand_in_of_data
 from evaluation.container.errors import BadLimits
 from evaluation.errors import some
 
@@ -97,6 +98,8 @@ def read_limits(path: Path) -> Limits:
         raise BadLimits(f"{path} can not be read: {error.strerror}", "check the path") from error
     if len(data) > MAX_FILE_BYTES:
         raise BadLimits(f"{path} has more than {MAX_FILE_BYTES} bytes", _EXAMPLE)
+    if (found := stand_in_of_data(data[:HEAD_BYTES])) is not None:
+        raise BadLimits(f"{path}: {found.what}", found.remedy)
     try:
         value = json.loads(data.decode("utf-8-sig"), object_pairs_hook=object_of)
     except UnicodeDecodeError as error:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from contest.archives import CONTEST_BOUNDS, unpack
-from contest.errors import Code, ContestError, ContestErrors
+from contest.errors import Code, ContestError, ContestErrors, reason_of
 from contest.items import Sample
 from contest.limits import INPUT_NAME, METADATA_NAME, PREDICTIONS_NAME
 from contest.metadata import read_metadata
@@ -146,7 +146,7 @@ def _reserve(folder: Path, size: int) -> Iterator[None]:
 
 def _of_host(error: ContestError | OSError) -> str:
     full = is_disk_full(error) or (isinstance(error, ContestError) and error.code is Code.DISK_FULL)
-    return f"the organisers' disk is full: {error}" if full else str(error)
+    return f"the organisers' disk is full: {reason_of(error)}" if full else reason_of(error)
 
 
 def _written(folder: Path, verdict: Verdict, log: Log) -> Verdict:
@@ -200,7 +200,7 @@ def _run(request: Request, samples: Mapping[str, Sample], folder: Path, log: Log
     except ImageTooLarge as error:
         return replace(blank, fault=Fault.FORMAT, problems=(str(error),))
     except (HostProblem, ContestError, OSError) as error:
-        return replace(blank, problems=(str(error),))
+        return replace(blank, problems=(reason_of(error),))
     finding = _look(job, request.input_json, folder / OUTPUT_FOLDER, ended)
     return replace(
         blank,

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from contest.decoding import PixelBudget
-from contest.errors import ContestError
+from contest.errors import ContestError, reason_of
 from contest.pictures import open_published
 from evaluation.progress import Progress, silent
 from models.inception import Inception
@@ -206,7 +206,9 @@ class FeatureStore:
         try:
             _write(path, rows)
         except OSError as error:
-            return KeptFeatures(rows, f"features of the ground truth could not be kept in {self.folder}: {error}")
+            return KeptFeatures(
+                rows, f"features of the ground truth could not be kept in {self.folder}: {reason_of(error)}"
+            )
         return KeptFeatures(rows)
 
     @staticmethod

@@ -11,6 +11,7 @@ from functools import lru_cache
 from os import PathLike, fspath
 from pathlib import Path
 
+from contest.stand_ins import stand_in_at, stand_in_of_data
 from evaluation.metrics.errors import WordNetError as WordNetError
 from models.weights import file_sha256
 
@@ -99,6 +100,8 @@ def _load(path: Path) -> WordNet:
             relatives = [*database.execute(_HYPERNYM_TITLES), *database.execute(_DERIVATIONS)]
             senses = list(database.execute(_SENSES))
     except sqlite3.Error as error:
+        if (found := stand_in_at(path, stand_in_of_data)) is not None:
+            raise WordNetError(f"wordnet: {path}: {found}") from error
         raise WordNetError(
             f"wordnet: {path} is no RuWordNet database ({error}); take the file of the PyPI package ruwordnet"
         ) from error

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from contest.archives import Listing
-from contest.complete import prediction_errors
-from contest.errors import ContestError, ContestErrors
+from contest.complete import looked_through
+from contest.errors import ContestError
 from contest.items import Sample
-from contest.reading import sift_predictions
+from contest.predictions import Predictions
 from models.weights_folder import Inspection, inspect_folder
 
 Severity = Literal["error", "warning"]
@@ -82,19 +82,26 @@ class Subject:
         return {path.relative_to(self.folder).as_posix(): path for path in sorted(found)}
 
     @cached_property
-    def answers(self) -> dict[str, Sample]:
-        """The sound predictions; none where the file is no JSON object at all."""
+    def _looked_through(self) -> tuple[Predictions | None, tuple[ContestError, ...]]:
         assert self.predictions is not None
-        try:
-            return sift_predictions(self.predictions).sound
-        except ContestErrors:  # told by the check of the file itself
-            return {}
+        return looked_through(self.predictions, self.samples)
 
-    @cached_property
+    @property
+    def answers(self) -> dict[str, Sample]:
+        """The sound predictions, of the input if there is one; none where the file can not be read at all."""
+        found = self._looked_through[0]
+        return {} if found is None else found.sound
+
+    @property
+    def surplus(self) -> tuple[int, tuple[str, ...]]:
+        """Number of predictions for samples that are not of the input, and the ids of the first few."""
+        found = self._looked_through[0]
+        return (0, ()) if found is None else (found.surplus, found.first_surplus)
+
+    @property
     def prediction_errors(self) -> tuple[ContestError, ...]:
         """All that is wrong with the predictions; without an input none of them can be missing."""
-        assert self.predictions is not None
-        return prediction_errors(self.predictions, self.answers if self.samples is None else self.samples)
+        return self._looked_through[1]
 
     @cached_property
     def weights_folder(self) -> Path:

@@ -97,8 +97,10 @@ class PredictionSurplus(_PredictionsCheck):
     severity = "warning"
 
     def _find(self, subject: Subject) -> Iterator[str]:
-        if subject.samples is not None:
-            yield from (f"sample {key!r}" for key in subject.answers if key not in subject.samples)
+        count, first = subject.surplus
+        yield from (f"sample {key!r}" for key in first)
+        if count > len(first):
+            yield f"and {count - len(first)} more samples"
 
 
 class TextMissing(_PredictionsCheck):

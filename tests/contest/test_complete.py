@@ -15,6 +15,7 @@ SAMPLES = {key: Sample(key, (Item("text", "?"),)) for key in ("0", "1")}
 TEXT = {"type": "text", "content": "да"}
 PICTURE = {"type": "image", "content": "images/image_0.jpg"}
 
+LARGE = Code.ENTRY_TOO_LARGE
 # (predictions, codes with the samples they strike)
 ROWS: tuple[tuple[object, list[tuple[Code, str | None]]], ...] = (
     ({"0": [TEXT], "1": [TEXT, PICTURE]}, []),
@@ -47,7 +48,7 @@ def test_an_entry_too_large_to_be_held_ends_the_reading(tmp_path: Path) -> None:
     samples = {str(number): SAMPLES["0"] for number in range(100)}  # a file of so many may be as large as this entry
     path = tmp_path / "predictions.json"
     path.write_text(json.dumps({"0": [TEXT], "1": "x" * 20_000_000}))
-    assert (Code.ENTRY_TOO_LARGE, "1") in [(error.code, error.sample_id) for error in prediction_errors(path, samples)]
+    assert (LARGE, "1") in [(error.code, error.sample_id) for error in prediction_errors(path, samples)]
 
 
 def test_missing_predictions_are_one_error(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_every_code_is_provoked_by_some_row_of_the_tables(tmp_path: Path) -> Non
     provoked |= {code for _, code in reading.codes_of_bad_paths(tmp_path)}
     provoked |= {code for _, code in (*writing.UNWRITABLE_VALUES, *writing.UNWRITABLE_PATHS, *writing.REFUSALS)}
     provoked |= {code for _, code, _ in pictures.BAD_BYTES} | {code for _, code in pictures.BAD_FILES}
-    provoked |= {pictures.PATH_CODE, decoding.SPENT, decoding.CLIPPED}
+    provoked |= {pictures.PATH_CODE, decoding.SPENT, decoding.CLIPPED, complete.LARGE}
     provoked |= {code for _, codes, _ in tasks.BAD_SCORES for code in codes}
     provoked |= {code for _, _, code in archives.BAD_ARCHIVES} | {code for _, code in metadata.BAD_METADATA}
     provoked |= {code for _, places in complete.ROWS for code, _ in places}

@@ -1,5 +1,7 @@
 """Two results beside each other, and what may not stand beside each other."""
 
+from dataclasses import replace
+
 import pytest
 
 from evaluation.comparing import compare, comparison_table
@@ -43,8 +45,21 @@ def test_different_signatures_are_refused_unless_asked_for_and_then_marked() -> 
     comparison = compare(first, second, different_signatures=True, resampling=FEW)
     assert comparison.unlike == ("vqa",)
     table = comparison_table(comparison)
-    assert "vqa ~" in table
+    assert "vqa~" in table
     assert "~ the signatures differ" in table
+
+
+def test_the_widest_table_fits_a_terminal() -> None:
+    key, many = "text_recognition", 9_000
+    first = result_of({key: [0.0] * many + [1.0] * many})
+    second = result_of({key: [1.0] * many + [0.5] * many}, signature="equality|v:2")
+    comparison = compare(first, second, different_signatures=True, resampling=FEW)
+    [task] = comparison.tasks
+    wider = replace(comparison, tasks=(replace(task, better=10_000, worse=10_000, equal=10_000),))
+    table = comparison_table(wider)
+    assert "text_recognition~" in table
+    assert " ! " in table
+    assert max(map(len, table.splitlines())) <= 100
 
 
 @pytest.mark.parametrize(

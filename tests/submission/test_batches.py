@@ -39,7 +39,7 @@ def test_every_entry_is_kept_once_or_has_failed(count: int, size: int, bearable:
     processed = in_batches(range(count), size, work, keep)
     assert kept == {entry: entry * 2 for entry in range(count) if entry not in bad}
     assert [failure.entry for failure in processed.failures] == [entry for entry in range(count) if entry in bad]
-    assert all(failure.error == "ArithmeticError: bad entry" for failure in processed.failures)
+    assert all(failure.error == "bad entry" for failure in processed.failures)
 
 
 def test_a_batch_is_halved_down_to_one_entry_and_stays_small() -> None:
@@ -135,9 +135,9 @@ def test_what_fails_alone_too_is_named_and_replaced(
     }
     assert run.pictures == sound.pictures
     problems = {(p["sample_id"], p["phase"], p["error"]) for p in run.report["problems"]}
-    assert problems == {("1", "draw", "RuntimeError: no paint"), ("2", "answer", "RuntimeError: no words")}
+    assert problems == {("1", "draw", "no paint"), ("2", "answer", "no words")}
     assert all("Traceback" in problem["trace"] for problem in run.report["problems"])
-    assert "sample '1': RuntimeError: no paint; a plain grey picture is written" in run.stderr
+    assert "sample '1': no paint; a plain grey picture is written" in run.stderr
 
     monkeypatch.undo()
     again = submit(source)  # what failed was not journalled

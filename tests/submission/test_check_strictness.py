@@ -67,6 +67,43 @@ def test_predictions_are_judged_as_the_organisers_readers_do(
     assert "1 warnings" not in capsys.readouterr().out
 
 
+def test_without_an_input_every_entry_is_looked_at(tmp_path: Path) -> None:
+    path = tmp_path / "predictions.json"
+    path.write_text(json.dumps({"0": 7, "1": [text("да")], "a/b": [text("да")], "2": []}))
+    found = {(finding.check.code, finding.message) for finding in check(path).findings}
+    assert found == {
+        ("PREDICTIONS_UNSOUND", "sample '0': the sample is the number 7"),
+        ("PREDICTIONS_ODD", "sample 'a/b': the id holds '/' or NUL"),
+        ("TEXT_MISSING", "sample '2'"),
+    }
+
+
+def test_answers_of_other_samples_are_counted_and_not_kept(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "images/image_2.jpg")
+    (tmp_path / "input.json").write_text(json.dumps(ASKED))
+    path = tmp_path / "predictions.json"
+    path.write_text(json.dumps({**ANSWERS, "2": [text("да")], **{f"x{number}": 0 for number in range(2000)}}))
+    found = [(finding.check.code, finding.message) for finding in check(path, tmp_path).findings]
+    assert found == [
+        *(("PREDICTION_SURPLUS", f"sample 'x{number}'") for number in range(5)),
+        ("PREDICTION_SURPLUS", "and 1995 more samples"),
+        ("PICTURE_UNDRAWN", "sample '2'"),
+    ]
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["with an input", "without"])
+def test_more_entries_than_are_read_end_the_check(named: bool, tmp_path: Path) -> None:
+    (tmp_path / "input.json").write_text(json.dumps(ASKED))
+    path = tmp_path / "predictions.json"
+    path.write_text(json.dumps({f"x{number}": [] for number in range(100_001)}))
+    found = [(finding.check.code, finding.message) for finding in check(path, tmp_path if named else None).findings]
+    of = "are of samples that were not asked for" if named else "and no input that they answer"
+    [(code, message)] = found
+    assert (code, message.partition(" entries")[0]) == ("PREDICTIONS_UNSOUND", "more than 100,000")
+    assert message.endswith(of)
+
+
 def test_a_byte_order_mark_in_metadata_is_an_error(sound: Path, tmp_path: Path) -> None:
     folder = folder_of(sound, tmp_path / "folder")
     content = (folder / "metadata.json").read_bytes()

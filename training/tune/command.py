@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -74,7 +75,8 @@ def _tell_end(settings: TuneSettings, trained: Path) -> None:
     out, weights = settings.out, Path(settings.weights)
     show(f"trained weights: {trained}")
     show(f"checkpoints: {Path(out) / FOLDER}; log, plots and answers to read: {out}")
+    parts = shlex.join(map(str, (weights / "bpe.model", weights / "vqgan", out)))
     show(
-        f"next: cp -r {weights / 'bpe.model'} {weights / 'vqgan'} {out} makes {out} a weights directory, for "
-        f"python -m submission run --weights {out} --input DIR --output DIR"
+        f"next: cp -r {parts} makes {out} a weights directory, for "
+        f"python -m submission run --weights {shlex.quote(str(out))} --input DIR --output DIR"
     )

@@ -119,10 +119,28 @@ def test_what_a_register_can_not_hold_is_told(register: Path, capsys: pytest.Cap
     submit(register, "red", VALID)
     with pytest.raises(BadAttempts, match="not UTF-8"):
         submit(register, "\udcff", VALID)
-    for action in (["drop", "9" * 20], ["private", "9" * 20, "0.5"], ["choose", "9" * 20, "--team", "red"]):
-        assert main(["attempts", *action, "--db", str(register)]) == 2
-        assert "attempt" in capsys.readouterr().err
-    assert main(["attempts", "private", "1", "nan", "--db", str(register)]) == 2
+    for number in (10**20 - 1, 7):
+        with pytest.raises(BadAttempts, match="attempt"):
+            attempts.drop(register, number)
+
+
+@pytest.mark.parametrize(
+    ("action", "problem"),
+    [
+        (["drop", "9" * 20], f"'{'9' * 20}' is no whole number from 1 to 9223372036854775807"),
+        (["private", "x", "0.5"], "'x' is no whole number from 1 to 9223372036854775807"),
+        (["choose", "1.5", "--team", "red"], "'1.5' is no whole number from 1 to 9223372036854775807"),
+        (["private", "1", "nan"], "'nan' is no number from 0 to 1"),
+        (["private", "1", "1.5"], "'1.5' is no number from 0 to 1"),
+    ],
+)
+def test_numbers_of_attempts_are_refused_in_words(
+    action: list[str], problem: str, register: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["attempts", *action, "--db", str(register)])
+    assert stopped.value.code == 2
+    assert problem in capsys.readouterr().err
 
 
 def test_a_teams_name_is_text_in_a_terminal(register: Path, capsys: pytest.CaptureFixture[str]) -> None:
