@@ -75,6 +75,39 @@ def test_what_can_not_be_used_is_named(folder: Path) -> None:
         Assets(folder).features("inception")
 
 
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("ruclip/config.json", "ruCLIP"),
+        ("ruclip/pytorch_model.bin", "ruCLIP"),
+        ("ruclip/bpe.model", "ruCLIP"),
+        ("inception/any.pth", "Inception"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer stands in for the file; fetch it with"),
+        (
+            "/annex/objects/SHA256E-s5--5e\n",
+            "a git-annex pointer stands in for the file; fetch it with `git annex get`",
+        ),
+        ("<!DOCTYPE html><html></html>", "a page of HTML stands in for the file; get it again, from the address of"),
+        ("", "the file is empty; get it again"),
+    ],
+)
+def test_a_stand_in_for_a_network_is_named_with_one_remedy(
+    name: str, what: str, content: str, told: str, folder: Path
+) -> None:
+    (folder / "inception").mkdir()
+    (folder / name).write_text(content)
+    assets = Assets(folder)
+    with pytest.raises(BadAsset) as refused:
+        assets.features("inception") if what == "Inception" else assets.ruclip()
+    assert str(refused.value).startswith(f"{what} can not be used: {folder / name}: {told}")
+    assert str(refused.value).count("; ") == 1
+
+
 def test_features_are_kept_in_the_user_s_cache_unless_told_otherwise() -> None:
     for environment, expected in (
         ({"FBC2_CACHE": "kept", "XDG_CACHE_HOME": "shared"}, Path("kept")),

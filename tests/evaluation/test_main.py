@@ -248,38 +248,36 @@ def test_leaderboard_and_nomination(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "weak" not in printed
 
 
-EMISSIONS = (
-    "id,project_name,experiment_description,epoch,start_time,duration(s),power_consumption(kWh),CO2_emissions(kg),"
-    "CPU_name,GPU_name,OS,region/country\n"
-    "1,FBC2,tuning,N/A,2022-11-01 10:00:00,60.0,0.5,0.25,cpu/1 device(s),,Linux,RU\n"
-    "2,FBC2,tuning TargetValue,N/A,2022-11-01 11:00:00,60.0,0.5,0.125,cpu/1 device(s),,Linux,RU\n"
-)
-
-
-def test_the_training_s_co2_is_that_of_the_row_that_counts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    board, log = str(tmp_path / "board.sqlite"), tmp_path / "emissions.csv"
+def test_the_training_s_co2_is_that_of_the_row_that_counts(
+    emissions: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    board, log, written = str(tmp_path / "board.sqlite"), tmp_path / "emissions.csv", emissions.read_text("utf-8")
     write_result(tmp_path / "r.json", whole_result(0.5))
     add = ["leaderboard", "add", "--db", board, "--result", str(tmp_path / "r.json"), "--name", "x"]
-    log.write_text(EMISSIONS)
-    assert main([*add, "--emissions", str(log)]) == 0
+    assert main([*add, "--emissions", str(emissions)]) == 0
     [run] = leaderboard.read(Path(board))
-    assert run.provenance.co2_kg == 0.125
-    log.write_text(EMISSIONS.replace(" TargetValue", ""))
+    assert run.provenance.co2_kg == 0.52
+    log.write_text(written.replace(" TargetValue", ""))
     assert main([*add, "--emissions", str(log)]) == 2
     assert "TargetValue" in capsys.readouterr().err
-    head, first, _ = EMISSIONS.splitlines()
+    head, first, _ = written.splitlines()
+    readings = json.loads(emissions.with_name("training.csv.readings.json").read_text("utf-8"))
+    sound, bad = readings[0]["readings"][0], json.loads(json.dumps(readings))
+    bad[0]["readings"][0]["energy_kwh"] = "x"
+    less = json.loads(json.dumps(readings))
+    less[0]["readings"] = [{"device": sound["device"]}]
     beside = tmp_path / "emissions.csv.readings.json"
-    for table, readings in (
+    for table, own in (
         ("a,b\n1,2\n", "[]"),
-        (EMISSIONS.replace("0.125", "nan"), "[]"),
-        (EMISSIONS.replace("0.125", "1e999"), "[]"),
-        (f"{head}\n{first[: first.index(',cpu/1')]}\n", "[]"),
-        (EMISSIONS, "[" * 200_000),
-        (EMISSIONS, '[{"id": "1", "readings": [{"device": "c", "method": "m", "energy_kwh": "x", "co2_kg": 1}]}]'),
-        (EMISSIONS, '[{"id": "1", "readings": [{"device": "c"}]}]'),
+        (written.replace("0.52", "nan"), "[]"),
+        (written.replace("0.52", "1e999"), "[]"),
+        (f"{head}\n{first[: first.index(',Xeon/1')]}\n", "[]"),
+        (written, "[" * 200_000),
+        (written, json.dumps(bad)),
+        (written, json.dumps(less)),
     ):
         log.write_text(table)
-        beside.write_text(readings)
+        beside.write_text(own)
         capsys.readouterr()
         assert main([*add, "--emissions", str(log)]) == 2
         assert capsys.readouterr().err.startswith(f"evaluation: error: {log}")

@@ -1,6 +1,7 @@
 """A small scored run of the twelve tasks on disk, with everything in it that a report must cope with."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,24 +18,6 @@ from evaluation.statistics import Resampling
 
 ATTACK = "<script>document.title = 'taken over'</script><img src=x onerror=\"document.title='taken over'\">"
 SAMPLES = 12
-EMISSIONS = (
-    "id,project_name,experiment_description,epoch,start_time,duration(s),power_consumption(kWh),CO2_emissions(kg),"
-    "CPU_name,GPU_name,OS,region/country,cost\n"
-    'a,FBC2 training,"2.7B, stage 1",N/A,2022-11-01 10:00:00,7300.5,12.5,4.34,'
-    "Xeon/1 device(s),A100 1 device(s),Linux,RU,0\n"
-    'b,FBC2 training,"2.7B, stage 2 TargetValue",N/A,2022-11-02 10:00:00,90.5,1.5,0.52,'
-    "Xeon/1 device(s), 0 device(s),Linux,RU,0\n"
-)
-READINGS = [
-    {
-        "id": "b",
-        "coefficient": 347.451,
-        "readings": [
-            {"device": "cpu", "method": "processor time x TDP (61 W)", "energy_kwh": 0.25, "co2_kg": 0.087},
-            {"device": "gpu 0", "method": "NVML can not tell its energy", "energy_kwh": None, "co2_kg": None},
-        ],
-    }
-]
 
 
 @dataclass(frozen=True)
@@ -85,7 +68,7 @@ QUESTIONS: dict[str, Callable[[int], list[str]]] = {
 
 
 @pytest.fixture(scope="session")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def run(tmp_path_factory: pytest.TempPathFactory, emissions: Path) -> Run:
     folder = tmp_path_factory.mktemp("run")
     wires: dict[str, dict[str, Any]] = {"input": {}, "truth": {}, "answers": {}, "before": {}}
     tasks, others = {}, {}
@@ -142,6 +125,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
         (folder / f"{path}.json").write_text(json.dumps(wires[name], ensure_ascii=False), encoding="utf-8")
     (folder / "other").mkdir()
     (folder / "other" / "predictions.json").write_text(json.dumps(wires["before"]), encoding="utf-8")
-    (folder / "training.csv").write_text(EMISSIONS, encoding="utf-8")
-    (folder / "training.csv.readings.json").write_text(json.dumps(READINGS), encoding="utf-8")
+    for name in ("training.csv", "training.csv.readings.json"):
+        shutil.copyfile(emissions.with_name(name), folder / name)
     return Run(folder, result, other)

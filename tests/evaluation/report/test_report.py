@@ -15,7 +15,7 @@ from evaluation.errors import NotComparable
 from evaluation.metrics.defects import DEFECTS
 from evaluation.report.charts import counts, histogram
 from evaluation.report.samples import Album
-from tests.evaluation.report.conftest import ATTACK, EMISSIONS, Run
+from tests.evaluation.report.conftest import ATTACK, Run
 
 VOID = {"meta", "link", "img", "br"}
 
@@ -260,12 +260,12 @@ def test_the_legend_names_what_is_drawn(page: Page, run: Run, tmp_path: Path) ->
     assert Page(bare.report(tmp_path, other=None).read_text("utf-8")).text("legend") == "score published baseline"
 
 
-def test_the_last_final_row_counts(tmp_path: Path) -> None:
-    path = tmp_path / "e.csv"
-    again = EMISSIONS.splitlines()[-1].replace("b,", "c,", 1)
-    path.write_text(f"{EMISSIONS}{again}\n")
+def test_the_last_final_row_counts(emissions: Path, tmp_path: Path) -> None:
+    path, written = tmp_path / "e.csv", emissions.read_text("utf-8")
+    last = written.splitlines()[-1]
+    path.write_text(f"{written}{last.replace(last.partition(',')[0], 'c', 1)}\n")
     summary = read_emissions(path)
     assert summary.counted is summary.rows[2]
     assert summary.co2_kg == pytest.approx(4.34 + 0.52 + 0.52)
-    path.write_text(EMISSIONS.replace("TargetValue", ""))
+    path.write_text(written.replace("TargetValue", ""))
     assert read_emissions(path).counted is None
