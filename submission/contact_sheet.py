@@ -90,8 +90,8 @@ def read_scores(path: Path) -> Scores:
             str(key): float(score) for task in asking if task in tasks for key, score in tasks[task]["samples"].items()
         }
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        if (found := stand_in_at(path, stand_in_of_data)) is not None:
-            raise ValueError(f"{path} is no result: {found}") from error
+        if (instead := stand_in_at(path, stand_in_of_data)) is not None:
+            raise ValueError(f"{path} is no result: {instead}") from error
         raise ValueError(f"{path} is no result; give a file that `evaluation score --json` wrote") from error
     return Scores(frozenset(found), found)
 

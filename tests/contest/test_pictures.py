@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import struct
 import zlib
 from collections.abc import Callable
@@ -231,3 +232,21 @@ def test_links_out_of_the_folder_are_followed_only_where_its_owner_is_trusted(ro
     assert resolve_picture(root, "out/1.jpg", follow_links=True) == root.parent / "other" / "1.jpg"
     with pytest.raises(ContestError):
         resolve_picture(root, "../other/1.jpg", follow_links=True)
+
+
+@pytest.mark.parametrize("row", BAD_BYTES, ids=range(len(BAD_BYTES)))
+def test_damage_is_told_in_words_for_people(row: tuple[bytes, Code, bool], tmp_path: Path) -> None:
+    content, code, _ = row
+    path = tmp_path / "1.jpg"
+    path.write_bytes(content)
+    with pytest.raises(ContestError) as refused:
+        open_published(path)
+    assert not re.search(r"Error|Exception|Errno|Warning|object at|<_io", refused.value.message), refused.value.message
+    assert refused.value.code is code
+
+
+def test_a_link_that_leads_to_itself_is_told_without_a_number(tmp_path: Path) -> None:
+    make_loop(tmp_path / "1.jpg")
+    with pytest.raises(ContestError) as refused:
+        open_picture(tmp_path / "1.jpg")
+    assert refused.value.message == "Too many levels of symbolic links"

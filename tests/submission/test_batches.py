@@ -1,5 +1,6 @@
 """Batches: what memory does not bear is halved, what fails is tried alone, and batches never change an answer."""
 
+import errno
 import itertools
 import shutil
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import submission.phases as phases
+from contest.errors import Code, ContestError
 from models.rudolph.decoding import NonFiniteLogitsError
 from models.weights import save_state_dict
 from submission.batches import in_batches, is_out_of_memory
@@ -40,6 +42,26 @@ def test_every_entry_is_kept_once_or_has_failed(count: int, size: int, bearable:
     assert kept == {entry: entry * 2 for entry in range(count) if entry not in bad}
     assert [failure.entry for failure in processed.failures] == [entry for entry in range(count) if entry in bad]
     assert all(failure.error == "bad entry" for failure in processed.failures)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (phases.UndefinedLogitsError("the weights are at fault"), "the weights are at fault"),
+        (NotADirectoryError(errno.ENOTDIR, "Not a directory", "out/images"), "out/images: Not a directory"),
+        (OSError(errno.EIO, "Input/output error"), "Input/output error"),
+        (ContestError(Code.PICTURE_EMPTY), str(ContestError(Code.PICTURE_EMPTY))),
+        (KeyError("x"), "unexpected KeyError: 'x'"),  # nobody's words: the name says more
+        (RuntimeError(), "unexpected RuntimeError"),
+    ],
+)
+def test_why_an_entry_failed_is_told_in_words(error: Exception, told: str) -> None:
+    def work(batch: Sequence[int]) -> list[int]:
+        raise error
+
+    [failure] = in_batches([0], 1, work, lambda *_: None).failures
+    assert failure.error == told
+    assert type(error).__name__ in failure.trace
 
 
 def test_a_batch_is_halved_down_to_one_entry_and_stays_small() -> None:

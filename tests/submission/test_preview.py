@@ -150,6 +150,14 @@ def test_any_prompt_can_be_drawn(finished: Path, capfd: pytest.CaptureFixture[st
     assert (finished / "output" / "contact_sheet.png").is_file()
 
 
+def test_a_pointer_in_the_place_of_scores_is_named(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = finished / "scores.json"
+    file.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:5e\nsize 5\n")
+    assert preview(finished, "--scores", str(file)) == 2
+    told = "is no result: a Git LFS pointer stands in for the file; fetch it with `git lfs pull`\n"
+    assert capsys.readouterr().err.endswith(f"error: {file} {told}")
+
+
 @pytest.mark.parametrize("content", ["{", "[]", '{"tasks": 1}', '{"tasks": {"generation": {"samples": {"1": "x"}}}}'])
 def test_scores_that_are_none(finished: Path, capsys: pytest.CaptureFixture[str], content: str) -> None:
     file = finished / "scores.json"
