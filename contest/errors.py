@@ -152,7 +152,9 @@ class ContestError(Exception):
         """What to do about it."""
         return self._fields[5]
 
-    def __str__(self) -> str:
+    @property
+    def reason(self) -> str:
+        """All but the remedy, on one line."""
         place = [] if self.file is None else [self.file]
         if self.sample_id is not None:
             place.append(f"sample {quote(self.sample_id)}")
@@ -160,7 +162,10 @@ class ContestError(Exception):
             place.append(f"item {self.item}")
         where = f" {', '.join(place)}:" if place else ""
         # A message may quote a file name or a library's error with line breaks in it; a log line must stay one line.
-        return " ".join(f"[{self.code.name}]{where} {self.message}; {self.remedy}".split())
+        return " ".join(f"[{self.code.name}]{where} {self.message}".split())
+
+    def __str__(self) -> str:
+        return " ".join(f"{self.reason}; {self.remedy}".split())
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ContestError) and self._fields == other._fields

@@ -39,7 +39,7 @@ class Problem:
     @classmethod
     def of(cls, error: ContestError, phase: str, instead: str, sample_id: str | None) -> Problem:
         """Return the problem that an error is: its remedy comes last, and its sample is named once."""
-        reason = str(error).removesuffix(f"; {error.remedy}")
+        reason = error.reason
         if error.sample_id is not None and error.sample_id == sample_id:
             reason = reason.replace(f", sample {quote(sample_id)}", "", 1).replace(
                 f" sample {quote(sample_id)}:", "", 1

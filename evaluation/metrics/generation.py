@@ -102,7 +102,7 @@ def demand_equal_numbers(truths: Sequence[Path], drawn: Sequence[Path]) -> None:
 def _whole(found: PictureFeatures) -> Tensor:
     if found.errors:
         error = found.errors[0]
-        raise AttemptAborted(f"a drawn picture can not be opened: {error}", sample_id=error.sample_id, defect=1)
+        raise AttemptAborted(f"a drawn picture can not be opened: {error.reason}", sample_id=error.sample_id, defect=1)
     return found.rows
 
 

@@ -135,13 +135,14 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing wrong: the check that found it, and what it is in particular."""
+    """One thing wrong: the check that found it, what it is in particular, and what helps if not what usually does."""
 
     check: Check
     message: str
+    remedy: str = ""
 
     def __str__(self) -> str:
-        text = f"{self.check.severity} [{self.check.code}] {self.message}; {self.check.remedy}"
+        text = f"{self.check.severity} [{self.check.code}] {self.message}; {self.remedy or self.check.remedy}"
         return " ".join(text.split())  # a file's name may hold line breaks, a finding stays one line
 
 
@@ -162,12 +163,12 @@ class Check(ABC):
         """
         if not subject.has(self.looks):
             raise ValueError(f"{self.code} looks at {self.looks}, and there are none")
-        for message in islice(self._find(subject), MAX_FINDINGS):
-            yield Finding(self, message)
+        for found in islice(self._find(subject), MAX_FINDINGS):
+            yield Finding(self, *((found,) if isinstance(found, str) else found))
 
     @abstractmethod
-    def _find(self, subject: Subject) -> Iterator[str]:
-        """Yield a message for each thing wrong."""
+    def _find(self, subject: Subject) -> Iterator[str | tuple[str, str]]:
+        """Yield a message for each thing wrong, with a remedy where the check's own does not help."""
 
 
 def place(error: ContestError) -> str:

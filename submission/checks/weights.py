@@ -22,17 +22,17 @@ def _missing(folder: Path) -> list[str]:
     return missing
 
 
-def _unsafe(subject: Subject) -> Iterator[tuple[str, str]]:
-    """Yield the name of each file that can not be read safely, and why."""
+def _unsafe(subject: Subject) -> Iterator[tuple[str, str, str]]:
+    """Yield the name of each file that can not be read safely, why, and what helps where that is known."""
     for name, path in subject.files.items():
         subject.clock.tick()
         if name.endswith(_PICKLE_SUFFIXES):
-            yield name, "a pickle, which can run any code when it is read"
+            yield name, "a pickle, which can run any code when it is read", ""
         elif path.suffix in WEIGHTS_SUFFIXES:
             try:
                 read_state_dict(path)
             except WeightsFormatError as error:
-                yield name, error.problem
+                yield name, error.problem, error.remedy
 
 
 class WeightsMissing(Check):
@@ -53,8 +53,8 @@ class WeightsUnsafe(Check):
     meaning = "a weights file is damaged, or holds pickled objects that could run code when it is read"
     remedy = "store the tensors alone, as .safetensors"
 
-    def _find(self, subject: Subject) -> Iterator[str]:
-        yield from (f"{name}: {problem}" for name, problem in _unsafe(subject))
+    def _find(self, subject: Subject) -> Iterator[tuple[str, str]]:
+        yield from ((f"{name}: {problem}", remedy) for name, problem, remedy in _unsafe(subject))
 
 
 class WeightsUnusable(Check):
@@ -64,13 +64,13 @@ class WeightsUnusable(Check):
     meaning = "the networks can not be loaded: configuration, weights and tokenizer do not fit each other"
     remedy = "take all parts from the same training"
 
-    def _find(self, subject: Subject) -> Iterator[str]:
+    def _find(self, subject: Subject) -> Iterator[tuple[str, str]]:
         # What the checks before have said is not said again.
         told = {name.partition("/")[0] for name in _missing(subject.weights_folder)}
-        told |= {name.split("/")[1] for name, _ in _unsafe(subject) if name.startswith(f"{WEIGHTS_FOLDER}/")}
+        told |= {name.split("/")[1] for name, *_ in _unsafe(subject) if name.startswith(f"{WEIGHTS_FOLDER}/")}
         for problem in subject.inspection.problems:
             if problem.part not in told:
-                yield subject.shown(problem.reason)
+                yield subject.shown(problem.reason), problem.remedy
 
 
 class WeightsNotFinite(Check):

@@ -104,6 +104,23 @@ def test_more_entries_than_are_read_end_the_check(named: bool, tmp_path: Path) -
     assert message.endswith(of)
 
 
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("weights/bpe.model", "WEIGHTS_UNUSABLE"),
+        ("weights/rudolph/config.json", "WEIGHTS_UNUSABLE"),
+        ("weights/rudolph/pytorch_model.bin", "WEIGHTS_UNSAFE"),
+    ],
+)
+def test_a_pointer_in_the_place_of_weights_has_the_remedy_that_helps(
+    name: str, code: str, sound: Path, tmp_path: Path
+) -> None:
+    folder = folder_of(sound, tmp_path / "folder")
+    (folder / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:5e\nsize 5\n")
+    told = f"error [{code}] {name}: a Git LFS pointer stands in for the file; fetch it with `git lfs pull`"
+    assert told in [str(finding) for finding in check(folder).findings]
+
+
 def test_a_byte_order_mark_in_metadata_is_an_error(sound: Path, tmp_path: Path) -> None:
     folder = folder_of(sound, tmp_path / "folder")
     content = (folder / "metadata.json").read_bytes()
