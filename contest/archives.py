@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from contest.errors import Code, ContestError, ContestErrors, quote
+from contest.errors import Code, ContestError, ContestErrors, quote, reason_of
 from contest.limits import (
     ARCHIVE_RATIO_FREE_BYTES,
     MAX_ARCHIVE_BYTES,
@@ -130,7 +130,7 @@ def unpack(path: str | os.PathLike[str], folder: Path, bounds: Bounds = CONTEST_
         raise ContestErrors([error]) from error
     except OSError as error:
         code = Code.DISK_FULL if is_disk_full(error) else Code.WRITE_FAILED
-        raise ContestErrors([ContestError(code, f"not unpacked: {error}", file=folder)]) from error
+        raise ContestErrors([ContestError(code, f"not unpacked: {reason_of(error)}", file=folder)]) from error
     return listing
 
 

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from contest.errors import BYTE_ORDER_MARK, Code, ContestError, ContestErrors
+from contest.errors import BYTE_ORDER_MARK, Code, ContestError, ContestErrors, cause_of
 from contest.items import Sample
 from contest.limits import MAX_PREDICTIONS_BYTES, MAX_PREDICTIONS_BYTES_A_SAMPLE, PREDICTIONS_FREE_BYTES
 from contest.pictures import check_pictures
@@ -33,7 +33,7 @@ def prediction_errors(path: Path, samples: Mapping[str, Sample]) -> tuple[Contes
     except FileNotFoundError:
         return (ContestError(Code.FILE_MISSING, file=path),)
     except OSError as error:
-        return (ContestError(Code.FILE_UNREADABLE, str(error), file=path),)
+        return (ContestError(Code.FILE_UNREADABLE, cause_of(error), file=path),)
     try:
         found = read_answers(path, samples)
         marked = begins_with_mark(path)

@@ -75,6 +75,10 @@ class Row:
         return FINAL_MARK in self.description
 
 
+class OddFigureError(ValueError):
+    """A value of a JSON object that is no finite number; says which."""
+
+
 class EmissionsFileError(ValueError):
     """A file is not one of eco2AI's; names the file, the line and what is wrong, and what helps where that is known."""
 
@@ -196,13 +200,15 @@ def reading_of(value: Any) -> Reading:
 
 
 def number_of(value: Mapping[str, Any], name: str) -> float:
-    """A finite figure of a JSON object. Raises KeyError, ValueError."""
+    """A finite figure of a JSON object. Raises KeyError, OddFigureError."""
     try:
         found = float(value[name])
-    except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"{name!r} is {described(value[name])}, and no number") from error
+    except OverflowError as error:
+        raise OddFigureError(f"{name!r} is {described(value[name])}, which is too large") from error
+    except (TypeError, ValueError) as error:
+        raise OddFigureError(f"{name!r} is {described(value[name])}, and no number") from error
     if not math.isfinite(found):
-        raise ValueError(f"{name!r} is {found}")
+        raise OddFigureError(f"{name!r} is {found}")
     return found
 
 

@@ -194,9 +194,15 @@ class ContestErrors(Exception):  # noqa: N818 - the plural of ContestError
 
 def reason_of(error: BaseException) -> str:
     """Return what an error says to people: of the system's errors the file and the reason, and no numbers."""
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return f"{os.fsdecode(error.filename)}: {error.strerror}"
-    return str(error) or type(error).__name__
+    file = error.filename if isinstance(error, OSError) and error.strerror else None
+    if file is None or isinstance(file, int):  # a descriptor's number says nothing to people
+        return cause_of(error)
+    return f"{os.fsdecode(file)}: {cause_of(error)}"
+
+
+def cause_of(error: BaseException) -> str:
+    """Return what an error says to people without its file, for a message that names that already."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
 
 
 def quote(value: str) -> str:

@@ -9,7 +9,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from contest.errors import BYTE_ORDER_MARK, Code, ContestError, ContestErrors, quote
+from contest.errors import BYTE_ORDER_MARK, Code, ContestError, ContestErrors, cause_of, quote
 from contest.stand_ins import HEAD_BYTES, stand_in
 
 MAX_METADATA_BYTES = 100_000
@@ -85,7 +85,7 @@ def _text(file: Path) -> str:
         with file.open("rb") as stream:
             data = stream.read(MAX_METADATA_BYTES + 1)
     except OSError as error:
-        raise ContestError(Code.FILE_UNREADABLE, str(error)) from error
+        raise ContestError(Code.FILE_UNREADABLE, cause_of(error)) from error
     if len(data) > MAX_METADATA_BYTES:
         raise ContestError(Code.METADATA_INVALID, f"it has more than {MAX_METADATA_BYTES} bytes")
     if (found := stand_in(data[:HEAD_BYTES])) is not None:

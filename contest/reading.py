@@ -26,7 +26,7 @@ from contest.checking import (
     problem_of_json,
     repeated_keys,
 )
-from contest.errors import Code, ContestError, ContestErrors
+from contest.errors import Code, ContestError, ContestErrors, cause_of
 from contest.ground_truth import GroundTruth
 from contest.items import Sample
 from contest.stand_ins import HEAD_BYTES, stand_in
@@ -180,7 +180,7 @@ def _text(checker: Checker) -> str:
     except UnicodeDecodeError as error:
         raise _fatal(checker, Code.NOT_UTF8, f"byte {error.start} is not UTF-8") from error
     except (OSError, ValueError) as error:  # ValueError: a path with NUL in it
-        raise _fatal(checker, Code.FILE_UNREADABLE, str(error)) from error
+        raise _fatal(checker, Code.FILE_UNREADABLE, cause_of(error)) from error
 
 
 def _fatal(checker: Checker, code: Code, message: str = "", remedy: str | None = None) -> ContestErrors:

@@ -26,7 +26,7 @@ from contest.checking import (
     parse_sample,
     problem_of_json,
 )
-from contest.errors import Code, ContestError, ContestErrors
+from contest.errors import Code, ContestError, ContestErrors, cause_of
 from contest.ground_truth import GroundTruth
 from contest.items import Sample
 from contest.limits import MAX_ENTRY_CHARACTERS
@@ -101,12 +101,12 @@ def pairs_of(checker: Checker) -> Iterator[tuple[str, Any]]:
     except RecursionError as error:
         raise _fatal(checker, Code.NESTED_TOO_DEEPLY) from error
     except OSError as error:
-        raise _fatal(checker, Code.FILE_UNREADABLE, str(error)) from error
+        raise _fatal(checker, Code.FILE_UNREADABLE, cause_of(error)) from error
     except _NotJSONError as error:
         raise _fatal(checker, Code.NOT_JSON, str(error)) from error
     except ValueError as error:  # a number of more digits than Python converts, a path with NUL
         if "\0" in checker.file:
-            raise _fatal(checker, Code.FILE_UNREADABLE, str(error)) from error
+            raise _fatal(checker, Code.FILE_UNREADABLE, cause_of(error)) from error
         raise _fatal(checker, Code.NOT_JSON, problem_of_json(error)) from error
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from uuid import uuid4
 
-from contest.errors import Code, ContestError
+from contest.errors import Code, ContestError, cause_of
 from contest.ground_truth import GroundTruth, References
 from contest.items import Sample
 from contest.tasks import task_by_id
@@ -56,7 +56,7 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
             raise
     except (OSError, ValueError) as error:  # ValueError: a path with NUL in it
         code = Code.DISK_FULL if is_disk_full(error) else Code.WRITE_FAILED
-        raise ContestError(code, f"not written: {error}", file=str(target)) from error
+        raise ContestError(code, f"not written: {cause_of(error)}", file=str(target)) from error
 
 
 def is_disk_full(error: BaseException) -> bool:
