@@ -36,6 +36,7 @@ from contest.emissions_rows import EmissionsFileError as EmissionsFileError
 from contest.emissions_rows import Row as Row
 from contest.emissions_rows import read_readings as read_readings
 from contest.emissions_rows import read_rows as read_rows
+from contest.errors import reason_of
 from contest.processor_time import tree_seconds
 
 PERIOD_SECONDS = 1.0
@@ -240,7 +241,7 @@ def _start(settings: dict[str, Any]) -> Tracking:
     except (OSError, ValueError) as error:
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
-        return Tracking(None, None, f"the measuring process can not be started: {error}")
+        return Tracking(None, None, f"the measuring process can not be started: {reason_of(error)}")
     return Tracking(folder, process, None, row_id=row_id, root=settings["pid"], seconds=seconds)
 
 
@@ -251,7 +252,7 @@ def _stop(process: subprocess.Popen[bytes], patience: float) -> str | None:
     except subprocess.TimeoutExpired:
         return f"the measuring process did not finish within {patience:g} s and was ended"
     except OSError as error:
-        return f"the measuring process can not be reached: {error}"
+        return f"the measuring process can not be reached: {reason_of(error)}"
     return f"the measuring process ended with status {process.returncode}" if process.returncode else None
 
 

@@ -19,6 +19,7 @@ from typing import Any
 from uuid import uuid4
 
 from contest.emissions_rows import BYTE_ORDER_MARK, ENCODED_PREFIX, READINGS_SUFFIX, demand_form
+from contest.errors import reason_of
 
 LOCK_SECONDS = 2.0
 READING_KEYS = ("device", "method", "energy_kwh", "co2_kg")
@@ -73,8 +74,8 @@ class Publisher:
 
     def _write_files(self, row: dict[str, str], encode: Callable[[str], str], own: dict[str, Any]) -> str | None:
         encoded = {name: encode(value) for name, value in row.items()}
-        readings_path = self._csv.with_name(self._csv.name + READINGS_SUFFIX)
         try:
+            readings_path = self._csv.with_name(self._csv.name + READINGS_SUFFIX)
             self._csv.parent.mkdir(parents=True, exist_ok=True)
             with _locked(self._csv.parent):
                 _put_row(self._csv, row)
@@ -83,7 +84,7 @@ class Publisher:
                 kept = [run for run in runs if run["id"] != own["id"]]
                 _replace(readings_path, json.dumps([*kept, own], ensure_ascii=False))
         except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-            return f"the figures can not be written: {error}"
+            return f"the figures can not be written: {reason_of(error)}"
         return None
 
 

@@ -144,6 +144,8 @@ def _by_column(file: str, columns: tuple[str, ...], found: list[list[str]]) -> I
 def append_problem(path: str | os.PathLike[str]) -> str | None:
     """Why a run can not add its row to a file, None if it can; for saying so before the run. Changes nothing."""
     path = Path(path)
+    if not path.name or path.is_dir():
+        return f"{path} is a folder"
     try:
         for file in (path, path.with_name(ENCODED_PREFIX + path.name)):
             if file.exists() and file.stat().st_size:

@@ -307,7 +307,7 @@ def test_a_training_s_summary_fills_the_row(tmp_path: Path, capsys: pytest.Captu
         (json.dumps(sound | {"co2_kg": -1}), "a figure is -1.0"),
         (
             json.dumps(sound | {"co2_kg": 10**400}),
-            "'co2_kg' is a number of more than twenty digits, which is too large",
+            "'co2_kg' is a number of more than twenty digits",
         ),
         (json.dumps(sound | {"readings": [{}]}), 'it has no "energy_kwh"'),
         (json.dumps(sound | {"readings": 7}), "a value is not what its place asks for"),

@@ -189,6 +189,46 @@ def test_a_broken_eco2ai_stops_no_training_and_leaves_no_zero(
     assert read_training_emissions(out / "co2_report" / "training_emissions.json").co2_kg is None
 
 
+@pytest.mark.parametrize(
+    ("content", "file", "said"),
+    [
+        (None, "/", "/ is a folder"),
+        (b"a,b\n1,2\n", "emissions.csv", "emissions.csv has other columns than eco2AI's; it stays as it is"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:5e\n",
+            "emissions.csv",
+            "a Git LFS pointer stands in",
+        ),
+    ],
+)
+def test_a_file_that_takes_no_row_is_told_before_the_training(
+    root: Path, tmp_path: Path, content: bytes | None, file: str, said: str
+) -> None:
+    out = tmp_path / "run"
+    out.mkdir()
+    if content is not None:
+        (out / file).write_bytes(content)
+    settings = ["steps=1", "validation_samples=0", "watch.plots=false", f"emissions.file={file}"]
+    config = str(root / "settings.yaml")
+    ended = subprocess.run(
+        [sys.executable, "-m", "training", "tune", "--config", config, f"out={out}", *settings],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout
+    before, _, after = ended.stdout.partition("step 1/1 ")
+    assert "CO2: the row of this run can not be added: " in before
+    assert said in before
+    assert after.count("emissions ") == 1
+    assert "emissions measured" not in after
+    if content is not None:
+        assert (out / file).read_bytes() == content
+
+
 @pytest.mark.slow
 def test_the_processes_of_one_machine_are_measured_as_one(root: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"

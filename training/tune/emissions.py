@@ -78,7 +78,7 @@ class Place:
     def named(self, file: str) -> str:
         """Name of this machine's own file: `co2.csv` on the first, `co2.node1.csv` on the second."""
         path = Path(file)
-        return file if not self.node else str(path.with_name(f"{path.stem}.node{self.node}{path.suffix}"))
+        return file if not self.node else str(path.parent / f"{path.stem}.node{self.node}{path.suffix}")
 
 
 @contextmanager
