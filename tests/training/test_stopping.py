@@ -27,6 +27,12 @@ run_stage(Stage("RUDOLPH", tuple(sys.argv[1:]), Path("none")), os.environ)
 """
 
 
+def heed_signals() -> None:
+    """What ignores a signal hands that on: the tests may have been started by `nohup`, or behind a script."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def started(mark: Path, *command: str) -> subprocess.Popen[str]:
     return python(mark, "-m", *command)
 
@@ -36,6 +42,7 @@ def python(mark: Path, *arguments: str, **variables: str) -> subprocess.Popen[st
         [sys.executable, *arguments],
         cwd=ROOT,
         env={**os.environ, "OMP_NUM_THREADS": "1", MARK: str(mark), **variables},
+        preexec_fn=heed_signals,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
