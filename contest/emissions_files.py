@@ -74,8 +74,8 @@ class Publisher:
 
     def _write_files(self, row: dict[str, str], encode: Callable[[str], str], own: dict[str, Any]) -> str | None:
         encoded = {name: encode(value) for name, value in row.items()}
-        readings_path = self._csv.with_name(self._csv.name + READINGS_SUFFIX)
         try:
+            readings_path = self._csv.with_name(self._csv.name + READINGS_SUFFIX)
             self._csv.parent.mkdir(parents=True, exist_ok=True)
             with _locked(self._csv.parent):
                 _put_row(self._csv, row)

@@ -75,6 +75,10 @@ class Row:
         return FINAL_MARK in self.description
 
 
+class OddFigureError(ValueError):
+    """A value of a JSON object that is no finite number; says which."""
+
+
 class EmissionsFileError(ValueError):
     """A file is not one of eco2AI's; names the file, the line and what is wrong, and what helps where that is known."""
 
@@ -140,6 +144,8 @@ def _by_column(file: str, columns: tuple[str, ...], found: list[list[str]]) -> I
 def append_problem(path: str | os.PathLike[str]) -> str | None:
     """Why a run can not add its row to a file, None if it can; for saying so before the run. Changes nothing."""
     path = Path(path)
+    if not path.name or path.is_dir():
+        return f"{path} is a folder"
     try:
         for file in (path, path.with_name(ENCODED_PREFIX + path.name)):
             if file.exists() and file.stat().st_size:
@@ -196,13 +202,15 @@ def reading_of(value: Any) -> Reading:
 
 
 def number_of(value: Mapping[str, Any], name: str) -> float:
-    """A finite figure of a JSON object. Raises KeyError, ValueError."""
+    """A finite figure of a JSON object. Raises KeyError, OddFigureError."""
     try:
         found = float(value[name])
-    except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"{name!r} is {described(value[name])}, and no number") from error
+    except OverflowError as error:
+        raise OddFigureError(f"{name!r} is {described(value[name])}, which is too large") from error
+    except (TypeError, ValueError) as error:
+        raise OddFigureError(f"{name!r} is {described(value[name])}, and no number") from error
     if not math.isfinite(found):
-        raise ValueError(f"{name!r} is {found}")
+        raise OddFigureError(f"{name!r} is {found}")
     return found
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from contest.emissions_rows import Reading, number_of, reading_of
+from contest.emissions_rows import OddFigureError, Reading, number_of, reading_of
 from contest.stand_ins import HEAD_BYTES, stand_in_of_data
 from contest.writing import write_json
 
@@ -110,7 +110,7 @@ def read_training_emissions(path: str | os.PathLike[str]) -> TrainingEmissions:
 def _problem(error: Exception) -> str:
     """Return what is wrong with a file in words that are not Python's."""
     match error:
-        case _OddFileError():
+        case _OddFileError() | OddFigureError():
             return str(error)
         case KeyError():
             return f'it has no "{error.args[0]}"'

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from tokenizers import Tokenizer, models, trainers
 
 from contest.console import say, show
-from contest.errors import ContestErrors
+from contest.errors import ContestErrors, reason_of
 from contest.reading import read_ground_truth, read_input
 from models.bpe import WORD_MARK, word_splitter
 
@@ -129,7 +129,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         train_bpe(texts_of_tasks(arguments.data), arguments.out, arguments.vocab)
     except (ContestErrors, ValueError, OSError) as error:
-        say(f"training bpe: {error}")
+        say(f"training bpe: {reason_of(error)}")
         return 2
     show(f"tokenizer: {arguments.out}; beside vqgan/ in a weights directory, `python -m training tune` takes it")
     return 0

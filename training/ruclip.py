@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from contest.console import say, show
-from contest.errors import ContestError, ContestErrors
+from contest.errors import ContestError, ContestErrors, reason_of
 from contest.pictures import open_published, resolve_picture
 from contest.reading import read_ground_truth, read_input
 from contest.writing import write_json
@@ -267,7 +267,7 @@ def main(argv: Sequence[str]) -> int:
         out.mkdir(parents=True, exist_ok=True)  # now, not after the training
         pairs, held_out = read_pairs(data, "train", network), read_pairs(data, "val", network)
     except (ContestError, ContestErrors, BPEFormatError, OSError, ValueError) as error:
-        say(f"training ruclip: {error}")
+        say(f"training ruclip: {reason_of(error)}")
         return 2
     show(f"{len(pairs.captions)} pairs, {sum(p.numel() for p in network.parameters())} parameters")
     train(network, recipe, pairs, held_out, lambda line: show(line))

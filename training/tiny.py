@@ -19,6 +19,7 @@ from pathlib import Path
 from contest.children import end_with_parent
 from contest.console import say, show
 from contest.emissions import country_code, track
+from contest.errors import reason_of
 
 CONFIGS = Path(__file__).parent / "configs"
 RUDOLPH_STAGES = (
@@ -163,7 +164,7 @@ def main(argv: Sequence[str]) -> int:
             raise ValueError("--threads must be at least 1, and --scale lie in (0, 1]")
         out.mkdir(parents=True, exist_ok=True)
     except (ValueError, OSError) as error:
-        say(f"training tiny: {error}")
+        say(f"training tiny: {reason_of(error)}")
         return 2
     recipe = stages(out, arguments.threads, arguments.scale)
     for number, stage in enumerate(recipe, 1):
@@ -184,9 +185,11 @@ def main(argv: Sequence[str]) -> int:
             return 1
     weights, last = out / "weights", out / "runs" / RUDOLPH_STAGES[-1] / "rudolph"
     try:
-        shutil.copytree(last, weights / "rudolph", dirs_exist_ok=True)
+        (weights / "rudolph").mkdir(exist_ok=True)
+        for file in last.iterdir():
+            shutil.copyfile(file, weights / "rudolph" / file.name)
     except OSError as error:
-        say(f"training tiny: {error}")
+        say(f"training tiny: {reason_of(error)}")
         return 1
     show(f"weights: {weights}; their CO2, a row a stage: {out / 'emissions.csv'}")
     return 0

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from contest.console import say, show
-from contest.errors import ContestError, ContestErrors
+from contest.errors import ContestError, ContestErrors, reason_of
 from contest.writing import write_json
 from models.vqgan import VQGAN, ResnetBlock
 from models.weights import save_safetensors
@@ -252,7 +252,7 @@ def main(argv: Sequence[str]) -> int:
         pictures = read_pictures(data, "train", TINY["resolution"])
         held_out = read_pictures(data, "val", TINY["resolution"], HELD_OUT)
     except (ContestError, ContestErrors, OSError, ValueError) as error:
-        say(f"training vqgan: {error}")
+        say(f"training vqgan: {reason_of(error)}")
         return 2
 
     show(", ".join(f"{len(images)} {kind}" for kind, images in pictures.kinds.items()))
@@ -275,7 +275,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         write_vqgan(out, network, TINY, record)
     except (ContestError, OSError) as error:
-        say(f"training vqgan: {error}")
+        say(f"training vqgan: {reason_of(error)}")
         return 1
     show(f"VQGAN: {out}; beside bpe.model in a weights directory, `python -m training tune` takes it")
     return 0

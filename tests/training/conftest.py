@@ -10,6 +10,7 @@ from data_prep.__main__ import main as data_prep
 from models.vqgan import VQGAN
 from models.weights import save_safetensors
 from tests.training.small_world import PICTURES, SETTINGS, TINY
+from tests.training.watched_training import watched as watched
 from training.__main__ import main as training
 
 

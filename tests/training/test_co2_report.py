@@ -1,84 +1,58 @@
 """The report of a training's CO2: sums over stretches, both plots, one page, and the leaderboard's figure."""
 
+import csv
 import json
+import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
-from contest.emissions import Reading
 from contest.training_emissions import TrainingEmissions, TrainingEmissionsError, read_training_emissions
-from tests.contest.test_emissions import COLUMNS
 from training.__main__ import main as training
 from training.co2_report.charts import unit_of
 from training.co2_report.figures import gather
-from training.tune.watching.co2_log import HEADER
 
-CPU = "processor time x TDP (100 W over 2 logical processors, as set)"
 FILES = ("co2_by_epoch.png", "loss_by_co2.png", "co2_report.html", "training_emissions.json")
-
-
-def eco2ai_row(row_id: str, seconds: float, kwh: float, kg: float) -> str:
-    return ",".join([row_id, "contest", "RUDOLPH TargetValue", "N/A", "2026", *map(str, (seconds, kwh, kg)), *"cgorx"])
-
-
-def own_row(stretch: str, part: str, step: int, epoch: int, loss: str, validation: str, kg: str, at: int) -> str:
-    kwh = str(float(kg) * 2) if kg else ""
-    return f"t{at},{stretch},{part},{step},{epoch},{loss},{validation},cpu,{CPU},{kwh},{kg}".replace(CPU, f'"{CPU}"')
-
-
-def stretch(row_id: str, started: str, status: str | None, *reasons: str) -> dict[str, object]:
-    return {"id": row_id, "started": started, "ended": None, "status": status, "reasons": reasons}
-
-
-def write_run(
-    folder: Path, stretches: list[dict[str, object]], rows: list[str], own: list[str], **about: object
-) -> Path:
-    record = {
-        "project_name": "contest",
-        "experiment_description": "RUDOLPH <b>мой</b> TargetValue",
-        "parameters": 1234567,
-        "country": "RU",
-        "final": True,
-        "emissions_file": "emissions.csv",
-        "stretches": stretches,
-    }
-    (folder / "co2_run.json").write_text(json.dumps({**record, **about}))
-    (folder / "emissions.csv").write_text("\n".join([",".join(COLUMNS), *rows]) + "\n")
-    (folder / "co2.csv").write_text("\n".join([",".join(HEADER), *own]) + "\n")
-    readings = [
-        {"id": name, "readings": [{"device": "cpu", "method": CPU, "energy_kwh": 0.5, "co2_kg": 0.25}]}
-        for name in ("a", "b", "other")
-    ]
-    (folder / "emissions.csv.readings.json").write_text(json.dumps(readings))
-    return folder
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:5e5e\nsize 12\n"
+HEAVY = ("checkpoints", "rudolph", "tensorboard", "plots", "validation", "co2_report")
 
 
 @pytest.fixture
-def killed(tmp_path: Path) -> Path:
-    """A run of two stretches: the first was killed behind step 6 and its last checkpoint was that of step 4."""
-    run = tmp_path / "run"
-    run.mkdir()
-    return write_run(
-        run,
-        [stretch("a", "2026-11-21T10:00:00+00:00", None), stretch("b", "2026-11-21T11:00:00+00:00", "measured")],
-        [
-            eco2ai_row("a", 100, 0.75, 0.25),
-            eco2ai_row("other", 9, 8, 7),  # another run in the same file
-            eco2ai_row("b", 50, 0.25, 0.125),
-        ],
-        [
-            own_row("a", "preparation", 0, 0, "", "", "0.01", 1),
-            own_row("a", "training", 4, 1, "4.0", "", "0.02", 2),
-            own_row("a", "training", 4, 1, "", "3.5", "0.03", 3),
-            own_row("a", "training", 6, 2, "3.0", "", "0.04", 4),
-            own_row("b", "preparation", 4, 1, "", "", "0.01", 5),
-            own_row("b", "training", 5, 2, "1.0", "", "0.05", 6),
-            own_row("b", "training", 8, 2, "2.0", "", "0.06", 7),
-            own_row("b", "training", 8, 2, "", "2.5", "0.07", 8),
-            own_row("b", "end", 8, 2, "", "", "0.08", 9),
-        ],
-    )
+def killed(watched: Path, tmp_path: Path) -> Path:
+    """A copy of a real run of two stretches, of which the first was killed: for reading, and to be damaged."""
+    return shutil.copytree(watched, tmp_path / "run", ignore=shutil.ignore_patterns(*HEAVY))
+
+
+@pytest.fixture(scope="module")
+def unmeasured(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real run whose eco2AI can not be loaded."""
+    folder = tmp_path_factory.mktemp("unmeasured")
+    (folder / "eco2ai").mkdir()
+    (folder / "eco2ai" / "__init__.py").write_text("raise ImportError('broken on purpose')")
+    settings = [f"out={folder}/run", "steps=2", "validate_every=2", "watch.log_every=1", "watch.plots=false"]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("PYTHONPATH", str(folder))
+        config = str(root / "settings.yaml")
+        assert training(["tune", "--config", config, *settings, "emissions.file=emissions.csv"]) == 0
+    return folder / "run"
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def write_table(path: Path, rows: list[dict[str, str]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def total(rows: list[dict[str, str]], column: str) -> float:
+    return sum(float(row[column]) for row in rows if row[column])
 
 
 class Page(HTMLParser):
@@ -107,30 +81,50 @@ class Page(HTMLParser):
 
 
 def test_figures_are_sums_over_stretches(killed: Path) -> None:
-    figures = gather(killed)
+    figures, rows, own = gather(killed), table(killed / "emissions.csv"), table(killed / "co2.csv")
     summary = figures.summary
-    assert (summary.stretches, summary.duration_s, summary.energy_kwh, summary.co2_kg) == (2, 150.0, 1.0, 0.375)
-    assert summary.readings == (Reading("cpu", CPU, 1.0, 0.5),)
-    assert summary.own_co2_kg == 0.5
-    assert summary.problems == (
-        "stretch 1 (from 2026-11-21T10:00:00+00:00) did not end itself: its figures stop with the last period of "
-        "measurement",
-    )
+    assert summary.stretches == len(rows) == 2
+    assert summary.duration_s == pytest.approx(total(rows, "duration(s)"))
+    assert summary.energy_kwh == pytest.approx(total(rows, "power_consumption(kWh)"))
+    assert summary.co2_kg == pytest.approx(total(rows, "CO2_emissions(kg)"))
+    readings = [run["readings"][0] for run in json.loads((killed / "emissions.csv.readings.json").read_text())]
+    (reading,) = summary.readings
+    assert (reading.device, reading.method) == ("cpu", readings[1]["method"])
+    assert reading.energy_kwh == pytest.approx(sum(one["energy_kwh"] for one in readings))
+    assert summary.own_co2_kg == pytest.approx(sum(one["co2_kg"] for one in readings))
+    (problem,) = summary.problems
+    assert problem.startswith("stretch 1 (from 20")
+    assert problem.endswith(") did not end itself: its figures stop with the last period of measurement")
     parts = {part.label: part for part in figures.parts}
-    assert list(parts) == ["preparation", "1", "2", "end"]
-    assert [part.co2_kg for part in figures.parts] == pytest.approx([0.02, 0.05, 0.22, 0.08])
-    assert [part.energy_kwh for part in figures.parts] == pytest.approx([0.04, 0.1, 0.44, 0.16])
-    # Epoch 2: steps 5 and 6 of the lost stretch, and 5 to 8 of the other; each row's loss counts for its steps.
-    assert (parts["1"].steps, parts["1"].loss, parts["1"].validation_loss) == (4, 4.0, 3.5)
-    assert (parts["2"].steps, parts["2"].loss, parts["2"].validation_loss) == (6, (3 * 2 + 1 + 2 * 3) / 6, 2.5)
+    epochs = sorted({int(row["epoch"]) for row in own if row["part"] == "training"})
+    assert list(parts) == ["preparation", *map(str, epochs), "end"]
+    # The steps of a lost stretch were made, and count beside those that did them again.
+    for epoch in epochs:
+        of_epoch = [row for row in own if row["part"] == "training" and int(row["epoch"]) == epoch]
+        part, losses = parts[str(epoch)], [float(row["loss"]) for row in of_epoch if row["loss"]]
+        assert part.steps == len(losses)
+        assert part.loss == pytest.approx(sum(losses) / len(losses))
+        assert part.co2_kg == pytest.approx(total(of_epoch, "co2_kg"))
+        assert part.energy_kwh == pytest.approx(total(of_epoch, "energy_kwh"))
+        validated = [float(row["validation_loss"]) for row in of_epoch if row["validation_loss"]]
+        assert part.validation_loss == (validated[-1] if validated else None)
+    for name in ("preparation", "end"):
+        assert parts[name].co2_kg == pytest.approx(total([row for row in own if row["part"] == name], "co2_kg"))
+    assert sum(part.co2_kg or 0.0 for part in figures.parts) == pytest.approx(total(own, "co2_kg"))
 
 
 def test_the_loss_stands_against_all_co2_so_far_lost_steps_included(killed: Path) -> None:
-    figures = gather(killed)
-    assert [(point.step, point.loss) for point in figures.validation] == [(4, 3.5), (8, 2.5)]
-    assert [point.co2_kg for point in figures.validation] == pytest.approx([0.06, 0.29])
-    assert [(point.step, point.loss) for point in figures.training] == [(4, 4.0), (6, 3.0), (5, 1.0), (8, 2.0)]
-    assert [point.co2_kg for point in figures.training] == pytest.approx([0.03, 0.1, 0.16, 0.22])
+    figures, own = gather(killed), table(killed / "co2.csv")
+    for points, column in ((figures.training, "loss"), (figures.validation, "validation_loss")):
+        places = [place for place, row in enumerate(own) if row[column]]
+        assert [(point.step, point.loss) for point in points] == [
+            (int(own[place]["step"]), float(own[place][column])) for place in places
+        ]
+        assert [point.co2_kg for point in points] == pytest.approx(
+            [total(own[: place + 1], "co2_kg") for place in places]
+        )
+    steps = [point.step for point in figures.training]
+    assert len(steps) > len(set(steps)) == steps[-1]
 
 
 def test_the_command_writes_plots_a_page_and_a_summary(killed: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -146,20 +140,22 @@ def test_the_command_writes_plots_a_page_and_a_summary(killed: Path, capsys: pyt
     assert page.open == []
     assert all(source.startswith("data:") for source in page.sources)
     assert sum(source.startswith("data:image/png;base64,") for source in page.sources) == 2
-    assert "RUDOLPH <b>мой</b> TargetValue" in page.text  # a stranger's text stays text
+    assert "RUDOLPH <b>мой</b>; 57516 parameters" in page.text  # a stranger's text stays text
     for words in (
-        "375 g CO2 by eco2AI",
-        "1 kWh energy by eco2AI",
-        "500 g CO2 by our own reading",
-        "1,234,567 parameters",
-        "2 min 30 s in 2 stretches, RU",
+        "57,516 parameters",
         "each of its 2 stretches has a row of its own",
         "The rules count the last row with the key phrase alone",
-        "2 6 2.1667 2.5000 440 Wh 220 g",
         "cut off",
-        CPU,
+        "processor time x TDP (100 W over ",
     ):
         assert words in page.text
+    for pattern in (
+        r"[\d.]+ (g|mg|µg) CO2 by eco2AI",
+        r"[\d.]+ (Wh|mWh|µWh) energy by eco2AI",
+        r"[\d.]+ (g|mg|µg) CO2 by our own reading",
+        r"\d+ min \d+ s in 2 stretches, RU",
+    ):
+        assert re.search(pattern, page.text), (pattern, page.text)
     assert "is not marked as the training that counts" not in page.text
 
 
@@ -169,29 +165,28 @@ def test_another_folder_may_be_named(killed: Path, tmp_path: Path) -> None:
 
 
 def test_machines_are_added_up(killed: Path) -> None:
+    """A second machine measures as the first does; it is told nothing of steps."""
+    before = gather(killed)
     record = json.loads((killed / "co2_run.json").read_text())
-    second = record | {"emissions_file": "emissions.node1.csv", "stretches": [stretch("c", "2026", "measured")]}
+    stretch = record["stretches"][1] | {"id": "c"}
+    second = record | {"emissions_file": "emissions.node1.csv", "stretches": [stretch]}
     (killed / "co2_run.node1.json").write_text(json.dumps(second))
-    (killed / "emissions.node1.csv").write_text(f"{','.join(COLUMNS)}\n{eco2ai_row('c', 10, 2.0, 1.0)}\n")
-    own = own_row("c", "whole", 0, 0, "", "", "0.5", 1)
-    (killed / "co2.node1.csv").write_text(f"{','.join(HEADER)}\n{own}\n")
+    row = table(killed / "emissions.csv")[1] | {"id": "c"}
+    write_table(killed / "emissions.node1.csv", [row])
+    whole = table(killed / "co2.csv")[-1] | {"stretch": "c", "part": "whole", "co2_kg": "0.5"}
+    write_table(killed / "co2.node1.csv", [whole])
     figures = gather(killed)
-    assert (figures.summary.co2_kg, figures.summary.stretches) == (1.375, 2)
+    assert before.summary.co2_kg is not None
+    assert figures.summary.co2_kg == pytest.approx(before.summary.co2_kg + float(row["CO2_emissions(kg)"]))
+    assert figures.summary.stretches == 2
     assert [(part.label, part.co2_kg) for part in figures.parts[-1:]] == [("other machines", 0.5)]
-    assert [point.co2_kg for point in figures.validation] == pytest.approx([0.06, 0.29])
+    assert figures.validation == before.validation
 
 
-def test_nothing_measured_is_said_and_is_no_zero(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    own = [
-        own_row("a", "training", step, 1, "2.0", "1.5", "", step).replace(CPU, "not measured: eco2AI is not installed")
-        for step in (1, 2)
-    ]
-    failed = stretch("a", "2026", "not measured", "eco2AI is not installed")
-    run = write_run(tmp_path, [failed], [], own, final=False)
-    (run / "emissions.csv.readings.json").unlink()
-    assert training(["co2-report", str(run)]) == 1
-    assert "stretch 1 (from 2026): eco2AI is not installed" in capsys.readouterr().err
-    folder = run / "co2_report"
+def test_nothing_measured_is_said_and_is_no_zero(unmeasured: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert training(["co2-report", str(unmeasured)]) == 1
+    assert "(ImportError: broken on purpose)" in capsys.readouterr().err
+    folder = unmeasured / "co2_report"
     assert sorted(path.name for path in folder.iterdir()) == ["co2_report.html", "training_emissions.json"]
     summary = read_training_emissions(folder / "training_emissions.json")
     assert (summary.co2_kg, summary.energy_kwh, summary.duration_s, summary.own_co2_kg) == (None,) * 4
@@ -202,17 +197,22 @@ def test_nothing_measured_is_said_and_is_no_zero(tmp_path: Path, capsys: pytest.
         "There is no plot of CO2 by epoch",
         "There is no plot of the loss against CO2",
         "is not marked as the training that counts",
-        "1 1 2.0000 1.5000 not measured not measured",
+        "not measured not measured",
     ):
         assert words in text
 
 
-def test_a_row_of_zeros_is_not_taken_for_a_measurement(tmp_path: Path) -> None:
-    rows = [eco2ai_row("a", 1, 0, 0), eco2ai_row("b", 50, 0.25, 0.125)]
-    run = write_run(tmp_path, [stretch("a", "2026", None), stretch("b", "2027", "measured")], rows, [])
-    summary = gather(run).summary
-    assert (summary.co2_kg, summary.duration_s) == (0.125, 50.0)
-    assert "stretch 1 (from 2026): eco2AI's row says 0: it ended before anything was measured" in summary.problems
+def test_a_row_of_zeros_is_not_taken_for_a_measurement(killed: Path) -> None:
+    """eco2AI writes zeros first: a run that is killed then leaves them, and no row of our own."""
+    first, second = table(killed / "emissions.csv")
+    zeros = dict.fromkeys(("power_consumption(kWh)", "CO2_emissions(kg)"), "0")
+    write_table(killed / "emissions.csv", [first | zeros, second])
+    head = (killed / "co2.csv").read_text().splitlines()[0]
+    (killed / "co2.csv").write_text(head + "\n")
+    summary = gather(killed).summary
+    assert summary.co2_kg == pytest.approx(float(second["CO2_emissions(kg)"]))
+    assert summary.duration_s == pytest.approx(float(second["duration(s)"]))
+    assert any("eco2AI's row says 0: it ended before anything was measured" in one for one in summary.problems)
     assert "co2.csv has no rows: there are no figures by epoch" in summary.problems
 
 
@@ -240,6 +240,14 @@ def test_an_eco2ai_file_that_is_gone_is_told(killed: Path) -> None:
         ("co2_run.json", '{"stretches": 5}', "co2_run.json: no record of a run's measurement"),
         ("co2_run.json", '{"stretches": [{}]}', "stretch 1: id, stretch 1: started, stretch 1: status"),
         ("co2_run.json", '{"stretches": ["a"]}', "stretch 1: an object missing or of a wrong type"),
+        ("co2_run.json", "", "co2_run.json: the file is empty; fetch it again"),
+        (
+            "co2_run.json",
+            POINTER,
+            "co2_run.json: a Git LFS pointer stands in for the file; fetch it with `git lfs pull`",
+        ),
+        ("co2.csv", POINTER, "co2.csv: a Git LFS pointer stands in for the file; fetch it with `git lfs pull`"),
+        ("co2.csv", "<!DOCTYPE html>\n", "co2.csv: an HTML page stands in for the file"),
         ("co2.csv", "a,b\n", "co2.csv: line 1: the columns are not"),
     ],
 )
@@ -268,7 +276,7 @@ def test_units(kilograms: float, unit: str) -> None:
         ({"format": "x"}, '"format" is not'),
         ({"co2_kg": -1}, "a figure is -1"),
         ({"co2_kg": "much"}, "'co2_kg' is the string 'much', and no number"),
-        ({"readings": [{"device": "cpu"}]}, "no 'energy_kwh'"),
+        ({"readings": [{"device": "cpu"}]}, 'no "energy_kwh"'),
         ({"parameters": None}, "'parameters' is null, and no number"),
     ],
 )

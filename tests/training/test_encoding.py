@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from contest.items import Item, Sample
 from contest.shards import ShardRow, shard_name, write_shard
 from models.vqgan import VQGAN
 from models.weights import save_safetensors
-from tests.training.small_world import PICTURES
+from tests.training.small_world import PICTURES, TINY
 from training.__main__ import main as training
 from training.tune import encoding
 from training.tune.encoding import PictureEncoder
@@ -273,6 +274,31 @@ def test_the_command_fills_the_cache_before(
     assert "encode: /nowhere: no such data folder" in capsys.readouterr().err
     assert training([*arguments, "cache=/proc/none"]) == 2
     assert "set cache=FOLDER" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("codes", [8, 32])
+@pytest.mark.parametrize("command", ["tune", "encode"])
+def test_a_codebook_of_another_rudolph_is_told_before_anything_is_read(
+    root: Path, tmp_path: Path, command: str, codes: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    replace(TINY, image_vocab_size=codes).save(tmp_path / "other.json")
+    settings = [f"scratch={tmp_path}/other.json", f"cache={tmp_path}/cache", f"out={tmp_path}/run"]
+    assert training([command, "--config", str(root / "settings.yaml"), *settings]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(
+        f"{command}: {root}/weights: the VQGAN has 16 codes, but RUDOLPH's image_vocab_size is {codes}; "
+    )
+    assert not (tmp_path / "cache").exists()
+
+
+def test_texts_need_no_vqgan(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "bpe.model").symlink_to(root / "weights" / "bpe.model")
+    (tmp_path / "settings.yaml").write_text(
+        f"{{data: {root}/world, weights: {tmp_path}/weights, out: {tmp_path}/run, scratch: {root}/tiny.json, "
+        f"cache: {tmp_path}/cache, tasks: {{textqa: {{}}}}}}"
+    )
+    assert training(["encode", "--config", str(tmp_path / "settings.yaml")]) == 0
 
 
 def test_codes_that_vanish_during_a_training_end_it_with_a_message(

@@ -70,7 +70,7 @@ def screen(data: str) -> list[str]:
 def test_in_a_terminal_every_line_stands_by_itself(root: Path, tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": str(WIDTH)}
-    command = [*tune(root, tmp_path / "run"), f"cache={tmp_path}/cache"]
+    command = [*tune(root, tmp_path / "run"), f"cache={tmp_path}/cache", "workers=1"]
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=theirs, stderr=theirs)
     os.close(theirs)
     data = b""
@@ -81,8 +81,9 @@ def test_in_a_terminal_every_line_stands_by_itself(root: Path, tmp_path: Path) -
             break
     os.close(ours)
     assert process.wait() == 0
-    # The bar may stay where it ended, on a line of its own.
-    shown = [line for line in screen(data.decode()) if line and not line.startswith("tune: ")]
+    lines = [line for line in screen(data.decode()) if line]
+    assert [" 4/4 " in line for line in lines if line.startswith("tune: ")] == [True], lines  # the bar, where it ended
+    shown = [line for line in lines if not line.startswith("tune: ")]
     begins = [*(f"step {step}/4  loss" for step in range(1, 5)), "step 4/4  validation.loss"]
     begins += ["trained weights: ", "checkpoints: ", "next: "]
     assert len(shown) == len(begins), shown

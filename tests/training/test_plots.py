@@ -1,6 +1,8 @@
 """Plots of a run from its log: which files, what is in them, and what a log without figures gives."""
 
 import io
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,18 +14,24 @@ from training.__main__ import main as training
 from training.co2_report.charts import loss_against_co2
 from training.co2_report.figures import Point
 from training.tune.watching.csv_log import LogRow
-from training.tune.watching.log import validation_values
 from training.tune.watching.plots import Plots, curves_of, draw_plots, marker_of
 from training.tune.watching.watcher import Watchers
 
 HEAD = "step,name,value\n"
 
 
-def log_in(folder: Path) -> None:
-    rows = [f"{step},{name},{value}" for step in (5, 10) for name, value in validation_values(VALIDATION).items()]
-    for step in range(1, 11):
-        rows += [f"{step},loss,{3 / step}", f"{step},rate,{step * 1e-4}", f"{step},vqa.right,{2 / step}"]
-    (folder / "log.csv").write_text(HEAD + "\n".join(rows) + "\n")
+@pytest.fixture
+def logged(watched: Path, tmp_path: Path) -> Path:
+    """A folder with the log of a real run."""
+    shutil.copy(watched / "log.csv", tmp_path)
+    return tmp_path
+
+
+def keep(folder: Path, wanted: Callable[[str, str], bool]) -> None:
+    """Keep the rows of a log that are wanted, by step and name."""
+    path = folder / "log.csv"
+    head, *rows = path.read_text().splitlines()
+    path.write_text("\n".join([head, *(row for row in rows if wanted(*row.split(",")[:2]))]) + "\n")
 
 
 def pixels(path: Path) -> np.ndarray:
@@ -32,8 +40,7 @@ def pixels(path: Path) -> np.ndarray:
         return np.asarray(picture.convert("L"))
 
 
-def test_the_command_draws_what_the_log_has(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    log_in(tmp_path)
+def test_the_command_draws_what_the_log_has(logged: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert training(["plots", str(tmp_path)]) == 0
     names = ["loss.png", "validation.png", "learning_rate.png"]
     paths = [tmp_path / "plots" / name for name in names]
@@ -45,14 +52,19 @@ def test_the_command_draws_what_the_log_has(tmp_path: Path, capsys: pytest.Captu
         assert (drawn < 128).sum() > 500  # axes, curves and words
 
 
-def test_a_figure_that_is_not_there_has_no_plot(tmp_path: Path) -> None:
-    (tmp_path / "log.csv").write_text(HEAD + "1,rate,0.5\n")
-    assert [path.name for path in draw_plots(tmp_path)] == ["learning_rate.png"]
+def test_a_figure_that_is_not_there_has_no_plot(logged: Path) -> None:
+    keep(logged, lambda _, name: name == "rate")
+    assert [path.name for path in draw_plots(logged)] == ["learning_rate.png"]
 
 
 @pytest.mark.parametrize(
     ("log", "complaint"),
-    [(None, "No such file"), ("a,b\n", "line 1: the columns are not"), (HEAD, "the log has no values yet")],
+    [
+        (None, "No such file"),
+        ("a,b\n", "line 1: the columns are not"),
+        (HEAD, "the log has no values yet"),
+        ("version https://git-lfs.github.com/spec/v1\n", "log.csv: a Git LFS pointer stands in for the file"),
+    ],
 )
 def test_without_a_log_there_is_a_message(
     log: str | None, complaint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -69,9 +81,8 @@ def test_curves_follow_the_steps_without_what_is_not_finite() -> None:
 
 
 def test_a_training_is_told_of_plots_that_can_not_be_written_and_goes_on(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    logged: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    log_in(tmp_path)
     (tmp_path / "plots").write_text("a file where the folder should be")
     watcher = Watchers([Plots()])
     watcher.start(run_in(tmp_path))
@@ -81,8 +92,7 @@ def test_a_training_is_told_of_plots_that_can_not_be_written_and_goes_on(
     assert "the training goes on" in told
 
 
-def test_a_run_that_broke_off_is_drawn_at_the_end(tmp_path: Path) -> None:
-    log_in(tmp_path)
+def test_a_run_that_broke_off_is_drawn_at_the_end(logged: Path, tmp_path: Path) -> None:
     watcher = Plots()
     watcher.start(run_in(tmp_path))
     watcher.step(1, {})
@@ -97,10 +107,12 @@ def coloured(path: Path) -> int:
     return int((channels.max(2) - channels.min(2) > 60).sum())
 
 
-def test_a_run_of_one_step_is_seen(tmp_path: Path) -> None:
+def test_a_run_of_one_step_is_seen(logged: Path) -> None:
     """A line through one point has no length; nor is there any of two values that are not finite."""
-    (tmp_path / "log.csv").write_text(HEAD + "1,rate,0.5\n1,vqa.right,nan\n2,vqa.right,inf\n")
-    (path,) = draw_plots(tmp_path)
+    keep(logged, lambda step, name: (step, name) == ("1", "rate"))
+    with (logged / "log.csv").open("a") as stream:
+        stream.write("1,textqa.right,nan\n2,textqa.right,inf\n")
+    (path,) = draw_plots(logged)
     assert path.name == "learning_rate.png"
     assert 5 < coloured(path) < 200
 

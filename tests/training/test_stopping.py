@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -18,11 +19,30 @@ PATIENCE = 300.0  # seconds to wait for what must come; a slow machine changes n
 MARK = "FBC2_TEST_OF_STOPPING"  # in the environment of all processes that a test starts
 
 
+RUN_STAGE = """
+import os, sys
+from pathlib import Path
+from training.tiny import Stage, run_stage
+run_stage(Stage("RUDOLPH", tuple(sys.argv[1:]), Path("none")), os.environ)
+"""
+
+
+def heed_signals() -> None:
+    """What ignores a signal hands that on: the tests may have been started by `nohup`, or behind a script."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def started(mark: Path, *command: str) -> subprocess.Popen[str]:
+    return python(mark, "-m", *command)
+
+
+def python(mark: Path, *arguments: str, **variables: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", *command],
+        [sys.executable, *arguments],
         cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1", MARK: str(mark)},
+        env={**os.environ, "OMP_NUM_THREADS": "1", MARK: str(mark), **variables},
+        preexec_fn=heed_signals,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -124,6 +144,52 @@ def test_under_torchrun_no_process_outlives_it(root: Path, tmp_path: Path, numbe
     assert "leaked" not in said
     if number == signal.SIGTERM:
         assert "tune: stopped" in said
+    wait_for(lambda: not alive(tmp_path))
+
+
+@pytest.mark.parametrize(("parallel", "killed"), [("ddp", 1), ("fsdp", 0)])
+def test_who_loses_another_process_says_one_line(root: Path, tmp_path: Path, parallel: str, killed: int) -> None:
+    """Two processes that no torchrun looks after, as on two machines."""
+    out = tmp_path / "run"
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        place = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(free.getsockname()[1])}
+    processes = []
+    for rank in ("0", "1"):
+        who = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+        processes.append(python(tmp_path, "-m", *tune(root, out, f"parallel={parallel}"), **place, **who))
+    wait_for(lambda: trains(out), processes[0])
+    processes[killed].kill()
+    processes[killed].communicate(timeout=PATIENCE)
+    said = ended(processes[1 - killed])
+    assert processes[1 - killed].returncode == 1
+    assert [line for line in said.splitlines() if line.startswith("tune: ")] == [
+        "tune: another process of this run has ended; the reason is among what that one said"
+    ]
+    wait_for(lambda: not alive(tmp_path))
+
+
+def test_a_recipe_takes_its_training_along(root: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    process = python(tmp_path, "-c", RUN_STAGE, *tune(root, out, "emissions.file=emissions.csv"))
+    wait_for(lambda: trains(out), process)
+    process.kill()
+    process.communicate(timeout=PATIENCE)
+    wait_for(lambda: not alive(tmp_path))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_whole_recipe_takes_its_training_along(tmp_path: Path, number: signal.Signals) -> None:
+    out = tmp_path / "tiny"
+    process = started(tmp_path, "training", "tiny", "--out", str(out), "--tdp-watts", "100", "--scale", "0.001")
+    wait_for(lambda: (out / "runs" / "tiny_lookup" / "log.csv").is_file(), process)
+    process.send_signal(number)
+    if number == signal.SIGTERM:
+        assert ended(process).splitlines()[-1] == "tiny: stopped"
+        assert process.returncode == 143
+    else:
+        process.communicate(timeout=PATIENCE)
     wait_for(lambda: not alive(tmp_path))
 
 

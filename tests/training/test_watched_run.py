@@ -3,12 +3,9 @@
 import csv
 import json
 import os
-import shutil
 import struct
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,98 +13,49 @@ from tensorboardX.proto.event_pb2 import Event
 
 from contest.emissions import read_readings, read_rows
 from contest.training_emissions import read_training_emissions
+from tests.training.watched_training import CHECKPOINT, command, steps_logged
 from training.__main__ import main as training
 from training.co2_report.figures import gather
 from training.tune.watching.co2_log import read_co2_log
 from training.tune.watching.csv_log import read_log
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 300.0  # seconds to wait for what must come; a slow machine changes no result
-CHECKPOINT = 5
 
 
-def command(root: Path, out: Path, *overrides: str) -> list[str]:
-    settings = [
-        *("steps=100000", "watch.log_every=1", "validate_every=20", f"checkpoint_every={CHECKPOINT}", "keep_last=1"),
-        *("emissions.file=emissions.csv", "emissions.final=true", "emissions.tdp_watts=100", "emissions.period=0.2"),
-    ]
-    config = str(root / "settings.yaml")
-    return [sys.executable, "-m", "training", "tune", "--config", config, f"out={out}", *settings, *overrides]
-
-
-def wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert process.poll() is None, "the training ended by itself"
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-def steps_logged(out: Path) -> list[int]:
-    return [row.step for row in read_log(out / "log.csv") if row.name == "loss"] if (out / "log.csv").is_file() else []
-
-
-@pytest.fixture(scope="module")
-def run(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a run that was killed a few steps behind a checkpoint, and then went on for seven steps."""
-    out = tmp_path_factory.mktemp("watched") / "run"
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    killed = subprocess.Popen(command(root, out), cwd=ROOT, env=environment)
-    try:
-        # Rows in the CO2 log: eco2AI is loaded and has told the processor's power.
-        wait_for(lambda: (out / "co2.csv").is_file() and (out / "emissions.csv").is_file(), killed)
-        wait_for(lambda: max(steps_logged(out), default=0) > CHECKPOINT, killed)
-        begun = steps_logged(out)[-1]
-        wait_for(lambda: steps_logged(out)[-1] > begun + CHECKPOINT and steps_logged(out)[-1] % CHECKPOINT == 3, killed)
-    finally:
-        killed.kill()
-        killed.wait()
-    before = {"steps": steps_logged(out), "co2": len(read_co2_log(out / "co2.csv"))}
-    (out.parent / "before.json").write_text(json.dumps(before))
-    shutil.copy(out / "log.csv", out.parent / "log_before.csv")
-    checkpoint = max(step for step in before["steps"] if step % CHECKPOINT == 0)
-    went_on = command(root, out, f"until={checkpoint + 7}")
-    done = subprocess.run(went_on, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "emissions measured: " in done.stderr
-    assert f"step {checkpoint + 1}/{checkpoint + 7}" in done.stdout
-    return out
-
-
-def test_every_step_stands_in_the_log_once(run: Path) -> None:
-    before = json.loads((run.parent / "before.json").read_text())["steps"]
-    steps = steps_logged(run)
+def test_every_step_stands_in_the_log_once(watched: Path) -> None:
+    before = json.loads((watched.parent / "before.json").read_text())["steps"]
+    steps = steps_logged(watched)
     assert steps == list(range(1, steps[-1] + 1))
     # Seven steps behind the last checkpoint that was whole; what the killed stretch did behind it was done again.
     resumed = steps[-1] - 7
     assert resumed % CHECKPOINT == 0
     assert before[-1] - CHECKPOINT <= resumed <= before[-1]
-    kept = [row for row in read_log(run.parent / "log_before.csv") if row.step <= resumed]
-    assert read_log(run / "log.csv")[: len(kept)] == kept
-    names = {row.name for row in read_log(run / "log.csv")}
+    kept = [row for row in read_log(watched.parent / "log_before.csv") if row.step <= resumed]
+    assert read_log(watched / "log.csv")[: len(kept)] == kept
+    names = {row.name for row in read_log(watched / "log.csv")}
     assert {"loss", "rate", "samples_per_second", "tokens_per_second", "peak_rss_gib", "textqa.right"} <= names
 
 
-def test_each_validation_can_be_read_and_is_drawn(run: Path) -> None:
-    last = steps_logged(run)[-1]
-    text = (run / "validation" / f"{last:07d}.txt").read_text()
+def test_each_validation_can_be_read_and_is_drawn(watched: Path) -> None:
+    last = steps_logged(watched)[-1]
+    text = (watched / "validation" / f"{last:07d}.txt").read_text()
     assert text.startswith(f"step {last}, loss ")
     assert "=== textqa  loss " in text
     assert "token F1" in text
-    assert sorted(path.name for path in (run / "plots").iterdir()) == [
+    assert sorted(path.name for path in (watched / "plots").iterdir()) == [
         "learning_rate.png",
         "loss.png",
         "validation.png",
     ]
 
 
-def test_tensorboard_has_the_values_of_the_log(run: Path) -> None:
+def test_tensorboard_has_the_values_of_the_log(watched: Path) -> None:
     scalars: dict[tuple[str, int], float] = {}
-    for path in sorted((run / "tensorboard").iterdir(), key=lambda path: path.stat().st_mtime):
+    for path in sorted((watched / "tensorboard").iterdir(), key=lambda path: path.stat().st_mtime):
         for event in events(path.read_bytes()):
             for value in event.summary.value:
                 scalars[value.tag, event.step] = value.simple_value
-    for row in read_log(run / "log.csv"):
+    for row in read_log(watched / "log.csv"):
         assert scalars[row.name.replace(".", "/"), row.step] == pytest.approx(row.value, rel=1e-6)
 
 
@@ -123,18 +71,18 @@ def events(data: bytes) -> list[Event]:
     return found
 
 
-def test_both_stretches_are_in_eco2ai_s_file_and_counted(run: Path) -> None:
-    stretches = json.loads((run / "co2_run.json").read_text())["stretches"]
+def test_both_stretches_are_in_eco2ai_s_file_and_counted(watched: Path) -> None:
+    stretches = json.loads((watched / "co2_run.json").read_text())["stretches"]
     assert [stretch["status"] for stretch in stretches] == [None, "measured"]
-    rows = read_rows(run / "emissions.csv")
+    rows = read_rows(watched / "emissions.csv")
     assert [row.id for row in rows] == [stretch["id"] for stretch in stretches]
     assert all(row.is_final and row.co2_kg > 0 and "57516 parameters" in row.description for row in rows)
-    with (run / "encoded_emissions.csv").open(newline="") as stream:
+    with (watched / "encoded_emissions.csv").open(newline="") as stream:
         assert len(list(csv.DictReader(stream))) == 2
 
 
-def test_our_own_reading_by_step_adds_up_to_that_of_the_whole_run(run: Path) -> None:
-    rows, readings = read_co2_log(run / "co2.csv"), read_readings(run / "emissions.csv")
+def test_our_own_reading_by_step_adds_up_to_that_of_the_whole_run(watched: Path) -> None:
+    rows, readings = read_co2_log(watched / "co2.csv"), read_readings(watched / "emissions.csv")
     stretches = list(dict.fromkeys(row.stretch for row in rows))
     assert list(readings) == stretches
     killed, last = (
@@ -152,22 +100,22 @@ def test_our_own_reading_by_step_adds_up_to_that_of_the_whole_run(run: Path) -> 
     assert (parts[0], parts[-1], set(parts)) == ("preparation", "end", {"preparation", "training", "end"})
 
 
-def test_nothing_of_the_lost_stretch_is_taken_back(run: Path) -> None:
-    kept = json.loads((run.parent / "before.json").read_text())["co2"]
-    rows = read_co2_log(run / "co2.csv")
+def test_nothing_of_the_lost_stretch_is_taken_back(watched: Path) -> None:
+    kept = json.loads((watched.parent / "before.json").read_text())["co2"]
+    rows = read_co2_log(watched / "co2.csv")
     first = rows[0].stretch
     assert kept <= sum(row.stretch == first for row in rows) <= kept + 1
 
 
-def test_the_report_is_made_of_both(run: Path) -> None:
-    assert training(["co2-report", str(run)]) == 0
-    summary = read_training_emissions(run / "co2_report" / "training_emissions.json")
-    assert summary == gather(run).summary
+def test_the_report_is_made_of_both(watched: Path) -> None:
+    assert training(["co2-report", str(watched)]) == 0
+    summary = read_training_emissions(watched / "co2_report" / "training_emissions.json")
+    assert summary == gather(watched).summary
     assert (summary.stretches, summary.parameters, summary.final) == (2, 57516, True)
-    assert summary.co2_kg == pytest.approx(sum(row.co2_kg for row in read_rows(run / "emissions.csv")))
+    assert summary.co2_kg == pytest.approx(sum(row.co2_kg for row in read_rows(watched / "emissions.csv")))
     assert "did not end itself" in summary.problems[0]
-    assert (run / "co2_report" / "co2_by_epoch.png").is_file()
-    assert (run / "co2_report" / "loss_by_co2.png").is_file()
+    assert (watched / "co2_report" / "co2_by_epoch.png").is_file()
+    assert (watched / "co2_report" / "loss_by_co2.png").is_file()
 
 
 def test_a_broken_eco2ai_stops_no_training_and_leaves_no_zero(
@@ -187,6 +135,46 @@ def test_a_broken_eco2ai_stops_no_training_and_leaves_no_zero(
     assert all("broken on purpose" in row.method for row in rows)
     assert training(["co2-report", str(out)]) == 1
     assert read_training_emissions(out / "co2_report" / "training_emissions.json").co2_kg is None
+
+
+@pytest.mark.parametrize(
+    ("content", "file", "said"),
+    [
+        (None, "/", "/ is a folder"),
+        (b"a,b\n1,2\n", "emissions.csv", "emissions.csv has other columns than eco2AI's; it stays as it is"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:5e\n",
+            "emissions.csv",
+            "a Git LFS pointer stands in",
+        ),
+    ],
+)
+def test_a_file_that_takes_no_row_is_told_before_the_training(
+    root: Path, tmp_path: Path, content: bytes | None, file: str, said: str
+) -> None:
+    out = tmp_path / "run"
+    out.mkdir()
+    if content is not None:
+        (out / file).write_bytes(content)
+    settings = ["steps=1", "validation_samples=0", "watch.plots=false", f"emissions.file={file}"]
+    config = str(root / "settings.yaml")
+    ended = subprocess.run(
+        [sys.executable, "-m", "training", "tune", "--config", config, f"out={out}", *settings],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout
+    before, _, after = ended.stdout.partition("step 1/1 ")
+    assert "CO2: the row of this run can not be added: " in before
+    assert said in before
+    assert after.count("emissions ") == 1
+    assert "emissions measured" not in after
+    if content is not None:
+        assert (out / file).read_bytes() == content
 
 
 @pytest.mark.slow

@@ -127,9 +127,9 @@ def test_a_resumed_log_has_every_step_once_and_keeps_its_digits(tmp_path: Path) 
     ("text", "complaint"),
     [
         ("a,b\n1,2\n", "log.csv: line 1: the columns are not step, name, value"),
-        ("", "line 1"),
-        ("step,name,value\n1,loss,0.5\nx,loss,0.5\n", "line 3: invalid literal"),
-        ("step,name,value\n1,loss\n", "line 2: not enough values"),
+        ("", "log.csv: the file is empty; move it away"),
+        ("step,name,value\n1,loss,0.5\nx,loss,0.5\n", "line 3 is not a step, a name and a value; move the file away"),
+        ("step,name,value\n1,loss\n", "line 2 is not a step, a name and a value"),
     ],
 )
 def test_what_is_no_log_is_refused_by_line(text: str, complaint: str, tmp_path: Path) -> None:
@@ -224,14 +224,14 @@ def test_who_fails_takes_no_one_along_and_is_named(tmp_path: Path, capsys: pytes
     next(moments)
     told_once = capsys.readouterr().err.splitlines()
     assert told_once == [
-        "tune: Failing: [Errno 28] No space left on device; the training goes on",
+        "tune: Failing: No space left on device; the training goes on",
         "tune: Failing: the plots can not be drawn; the training goes on",
     ]
     next(moments, None)
     assert at_start.told == ["start"]
     assert at_steps.told == healthy.told == ["start", "step", "step", "finish"]
     assert capsys.readouterr().err.splitlines() == [
-        "tune: Failing failed once: [Errno 28] No space left on device",
+        "tune: Failing failed once: No space left on device",
         "tune: Failing failed 2 times: the plots can not be drawn",
     ]
 
@@ -253,7 +253,7 @@ def test_one_log_that_can_not_be_opened_leaves_the_others(tmp_path: Path, capsys
     log.step(1, {"loss": 1.0})
     log.finish()
     assert rows.rows[1]["loss"] == 1.0
-    assert "tune: Broken: [Errno 13] Permission denied; the training goes on" in capsys.readouterr().err
+    assert "tune: Broken: Permission denied; the training goes on" in capsys.readouterr().err
 
 
 def test_a_mistake_of_the_program_is_not_forgiven(tmp_path: Path) -> None:

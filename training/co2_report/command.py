@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from contest.console import say, show
-from contest.errors import ContestError
+from contest.errors import ContestError, reason_of
 from contest.training_emissions import write_training_emissions
 from contest.writing import write_bytes
 from training.co2_report.charts import co2_by_epoch, loss_against_co2
@@ -31,7 +31,7 @@ def main(argv: Sequence[str]) -> int:
         figures = gather(arguments.run)
         paths = write_report(figures, arguments.out or arguments.run / FOLDER)
     except (OSError, ValueError, ContestError) as error:
-        say(f"co2-report: {error}")
+        say(f"co2-report: {reason_of(error)}")
         return 2
     for path in paths:
         show(path)

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from contest.emissions import EmissionsFileError, Reading, Row, read_readings, read_rows
+from contest.errors import reason_of
+from contest.stand_ins import HEAD_BYTES, stand_in_of_data
 from contest.training_emissions import TrainingEmissions
 from training.tune.emissions import RUN_FILE
 from training.tune.watching.co2_log import CO2_FILE, END, PREPARATION, TRAINING, WHOLE, Co2Row, read_co2_log
@@ -110,17 +112,36 @@ def gather(run: Path) -> Figures:
 
 def _record(path: Path) -> dict[str, Any]:
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        data = path.read_bytes()
+        if (other := stand_in_of_data(data[:HEAD_BYTES])) is not None:
+            raise Co2ReportError(f"{path}: {other}")
+        value = json.loads(data.decode("utf-8"))
         wrong = _wrong(value, ABOUT, "") + [
             problem
             for number, stretch in enumerate(value["stretches"], start=1)
             for problem in _wrong(stretch, OF_STRETCH, f"stretch {number}: ")
         ]
+    except Co2ReportError:
+        raise
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise Co2ReportError(f"{path}: no record of a run's measurement: {type(error).__name__}: {error}") from error
+        raise Co2ReportError(f"{path}: no record of a run's measurement: {_in_words(error)}") from error
     if wrong:
         raise Co2ReportError(f"{path}: no record of a run's measurement: {', '.join(wrong)} missing or of a wrong type")
     return dict(value)
+
+
+def _in_words(error: Exception) -> str:
+    match error:
+        case UnicodeDecodeError():
+            return f"byte {error.start} is not UTF-8"
+        case json.JSONDecodeError():
+            return f"not JSON ({error.msg}, line {error.lineno})"
+        case KeyError():
+            return f"it has no {error.args[0]!r}"
+        case RecursionError():
+            return "it is nested too deeply"
+        case _:
+            return "it is not an object with a list of stretches"
 
 
 def _wrong(value: Any, expected: Mapping[str, Any], place: str) -> list[str]:
@@ -135,7 +156,7 @@ def _stretches(run: Path, about: dict[str, Any], problems: list[str]) -> list[St
     try:
         rows, readings = {row.id: row for row in read_rows(path)}, read_readings(path)
     except (OSError, EmissionsFileError) as error:
-        problems.append(f"eco2AI's file can not be read: {error}")
+        problems.append(f"eco2AI's file can not be read: {reason_of(error)}")
         rows, readings = {}, {}
     found = []
     for number, entry in enumerate(about["stretches"], start=1):

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from contest.console import say
-from training.tune.errors import reason_of
+from contest.errors import reason_of
 from training.tune.sources import TrainingDataError
 
 NAME = "cache"

@@ -18,9 +18,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from contest.errors import reason_of
 from models.rudolph import Config
 from models.weights import read_state_dict, save_state_dict
-from training.tune.errors import reason_of
 
 FOLDER = "checkpoints"
 WEIGHTS, STATE, NOTE, BEST = "pytorch_model.bin", "trainer.state", "checkpoint.json", "best"

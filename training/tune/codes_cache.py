@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from contest.console import say
+from contest.stand_ins import stand_in_at
 from training.tune.sources import TrainingDataError
 
 Codes = npt.NDArray[np.uint16]
@@ -156,8 +157,13 @@ class CodesCache:
             if getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGED:
                 self._local.connection.close()
                 del self._local.connection
-                raise _DamagedError(f"{self.path}: the cache of picture codes is damaged ({error})") from error
+                raise _DamagedError(f"{self.path}: {_what_lies_there(self.path, error)}") from error
             raise CodesCacheError(f"{self.path}: {error}") from error
+
+
+def _what_lies_there(path: Path, error: sqlite3.DatabaseError) -> str:
+    other = stand_in_at(path)
+    return f"the cache of picture codes is damaged ({error})" if other is None else other.what
 
 
 class _DamagedError(CodesCacheError):

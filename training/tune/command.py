@@ -10,11 +10,10 @@ from pathlib import Path
 import torch
 
 from contest.console import say, show
-from contest.errors import ContestError, ContestErrors
+from contest.errors import ContestError, ContestErrors, reason_of
 from training.tune.checkpoints import FOLDER, CheckpointError, last_checkpoint
 from training.tune.distributed import first_process, lost_connection
 from training.tune.emissions import measured
-from training.tune.errors import reason_of
 from training.tune.loop import train
 from training.tune.settings import TuneSettings, read_settings
 

@@ -11,6 +11,8 @@ import torch
 
 from models.rudolph import Config
 from models.rudolph.vocabulary import Vocabulary
+from models.vqgan import load_vqgan
+from models.weights_folder import VQGAN_FOLDER, demand_fit
 from training.tune.batches import TASK_TOKENS, Batch, BatchMaker
 from training.tune.cache_folder import cache_folder
 from training.tune.encoding import PictureEncoder
@@ -20,6 +22,7 @@ from training.tune.sampler import Sampler, mixture_of
 from training.tune.settings import SettingsError, TuneSettings
 
 SPLITS = ("train", "val")
+TEXT_TASKS = frozenset(("textqa", "mathqa"))  # whose samples need no picture
 
 
 class Batches(Protocol):
@@ -43,6 +46,16 @@ class Data:
     sizes: Mapping[str, int]
 
 
+def demand_vqgan(settings: TuneSettings, config: Config) -> None:
+    """Raise for a VQGAN that can not make the codes that a RUDOLPH takes, before anything is read, if pictures are due.
+
+    Raises `VQGANConfigError`, `WeightsError` (tensors are named), `WeightsFolderError`.
+    """
+    if set(settings.tasks) - TEXT_TASKS:
+        weights = Path(settings.weights)
+        demand_fit(weights, config, None, load_vqgan(weights / VQGAN_FOLDER, "meta"))
+
+
 def read_tasks(settings: TuneSettings, config: Config, split: str) -> dict[str, Examples]:
     """Open the examples of each task for a RUDOLPH of this configuration; pictures without codes are encoded.
 
@@ -55,7 +68,7 @@ def read_tasks(settings: TuneSettings, config: Config, split: str) -> dict[str, 
     folder = Path(settings.data)
     on_gpu = settings.device != "cpu" and torch.cuda.is_available()
     encoder = PictureEncoder(
-        Path(settings.weights) / "vqgan",
+        Path(settings.weights) / VQGAN_FOLDER,
         config.image_tokens_per_dim,
         config.image_vocab_size,
         cache_folder(folder, settings.cache),

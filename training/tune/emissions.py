@@ -19,10 +19,10 @@ import torch
 
 from contest.console import say
 from contest.emissions import FINAL_MARK, Tracking, track
-from contest.errors import ContestError
+from contest.errors import ContestError, reason_of
 from contest.writing import write_json
 from models.rudolph import Config, Rudolph
-from training.tune.errors import make_out, reason_of
+from training.tune.errors import make_out
 from training.tune.settings import TuneSettings
 from training.tune.starting import starting_config
 from training.tune.watching.co2_log import CO2_FILE, Co2Log
@@ -78,7 +78,7 @@ class Place:
     def named(self, file: str) -> str:
         """Name of this machine's own file: `co2.csv` on the first, `co2.node1.csv` on the second."""
         path = Path(file)
-        return file if not self.node else str(path.with_name(f"{path.stem}.node{self.node}{path.suffix}"))
+        return file if not self.node else str(path.parent / f"{path.stem}.node{self.node}{path.suffix}")
 
 
 @contextmanager
@@ -143,5 +143,4 @@ def _attempt(what: Callable[[], None]) -> None:
     try:
         what()
     except (OSError, ContestError, ValueError, LookupError, TypeError) as error:
-        told = reason_of(error) if isinstance(error, OSError) else error
-        say(f"tune: emissions: {told}; the training goes on")
+        say(f"tune: emissions: {reason_of(error)}; the training goes on")

@@ -9,10 +9,9 @@ from pathlib import Path
 import torch
 
 from contest.console import say, show
-from contest.errors import ContestError, ContestErrors
+from contest.errors import ContestError, ContestErrors, reason_of
 from training.tune.cache_folder import cache_folder
-from training.tune.data import SPLITS, read_tasks
-from training.tune.errors import reason_of
+from training.tune.data import SPLITS, demand_vqgan, read_tasks
 from training.tune.settings import read_settings
 from training.tune.starting import starting_config
 
@@ -32,6 +31,7 @@ def main(argv: Sequence[str]) -> int:
         settings = read_settings(arguments.config, arguments.overrides)
         torch.set_num_threads(settings.threads)
         config = starting_config(settings)
+        demand_vqgan(settings, config)
         for split in SPLITS:
             for task, examples in read_tasks(settings, config, split).items():
                 show(f"{task} {split}: {len(examples)} samples")

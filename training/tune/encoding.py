@@ -22,7 +22,7 @@ import torch
 
 from contest.children import end_with_parent
 from contest.console import say
-from contest.errors import MAX_PRINTED_ERRORS, Code, ContestError, ContestErrors
+from contest.errors import MAX_PRINTED_ERRORS, Code, ContestError, ContestErrors, bare_reason
 from contest.pictures import decode_picture, resolve_picture
 from contest.shards import read_pictures
 from models.vqgan import VQGAN, load_vqgan
@@ -146,6 +146,7 @@ class PictureEncoder:
         """
         if not table.has_pictures:
             return
+        self._demand_codes()
         with locked(self.folder / "codes.lock"):
             self.cache.prepare()
             errors, flaws = list[ContestError](), list[ContestError]()
@@ -181,6 +182,14 @@ class PictureEncoder:
                 f"{self.cache.path}: no codes for {path}, sample {record.id!r}; delete the file and start again"
             )
         return codes
+
+    def _demand_codes(self) -> None:
+        codes = read_vqgan_config(self.vqgan_folder / "config.json").n_embed
+        if codes > self.vocabulary:
+            raise TrainingDataError(
+                f"{self.vqgan_folder}: makes codes below {codes}; the RUDOLPH takes codes below {self.vocabulary}: "
+                "take the VQGAN that belongs to it"
+            )
 
     def _wanted(self, table: RecordTable, numbers: Iterable[int]) -> tuple[list[Wanted], list[ContestError]]:
         """Pictures of some records that have no codes, each once, and what is wrong with other pictures' files."""
@@ -234,7 +243,7 @@ class PictureEncoder:
         return done
 
     def encode(self, decoded: Decoding) -> Encoding:
-        """Encode what was decoded: the most probable codes. Raises `TrainingDataError`, see `fill`."""
+        """Encode what was decoded: the most probable codes."""
         pixels = [torch.from_numpy(picture.pixels) for picture in decoded.pictures if picture.pixels is not None]
         codes = iter(self._network(torch.stack(pixels)) if pixels else ())  # [pictures, length]
         encoded = [
@@ -246,11 +255,6 @@ class PictureEncoder:
     def _network(self, images: torch.Tensor) -> npt.NDArray[np.uint16]:
         with torch.inference_mode():
             codes = self.vqgan.encode(images.to(self.device)).cpu()  # [batch, length]
-        if int(codes.max()) >= self.vocabulary:
-            raise TrainingDataError(
-                f"{self.vqgan_folder}: makes codes up to {int(codes.max())}; the RUDOLPH takes codes below "
-                f"{self.vocabulary}: take the VQGAN that belongs to it"
-            )
         return codes.numpy().astype(np.uint16)
 
 
@@ -274,7 +278,7 @@ def _key(folder: str, record: Record) -> PictureKey:
     except FileNotFoundError as error:
         raise ContestError(Code.PICTURE_MISSING, file=path, sample_id=record.id) from error
     except OSError as error:
-        raise ContestError(Code.PICTURE_UNREADABLE, str(error), file=path, sample_id=record.id) from error
+        raise ContestError(Code.PICTURE_UNREADABLE, bare_reason(error), file=path, sample_id=record.id) from error
     if not stat.S_ISREG(status.st_mode):  # asked before opening: opening a pipe would wait for ever
         raise ContestError(Code.PICTURE_NOT_A_FILE, file=path, sample_id=record.id)
     row = IN_A_FILE if record.row is None else record.row
@@ -318,7 +322,7 @@ def _contents(chunk: Sequence[Wanted]) -> Iterator[tuple[Wanted, bytes | Contest
             yield wanted, Path(wanted.key.path).read_bytes()
         except OSError as error:
             code = Code.PICTURE_UNREADABLE
-            yield wanted, ContestError(code, str(error), file=wanted.key.path, sample_id=wanted.sample_id)
+            yield wanted, ContestError(code, bare_reason(error), file=wanted.key.path, sample_id=wanted.sample_id)
 
 
 def _in_workers(

@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from contest.errors import reason_of
 from models.rudolph import Config
 from models.weights import save_safetensors, save_state_dict
-from training.tune.errors import reason_of
 
 DTYPE = torch.float16  # as the published weights
 

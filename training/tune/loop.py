@@ -16,14 +16,14 @@ from models.rudolph.decoding import NonFiniteLogitsError
 from models.rudolph.vocabulary import Vocabulary
 from models.weights_folder import demand_fit
 from training.tune.checkpoints import Note, last_checkpoint, save_checkpoint
-from training.tune.data import open_data
+from training.tune.data import demand_vqgan, open_data
 from training.tune.distributed import Processes, open_processes
 from training.tune.errors import SettingsError, make_out
 from training.tune.export import export
 from training.tune.freezing import freeze
 from training.tune.lora import add_adapters
 from training.tune.settings import TuneSettings
-from training.tune.starting import starting_model
+from training.tune.starting import starting_config, starting_model
 from training.tune.stepping import Stepper
 from training.tune.training_state import Trainee
 from training.tune.validation import Validation, validate
@@ -103,10 +103,11 @@ def train(settings: TuneSettings, watchers: Sequence[Watcher] = ()) -> Path:
 def _train(settings: TuneSettings, watchers: Sequence[Watcher], processes: Processes) -> Path:
     out = Path(settings.out)
     make_out(out)
+    config, tokenizer = starting_config(settings), read_tokenizer(settings)
+    demand_fit(Path(settings.weights), config, tokenizer, None)
+    demand_vqgan(settings, config)
     trainee = Trainee(build_model(settings), settings, processes)
     model = trainee.model
-    tokenizer = read_tokenizer(settings)
-    demand_fit(Path(settings.weights), model.config, tokenizer, None)
     vocabulary = Vocabulary(tokenizer, model.config)
     data = open_data(settings, vocabulary, processes.rank, processes.world)
     fingerprint = {key: value for key, value in asdict(settings).items() if key not in MAY_CHANGE}

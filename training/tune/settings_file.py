@@ -14,12 +14,13 @@ from omegaconf.errors import (
     ValidationError,
 )
 
-from training.tune.errors import SettingsError, reason_of
+from contest.errors import bare_reason
+from contest.stand_ins import HEAD_BYTES, stand_in
+from training.tune.errors import SettingsError
 
 LARGEST_BYTES = 2**20
 LARGEST_VALUES = 10_000  # settings have a few dozen; a few lines of aliases of aliases stand for billions
 DEEPEST = 32
-LFS_POINTER = b"version https://git-lfs"
 
 
 def load_settings_file(path: Path) -> DictConfig:
@@ -27,8 +28,8 @@ def load_settings_file(path: Path) -> DictConfig:
     try:
         with path.open("rb") as stream:
             data = stream.read(LARGEST_BYTES + 1)
-        if data.startswith(LFS_POINTER):
-            raise SettingsError(f"{path}: a Git LFS pointer stands in for the file; fetch it with `git lfs pull`")
+        if (found := stand_in(data[:HEAD_BYTES])) is not None:
+            raise SettingsError(f"{path}: {found}")
         if len(data) > LARGEST_BYTES:
             raise SettingsError(f"{path}: is larger than a settings file can be ({LARGEST_BYTES >> 20} MiB)")
         text = data.decode("utf-8-sig")
@@ -37,7 +38,7 @@ def load_settings_file(path: Path) -> DictConfig:
     except FileNotFoundError as error:
         raise SettingsError(f"{path}: no such settings file") from error
     except OSError as error:
-        raise SettingsError(f"{path}: {error.strerror or reason_of(error)}") from error
+        raise SettingsError(f"{path}: {bare_reason(error)}") from error
     except UnicodeDecodeError as error:
         raise SettingsError(f"{path}: is not UTF-8 (byte {error.start}); save it as UTF-8") from error
     except _UnfitError as error:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import torch
 
+from contest.errors import reason_of
 from models.rudolph import Config, Rudolph, load_rudolph, read_config
 from models.rudolph.config import ConfigError, described
 from models.rudolph.loading import load_rudolph_file
-from training.tune.errors import reason_of
 from training.tune.induction import lay_out_induction
 from training.tune.settings import SettingsError, TuneSettings
 

@@ -18,6 +18,7 @@ from contest.console import csv_row
 from contest.emissions import Tracking
 from contest.energy_meter import EnergyMeter, Meter
 from contest.processor_time import CPU_METHOD, cpu_kwh
+from contest.stand_ins import HEAD_BYTES, stand_in_of_data
 from training.tune.validation import Validation
 from training.tune.watching.appending import append
 from training.tune.watching.epochs import epoch_of
@@ -27,6 +28,7 @@ CO2_FILE = "co2.csv"
 PREPARATION, TRAINING, END, WHOLE = "preparation", "training", "end", "whole"
 UNKNOWN = "not measured"
 BLOCK = 4096  # bytes read at a time, from the end
+LONGEST_COUNT = 18  # digits
 
 
 class Co2FileError(ValueError):
@@ -192,9 +194,13 @@ class Co2Log:
 def read_co2_log(path: Path) -> list[Co2Row]:
     """Read a log. A last line that a kill cut short is left out. Raises `Co2FileError`, OSError."""
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")[:-1]
-        found = list(csv.reader(lines))
-    except (UnicodeDecodeError, csv.Error) as error:
+        data = path.read_bytes()
+        if (other := stand_in_of_data(data[:HEAD_BYTES])) is not None:
+            raise Co2FileError(f"{path}: {other}")
+        found = list(csv.reader(data.decode("utf-8").split("\n")[:-1]))
+    except UnicodeDecodeError as error:
+        raise Co2FileError(f"{path}: no log of a run's CO2: byte {error.start} is not UTF-8") from error
+    except csv.Error as error:
         raise Co2FileError(f"{path}: no log of a run's CO2: {error}") from error
     if not found or tuple(found[0]) != HEADER:
         raise Co2FileError(f"{path}: line 1: the columns are not {', '.join(HEADER)}")
@@ -220,14 +226,16 @@ def _without_torn_line(path: Path) -> int:
 
 
 def _parsed(path: Path, number: int, values: Sequence[str]) -> Co2Row:
+    if len(values) != len(HEADER):
+        raise Co2FileError(f"{path}: line {number} has {len(values)} cells, and there are {len(HEADER)} columns")
     try:
         time, stretch, part, step, epoch, loss, validation, device, method, energy, co2 = values
         return Co2Row(
             time=time,
             stretch=stretch,
             part=part,
-            step=int(step),
-            epoch=int(epoch),
+            step=_count(step),
+            epoch=_count(epoch),
             loss=_figure(loss),
             validation_loss=_figure(validation),
             device=device,
@@ -239,10 +247,19 @@ def _parsed(path: Path, number: int, values: Sequence[str]) -> Co2Row:
         raise Co2FileError(f"{path}: line {number}: {error}") from error
 
 
+def _count(text: str) -> int:
+    if not text.isdecimal() or len(text) > LONGEST_COUNT:
+        raise ValueError(f"{text[: LONGEST_COUNT + 1]!r} is no number of steps or epochs")
+    return int(text)
+
+
 def _figure(text: str) -> float | None:
     if not text:
         return None
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError as error:
+        raise ValueError(f"{text!r} is no number") from error
     if not math.isfinite(value):
         raise ValueError(f"{text} is not finite")
     return value

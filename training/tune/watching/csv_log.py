@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contest.console import csv_row
+from contest.stand_ins import HEAD_BYTES, stand_in_of_data
 from contest.writing import write_bytes
 from training.tune.watching.appending import append
 from training.tune.watching.watcher import Run
@@ -34,14 +35,19 @@ class LogRow:
 def read_log(path: Path) -> list[LogRow]:
     """Read a log. A last line that a kill cut short is left out. Raises `LogFileError`, OSError."""
     try:
-        text = path.read_text(encoding="utf-8")
-        lines = text.split("\n")[:-1]  # what stands behind the last line break was not written to its end
+        data = path.read_bytes()
+        if (other := stand_in_of_data(data[:HEAD_BYTES])) is not None:
+            raise LogFileError(f"{path}: {other.what}; move it away")
+        # What stands behind the last line break was not written to its end.
+        lines = data.decode("utf-8").split("\n")[:-1]
         found = list(csv.reader(lines))
         if not found or tuple(found[0]) != HEADER:
             raise LogFileError(f"{path}: line 1: the columns are not {', '.join(HEADER)}; move the file away")
         return [_row(path, number, fields) for number, fields in enumerate(found[1:], start=2)]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise LogFileError(f"{path}: no log of a run: {error}") from error
+    except UnicodeDecodeError as error:
+        raise LogFileError(f"{path}: no log of a run: byte {error.start} is not UTF-8; move the file away") from error
+    except csv.Error as error:
+        raise LogFileError(f"{path}: no log of a run: {error}; move the file away") from error
 
 
 def _row(path: Path, number: int, fields: list[str]) -> LogRow:
@@ -49,7 +55,7 @@ def _row(path: Path, number: int, fields: list[str]) -> LogRow:
         step, name, value = fields
         return LogRow(int(step), name, float(value))
     except ValueError as error:
-        raise LogFileError(f"{path}: line {number}: {error}") from error
+        raise LogFileError(f"{path}: line {number} is not a step, a name and a value; move the file away") from error
 
 
 class CsvLog:

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from contest.console import say, show
-from contest.errors import ContestError
-from training.tune.errors import reason_of
+from contest.errors import ContestError, reason_of
 from training.tune.watching.plots import draw_plots
 
 
@@ -19,11 +18,8 @@ def main(argv: Sequence[str]) -> int:
     arguments = parser.parse_args(argv)
     try:
         paths = draw_plots(arguments.run)
-    except OSError as error:
+    except (OSError, ValueError, ContestError) as error:
         say(f"plots: {reason_of(error)}")
-        return 2
-    except (ValueError, ContestError) as error:
-        say(f"plots: {error}")
         return 2
     for path in paths:
         show(path)

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 from tqdm import tqdm
 
 from contest.console import printable, say
-from contest.errors import ContestError
+from contest.errors import ContestError, reason_of
 
 T = TypeVar("T")
 
@@ -36,7 +36,7 @@ class Tolerant(Generic[T]):
             try:
                 what(member)
             except (OSError, ContestError, WatchingError) as error:
-                name, told = type(member).__name__, str(error)
+                name, told = type(member).__name__, reason_of(error)
                 if id(member) not in self._failures:
                     tqdm.write(printable(f"tune: {name}: {told}; the training goes on"), file=sys.stderr)
                 self._failures.setdefault(id(member), (name, []))[1].append(told)
