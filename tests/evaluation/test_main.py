@@ -214,7 +214,7 @@ def test_compare(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", first, second]) == 2
     assert "--different-signatures" in capsys.readouterr().err
     assert main(["compare", first, second, "--different-signatures"]) == 0
-    assert "vqa ~" in capsys.readouterr().out
+    assert "vqa~" in capsys.readouterr().out
     assert main(["compare", first, str(tmp_path / "none.json")]) == 2
 
 
