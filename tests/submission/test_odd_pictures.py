@@ -88,7 +88,9 @@ def test_every_odd_picture_is_answered_and_what_is_wrong_is_named(
     else:
         assert seen == {name for name in ODD if ODD[name][2] == CLIPPED}
     for line in run.stderr.splitlines():
-        assert line.startswith(("error: ", "memory: ", "  ")) or " samples" in line, "nothing but our own words"
+        assert line.startswith(("error: ", "memory: ", "samples at once: ", "  ")) or " samples" in line, (
+            "nothing but our own words"
+        )
 
 
 def test_a_cut_picture_is_answered_like_the_whole_one(submit: Start, write_input: Write) -> None:
