@@ -268,7 +268,7 @@ def test_units(kilograms: float, unit: str) -> None:
         ({"format": "x"}, '"format" is not'),
         ({"co2_kg": -1}, "a figure is -1"),
         ({"co2_kg": "much"}, "'co2_kg' is the string 'much', and no number"),
-        ({"readings": [{"device": "cpu"}]}, "no 'energy_kwh'"),
+        ({"readings": [{"device": "cpu"}]}, 'no "energy_kwh"'),
         ({"parameters": None}, "'parameters' is null, and no number"),
     ],
 )
