@@ -120,6 +120,8 @@ def _problem(error: Exception) -> str:
             return "it is not UTF-8"
         case json.JSONDecodeError():
             return f"it is not JSON: {error}"
+        case ValueError() if str(error).endswith("and no number"):  # `number_of` names the value
+            return str(error)
         case _:
             return "a value is not what its place asks for"
 
