@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 import threading
 from typing import Any
 
@@ -15,4 +18,19 @@ def bar(**options: Any) -> tqdm[Any]:
     a process that is stopped leaves behind, with a warning.
     """
     tqdm.set_lock(threading.RLock())
-    return tqdm(disable=None, **options)
+    return tqdm(disable=None, **_size_of_terminal(), **options)
+
+
+def _size_of_terminal() -> dict[str, int]:
+    """Size to draw for where the terminal does not tell its own (a serial line, a bare pty): the library draws nothing.
+
+    It is what the environment says, or 80 x 24.
+    """
+    try:
+        known = os.get_terminal_size(sys.stderr.fileno())
+    except (OSError, ValueError):  # no terminal: no bar
+        return {}
+    if known.columns > 0 and known.lines > 0:
+        return {}
+    columns, lines = shutil.get_terminal_size()
+    return {"ncols": columns - 1, "nrows": lines}
