@@ -12,6 +12,7 @@ from tests.contest import test_complete as complete
 from tests.contest import test_decoding as decoding
 from tests.contest import test_metadata as metadata
 from tests.contest import test_pictures as pictures
+from tests.contest import test_predictions as predictions
 from tests.contest import test_reading as reading
 from tests.contest import test_tasks as tasks
 from tests.contest import test_writing as writing
@@ -88,4 +89,5 @@ def test_every_code_is_provoked_by_some_row_of_the_tables(tmp_path: Path) -> Non
     provoked |= {code for _, codes, _ in tasks.BAD_SCORES for code in codes}
     provoked |= {code for _, _, code in archives.BAD_ARCHIVES} | {code for _, code in metadata.BAD_METADATA}
     provoked |= {code for _, places in complete.ROWS for code, _ in places}
+    provoked |= {code for _, code in predictions.DISHONEST}
     assert provoked == set(Code)
