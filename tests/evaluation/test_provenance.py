@@ -80,12 +80,19 @@ def test_processes_that_choose_among_drawings(reports: dict[str, Path], tmp_path
     assert found.weights not in (None, sha256sums())  # the ruCLIP that chose is part of it
 
 
-@pytest.mark.parametrize(("name", "ended"), [("no time", "time limit"), ("no weights", "failed")])
+@pytest.mark.parametrize(
+    ("name", "ended", "weights"), [("no time", "time limit", sha256sums()), ("no weights", "failed", None)]
+)
 def test_a_run_that_ended_early(
-    name: str, ended: str, reports: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    name: str,
+    ended: str,
+    weights: str | None,
+    reports: dict[str, Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     found = added(reports[name], tmp_path)
-    assert (found.weights, found.profile, found.seed) == (None, "tuned", 0)
+    assert (found.weights, found.profile, found.seed) == (weights, "tuned", 0)
     assert f"run.json is of a run that ended early: {ended}" in capsys.readouterr().err
 
 
@@ -110,7 +117,7 @@ DEEP = "[" * 200_000
         ({"processes": [{}]}, 'it has no "device"'),
         ({"processes": {}}, '"processes" is an object, not a list'),
         (None, "the top level is a list of 0, not an object"),
-        ("", "it is not JSON: "),
+        ("", "the file is empty; fetch it again"),
         (DEEP, "it is nested too deeply to be read"),
         ('{"seed": ' + "7" * 5000 + "}", "it is not JSON: "),
         (b"\xff", "it is not UTF-8: "),
