@@ -303,7 +303,10 @@ def test_a_training_s_summary_fills_the_row(tmp_path: Path, capsys: pytest.Captu
         ("{}", '"format" is not "fbc2 training emissions 1"'),
         (json.dumps({key: value for key, value in sound.items() if key != "energy_kwh"}), 'it has no "energy_kwh"'),
         (json.dumps(sound | {"co2_kg": -1}), "a figure is -1.0"),
-        (json.dumps(sound | {"co2_kg": 10**400}), "'co2_kg' is a number of more than twenty digits, which is too large"),
+        (
+            json.dumps(sound | {"co2_kg": 10**400}),
+            "'co2_kg' is a number of more than twenty digits, which is too large",
+        ),
         (json.dumps(sound | {"readings": [{}]}), 'it has no "energy_kwh"'),
         (json.dumps(sound | {"readings": 7}), "a value is not what its place asks for"),
         ("[" * 200_000, "it is nested too deeply to be read"),
