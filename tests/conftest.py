@@ -19,8 +19,10 @@ def draws_new_examples(marker_expression: str) -> bool:
 
 def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("new" if draws_new_examples(config.option.markexpr) else "same")
-    # A shell starts what runs in its background deaf to interrupts; tests send some to themselves and to children.
+    # A shell starts what runs in its background deaf to interrupts, and nohup what it runs to the end of the terminal;
+    # tests send both to themselves and to their children.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest chooses by markers
