@@ -193,7 +193,7 @@ def test_what_can_not_be_used_is_named(tmp_path: Path, key: str, value: object, 
         ([("data.vqa.train_input", "/nowhere/vqa.json")], "/nowhere/vqa.json"),
         ([("model.params.hidden_sise", 16)], "model: .*hidden_sise"),
         ([("model.params.hidden_size", 15)], "model: hidden_size 15 is not a multiple"),
-        ([], "no such weights file"),
+        ([], "weights: elsewhere/bpe.model: No such file"),
     ],
 )
 def test_missing_files_and_impossible_sizes_end_with_status_2(
