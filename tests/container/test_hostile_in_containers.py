@@ -75,7 +75,8 @@ def test_room_that_is_taken_beyond_the_size_of_files_counts(
 ) -> None:
     fake = Fake("", ANSWER + FALLOCATE + "write()", Fault.OUTPUT, limits={"output": 100 * MEGABYTE})
     verdict = run_fake(fake, engine, submission_image, tmp_path)
-    assert (verdict.fault, verdict.remarks) == (Fault.OUTPUT, ())
+    # It may meet the full file system, and end by that, before the runner has looked.
+    assert (verdict.fault, set(verdict.remarks) - {"the submission ended with status 1"}) == (Fault.OUTPUT, set())
     assert sum(path.stat().st_blocks for path in (tmp_path / "result/output").iterdir()) * 512 < MEGABYTE
 
 
