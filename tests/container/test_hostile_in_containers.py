@@ -228,13 +228,13 @@ def png(width: int, height: int) -> str:
 def test_pictures_without_end_get_a_verdict(engine: ContainerEngine, submission_image: str, tmp_path: Path) -> None:
     program = ANSWER + (
         f"picture = {png(8000, 9000)}\nos.mkdir('output/images')\n"
-        "for n in range(240): open(f'output/images/{n}.png', 'wb').write(picture)\n"
-        "write({**answers, '0': [{'type': 'image', 'content': f'images/{n}.png'} for n in range(240)]})"
+        "for n in range(90): open(f'output/images/{n}.png', 'wb').write(picture)\n"
+        "write({**answers, '0': [{'type': 'image', 'content': f'images/{n}.png'} for n in range(90)]})"
     )
-    fake = Fake("", program, Fault.FORMAT, limits={"checking": 3, "output": 10**9})
+    fake = Fake("", program, Fault.FORMAT, limits={"checking": 1, "output": 10**9})
     verdict = run_fake(fake, engine, submission_image, tmp_path)
     assert verdict.fault is Fault.FORMAT
-    assert "looking through the predictions and their pictures was not done after 3 s" in said(verdict)
+    assert "looking through the predictions and their pictures was not done after 1 s" in said(verdict)
 
 
 def test_predictions_far_larger_than_answers_are_not_read(
