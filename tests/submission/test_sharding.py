@@ -101,12 +101,13 @@ def test_a_process_that_is_killed_ends_all_and_keeps_what_was_done(
     assert len(answered) == 4
     assert all(run.predictions[name][0]["content"] == text for name, text in answered.items())
 
+    # The first process may have been told to end before it answered anything; what it did is read before the next run.
+    known = answered.keys() | {record["id"] for record in run.journal_whole if record["phase"] == "answer"}
     resumed = submit(E2E, "--batch-size", "2", output="several")
     assert resumed.status == 0
     assert_same_run(resumed, alone)
-    assert resumed.report["phases"]["answer"]["samples"] == len(alone.predictions) - len(
-        answered.keys() | {record["id"] for record in run.journal[1:] if record["phase"] == "answer"}
-    )
+    answers = resumed.report["phases"].get("answer", {"samples": 0})
+    assert answers["samples"] == len(alone.predictions) - len(known)
 
 
 @pytest.mark.slow
