@@ -184,7 +184,7 @@ def screen(written: str, columns: int) -> list[str]:
     return [line.rstrip() for line in lines]
 
 
-@pytest.mark.parametrize("columns", [60, 200])
+@pytest.mark.parametrize("columns", [pytest.param(60, marks=pytest.mark.slow), 200])
 def test_on_a_terminal_bars_leave_nothing_behind(
     submit: Start, write_input: Write, weights: Path, tmp_path: Path, columns: int
 ) -> None:

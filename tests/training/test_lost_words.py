@@ -20,7 +20,13 @@ def tune(root: Path, out: Path) -> list[str]:
     return [sys.executable, "-m", "training", "tune", *config, "watch.log_every=1", "watch.plots=false"]
 
 
-@pytest.mark.parametrize("streams", [">/dev/full 2>/dev/full", ">&- 2>&-", "2>&1 | head -1"])
+@pytest.mark.parametrize(
+    "streams",
+    [
+        ">/dev/full 2>/dev/full",
+        *(pytest.param(each, marks=pytest.mark.slow) for each in (">&- 2>&-", "2>&1 | head -1")),
+    ],
+)
 def test_a_training_goes_on_without_its_words(root: Path, tmp_path: Path, streams: str) -> None:
     shell = ["bash", "-c", f'set -o pipefail; "$@" {streams}', "bash", *tune(root, tmp_path / "run")]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}

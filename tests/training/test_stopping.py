@@ -89,7 +89,14 @@ def trains(out: Path) -> bool:
     return (out / "log.csv").is_file() and any(row.step > 5 for row in read_log(out / "log.csv"))
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [
+        (signal.SIGTERM, 143),
+        pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow),
+        pytest.param(signal.SIGHUP, 129, marks=pytest.mark.slow),
+    ],
+)
 def test_a_training_that_is_told_to_stop_says_one_word(
     root: Path, tmp_path: Path, number: signal.Signals, status: int
 ) -> None:
@@ -109,7 +116,9 @@ def test_a_training_that_is_told_to_stop_says_one_word(
     assert steps == list(range(1, last + 3))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number", [*(pytest.param(n, marks=pytest.mark.slow) for n in (signal.SIGINT, signal.SIGTERM)), signal.SIGKILL]
+)
 def test_no_worker_outlives_an_encoding(root: Path, tmp_path: Path, number: signal.Signals) -> None:
     world = tmp_path / "world"
     sizes = ["--train", "3000", "--validation", "3", "--test", "0"]
@@ -133,7 +142,7 @@ def test_no_worker_outlives_an_encoding(root: Path, tmp_path: Path, number: sign
     wait_for(lambda: not alive(tmp_path))
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL])
 def test_under_torchrun_no_process_outlives_it(root: Path, tmp_path: Path, number: signal.Signals) -> None:
     out = tmp_path / "run"
     launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
@@ -147,7 +156,7 @@ def test_under_torchrun_no_process_outlives_it(root: Path, tmp_path: Path, numbe
     wait_for(lambda: not alive(tmp_path))
 
 
-@pytest.mark.parametrize(("parallel", "killed"), [("ddp", 1), ("fsdp", 0)])
+@pytest.mark.parametrize(("parallel", "killed"), [pytest.param("ddp", 1, marks=pytest.mark.slow), ("fsdp", 0)])
 def test_who_loses_another_process_says_one_line(root: Path, tmp_path: Path, parallel: str, killed: int) -> None:
     """Two processes that no torchrun looks after, as on two machines."""
     out = tmp_path / "run"
