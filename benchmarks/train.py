@@ -32,10 +32,10 @@ from benchmarks.decode import DTYPES, configuration
 from benchmarks.published_training import PublishedTraining
 from models.rudolph import SIZES, Config, Rudolph
 from models.rudolph.vocabulary import BOS, EOS
-from training.tune.batches import Batch
+from training.tune.data.batches import Batch
 from training.tune.distributed import Processes
 from training.tune.settings import PUBLISHED_SEGMENTS, TaskSettings, TuneSettings
-from training.tune.stepping import Stepper
+from training.tune.train_step import Stepper
 from training.tune.training_state import Trainee
 
 ANSWER = 8  # tokens of an answer, with its BOS and EOS

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import FrameType
 from typing import NoReturn, TypeAlias
 
-from contest.leaving import leave
+from contest.exit_process import exit_process
 
 STDOUT, STDERR = 1, 2
 INTERRUPTED = 130
@@ -174,7 +174,7 @@ def start_program(main: Callable[[], int]) -> NoReturn:
     except KeyboardInterrupt:
         say("interrupted")
         status = INTERRUPTED
-    leave(status)
+    exit_process(status)
 
 
 def end_on_interrupt() -> None:

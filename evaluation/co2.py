@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from contest.emissions import EmissionsFileError, Reading, Row, Tracking, read_readings, read_rows, track
+from contest.emissions.tracking import EmissionsFileError, Reading, Row, Tracking, read_readings, read_rows, track
 from contest.errors import reason_of
 from evaluation.errors import EvaluationError
 
@@ -22,7 +22,8 @@ class Summary:
     """What one of eco2AI's files says.
 
     `counted` is the row that the rules count (the last one marked as final), None if none is marked. `energy_kwh` and
-    `co2_kg` are sums over all rows. `readings` are our own figures by the row's id, where `contest.emissions` measured.
+    `co2_kg` are sums over all rows. `readings` are our own figures by the row's id, where
+    `contest.emissions.tracking` measured.
     """
 
     path: Path
@@ -36,7 +37,7 @@ class Summary:
 def track_scoring(
     csv_path: str | os.PathLike[str], *, description: str = "scoring", country: str = "RU"
 ) -> AbstractContextManager[Tracking]:
-    """Measure the enclosed scoring, as `contest.emissions.track` does: raises nothing, says what it could not do."""
+    """Measure the enclosed scoring, as `track` does: raises nothing, says what it could not do."""
     return track("FBC2 evaluation", description, csv_path, country)
 
 

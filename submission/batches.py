@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 import torch
 
 from contest.errors import ContestError, reason_of
-from submission.stopping import Ending, Stopped
+from submission.deadline import Ending, Stopped
 
 Entry = TypeVar("Entry")
 Result = TypeVar("Result")

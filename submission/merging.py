@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from submission.deadline import COLLECTING_SHARE, Ending, Stopped, Watch
 from submission.journal import Follower, Journal, journal_name
 from submission.report import Outcome
 from submission.sharding import Parts, Shard
-from submission.stopping import COLLECTING_SHARE, Ending, Stopped, Watch
 
 LAST_SECONDS = 10.0  # that the others are given when all are told to stop
 

@@ -13,8 +13,8 @@ import torch
 from contest.errors import ContestError, quote
 from contest.items import Sample
 from submission import VERSION
+from submission.deadline import Ending
 from submission.progress import counted, say
-from submission.stopping import Ending
 
 RUN_REPORT_NAME = "run.json"
 MAX_PRINTED_PROBLEMS = 20

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from models.ruclip import RuCLIP
-from models.rudolph.draws import Scorer
+from models.rudolph.best_of_n import Scorer
 
 Render = Callable[[Sequence[Tensor]], Sequence[NDArray[np.uint8]]]
 

@@ -19,6 +19,8 @@ from contest.limits import IMAGES_DIR, INPUT_NAME, MAX_WALL_CLOCK_SECONDS
 from contest.reading import Sifted, sift_input
 from contest.writing import write_json
 from models.weights import file_sha256
+from submission.deadline import ANSWERING_SHARE, Ending, Stopped, Watch
+from submission.engine import Engine
 from submission.journal import (
     Journal,
     JournalInUseError,
@@ -30,15 +32,13 @@ from submission.journal import (
 )
 from submission.loading import Networks, fingerprint, load_networks
 from submission.merging import LAST_SECONDS, Others
-from submission.phases import Engine
 from submission.picture_files import PictureFiles, crc_of
 from submission.predictions import Predictions, Reserve
 from submission.profiles import Profile
 from submission.progress import counted, say
 from submission.report import RUN_REPORT_NAME, Outcome, Problem, Report, describe
+from submission.scheduler import Work
 from submission.sharding import ONLY, Parts, Shard
-from submission.stopping import ANSWERING_SHARE, Ending, Stopped, Watch
-from submission.work import Work
 
 MAX_NAMED = 5
 

@@ -18,9 +18,10 @@ from pathlib import Path
 import torch
 
 from contest.children import end_with_parent
-from contest.emissions import country_code, track
+from contest.emissions.tracking import country_code, track
 from contest.errors import quote
 from contest.limits import IMAGES_DIR, INPUT_DIR, INPUT_NAME, MAX_WALL_CLOCK_SECONDS, OUTPUT_DIR, PREDICTIONS_NAME
+from submission.deadline import DRAWING_SHARE, Ending
 from submission.devices import choose_device
 from submission.doctor.cgroup import useful_threads
 from submission.journal import JournalInUseError
@@ -28,9 +29,8 @@ from submission.profiles import PROFILES, TUNED, greedy
 from submission.progress import counted, say, warnings_above_bars
 from submission.report import RUN_REPORT_NAME, Report
 from submission.run import Settings, run
+from submission.scheduler import MOST_DRAWS
 from submission.sharding import shard_of_process
-from submission.stopping import DRAWING_SHARE, Ending
-from submission.work import MOST_DRAWS
 
 DONE, NOT_DONE = 0, 2
 COUNTRY = "RU"

@@ -10,8 +10,8 @@ from data_prep.synthetic.scenes import Scene
 from data_prep.synthetic.world import draw
 from data_prep.synthetic.writer import paint
 from models.vqgan.preprocessing import to_pixels
+from submission.engine import Engine, Query
 from submission.loading import Networks, load_networks
-from submission.phases import Engine, Query
 from submission.profiles import TUNED
 
 WEIGHTS = Path(__file__).parents[1] / "weights"

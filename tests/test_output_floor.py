@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 ROOMS = ("contest", "models", "submission", "training", "data_prep", "evaluation")
 # Where it is done by hand: the functions themselves, lines that are written over again, and the form of eco2AI's file,
 # which eco2AI reads.
-BY_HAND = ("contest/console.py", "evaluation/progress.py", "submission/progress.py", "contest/emissions_files.py")
+BY_HAND = ("contest/console.py", "evaluation/progress.py", "submission/progress.py", "contest/emissions/files.py")
 STREAMS = ("sys.stdout", "sys.stderr", "sys.__stdout__", "sys.__stderr__")
 MADE_TEXT = ("printable", "one_line")
 

@@ -13,7 +13,7 @@ COMMANDS = {  # name -> module with main(argv) -> exit code
     "bpe": "training.bpe",
     "encode": "training.tune.encode_command",
     "co2-report": "training.co2_report.command",
-    "plots": "training.tune.watching.plots_command",
+    "plots": "training.tune.callbacks.plots_command",
     "ruclip": "training.ruclip",
     "tiny": "training.tiny",
     "tune": "training.tune.command",

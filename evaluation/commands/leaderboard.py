@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from contest.console import say, show
+from contest.emissions.training_summary import TrainingEmissions, TrainingEmissionsError, read_training_emissions
 from contest.errors import reason_of
 from contest.tasks import TASKS
-from contest.training_emissions import TrainingEmissions, TrainingEmissionsError, read_training_emissions
 from contest.writing import write_bytes, write_json
 from evaluation import leaderboard
 from evaluation.co2 import BadEmissions, read_emissions

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from contest.console import say, show
-from contest.emissions import country_code
+from contest.emissions.tracking import country_code
 from contest.errors import reason_of
 from evaluation.assets import FID_FEATURES
 from evaluation.co2 import track_scoring

@@ -26,7 +26,7 @@ sys.meta_path.insert(0, Pressing())
     [
         ("submission run", "torch"),
         ("submission check", "submission.checks"),
-        ("evaluation score", "contest.emissions"),
+        ("evaluation score", "contest.emissions.tracking"),
         ("evaluation score", "numpy"),
         ("data_prep synthetic", "data_prep.commands"),
         ("training tune", "torch"),

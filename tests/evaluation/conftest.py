@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from contest.emissions import Status, track
+from contest.emissions.tracking import Status, track
 
 # Of each row what depends on the machine and the moment, made the same everywhere; all else is as it was written.
 FIGURES = (
@@ -31,7 +31,7 @@ FIGURES = (
 
 @pytest.fixture(scope="session")
 def emissions(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A training in two stretches, as `contest.emissions.track` wrote it; the second is the one that counts.
+    """A training in two stretches, as `contest.emissions.tracking.track` wrote it; the second is the one that counts.
 
     Beside it lie our own readings, those of the second stretch as where a GPU does not tell its energy.
     """

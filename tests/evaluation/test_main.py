@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from contest.emissions import Reading
+from contest.emissions.tracking import Reading
+from contest.emissions.training_summary import TrainingEmissions, write_training_emissions
 from contest.tasks import HIDDEN_TASKS, OPEN_TASKS, TASKS
-from contest.training_emissions import TrainingEmissions, write_training_emissions
 from evaluation import leaderboard
 from evaluation.__main__ import main
 from evaluation.joining import Files

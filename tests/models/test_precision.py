@@ -20,7 +20,7 @@ from models.rudolph.sampling import Sampling, uniforms
 from models.rudolph.vocabulary import EOS, PAD, Vocabulary
 from models.vqgan import load_vqgan
 from models.vqgan.preprocessing import to_pixels
-from submission.encode import left_ids
+from submission.prompts import left_ids
 
 ROOT = Path(__file__).parents[2]
 WEIGHTS, DEMO = ROOT / "weights", ROOT / "demo"

@@ -12,7 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import submission.phases as phases
+import submission.engine as phases
 from contest.errors import Code, ContestError
 from models.rudolph.decoding import NonFiniteLogitsError
 from models.weights import save_state_dict

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-import submission.stopping as stopping
-import submission.work as work_module
-from submission.phases import Engine
-from submission.stopping import Ending, Stopped, Watch
+import submission.deadline as stopping
+import submission.scheduler as work_module
+from submission.deadline import Ending, Stopped, Watch
+from submission.engine import Engine
 from tests.submission.conftest import Finished, Start, Write, image, text
 
 SAMPLES = {
@@ -44,7 +44,7 @@ def assert_valid_for_every_sample(run: Finished) -> None:
 # Sends the process a signal in the middle of the batch in which a sample is answered or drawn.
 SIGNAL = """
 import os, signal
-import submission.phases as phases
+import submission.engine as phases
 compute = phases.{phase}
 count = 0
 def signalled(*arguments, **options):
@@ -233,7 +233,7 @@ def test_a_device_that_is_lost_costs_what_it_had_not_done(
 # Lets a batch of more than two samples ask for more memory than the process may have, by the system's own limit.
 SHORTAGE = """
 import resource, torch
-import submission.phases as phases
+import submission.engine as phases
 compute = phases.answer
 def greedy(model, left, *rest, **options):
     size = int(next(line for line in open("/proc/self/status") if line.startswith("VmSize")).split()[1]) * 1024

@@ -182,7 +182,7 @@ def test_one_process_clears_up_after_several_that_were_killed(
 ENDLESS = """
 import os, time
 from pathlib import Path
-import submission.phases as phases
+import submission.engine as phases
 def endless(*arguments, **options):
     Path({folder!r}, os.environ["RANK"]).write_text(str(os.getpid()))
     while True: time.sleep(0.01)

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from PIL import Image
 
+from submission.engine import Engine
 from submission.loading import load_networks
-from submission.phases import Engine
 from submission.profiles import BASELINE
 from tests.submission.conftest import GOLDEN, Start
 

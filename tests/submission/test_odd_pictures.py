@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+import submission.deadline as stopping
 import submission.picture_files as picture_files
-import submission.stopping as stopping
 from tests.submission.conftest import Start, Write, image, text
 
 

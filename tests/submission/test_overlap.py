@@ -13,14 +13,14 @@ import pytest
 import torch
 
 import submission.devices as devices
-import submission.encoding as encoding
+import submission.image_encoder as encoding
 import submission.picture_files as picture_files
-import submission.work as work
+import submission.scheduler as work
 from contest.errors import Code, ContestError
 from contest.items import Item, Sample
 from submission.devices import has_room_beside, side_stream, wait_asleep
-from submission.encoding import Encoding
-from submission.phases import Engine
+from submission.engine import Engine
+from submission.image_encoder import Encoding
 from submission.picture_files import PictureFiles, Writing, Written, crc_of
 from submission.pictures import neutral_picture
 from submission.profiles import TUNED

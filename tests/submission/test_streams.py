@@ -75,7 +75,7 @@ def test_a_log_that_can_not_be_written_costs_nothing(
 # Says more than any pipe takes while the second sample is answered.
 CHATTER = """
 import warnings, sys
-import submission.phases as phases
+import submission.engine as phases
 compute = phases.answer
 def chatty(*arguments, **options):
     for number in range(3000):
@@ -105,7 +105,7 @@ def test_a_reader_who_does_not_read_is_not_waited_for(
 
 DEAF = """
 import os, signal, time
-import submission.phases as phases
+import submission.engine as phases
 def endless(*arguments, **options):
     (__import__("pathlib").Path({output!r}) / "busy").touch()
     while True: time.sleep(0.01)

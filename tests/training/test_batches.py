@@ -11,12 +11,12 @@ import torch
 
 from models.rudolph import Config
 from models.rudolph.vocabulary import BOS, EOS, PAD, Vocabulary
-from training.tune.batches import TASK_TOKENS, Batch, BatchMaker, choose_reference
-from training.tune.examples import Example
-from training.tune.prefetching import Prefetched
-from training.tune.sampler import FixedMixture, Sampler, SharedMixture
+from training.tune.data.batches import TASK_TOKENS, Batch, BatchMaker, choose_reference
+from training.tune.data.examples import Example
+from training.tune.data.prefetching import Prefetched
+from training.tune.data.sampler import FixedMixture, Sampler, SharedMixture
+from training.tune.data.sources import TrainingDataError
 from training.tune.settings import TaskSettings
-from training.tune.sources import TrainingDataError
 
 CONFIG = Config(
     num_layers=1,

@@ -20,10 +20,10 @@ from models.rudolph import Rudolph, load_rudolph
 from models.weights import WeightsFormatError
 from tests.training.small_world import TINY
 from training.__main__ import main as training
-from training.tune.batches import Batch
+from training.tune.callbacks.csv_log import read_log
 from training.tune.checkpoints import CheckpointError, Note, last_checkpoint, read_checkpoint, save_checkpoint
-from training.tune.stepping import Stepper
-from training.tune.watching.csv_log import read_log
+from training.tune.data.batches import Batch
+from training.tune.train_step import Stepper
 
 ROOT = Path(__file__).parents[2]
 STEPS = 6

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from contest.emissions import Emissions, Status, Tracking
-from contest.energy_meter import Meter
+from contest.emissions.energy_meter import Meter
+from contest.emissions.tracking import Emissions, Status, Tracking
 from models.rudolph import Config, Rudolph
 from tests.training.small_world import TINY
-from tests.training.test_watching import VALIDATION, run_in
+from tests.training.test_callbacks import VALIDATION, run_in
+from training.tune.callbacks.co2_log import Co2FileError, Co2Log, Co2Row, read_co2_log
 from training.tune.emissions import Place, description, parameter_count
+from training.tune.logging_settings import EmissionsSettings
 from training.tune.settings import FreezeSettings, LoraSettings, TaskSettings, TuneSettings
-from training.tune.watching.co2_log import Co2FileError, Co2Log, Co2Row, read_co2_log
-from training.tune.watching.settings import EmissionsSettings
 
 PROCESSORS = os.cpu_count() or 1
 KNOWN = Emissions(Status.PARTIAL, coefficient=500.0, cpu_watts=360.0 * PROCESSORS)  # 0.1 Wh a processor second

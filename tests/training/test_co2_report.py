@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from contest.training_emissions import TrainingEmissions, TrainingEmissionsError, read_training_emissions
+from contest.emissions.training_summary import TrainingEmissions, TrainingEmissionsError, read_training_emissions
 from training.__main__ import main as training
 from training.co2_report.charts import unit_of
 from training.co2_report.figures import gather
@@ -281,7 +281,7 @@ def test_units(kilograms: float, unit: str) -> None:
     ],
 )
 def test_a_summary_that_is_none_is_refused_by_name(change: dict[str, object], complaint: str, tmp_path: Path) -> None:
-    from contest.training_emissions import write_training_emissions
+    from contest.emissions.training_summary import write_training_emissions
 
     path = tmp_path / "t.json"
     write_training_emissions(path, TrainingEmissions("p", "d", 1, False, 1, 1.0, 1.0, 1.0, (), ()))

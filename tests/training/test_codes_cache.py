@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.tune.codes_cache import CodesCache, CodesCacheError, Encoded, PictureKey
-from training.tune.sources import TrainingDataError
+from training.tune.data.codes_cache import CodesCache, CodesCacheError, Encoded, PictureKey
+from training.tune.data.sources import TrainingDataError
 
 VQGAN = hashlib.sha256(b"vqgan").hexdigest()
 
@@ -131,7 +131,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from tests.training.test_codes_cache import VQGAN, entry
-from training.tune.codes_cache import CodesCache
+from training.tune.data.codes_cache import CodesCache
 cache = CodesCache(Path(sys.argv[1]), VQGAN, 16, 4)
 for i in range(15):
     cache.add([entry(f"{sys.argv[2]}-{i}.jpg", i)])

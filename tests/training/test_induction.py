@@ -10,8 +10,8 @@ from torch import Tensor
 from models.rudolph import Rudolph, read_config
 from models.rudolph.transformer import Attend, masked_attention
 from training.tune.induction import OFFSETS, PAIRS, lay_out_induction
+from training.tune.initial_weights import starting_model
 from training.tune.settings import SettingsError, read_settings
-from training.tune.starting import starting_model
 
 TINY = Path("training/configs/tiny_rudolph.json")
 LENGTH = 40

@@ -5,7 +5,7 @@ import torch
 
 from models.rudolph import Config, Rudolph
 from models.rudolph.vocabulary import EOS, PAD
-from training.tune.batches import Batch
+from training.tune.data.batches import Batch
 from training.tune.objective import SEGMENTS, Objective, means_of, objective, split_batch, targets_of, totals_of
 from training.tune.settings import TaskSettings
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.training.test_watching import VALIDATION, run_in
+from tests.training.test_callbacks import VALIDATION, run_in
 from training.__main__ import main as training
 from training.co2_report.charts import loss_against_co2
 from training.co2_report.figures import Point
-from training.tune.watching.csv_log import LogRow
-from training.tune.watching.plots import Plots, curves_of, draw_plots, marker_of
-from training.tune.watching.watcher import Watchers
+from training.tune.callbacks.callback import Watchers
+from training.tune.callbacks.csv_log import LogRow
+from training.tune.callbacks.plots import Plots, curves_of, draw_plots, marker_of
 
 HEAD = "step,name,value\n"
 

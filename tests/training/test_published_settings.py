@@ -11,9 +11,9 @@ import yaml
 from models.rudolph import Config, Rudolph
 from models.weights import save_state_dict
 from training.__main__ import main as training
+from training.tune.initial_weights import starting_config, starting_model
 from training.tune.published_settings import MEANINGLESS, TASKS
 from training.tune.settings import PUBLISHED_SEGMENTS, SettingsError, read_settings
-from training.tune.starting import starting_config, starting_model
 
 CONFIGS = Path(__file__).parents[2] / "training" / "configs"
 SIZES = {"textqa": 40, "mathqa": 30, "generation": 50, "captioning": 60, "vqa": 70, "text_recognition": 80}

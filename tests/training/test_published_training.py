@@ -8,7 +8,7 @@ import torch
 from benchmarks.published_training import PublishedTraining
 from benchmarks.train import ANSWER, TASKS, WITHOUT_ANSWER, task_ids
 from models.rudolph import Rudolph, named
-from training.tune.batches import Batch
+from training.tune.data.batches import Batch
 from training.tune.objective import objective
 
 CONFIG = replace(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.tune.sampler import FixedMixture, Mixture, Place, Sampler, SharedMixture, mixture_of
+from training.tune.data.sampler import FixedMixture, Mixture, Place, Sampler, SharedMixture, mixture_of
 from training.tune.settings import TaskSettings, TuneSettings
 
 SIZES = {"textqa": 7, "mathqa": 100, "vqa": 3}

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from data_prep.__main__ import main as data_prep
-from training.tune.watching.csv_log import read_log
+from training.tune.callbacks.csv_log import read_log
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 300.0  # seconds to wait for what must come; a slow machine changes no result

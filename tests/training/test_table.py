@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-import training.tune.sources
-import training.tune.table
+import training.tune.data.sources
+import training.tune.data.table
 from contest.errors import ContestErrors
 from contest.ground_truth import GroundTruth, References
 from contest.items import Item, Sample
 from contest.shards import ShardError, ShardRow, shard_name, write_shard
-from training.tune.cache_folder import cache_folder
-from training.tune.sources import Record, TrainingDataError
-from training.tune.table import open_table
+from training.tune.data.cache_folder import cache_folder
+from training.tune.data.sources import Record, TrainingDataError
+from training.tune.data.table import open_table
 
 
 def text(content: str) -> dict:
@@ -63,8 +63,8 @@ def records(folder: Path) -> list[Record]:
 def test_answers_are_joined_by_id_in_any_order(
     order: str, at_once: int, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training.tune.sources, "ROWS_AT_ONCE", at_once)
-    monkeypatch.setattr(training.tune.table, "ROWS_AT_ONCE", at_once)
+    monkeypatch.setattr(training.tune.data.sources, "ROWS_AT_ONCE", at_once)
+    monkeypatch.setattr(training.tune.data.table, "ROWS_AT_ONCE", at_once)
     lay(folder, QUESTIONS, {number: ANSWERS[number] for number in order})
     assert records(folder) == RECORDS
 
@@ -80,8 +80,8 @@ def test_records_are_found_by_number(folder: Path) -> None:
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Grows by an entry with each table that is made."""
     made: list[int] = []
-    original = training.tune.table._make
-    monkeypatch.setattr(training.tune.table, "_make", lambda *arguments: (made.append(1), original(*arguments)))
+    original = training.tune.data.table._make
+    monkeypatch.setattr(training.tune.data.table, "_make", lambda *arguments: (made.append(1), original(*arguments)))
     return made
 
 
@@ -202,7 +202,7 @@ def test_json_beside_shards_is_refused(folder: Path) -> None:
 PEAK = """
 import sys
 from pathlib import Path
-from training.tune.table import open_table
+from training.tune.data.table import open_table
 table = open_table(Path(sys.argv[1]), "vqa", "train", Path(sys.argv[2]))
 assert table.record(len(table) - 1).left.startswith("слово")
 status = dict(line.split(":", 1) for line in open("/proc/self/status"))

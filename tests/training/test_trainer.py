@@ -11,14 +11,14 @@ import torch
 
 from models.rudolph import Rudolph
 from tests.training.test_objective import CONFIG, TASKS, mixed_batch
-from training.tune.batches import Batch
 from training.tune.checkpoints import CheckpointError, Note, read_checkpoint, save_checkpoint
+from training.tune.data.batches import Batch
 from training.tune.distributed import Processes
 from training.tune.freezing import freeze, group_of
 from training.tune.lora import add_adapters
 from training.tune.schedule import learning_rate
 from training.tune.settings import FreezeSettings, LoraSettings, SettingsError, TuneSettings
-from training.tune.stepping import Stepper
+from training.tune.train_step import Stepper
 from training.tune.training_state import Trainee
 
 BASE = TuneSettings(

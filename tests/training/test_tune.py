@@ -11,10 +11,10 @@ from models.rudolph import Rudolph, load_rudolph
 from models.weights import save_state_dict
 from tests.training.small_world import TINY
 from training.__main__ import main as training
-from training.tune.batches import Batch
 from training.tune.checkpoints import last_checkpoint
+from training.tune.data.batches import Batch
 from training.tune.settings import SettingsError, read_settings
-from training.tune.stepping import Stepper
+from training.tune.train_step import Stepper
 
 
 def tune(root: Path, *overrides: str) -> int:

@@ -10,7 +10,7 @@ from evaluation.metrics.base import Mode
 from models.rudolph import Rudolph
 from models.rudolph.vocabulary import PAD, Vocabulary
 from tests.training.small_world import TINY
-from training.tune.examples import Example
+from training.tune.data.examples import Example
 from training.tune.settings import TaskSettings
 from training.tune.validation import score_answers, segment_losses, validate
 

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from tensorboardX.proto.event_pb2 import Event
 
-from contest.emissions import read_readings, read_rows
-from contest.training_emissions import read_training_emissions
+from contest.emissions.tracking import read_readings, read_rows
+from contest.emissions.training_summary import read_training_emissions
 from tests.training.watched_training import CHECKPOINT, command, steps_logged
 from training.__main__ import main as training
 from training.co2_report.figures import gather
-from training.tune.watching.co2_log import read_co2_log
-from training.tune.watching.csv_log import read_log
+from training.tune.callbacks.co2_log import read_co2_log
+from training.tune.callbacks.csv_log import read_log
 
 ROOT = Path(__file__).parents[2]
 

@@ -11,8 +11,8 @@ import pytest
 
 from tests.training.small_world import TINY
 from training.__main__ import main as training
+from training.tune.callbacks.csv_log import read_log
 from training.tune.checkpoints import last_checkpoint
-from training.tune.watching.csv_log import read_log
 
 ROOT = Path(__file__).parents[2]
 WAYS = [

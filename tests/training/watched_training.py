@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from training.tune.watching.co2_log import read_co2_log
-from training.tune.watching.csv_log import read_log
+from training.tune.callbacks.co2_log import read_co2_log
+from training.tune.callbacks.csv_log import read_log
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 300.0  # seconds to wait for what must come; a slow machine changes no result

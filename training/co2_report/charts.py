@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from training.co2_report.figures import Part, Point
-from training.tune.watching.plots import marker_of, new_figure, png
+from training.tune.callbacks.plots import marker_of, new_figure, png
 
 SCALES = (1.0, 1e-3, 1e-6, 1e-9)
 MASS = ("kg", "g", "mg", "µg")

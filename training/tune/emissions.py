@@ -18,14 +18,14 @@ from typing import Any
 import torch
 
 from contest.console import say
-from contest.emissions import FINAL_MARK, Tracking, track
+from contest.emissions.tracking import FINAL_MARK, Tracking, track
 from contest.errors import ContestError, reason_of
 from contest.writing import write_json
 from models.rudolph import Config, Rudolph
+from training.tune.callbacks.co2_log import CO2_FILE, Co2Log
 from training.tune.errors import make_out
+from training.tune.initial_weights import starting_config
 from training.tune.settings import TuneSettings
-from training.tune.starting import starting_config
-from training.tune.watching.co2_log import CO2_FILE, Co2Log
 
 RUN_FILE = "co2_run.json"
 

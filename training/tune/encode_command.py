@@ -10,10 +10,10 @@ import torch
 
 from contest.console import say, show
 from contest.errors import ContestError, ContestErrors, reason_of
-from training.tune.cache_folder import cache_folder
-from training.tune.data import SPLITS, demand_vqgan, read_tasks
+from training.tune.data.cache_folder import cache_folder
+from training.tune.data.loading import SPLITS, demand_vqgan, read_tasks
+from training.tune.initial_weights import starting_config
 from training.tune.settings import read_settings
-from training.tune.starting import starting_config
 
 
 def main(argv: Sequence[str]) -> int:

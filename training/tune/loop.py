@@ -15,21 +15,21 @@ from models.rudolph import Rudolph
 from models.rudolph.decoding import NonFiniteLogitsError
 from models.rudolph.vocabulary import Vocabulary
 from models.weights_folder import demand_fit
+from training.tune.callbacks.build import build_watcher
+from training.tune.callbacks.callback import Run, Watcher
+from training.tune.callbacks.epochs import steps_of_epoch
 from training.tune.checkpoints import Note, last_checkpoint, save_checkpoint
-from training.tune.data import demand_vqgan, open_data
+from training.tune.data.loading import demand_vqgan, open_data
 from training.tune.distributed import Processes, open_processes
 from training.tune.errors import SettingsError, make_out
 from training.tune.export import export
 from training.tune.freezing import freeze
+from training.tune.initial_weights import starting_config, starting_model
 from training.tune.lora import add_adapters
 from training.tune.settings import TuneSettings
-from training.tune.starting import starting_config, starting_model
-from training.tune.stepping import Stepper
+from training.tune.train_step import Stepper
 from training.tune.training_state import Trainee
 from training.tune.validation import Validation, validate
-from training.tune.watching.build import build_watcher
-from training.tune.watching.epochs import steps_of_epoch
-from training.tune.watching.watcher import Run, Watcher
 
 # Settings that a run may be resumed with other values of: places, the machine, amounts of watching and keeping, and the
 # mixture of tasks.

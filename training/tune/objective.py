@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from models.rudolph import Config, Rudolph
 from models.rudolph.vocabulary import PAD
-from training.tune.batches import Batch
 from training.tune.chunked_entropy import chunked_entropy
+from training.tune.data.batches import Batch
 from training.tune.settings import TaskSettings
 
 SEGMENTS = ("left", "image", "right")

@@ -16,9 +16,9 @@ from yaml import YAMLError
 from contest.console import say
 from contest.errors import ContestError, ContestErrors
 from training.tune.errors import SettingsError
+from training.tune.logging_settings import EmissionsSettings, WatchSettings
 from training.tune.published_settings import is_published, translate
 from training.tune.settings_file import in_words, load_settings_file
-from training.tune.watching.settings import EmissionsSettings, WatchSettings
 from training.tune.without_effect import without_effect
 
 REFERENCES = ("first", "value", "random")
@@ -122,7 +122,7 @@ class TuneSettings:
     (default: `cache` in the data folder). `prefetch`: batches made ahead of the step that needs them.
     `keep_last`: checkpoints kept, besides the best one. `best`: what makes a checkpoint the best: the lowest mean
     `loss` since the one before, the highest mean of the `validation` scores, or the highest of the score of that name.
-    `watch`: what is written down of the run, and `emissions`: how its CO2 is measured; see `watching/settings.py`.
+    `watch`: what is written down of the run, and `emissions`: how its CO2 is measured; see `logging_settings.py`.
     """
 
     data: str

@@ -21,7 +21,7 @@ from models.rudolph import Rudolph
 from models.rudolph.decoding import answer
 from models.rudolph.sampling import Sampling
 from models.rudolph.vocabulary import EMPTY_ANSWER, PAD, Vocabulary
-from training.tune.examples import Example
+from training.tune.data.examples import Example
 from training.tune.objective import SEGMENTS, targets_of
 from training.tune.settings import TaskSettings
 

@@ -1,0 +1,141 @@
+"""Puts a run's figures into the files that outlive it. Knows nothing of how they are measured.
+
+Several runs may share a file: each renews its own row, under a lock on the folder, and replaces the file as a whole,
+so that whoever has it open goes on reading the old one.
+"""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import io
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from contest.emissions.rows import BYTE_ORDER_MARK, ENCODED_PREFIX, READINGS_SUFFIX, demand_form
+from contest.errors import reason_of
+
+LOCK_SECONDS = 2.0
+READING_KEYS = ("device", "method", "energy_kwh", "co2_kg")
+
+
+class Publisher:
+    """Writes the row of one run, its encoded form and our own readings, and the status for the run itself."""
+
+    def __init__(self, csv_path: Path, status_path: Path) -> None:
+        self._csv = csv_path
+        self._status = status_path
+
+    def publish(
+        self,
+        row: dict[str, str],
+        encode: Callable[[str], str],
+        readings: Sequence[tuple[str, str, float | None]],
+        coefficient: float,
+        cpu_watts: float,
+        reasons: Sequence[str],
+        *,
+        ended: bool,
+    ) -> None:
+        """Write all files. What can not be written is a reason of the status, and stays as it was.
+
+        `coefficient` is in kg of CO2 per MWh, the energies of `readings` are in kWh, `cpu_watts` is the power of all
+        packages together.
+        """
+        full = [
+            (device, method, energy, None if energy is None else energy * coefficient / 1000)
+            for device, method, energy in readings
+        ]
+        own = {
+            "id": row["id"],
+            "coefficient": coefficient,
+            "readings": [dict(zip(READING_KEYS, reading, strict=True)) for reading in full],
+        }
+        problem = self._write_files(dict(row), encode, own)
+        complete = ended and problem is None
+        status = {
+            "status": "measured" if complete else "partial",
+            "reasons": [*reasons, *([] if problem is None else [problem])],
+            "csv": None if problem is not None else str(self._csv),
+            "duration_s": float(row["duration(s)"]),
+            "energy_kwh": float(row["power_consumption(kWh)"]),
+            "co2_kg": float(row["CO2_emissions(kg)"]),
+            "coefficient": coefficient,
+            "cpu_watts": cpu_watts,
+            "readings": own["readings"],
+        }
+        _replace(self._status, json.dumps(status))
+
+    def _write_files(self, row: dict[str, str], encode: Callable[[str], str], own: dict[str, Any]) -> str | None:
+        encoded = {name: encode(value) for name, value in row.items()}
+        try:
+            readings_path = self._csv.with_name(self._csv.name + READINGS_SUFFIX)
+            self._csv.parent.mkdir(parents=True, exist_ok=True)
+            with _locked(self._csv.parent):
+                _put_row(self._csv, row)
+                _put_row(self._csv.with_name(ENCODED_PREFIX + self._csv.name), encoded)
+                runs = json.loads(readings_path.read_text(encoding="utf-8-sig")) if readings_path.exists() else []
+                kept = [run for run in runs if run["id"] != own["id"]]
+                _replace(readings_path, json.dumps([*kept, own], ensure_ascii=False))
+        except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+            return f"the figures can not be written: {reason_of(error)}"
+        return None
+
+
+def _put_row(path: Path, row: dict[str, str]) -> None:
+    """Add the row to a file, or renew it there; its byte order mark and the order of its columns stay.
+
+    Raises ValueError if the file has other columns, OSError.
+    """
+    rows: list[dict[str, str]] = []
+    columns, mark = tuple(row), ""
+    if path.exists() and path.stat().st_size:
+        form, rows = demand_form(path)
+        columns, mark = form.columns, BYTE_ORDER_MARK if form.marked else ""
+    places = [place for place, other in enumerate(rows) if other["id"] == row["id"]]
+    if places:
+        rows[places[-1]] = row
+    else:
+        rows.append(row)
+    text = io.StringIO(newline="")
+    text.write(mark)
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    _replace(path, text.getvalue())
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file whole or not at all. Not synced to the disk: this happens every second, beside a run."""
+    temporary = path.parent / f".{uuid4().hex}.tmp"
+    try:
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock. Raises TimeoutError (an OSError) if another run keeps it."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        deadline = time.monotonic() + LOCK_SECONDS
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"another process holds the lock on {folder}") from error
+                time.sleep(0.02)
+        yield
+    finally:
+        os.close(handle)

@@ -1,0 +1,176 @@
+"""One batch of each phase: input pictures to codes, texts to answers, texts to pictures. Knows no files and no order.
+
+A sample's random numbers depend on (seed, phase, sample id) alone, so that batches change nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.rudolph import Config, Rudolph
+from models.rudolph.best_of_n import Scorer, choose, draw_uniforms, perplexity_scorer
+from models.rudolph.decoding import NonFiniteLogitsError, answer, draw_images, draw_several
+from models.rudolph.sampling import uniforms
+from submission.devices import wait_asleep
+from submission.loading import Networks
+from submission.pictures import to_bytes
+from submission.profiles import Profile
+from submission.prompts import left_ids, left_text
+from submission.ruclip_ranking import ruclip_scorer
+
+Result = TypeVar("Result")
+
+
+class UndefinedLogitsError(ArithmeticError):
+    """Logits that are infinite or undefined in a precision that has room for them; says why, where that is known."""
+
+
+@dataclass(frozen=True)
+class Query:
+    """What the model is asked with: a sample's id, its texts, and the codes `[I]` of its picture (None: zeros)."""
+
+    id: str
+    texts: tuple[str, ...]
+    codes: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A picture drawn: its codes int64 `[I]` and its pixels uint8 `[H, W, 3]`."""
+
+    codes: Tensor
+    rgb: NDArray[np.uint8]
+
+
+@dataclass
+class Engine:
+    """Networks, profile and seed; counts tokens drawn (`steps`), and what overflowed in float16.
+
+    `rescued` are the answers and pictures that were computed in bfloat16 instead, `not_finite` the logits that were
+    infinite or undefined in them.
+    """
+
+    networks: Networks
+    profile: Profile
+    seed: int
+    steps: int = 0
+    rescued: int = 0
+    not_finite: int = 0
+
+    @property
+    def config(self) -> Config:
+        """RUDOLPH's dimensions."""
+        return self.networks.rudolph.config
+
+    @torch.inference_mode()
+    def encode(self, sample_ids: Sequence[str], pixels: Sequence[Tensor]) -> list[Tensor]:
+        """Input pictures, each `[3, side, side]` in [0, 1] -> codes, each int64 `[I]` on the CPU."""
+        if not sample_ids:
+            return []
+        images = torch.stack(list(pixels)).to(self.networks.device)  # [b, 3, side, side]
+        if self.profile.noisy_picture_codes:
+            numbers = uniforms(self.seed, sample_ids, "codes", self.config.image_seq_length)
+            codes = self.networks.vqgan.sample_codes(images, numbers.to(images.device))
+        else:
+            codes = self.networks.vqgan.encode(images)
+        wait_asleep(codes.device)
+        return list(codes.cpu())
+
+    def answer(self, queries: Sequence[Query]) -> list[str]:
+        """Answer a batch of queries; an answer without text becomes the profile's."""
+        ids = self._rescuing(self._answer_ids, queries)
+        self.steps += sum(map(len, ids))
+        return [self.networks.vocabulary.decode(row) or self.profile.empty_answer for row in ids]
+
+    def draw(self, queries: Sequence[Query]) -> list[Drawing]:
+        """Draw a picture for each query of a batch, by its texts alone."""
+        codes = self._rescuing(self._draw_codes, queries)
+        self.steps += sum(map(len, codes))
+        pixels = self.render(codes)
+        return [Drawing(row, rgb) for row, rgb in zip(codes, pixels, strict=True)]
+
+    @torch.inference_mode()
+    def render(self, codes: Sequence[Tensor]) -> list[NDArray[np.uint8]]:
+        """Codes, each `[I]` -> pixels, each uint8 `[H, W, 3]`."""
+        batch = torch.stack([row.long() for row in codes]).to(self.networks.device)
+        return list(to_bytes(self.networks.vqgan.decode(batch)))
+
+    def improve(self, queries: Sequence[Query], best: Sequence[Tensor], draws: range) -> list[tuple[Drawing, bool]]:
+        """Draw some more pictures for each query, and choose among them and the best one so far.
+
+        Returns each query's picture, and whether it is another one than before. Pictures are ranked by ruCLIP if there
+        is one, else by RUDOLPH's own perplexity; of equal ones the earlier stays.
+        """
+        drawn = self._rescuing(lambda model, part: self._several_codes(model, part, draws), queries)
+        self.steps += sum(codes.numel() for codes in drawn)
+        candidates = torch.stack(
+            [torch.cat([first[None].long().cpu(), more]) for first, more in zip(best, drawn, strict=True)]
+        )  # [b, 1 + draws, I]
+        chosen, numbers = choose(self._scorer, [left_text(query.texts).strip() for query in queries], candidates)
+        pixels = self.render(list(chosen))
+        return [(Drawing(codes, rgb), number > 0) for codes, rgb, number in zip(chosen, pixels, numbers, strict=True)]
+
+    @property
+    def _scorer(self) -> Scorer:
+        if self.networks.ruclip is not None:
+            return ruclip_scorer(self.networks.ruclip, self.render)
+        return perplexity_scorer(self.networks.rudolph, self.networks.vocabulary)
+
+    def _several_codes(self, model: Rudolph, queries: Sequence[Query], draws: range) -> list[Tensor]:
+        ids = [query.id for query in queries]
+        numbers = draw_uniforms(self.seed, ids, "image", self.config.image_seq_length, draws)
+        return list(draw_several(model, self._left_ids(queries), self.profile.image, numbers).cpu())
+
+    def _left_ids(self, queries: Sequence[Query]) -> Tensor:
+        rows = [left_ids(query.texts, self.networks.vocabulary, self.profile.shorten_passage) for query in queries]
+        return torch.stack(rows)  # [b, L]
+
+    def _answer_ids(self, model: Rudolph, queries: Sequence[Query]) -> list[list[int]]:
+        zeros = torch.zeros(self.config.image_seq_length, dtype=torch.int64)
+        codes = torch.stack([zeros if query.codes is None else query.codes.long() for query in queries])  # [b, I]
+        template = self.networks.vocabulary.right_template()
+        steps = self.config.r_text_seq_length - len(template)
+        numbers = uniforms(self.seed, [query.id for query in queries], "answer", steps)
+        allowed = slice(self.profile.first_allowed_id, self.config.bpe_vocab)
+        left = self._left_ids(queries)
+        return answer(model, left, codes, template, self.profile.text, numbers, allowed=allowed)
+
+    def _draw_codes(self, model: Rudolph, queries: Sequence[Query]) -> list[Tensor]:
+        numbers = uniforms(self.seed, [query.id for query in queries], "image", self.config.image_seq_length)
+        return list(draw_images(model, self._left_ids(queries), self.profile.image, numbers).cpu())
+
+    def _rescuing(
+        self, compute: Callable[[Rudolph, Sequence[Query]], list[Result]], queries: Sequence[Query]
+    ) -> list[Result]:
+        """Compute in the chosen precision; in float16, rows that overflow are computed in bfloat16 instead."""
+        try:
+            return compute(self.networks.rudolph, queries)
+        except NonFiniteLogitsError as error:
+            if self.networks.dtype != torch.float16:
+                raise self._undefined(error) from error
+            overflowing, not_finite = sorted(error.rows), error.values
+        others = [row for row in range(len(queries)) if row not in overflowing]
+        sound = self._rescuing(compute, [queries[row] for row in others]) if others else []
+        try:
+            rescued = compute(self.networks.rudolph_in_bfloat16, [queries[row] for row in overflowing])
+        except NonFiniteLogitsError as error:
+            raise self._undefined(error) from error
+        results = dict(zip([*others, *overflowing], [*sound, *rescued], strict=True))
+        self.rescued += len(overflowing)
+        self.not_finite += not_finite
+        return [results[row] for row in range(len(queries))]
+
+    def _undefined(self, error: NonFiniteLogitsError) -> UndefinedLogitsError:
+        """Say why no precision helps: the weights themselves, where they are the cause."""
+        tensors = self.networks.not_finite
+        if not tensors:
+            return UndefinedLogitsError(str(error))
+        more = f" and in {len(tensors) - 1} other tensors" if len(tensors) > 1 else ""
+        return UndefinedLogitsError(f"the weights are at fault: {tensors[0]}{more}; take weights that are whole")

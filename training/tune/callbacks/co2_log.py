@@ -1,0 +1,269 @@
+"""`out/co2.csv`: our own reading of a run's energy, part by part, beside eco2AI's file. Knows nothing of eco2AI.
+
+Every row is what was used since the row before it, so that sums over rows are totals: over an epoch, or over all
+stretches of a run that was killed and went on. What a lost stretch used was used, so its rows stay.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+
+from contest.console import csv_row
+from contest.emissions.energy_meter import EnergyMeter, Meter
+from contest.emissions.processor_time import CPU_METHOD, cpu_kwh
+from contest.emissions.tracking import Tracking
+from contest.stand_ins import HEAD_BYTES, stand_in_of_data
+from training.tune.callbacks.appending import append
+from training.tune.callbacks.callback import Run
+from training.tune.callbacks.epochs import epoch_of
+from training.tune.validation import Validation
+
+CO2_FILE = "co2.csv"
+PREPARATION, TRAINING, END, WHOLE = "preparation", "training", "end", "whole"
+UNKNOWN = "not measured"
+BLOCK = 4096  # bytes read at a time, from the end
+LONGEST_COUNT = 18  # digits
+
+
+class Co2FileError(ValueError):
+    """A file that is no log of a run's CO2; names the file and the line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Co2Row:
+    """What one device used since the row of that device before.
+
+    Attributes:
+        time: when the row ends (UTC, ISO 8601).
+        stretch: the id of this stretch's row in eco2AI's file.
+        part: `preparation` (reading data and weights), `training` (validation and saving included), `end`, or `whole`
+            for a machine that is told nothing of steps.
+        step: steps done.
+        epoch: epoch of that step, counted from 1; 0 before the first step.
+        loss: mean training loss of the steps since the row before; None if there was none.
+        validation_loss: as in the log, where the row ends with a validation.
+        device: the device, such as `cpu`.
+        method: how its energy was come by, or why it was not.
+        energy_kwh: energy in kWh; None where it could not be measured.
+        co2_kg: that, times the country's coefficient.
+
+    """
+
+    time: str
+    stretch: str
+    part: str
+    step: int
+    epoch: int
+    loss: float | None
+    validation_loss: float | None
+    device: str
+    method: str
+    energy_kwh: float | None
+    co2_kg: float | None
+
+
+HEADER = tuple(field.name for field in fields(Co2Row))
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """A moment of the run and what had been used up to it."""
+
+    time: str
+    part: str
+    step: int
+    epoch: int
+    loss: float | None
+    validation_loss: float | None
+    used: Meter
+
+
+class Co2Log:
+    """A watcher that adds rows to `out/co2.csv`; `end` and `close` add what was used after the last step.
+
+    Until the measuring process has told the processor's power (a few seconds), rows wait.
+    """
+
+    def __init__(self, tracking: Tracking, path: Path, read: Callable[[], Meter] | None = None) -> None:
+        self._tracking = tracking
+        self._path = path
+        self._read = EnergyMeter(tracking).read if read is None else read
+        self._before: Mapping[str, float] = {}
+        self._waiting: list[_Mark] = []
+        self._losses: list[float] = []
+        self._started = False
+        self._step, self._epoch_steps, self._log_every, self._last = 0, 1, 1, 0
+
+    def start(self, run: Run) -> None:
+        """Write what the preparation used."""
+        self._started, self._step, self._last = True, run.resumed_step, run.last_step
+        self._epoch_steps, self._log_every = run.epoch_steps, run.settings.watch.log_every
+        self._mark(PREPARATION)
+
+    def step(self, step: int, values: Mapping[str, float]) -> None:
+        """Write where the log has a row, and at the end of an epoch."""
+        self._step = step
+        self._losses.append(values["loss"])
+        if step % self._log_every == 0 or step % self._epoch_steps == 0 or step == self._last:
+            self._mark(TRAINING)
+
+    def validated(self, step: int, validation: Validation) -> None:
+        """Write what the validation used, with its loss."""
+        self._mark(TRAINING, validation.loss)
+
+    def saved(self, step: int, path: Path) -> None:
+        """What saving used belongs to the next row."""
+
+    def finish(self) -> None:
+        """The end is read by `end`, when the weights are saved as well."""
+
+    def end(self) -> None:
+        """Read what was used since the last row, while the measurement still goes on."""
+        self._mark(END if self._started else WHOLE)
+
+    def close(self) -> None:
+        """Write the rows that wait; the measurement has an outcome by now."""
+        self._write_waiting()
+        if self._waiting:  # the power was never told: the rows say so
+            reasons = self._tracking.so_far().reasons
+            self._write([row for mark in self._waiting for row in self._unmeasured(mark, "; ".join(reasons))])
+            self._waiting = []
+
+    def _mark(self, part: str, validation_loss: float | None = None) -> None:
+        losses, self._losses = self._losses, []
+        loss = math.fsum(losses) / len(losses) if losses else None
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        epoch = epoch_of(self._step, self._epoch_steps) if self._step else 0
+        self._waiting.append(_Mark(now, part, self._step, epoch, loss, validation_loss, self._read()))
+        self._write_waiting()
+
+    def _write_waiting(self) -> None:
+        figures = self._tracking.so_far()
+        if figures.cpu_watts is not None and figures.coefficient is not None:
+            rows = [row for mark in self._waiting for row in self._rows(mark, figures.cpu_watts, figures.coefficient)]
+            self._write(rows)
+            self._waiting = []
+
+    def _rows(self, mark: _Mark, watts: float, coefficient: float) -> list[Co2Row]:
+        method = f"{CPU_METHOD} ({watts:g} W for all packages)"
+        found = [("cpu", method, cpu_kwh(mark.used.cpu_seconds, watts)), *mark.used.gpus]
+        rows = []
+        for device, how, total in found:
+            # A counter that began anew (a driver that was reset) must not make energy negative.
+            used = None if total is None else max(0.0, total - self._before.get(device, 0.0))
+            co2 = None if used is None else used * coefficient / 1000
+            rows.append(self._row(mark, device, how, used, co2))
+        self._before = {device: total for device, _, total in found if total is not None}
+        return rows
+
+    def _unmeasured(self, mark: _Mark, reason: str) -> list[Co2Row]:
+        why = f"{UNKNOWN}: {reason}" if reason else UNKNOWN
+        return [self._row(mark, "cpu", why, None, None)]
+
+    def _row(self, mark: _Mark, device: str, method: str, energy: float | None, co2: float | None) -> Co2Row:
+        return Co2Row(
+            time=mark.time,
+            stretch=self._tracking.row_id or "",
+            part=mark.part,
+            step=mark.step,
+            epoch=mark.epoch,
+            loss=mark.loss,
+            validation_loss=mark.validation_loss,
+            device=device,
+            method=method,
+            energy_kwh=energy,
+            co2_kg=co2,
+        )
+
+    def _write(self, rows: Sequence[Co2Row]) -> None:
+        """Append, all at once. Raises OSError."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        if not self._path.is_file() or not _without_torn_line(self._path):
+            writer.writerow(csv_row(HEADER))
+        writer.writerows(csv_row(_text(getattr(row, name)) for name in HEADER) for row in rows)
+        append(self._path, text.getvalue().encode())
+
+
+def read_co2_log(path: Path) -> list[Co2Row]:
+    """Read a log. A last line that a kill cut short is left out. Raises `Co2FileError`, OSError."""
+    try:
+        data = path.read_bytes()
+        if (other := stand_in_of_data(data[:HEAD_BYTES])) is not None:
+            raise Co2FileError(f"{path}: {other}")
+        found = list(csv.reader(data.decode("utf-8").split("\n")[:-1]))
+    except UnicodeDecodeError as error:
+        raise Co2FileError(f"{path}: no log of a run's CO2: byte {error.start} is not UTF-8") from error
+    except csv.Error as error:
+        raise Co2FileError(f"{path}: no log of a run's CO2: {error}") from error
+    if not found or tuple(found[0]) != HEADER:
+        raise Co2FileError(f"{path}: line 1: the columns are not {', '.join(HEADER)}")
+    return [_parsed(path, number, values) for number, values in enumerate(found[1:], start=2)]
+
+
+def _without_torn_line(path: Path) -> int:
+    """Cut off a last line that a kill cut short; return the bytes that are left."""
+    with path.open("r+b") as stream:
+        size = stream.seek(0, io.SEEK_END)
+        whole = size
+        while whole:
+            begin = max(0, whole - BLOCK)
+            stream.seek(begin)
+            found = stream.read(whole - begin).rfind(b"\n")
+            if found >= 0:
+                whole = begin + found + 1
+                break
+            whole = begin
+        if whole < size:
+            stream.truncate(whole)
+        return whole
+
+
+def _parsed(path: Path, number: int, values: Sequence[str]) -> Co2Row:
+    if len(values) != len(HEADER):
+        raise Co2FileError(f"{path}: line {number} has {len(values)} cells, and there are {len(HEADER)} columns")
+    try:
+        time, stretch, part, step, epoch, loss, validation, device, method, energy, co2 = values
+        return Co2Row(
+            time=time,
+            stretch=stretch,
+            part=part,
+            step=_count(step),
+            epoch=_count(epoch),
+            loss=_figure(loss),
+            validation_loss=_figure(validation),
+            device=device,
+            method=method,
+            energy_kwh=_figure(energy),
+            co2_kg=_figure(co2),
+        )
+    except ValueError as error:
+        raise Co2FileError(f"{path}: line {number}: {error}") from error
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or len(text) > LONGEST_COUNT:
+        raise ValueError(f"{text[: LONGEST_COUNT + 1]!r} is no number of steps or epochs")
+    return int(text)
+
+
+def _figure(text: str) -> float | None:
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError as error:
+        raise ValueError(f"{text!r} is no number") from error
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is not finite")
+    return value
+
+
+def _text(value: object) -> str:
+    return "" if value is None else repr(value) if isinstance(value, float) else str(value)

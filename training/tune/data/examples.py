@@ -1,0 +1,66 @@
+"""Training examples of a task, by number: texts, references, picture codes. Knows nothing of batches or losses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import overload
+
+from training.tune.data.codes_cache import Codes
+from training.tune.data.image_encoder import PictureEncoder
+from training.tune.data.table import RecordTable, open_table
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One training sample: its left text (text items joined by a space, as at inference), references and picture.
+
+    `codes` is None for a text task, which trains on picture codes of zero.
+    """
+
+    id: str
+    left: str
+    references: tuple[str, ...]
+    codes: Codes | None
+
+
+class Examples(Sequence[Example]):
+    """The examples of a task and split, read from disk one by one when they are asked for; a slice is a list of them.
+
+    Raises `TrainingDataError`, naming sample and file, if the codes of a picture are gone.
+    """
+
+    def __init__(self, table: RecordTable, encoder: PictureEncoder) -> None:
+        self._table = table
+        self._encoder = encoder
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    @overload
+    def __getitem__(self, number: int) -> Example: ...
+
+    @overload
+    def __getitem__(self, number: slice) -> list[Example]: ...
+
+    def __getitem__(self, number: int | slice) -> Example | list[Example]:
+        if isinstance(number, slice):
+            return [self[i] for i in range(*number.indices(len(self)))]
+        record = self._table.record(number + len(self) if number < 0 else number)
+        codes = self._encoder.codes(self._table.folder, record)
+        return Example(record.id, record.left, record.references, codes)
+
+
+def read_task(
+    folder: Path, task: str, split: str, encoder: PictureEncoder, files: Sequence[str] | None = None
+) -> Examples:
+    """Open the examples of a task folder; what is made of it once and the codes of its pictures go into the cache.
+
+    `files`: its questions and answers, if they are not named after the task. Raises `TrainingDataError` or `ShardError`
+    for a folder that can not be used, `ContestErrors` for malformed files and bad pictures (file and sample are named),
+    OSError for a cache that can not be written.
+    """
+    table = open_table(folder, task, split, encoder.folder, files)
+    encoder.fill(table, f"{task} {split}")
+    return Examples(table, encoder)

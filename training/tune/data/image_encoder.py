@@ -1,0 +1,374 @@
+"""Pictures of records to VQGAN codes, by worker processes, into the cache. Knows nothing of batches or training."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from multiprocessing import active_children, get_context, resource_tracker
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from contest.children import end_with_parent
+from contest.console import say
+from contest.errors import MAX_PRINTED_ERRORS, Code, ContestError, ContestErrors, bare_reason
+from contest.pictures import decode_picture, resolve_picture
+from contest.shards import read_pictures
+from models.vqgan import VQGAN, load_vqgan
+from models.vqgan.loading import read_vqgan_config
+from models.vqgan.preprocessing import to_pixels
+from models.weights import file_sha256, find_weights
+from training.stopping import Stopped, without_interrupts
+from training.tune.bars import bar
+from training.tune.data.cache_folder import locked
+from training.tune.data.codes_cache import IN_A_FILE, Codes, CodesCache, Encoded, PictureKey
+from training.tune.data.sources import Record, TrainingDataError
+from training.tune.data.table import RecordTable
+
+AT_ONCE = 32  # pictures a worker decodes and the network encodes together
+LOOKED_UP_AT_ONCE = 1024
+MAX_ERRORS = 1000
+
+Done = TypeVar("Done")
+Pixels = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A picture that has no codes yet, and the sample that needs it: its id, and its number in the table."""
+
+    key: PictureKey
+    sample_id: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A picture's digest, and its pixels `[3, side, side]` in [0, 1] unless codes for that content are known."""
+
+    key: PictureKey
+    digest: bytes
+    pixels: Pixels | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """What came of a chunk: pictures, errors of those that can not be used, and flaws of those that can be seen."""
+
+    pictures: list[Decoded]
+    errors: list[ContestError]
+    flaws: list[ContestError]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """A chunk with codes in place of pixels."""
+
+    pictures: list[Encoded]
+    errors: list[ContestError]
+    flaws: list[ContestError]
+
+
+def picture_path(folder: str, record: Record) -> str:
+    """Path of the file, or of the shard, that a record's picture lies in; `folder` is the task folder's path."""
+    assert record.picture is not None
+    return f"{folder}/{record.picture if record.shard is None else record.shard}"
+
+
+class PictureEncoder:
+    """One VQGAN for pictures of the side that a RUDOLPH takes, and the cache of its codes.
+
+    Args:
+        vqgan_folder: the VQGAN's `config.json` and weights. The network is loaded when the first picture without known
+            codes is met: text tasks need none.
+        codes_per_side: codes along a side of a picture, as the RUDOLPH that is trained takes them.
+        vocabulary: how many codes that RUDOLPH knows.
+        cache: the cache folder.
+        workers: processes that decode pictures, and encode them where `device` is the CPU; 0: this process does it.
+        device: where the network runs.
+
+    """
+
+    def __init__(
+        self,
+        vqgan_folder: Path,
+        codes_per_side: int,
+        vocabulary: int,
+        cache: Path,
+        workers: int = 0,
+        device: str = "cpu",
+    ) -> None:
+        self.vqgan_folder = vqgan_folder
+        self.codes_per_side = codes_per_side
+        self.length = codes_per_side**2
+        self.vocabulary = vocabulary
+        self.folder = cache
+        self.workers = workers
+        self.device = torch.device(device)
+
+    def __reduce__(self) -> tuple[type[PictureEncoder], tuple[Path, int, int, Path]]:
+        # For a worker, which has no workers and leaves the GPU to this process.
+        return PictureEncoder, (self.vqgan_folder, self.codes_per_side, self.vocabulary, self.folder)
+
+    @cached_property
+    def side(self) -> int:
+        """Height and width in pixels of the pictures that the VQGAN encodes."""
+        return self.codes_per_side * read_vqgan_config(self.vqgan_folder / "config.json").factor
+
+    @cached_property
+    def cache(self) -> CodesCache:
+        """The cache of this VQGAN's codes."""
+        return CodesCache(self.folder, file_sha256(find_weights(self.vqgan_folder)), self.side, self.length)
+
+    @cached_property
+    def vqgan(self) -> VQGAN:
+        """The network, in float32."""
+        return load_vqgan(self.vqgan_folder, self.device)
+
+    def fill(self, table: RecordTable, name: str) -> None:
+        """Encode the table's pictures that have no codes yet; `name` is what the progress bar says.
+
+        What is done is kept, however it ends. Processes with the same cache folder take turns. A picture that is
+        damaged but can be seen is used, and named on the standard error.
+        Raises ContestErrors with every picture that can not be used, after the others are done; `TrainingDataError`
+        for a VQGAN that does not fit the RUDOLPH; OSError for a cache that can not be written or a worker that died.
+        """
+        if not table.has_pictures:
+            return
+        self._demand_codes()
+        with locked(self.folder / "codes.lock"):
+            self.cache.prepare()
+            errors, flaws = list[ContestError](), list[ContestError]()
+            numbers = array("I")  # four bytes a record: a list of what is wanted would be hundreds
+            for chunk in _batches(range(len(table))):
+                found, bad = self._wanted(table, chunk)
+                numbers.extend(wanted.number for wanted in found)
+                errors += bad
+            with bar(total=len(numbers), desc=f"encode {name}", unit=" pictures", leave=False) as shown:
+                for done in self._encoded(self._chunks(table, numbers)):
+                    self.cache.add(done.pictures)
+                    errors += done.errors
+                    flaws += done.flaws
+                    shown.update(len(done.pictures) + len(done.errors))
+                    if len(errors) >= MAX_ERRORS:
+                        break
+        self.__dict__.pop("vqgan", None)  # the training needs the memory
+        _tell_flaws(flaws)
+        if errors:
+            raise ContestErrors(errors)
+
+    def codes(self, folder: str, record: Record) -> Codes | None:
+        """Codes of a record's picture, `[length]`; None for a record without one. `folder`: of the record's table.
+
+        Raises `TrainingDataError` if the cache has none: `fill` was not called, or the cache was damaged since.
+        """
+        if record.picture is None:
+            return None
+        path = picture_path(folder, record)
+        codes = self.cache.codes(path, IN_A_FILE if record.row is None else record.row)
+        if codes is None:
+            raise TrainingDataError(
+                f"{self.cache.path}: no codes for {path}, sample {record.id!r}; delete the file and start again"
+            )
+        return codes
+
+    def _demand_codes(self) -> None:
+        codes = read_vqgan_config(self.vqgan_folder / "config.json").n_embed
+        if codes > self.vocabulary:
+            raise TrainingDataError(
+                f"{self.vqgan_folder}: makes codes below {codes}; the RUDOLPH takes codes below {self.vocabulary}: "
+                "take the VQGAN that belongs to it"
+            )
+
+    def _wanted(self, table: RecordTable, numbers: Iterable[int]) -> tuple[list[Wanted], list[ContestError]]:
+        """Pictures of some records that have no codes, each once, and what is wrong with other pictures' files."""
+        found: dict[PictureKey, Wanted] = {}
+        errors: list[ContestError] = []
+        for number in numbers:
+            record = table.record(number)
+            if record.picture is not None:
+                try:
+                    key = _key(table.folder, record)
+                except ContestError as error:
+                    errors.append(error)
+                else:
+                    found.setdefault(key, Wanted(key, record.id, number))
+        return [found[key] for key in self.cache.unknown(list(found))], errors
+
+    def _chunks(self, table: RecordTable, numbers: Iterable[int]) -> Iterator[list[Wanted]]:
+        """Pictures that are decoded together. Asked again just before: another record may have had the same picture."""
+        for batch in _batches(numbers):
+            yield from _cut(self._wanted(table, batch)[0])
+
+    def _encoded(self, chunks: Iterable[Sequence[Wanted]]) -> Iterator[Encoding]:
+        if not self.workers:
+            for chunk in chunks:
+                yield self.encode(self.decode(chunk))
+        elif self.device.type == "cpu":
+            yield from _in_workers(self, _decode_and_encode, chunks)
+        else:
+            for decoded in _in_workers(self, _decode, chunks):
+                yield self.encode(decoded)
+
+    def decode(self, chunk: Sequence[Wanted]) -> Decoding:
+        """Read and decode pictures (of one shard, or files); those of known content are not decoded."""
+        done = Decoding([], [], [])
+        for wanted, found in _contents(chunk):
+            if isinstance(found, ContestError):
+                done.errors.append(found)
+                continue
+            digest = hashlib.sha256(found).digest()
+            pixels = None
+            if not self.cache.has(digest):
+                try:
+                    view = decode_picture(found, file=wanted.key.path, sample_id=wanted.sample_id)
+                except ContestError as error:
+                    done.errors.append(error)
+                    continue
+                if view.flaw is not None:
+                    done.flaws.append(view.flaw)
+                pixels = to_pixels(view.picture, self.side).numpy()
+            done.pictures.append(Decoded(wanted.key, digest, pixels))
+        return done
+
+    def encode(self, decoded: Decoding) -> Encoding:
+        """Encode what was decoded: the most probable codes."""
+        pixels = [torch.from_numpy(picture.pixels) for picture in decoded.pictures if picture.pixels is not None]
+        codes = iter(self._network(torch.stack(pixels)) if pixels else ())  # [pictures, length]
+        encoded = [
+            Encoded(picture.key, picture.digest, None if picture.pixels is None else next(codes))
+            for picture in decoded.pictures
+        ]
+        return Encoding(encoded, decoded.errors, decoded.flaws)
+
+    def _network(self, images: torch.Tensor) -> npt.NDArray[np.uint16]:
+        with torch.inference_mode():
+            codes = self.vqgan.encode(images.to(self.device)).cpu()  # [batch, length]
+        return codes.numpy().astype(np.uint16)
+
+
+def _tell_flaws(flaws: Sequence[ContestError]) -> None:
+    if flaws:
+        count = f"{len(flaws)} pictures are" if len(flaws) > 1 else "1 picture is"
+        say(f"warning: {count} damaged and used as far as it can be seen")
+        for flaw in flaws[:MAX_PRINTED_ERRORS]:
+            say(f"  {flaw}")
+        if len(flaws) > MAX_PRINTED_ERRORS:
+            say(f"  ... and {len(flaws) - MAX_PRINTED_ERRORS} more")
+
+
+def _key(folder: str, record: Record) -> PictureKey:
+    """Return where a record's picture lies. Raises ContestError for a path that is refused, or leads to no file."""
+    path = picture_path(folder, record)
+    if record.picture is not None and record.shard is None:
+        resolve_picture(folder, record.picture, follow_links=True, sample_id=record.id)
+    try:
+        status = os.stat(path)
+    except FileNotFoundError as error:
+        raise ContestError(Code.PICTURE_MISSING, file=path, sample_id=record.id) from error
+    except OSError as error:
+        raise ContestError(Code.PICTURE_UNREADABLE, bare_reason(error), file=path, sample_id=record.id) from error
+    if not stat.S_ISREG(status.st_mode):  # asked before opening: opening a pipe would wait for ever
+        raise ContestError(Code.PICTURE_NOT_A_FILE, file=path, sample_id=record.id)
+    row = IN_A_FILE if record.row is None else record.row
+    return PictureKey(path, row, status.st_size, status.st_mtime_ns)
+
+
+def _batches(numbers: Iterable[int]) -> Iterator[list[int]]:
+    remaining = iter(numbers)
+    while batch := list(islice(remaining, LOOKED_UP_AT_ONCE)):
+        yield batch
+
+
+def _cut(wanted: Sequence[Wanted]) -> Iterator[list[Wanted]]:
+    """Cut into chunks that are decoded together: of one shard, or of files."""
+    chunk: list[Wanted] = []
+    for one in wanted:
+        place = one.key.path if one.key.row != IN_A_FILE else None
+        before = chunk[-1].key.path if chunk and chunk[-1].key.row != IN_A_FILE else None
+        if chunk and (len(chunk) == AT_ONCE or place != before):
+            yield chunk
+            chunk = []
+        chunk.append(one)
+    if chunk:
+        yield chunk
+
+
+def _contents(chunk: Sequence[Wanted]) -> Iterator[tuple[Wanted, bytes | ContestError]]:
+    """Yield each picture's bytes, or what is wrong with it."""
+    by_row = {wanted.key.row: wanted for wanted in chunk}
+    if IN_A_FILE not in by_row:
+        path = chunk[0].key.path
+        for row, data in read_pictures(path, by_row):
+            wanted = by_row[row]
+            missing = ContestError(
+                Code.PICTURE_MISSING, "the shard has no bytes of it", file=path, sample_id=wanted.sample_id
+            )
+            yield wanted, missing if data is None else data
+        return
+    for wanted in chunk:
+        try:
+            yield wanted, Path(wanted.key.path).read_bytes()
+        except OSError as error:
+            code = Code.PICTURE_UNREADABLE
+            yield wanted, ContestError(code, bare_reason(error), file=wanted.key.path, sample_id=wanted.sample_id)
+
+
+def _in_workers(
+    encoder: PictureEncoder, work: Callable[[Sequence[Wanted]], Done], chunks: Iterable[Sequence[Wanted]]
+) -> Iterator[Done]:
+    """Yield what worker processes make of the chunks, in the order in which they get done."""
+    # Started afresh: a forked process would inherit the locks of this one's threads.
+    pool = ProcessPoolExecutor(encoder.workers, get_context("spawn"), _start_worker, (encoder, os.getpid()))
+    resource_tracker.ensure_running()  # before interrupts are held up: it would let them through
+    remaining, pending = iter(chunks), set[Future[Done]]()
+    try:
+        while True:
+            for chunk in islice(remaining, 2 * encoder.workers - len(pending)):
+                with without_interrupts():  # here the workers are started
+                    pending.add(pool.submit(work, chunk))
+            if not pending:
+                return
+            done, pending = wait(pending, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield future.result()
+    except BrokenProcessPool as error:
+        raise ChildProcessError("a worker that encodes pictures was killed; with less memory set workers=0") from error
+    except Stopped:
+        for worker in active_children():  # what they were at is done again
+            worker.terminate()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+# In a worker process: its own encoder, set when the process starts.
+_encoder: PictureEncoder | None = None
+
+
+def _start_worker(encoder: PictureEncoder, parent: int) -> None:
+    end_with_parent(parent)
+    global _encoder
+    _encoder = encoder
+    torch.set_num_threads(1)
+
+
+def _decode(chunk: Sequence[Wanted]) -> Decoding:
+    assert _encoder is not None
+    return _encoder.decode(chunk)
+
+
+def _decode_and_encode(chunk: Sequence[Wanted]) -> Encoding:
+    assert _encoder is not None
+    return _encoder.encode(_encoder.decode(chunk))

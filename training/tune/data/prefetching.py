@@ -1,0 +1,46 @@
+"""Batches made ahead of the step that needs them, by a thread beside the training. Knows nothing of their content."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol
+
+from training.tune.data.batches import Batch
+
+
+class Maker(Protocol):
+    """Makes the batch of any step."""
+
+    def batch(self, step: int) -> Batch:
+        """Batch of a step (0-based)."""
+        raise NotImplementedError
+
+
+class Prefetched:
+    """The batches of a maker, `ahead` of them made before they are asked for; 0 makes each when it is asked for.
+
+    They are the very batches that the maker makes. What fails in the thread is raised where that batch is asked for.
+    """
+
+    def __init__(self, maker: Maker, ahead: int) -> None:
+        self.maker = maker
+        self.ahead = ahead
+        self._thread = ThreadPoolExecutor(1, "batches") if ahead else None
+        self._made: dict[int, Future[Batch]] = {}
+
+    def batch(self, step: int) -> Batch:
+        """Batch of a step (0-based); the next ones are begun. Steps may be asked for in any order."""
+        if self._thread is None:
+            return self.maker.batch(step)
+        wanted = range(step, step + self.ahead + 1)
+        for other in set(self._made) - set(wanted):
+            self._made.pop(other).cancel()
+        for other in wanted:
+            if other not in self._made:
+                self._made[other] = self._thread.submit(self.maker.batch, other)
+        return self._made.pop(step).result()
+
+    def close(self) -> None:
+        """End the thread; begun batches are dropped."""
+        if self._thread is not None:
+            self._thread.shutdown(cancel_futures=True)
