@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from contest.errors import Code, ContestError, ContestErrors, bare_reason, quote
+from contest.errors import Code, ContestError, ContestFileError, quote
 from contest.limits import (
     ARCHIVE_RATIO_FREE_BYTES,
     MAX_ARCHIVE_BYTES,
@@ -29,6 +29,7 @@ from contest.limits import (
 )
 from contest.stand_ins import stand_in_at
 from contest.writing import is_disk_full
+from errors import bare_reason
 
 MAX_PATH_BYTES = 1024
 MAX_DEPTH = 32
@@ -113,24 +114,24 @@ def unpack(path: str | os.PathLike[str], folder: Path, bounds: Bounds = CONTEST_
     """Unpack an archive into a folder, which is made and must hold nothing; return what it held.
 
     Files become readable by everyone, programs executable, and nothing else of their modes or owners is kept.
-    Raises ContestErrors with all that `list_archive` finds, before anything is written; ARCHIVE_UNREADABLE for
+    Raises ContestFileError with all that `list_archive` finds, before anything is written; ARCHIVE_UNREADABLE for
     damaged contents, ARCHIVE_BOMB for more bytes than declared, DISK_FULL, WRITE_FAILED. What was written stays.
     """
     listing = list_archive(path, bounds)
     if listing.errors:
-        raise ContestErrors(listing.errors)
+        raise ContestFileError(listing.errors)
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
-        raise ContestErrors([ContestError(Code.WRITE_FAILED, "the folder to unpack into is not empty", file=folder)])
+        raise ContestFileError([ContestError(Code.WRITE_FAILED, "the folder to unpack into is not empty", file=folder)])
     try:
         with zipfile.ZipFile(path) as archive:
             for info in archive.infolist():
                 _unpack_entry(archive, info, folder)
     except ContestError as error:
-        raise ContestErrors([error]) from error
+        raise ContestFileError([error]) from error
     except OSError as error:
         code = Code.DISK_FULL if is_disk_full(error) else Code.WRITE_FAILED
-        raise ContestErrors([ContestError(code, f"not unpacked: {bare_reason(error)}", file=folder)]) from error
+        raise ContestFileError([ContestError(code, f"not unpacked: {bare_reason(error)}", file=folder)]) from error
     return listing
 
 

@@ -7,11 +7,12 @@ import stat
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from contest.errors import BYTE_ORDER_MARK, Code, ContestError, ContestErrors, bare_reason
+from contest.errors import BYTE_ORDER_MARK, Code, ContestError, ContestFileError
 from contest.limits import MAX_PREDICTIONS_BYTES, MAX_PREDICTIONS_BYTES_A_SAMPLE, PREDICTIONS_FREE_BYTES
 from contest.pictures import check_pictures
 from contest.predictions import Predictions, ids_of, read_answers
 from contest.reading import begins_with_mark
+from errors import bare_reason
 
 
 def prediction_errors(path: Path, samples: Collection[str]) -> tuple[ContestError, ...]:
@@ -50,7 +51,7 @@ def looked_through(
         asked = ids_of(path) if samples is None else samples
         found = read_answers(path, asked)
         marked = begins_with_mark(path)
-    except ContestErrors as errors:
+    except ContestFileError as errors:
         return None, errors.errors
     missing = (
         ContestError(Code.PREDICTION_MISSING, file=path, sample_id=sample_id)

@@ -24,9 +24,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from contest.errors import Code, ContestError, bare_reason
+from contest.errors import Code, ContestError
 from contest.limits import FREE_PIXELS, MAX_PICTURE_PIXELS, PIXELS_A_SAMPLE
 from contest.stand_ins import HEAD_BYTES, stand_in, stand_in_at
+from errors import bare_reason
 
 # Named, because Pillow would otherwise also try formats that start other programs (EPS) or that no camera writes.
 # A telephone's multi-picture JPEG (MPO) opens as JPEG.

@@ -1,12 +1,13 @@
-"""Typed errors of contest files: what was wrong, where, and what to do. Knows nothing of how files are read."""
+"""Typed errors of contest files: what was wrong, where, and what to do."""
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable
-from enum import Enum, unique
+from enum import unique
 from os import PathLike, fspath
+
+from errors import ErrorCode, UserError
 
 MAX_PRINTED_ERRORS = 20
 MAX_QUOTED_CHARACTERS = 60
@@ -14,8 +15,8 @@ BYTE_ORDER_MARK = "it begins with a byte order mark, at which the organisers' re
 
 
 @unique
-class Code(Enum):
-    """Every kind of error of this room. The member's name is the stable code; its value is (meaning, usual remedy)."""
+class Code(ErrorCode):
+    """Every kind of error of this room."""
 
     FILE_MISSING = ("the file does not exist", "check the path")
     FILE_UNREADABLE = ("the file can not be read", "check that it is a file and that its permissions allow reading")
@@ -78,18 +79,8 @@ class Code(Enum):
     SCORE_UNKNOWN = ("a score belongs to no task", "use the keys of contest.tasks.TASKS")
     SCORE_OUT_OF_RANGE = ("a score is not a number from 0 to 1", "a task's score is a mean within [0, 1]")
 
-    @property
-    def meaning(self) -> str:
-        """What went wrong, in general."""
-        return self.value[0]
 
-    @property
-    def remedy(self) -> str:
-        """What usually helps."""
-        return self.value[1]
-
-
-class ContestError(Exception):
+class ContestError(UserError):
     """One thing wrong with a file of the contest, as read-only data.
 
     Args:
@@ -112,15 +103,15 @@ class ContestError(Exception):
         item: int | None = None,
         remedy: str | None = None,
     ) -> None:
-        self._fields = (
-            code,
-            message or code.meaning,
-            None if file is None else fspath(file),
-            sample_id,
-            item,
-            code.remedy if remedy is None else remedy,
-        )
-        super().__init__(*self._fields)
+        message, remedy = message or code.meaning, code.remedy if remedy is None else remedy
+        self._fields = (code, message, None if file is None else fspath(file), sample_id, item, remedy)
+        place = [] if file is None else [fspath(file)]
+        if sample_id is not None:
+            place.append(f"sample {quote(sample_id)}")
+        if item is not None:
+            place.append(f"item {item}")
+        super().__init__(message, remedy, where=", ".join(place))
+        self.args = self._fields
 
     @property
     def code(self) -> Code:
@@ -128,9 +119,9 @@ class ContestError(Exception):
         return self._fields[0]
 
     @property
-    def message(self) -> str:
-        """What was wrong here."""
-        return self._fields[1]
+    def code_name(self) -> str:
+        """The kind's name, which is stable."""
+        return self.code.name
 
     @property
     def file(self) -> str | None:
@@ -148,21 +139,10 @@ class ContestError(Exception):
         return self._fields[4]
 
     @property
-    def remedy(self) -> str:
-        """What to do about it."""
-        return self._fields[5]
-
-    @property
     def reason(self) -> str:
-        """All but the remedy, on one line."""
-        place = [] if self.file is None else [self.file]
-        if self.sample_id is not None:
-            place.append(f"sample {quote(self.sample_id)}")
-        if self.item is not None:
-            place.append(f"item {self.item}")
-        where = f" {', '.join(place)}:" if place else ""
+        """All but the remedy, with the code, on one line."""
         # A message may quote a file name or a library's error with line breaks in it; a log line must stay one line.
-        return " ".join(f"[{self.code.name}]{where} {self.message}".split())
+        return " ".join(f"[{self.code_name}] {super().reason}".split())
 
     def __str__(self) -> str:
         return " ".join(f"{self.reason}; {self.remedy}".split())
@@ -178,14 +158,14 @@ class ContestError(Exception):
         return _rebuild, self._fields
 
 
-class ContestErrors(Exception):  # noqa: N818 - the plural of ContestError
+class ContestFileError(UserError):
     """All that is wrong with one file, raised together. `errors` keeps every one; the text prints the first twenty."""
 
     def __init__(self, errors: Iterable[ContestError]) -> None:
         self.errors = tuple(errors)
         if not self.errors:
-            raise ValueError("ContestErrors needs at least one error")
-        super().__init__(self.errors)
+            raise ValueError("ContestFileError needs at least one error")
+        super().__init__("")
 
     def __str__(self) -> str:
         counts = Counter(error.code.name for error in self.errors)
@@ -195,20 +175,6 @@ class ContestErrors(Exception):  # noqa: N818 - the plural of ContestError
         if len(self.errors) > MAX_PRINTED_ERRORS:
             lines.append(f"  ... and {len(self.errors) - MAX_PRINTED_ERRORS} more")
         return "\n".join(lines)
-
-
-def reason_of(error: BaseException) -> str:
-    """Return what an error says to people: of the system's errors the file and the reason, and no numbers."""
-    if isinstance(error, OSError) and error.strerror and isinstance(error.filename, str | bytes | os.PathLike):
-        return f"{os.fsdecode(error.filename)}: {error.strerror}"
-    return bare_reason(error)
-
-
-def bare_reason(error: BaseException) -> str:
-    """Return what an error says to people beside a file that is named already."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return str(error) or type(error).__name__
 
 
 def quote(value: str) -> str:

@@ -9,8 +9,9 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from contest.errors import BYTE_ORDER_MARK, Code, ContestError, ContestErrors, bare_reason, quote
+from contest.errors import BYTE_ORDER_MARK, Code, ContestError, ContestFileError, quote
 from contest.stand_ins import HEAD_BYTES, stand_in
+from errors import bare_reason
 
 MAX_METADATA_BYTES = 100_000
 MAX_IMAGE_CHARACTERS = 512
@@ -69,13 +70,13 @@ def _is_text(value: str) -> bool:
 def read_metadata(path: str | os.PathLike[str]) -> Metadata:
     """Read `metadata.json`; keys beyond `image` and `entrypoint` are ignored.
 
-    Raises ContestErrors: FILE_MISSING, FILE_UNREADABLE, NOT_UTF8, NOT_JSON, METADATA_INVALID.
+    Raises ContestFileError: FILE_MISSING, FILE_UNREADABLE, NOT_UTF8, NOT_JSON, METADATA_INVALID.
     """
     file = Path(path)
     try:
         return _parse(_text(file))
     except ContestError as error:
-        raise ContestErrors([ContestError(error.code, error.message, file=file, remedy=error.remedy)]) from error
+        raise ContestFileError([ContestError(error.code, error.message, file=file, remedy=error.remedy)]) from error
 
 
 def _text(file: Path) -> str:

@@ -11,8 +11,9 @@ from pathlib import Path, PurePosixPath
 from PIL import Image
 
 from contest.decoding import ErrorMaker, PixelBudget, View, check_header, decode
-from contest.errors import Code, ContestError, bare_reason, quote
+from contest.errors import Code, ContestError, quote
 from contest.items import Sample
+from errors import bare_reason
 
 
 def resolve_picture(

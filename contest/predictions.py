@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from contest.checking import Checker, check_id, parse_sample
-from contest.errors import Code, ContestError, ContestErrors
+from contest.errors import Code, ContestError, ContestFileError
 from contest.items import Sample
 from contest.limits import MAX_ITEMS, MAX_SURPLUS_ENTRIES
 from contest.streaming import pairs_of
@@ -44,7 +44,7 @@ class Predictions:
 def ids_of(path: str | os.PathLike[str]) -> frozenset[str]:
     """Return the ids of all entries, where nobody knows which samples were asked for.
 
-    Raises ContestErrors for a file that is no JSON object or can not be read, and for more entries than are read.
+    Raises ContestFileError for a file that is no JSON object or can not be read, and for more entries than are read.
     """
     ids: set[str] = set()
     for sample_id, _ in pairs_of(Checker(os.fspath(path), [])):
@@ -52,14 +52,14 @@ def ids_of(path: str | os.PathLike[str]) -> frozenset[str]:
         if len(ids) > MAX_SURPLUS_ENTRIES:
             message = f"more than {MAX_SURPLUS_ENTRIES:,} entries, and no input that they answer"
             error = ContestError(Code.ENTRIES_TOO_MANY, message, file=path, remedy="name the input as well")
-            raise ContestErrors([error])
+            raise ContestFileError([error])
     return frozenset(ids)
 
 
 def read_answers(path: str | os.PathLike[str], asked: Collection[str]) -> Predictions:
     """Read the answers to the samples with these ids.
 
-    Raises ContestErrors for a file that is no JSON object or can not be read, for an entry that is larger, and for
+    Raises ContestFileError for a file that is no JSON object or can not be read, for an entry that is larger, and for
     more entries of other samples, than any honest file has (see `contest.limits`).
     """
     checker = Checker(os.fspath(path), [])
@@ -76,7 +76,7 @@ def read_answers(path: str | os.PathLike[str], asked: Collection[str]) -> Predic
                 checker.errors = [error for error in checker.errors if error.sample_id != sample_id]
             if surplus > MAX_SURPLUS_ENTRIES:
                 message = f"more than {MAX_SURPLUS_ENTRIES:,} entries are of samples that were not asked for"
-                raise ContestErrors([ContestError(Code.ENTRIES_TOO_MANY, message, file=checker.file)])
+                raise ContestFileError([ContestError(Code.ENTRIES_TOO_MANY, message, file=checker.file)])
             if len(first_surplus) < SURPLUS_NAMED:
                 first_surplus.append(sample_id)
             known = checker.count

@@ -1,8 +1,8 @@
 """Reads the contest's JSON files into validated objects. Knows nothing of pictures' contents, tasks' answers or models.
 
-Everything wrong with a file is reported at once, as ContestErrors. `sift_input` and `sift_predictions` instead hand
+Everything wrong with a file is reported at once, as ContestFileError. `sift_input` and `sift_predictions` instead hand
 back what is sound beside what is wrong, for a run that must answer (or score) the sound samples whatever the others
-are. A file that is no JSON object at all has no sound part: it raises ContestErrors in every function here.
+are. A file that is no JSON object at all has no sound part: it raises ContestFileError in every function here.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ from contest.checking import (
     problem_of_json,
     repeated_keys,
 )
-from contest.errors import Code, ContestError, ContestErrors, bare_reason
+from contest.errors import Code, ContestError, ContestFileError
 from contest.ground_truth import GroundTruth
 from contest.items import Sample
 from contest.stand_ins import HEAD_BYTES, stand_in
+from errors import bare_reason
 
 FilePath: TypeAlias = str | PathLike[str]
 Entry = TypeVar("Entry")
@@ -46,9 +47,9 @@ class Sifted(Generic[Entry]):
     errors: tuple[ContestError, ...]
 
     def or_raise(self) -> dict[str, Entry]:
-        """Return the sound entries if nothing is wrong; raise ContestErrors with everything that is otherwise."""
+        """Return the sound entries if nothing is wrong; raise ContestFileError with everything that is otherwise."""
         if self.errors:
-            raise ContestErrors(self.errors)
+            raise ContestFileError(self.errors)
         return self.sound
 
 
@@ -59,22 +60,22 @@ def begins_with_mark(path: FilePath) -> bool:
 
 
 def read_input(path: FilePath) -> dict[str, Sample]:
-    """Read `input.json`: samples by id, each with at least one item. Raises ContestErrors."""
+    """Read `input.json`: samples by id, each with at least one item. Raises ContestFileError."""
     return sift_input(path).or_raise()
 
 
 def sift_input(path: FilePath) -> Sifted[Sample]:
-    """Read `input.json` and keep its sound samples beside the errors of the others. Raises ContestErrors (no JSON)."""
+    """Read `input.json` and keep its sound samples beside the errors of the rest. Raises ContestFileError (no JSON)."""
     return _sift(path, lambda checker, value: parse_sample(checker, value, may_be_empty=False))
 
 
 def read_predictions(path: FilePath) -> dict[str, Sample]:
-    """Read `predictions.json`: answers by id. An empty list of items is an answer too. Raises ContestErrors."""
+    """Read `predictions.json`: answers by id. An empty list of items is an answer too. Raises ContestFileError."""
     return sift_predictions(path).or_raise()
 
 
 def sift_predictions(path: FilePath) -> Sifted[Sample]:
-    """Read `predictions.json` and keep its sound answers beside the others' errors. Raises ContestErrors (no JSON)."""
+    """Read `predictions.json` and keep its sound answers beside other errors. Raises ContestFileError (no JSON)."""
     return _sift(path, lambda checker, value: parse_sample(checker, value, may_be_empty=True))
 
 
@@ -82,13 +83,13 @@ def read_ground_truth(path: FilePath) -> dict[str, GroundTruth]:
     """Read `ground_truth.json`: acceptable answers by id.
 
     A value is one item or a list of items, a content one string or a list of them; the result records which.
-    Raises ContestErrors.
+    Raises ContestFileError.
     """
     return _sift(path, parse_ground_truth).or_raise()
 
 
 def read_ids(path: FilePath) -> dict[str, int]:
-    """Read `ids.json`: the id of each sample's task (0 to 11), a number or a string of digits. Raises ContestErrors."""
+    """Read `ids.json`: the id of each sample's task (0 to 11), as a number or digits. Raises ContestFileError."""
     return _sift(path, parse_task_id).or_raise()
 
 
@@ -105,7 +106,7 @@ def _sift(path: FilePath, parse: Callable[[Checker, Any], Entry | None]) -> Sift
 
 
 def _json_object(checker: Checker) -> dict[str, Any]:
-    """Return the file's top-level object, its repeated ids reported. Raises ContestErrors if it holds none."""
+    """Return the file's top-level object, its repeated ids reported. Raises ContestFileError if it holds none."""
     text = _text(checker)
 
     constants: list[str] = []
@@ -183,5 +184,5 @@ def _text(checker: Checker) -> str:
         raise _fatal(checker, Code.FILE_UNREADABLE, bare_reason(error)) from error
 
 
-def _fatal(checker: Checker, code: Code, message: str = "", remedy: str | None = None) -> ContestErrors:
-    return ContestErrors([*checker.errors, ContestError(code, message, file=checker.file, remedy=remedy)])
+def _fatal(checker: Checker, code: Code, message: str = "", remedy: str | None = None) -> ContestFileError:
+    return ContestFileError([*checker.errors, ContestError(code, message, file=checker.file, remedy=remedy)])

@@ -26,7 +26,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from contest.checking import Checker, check_id, parse_ground_truth, parse_sample
-from contest.errors import ContestErrors
+from contest.errors import ContestFileError
 from contest.ground_truth import GroundTruth
 from contest.items import Sample
 from contest.stand_ins import stand_in_at
@@ -114,7 +114,7 @@ def _wire(row: ShardRow, task: str) -> dict[str, object]:
 def read_shard(path: str | os.PathLike[str], task: str) -> Iterator[ShardRow]:
     """Yield the sound samples of a shard in order, without their pictures' bytes.
 
-    Raises ShardError for a file that is no shard or one of another task, ContestErrors with everything that is wrong
+    Raises ShardError for a file that is no shard or one of another task, ContestFileError with everything that is wrong
     with samples, after the last one. Ids are not compared with each other: they must
     differ within the whole set.
     """
@@ -131,7 +131,7 @@ def read_shard(path: str | os.PathLike[str], task: str) -> Iterator[ShardRow]:
                 if usable and sample is not None and truth is not None:
                     yield ShardRow(sample, truth)
     if checker.errors:
-        raise ContestErrors(checker.errors)
+        raise ContestFileError(checker.errors)
 
 
 def holds_pictures(path: str | os.PathLike[str]) -> bool:

@@ -26,11 +26,12 @@ from contest.checking import (
     parse_sample,
     problem_of_json,
 )
-from contest.errors import Code, ContestError, ContestErrors, bare_reason
+from contest.errors import Code, ContestError, ContestFileError
 from contest.ground_truth import GroundTruth
 from contest.items import Sample
 from contest.limits import MAX_ENTRY_CHARACTERS
 from contest.stand_ins import HEAD_BYTES, stand_in
+from errors import bare_reason
 
 Entry = TypeVar("Entry")
 
@@ -44,14 +45,14 @@ _LONGEST_LITERAL = len("-Infinity")
 def stream_input(path: str | PathLike[str]) -> Iterator[Sample]:
     """Yield the samples of an `input.json`, in file order.
 
-    Raises ContestErrors with everything that is wrong: at once if the file is no JSON from some place on, otherwise
+    Raises ContestFileError with everything that is wrong: at once if the file is no JSON from some place on, otherwise
     after the last sound sample.
     """
     return _stream(path, lambda checker, value: parse_sample(checker, value, may_be_empty=False))
 
 
 def stream_ground_truth(path: str | PathLike[str]) -> Iterator[GroundTruth]:
-    """Yield the ground truths of a `ground_truth.json`, in file order. Raises ContestErrors as `stream_input` does."""
+    """Yield the samples of a `ground_truth.json`, in file order. Raises ContestFileError as `stream_input` does."""
     return _stream(path, parse_ground_truth)
 
 
@@ -71,7 +72,7 @@ def _stream(path: str | PathLike[str], parse: Callable[[Checker, Any], Entry | N
         checker.sample_id = repeated
         checker.report(Code.DUPLICATE_ID, "the id stands more than once")
     if checker.errors:
-        raise ContestErrors(checker.errors)
+        raise ContestFileError(checker.errors)
 
 
 def _repeated_ids(file: str, hashes: array[int]) -> list[str]:
@@ -88,7 +89,7 @@ def _repeated_ids(file: str, hashes: array[int]) -> list[str]:
 
 
 def pairs_of(checker: Checker) -> Iterator[tuple[str, Any]]:
-    """Yield id and value of each entry of the file's top-level object. Raises ContestErrors if it holds none."""
+    """Yield id and value of each entry of the file's top-level object. Raises ContestFileError if it holds none."""
     try:
         with Path(checker.file).open("rb") as stream:
             if (found := stand_in(stream.peek(HEAD_BYTES)[:HEAD_BYTES])) is not None:
@@ -191,13 +192,13 @@ class _Window:
             return value
 
     def _demand_bounded(self, end: int) -> None:
-        """Raise ContestErrors if what is scanned is longer than any honest entry: it would be held in memory."""
+        """Raise ContestFileError if what is scanned is longer than any honest entry: it would be held in memory."""
         if end - self.place > MAX_ENTRY_CHARACTERS:
             message = f"the entry has more than {MAX_ENTRY_CHARACTERS:,} characters"
             error = ContestError(
                 Code.ENTRY_TOO_LARGE, message, file=self.checker.file, sample_id=self.checker.sample_id
             )
-            raise ContestErrors([*self.checker.errors, error])
+            raise ContestFileError([*self.checker.errors, error])
 
     def _next(self) -> str:
         """Skip white space; return the character found, or nothing at the end of the file."""
@@ -242,5 +243,5 @@ class _Window:
         return _NotJSONError(f"{message}: line {line} column {place - start + 1} (char {place})")
 
 
-def _fatal(checker: Checker, code: Code, message: str = "", remedy: str | None = None) -> ContestErrors:
-    return ContestErrors([*checker.errors, ContestError(code, message, file=checker.file, remedy=remedy)])
+def _fatal(checker: Checker, code: Code, message: str = "", remedy: str | None = None) -> ContestFileError:
+    return ContestFileError([*checker.errors, ContestError(code, message, file=checker.file, remedy=remedy)])

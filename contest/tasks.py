@@ -8,7 +8,7 @@ from fractions import Fraction
 from numbers import Real
 from typing import Literal, TypeAlias
 
-from contest.errors import Code, ContestError, ContestErrors, quote
+from contest.errors import Code, ContestError, ContestFileError, quote
 
 TaskKind: TypeAlias = Literal["text_to_text", "text_to_image", "image_to_text"]
 MetricName: TypeAlias = Literal[
@@ -107,7 +107,7 @@ def integral_score(scores: Mapping[str, float]) -> float:
     """Return S = 1/15 sum(open six) + 1/10 sum(hidden six), within [0, 1], from the score of every task by its key.
 
     The sum is exact and rounded once, so that the order of tasks can not change S.
-    Raises ContestErrors naming each missing, unknown and out-of-range (or NaN) score.
+    Raises ContestFileError naming each missing, unknown and out-of-range (or NaN) score.
     """
     _demand_every_score(scores)
     return float(sum(task.weight * Fraction(float(scores[task.key])) for task in TASKS))
@@ -116,7 +116,7 @@ def integral_score(scores: Mapping[str, float]) -> float:
 def tasks_below_threshold(scores: Mapping[str, float]) -> tuple[Task, ...]:
     """Return the open tasks whose score misses the bound of prize eligibility (a score equal to its bound passes).
 
-    Raises ContestErrors as `integral_score` does.
+    Raises ContestFileError as `integral_score` does.
     """
     _demand_every_score(scores)
     return tuple(task for task in TASKS if task.threshold is not None and scores[task.key] < task.threshold)
@@ -132,4 +132,4 @@ def _demand_every_score(scores: Mapping[str, object]) -> None:
         elif isinstance(score, bool) or not isinstance(score, Real) or not 0 <= float(score) <= 1:  # NaN too
             errors.append(ContestError(Code.SCORE_OUT_OF_RANGE, f"the score of {key} is {score!r}"))
     if errors:
-        raise ContestErrors(errors)
+        raise ContestFileError(errors)

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from uuid import uuid4
 
-from contest.errors import Code, ContestError, bare_reason
+from contest.errors import Code, ContestError
 from contest.ground_truth import GroundTruth, References
 from contest.items import Sample
 from contest.tasks import task_by_id
+from errors import bare_reason
 
 _DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
 

@@ -12,9 +12,10 @@ from uuid import uuid4
 
 from PIL import Image
 
-from contest.errors import Code, ContestError, bare_reason
+from contest.errors import Code, ContestError
 from contest.pictures import probe_picture, view_picture
 from data_prep.records import Picture
+from errors import bare_reason
 
 Laying: TypeAlias = Literal["link", "copy", "pad"]
 LAYINGS: tuple[Laying, ...] = ("link", "copy", "pad")

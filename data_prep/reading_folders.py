@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from contest.errors import ContestErrors
+from contest.errors import ContestFileError
 from contest.ground_truth import GroundTruth
 from contest.items import Sample
 from contest.streaming import stream_ground_truth, stream_input
@@ -117,7 +117,7 @@ def _sound(stream: Iterator[Any], faulty: Callable[[str], None]) -> Iterator[Any
     """What a stream yields; what is wrong with the rest is told."""
     try:
         yield from stream
-    except ContestErrors as errors:
+    except ContestFileError as errors:
         for error in errors.errors:
             faulty(str(error))
 

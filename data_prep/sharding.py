@@ -12,12 +12,13 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from contest.errors import Code, ContestError, bare_reason
+from contest.errors import Code, ContestError
 from contest.pictures import resolve_picture
 from contest.shards import ShardRow, shard_name, write_shard
 from data_prep.reading_folders import TaskFolder, find_folders, pairs
 from data_prep.records import SourceError
 from data_prep.split import SPLITS, Split
+from errors import bare_reason
 
 
 def write_shards(directory: Path, out: Path, rows: int, embed: bool) -> dict[str, int]:

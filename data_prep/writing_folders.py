@@ -19,10 +19,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from contest.errors import Code, ContestError, bare_reason
+from contest.errors import Code, ContestError
 from contest.writing import write_json
 from data_prep.reading_folders import PARTS
 from data_prep.split import SPLITS
+from errors import bare_reason
 
 PROGRESS = "progress.json"
 SKIPPED = "skipped.jsonl"
@@ -183,7 +184,7 @@ def _move(folder: Path, place: Path) -> None:
 
 
 class _writing:  # noqa: N801 - read as a phrase: with _writing(folder)
-    """Turns the operating system's errors into ContestErrors."""
+    """Turns the operating system's errors into ContestFileError."""
 
     def __init__(self, place: Path) -> None:
         self.place = place

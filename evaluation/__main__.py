@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from contest.console import ending_on_interrupt, say, start_program, status_when_shown
-from contest.errors import reason_of
+from errors import reason_of
 from evaluation.commands import INTERRUPTED, NOT_DONE, TELLABLE
 
 # Command: (module, its function that adds the options, what the command is for). The options name the function that

@@ -18,7 +18,7 @@ from typing import Literal, TypeAlias
 
 import torch
 
-from contest.errors import reason_of
+from errors import reason_of
 from evaluation.errors import EvaluationError
 from evaluation.metrics.features import FeatureNetwork, FeatureStore, InceptionFeatures, RuCLIPFeatures
 from models.bpe import BPEFormatError

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contest.emissions.tracking import EmissionsFileError, Reading, Row, Tracking, read_readings, read_rows, track
-from contest.errors import reason_of
+from errors import reason_of
 from evaluation.errors import EvaluationError
 
 

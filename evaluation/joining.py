@@ -70,7 +70,7 @@ class Joined:
 def join(files: Files, mode: Mode) -> Joined:
     """Read the files and return the cases.
 
-    Raises ContestErrors for files that can not be read, IdsDiffer where ground truth or input lack a sample,
+    Raises ContestFileError for files that can not be read, IdsDiffer where ground truth or input lack a sample,
     NoSamples for an `ids.json` without samples, AttemptAborted (`official`) for missing predictions and pictures, and
     for a byte order mark.
     """

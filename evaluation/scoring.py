@@ -42,7 +42,7 @@ def score_run(
         processes: who scores a share each; every one of them must call this, and gets the whole result.
 
     Raises:
-        ContestErrors, IdsDiffer, NoSamples, AttemptAborted: as `evaluation.joining.join`.
+        ContestFileError, IdsDiffer, NoSamples, AttemptAborted: as `evaluation.joining.join`.
         NeedsInput: for tasks that look at what was asked, where `files.input` is None.
         NotANumber: if a metric gives NaN or infinity.
 

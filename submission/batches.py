@@ -11,7 +11,8 @@ from typing import Generic, TypeVar
 
 import torch
 
-from contest.errors import ContestError, reason_of
+from contest.errors import ContestError
+from errors import reason_of
 from submission.deadline import Ending, Stopped
 
 Entry = TypeVar("Entry")

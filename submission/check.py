@@ -17,9 +17,10 @@ from pathlib import Path
 from contest.archives import Listing, list_archive, unpack
 from contest.console import one_line, say
 from contest.console import show as print_result
-from contest.errors import Code, ContestErrors, reason_of
+from contest.errors import Code, ContestFileError
 from contest.limits import INPUT_NAME
 from contest.reading import read_input
+from errors import reason_of
 from submission.checks import ALL_CHECKS, Check, Finding, Subject
 from submission.checks.base import MAX_FINDINGS, Clock, OutOfTimeError
 
@@ -53,7 +54,7 @@ def check(
 
     An archive is unpacked into a temporary folder ($TMPDIR), which takes as much of the disk as its files.
     `time_limit` is in seconds; a check that it breaks off keeps what it found.
-    Raises FileNotFoundError, or ContestErrors for an input that can not be read.
+    Raises FileNotFoundError, or ContestFileError for an input that can not be read.
     """
     if not path.is_dir() and not path.is_file():  # a pipe would be waited for without end
         raise FileNotFoundError(f"{path}: no such file or folder")
@@ -99,7 +100,7 @@ def _subject(path: Path, input_path: Path | None, clock: Clock) -> Iterator[Subj
             folder = Path(temporary) / "submission"
             try:
                 unpack(path, folder)
-            except ContestErrors as errors:
+            except ContestFileError as errors:
                 if any(error.code in (Code.DISK_FULL, Code.WRITE_FAILED) for error in errors.errors):
                     raise  # our disk's fault and not the archive's
                 yield Subject(listing=Listing(listing.packed_bytes, listing.entries, errors.errors), clock=clock)
@@ -134,7 +135,7 @@ def show(options: argparse.Namespace) -> int:
         return NOT_CHECKED
     try:
         checked = check(options.path, options.input, time_limit=options.time_limit)
-    except (ContestErrors, OSError) as error:
+    except (ContestFileError, OSError) as error:
         say(f"submission: error: {reason_of(error)}")
         return NOT_CHECKED
     tell_findings(checked.findings)

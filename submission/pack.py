@@ -19,15 +19,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from contest import VERSION
 from contest.archives import list_archive
 from contest.console import one_line, say
 from contest.console import show as print_result
-from contest.errors import ContestError, reason_of
+from contest.errors import ContestError
 from contest.limits import GIGABYTE, MAX_ARCHIVE_BYTES, METADATA_NAME
 from contest.metadata import Metadata
+from errors import reason_of
 from models.files import ModelFileError
 from models.weights_folder import folder_files
-from submission import VERSION
 from submission.check import Checked, counted, look_over, tell_findings
 from submission.checks import Finding, Subject
 from submission.checks.base import WEIGHTS_FOLDER
@@ -35,7 +36,7 @@ from submission.checks.contents import MANIFEST_NAME, is_stray_name
 from submission.checks.secret import is_secret_name, secret_in
 
 PACKED, REFUSED = 0, 2
-CODE_FOLDERS = ("contest", "models", "submission")
+CODE_FOLDERS = ("errors", "contest", "models", "submission")
 ENTRY_SCRIPT = "run.sh"
 ENTRYPOINT = f"bash {ENTRY_SCRIPT}"
 _DATE = (1980, 1, 1, 0, 0, 0)

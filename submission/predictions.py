@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from uuid import uuid4
 
-from contest.errors import ContestErrors
+from contest.errors import ContestFileError
 from contest.items import Item, Sample
 from contest.limits import IMAGES_DIR, PREDICTIONS_NAME, picture_content, picture_name
 from contest.reading import read_predictions
@@ -151,7 +151,7 @@ class Predictions:
         """Return the answers that an earlier run left; none if it left no whole file."""
         try:
             return read_predictions(self.path)
-        except ContestErrors:
+        except ContestFileError:
             return {}
 
     def _texts(self, answers: Mapping[str, Sample]) -> dict[str, str]:

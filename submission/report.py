@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 
+from contest import VERSION
 from contest.errors import ContestError, quote
 from contest.items import Sample
-from submission import VERSION
 from submission.deadline import Ending
 from submission.progress import counted, say
 

@@ -13,11 +13,12 @@ from typing import Any
 
 import torch
 
-from contest.errors import Code, ContestError, quote, reason_of
+from contest.errors import Code, ContestError, quote
 from contest.items import Sample
 from contest.limits import IMAGES_DIR, INPUT_NAME, MAX_WALL_CLOCK_SECONDS
 from contest.reading import Sifted, sift_input
 from contest.writing import write_json
+from errors import reason_of
 from models.weights import file_sha256
 from submission.deadline import ANSWERING_SHARE, Ending, Stopped, Watch
 from submission.engine import Engine
@@ -75,8 +76,8 @@ def run(settings: Settings) -> Report:
     says what is missing. Of several processes the first one writes them, or another one where that is gone; otherwise
     the others return a report of their share.
 
-    Raises ContestErrors for an input file that is no JSON object, ContestError or OSError for an output folder that can
-    not be written, JournalInUseError. Everything else that goes wrong is in the report.
+    Raises ContestFileError for an input file that is no JSON object, ContestError or OSError for an output folder
+    that can not be written, JournalInUseError. Everything else that goes wrong is in the report.
     """
     started = time.monotonic()
     input_file = settings.input / INPUT_NAME if settings.input.is_dir() else settings.input

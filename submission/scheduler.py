@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from contest.errors import Code, ContestError, reason_of
+from contest.errors import Code, ContestError
 from contest.items import Sample
+from errors import reason_of
 from submission.batches import Failure, Processed, in_batches
 from submission.deadline import ANSWERING_SHARE, DRAWING_SHARE, Ending, Stopped, Watch
 from submission.devices import has_room_beside, is_lost

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 # Names under which packages are imported, where they differ from those under which they are installed.
 INSTALLED_AS = {"PIL": "pillow"}
-OURS = ("contest", "models", "submission", "evaluation")
+OURS = ("errors", "contest", "models", "submission", "evaluation")
 # What only a part imports that does not run in the image: module, and why.
 NOT_IN = {
     "submission": {
@@ -55,7 +55,8 @@ def test_the_dockerfile_is_clean() -> None:
 @pytest.mark.parametrize("target", ["submission", "evaluation"])
 def test_an_image_has_what_its_code_imports_and_nothing_else(target: str) -> None:
     known = {*sys.stdlib_module_names, *OURS, *NOT_IN[target]}
-    imported = {INSTALLED_AS.get(name, name) for name in imports("contest", "models", target) if name not in known}
+    found = imports("errors", "contest", "models", target)
+    imported = {INSTALLED_AS.get(name, name) for name in found if name not in known}
     not_imported = {"evaluation": {"pymorphy3-dicts-ru", "pandas", "setuptools", "markupsafe"}}.get(target, set())
     listed = names(target) - not_imported
     assert imported - not_imported == listed, f"write what is imported into docker/{target}.txt, or into NOT_IN here"
@@ -77,7 +78,7 @@ def test_the_context_holds_no_weights_and_no_data() -> None:
     lines = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if line and not line.startswith("#")]
     assert lines[0] == "*"
     kept = {line[1:] for line in lines if line.startswith("!")}
-    assert kept == {"docker/*.lock", "contest", "models", "evaluation"}
+    assert kept == {"docker/*.lock", "errors", "contest", "models", "evaluation"}
 
 
 @pytest.mark.parametrize("script", ["build.sh", "ci.sh", "local_base.sh", "lock.sh"])

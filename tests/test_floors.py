@@ -13,29 +13,38 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("contest", "models", "submission", "training", "data_prep", "evaluation")
+ROOMS = ("errors", "contest", "models", "submission", "training", "data_prep", "evaluation")
 PRESENT = tuple(room for room in ROOMS if (ROOT / room).is_dir())
 
 # Room -> what of our own it may import besides itself.
 FLOORS = {
-    "contest": (),
-    "models": (),
-    "submission": ("contest", "models"),
-    "training": ("contest", "models", "evaluation.metrics"),
-    "data_prep": ("contest", "models.bpe"),
-    "evaluation": ("contest", "models.ruclip", "models.inception", "models.bpe", "models.weights"),
+    "errors": (),
+    "contest": ("errors",),
+    "models": ("errors",),
+    "submission": ("errors", "contest", "models"),
+    "training": ("errors", "contest", "models", "evaluation.metrics"),
+    "data_prep": ("errors", "contest", "models.bpe"),
+    "evaluation": ("errors", "contest", "models.ruclip", "models.inception", "models.bpe", "models.weights"),
 }
 # Inside `models` every part stands alone, but for these.
 # `files`, `weights` and `bpe` read files for whoever has some; the networks know nothing of each other, and
 # `weights_folder` knows those that make up a submission.
 MODEL_FLOORS = {
-    "weights": ("models.files",),
-    "bpe": ("models.files",),
-    "rudolph": ("models.files", "models.weights"),
-    "vqgan": ("models.files", "models.weights"),
-    "ruclip": ("models.files", "models.weights", "models.bpe"),
-    "inception": ("models.files", "models.weights"),
-    "weights_folder": ("models.files", "models.weights", "models.bpe", "models.rudolph", "models.vqgan"),
+    "errors": (),
+    "files": ("errors",),
+    "weights": (
+        "errors",
+        "models.files",
+    ),
+    "bpe": (
+        "errors",
+        "models.files",
+    ),
+    "rudolph": ("errors", "models.files", "models.weights"),
+    "vqgan": ("errors", "models.files", "models.weights"),
+    "ruclip": ("errors", "models.files", "models.weights", "models.bpe"),
+    "inception": ("errors", "models.files", "models.weights"),
+    "weights_folder": ("errors", "models.files", "models.weights", "models.bpe", "models.rudolph", "models.vqgan"),
 }
 
 MAX_LINES = 400

@@ -14,8 +14,9 @@ from typing import NamedTuple
 from tokenizers import Tokenizer, models, trainers
 
 from contest.console import say, show
-from contest.errors import ContestErrors, reason_of
+from contest.errors import ContestFileError
 from contest.reading import read_ground_truth, read_input
+from errors import reason_of
 from models.bpe import WORD_MARK, word_splitter
 
 
@@ -55,7 +56,7 @@ def texts_of_tasks(data: Path) -> Iterator[str]:
 
     Raises:
         ValueError: there is no such file.
-        ContestErrors: a file is not in the contest's format.
+        ContestFileError: a file is not in the contest's format.
 
     """
     inputs = sorted(data.rglob(f"*{_ENDING}"))
@@ -128,7 +129,7 @@ def main(argv: Sequence[str]) -> int:
     arguments = parser.parse_args(argv)
     try:
         train_bpe(texts_of_tasks(arguments.data), arguments.out, arguments.vocab)
-    except (ContestErrors, ValueError, OSError) as error:
+    except (ContestFileError, ValueError, OSError) as error:
         say(f"training bpe: {reason_of(error)}")
         return 2
     show(f"tokenizer: {arguments.out}; beside vqgan/ in a weights directory, `python -m training tune` takes it")

@@ -49,7 +49,7 @@ def read_pictures(directory: Path, split: Split, side: int, most: int | None = N
     """Read the pictures of a split's prompts, at most `most` of each kind, in file order.
 
     Raises PictureDataError if a kind has none, or if a picture is not `side` x `side` pixels; ContestError or
-    ContestErrors for files that are not the contest's.
+    ContestFileError for files that are not the contest's.
     """
     kinds = {}
     for kind, folders in KINDS.items():

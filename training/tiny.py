@@ -19,7 +19,7 @@ from pathlib import Path
 from contest.children import end_with_parent
 from contest.console import say, show
 from contest.emissions.tracking import country_code, track
-from contest.errors import reason_of
+from errors import reason_of
 
 CONFIGS = Path(__file__).parent / "configs"
 RUDOLPH_STAGES = (

@@ -19,7 +19,7 @@ from typing import Any
 from uuid import uuid4
 
 from contest.emissions.rows import BYTE_ORDER_MARK, ENCODED_PREFIX, READINGS_SUFFIX, demand_form
-from contest.errors import reason_of
+from errors import reason_of
 
 LOCK_SECONDS = 2.0
 READING_KEYS = ("device", "method", "energy_kwh", "co2_kg")

@@ -38,7 +38,7 @@ from contest.emissions.rows import EmissionsFileError as EmissionsFileError
 from contest.emissions.rows import Row as Row
 from contest.emissions.rows import read_readings as read_readings
 from contest.emissions.rows import read_rows as read_rows
-from contest.errors import reason_of
+from errors import reason_of
 
 PERIOD_SECONDS = 1.0
 PATIENCE_SECONDS = 20.0

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from contest.errors import ContestError, ContestErrors
+from contest.errors import ContestError, ContestFileError
 from evaluation.errors import EvaluationError
 from evaluation.metrics.errors import AttemptAborted, NothingToScore, WordNetError
 
 NOT_DONE, INTERRUPTED = 2, 130
-TELLABLE = (ContestError, ContestErrors, EvaluationError, WordNetError, AttemptAborted, NothingToScore, OSError)
+TELLABLE = (ContestError, ContestFileError, EvaluationError, WordNetError, AttemptAborted, NothingToScore, OSError)
 """What stops a command with a message of its own."""

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from contest.console import say, show
 from contest.emissions.training_summary import TrainingEmissions, TrainingEmissionsError, read_training_emissions
-from contest.errors import reason_of
 from contest.tasks import TASKS
 from contest.writing import write_bytes, write_json
+from errors import reason_of
 from evaluation import leaderboard
 from evaluation.co2 import BadEmissions, read_emissions
 from evaluation.commands.options import add_board, number, whole

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from contest.console import say, show
 from contest.emissions.tracking import country_code
-from contest.errors import reason_of
+from errors import reason_of
 from evaluation.assets import FID_FEATURES
 from evaluation.co2 import track_scoring
 from evaluation.commands import NOT_DONE, TELLABLE

@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from contest.archives import CONTEST_BOUNDS, unpack
-from contest.errors import Code, ContestError, ContestErrors, reason_of
+from contest.errors import Code, ContestError, ContestFileError
 from contest.items import Sample
 from contest.limits import INPUT_NAME, METADATA_NAME, PREDICTIONS_NAME
 from contest.metadata import read_metadata
 from contest.reading import read_input
 from contest.writing import is_disk_full, write_bytes
+from errors import reason_of
 from evaluation.container.aftermath import Aftermath
 from evaluation.container.bundle import BUNDLE_FOLDER, plain_log, write_bundle
 from evaluation.container.checking import Checked, check_output
@@ -81,7 +82,7 @@ def run_archive(request: Request, sha256: str) -> Verdict:
     `verdict.json` and `verdict.txt`, the submission's `output`, `log.txt`, `scores.json` (by sample, for the
     organisers), and `bundle/` with what the participant may see.
 
-    Raises ContestErrors for an input that can not be read, HostProblem for a folder that is not empty, OSError.
+    Raises ContestFileError for an input that can not be read, HostProblem for a folder that is not empty, OSError.
     Everything else that goes wrong is in the verdict.
     """
     samples = read_input(request.input_json)
@@ -184,7 +185,7 @@ def _run(request: Request, samples: Mapping[str, Sample], folder: Path, log: Log
     try:
         unpack(request.archive, submission, replace(CONTEST_BOUNDS, max_bytes=request.limits.archive))
         metadata = read_metadata(submission / METADATA_NAME)
-    except ContestErrors as errors:
+    except ContestFileError as errors:
         ours = any(error.code in (Code.DISK_FULL, Code.WRITE_FAILED) for error in errors.errors)
         return replace(blank, fault=Fault.HOST if ours else Fault.FORMAT, problems=tuple(map(str, errors.errors)))
     job = Job(submission, work / INPUT_FOLDER, metadata, request.limits)

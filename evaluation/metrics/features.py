@@ -16,8 +16,9 @@ from PIL import Image
 from torch import Tensor
 
 from contest.decoding import PixelBudget
-from contest.errors import ContestError, reason_of
+from contest.errors import ContestError
 from contest.pictures import open_published
+from errors import reason_of
 from evaluation.progress import Progress, silent
 from models.inception import Inception
 from models.ruclip import RuCLIP

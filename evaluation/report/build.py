@@ -88,7 +88,7 @@ def build(
         resampling: of the differences' intervals.
 
     Raises:
-        ContestErrors, ContestError: for files that can not be read or written.
+        ContestFileError, ContestError: for files that can not be read or written.
         NotComparable: if `other` is of another test set.
         BadEmissions: for a file that is not eco2AI's.
 

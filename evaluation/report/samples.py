@@ -87,7 +87,7 @@ class Files:
     ) -> Files:
         """Read what is sound of each file, of the predictions only what answers `ids`.
 
-        Raises ContestErrors for a file that is no JSON object.
+        Raises ContestFileError for a file that is no JSON object.
         """
         input_file = None
         if input_root is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from contest.errors import Code, ContestErrors
+from contest.errors import Code, ContestFileError
 from contest.limits import METADATA_NAME
 from contest.metadata import Metadata, read_metadata
 from submission.checks.base import Check, Subject, place
@@ -18,7 +18,7 @@ def _metadata(subject: Subject) -> Metadata | None:
         return None
     try:
         return read_metadata(subject.files[METADATA_NAME])
-    except ContestErrors:
+    except ContestFileError:
         return None
 
 
@@ -51,7 +51,7 @@ class MetadataInvalid(Check):
         if METADATA_NAME in subject.files:
             try:
                 read_metadata(subject.files[METADATA_NAME])
-            except ContestErrors as errors:
+            except ContestFileError as errors:
                 yield from map(place, errors.errors)
 
 

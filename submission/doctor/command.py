@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from contest import VERSION
 from contest.console import one_line
 from contest.console import show as print_result
 from contest.limits import OUTPUT_DIR
-from submission import VERSION
 from submission.doctor.machine import free_memory, look_at_machine
 from submission.doctor.reading import Reading
 from submission.doctor.software import look_at_software

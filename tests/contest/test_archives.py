@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contest.archives import Bounds, list_archive, name_problem, unpack
-from contest.errors import Code, ContestErrors
+from contest.errors import Code, ContestFileError
 
 SMALL = Bounds(max_bytes=100_000, max_entries=20, ratio_free_bytes=20_000)
 
@@ -145,7 +145,7 @@ def test_a_bad_archive_is_refused_before_anything_is_written(
 ) -> None:
     path = archive(make())
     assert {error.code for error in list_archive(path, SMALL).errors} == {code}
-    with pytest.raises(ContestErrors) as raised:
+    with pytest.raises(ContestFileError) as raised:
         unpack(path, tmp_path / "target", SMALL)
     assert {error.code for error in raised.value.errors} == {code}
     assert sorted(tmp_path.rglob("*")) == [path]
@@ -157,7 +157,7 @@ def test_bad_contents_are_found_while_unpacking(
 ) -> None:
     path = archive(make())
     assert list_archive(path, SMALL).errors == ()
-    with pytest.raises(ContestErrors) as raised:
+    with pytest.raises(ContestFileError) as raised:
         unpack(path, tmp_path / "target", SMALL)
     assert [error.code for error in raised.value.errors] == [code]
     assert sum(file.stat().st_size for file in (tmp_path / "target").rglob("*")) <= 500
@@ -199,7 +199,7 @@ def test_a_sound_archive_is_unpacked_readable_and_nothing_else_of_its_modes_is_k
 def test_a_folder_that_holds_something_is_not_unpacked_into(tmp_path: Path, archive: Callable[[bytes], Path]) -> None:
     (tmp_path / "target").mkdir()
     (tmp_path / "target/kept").write_text("kept")
-    with pytest.raises(ContestErrors, match="not empty"):
+    with pytest.raises(ContestFileError, match="not empty"):
         unpack(archive(zipped(("kept", b"new"))), tmp_path / "target", SMALL)
     assert (tmp_path / "target/kept").read_text() == "kept"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from contest.errors import Code, ContestError, ContestErrors
+from contest.errors import Code, ContestError, ContestFileError
 from tests.contest import test_archives as archives
 from tests.contest import test_complete as complete
 from tests.contest import test_decoding as decoding
@@ -54,11 +54,11 @@ def test_errors_are_equal_by_what_they_say_and_cross_processes() -> None:
         assert hash(twin) == hash(FULL)
         assert str(twin) == str(FULL)
     assert ContestError(Code.DISK_FULL) != ContestError(Code.WRITE_FAILED)
-    assert pickle.loads(pickle.dumps(ContestErrors([FULL]))).errors == (FULL,)
+    assert pickle.loads(pickle.dumps(ContestFileError([FULL]))).errors == (FULL,)
 
 
 def test_many_errors_are_counted_and_the_first_twenty_printed() -> None:
-    errors = ContestErrors([FULL] * 24 + [ContestError(Code.NOT_FINITE)])
+    errors = ContestFileError([FULL] * 24 + [ContestError(Code.NOT_FINITE)])
     lines = str(errors).splitlines()
     assert lines[0] == "25 errors (ITEM_TYPE_UNKNOWN x 24, NOT_FINITE x 1):"
     assert lines[1:21] == [f"  {FULL}"] * 20
@@ -67,9 +67,9 @@ def test_many_errors_are_counted_and_the_first_twenty_printed() -> None:
 
 
 def test_one_error_is_not_errors() -> None:
-    assert str(ContestErrors([FULL])) == f"1 error (ITEM_TYPE_UNKNOWN x 1):\n  {FULL}"
+    assert str(ContestFileError([FULL])) == f"1 error (ITEM_TYPE_UNKNOWN x 1):\n  {FULL}"
     with pytest.raises(ValueError, match="at least one"):
-        ContestErrors([])
+        ContestFileError([])
 
 
 def test_every_code_says_what_it_means_and_what_helps() -> None:

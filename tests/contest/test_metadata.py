@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from contest.errors import Code, ContestErrors
+from contest.errors import Code, ContestFileError
 from contest.metadata import Metadata, read_metadata
 
 GOOD = {"image": "fbc2-rudolph:1.0", "entrypoint": "bash run.sh"}
@@ -37,13 +37,13 @@ BAD_METADATA: tuple[tuple[bytes, Code], ...] = (
 def test_bad_metadata_is_refused(content: bytes, code: Code, tmp_path: Path) -> None:
     path = tmp_path / "metadata.json"
     path.write_bytes(content)
-    with pytest.raises(ContestErrors) as raised:
+    with pytest.raises(ContestFileError) as raised:
         read_metadata(path)
     assert [(error.code, error.file) for error in raised.value.errors] == [(code, str(path))]
 
 
 def test_missing_metadata_is_said(tmp_path: Path) -> None:
-    with pytest.raises(ContestErrors) as raised:
+    with pytest.raises(ContestFileError) as raised:
         read_metadata(tmp_path / "metadata.json")
     assert [error.code for error in raised.value.errors] == [Code.FILE_MISSING]
 
@@ -86,7 +86,9 @@ def test_surplus_keys_are_ignored(tmp_path: Path) -> None:
 def test_a_byte_order_mark_is_refused_as_the_organisers_reader_does(tmp_path: Path) -> None:
     path = tmp_path / "metadata.json"
     path.write_bytes(b"\xef\xbb\xbf" + json.dumps(GOOD).encode())
-    with pytest.raises(ContestErrors, match=r"byte order mark.*; save it as UTF-8 without a byte order mark") as raised:
+    with pytest.raises(
+        ContestFileError, match=r"byte order mark.*; save it as UTF-8 without a byte order mark"
+    ) as raised:
         read_metadata(path)
     assert [error.code for error in raised.value.errors] == [Code.NOT_JSON]
     with pytest.raises(json.JSONDecodeError, match="BOM"):

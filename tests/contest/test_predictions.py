@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from contest import limits, predictions
-from contest.errors import Code, ContestErrors
+from contest.errors import Code, ContestFileError
 from contest.items import Item, Sample
 from contest.predictions import read_answers
 
@@ -100,7 +100,7 @@ DISHONEST = [
 
 @pytest.mark.parametrize(("text", "code"), DISHONEST, ids=["an entry", "no object", "entries"])
 def test_what_no_honest_file_has_is_refused(text: str, code: Code, tmp_path: Path) -> None:
-    with pytest.raises(ContestErrors) as raised:
+    with pytest.raises(ContestFileError) as raised:
         read_answers(written(tmp_path, text), {"a"})
     assert [error.code for error in raised.value.errors] == [code]
 
@@ -113,7 +113,7 @@ def test_what_no_honest_file_has_is_refused(text: str, code: Code, tmp_path: Pat
     ],
 )
 def test_what_is_no_json(text: str, message: str, tmp_path: Path) -> None:
-    with pytest.raises(ContestErrors) as raised:
+    with pytest.raises(ContestFileError) as raised:
         read_answers(written(tmp_path, text), {"a"})
     assert [error.message for error in raised.value.errors] == [message]
     assert predictions.SURPLUS_NAMED == 5

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contest.errors import Code, ContestErrors
+from contest.errors import Code, ContestFileError
 from contest.ground_truth import GroundTruth, References
 from contest.items import Item, Sample
 from contest.reading import (
@@ -150,7 +150,7 @@ def codes_of_bad_paths(folder: Path) -> list[tuple[Path, Code]]:
     ]
 
 
-def places(caught: ContestErrors) -> list[Place]:
+def places(caught: ContestFileError) -> list[Place]:
     return [(error.code, error.sample_id, error.item) for error in caught.errors]
 
 
@@ -164,7 +164,7 @@ def written(folder: Path, text: str | bytes) -> Path:
 @pytest.mark.parametrize(("content", "code"), BAD_FILES)
 def test_a_file_without_a_sound_part(reader: Reader, content: bytes, code: Code, tmp_path: Path) -> None:
     path = written(tmp_path, content)
-    with pytest.raises(ContestErrors) as caught:
+    with pytest.raises(ContestFileError) as caught:
         reader(path)
     assert caught.value.errors[0].code is code
     assert {(error.file, error.sample_id, error.item) for error in caught.value.errors} == {(str(path), None, None)}
@@ -173,7 +173,7 @@ def test_a_file_without_a_sound_part(reader: Reader, content: bytes, code: Code,
 @pytest.mark.parametrize("reader", READERS)
 def test_paths_that_can_not_be_read(reader: Reader, tmp_path: Path) -> None:
     for path, code in codes_of_bad_paths(tmp_path):
-        with pytest.raises(ContestErrors) as caught:
+        with pytest.raises(ContestFileError) as caught:
             reader(path)
         assert [(error.code, error.file) for error in caught.value.errors] == [(code, str(path))]
 
@@ -181,7 +181,7 @@ def test_paths_that_can_not_be_read(reader: Reader, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("reader", "text", "expected"), BAD_ENTRIES)
 def test_each_error_is_named_with_its_place(reader: Reader, text: str, expected: list[Place], tmp_path: Path) -> None:
     path = written(tmp_path, text)
-    with pytest.raises(ContestErrors) as caught:
+    with pytest.raises(ContestFileError) as caught:
         reader(path)
     assert places(caught.value) == expected
     assert {error.file for error in caught.value.errors} == {str(path)}
@@ -264,7 +264,7 @@ def test_sifting_keeps_the_sound_samples(tmp_path: Path) -> None:
 
 def test_every_error_of_a_large_file_is_kept(tmp_path: Path) -> None:
     path = written(tmp_path, json.dumps({str(number): [] for number in range(100_000)}))
-    with pytest.raises(ContestErrors) as caught:
+    with pytest.raises(ContestFileError) as caught:
         read_input(path)
     assert len(caught.value.errors) == 100_000
     assert len(str(caught.value).splitlines()) == 22

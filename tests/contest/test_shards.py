@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from contest.errors import ContestErrors
+from contest.errors import ContestFileError
 from contest.ground_truth import GroundTruth, References
 from contest.items import Item, Sample
 from contest.shards import (
@@ -103,7 +103,7 @@ def table(**columns: object) -> pa.Table:
 def test_bad_samples_are_named(columns: dict, complaint: str, tmp_path: Path) -> None:
     path = tmp_path / "s.parquet"
     pq.write_table(table(**columns), path)
-    with pytest.raises(ContestErrors) as caught:
+    with pytest.raises(ContestFileError) as caught:
         list(read_shard(path, "vqa"))
     assert complaint.format(file=path) in str(caught.value)
 

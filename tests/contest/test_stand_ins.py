@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from contest.archives import list_archive
-from contest.errors import ContestError, ContestErrors
+from contest.errors import ContestError, ContestFileError
 from contest.metadata import read_metadata
 from contest.pictures import decode_picture, open_picture
 from contest.reading import read_ids, read_input
@@ -65,7 +65,7 @@ READERS = {
     "picture": open_picture,
     "picture's bytes": lambda path: decode_picture(path.read_bytes(), file=path),
     "shard": holds_pictures,
-    "archive": lambda path: (_ for _ in ()).throw(ContestErrors(list_archive(path).errors)),
+    "archive": lambda path: (_ for _ in ()).throw(ContestFileError(list_archive(path).errors)),
 }
 
 
@@ -74,6 +74,6 @@ READERS = {
 def test_every_reader_names_what_stands_in_for_its_file(reader: str, content: bytes, said: str, tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(content)
-    with pytest.raises((ContestError, ContestErrors, ShardError)) as caught:
+    with pytest.raises((ContestError, ContestFileError, ShardError)) as caught:
         READERS[reader](path)
     assert f"{path}: {said}" in str(caught.value)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import contest.streaming
-from contest.errors import Code, ContestErrors
+from contest.errors import Code, ContestFileError
 from contest.items import Item, Sample
 from contest.reading import read_ground_truth, read_input
 from contest.streaming import stream_ground_truth, stream_input
@@ -26,7 +26,7 @@ def outcome(read, path: Path) -> object:
     """What a reader returns, or the errors it raises; of several that break it off either may meet one first."""
     try:
         return list(read(path))
-    except ContestErrors as errors:
+    except ContestFileError as errors:
         fatal = {Code.NOT_JSON, Code.NESTED_TOO_DEEPLY, Code.NOT_AN_OBJECT, Code.NOT_UTF8}
         if any(error.code in fatal for error in errors.errors):
             return "broken"
@@ -92,7 +92,7 @@ def test_what_is_wrong_and_where(
     monkeypatch.setattr(contest.streaming, "CHUNK_BYTES", chunk)
     path = tmp_path / "input.json"
     path.write_bytes(content)
-    with pytest.raises(ContestErrors) as caught:
+    with pytest.raises(ContestFileError) as caught:
         list(stream_input(path))
     assert complaint.format(file=path) in str(caught.value)
 
@@ -110,7 +110,7 @@ def test_sound_samples_come_before_the_errors(tmp_path: Path) -> None:
     stream = stream_input(path)
     assert next(stream) == Sample("a", (Item("text", "да"),))
     assert next(stream) == Sample("c", (Item("text", "нет"),))
-    with pytest.raises(ContestErrors, match="sample 'b': the sample is the number 3"):
+    with pytest.raises(ContestFileError, match="sample 'b': the sample is the number 3"):
         next(stream)
 
 
@@ -119,7 +119,7 @@ def test_repeated_ids_are_found_in_parts(tmp_path: Path, monkeypatch: pytest.Mon
     path = tmp_path / "input.json"
     sample = '[{"type": "text", "content": "?"}]'
     path.write_text("{" + ",".join(f'"{i % 70}": {sample}' for i in range(100)) + "}")
-    with pytest.raises(ContestErrors) as caught:
+    with pytest.raises(ContestFileError) as caught:
         list(stream_input(path))
     assert [error.sample_id for error in caught.value.errors] == [str(i) for i in range(30)]
 
@@ -127,7 +127,7 @@ def test_repeated_ids_are_found_in_parts(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_file_of_errors_alone_is_given_up(tmp_path: Path) -> None:
     path = tmp_path / "input.json"
     path.write_text(json.dumps({str(i): 3 for i in range(5000)}))
-    with pytest.raises(ContestErrors) as caught:
+    with pytest.raises(ContestFileError) as caught:
         list(stream_input(path))
     assert len(caught.value.errors) == contest.streaming.MAX_ERRORS + 1
 

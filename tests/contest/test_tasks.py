@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contest.errors import Code, ContestError, ContestErrors
+from contest.errors import Code, ContestError, ContestFileError
 from contest.tasks import (
     HIDDEN_TASKS,
     OPEN_TASKS,
@@ -124,7 +124,7 @@ def test_the_integral_score_is_a_mean_that_ignores_order(scores: dict[str, float
 @pytest.mark.parametrize(("scores", "codes", "word"), BAD_SCORES)
 @pytest.mark.parametrize("function", [integral_score, tasks_below_threshold])
 def test_scores_that_make_no_integral_score(function, scores: dict, codes: list[Code], word: str) -> None:
-    with pytest.raises(ContestErrors) as caught:
+    with pytest.raises(ContestFileError) as caught:
         function(scores)
     assert [error.code for error in caught.value.errors] == codes
     assert word in str(caught.value)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from contest.errors import ContestErrors
+from contest.errors import ContestFileError
 from evaluation.errors import IdsDiffer, NoSamples
 from evaluation.joining import Files, join
 from evaluation.metrics.base import AttemptAborted, Mode
@@ -70,7 +70,7 @@ ODD_RUNS: dict[str, tuple[dict[str, object], type[Exception] | None]] = {
     "ground_truth_missing": ({"ground_truth.json": "6"}, IdsDiffer),
     "id_missing": ({"ids.json": "6"}, None),
     "task_ids_as_strings": ({"ids.json": {"6": "0"}}, None),
-    "unknown_task": ({"ids.json": {"6": 12}}, ContestErrors),
+    "unknown_task": ({"ids.json": {"6": 12}}, ContestFileError),
     "image_missing": (
         {"predictions.json": {"3": [{"type": "image", "content": "output_pr_images/none.png"}]}},
         AttemptAborted,
@@ -86,7 +86,7 @@ ODD_RUNS: dict[str, tuple[dict[str, object], type[Exception] | None]] = {
         },
         None,
     ),
-    "list_ids": ({"ids.json": ["1", "2"]}, ContestErrors),
+    "list_ids": ({"ids.json": ["1", "2"]}, ContestFileError),
 }
 
 
@@ -177,10 +177,10 @@ def test_an_id_that_stands_twice_counts_with_its_last_answer(mode: Mode, tmp_pat
 def test_files_that_hold_nothing_are_told_as_what_they_are(name: str, tmp_path: Path) -> None:
     files = write_files(tmp_path, {"a": 0})
     (tmp_path / name).write_text("")
-    with pytest.raises(ContestErrors, match="NOT_JSON"):
+    with pytest.raises(ContestFileError, match="NOT_JSON"):
         join(files, "strict")
     (tmp_path / name).unlink()
-    with pytest.raises(ContestErrors, match="FILE_MISSING"):
+    with pytest.raises(ContestFileError, match="FILE_MISSING"):
         join(files, "strict")
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from contest.errors import ContestErrors
+from contest.errors import ContestFileError
 from contest.tasks import task_by_key
 from evaluation.errors import EvaluationError
 from evaluation.joining import Files
@@ -33,7 +33,7 @@ def files_of(run: dict, folder: Path) -> Files:
 def test_an_odd_sample_does_to_the_file_what_it_does_to_theirs(run: dict, tmp_path: Path) -> None:
     files, outcome = files_of(run, tmp_path), run["outcome"]
     if run["name"] in SCORER_S_OWN_FAULT:
-        with pytest.raises((ContestErrors, EvaluationError)):
+        with pytest.raises((ContestFileError, EvaluationError)):
             score_run(files, Metrics("official"))
         return
     if run["name"] == "extra_prediction":  # their splitting leaves it out before the metric could see it
@@ -56,7 +56,7 @@ def test_an_odd_sample_does_to_the_file_what_it_does_to_theirs(run: dict, tmp_pa
 def test_strict_scores_what_there_is_and_names_what_there_is_not(run: dict, tmp_path: Path) -> None:
     files = files_of(run, tmp_path)
     if run["name"] in SCORER_S_OWN_FAULT:
-        with pytest.raises((ContestErrors, EvaluationError)):
+        with pytest.raises((ContestFileError, EvaluationError)):
             score_run(files, Metrics("strict"))
         return
     task = score_run(files, Metrics("strict"), mode="strict", resampling=Resampling(10)).tasks[run["task"]]

@@ -27,7 +27,7 @@ TABLE = ROOT / "submission/checks/README.md"
 def sound(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A sound archive with code so small that it is packed and looked through at once."""
     root = tmp_path_factory.mktemp("sound")
-    for folder in ("contest", "models", "submission"):
+    for folder in ("errors", "contest", "models", "submission"):
         (root / folder).mkdir()
         (root / folder / "__init__.py").write_text('"""A room."""\n')
     (root / "run.sh").write_text("exec python3 -m submission run\n")

@@ -15,7 +15,7 @@ def test_run_sh_reads_and_writes_where_the_contest_says(tmp_path: Path, write_in
     write_input({"0": [text("дом")], "1": [text("Что это?"), image("images/red.png")]})
     unpacked = tmp_path / "unpacked"
     unpacked.mkdir()
-    for name in ("run.sh", "submission", "contest", "models"):
+    for name in ("run.sh", "submission", "errors", "contest", "models"):
         (unpacked / name).symlink_to(ROOT / name)
     (unpacked / "weights").symlink_to(weights)
     entrypoint = json.loads((ROOT / METADATA_NAME).read_text())["entrypoint"]
@@ -42,4 +42,4 @@ def test_metadata_names_an_image_and_an_entrypoint() -> None:
 def test_the_version_is_said_once() -> None:
     said = tomllib.loads((ROOT / "pyproject.toml").read_text())
     assert said["project"]["dynamic"] == ["version"]
-    assert said["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "submission.VERSION"}
+    assert said["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "contest.VERSION"}

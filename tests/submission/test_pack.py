@@ -55,6 +55,7 @@ def test_the_archive_holds_what_a_run_needs_and_nothing_else(code: Path, weights
         names = archive.namelist()
         assert names == [
             "contest/__init__.py",
+            "errors/__init__.py",
             "metadata.json",
             "models/__init__.py",
             "run.sh",

@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from contest.errors import Code, ContestErrors
+from contest.errors import Code, ContestFileError
 from contest.ground_truth import GroundTruth, References
 from contest.items import Item, Sample
 from contest.shards import ShardRow, shard_name, write_shard
@@ -142,7 +142,7 @@ def test_bad_pictures_are_named_and_the_good_ones_kept(
     (images / "2.png").write_bytes((images / "3.png").read_bytes()[:200])
     (images / "4.png").unlink()
     (images / "5.png").write_bytes(b"")
-    with pytest.raises(ContestErrors) as caught:
+    with pytest.raises(ContestFileError) as caught:
         read_task(folder, "vqa", "train", encoder(vqgan, tmp_path / "cache", workers=workers))
     found = {(error.code, error.sample_id, Path(error.file or "").name) for error in caught.value.errors}
     assert found == {
@@ -185,7 +185,7 @@ def test_pictures_that_can_be_seen_are_used_and_named(
 def test_paths_that_leave_the_folder_are_refused(vqgan: Path, folder: Path, tmp_path: Path) -> None:
     content = (folder / "vqa_train.json").read_text().replace("images/7.png", "../7.png")
     (folder / "vqa_train.json").write_text(content)
-    with pytest.raises(ContestErrors, match=r"PICTURE_PATH_REFUSED.*sample '7'"):
+    with pytest.raises(ContestFileError, match=r"PICTURE_PATH_REFUSED.*sample '7'"):
         read_task(folder, "vqa", "train", encoder(vqgan, tmp_path / "cache"))
 
 
@@ -249,7 +249,7 @@ def test_pictures_in_shards_have_the_codes_of_files(vqgan: Path, folder: Path, t
     write_shard(
         last, "vqa", (row(i, None if i == 33 else b"broken" if i == 34 else pictures[i]) for i in range(30, 70))
     )
-    with pytest.raises(ContestErrors) as caught:
+    with pytest.raises(ContestFileError) as caught:
         read_task(sharded, "vqa", "train", encoder(vqgan, tmp_path / "two"))
     assert {(error.code, error.sample_id, error.file) for error in caught.value.errors} == {
         (Code.PICTURE_MISSING, "33", str(last)),

@@ -10,7 +10,7 @@ import pytest
 
 import training.tune.data.sources
 import training.tune.data.table
-from contest.errors import ContestErrors
+from contest.errors import ContestFileError
 from contest.ground_truth import GroundTruth, References
 from contest.items import Item, Sample
 from contest.shards import ShardError, ShardRow, shard_name, write_shard
@@ -144,7 +144,7 @@ def test_folders_of_one_name_do_not_meet_in_one_cache(folder: Path, tmp_path: Pa
 )
 def test_bad_files_are_named(questions: object, answers: object, complaint: str, folder: Path) -> None:
     lay(folder, questions, answers)
-    with pytest.raises((TrainingDataError, ContestErrors), match=complaint):
+    with pytest.raises((TrainingDataError, ContestFileError), match=complaint):
         records(folder)
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from contest.console import say, show
 from contest.emissions.training_summary import write_training_emissions
-from contest.errors import ContestError, reason_of
+from contest.errors import ContestError
 from contest.writing import write_bytes
+from errors import reason_of
 from training.co2_report.charts import co2_by_epoch, loss_against_co2
 from training.co2_report.figures import Figures, gather
 from training.co2_report.page import page

@@ -14,8 +14,8 @@ from typing import Any
 
 from contest.emissions.tracking import EmissionsFileError, Reading, Row, read_readings, read_rows
 from contest.emissions.training_summary import TrainingEmissions
-from contest.errors import reason_of
 from contest.stand_ins import HEAD_BYTES, stand_in_of_data
+from errors import reason_of
 from training.tune.callbacks.co2_log import CO2_FILE, END, PREPARATION, TRAINING, WHOLE, Co2Row, read_co2_log
 from training.tune.emissions import RUN_FILE
 

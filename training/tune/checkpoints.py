@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from contest.errors import reason_of
+from errors import reason_of
 from models.rudolph import Config
 from models.weights import read_state_dict, save_state_dict
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import torch
 
 from contest.console import say, show
-from contest.errors import ContestError, ContestErrors, reason_of
+from contest.errors import ContestError, ContestFileError
+from errors import reason_of
 from training.tune.checkpoints import FOLDER, CheckpointError, last_checkpoint
 from training.tune.distributed import first_process, lost_connection
 from training.tune.emissions import measured
@@ -29,7 +30,7 @@ def main(argv: Sequence[str]) -> int:
         settings = read_settings(arguments.config, arguments.overrides)
         with measured(settings) as co2:
             trained = train(settings, [] if co2 is None else [co2])
-    except (ContestError, ContestErrors, ValueError) as error:  # settings, data, weights: each names its place
+    except (ContestError, ContestFileError, ValueError) as error:  # settings, data, weights: each names its place
         say(f"tune: {error}")
         return 2
     except torch.OutOfMemoryError as error:

@@ -19,8 +19,9 @@ import torch
 
 from contest.console import say
 from contest.emissions.tracking import FINAL_MARK, Tracking, track
-from contest.errors import ContestError, reason_of
+from contest.errors import ContestError
 from contest.writing import write_json
+from errors import reason_of
 from models.rudolph import Config, Rudolph
 from training.tune.callbacks.co2_log import CO2_FILE, Co2Log
 from training.tune.errors import make_out

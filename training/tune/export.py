@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from contest.errors import reason_of
+from errors import reason_of
 from models.rudolph import Config
 from models.weights import save_safetensors, save_state_dict
 

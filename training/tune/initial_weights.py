@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from contest.errors import reason_of
+from errors import reason_of
 from models.rudolph import Config, Rudolph, load_rudolph, read_config
 from models.rudolph.config import ConfigError, described
 from models.rudolph.loading import load_rudolph_file

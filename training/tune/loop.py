@@ -92,8 +92,9 @@ def train(settings: TuneSettings, watchers: Sequence[Watcher] = ()) -> Path:
 
     `watchers` are told what happens beside those that the settings ask for. Under torchrun, every process calls this.
 
-    Raises `ValueError` (and what derives from it) and `ContestErrors` for settings, data, weights and checkpoints that
-    can not be used, `FloatingPointError` when the loss or the gradient is no longer finite, `OSError` for a full disk.
+    Raises `ValueError` (and what derives from it) and `ContestFileError` for settings, data, weights and checkpoints
+    that can not be used, `FloatingPointError` when the loss or the gradient is no longer finite, `OSError` for a full
+    disk.
     """
     torch.set_num_threads(settings.threads)
     with open_processes(settings) as processes:

@@ -122,7 +122,7 @@ class _Reader:
 def translate(path: Path, content: Any) -> Translation:
     """Translate the content of the organisers' file at `path`; the task files that it names are read, to count steps.
 
-    Raises `SettingsError` for unknown and missing keys and values without a counterpart, `ContestErrors` for task
+    Raises `SettingsError` for unknown and missing keys and values without a counterpart, `ContestFileError` for task
     files that can not be read.
     """
     reader = _Reader(path, content)

@@ -14,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from contest.console import say
-from contest.errors import ContestError, ContestErrors
+from contest.errors import ContestError, ContestFileError
 from training.tune.errors import SettingsError
 from training.tune.logging_settings import EmissionsSettings, WatchSettings
 from training.tune.published_settings import is_published, translate
@@ -298,7 +298,7 @@ def read_settings(path: Path, overrides: list[str]) -> TuneSettings:
         given = OmegaConf.merge(loaded, OmegaConf.from_dotlist(overrides))
         merged = OmegaConf.merge(OmegaConf.structured(TuneSettings), _published_segments(given), given)
         settings = cast(TuneSettings, OmegaConf.to_object(merged))
-    except (SettingsError, ContestError, ContestErrors):
+    except (SettingsError, ContestError, ContestFileError):
         raise
     except (OmegaConfBaseException, YAMLError, ValueError, OSError, TypeError, RecursionError) as error:
         # TypeError: of OmegaConf, for a list where there should be keys.

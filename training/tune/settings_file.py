@@ -14,8 +14,8 @@ from omegaconf.errors import (
     ValidationError,
 )
 
-from contest.errors import bare_reason
 from contest.stand_ins import HEAD_BYTES, stand_in
+from errors import bare_reason
 from training.tune.errors import SettingsError
 
 LARGEST_BYTES = 2**20

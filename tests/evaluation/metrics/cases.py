@@ -26,7 +26,7 @@ def case(references: Sequence[str] | str, *texts: str, sample_id: str = "0") -> 
 
 
 def cases_of_files(folder: Path, truths: Mapping[str, Any] | str, predictions: Mapping[str, Any] | str) -> list[Case]:
-    """The cases of two files that hold these objects (or this raw text). Raises ContestErrors (ground truth)."""
+    """The cases of two files that hold these objects (or this raw text). Raises ContestFileError (ground truth)."""
     paths = []
     for name, content in (("ground_truth.json", truths), ("predictions.json", predictions)):
         paths.append(folder / name)

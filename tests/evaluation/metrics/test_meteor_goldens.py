@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from contest.errors import ContestErrors
+from contest.errors import ContestFileError
 from evaluation.metrics import captioning, vqa
 from evaluation.metrics.base import AttemptAborted
 from evaluation.metrics.captioning import Captioning
@@ -92,7 +92,7 @@ def test_a_whole_file_comes_out_as_with_the_organisers(run: dict[str, Any], tmp_
     truths, predictions = (run.get(f"raw_{name}", run.get(name, {})) for name in ("gt", "pred"))
     outcome = run["outcome"]
     if run["name"] in REFUSED_BY_READING:
-        with pytest.raises(ContestErrors):
+        with pytest.raises(ContestFileError):
             cases_of_files(tmp_path, truths, predictions)
         return
     cases = cases_of_files(tmp_path, truths, predictions)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from contest.errors import ContestErrors
+from contest.errors import ContestFileError
 from evaluation.metrics import mathqa, text_recognition, textqa
 from evaluation.metrics.base import AttemptAborted, Case, TaskMetric
 from evaluation.metrics.mathqa import MathQA
@@ -80,7 +80,7 @@ def test_a_whole_file_comes_out_as_with_the_organisers(run: dict[str, Any], tmp_
     truths, predictions = (run.get(f"raw_{name}", run.get(name, {})) for name in ("gt", "pred"))
     outcome = run["outcome"]
     if run["name"] in REFUSED_BY_READING:
-        with pytest.raises(ContestErrors, match=r"REFERENCES_EMPTY|CONTENT_NOT_A_STRING"):
+        with pytest.raises(ContestFileError, match=r"REFERENCES_EMPTY|CONTENT_NOT_A_STRING"):
             cases_of_files(tmp_path, truths, predictions)
         return
     metric = METRICS[run["task"]](mode="official")

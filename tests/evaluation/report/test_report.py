@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from contest.errors import ContestErrors
+from contest.errors import ContestFileError
 from contest.tasks import TASKS
 from evaluation.co2 import BadEmissions, read_emissions
 from evaluation.errors import NotComparable
@@ -178,7 +178,7 @@ def test_few_samples_stand_in_one_list_only(run: Run, tmp_path: Path, count: int
 def test_what_can_not_be_reported_is_an_error(run: Run, tmp_path: Path) -> None:
     (tmp_path / "bad.json").write_text("[")
     (tmp_path / "bad.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(ContestErrors, match=r"bad\.json"):
+    with pytest.raises(ContestFileError, match=r"bad\.json"):
         run.report(tmp_path, predictions=tmp_path / "bad.json")
     with pytest.raises(BadEmissions, match=r"bad\.csv: no column"):
         run.report(tmp_path, emissions=[tmp_path / "bad.csv"])

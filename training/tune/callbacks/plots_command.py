@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from contest.console import say, show
-from contest.errors import ContestError, reason_of
+from contest.errors import ContestError
+from errors import reason_of
 from training.tune.callbacks.plots import draw_plots
 
 

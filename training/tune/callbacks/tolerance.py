@@ -9,7 +9,8 @@ from typing import Generic, TypeVar
 from tqdm import tqdm
 
 from contest.console import printable, say
-from contest.errors import ContestError, reason_of
+from contest.errors import ContestError
+from errors import reason_of
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from contest.console import say
-from contest.errors import reason_of
+from errors import reason_of
 from training.tune.data.sources import TrainingDataError
 
 NAME = "cache"

@@ -58,8 +58,8 @@ def read_task(
     """Open the examples of a task folder; what is made of it once and the codes of its pictures go into the cache.
 
     `files`: its questions and answers, if they are not named after the task. Raises `TrainingDataError` or `ShardError`
-    for a folder that can not be used, `ContestErrors` for malformed files and bad pictures (file and sample are named),
-    OSError for a cache that can not be written.
+    for a folder that can not be used, `ContestFileError` for malformed files and bad pictures (file and sample are
+    named), OSError for a cache that can not be written.
     """
     table = open_table(folder, task, split, encoder.folder, files)
     encoder.fill(table, f"{task} {split}")

@@ -22,9 +22,10 @@ import torch
 
 from contest.children import end_with_parent
 from contest.console import say
-from contest.errors import MAX_PRINTED_ERRORS, Code, ContestError, ContestErrors, bare_reason
+from contest.errors import MAX_PRINTED_ERRORS, Code, ContestError, ContestFileError
 from contest.pictures import decode_picture, resolve_picture
 from contest.shards import read_pictures
+from errors import bare_reason
 from models.vqgan import VQGAN, load_vqgan
 from models.vqgan.loading import read_vqgan_config
 from models.vqgan.preprocessing import to_pixels
@@ -141,7 +142,7 @@ class PictureEncoder:
 
         What is done is kept, however it ends. Processes with the same cache folder take turns. A picture that is
         damaged but can be seen is used, and named on the standard error.
-        Raises ContestErrors with every picture that can not be used, after the others are done; `TrainingDataError`
+        Raises ContestFileError with every picture that can not be used, after the others are done; `TrainingDataError`
         for a VQGAN that does not fit the RUDOLPH; OSError for a cache that can not be written or a worker that died.
         """
         if not table.has_pictures:
@@ -166,7 +167,7 @@ class PictureEncoder:
         self.__dict__.pop("vqgan", None)  # the training needs the memory
         _tell_flaws(flaws)
         if errors:
-            raise ContestErrors(errors)
+            raise ContestFileError(errors)
 
     def codes(self, folder: str, record: Record) -> Codes | None:
         """Codes of a record's picture, `[length]`; None for a record without one. `folder`: of the record's table.

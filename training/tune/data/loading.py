@@ -59,8 +59,8 @@ def demand_vqgan(settings: TuneSettings, config: Config) -> None:
 def read_tasks(settings: TuneSettings, config: Config, split: str) -> dict[str, Examples]:
     """Open the examples of each task for a RUDOLPH of this configuration; pictures without codes are encoded.
 
-    Raises `SettingsError` for an unknown task, `TrainingDataError`, `ShardError` and `ContestErrors` for unusable data,
-    OSError for a cache that can not be written.
+    Raises `SettingsError` for an unknown task, `TrainingDataError`, `ShardError` and `ContestFileError` for unusable
+    data, OSError for a cache that can not be written.
     """
     unknown = sorted(set(settings.tasks) - set(TASK_TOKENS))
     if unknown:

@@ -56,7 +56,7 @@ class Source(Protocol):
     def records(self, scratch: Path) -> Iterator[Record]:
         """Yield the records in the order of the files; `scratch` is a file that may be written meanwhile.
 
-        Raises `TrainingDataError`, `ShardError` or `ContestErrors` for files that can not be used.
+        Raises `TrainingDataError`, `ShardError` or `ContestFileError` for files that can not be used.
         """
 
 

@@ -62,7 +62,7 @@ def open_table(folder: Path, task: str, split: str, cache: Path, files: Sequence
     """Open the table of a task and split; make it first if it is not in the cache or its sources have changed.
 
     Processes that want the same table wait for the first to make it. Raises `TrainingDataError`, `ShardError` and
-    `ContestErrors` for a task folder that can not be used, OSError if the table can not be written.
+    `ContestFileError` for a task folder that can not be used, OSError if the table can not be written.
     """
     source = find_source(folder, task, split, files)
     where = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:8]

@@ -1,0 +1,205 @@
+"""What the four programs' command lines share: how a command is found, called and ended, and types of arguments.
+
+A command is a module with `add_arguments(parser)`, which names the function that does the work by
+`parser.set_defaults(run=...)`; that takes the options and returns the exit status. The module imports nothing heavy:
+what the work needs is imported when it is run, so that `--help` waits for none of it.
+
+A `UserError` or an OSError ends a command with one line and status 2. Any other exception is a fault of the program:
+it keeps its traceback, and a line asks for a report.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import NoReturn, TypeAlias
+
+from contest import VERSION
+from contest.console import INTERRUPTED, ending_on_interrupt, say, status_when_shown
+from contest.stop_signals import Stopped, stop_signals
+from errors import UserError, described
+
+DONE, WITH_FAULTS, NOT_DONE, ENDED_EARLY, PROGRAM_FAULT = 0, 1, 2, 3, 70
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+class UsageError(UserError):
+    """Options that do not go together, or that name what there is not."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command of a program.
+
+    Attributes:
+        module: its dotted name; imported only when this command is named.
+        purpose: what it is for, in a few words: the line in the list of commands.
+
+    """
+
+    module: str
+    purpose: str
+
+
+@dataclass(frozen=True)
+class Program:
+    """One of the programs.
+
+    Attributes:
+        name: `python -m NAME` starts it.
+        description: what it is for.
+        commands: by name, the main one first.
+        old_options: what options were called before -> what they are called now; they are read, and not shown.
+        statuses: what the exit statuses mean beyond those that all programs share.
+
+    """
+
+    name: str
+    description: str
+    commands: Mapping[str, Command]
+    old_options: Mapping[str, str] = field(default_factory=dict)
+    statuses: Mapping[int, str] = field(default_factory=dict)
+
+
+SHARED_STATUSES = {
+    DONE: "done",
+    NOT_DONE: "nothing was done, and the message says why",
+    PROGRAM_FAULT: "the program itself is at fault: please report it",
+    INTERRUPTED: "interrupted (Ctrl-C)",
+    143: "ended by SIGTERM",
+}
+
+
+def run_program(program: Program, arguments: Sequence[str] | None = None) -> int:
+    """Run a command line (that of the process, if None) and return the exit status."""
+    given = _renamed(sys.argv[1:] if arguments is None else arguments, program.old_options)
+    named = next((word for word in given if not word.startswith("-")), "")
+    prefix = f"{program.name} {named}" if named in program.commands else program.name
+    stopped = ""
+    try:
+        with stop_signals():
+            options = _parser(program, named).parse_args(given)
+            stopped = getattr(options, "when_stopped", "")
+            status = int(options.run(options))
+    except Stopped as signal:
+        say(f"{prefix}: {signal}{stopped and '; '}{stopped}")
+        return signal.status
+    except KeyboardInterrupt:
+        say(f"{prefix}: interrupted{stopped and '; '}{stopped}")
+        return INTERRUPTED
+    except (UserError, OSError) as error:
+        say(f"{prefix}: error {described(error)}")
+        return NOT_DONE
+    except Exception:
+        say(traceback.format_exc().rstrip())
+        say(f"{prefix}: this is a fault of the program, not yours; please report it with the lines above, {_version()}")
+        return PROGRAM_FAULT
+    kept = [path for name in getattr(options, "keeps", ()) if (path := getattr(options, name)) is not None]
+    return status_when_shown(prefix, status, kept)
+
+
+def _renamed(arguments: Sequence[str], old_options: Mapping[str, str]) -> list[str]:
+    """Return the arguments with the options' present names; what follows `--` stays."""
+    end = list(arguments).index("--") if "--" in arguments else len(arguments)
+    renamed = []
+    for word in arguments[:end]:
+        name, equals, value = word.partition("=")
+        renamed.append(f"{old_options.get(name, name)}{equals}{value}")
+    return [*renamed, *arguments[end:]]
+
+
+def _parser(program: Program, named: str) -> argparse.ArgumentParser:
+    parser = Parser(prog=f"python -m {program.name}", description=program.description, epilog=_epilog(program))
+    parser.add_argument("--version", action="version", version=_version(), help="print the version and end")
+    commands = parser.add_subparsers(required=True, dest="command", metavar="COMMAND", parser_class=Parser)
+    for name, command in program.commands.items():
+        purpose = command.purpose
+        added = commands.add_parser(name, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.")
+        added.epilog = _epilog(program)
+        if name == named:
+            with ending_on_interrupt():
+                module = import_module(command.module)
+            module.add_arguments(added)
+    return parser
+
+
+def _version() -> str:
+    return f"fbc2 {VERSION}"
+
+
+def _epilog(program: Program) -> str:
+    statuses = sorted({**SHARED_STATUSES, **program.statuses}.items())
+    return "\n".join(["exit status:", *(f"  {status:<4} {meaning}" for status, meaning in statuses)])
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose help names each option's default, and whose errors are one line with a code."""
+
+    def __init__(self, **options: object) -> None:
+        super().__init__(**{"formatter_class": _HelpFormatter, **options})  # type: ignore[arg-type]
+
+    def error(self, message: str) -> NoReturn:
+        """End the process with status 2 and one line."""
+        name = self.prog.removeprefix("python -m ")
+        say(f"{name}: error [USAGE] {message}; `{self.prog} --help` tells what it takes")
+        raise SystemExit(NOT_DONE)
+
+
+class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Names the default of each option that has one; descriptions are wrapped, the list of statuses stays as it is."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        has_default = action.default not in (None, False, [], ())
+        return super()._get_help_string(action) if has_default else action.help
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        if "\n" in text:
+            return super()._fill_text(text, width, indent)
+        return argparse.HelpFormatter._fill_text(self, text, width, indent)
+
+
+def whole(*, least: int, most: int = 2**63 - 1) -> Callable[[str], int]:
+    """Return a reader of whole numbers between two bounds (by default those of SQLite)."""
+    bounds = f"from {least}" if most == 2**63 - 1 else f"from {least} to {most}"
+
+    def read(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:  # no digits, or more of them than Python converts
+            number = least - 1
+        if not least <= number <= most:
+            raise argparse.ArgumentTypeError(f"must be a whole number {bounds}, not {_quoted(text)}")
+        return number
+
+    return read
+
+
+def number(*, least: float, most: float = math.inf, above: bool = False) -> Callable[[str], float]:
+    """Return a reader of finite numbers between two bounds; `above`: the lower one is not among them."""
+    bounds = f"{'above' if above else 'from'} {least:g}" + ("" if most == math.inf else f" to {most:g}")
+
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not (math.isfinite(value) and least <= value <= most) or (above and value == least):
+            raise argparse.ArgumentTypeError(f"must be a number {bounds}, not {_quoted(text)}")
+        return value
+
+    return read
+
+
+def seed(text: str) -> int:
+    """Read a seed: any whole number that other programs have a type for."""
+    return whole(least=-(2**63))(text)
+
+
+def _quoted(text: str) -> str:
+    return repr(text if len(text) <= 40 else f"{text[:39]}…")
