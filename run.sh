@@ -54,8 +54,10 @@ case "${1:-}" in
         .venv/bin/ruff check .
         .venv/bin/ruff format --check .
         .venv/bin/mypy
-        # The networks of the tests are so small that a second thread only waits for the first.
-        OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" .venv/bin/python -m pytest "$@"
+        # The networks of the tests are so small that a second thread only waits for the first; a second process helps.
+        # The tests of a file stay in one process, so that what they share is made once.
+        OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" .venv/bin/python -m pytest \
+            --numprocesses logical --maxprocesses 4 --dist loadfile "$@"
         ;;
     *)
         echo "usage: bash run.sh          answer ../input/input.json into ./output (the container's entrypoint)" >&2
