@@ -4,8 +4,8 @@ A command is a module with `add_arguments(parser)`, which names the function tha
 `parser.set_defaults(run=...)`; that takes the options and returns the exit status. The module imports nothing heavy:
 what the work needs is imported when it is run, so that `--help` waits for none of it.
 
-A `UserError` or an OSError ends a command with one line and status 2. Any other exception is a fault of the program:
-it keeps its traceback, and a line asks for a report.
+A `UserError`, an OSError or a package of others that can not be imported ends a command with one line and status 2.
+Any other exception is a fault of the program: it keeps its traceback, and a line asks for a report.
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
+from types import FrameType
 from typing import NoReturn, TypeAlias
 
 from contest import VERSION
-from contest.console import INTERRUPTED, ending_on_interrupt, say, status_when_shown
+from contest.console import INTERRUPTED, one_line, say, status_when_shown
 from contest.stop_signals import Stopped, stop_signals
-from errors import UserError, described
+from errors import UserError, described, reason_of
 
 DONE, WITH_FAULTS, NOT_DONE, ENDED_EARLY, PROGRAM_FAULT = 0, 1, 2, 3, 70
+OUR_PACKAGES = ("errors", "contest", "models", "submission", "evaluation", "data_prep", "training")
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -57,6 +59,7 @@ class Program:
         commands: by name, the main one first.
         old_options: what options were called before -> what they are called now; they are read, and not shown.
         statuses: what the exit statuses mean beyond those that all programs share.
+        import_remedy: what to do where a package that a command needs is missing or broken.
 
     """
 
@@ -65,6 +68,7 @@ class Program:
     commands: Mapping[str, Command]
     old_options: Mapping[str, str] = field(default_factory=dict)
     statuses: Mapping[int, str] = field(default_factory=dict)
+    import_remedy: str = "install what requirements.txt lists"
 
 
 SHARED_STATUSES = {
@@ -84,24 +88,45 @@ def run_program(program: Program, arguments: Sequence[str] | None = None) -> int
     stopped = ""
     try:
         with stop_signals():
-            options = _parser(program, named).parse_args(given)
+            options, unknown = _parser(program, named).parse_known_args(given)
+            if unknown:
+                remedy = f"`python -m {prefix} --help` tells what it takes"
+                raise UsageError(f"unrecognized arguments: {one_line(' '.join(unknown))}", remedy)
             stopped = getattr(options, "when_stopped", "")
             status = int(options.run(options))
-    except Stopped as signal:
-        say(f"{prefix}: {signal}{stopped and '; '}{stopped}")
-        return signal.status
-    except KeyboardInterrupt:
-        say(f"{prefix}: interrupted{stopped and '; '}{stopped}")
-        return INTERRUPTED
-    except (UserError, OSError) as error:
-        say(f"{prefix}: error {described(error)}")
+    except KeyboardInterrupt as stop:
+        say(f"{prefix}: {stop if isinstance(stop, Stopped) else 'interrupted'}{stopped and '; '}{stopped}")
+        return stop.status if isinstance(stop, Stopped) else INTERRUPTED
+    except Exception as error:
+        package = _package_at_fault(error, (program.name, *OUR_PACKAGES))
+        if isinstance(error, UserError):
+            say(f"{prefix}: error {described(error)}")
+        elif package:
+            reason = one_line(reason_of(error))
+            say(f"{prefix}: error [IMPORT] {package} can not be imported ({reason}); {program.import_remedy}")
+        elif isinstance(error, OSError):
+            say(f"{prefix}: error {described(error)}")
+        else:
+            say(traceback.format_exc().rstrip())
+            say(f"{prefix}: this is a fault of the program: please report it with the lines above, {_version()}")
+            return PROGRAM_FAULT
         return NOT_DONE
-    except Exception:
-        say(traceback.format_exc().rstrip())
-        say(f"{prefix}: this is a fault of the program, not yours; please report it with the lines above, {_version()}")
-        return PROGRAM_FAULT
     kept = [path for name in getattr(options, "keeps", ()) if (path := getattr(options, name)) is not None]
     return status_when_shown(prefix, status, kept)
+
+
+def _package_at_fault(error: Exception, ours: tuple[str, ...]) -> str:
+    """Return the name of a package of others that is missing, or that failed while it was imported; "" if none is."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    names = [_module_of(frame) for frame in frames if frame.f_code.co_name == "<module>"]
+    if isinstance(error, ImportError):
+        names = [error.name or _module_of(frames[-1]), *names]
+    packages = [name.partition(".")[0] for name in names]
+    return next((package for package in packages if package not in ("__main__", *ours)), "")
+
+
+def _module_of(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", "__main__"))
 
 
 def _renamed(arguments: Sequence[str], old_options: Mapping[str, str]) -> list[str]:
@@ -123,9 +148,7 @@ def _parser(program: Program, named: str) -> argparse.ArgumentParser:
         added = commands.add_parser(name, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.")
         added.epilog = _epilog(program)
         if name == named:
-            with ending_on_interrupt():
-                module = import_module(command.module)
-            module.add_arguments(added)
+            import_module(command.module).add_arguments(added)
     return parser
 
 
@@ -147,7 +170,7 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """End the process with status 2 and one line."""
         name = self.prog.removeprefix("python -m ")
-        say(f"{name}: error [USAGE] {message}; `{self.prog} --help` tells what it takes")
+        say(f"{name}: error [USAGE] {one_line(message)}; `{self.prog} --help` tells what it takes")
         raise SystemExit(NOT_DONE)
 
 
@@ -155,7 +178,7 @@ class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescrip
     """Names the default of each option that has one; descriptions are wrapped, the list of statuses stays as it is."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        has_default = action.default not in (None, False, [], ())
+        has_default = action.default is not None and action.default is not False and action.default not in ("", [], ())
         return super()._get_help_string(action) if has_default else action.help
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:

@@ -229,5 +229,5 @@ def status_when_shown(program: str, status: int, kept: Sequence[object] = ()) ->
     if kept:
         say(f"{program}: warning: {problem}; it is written: {', '.join(map(str, kept))}")
         return status
-    say(f"{program}: error: {problem}; print it to a terminal, or to a file on a disk with room")
+    say(f"{program}: error [OUTPUT] {problem}; print it to a terminal, or to a file on a disk with room")
     return LOST

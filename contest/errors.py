@@ -159,22 +159,25 @@ class ContestError(UserError):
 
 
 class ContestFileError(UserError):
-    """All that is wrong with one file, raised together. `errors` keeps every one; the text prints the first twenty."""
+    """All that is wrong with one file, raised together. `errors` keeps every one; the text prints the first twenty.
+
+    One error alone reads as it does by itself, on one line.
+    """
 
     def __init__(self, errors: Iterable[ContestError]) -> None:
         self.errors = tuple(errors)
         if not self.errors:
             raise ValueError("ContestFileError needs at least one error")
-        super().__init__("")
+        super().__init__(_listed(self.errors) if len(self.errors) > 1 else str(self.errors[0]))
 
-    def __str__(self) -> str:
-        counts = Counter(error.code.name for error in self.errors)
-        summary = ", ".join(f"{name} x {count}" for name, count in counts.most_common())
-        lines = [f"{len(self.errors)} error{'s' if len(self.errors) > 1 else ''} ({summary}):"]
-        lines += [f"  {error}" for error in self.errors[:MAX_PRINTED_ERRORS]]
-        if len(self.errors) > MAX_PRINTED_ERRORS:
-            lines.append(f"  ... and {len(self.errors) - MAX_PRINTED_ERRORS} more")
-        return "\n".join(lines)
+
+def _listed(errors: tuple[ContestError, ...]) -> str:
+    counts = Counter(error.code.name for error in errors)
+    lines = [f"{len(errors)} errors ({', '.join(f'{name} x {count}' for name, count in counts.most_common())}):"]
+    lines += [f"  {error}" for error in errors[:MAX_PRINTED_ERRORS]]
+    if len(errors) > MAX_PRINTED_ERRORS:
+        lines.append(f"  ... and {len(errors) - MAX_PRINTED_ERRORS} more")
+    return "\n".join(lines)
 
 
 def quote(value: str) -> str:

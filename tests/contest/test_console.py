@@ -139,7 +139,7 @@ def test_words_that_can_not_be_written_cost_nothing_else(
         assert ended.stderr.splitlines() == [
             "said",
             "by others",
-            "program: error: the result could not be printed (No space left on device); "
+            "program: error [OUTPUT] the result could not be printed (No space left on device); "
             "print it to a terminal, or to a file on a disk with room",
         ]
 

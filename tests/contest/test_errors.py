@@ -67,7 +67,7 @@ def test_many_errors_are_counted_and_the_first_twenty_printed() -> None:
 
 
 def test_one_error_is_not_errors() -> None:
-    assert str(ContestFileError([FULL])) == f"1 error (ITEM_TYPE_UNKNOWN x 1):\n  {FULL}"
+    assert str(ContestFileError([FULL])) == str(FULL)
     with pytest.raises(ValueError, match="at least one"):
         ContestFileError([])
 

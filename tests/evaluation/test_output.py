@@ -17,7 +17,7 @@ from tests.evaluation.fakes import text, whole_result, write_files
 
 ROOT = Path(__file__).parents[2]
 TORCHRUN = "-m torch.distributed.run --standalone --nproc-per-node=2"
-LOST = "error: the result could not be printed (No space left on device)"
+LOST = "error [OUTPUT] the result could not be printed (No space left on device)"
 KEPT = "warning: the result could not be printed (No space left on device); it is written: "
 
 
