@@ -25,6 +25,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from contest.atomic import replacing
 from contest.checking import Checker, check_id, parse_ground_truth, parse_sample
 from contest.errors import ContestFileError
 from contest.ground_truth import GroundTruth
@@ -89,16 +90,10 @@ def write_shard(path: str | os.PathLike[str], task: str, rows: Iterable[ShardRow
 
     Raises OSError if it can not be written; what stood there stays.
     """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     remaining = iter(rows)
-    try:
-        with pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
-            while group := list(islice(remaining, ROWS_IN_A_GROUP)):
-                writer.write_table(pa.Table.from_pylist([_wire(row, task) for row in group], SCHEMA))
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as temporary, pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
+        while group := list(islice(remaining, ROWS_IN_A_GROUP)):
+            writer.write_table(pa.Table.from_pylist([_wire(row, task) for row in group], SCHEMA))
 
 
 def _wire(row: ShardRow, task: str) -> dict[str, object]:

@@ -6,9 +6,8 @@ import errno
 import json
 import os
 from collections.abc import Iterable, Mapping
-from pathlib import Path
-from uuid import uuid4
 
+from contest.atomic import replacing
 from contest.errors import Code, ContestError
 from contest.ground_truth import GroundTruth, References
 from contest.items import Sample
@@ -37,27 +36,16 @@ def write_json(path: str | os.PathLike[str], value: object, indent: int | None =
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write a file whole or not at all: into a temporary file of the same folder, synced, then put in its place.
+    """Write a file whole or not at all, synced; a file that stood there stays as it was if anything fails.
 
-    A file that stood there stays as it was if anything fails, and the temporary file is removed.
     Raises ContestError: DISK_FULL, or WRITE_FAILED for a missing folder, a lack of permission and the like.
     """
-    target = Path(path)
-    temporary = target.parent / f".{uuid4().hex}.tmp"
     try:
-        try:
-            # "x" and not a secure temporary file: those are readable by their owner alone, and the scorer is another.
-            with open(temporary, "xb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(temporary, target)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-    except (OSError, ValueError) as error:  # ValueError: a path with NUL in it
+        with replacing(path, sync=True) as temporary:
+            temporary.write_bytes(data)
+    except OSError as error:
         code = Code.DISK_FULL if is_disk_full(error) else Code.WRITE_FAILED
-        raise ContestError(code, f"not written: {bare_reason(error)}", file=str(target)) from error
+        raise ContestError(code, f"not written: {bare_reason(error)}", file=path) from error
 
 
 def is_disk_full(error: BaseException) -> bool:

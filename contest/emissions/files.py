@@ -7,17 +7,13 @@ so that whoever has it open goes on reading the old one.
 from __future__ import annotations
 
 import csv
-import fcntl
 import io
 import json
-import os
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
+from contest.atomic import locked, replacing
 from contest.emissions.rows import BYTE_ORDER_MARK, ENCODED_PREFIX, READINGS_SUFFIX, demand_form
 from errors import reason_of
 
@@ -77,7 +73,7 @@ class Publisher:
         try:
             readings_path = self._csv.with_name(self._csv.name + READINGS_SUFFIX)
             self._csv.parent.mkdir(parents=True, exist_ok=True)
-            with _locked(self._csv.parent):
+            with locked(self._csv.parent, seconds=LOCK_SECONDS):
                 _put_row(self._csv, row)
                 _put_row(self._csv.with_name(ENCODED_PREFIX + self._csv.name), encoded)
                 runs = json.loads(readings_path.read_text(encoding="utf-8-sig")) if readings_path.exists() else []
@@ -113,29 +109,5 @@ def _put_row(path: Path, row: dict[str, str]) -> None:
 
 def _replace(path: Path, text: str) -> None:
     """Write a file whole or not at all. Not synced to the disk: this happens every second, beside a run."""
-    temporary = path.parent / f".{uuid4().hex}.tmp"
-    try:
+    with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="")
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock. Raises TimeoutError (an OSError) if another run keeps it."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        deadline = time.monotonic() + LOCK_SECONDS
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError as error:
-                if time.monotonic() > deadline:
-                    raise TimeoutError(f"another process holds the lock on {folder}") from error
-                time.sleep(0.02)
-        yield
-    finally:
-        os.close(handle)
