@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from contest.checking import described
 from contest.console import one_line
-from data_prep.json_stream import elements, number_problem
+from data_prep.json_stream import elements
 from data_prep.opening import demand_data
 from data_prep.records import Problem, Reason, Record, SourceError
 
@@ -79,11 +79,11 @@ def parse_line(record: Record) -> Any:
     except json.JSONDecodeError as error:
         raise FieldError(Reason.NOT_JSON, str(error)) from error
     except ValueError as error:
-        raise FieldError(Reason.NOT_JSON, number_problem(error)) from error
+        raise FieldError(Reason.NOT_JSON, "a number has more digits than are read") from error
 
 
 def _refuse(name: str) -> float:
-    raise ValueError(f"{name} is no JSON")
+    raise FieldError(Reason.NOT_JSON, f"{name} is no JSON")
 
 
 _DECODER = json.JSONDecoder(parse_constant=_refuse)

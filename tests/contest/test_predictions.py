@@ -108,7 +108,7 @@ def test_what_no_honest_file_has_is_refused(text: str, code: Code, tmp_path: Pat
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"a": ' + "7" * 5000 + "}", "a number has more digits than are read"),
+        ('{"a": ' + "7" * 5000 + "}", "a number has more digits than are read: line 1 column 7 (char 6)"),
         ('{"a": [', "Expecting value: line 1 column 8 (char 7)"),
     ],
 )

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import contest.json_stream
 import contest.streaming
 from contest.errors import Code, ContestFileError
 from contest.items import Item, Sample
@@ -49,7 +50,7 @@ def test_the_same_as_reading_whole(
     path = tmp_path_factory.getbasetemp() / "document.json"
     path.write_text(json.dumps(document, **layout), encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(contest.streaming, "CHUNK_BYTES", chunk)
+        patch.setattr(contest.json_stream, "CHUNK_BYTES", chunk)
         same_in_both(path)
 
 
@@ -64,7 +65,7 @@ def test_the_same_for_damaged_files(
     path = tmp_path_factory.getbasetemp() / "damaged.json"
     path.write_bytes(sound[:start] + put + sound[start + length :])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(contest.streaming, "CHUNK_BYTES", chunk)
+        patch.setattr(contest.json_stream, "CHUNK_BYTES", chunk)
         same_in_both(path)
 
 
@@ -89,7 +90,7 @@ def test_the_same_for_damaged_files(
 def test_what_is_wrong_and_where(
     content: bytes, complaint: str, chunk: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(contest.streaming, "CHUNK_BYTES", chunk)
+    monkeypatch.setattr(contest.json_stream, "CHUNK_BYTES", chunk)
     path = tmp_path / "input.json"
     path.write_bytes(content)
     with pytest.raises(ContestFileError) as caught:

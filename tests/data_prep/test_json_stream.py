@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_prep import json_stream
+from contest import json_stream
 from data_prep.json_stream import elements
 from data_prep.records import SourceError
 
@@ -39,7 +39,7 @@ def test_a_document_comes_element_by_element(tmp_path_factory, document, indent,
     file = tmp_path_factory.mktemp("json") / "d.json"
     file.write_text(json.dumps(document, indent=indent, ensure_ascii=ascii_only), "utf-8")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(json_stream, "CHUNK_CHARACTERS", window)
+        patch.setattr(json_stream, "CHUNK_BYTES", window)
         assert [tuple(element) for element in elements(file)] == taken_apart(document)
 
 
@@ -77,7 +77,7 @@ FAULTS = [
     [(text, place, window) for text, place in FAULTS for window in (1, 1 << 20) if len(text) < 100 or window > 1],
 )
 def test_a_fault_has_a_place(tmp_path, monkeypatch, text, place, window):
-    monkeypatch.setattr(json_stream, "CHUNK_CHARACTERS", window)
+    monkeypatch.setattr(json_stream, "CHUNK_BYTES", window)
     file = tmp_path / "d.json"
     file.write_text(text, "utf-8")
     with pytest.raises(SourceError, match=place):
@@ -109,10 +109,14 @@ def test_a_list_inside_objects_is_streamed_too(tmp_path):
 
 @pytest.mark.parametrize("document", [[["x" * 50] for _ in range(1000)], [{"paragraphs": [["x" * 50]] * 1000}]])
 def test_memory_holds_one_element_not_the_document(tmp_path, monkeypatch, document):
-    monkeypatch.setattr(json_stream, "CHUNK_CHARACTERS", 100)
+    monkeypatch.setattr(json_stream, "CHUNK_BYTES", 100)
     file = tmp_path / "d.json"
     file.write_text(json.dumps(document), "utf-8")
-    with open(file, encoding="utf-8") as stream:
-        reader = json_stream._Reader(file, stream)
-        longest = max(len(reader.buffer) for _ in reader.elements("paragraphs"))
+    windows = []
+    read_on = json_stream.JSONReader._read_on
+    monkeypatch.setattr(
+        json_stream.JSONReader, "_read_on", lambda reader: (read_on(reader), windows.append(len(reader.text)))[0]
+    )
+    assert sum(1 for _ in elements(file, "paragraphs")) == 1000
+    longest = max(windows)
     assert longest < 300

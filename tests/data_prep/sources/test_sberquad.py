@@ -186,7 +186,10 @@ def test_strict_refuses_the_first_broken_record_and_a_blank_answer_is_none(tmp_p
     [
         (None, "can not be read"),
         (b'{"data": [{"paragraphs": []}, {"par', "line 1, character 32: not JSON from here on"),
-        (b'{"data": [\n{"paragraphs": []} {}]}', "line 2, character 20: not JSON from here on (',' or ']'"),
+        (
+            b'{"data": [\n{"paragraphs": []} {}]}',
+            "line 2, character 20: not JSON from here on (Expecting ',' ",
+        ),
         (b'"text"', "line 1, character 1: not JSON from here on"),
         (b'{"data": "\xff"}', "is not UTF-8"),
     ],
