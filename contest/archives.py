@@ -92,14 +92,13 @@ def list_archive(path: str | os.PathLike[str], bounds: Bounds = CONTEST_BOUNDS) 
     """
     file = os.fspath(path)
     try:
-        packed = os.path.getsize(file)
         with open(file, "rb") as stream:
+            packed = os.fstat(stream.fileno()).st_size
             _demand_bounded_directory(stream, packed, file, bounds)
-        with zipfile.ZipFile(file) as archive:
-            infos = archive.infolist()
+        infos = _infos(file)
     except ContestError as error:
         return Listing(0, (), (error,))
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, ValueError, struct.error, OSError) as error:
+    except OSError as error:
         return Listing(0, (), (ContestError(Code.ARCHIVE_UNREADABLE, bare_reason(error), file=file),))
     errors = [*_total_errors(file, packed, infos, bounds), *_name_errors(file, infos)]
     errors += [error for info in infos for error in _entry_errors(file, info)]
@@ -108,6 +107,14 @@ def list_archive(path: str | os.PathLike[str], bounds: Bounds = CONTEST_BOUNDS) 
         for info in infos
     )
     return Listing(packed, entries, tuple(errors))
+
+
+def _infos(file: str) -> list[zipfile.ZipInfo]:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return archive.infolist()
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, ValueError, struct.error) as error:
+        raise ContestError(Code.ARCHIVE_UNREADABLE, bare_reason(error), file=file) from error
 
 
 def unpack(path: str | os.PathLike[str], folder: Path, bounds: Bounds = CONTEST_BOUNDS) -> Listing:
@@ -269,7 +276,8 @@ def _demand_bounded_directory(stream: BinaryIO, packed: int, file: str, bounds: 
             stream.seek(min(max(place64, 0), packed))
             record = stream.read(_END64.size)
             if len(record) == _END64.size and record.startswith(b"PK\6\6"):
-                count, size = (max(pair) for pair in zip((count, size), _END64.unpack(record)[7:9], strict=True))
+                fields = _END64.unpack(record)
+                count, size = max(count, fields[7]), max(size, fields[8])
     if count > bounds.max_entries or size > MAX_ARCHIVE_DIRECTORY_BYTES:
         message = f"it lists {count} entries in {size} bytes; at most {bounds.max_entries} are allowed"
         raise ContestError(Code.ARCHIVE_BOMB, message, file=file)

@@ -31,6 +31,7 @@ from contest.errors import ContestFileError
 from contest.ground_truth import GroundTruth
 from contest.items import Sample
 from contest.stand_ins import stand_in_at
+from errors import UserError
 
 _ITEM = {"type": pa.string()}
 SCHEMA = pa.schema(
@@ -46,8 +47,8 @@ ROWS_IN_A_GROUP = 256  # what is read at once: with photos of 150 KB, 40 MB
 _NAME = re.compile(r"(?P<stem>.+)-(?P<index>\d{5})-of-(?P<count>\d{5})\.parquet")
 
 
-class ShardError(ValueError):
-    """A file that is no shard of the samples asked for, or a set of shards that is not whole; says which and why."""
+class ShardError(UserError):
+    """A file is no shard of the samples asked for, or a set of shards is not whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ def find_shards(folder: str | os.PathLike[str], task: str, split: str) -> list[P
     names = [shard_name(task, split, index, count) for index in range(count)]
     if [match.group() for match in found] != names:
         odd = sorted({match.group() for match in found} ^ set(names))
-        raise ShardError(f"{folder}: {odd[0]} is missing or of another set; lay all shards of one set there")
+        raise ShardError(f"{odd[0]} is missing or of another set", "put all shards of one set there", where=str(folder))
     return [folder / name for name in names]
 
 
@@ -120,7 +121,8 @@ def read_shard(path: str | os.PathLike[str], task: str) -> Iterator[ShardRow]:
                 checker.sample_id = str(row["id"])
                 usable = check_id(checker, checker.sample_id)
                 if row["task"] != task:
-                    raise ShardError(f"{checker.file}, sample {row['id']!r}: its task is {row['task']!r}, not {task!r}")
+                    place = f"{checker.file}, sample {row['id']!r}"
+                    raise ShardError(f"its task is {row['task']!r}, not {task!r}", where=place)
                 sample = parse_sample(checker, row["items"], may_be_empty=False)
                 truth = parse_ground_truth(checker, row["answers"])
                 if usable and sample is not None and truth is not None:
@@ -161,11 +163,13 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[pq.ParquetFile]:
         with pq.ParquetFile(file) as shard:
             if shard.schema_arrow.remove_metadata() != SCHEMA:
                 found = ", ".join(f"{field.name}: {field.type}" for field in shard.schema_arrow)
-                raise ShardError(f"{file}: not a shard of samples, its columns are {found}")
+                raise ShardError(f"not a shard of samples, its columns are {found}", where=file)
             yield shard
     except FileNotFoundError as error:
-        raise ShardError(f"{file}: no such file") from error
+        raise ShardError("no such file", where=file) from error
     except (OSError, pa.ArrowException) as error:
         if (other := stand_in_at(file)) is not None:
-            raise ShardError(f"{file}: {other}") from error
-        raise ShardError(f"{file}: not a Parquet file that can be read: {error}; copy or write it again") from error
+            raise ShardError(other.what, other.remedy, where=file) from error
+        raise ShardError(
+            f"not a Parquet file that can be read: {error}", "copy or write it again", where=file
+        ) from error

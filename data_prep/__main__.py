@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from contest.console import say, start_program
-from contest.errors import ContestError, ContestFileError
+from errors import UserError
 
 NOTHING_DONE, INTERRUPTED, TERMINATED = 2, 130, 143
 
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stopped = parsed.stopped
             status: int | None = parsed.command(parsed)
             return status or 0
-    except (ContestError, ContestFileError, OSError, ValueError, OverflowError, sqlite3.Error) as error:
+    except (UserError, OSError, ValueError, OverflowError, sqlite3.Error) as error:
         say(f"data_prep: {_reason(error)}")
         return NOTHING_DONE
     except KeyboardInterrupt as error:

@@ -47,7 +47,7 @@ def read_emissions(csv_path: str | os.PathLike[str]) -> Summary:
     try:
         rows, readings = read_rows(csv_path), read_readings(csv_path)
     except EmissionsFileError as error:
-        raise BadEmissions(error.problem, error.remedy or remedy) from error
+        raise BadEmissions(error.reason, error.remedy or remedy) from error
     except OSError as error:
         raise BadEmissions(reason_of(error), "check the path") from error
     except (RecursionError, OverflowError, AttributeError) as error:

@@ -37,7 +37,6 @@ class BPEFormatError(ModelFileError):
     def __init__(self, path: str, line: int, problem: str, remedy: str = _REMEDY) -> None:
         place = f"{path}, line {line}" if line else path
         super().__init__(f"{place}: {problem}", remedy)
-        self.args = (path, line, problem, remedy)
         self.path = path
         self.line = line
         self.problem = problem

@@ -1,4 +1,4 @@
-"""Files that hold parts of a model: what was put in their place, and configurations in JSON. Knows no network."""
+"""Files that hold parts of a model: what was put in their place, and configurations in JSON."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from errors import UserError
+
 MAX_JSON_BYTES = 64 * 1024**2
 """Of a configuration or an index of shards: a hundred thousand tensors are named in a few megabytes."""
 MAX_SHOWN_CHARACTERS = 60
@@ -14,22 +16,8 @@ _HEAD_BYTES = 512
 _POINTERS = (b"version https://git-lfs", b"version https://hawser.github.com", b"version http://git-media.io")
 
 
-class ModelFileError(ValueError):
-    """A file of a model can not be used.
-
-    Args:
-        reason: which file, and what is wrong with it.
-        remedy: what to do; empty where the reason says all.
-
-    """
-
-    def __init__(self, reason: str, remedy: str = "") -> None:
-        super().__init__(reason, remedy)
-        self.reason = reason
-        self.remedy = remedy
-
-    def __str__(self) -> str:
-        return f"{self.reason}; {self.remedy}" if self.remedy else self.reason
+class ModelFileError(UserError):
+    """A file of a model can not be used; the message names it."""
 
     @property
     def brief(self) -> str:

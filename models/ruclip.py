@@ -54,7 +54,7 @@ class RuCLIPError(ModelFileError):
 class RuCLIPConfig:
     """The published config.json. Sizes are positive integers; `mean` and `std` are of RGB channels in [0, 1].
 
-    Raises ValueError for sizes that do not fit each other.
+    Raises `RuCLIPError` for sizes that do not fit each other.
     """
 
     embed_dim: int
@@ -75,32 +75,34 @@ class RuCLIPConfig:
             value = getattr(self, field.name)
             if field.name in ("mean", "std"):
                 if len(value) != 3 or not all(isinstance(part, int | float) and abs(part) < 1e6 for part in value):
-                    raise ValueError(f"{field.name} must be three numbers, not {', '.join(map(shown, value[:4]))}")
+                    raise RuCLIPError(f"{field.name} must be three numbers, not {', '.join(map(shown, value[:4]))}")
                 continue
             problem = bounded_int(field.name, value, 1, _MOST[field.name])
             if problem is not None:
-                raise ValueError(problem)
+                raise RuCLIPError(problem)
         if min(self.std) <= 0:
-            raise ValueError(f"std must be positive, not {self.std}")
+            raise RuCLIPError(f"std must be positive, not {self.std}")
         if self.vision_width % VISION_HEAD_WIDTH:
-            raise ValueError(f"vision_width must be a multiple of {VISION_HEAD_WIDTH}, not {self.vision_width}")
+            raise RuCLIPError(f"vision_width must be a multiple of {VISION_HEAD_WIDTH}, not {self.vision_width}")
         if self.transformer_width % self.transformer_heads:
-            raise ValueError(f"{self.transformer_heads} heads do not divide transformer_width {self.transformer_width}")
+            raise RuCLIPError(
+                f"{self.transformer_heads} heads do not divide transformer_width {self.transformer_width}"
+            )
         if self.image_resolution < self.vision_patch_size:
-            raise ValueError(f"a picture of {self.image_resolution} pixels is less than one patch")
+            raise RuCLIPError(f"a picture of {self.image_resolution} pixels is less than one patch")
         if self.context_length < 2:
-            raise ValueError("context_length must hold at least the begin and end tokens")
+            raise RuCLIPError("context_length must hold at least the begin and end tokens")
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> RuCLIPConfig:
-        """Build from the parsed file; keys of other libraries beside ours are ignored. Raises ValueError."""
+        """Build from the parsed file; keys of other libraries beside ours are ignored. Raises `RuCLIPError`."""
         names = [field.name for field in fields(cls)]
         missing = [name for name in names if name not in values]
         if missing:
-            raise ValueError(f"it lacks {', '.join(missing)}")
+            raise RuCLIPError(f"it lacks {', '.join(missing)}")
         for name in ("mean", "std"):
             if not isinstance(values[name], list):
-                raise ValueError(f"{name} must be a list, not {shown(values[name])}")
+                raise RuCLIPError(f"{name} must be a list, not {shown(values[name])}")
         kept: dict[str, Any] = {name: values[name] for name in names}
         return cls(**kept | {name: tuple(values[name]) for name in ("mean", "std")})
 
@@ -243,11 +245,13 @@ class RuCLIP(nn.Module):
             raise RuCLIPError(f"{directory}: a ruCLIP directory needs {', '.join(missing)} as well")
         path = directory / CONFIG_FILE
         try:
-            config = RuCLIPConfig.from_json(read_json_object(path))
+            values = read_json_object(path)
         except ModelFileError as error:
             raise RuCLIPError(error.reason, error.remedy) from error
-        except ValueError as error:
-            raise RuCLIPError(f"{path}: not a ruCLIP configuration: {error}") from error
+        try:
+            config = RuCLIPConfig.from_json(values)
+        except RuCLIPError as error:
+            raise RuCLIPError(f"{path}: not a ruCLIP configuration: {error.reason}") from error
         bpe = BPE(directory / BPE_FILE)
         with torch.device("meta"):
             network = cls(config, bpe, weights_sha256(weights))

@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from contest.console import ending_on_interrupt, say, start_program
-from contest.errors import ContestError, ContestFileError
-from errors import reason_of
+from errors import UserError, reason_of
 
 NOT_DONE, INTERRUPTED = 2, 130
 # Command: (module with `add_arguments` and `show`, which returns the exit status; what it is for).
@@ -42,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         say("interrupted")
         return INTERRUPTED
-    except (ContestFileError, ContestError, ValueError, OSError) as error:
+    except (UserError, ValueError, OSError) as error:
         say(f"error: {reason_of(error)}")
         return NOT_DONE
     return status

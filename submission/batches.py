@@ -11,8 +11,7 @@ from typing import Generic, TypeVar
 
 import torch
 
-from contest.errors import ContestError
-from errors import reason_of
+from errors import UserError, reason_of
 from submission.deadline import Ending, Stopped
 
 Entry = TypeVar("Entry")
@@ -120,7 +119,7 @@ def _attempt(work: Callable[[Sequence[Entry]], Sequence[Result]], batch: Sequenc
 
 def _reason(error: Exception) -> str:
     """Return why the work failed, without Python's name for it where the text says all; the trace has that too."""
-    spoken = isinstance(error, ArithmeticError | RuntimeError | ValueError | OSError | ContestError) and str(error)
+    spoken = isinstance(error, ArithmeticError | RuntimeError | ValueError | OSError | UserError) and str(error)
     return reason_of(error) if spoken else f"unexpected {type(error).__name__}: {error}".removesuffix(": ")
 
 

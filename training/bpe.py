@@ -14,9 +14,8 @@ from typing import NamedTuple
 from tokenizers import Tokenizer, models, trainers
 
 from contest.console import say, show
-from contest.errors import ContestFileError
 from contest.reading import read_ground_truth, read_input
-from errors import reason_of
+from errors import UserError, reason_of
 from models.bpe import WORD_MARK, word_splitter
 
 
@@ -129,7 +128,7 @@ def main(argv: Sequence[str]) -> int:
     arguments = parser.parse_args(argv)
     try:
         train_bpe(texts_of_tasks(arguments.data), arguments.out, arguments.vocab)
-    except (ContestFileError, ValueError, OSError) as error:
+    except (UserError, ValueError, OSError) as error:
         say(f"training bpe: {reason_of(error)}")
         return 2
     show(f"tokenizer: {arguments.out}; beside vqgan/ in a weights directory, `python -m training tune` takes it")

@@ -22,13 +22,12 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from contest.console import say, show
-from contest.errors import ContestError, ContestFileError
 from contest.pictures import open_published, resolve_picture
 from contest.reading import read_ground_truth, read_input
 from contest.writing import write_json
-from errors import reason_of
+from errors import UserError, reason_of
 from evaluation.metrics.prompts import strict_prompt
-from models.bpe import BPE, BPEFormatError
+from models.bpe import BPE
 from models.ruclip import BPE_FILE, TEMPLATES, RuCLIP, RuCLIPConfig
 
 TINY = RuCLIPConfig(
@@ -267,7 +266,7 @@ def main(argv: Sequence[str]) -> int:
         network = RuCLIP(TINY, BPE(bpe_file))
         out.mkdir(parents=True, exist_ok=True)  # now, not after the training
         pairs, held_out = read_pairs(data, "train", network), read_pairs(data, "val", network)
-    except (ContestError, ContestFileError, BPEFormatError, OSError, ValueError) as error:
+    except (UserError, OSError, ValueError) as error:
         say(f"training ruclip: {reason_of(error)}")
         return 2
     show(f"{len(pairs.captions)} pairs, {sum(p.numel() for p in network.parameters())} parameters")

@@ -19,7 +19,7 @@ from pathlib import Path
 from contest.children import end_with_parent
 from contest.console import say, show
 from contest.emissions.tracking import country_code, track
-from errors import reason_of
+from errors import UserError, reason_of
 
 CONFIGS = Path(__file__).parent / "configs"
 RUDOLPH_STAGES = (
@@ -163,7 +163,7 @@ def main(argv: Sequence[str]) -> int:
         if arguments.threads < 1 or not 0 < arguments.scale <= 1:
             raise ValueError("--threads must be at least 1, and --scale lie in (0, 1]")
         out.mkdir(parents=True, exist_ok=True)
-    except (ValueError, OSError) as error:
+    except (UserError, ValueError, OSError) as error:
         say(f"training tiny: {reason_of(error)}")
         return 2
     recipe = stages(out, arguments.threads, arguments.scale)

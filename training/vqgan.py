@@ -20,9 +20,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from contest.console import say, show
-from contest.errors import ContestError, ContestFileError
+from contest.errors import ContestError
 from contest.writing import write_json
-from errors import reason_of
+from errors import UserError, reason_of
 from models.vqgan import VQGAN, ResnetBlock
 from models.weights import save_safetensors
 from training.codebook import MovingAverageCodebook, export_codebook
@@ -252,7 +252,7 @@ def main(argv: Sequence[str]) -> int:
         out.mkdir(parents=True, exist_ok=True)  # now, not after the training
         pictures = read_pictures(data, "train", TINY["resolution"])
         held_out = read_pictures(data, "val", TINY["resolution"], HELD_OUT)
-    except (ContestError, ContestFileError, OSError, ValueError) as error:
+    except (UserError, OSError, ValueError) as error:
         say(f"training vqgan: {reason_of(error)}")
         return 2
 

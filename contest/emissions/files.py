@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from contest.atomic import locked, replacing
-from contest.emissions.rows import BYTE_ORDER_MARK, ENCODED_PREFIX, READINGS_SUFFIX, demand_form
+from contest.emissions.rows import BYTE_ORDER_MARK, ENCODED_PREFIX, READINGS_SUFFIX, EmissionsFileError, demand_form
 from errors import reason_of
 
 LOCK_SECONDS = 2.0
@@ -76,10 +76,8 @@ class Publisher:
             with locked(self._csv.parent, seconds=LOCK_SECONDS):
                 _put_row(self._csv, row)
                 _put_row(self._csv.with_name(ENCODED_PREFIX + self._csv.name), encoded)
-                runs = json.loads(readings_path.read_text(encoding="utf-8-sig")) if readings_path.exists() else []
-                kept = [run for run in runs if run["id"] != own["id"]]
-                _replace(readings_path, json.dumps([*kept, own], ensure_ascii=False))
-        except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+                _put_readings(readings_path, own)
+        except (OSError, EmissionsFileError) as error:
             return f"the figures can not be written: {reason_of(error)}"
         return None
 
@@ -87,7 +85,7 @@ class Publisher:
 def _put_row(path: Path, row: dict[str, str]) -> None:
     """Add the row to a file, or renew it there; its byte order mark and the order of its columns stay.
 
-    Raises ValueError if the file has other columns, OSError.
+    Raises EmissionsFileError if the file has other columns, OSError.
     """
     rows: list[dict[str, str]] = []
     columns, mark = tuple(row), ""
@@ -105,6 +103,16 @@ def _put_row(path: Path, row: dict[str, str]) -> None:
     writer.writeheader()
     writer.writerows(rows)
     _replace(path, text.getvalue())
+
+
+def _put_readings(path: Path, own: dict[str, Any]) -> None:
+    """Add a run's readings to a file, or renew them there. Raises EmissionsFileError if it is none of ours, OSError."""
+    data = path.read_bytes() if path.exists() else b"[]"
+    try:
+        kept = [run for run in json.loads(data.decode("utf-8-sig")) if run["id"] != own["id"]]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise EmissionsFileError(f"{path}: no file of readings: {error}") from error
+    _replace(path, json.dumps([*kept, own], ensure_ascii=False))
 
 
 def _replace(path: Path, text: str) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 
 from contest.checking import described
 from contest.stand_ins import HEAD_BYTES, stand_in_of_data
+from errors import UserError
 
 FINAL_MARK = "TargetValue"
 """The key phrase of the rules: of all rows whose description holds it, the last one is the one that counts."""
@@ -75,17 +76,12 @@ class Row:
         return FINAL_MARK in self.description
 
 
-class OddFigureError(ValueError):
-    """A value of a JSON object that is no finite number; says which."""
+class OddFigureError(UserError):
+    """A value of a file that is no finite number; says which."""
 
 
-class EmissionsFileError(ValueError):
-    """A file is not one of eco2AI's; names the file, the line and what is wrong, and what helps where that is known."""
-
-    def __init__(self, problem: str, remedy: str = "") -> None:
-        super().__init__(f"{problem}; {remedy}" if remedy else problem)
-        self.problem = problem
-        self.remedy = remedy
+class EmissionsFileError(UserError):
+    """A file is not one of eco2AI's; names the file, the line and what is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +150,7 @@ def append_problem(path: str | os.PathLike[str]) -> str | None:
         folder = next(parent for parent in path.absolute().parents if parent.exists())
         if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
             return f"{folder} is no folder that may be written to"
-    except ValueError as error:
+    except EmissionsFileError as error:
         return str(error)
     except OSError as error:
         return f"{error.filename or path}: {error.strerror}"
@@ -188,15 +184,18 @@ def read_readings(csv_path: str | os.PathLike[str]) -> dict[str, tuple[Reading, 
         raise EmissionsFileError(f"{path}: {found.what}", found.remedy)
     try:
         runs = json.loads(data.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise EmissionsFileError(f"{path}: no file of readings: {error}") from error
+    try:
         return {str(run["id"]): tuple(map(reading_of, run["readings"])) for run in runs}
     except KeyError as error:
         raise EmissionsFileError(f"{path}: no file of readings: an entry has no {error}") from error
-    except (ValueError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+    except (OddFigureError, TypeError) as error:
         raise EmissionsFileError(f"{path}: no file of readings: {error}") from error
 
 
 def reading_of(value: Any) -> Reading:
-    """A reading of its JSON form. Raises KeyError, TypeError, ValueError."""
+    """A reading of its JSON form. Raises KeyError, TypeError, OddFigureError."""
     figures = [None if value[name] is None else number_of(value, name) for name in ("energy_kwh", "co2_kg")]
     return Reading(str(value["device"]), str(value["method"]), figures[0], figures[1])
 
@@ -233,9 +232,12 @@ def _row(path: str | os.PathLike[str], number: int, raw: dict[str, str], names: 
 
     def figure(name: str) -> float:
         written = text(name)
-        value = float(written.replace(",", ".") if "." not in written else written)
+        try:
+            value = float(written.replace(",", ".") if "." not in written else written)
+        except ValueError as error:
+            raise OddFigureError(str(error)) from error
         if not math.isfinite(value) or value < 0:
-            raise ValueError(f"{name} is {value}")
+            raise OddFigureError(f"{name} is {value}")
         return value
 
     try:
@@ -251,5 +253,5 @@ def _row(path: str | os.PathLike[str], number: int, raw: dict[str, str], names: 
             gpu=text("GPU_name"),
             country=text("region/country"),
         )
-    except ValueError as error:
+    except OddFigureError as error:
         raise EmissionsFileError(f"{os.fspath(path)}: row {number}: {error}; is it the encoded file?") from error

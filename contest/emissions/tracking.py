@@ -38,7 +38,7 @@ from contest.emissions.rows import EmissionsFileError as EmissionsFileError
 from contest.emissions.rows import Row as Row
 from contest.emissions.rows import read_readings as read_readings
 from contest.emissions.rows import read_rows as read_rows
-from errors import reason_of
+from errors import UserError, reason_of
 
 PERIOD_SECONDS = 1.0
 PATIENCE_SECONDS = 20.0
@@ -196,7 +196,7 @@ def track(
         tracking._finish(patience)
 
 
-class CountryCodeError(ValueError, argparse.ArgumentTypeError):
+class CountryCodeError(UserError, argparse.ArgumentTypeError):
     """No code of a country; as the type of an option, its message is what the command line says."""
 
 

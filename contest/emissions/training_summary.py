@@ -1,7 +1,4 @@
-"""What a training made of CO2, as one JSON file: written by `training co2-report`, read by the leaderboard.
-
-Knows nothing of how it was measured.
-"""
+"""What a training made of CO2, as one JSON file: written by `training co2-report`, read by the leaderboard."""
 
 from __future__ import annotations
 
@@ -10,34 +7,21 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
+from contest.checking import problem_of_json
 from contest.emissions.rows import OddFigureError, Reading, number_of, reading_of
 from contest.stand_ins import HEAD_BYTES, stand_in_of_data
 from contest.writing import write_json
+from errors import UserError
 
 FORMAT = "fbc2 training emissions 1"
 _REMEDY = "give the training_emissions.json that `training co2-report` wrote"
 
 
-class TrainingEmissionsError(ValueError):
-    """A file that is no summary of a training's emissions: the file and what is wrong, and what helps."""
-
-    def __init__(self, problem: str, remedy: str) -> None:
-        super().__init__(problem, remedy)
-        self.problem = problem
-        self.remedy = remedy
-
-    def __str__(self) -> str:
-        return f"{self.problem}; {self.remedy}"
-
-
-class _OddFileError(ValueError):
-    """What is wrong with a summary, in words of our own."""
-
-    def __init__(self, problem: str, remedy: str = "") -> None:
-        super().__init__(problem)
-        self.remedy = remedy
+class TrainingEmissionsError(UserError):
+    """A file is no summary of a training's emissions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +40,7 @@ class TrainingEmissions:
         readings: our own figures, one a device; None where a device could not be measured.
         problems: what was not measured, and why, a sentence each.
 
-    Raises ValueError for a figure that is negative or not finite.
+    Raises OddFigureError for a figure that is negative or not finite.
 
     """
 
@@ -76,7 +60,7 @@ class TrainingEmissions:
         figures += [value for reading in self.readings for value in (reading.energy_kwh, reading.co2_kg)]
         for value in figures:
             if value is not None and not (math.isfinite(value) and value >= 0):
-                raise _OddFileError(f"a figure is {value}")
+                raise OddFigureError(f"a figure is {value}")
 
     @property
     def own_co2_kg(self) -> float | None:
@@ -92,38 +76,31 @@ def write_training_emissions(path: str | os.PathLike[str], emissions: TrainingEm
 
 def read_training_emissions(path: str | os.PathLike[str]) -> TrainingEmissions:
     """Read the file. Raises TrainingEmissionsError, OSError."""
+
+    def refused(problem: str, remedy: str = _REMEDY) -> TrainingEmissionsError:
+        return TrainingEmissionsError(f"no summary of a training's emissions: {problem}", remedy, where=os.fspath(path))
+
+    data = Path(path).read_bytes()
+    if (found := stand_in_of_data(data[:HEAD_BYTES])) is not None:
+        raise refused(found.what, found.remedy)
     try:
-        with open(path, "rb") as stream:
-            data = stream.read()
-        if (found := stand_in_of_data(data[:HEAD_BYTES])) is not None:
-            raise _OddFileError(found.what, found.remedy)
         value = json.loads(data.decode("utf-8-sig"))
-        if not isinstance(value, dict) or value.get("format") != FORMAT:
-            raise _OddFileError(f'"format" is not "{FORMAT}"')
+    except UnicodeDecodeError as error:
+        raise refused("it is not UTF-8") from error
+    except RecursionError as error:
+        raise refused("it is nested too deeply to be read") from error
+    except ValueError as error:
+        raise refused(f"it is not JSON: {problem_of_json(error)}") from error
+    if not isinstance(value, dict) or value.get("format") != FORMAT:
+        raise refused(f'"format" is not "{FORMAT}"')
+    try:
         return _parsed(value)
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        problem = f"{os.fspath(path)}: no summary of a training's emissions: {_problem(error)}"
-        remedy = error.remedy if isinstance(error, _OddFileError) else ""
-        raise TrainingEmissionsError(problem, remedy or _REMEDY) from error
-
-
-def _problem(error: Exception) -> str:
-    """Return what is wrong with a file in words that are not Python's."""
-    match error:
-        case _OddFileError() | OddFigureError():
-            return str(error)
-        case KeyError():
-            return f'it has no "{error.args[0]}"'
-        case RecursionError():
-            return "it is nested too deeply to be read"
-        case UnicodeDecodeError():
-            return "it is not UTF-8"
-        case json.JSONDecodeError():
-            return f"it is not JSON: {error}"
-        case ValueError() if str(error).endswith("and no number"):  # `number_of` names the value
-            return str(error)
-        case _:
-            return "a value is not what its place asks for"
+    except KeyError as error:
+        raise refused(f'it has no "{error.args[0]}"') from error
+    except OddFigureError as error:
+        raise refused(str(error)) from error
+    except TypeError as error:
+        raise refused("a value is not what its place asks for") from error
 
 
 def _parsed(value: Mapping[str, Any]) -> TrainingEmissions:

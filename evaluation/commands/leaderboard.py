@@ -114,7 +114,7 @@ def _of_training(path: Path) -> TrainingEmissions:
     try:
         found = read_training_emissions(path)
     except TrainingEmissionsError as error:
-        raise BadEmissions(error.problem, error.remedy) from error
+        raise BadEmissions(error.reason, error.remedy) from error
     except OSError as error:
         raise BadEmissions(reason_of(error), "check the path") from error
     if found.co2_kg is None:

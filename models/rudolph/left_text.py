@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from errors import UserError
 from models.rudolph.caches import DenseCache
 from models.rudolph.decoding import count_not_finite, forward_cached, output_head, raise_unless_finite
 from models.rudolph.ranking import left_text_perplexity
@@ -22,7 +23,7 @@ from models.rudolph.vocabulary import BOS, EOS, PAD, Vocabulary
 TEXT_SAMPLING = Sampling(temperature=0.9, top_k=64, top_p=0.8)  # of the public API
 
 
-class LeftTextError(ValueError):
+class LeftTextError(UserError):
     """A beginning is longer than the left text."""
 
 
@@ -81,7 +82,7 @@ def _room_after(model: Rudolph, beginning: Sequence[int]) -> int:
     room = model.config.l_text_seq_length - len(beginning)
     if room < 0:
         raise LeftTextError(
-            f"{len(beginning)} ids exceed the left text of {model.config.l_text_seq_length}; shorten it"
+            f"{len(beginning)} ids exceed the left text of {model.config.l_text_seq_length}", "shorten it"
         )
     return room
 

@@ -11,12 +11,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.vqgan.errors import VQGANConfigError
+
 GROUPS = 32
 
 
 def _norm(channels: int) -> nn.GroupNorm:
     if channels % GROUPS:
-        raise ValueError(f"every width must be a multiple of {GROUPS} (group normalisation), got {channels}")
+        raise VQGANConfigError(f"every width must be a multiple of {GROUPS} (group normalisation), got {channels}")
     return nn.GroupNorm(GROUPS, channels, eps=1e-6)
 
 

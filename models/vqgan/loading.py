@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from models.files import ModelFileError, bounded_int, names_problem, read_json_object, shown
+from models.vqgan.errors import VQGANConfigError
 from models.vqgan.network import VQGAN
 from models.weights import find_weights, load_weights
 
@@ -29,25 +30,20 @@ _LISTS = {"ch_mult": (8, 1, 64), "attn_resolutions": (16, 1, 65_536)}  # length 
 _FLAGS = ("double_z", "wavelet")
 
 
-class VQGANConfigError(ModelFileError):
-    """A configuration file that no VQGAN can have; says which file and what is wrong."""
-
-
 def read_vqgan_config(path: Path) -> VQGAN:
     """Build, on the meta device, the VQGAN that a configuration file describes. Raises `VQGANConfigError`."""
     try:
         keywords = read_json_object(path)
-        problem = _problem(keywords)
-        if problem is not None:
-            raise VQGANConfigError(f"{path}: {problem}")
-        with torch.device("meta"):
-            return VQGAN(**keywords)
-    except VQGANConfigError:
-        raise
     except ModelFileError as error:
         raise VQGANConfigError(error.reason, error.remedy) from error
-    except ValueError as error:  # sizes that do not fit each other
-        raise VQGANConfigError(f"{path}: {error}") from error
+    try:
+        problem = _problem(keywords)
+        if problem is not None:
+            raise VQGANConfigError(problem)
+        with torch.device("meta"):
+            return VQGAN(**keywords)
+    except VQGANConfigError as error:
+        raise VQGANConfigError(f"{path}: {error.reason}", error.remedy) from error
 
 
 def _problem(keywords: Mapping[str, Any]) -> str | None:

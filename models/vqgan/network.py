@@ -11,13 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from models.vqgan.errors import PictureShapeError, VQGANConfigError
 from models.vqgan.layers import Decoder, Encoder, WaveletDecoder
 
 CHECKPOINT_PREFIX = "model."
-
-
-class PictureShapeError(ValueError):
-    """A tensor of pictures or codes has a shape or value that the tokenizer cannot take."""
 
 
 class GumbelQuantizer(nn.Module):
@@ -41,7 +38,7 @@ def _strip_checkpoint_prefix(module: nn.Module, state_dict: dict[str, Any], pref
 class VQGAN(nn.Module):
     """The picture tokenizer. Keywords are those of the published configurations; `wavelet` picks the second decoder.
 
-    Raises ValueError for a configuration the published layout cannot hold.
+    Raises `VQGANConfigError` for a configuration the published layout cannot hold.
     """
 
     def __init__(
@@ -63,11 +60,11 @@ class VQGAN(nn.Module):
     ) -> None:
         super().__init__()
         if double_z:
-            raise ValueError("double_z=True belongs to a VAE; a Gumbel VQGAN has double_z=False")
+            raise VQGANConfigError("double_z=True belongs to a VAE; a Gumbel VQGAN has double_z=False")
         if not ch_mult:
-            raise ValueError("ch_mult must have a width for at least one level")
+            raise VQGANConfigError("ch_mult must have a width for at least one level")
         if z_channels != embed_dim:
-            raise ValueError(f"z_channels ({z_channels}) must equal embed_dim ({embed_dim})")
+            raise VQGANConfigError(f"z_channels ({z_channels}) must equal embed_dim ({embed_dim})")
         self.n_embed = n_embed
         self.in_channels = in_channels
         self.out_ch = out_ch

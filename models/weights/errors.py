@@ -25,7 +25,6 @@ class WeightsFormatError(WeightsError):
 
     def __init__(self, path: Path, problem: str, remedy: str = "get it again") -> None:
         super().__init__(f"{path}: {problem}", remedy)
-        self.args = (path, problem, remedy)
         self.path = path
         self.problem = problem
 
@@ -54,7 +53,6 @@ class WeightsMismatchError(WeightsError):
             lines.append(f"  the file's names have {prefix!r} before the network's")
             remedy = f"save the weights again without {prefix!r}"
         super().__init__("\n".join(lines), remedy)
-        self.args = (path, missing, unexpected, mismatched)
         self.path = path
         self.missing = missing
         self.unexpected = unexpected

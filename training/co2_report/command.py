@@ -8,9 +8,8 @@ from pathlib import Path
 
 from contest.console import say, show
 from contest.emissions.training_summary import write_training_emissions
-from contest.errors import ContestError
 from contest.writing import write_bytes
-from errors import reason_of
+from errors import UserError, reason_of
 from training.co2_report.charts import co2_by_epoch, loss_against_co2
 from training.co2_report.figures import Figures, gather
 from training.co2_report.page import page
@@ -31,7 +30,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         figures = gather(arguments.run)
         paths = write_report(figures, arguments.out or arguments.run / FOLDER)
-    except (OSError, ValueError, ContestError) as error:
+    except (UserError, OSError, ValueError) as error:
         say(f"co2-report: {reason_of(error)}")
         return 2
     for path in paths:

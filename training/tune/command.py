@@ -10,8 +10,7 @@ from pathlib import Path
 import torch
 
 from contest.console import say, show
-from contest.errors import ContestError, ContestFileError
-from errors import reason_of
+from errors import UserError, reason_of
 from training.tune.checkpoints import FOLDER, CheckpointError, last_checkpoint
 from training.tune.distributed import first_process, lost_connection
 from training.tune.emissions import measured
@@ -30,7 +29,7 @@ def main(argv: Sequence[str]) -> int:
         settings = read_settings(arguments.config, arguments.overrides)
         with measured(settings) as co2:
             trained = train(settings, [] if co2 is None else [co2])
-    except (ContestError, ContestFileError, ValueError) as error:  # settings, data, weights: each names its place
+    except (UserError, ValueError) as error:  # settings, data, weights: each names its place
         say(f"tune: {error}")
         return 2
     except torch.OutOfMemoryError as error:

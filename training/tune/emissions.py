@@ -19,9 +19,8 @@ import torch
 
 from contest.console import say
 from contest.emissions.tracking import FINAL_MARK, Tracking, track
-from contest.errors import ContestError
 from contest.writing import write_json
-from errors import reason_of
+from errors import UserError, reason_of
 from models.rudolph import Config, Rudolph
 from training.tune.callbacks.co2_log import CO2_FILE, Co2Log
 from training.tune.errors import make_out
@@ -143,5 +142,5 @@ def _attempt(what: Callable[[], None]) -> None:
     """Do what must not stop a training; say what went wrong."""
     try:
         what()
-    except (OSError, ContestError, ValueError, LookupError, TypeError) as error:
+    except (UserError, OSError, ValueError, LookupError, TypeError) as error:
         say(f"tune: emissions: {reason_of(error)}; the training goes on")

@@ -9,8 +9,7 @@ from pathlib import Path
 import torch
 
 from contest.console import say, show
-from contest.errors import ContestError, ContestFileError
-from errors import reason_of
+from errors import UserError, reason_of
 from training.tune.data.cache_folder import cache_folder
 from training.tune.data.loading import SPLITS, demand_vqgan, read_tasks
 from training.tune.initial_weights import starting_config
@@ -36,7 +35,7 @@ def main(argv: Sequence[str]) -> int:
         for split in SPLITS:
             for task, examples in read_tasks(settings, config, split).items():
                 show(f"{task} {split}: {len(examples)} samples")
-    except (ContestError, ContestFileError, ValueError) as error:  # settings, data, weights: each names its place
+    except (UserError, ValueError) as error:  # settings, data, weights: each names its place
         say(f"encode: {error}")
         return 2
     except OSError as error:

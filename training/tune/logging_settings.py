@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from contest.emissions.tracking import FINAL_MARK, country_code
+from errors import UserError
 from evaluation.metrics.base import MODES, Mode
 
 MIN_PERIOD = 0.1
@@ -77,5 +78,5 @@ class EmissionsSettings:
 def _country_problem(text: str) -> str | bool:
     try:
         return country_code(text) != text and "must be in capitals"
-    except ValueError as error:
+    except UserError as error:
         return str(error)

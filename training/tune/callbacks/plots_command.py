@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from contest.console import say, show
-from contest.errors import ContestError
-from errors import reason_of
+from errors import UserError, reason_of
 from training.tune.callbacks.plots import draw_plots
 
 
@@ -19,7 +18,7 @@ def main(argv: Sequence[str]) -> int:
     arguments = parser.parse_args(argv)
     try:
         paths = draw_plots(arguments.run)
-    except (OSError, ValueError, ContestError) as error:
+    except (UserError, OSError, ValueError) as error:
         say(f"plots: {reason_of(error)}")
         return 2
     for path in paths:
