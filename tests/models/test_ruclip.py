@@ -124,5 +124,5 @@ def test_a_configuration_that_can_not_be_is_refused(tmp_path: Path, change: dict
 
 
 def test_a_configuration_of_another_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="lacks embed_dim"):
+    with pytest.raises(RuCLIPError, match="lacks embed_dim"):
         RuCLIPConfig.from_json({"model_type": "bert"})

@@ -191,7 +191,7 @@ class TestShapes:
         ],
     )
     def test_configurations_refused(self, change: dict[str, Any], message: str) -> None:
-        with pytest.raises(ValueError, match=message):
+        with pytest.raises(VQGANConfigError, match=message):
             VQGAN(**{**TINY, **change})
 
     @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from contest.emissions.tracking import EmissionsFileError, Status, country_code, read_rows
+from contest.emissions.tracking import CountryCodeError, EmissionsFileError, Status, country_code, read_rows
 from contest.emissions.tracking import track as track_with
 
 ROOT = Path(__file__).parents[3]
@@ -262,5 +262,5 @@ def test_a_file_that_is_not_eco2ai_s_is_refused_by_name(text: str, problem: str,
 
 def test_country_codes() -> None:
     assert country_code("ru") == "RU"
-    with pytest.raises(ValueError, match="no code of a country"):
+    with pytest.raises(CountryCodeError, match="no code of a country"):
         country_code("Russia")
