@@ -32,7 +32,7 @@ from models.rudolph.caches import DenseCache
 from models.rudolph.compact_cache import CompactCache
 from models.rudolph.decoding import Cache, forward_cached, output_head
 from models.rudolph.packed import pack_linears
-from models.rudolph.sampling import Sampling, draw, uniforms
+from models.rudolph.sampling import Sampling, sample_token, uniforms
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 LAYOUT = (
@@ -98,7 +98,7 @@ def our_step(
     logits = torch.randn(batch, rows.stop - rows.start, device=like.device, dtype=like.dtype)
 
     def step(i: int) -> Tensor:
-        token = draw(logits, sampling, numbers[:, i])
+        token = sample_token(logits, sampling, numbers[:, i])
         return forward_cached(model, cache, token[:, None], first + i, head)
 
     return step

@@ -38,7 +38,7 @@ from benchmarks.peak_memory import peak_bytes
 from models.rudolph import SIZES, Config, Rudolph
 from models.rudolph.caches import DenseCache, one_query_attention
 from models.rudolph.compact_cache import CompactCache
-from models.rudolph.decoding import Head, answer, draw_images, forward_cached, output_head
+from models.rudolph.decoding import Head, answer, forward_cached, generate_image, output_head
 from models.rudolph.free_memory import free_bytes
 from models.rudolph.memory_plan import CPU, GPU, Need, answering, drawing, plan
 from models.rudolph.packed import pack_linears
@@ -211,7 +211,7 @@ def measure_phases(
         answer(model, *given, stop_at_eos=False)
 
     def draw_some(part: slice) -> None:
-        drawn = draw_images(model, left[:pictures][part], IMAGE_SAMPLING, image[part])
+        drawn = generate_image(model, left[:pictures][part], IMAGE_SAMPLING, image[part])
         for some in drawn.split(16):
             vqgan.decode(some)
 

@@ -33,9 +33,9 @@ from models.rudolph.caches import DenseCache
 from models.rudolph.compact_cache import CompactCache
 from models.rudolph.decoding import forward_cached, output_head
 from models.rudolph.free_memory import free_bytes
-from models.rudolph.memory_plan import CPU, GPU, Limits, Need, answering, drawing, plan
+from models.rudolph.memory_plan import CPU, GPU, BatchLimits, Need, answering, drawing, plan
 from models.rudolph.packed import pack_linears
-from models.rudolph.sampling import Sampling, draw
+from models.rudolph.sampling import Sampling, sample_token
 from models.vqgan import VQGAN
 
 PICTURES_AT_ONCE = 8  # more do not change what the VQGAN takes for one
@@ -89,7 +89,7 @@ def batches(largest: int) -> Iterator[int]:
 
 def largest_batch(device: torch.device, of: Sequence[Phase]) -> int:
     """The most samples that the memory which is free now holds in either phase."""
-    limits = Limits((GPU if device.type == "cuda" else CPU).share, UNBOUNDED)
+    limits = BatchLimits((GPU if device.type == "cuda" else CPU).share, UNBOUNDED)
     return min(planned.batch for planned in plan(free_bytes(device), [phase.need for phase in of], limits).phases)
 
 
@@ -105,7 +105,7 @@ def begin(model: Rudolph, phase: Phase, batch: int) -> None:
         tensor.zero_()
     ids = torch.ones(batch, phase.prefill, dtype=torch.int64, device=device)
     logits = forward_cached(model, cache, ids, 0, output_head(model, phase.rows))
-    draw(logits, phase.sampling, torch.rand(batch, device=device))
+    sample_token(logits, phase.sampling, torch.rand(batch, device=device))
 
 
 def measure(bench: Bench, model: Rudolph, batch: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:

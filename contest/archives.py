@@ -62,7 +62,7 @@ CONTEST_BOUNDS = Bounds()
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ArchiveEntry:
     """A file or folder of an archive: its name without a closing slash, and its declared size unpacked."""
 
     name: str
@@ -76,7 +76,7 @@ class Listing:
     """What an archive declares to hold, and everything that is wrong with that."""
 
     packed_bytes: int
-    entries: tuple[Entry, ...]
+    entries: tuple[ArchiveEntry, ...]
     errors: tuple[ContestError, ...]
 
     @property
@@ -94,7 +94,7 @@ def list_archive(path: str | os.PathLike[str], bounds: Bounds = CONTEST_BOUNDS) 
     try:
         with open(file, "rb") as stream:
             packed = os.fstat(stream.fileno()).st_size
-            _demand_bounded_directory(stream, packed, file, bounds)
+            _require_bounded_directory(stream, packed, file, bounds)
         infos = _infos(file)
     except ContestError as error:
         return Listing(0, (), (error,))
@@ -103,7 +103,7 @@ def list_archive(path: str | os.PathLike[str], bounds: Bounds = CONTEST_BOUNDS) 
     errors = [*_total_errors(file, packed, infos, bounds), *_name_errors(file, infos)]
     errors += [error for info in infos for error in _entry_errors(file, info)]
     entries = tuple(
-        Entry(info.filename.rstrip("/"), info.file_size, info.filename.endswith("/"), bool(_mode(info) & 0o111))
+        ArchiveEntry(info.filename.rstrip("/"), info.file_size, info.filename.endswith("/"), bool(_mode(info) & 0o111))
         for info in infos
     )
     return Listing(packed, entries, tuple(errors))
@@ -256,7 +256,7 @@ def _mode(info: zipfile.ZipInfo) -> int:
     return info.external_attr >> 16
 
 
-def _demand_bounded_directory(stream: BinaryIO, packed: int, file: str, bounds: Bounds) -> None:
+def _require_bounded_directory(stream: BinaryIO, packed: int, file: str, bounds: Bounds) -> None:
     """Raise ContestError if the list of entries is longer than may be held in memory, before it is."""
     start = max(0, packed - _END.size - _LONGEST_COMMENT)
     stream.seek(start)

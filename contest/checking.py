@@ -115,8 +115,8 @@ def parse_ground_truth(checker: Checker, value: Any) -> GroundTruth | None:
         checker.report(Code.SAMPLE_EMPTY, "the ground truth is an empty list")
         return None
     items = [_references(checker, raw, index) for index, raw in enumerate(raw_items)]
-    sound = tuple(item for item in items if item is not None)
-    return GroundTruth(checker.sample_id, sound, is_bare_item) if len(sound) == len(items) else None
+    valid = tuple(item for item in items if item is not None)
+    return GroundTruth(checker.sample_id, valid, is_bare_item) if len(valid) == len(items) else None
 
 
 def _references(checker: Checker, raw: Any, index: int) -> References | None:
@@ -130,8 +130,8 @@ def _references(checker: Checker, raw: Any, index: int) -> References | None:
         checker.report(Code.REFERENCES_EMPTY, "the content is an empty list", index)
         return None
     names = ["the content"] if is_bare_string else [f"reference {number}" for number in range(len(contents))]
-    sound = [_is_content(checker, text, index, name) for text, name in zip(contents, names, strict=True)]
-    return References(item_type, tuple(contents), is_bare_string) if all(sound) else None
+    valid = [_is_content(checker, text, index, name) for text, name in zip(contents, names, strict=True)]
+    return References(item_type, tuple(contents), is_bare_string) if all(valid) else None
 
 
 def parse_task_id(checker: Checker, value: Any) -> int | None:

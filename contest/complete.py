@@ -10,7 +10,7 @@ from pathlib import Path
 from contest.errors import BYTE_ORDER_MARK, Code, ContestError, ContestFileError
 from contest.limits import MAX_PREDICTIONS_BYTES, MAX_PREDICTIONS_BYTES_A_SAMPLE, PREDICTIONS_FREE_BYTES
 from contest.pictures import check_pictures
-from contest.predictions import Predictions, ids_of, read_answers
+from contest.predictions import ParsedPredictions, ids_of, read_answers
 from contest.reading import begins_with_mark
 from errors import bare_reason
 
@@ -27,7 +27,7 @@ def prediction_errors(path: Path, samples: Collection[str]) -> tuple[ContestErro
 
 def looked_through(
     path: Path, samples: Collection[str] | None = None
-) -> tuple[Predictions | None, tuple[ContestError, ...]]:
+) -> tuple[ParsedPredictions | None, tuple[ContestError, ...]]:
     """Return the predictions, None if they can not be read at all, and all that is wrong as `prediction_errors` does.
 
     Without `samples` every entry counts as asked for, and none can be missing.
@@ -56,12 +56,12 @@ def looked_through(
     missing = (
         ContestError(Code.PREDICTION_MISSING, file=path, sample_id=sample_id)
         for sample_id in asked
-        if sample_id not in found.sound and sample_id not in found.unsound
+        if sample_id not in found.valid and sample_id not in found.invalid
     )
     # Our own reader takes such a file; that of the organisers raises, and the attempt is invalid.
     remedy = "save it as UTF-8 without a byte order mark"
     mark = (ContestError(Code.NOT_JSON, BYTE_ORDER_MARK, file=path, remedy=remedy),) if marked else ()
-    return found, (*mark, *found.errors, *missing, *check_pictures(list(found.sound.values()), path.parent))
+    return found, (*mark, *found.errors, *missing, *check_pictures(list(found.valid.values()), path.parent))
 
 
 def links_and_devices(folder: Path) -> Iterator[str]:

@@ -16,7 +16,7 @@ _SPACE = re.compile(r"[ \t\n\r]*")
 _LONGEST_LITERAL = len(r"\ud83d\ude00")  # what the scanner refuses as a whole when its end is cut off
 
 
-class Place(NamedTuple):
+class JSONPlace(NamedTuple):
     """A place in a document: line and column from 1, and the character from 0, as Python's reader counts them."""
 
     line: int
@@ -27,7 +27,7 @@ class Place(NamedTuple):
 class NotJSONError(Exception):
     """The text is no JSON from a place on."""
 
-    def __init__(self, problem: str, place: Place) -> None:
+    def __init__(self, problem: str, place: JSONPlace) -> None:
         super().__init__(f"{problem}: line {place.line} column {place.column} (char {place.character})")
         self.problem, self.place = problem, place
 
@@ -130,7 +130,7 @@ class JSONReader:
         if self.peek():
             raise self._error("Extra data")
 
-    def place(self) -> Place:
+    def place(self) -> JSONPlace:
         """Return where the window's position is."""
         return self._place(self._position)
 
@@ -192,9 +192,9 @@ class JSONReader:
     def _error(self, problem: str, position: int | None = None) -> NotJSONError:
         return NotJSONError(problem, self._place(self._position if position is None else position))
 
-    def _place(self, position: int) -> Place:
+    def _place(self, position: int) -> JSONPlace:
         before = self.text[:position]
         line_break = before.rfind("\n")
         start = self._dropped + line_break + 1 if line_break >= 0 else self._line_start
         character = self._dropped + position
-        return Place(self._lines + before.count("\n") + 1, character - start + 1, character)
+        return JSONPlace(self._lines + before.count("\n") + 1, character - start + 1, character)

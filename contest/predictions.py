@@ -21,20 +21,20 @@ SURPLUS_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Predictions:
+class ParsedPredictions:
     """The answers to the samples that were asked for.
 
     Attributes:
-        sound: the answers by sample id, in file order; of an id that stands twice the last one.
-        unsound: entries that are no list of items, as JSON has them (at most the first MAX_ITEMS items).
+        valid: the answers by sample id, in file order; of an id that stands twice the last one.
+        invalid: entries that are no list of items, as JSON has them (at most the first MAX_ITEMS items).
         errors: what is wrong with these entries.
         repeated: ids that stand more than once.
         surplus: number of entries of other samples, and the ids of the first few.
 
     """
 
-    sound: dict[str, Sample]
-    unsound: dict[str, Any]
+    valid: dict[str, Sample]
+    invalid: dict[str, Any]
     errors: tuple[ContestError, ...]
     repeated: tuple[str, ...]
     surplus: int
@@ -56,15 +56,15 @@ def ids_of(path: str | os.PathLike[str]) -> frozenset[str]:
     return frozenset(ids)
 
 
-def read_answers(path: str | os.PathLike[str], asked: Collection[str]) -> Predictions:
+def read_answers(path: str | os.PathLike[str], asked: Collection[str]) -> ParsedPredictions:
     """Read the answers to the samples with these ids.
 
     Raises ContestFileError for a file that is no JSON object or can not be read, for an entry that is larger, and for
     more entries of other samples, than any honest file has (see `contest.limits`).
     """
     checker = Checker(os.fspath(path), [])
-    sound: dict[str, Sample] = {}
-    unsound: dict[str, Any] = {}
+    valid: dict[str, Sample] = {}
+    invalid: dict[str, Any] = {}
     repeated: dict[str, None] = {}
     first_surplus: list[str] = []
     surplus = known = 0
@@ -81,12 +81,12 @@ def read_answers(path: str | os.PathLike[str], asked: Collection[str]) -> Predic
                 first_surplus.append(sample_id)
             known = checker.count
             continue
-        if sample_id in sound or sample_id in unsound:
+        if sample_id in valid or sample_id in invalid:
             if sample_id not in repeated:
                 checker.report(Code.DUPLICATE_ID, "the id stands more than once")
             repeated[sample_id] = None
-            sound.pop(sample_id, None)
-            unsound.pop(sample_id, None)
+            valid.pop(sample_id, None)
+            invalid.pop(sample_id, None)
         usable = check_id(checker, sample_id)
         whole = not isinstance(value, list) or len(value) <= MAX_ITEMS
         if not whole:
@@ -94,8 +94,8 @@ def read_answers(path: str | os.PathLike[str], asked: Collection[str]) -> Predic
             value = value[:MAX_ITEMS]
         sample = parse_sample(checker, value, may_be_empty=True)
         if usable and whole and sample is not None:
-            sound[sample_id] = sample
+            valid[sample_id] = sample
         else:
-            unsound[sample_id] = value
+            invalid[sample_id] = value
         known = checker.count
-    return Predictions(sound, unsound, tuple(checker.errors), tuple(repeated), surplus, tuple(first_surplus))
+    return ParsedPredictions(valid, invalid, tuple(checker.errors), tuple(repeated), surplus, tuple(first_surplus))

@@ -1,8 +1,9 @@
 """Reads the contest's JSON files into validated objects. Knows nothing of pictures' contents, tasks' answers or models.
 
-Everything wrong with a file is reported at once, as ContestFileError. `sift_input` and `sift_predictions` instead hand
-back what is sound beside what is wrong, for a run that must answer (or score) the sound samples whatever the others
-are. A file that is no JSON object at all has no sound part: it raises ContestFileError in every function here.
+Everything wrong with a file is reported at once, as ContestFileError. `read_input_lenient` and
+`read_predictions_lenient` instead return what is valid and what is wrong, for a run that must answer (or score) the
+valid samples whatever the others are. A file that is no JSON object at all has no valid part: it raises
+ContestFileError in every function here.
 """
 
 from __future__ import annotations
@@ -37,20 +38,20 @@ Entry = TypeVar("Entry")
 
 
 @dataclass(frozen=True, slots=True)
-class Sifted(Generic[Entry]):
-    """What is sound in a file, by sample id in file order, and all that is wrong with the rest.
+class ParseResult(Generic[Entry]):
+    """What is valid in a file, by sample id in file order, and all that is wrong with the rest.
 
     A sample id that stands twice is reported, and its last value is the one kept, as Python's own JSON reader would.
     """
 
-    sound: dict[str, Entry]
+    valid: dict[str, Entry]
     errors: tuple[ContestError, ...]
 
     def or_raise(self) -> dict[str, Entry]:
-        """Return the sound entries if nothing is wrong; raise ContestFileError with everything that is otherwise."""
+        """Return the valid entries if nothing is wrong; raise ContestFileError with everything that is otherwise."""
         if self.errors:
             raise ContestFileError(self.errors)
-        return self.sound
+        return self.valid
 
 
 def begins_with_mark(path: FilePath) -> bool:
@@ -61,22 +62,22 @@ def begins_with_mark(path: FilePath) -> bool:
 
 def read_input(path: FilePath) -> dict[str, Sample]:
     """Read `input.json`: samples by id, each with at least one item. Raises ContestFileError."""
-    return sift_input(path).or_raise()
+    return read_input_lenient(path).or_raise()
 
 
-def sift_input(path: FilePath) -> Sifted[Sample]:
-    """Read `input.json` and keep its sound samples beside the errors of the rest. Raises ContestFileError (no JSON)."""
-    return _sift(path, lambda checker, value: parse_sample(checker, value, may_be_empty=False))
+def read_input_lenient(path: FilePath) -> ParseResult[Sample]:
+    """Read `input.json` and keep its valid samples beside the errors of the rest. Raises ContestFileError (no JSON)."""
+    return _read_lenient(path, lambda checker, value: parse_sample(checker, value, may_be_empty=False))
 
 
 def read_predictions(path: FilePath) -> dict[str, Sample]:
     """Read `predictions.json`: answers by id. An empty list of items is an answer too. Raises ContestFileError."""
-    return sift_predictions(path).or_raise()
+    return read_predictions_lenient(path).or_raise()
 
 
-def sift_predictions(path: FilePath) -> Sifted[Sample]:
-    """Read `predictions.json` and keep its sound answers beside other errors. Raises ContestFileError (no JSON)."""
-    return _sift(path, lambda checker, value: parse_sample(checker, value, may_be_empty=True))
+def read_predictions_lenient(path: FilePath) -> ParseResult[Sample]:
+    """Read `predictions.json` and keep its valid answers beside other errors. Raises ContestFileError (no JSON)."""
+    return _read_lenient(path, lambda checker, value: parse_sample(checker, value, may_be_empty=True))
 
 
 def read_ground_truth(path: FilePath) -> dict[str, GroundTruth]:
@@ -85,24 +86,24 @@ def read_ground_truth(path: FilePath) -> dict[str, GroundTruth]:
     A value is one item or a list of items, a content one string or a list of them; the result records which.
     Raises ContestFileError.
     """
-    return _sift(path, parse_ground_truth).or_raise()
+    return _read_lenient(path, parse_ground_truth).or_raise()
 
 
 def read_ids(path: FilePath) -> dict[str, int]:
     """Read `ids.json`: the id of each sample's task (0 to 11), as a number or digits. Raises ContestFileError."""
-    return _sift(path, parse_task_id).or_raise()
+    return _read_lenient(path, parse_task_id).or_raise()
 
 
-def _sift(path: FilePath, parse: Callable[[Checker, Any], Entry | None]) -> Sifted[Entry]:
+def _read_lenient(path: FilePath, parse: Callable[[Checker, Any], Entry | None]) -> ParseResult[Entry]:
     checker = Checker(fspath(path), [])
-    sound: dict[str, Entry] = {}
+    valid: dict[str, Entry] = {}
     for sample_id, value in _json_object(checker).items():
         checker.sample_id = sample_id
         usable = check_id(checker, sample_id)
         entry = parse(checker, value)
         if usable and entry is not None:
-            sound[sample_id] = entry
-    return Sifted(sound, tuple(checker.errors))
+            valid[sample_id] = entry
+    return ParseResult(valid, tuple(checker.errors))
 
 
 def _json_object(checker: Checker) -> dict[str, Any]:

@@ -94,10 +94,10 @@ def write_shard(path: str | os.PathLike[str], task: str, rows: Iterable[ShardRow
     remaining = iter(rows)
     with replacing(path) as temporary, pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
         while group := list(islice(remaining, ROWS_IN_A_GROUP)):
-            writer.write_table(pa.Table.from_pylist([_wire(row, task) for row in group], SCHEMA))
+            writer.write_table(pa.Table.from_pylist([_to_json(row, task) for row in group], SCHEMA))
 
 
-def _wire(row: ShardRow, task: str) -> dict[str, object]:
+def _to_json(row: ShardRow, task: str) -> dict[str, object]:
     return {
         "id": row.sample.id,
         "task": task,

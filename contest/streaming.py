@@ -39,7 +39,7 @@ def stream_input(path: str | PathLike[str]) -> Iterator[Sample]:
     """Yield the samples of an `input.json`, in file order.
 
     Raises ContestFileError with everything that is wrong: at once if the file is no JSON from some place on, otherwise
-    after the last sound sample.
+    after the last valid sample.
     """
     return _stream(path, lambda checker, value: parse_sample(checker, value, may_be_empty=False))
 

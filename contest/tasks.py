@@ -109,7 +109,7 @@ def integral_score(scores: Mapping[str, float]) -> float:
     The sum is exact and rounded once, so that the order of tasks can not change S.
     Raises ContestFileError naming each missing, unknown and out-of-range (or NaN) score.
     """
-    _demand_every_score(scores)
+    _require_every_score(scores)
     return float(sum(task.weight * Fraction(float(scores[task.key])) for task in TASKS))
 
 
@@ -118,11 +118,11 @@ def tasks_below_threshold(scores: Mapping[str, float]) -> tuple[Task, ...]:
 
     Raises ContestFileError as `integral_score` does.
     """
-    _demand_every_score(scores)
+    _require_every_score(scores)
     return tuple(task for task in TASKS if task.threshold is not None and scores[task.key] < task.threshold)
 
 
-def _demand_every_score(scores: Mapping[str, object]) -> None:
+def _require_every_score(scores: Mapping[str, object]) -> None:
     errors = [
         ContestError(Code.SCORE_MISSING, f"task {task.key} has no score") for task in TASKS if task.key not in scores
     ]

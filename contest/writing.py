@@ -53,41 +53,41 @@ def is_disk_full(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in _DISK_FULL_ERRNOS
 
 
-def samples_to_wire(samples: Iterable[Sample]) -> dict[str, list[dict[str, str]]]:
+def samples_to_json(samples: Iterable[Sample]) -> dict[str, list[dict[str, str]]]:
     """Return samples in the form of `input.json`, or answers in that of `predictions.json` (they share it).
 
     Raises ContestError (DUPLICATE_ID) if two samples have one id.
     """
-    wire: dict[str, list[dict[str, str]]] = {}
+    value: dict[str, list[dict[str, str]]] = {}
     for sample in samples:
-        _demand_new(sample.id, wire)
-        wire[sample.id] = [{"type": item.type, "content": item.content} for item in sample.items]
-    return wire
+        _require_new(sample.id, value)
+        value[sample.id] = [{"type": item.type, "content": item.content} for item in sample.items]
+    return value
 
 
-def ground_truth_to_wire(truths: Iterable[GroundTruth]) -> dict[str, object]:
+def ground_truth_to_json(truths: Iterable[GroundTruth]) -> dict[str, object]:
     """Return ground truths in the form of `ground_truth.json`; bare items and bare strings stay bare.
 
     Raises ContestError (DUPLICATE_ID) if two ground truths have one id.
     """
-    wire: dict[str, object] = {}
+    value: dict[str, object] = {}
     for truth in truths:
-        _demand_new(truth.id, wire)
-        items = [_references_to_wire(item) for item in truth.items]
-        wire[truth.id] = items[0] if truth.is_bare_item else items
-    return wire
+        _require_new(truth.id, value)
+        items = [_references_to_json(item) for item in truth.items]
+        value[truth.id] = items[0] if truth.is_bare_item else items
+    return value
 
 
-def ids_to_wire(task_ids: Mapping[str, int]) -> dict[str, int]:
+def ids_to_json(task_ids: Mapping[str, int]) -> dict[str, int]:
     """Return task ids by sample id in the form of `ids.json`. Raises ContestError (TASK_UNKNOWN)."""
     return {sample_id: task_by_id(task_id).id for sample_id, task_id in task_ids.items()}
 
 
-def _references_to_wire(references: References) -> dict[str, object]:
+def _references_to_json(references: References) -> dict[str, object]:
     content = references.contents[0] if references.is_bare_string else list(references.contents)
     return {"type": references.type, "content": content}
 
 
-def _demand_new(sample_id: str, wire: Mapping[str, object]) -> None:
-    if sample_id in wire:
+def _require_new(sample_id: str, value: Mapping[str, object]) -> None:
+    if sample_id in value:
         raise ContestError(Code.DUPLICATE_ID, "not written: two samples have this id", sample_id=sample_id)

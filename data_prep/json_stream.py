@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from contest.errors import quote
-from contest.json_stream import JSONReader, NotJSONError, Place
+from contest.json_stream import JSONPlace, JSONReader, NotJSONError
 from contest.stand_ins import stand_in_at
 from data_prep.records import SourceError
 
@@ -136,5 +136,5 @@ class _Elements:
         return SourceError(self.path, _named(self.reader.place()), problem)
 
 
-def _named(place: Place) -> str:
+def _named(place: JSONPlace) -> str:
     return f"line {place.line}, character {place.column}"

@@ -8,7 +8,15 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from contest.emissions.tracking import EmissionsFileError, Reading, Row, Tracking, read_readings, read_rows, track
+from contest.emissions.tracking import (
+    EmissionsFileError,
+    EmissionsRow,
+    EnergyReading,
+    Tracking,
+    read_readings,
+    read_rows,
+    track,
+)
 from errors import reason_of
 from evaluation.errors import EvaluationError
 
@@ -27,11 +35,11 @@ class Summary:
     """
 
     path: Path
-    rows: tuple[Row, ...]
-    counted: Row | None
+    rows: tuple[EmissionsRow, ...]
+    counted: EmissionsRow | None
     energy_kwh: float
     co2_kg: float
-    readings: Mapping[str, tuple[Reading, ...]]
+    readings: Mapping[str, tuple[EnergyReading, ...]]
 
 
 def track_scoring(

@@ -27,7 +27,7 @@ from contest.errors import Code, ContestError, quote
 from contest.ground_truth import GroundTruth
 from contest.limits import INPUT_NAME, MAX_ITEMS
 from contest.pictures import resolve_picture
-from contest.predictions import SURPLUS_NAMED, Predictions, read_answers
+from contest.predictions import SURPLUS_NAMED, ParsedPredictions, read_answers
 from contest.reading import begins_with_mark, read_ground_truth, read_ids, read_input
 from contest.tasks import TASKS, Task, task_by_id
 from evaluation.errors import IdsDiffer, NoSamples, counted, some
@@ -89,7 +89,7 @@ def join(files: Files, mode: Mode) -> Joined:
     marked = [path for path in marked if begins_with_mark(path)]
     if marked and mode == "official":
         raise AttemptAborted(f"{marked[-1]} begins with a byte order mark", defect=1)
-    missing = [key for key in task_ids if key not in answers.sound and key not in unsound]
+    missing = [key for key in task_ids if key not in answers.valid and key not in unsound]
     if missing and mode == "official":
         raise AttemptAborted(
             f"the predictions lack {len(missing)} of {counted(len(task_ids), 'sample')}: {some(missing)}",
@@ -105,7 +105,7 @@ def join(files: Files, mode: Mode) -> Joined:
             Case(
                 key,
                 truths[key],
-                answers.sound.get(key),
+                answers.valid.get(key),
                 None if asked is None else asked[key],
                 answer_root,
                 input_root,
@@ -129,12 +129,12 @@ def _fingerprint(task_ids: Mapping[str, int], truths: Mapping[str, GroundTruth])
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
 
-def _unsound(answers: Predictions) -> dict[str, UnsoundAnswer]:
+def _unsound(answers: ParsedPredictions) -> dict[str, UnsoundAnswer]:
     """Return the entries that are no sound list of items, as they stand in the file."""
     errors: dict[str | None, list[ContestError]] = {}
     for error in answers.errors:
         errors.setdefault(error.sample_id, []).append(error)
-    return {key: UnsoundAnswer(value, tuple(errors.get(key, ()))) for key, value in answers.unsound.items()}
+    return {key: UnsoundAnswer(value, tuple(errors.get(key, ()))) for key, value in answers.invalid.items()}
 
 
 def _demand_all(task_ids: Mapping[str, int], entries: Mapping[str, object], path: Path) -> None:
@@ -164,7 +164,7 @@ def _warnings(
     files: Files,
     task_ids: Mapping[str, int],
     truths: Mapping[str, GroundTruth],
-    answers: Predictions,
+    answers: ParsedPredictions,
     marked: Iterable[Path],
 ) -> tuple[str, ...]:
     found: list[tuple[Path, str]] = []

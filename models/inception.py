@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from models.weights import demand_finite, load_weights, weights_sha256
+from models.weights import load_weights, require_finite, weights_sha256
 
 PUBLISHED_SHA256_PREFIX = "6726825d"  # stands in the published file's name
 PICTURE_SIDE, NETWORK_SIDE = 256, 299
@@ -193,7 +193,7 @@ class Inception(nn.Module):
             f"{name}.num_batches_tracked" for name, part in network.named_modules() if isinstance(part, nn.BatchNorm2d)
         )
         load_weights(network, path, device=device, dtype=torch.float32, ignore=("fc.", *counters))
-        demand_finite(network, path)
+        require_finite(network, path)
         return network.eval().requires_grad_(False)
 
     @property

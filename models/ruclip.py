@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from models.bpe import BPE
 from models.files import ModelFileError, bounded_int, read_json_object, shown
-from models.weights import WeightsError, demand_finite, find_weights, load_weights, save_state_dict, weights_sha256
+from models.weights import WeightsError, find_weights, load_weights, require_finite, save_state_dict, weights_sha256
 
 CONFIG_FILE, WEIGHTS_FILE, BPE_FILE = "config.json", "pytorch_model.bin", "bpe.model"
 VISION_HEAD_WIDTH = 64
@@ -107,7 +107,7 @@ class RuCLIPConfig:
         return cls(**kept | {name: tuple(values[name]) for name in ("mean", "std")})
 
 
-class Attention(nn.Module):
+class RuCLIPAttention(nn.Module):
     """Multi-head self-attention with one projection for queries, keys and values."""
 
     def __init__(self, width: int, heads: int) -> None:
@@ -144,7 +144,7 @@ class Block(nn.Module):
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
-        self.attn = Attention(width, heads)
+        self.attn = RuCLIPAttention(width, heads)
         self.ln_1 = nn.LayerNorm(width)
         self.mlp = FeedForward(width)
         self.ln_2 = nn.LayerNorm(width)
@@ -256,7 +256,7 @@ class RuCLIP(nn.Module):
         with torch.device("meta"):
             network = cls(config, bpe, weights_sha256(weights))
         load_weights(network, weights, device=device, dtype=torch.float32)
-        demand_finite(network, weights)
+        require_finite(network, weights)
         return network.eval().requires_grad_(False)
 
     def save(self, directory: str | PathLike[str], dtype: torch.dtype | None = None) -> None:

@@ -35,7 +35,7 @@ class WeightsFolderError(ModelFileError):
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class WeightsProblem:
     """Why a run would be refused: which part of the folder it is about, what is wrong, and what helps.
 
     `part` is one of PARTS, or empty where parts do not fit each other.
@@ -57,22 +57,24 @@ class Inspection:
 
     """
 
-    problems: tuple[Problem, ...]
+    problems: tuple[WeightsProblem, ...]
     notes: tuple[str, ...]
     values: dict[str, int]
 
 
 def inspect_folder(folder: Path) -> Inspection:
     """Load the parts of a folder on the meta device, and return all that is wrong with them and between them."""
-    problems: list[Problem] = []
+    problems: list[WeightsProblem] = []
 
     def tried(part: str, load: Callable[[], object]) -> object | None:
         try:
             return load()
         except ModelFileError as error:
-            problems.append(Problem(part, error.brief, error.remedy or _TOGETHER))
+            problems.append(WeightsProblem(part, error.brief, error.remedy or _TOGETHER))
         except OSError as error:
-            problems.append(Problem(part, f"{folder / part}: can not be read: {error.strerror}", "copy it again"))
+            problems.append(
+                WeightsProblem(part, f"{folder / part}: can not be read: {error.strerror}", "copy it again")
+            )
         return None
 
     tokenizer = tried(BPE_FILE, lambda: BPE(folder / BPE_FILE))
@@ -83,7 +85,7 @@ def inspect_folder(folder: Path) -> Inspection:
     assert isinstance(vqgan, VQGAN | None)
     if rudolph is not None:
         misfits = fit_problems(rudolph.config, tokenizer, vqgan)
-        problems += [Problem("", f"{folder}: {misfit}", _TOGETHER) for misfit in misfits]
+        problems += [WeightsProblem("", f"{folder}: {misfit}", _TOGETHER) for misfit in misfits]
     loaded = {RUDOLPH_FOLDER: rudolph, VQGAN_FOLDER: vqgan}
     values = {
         name: sum(tensor.numel() for tensor in network.state_dict().values())
@@ -93,7 +95,7 @@ def inspect_folder(folder: Path) -> Inspection:
     return Inspection(tuple(problems), tuple(notes(folder, tuple(values))), values)
 
 
-def demand_fit(folder: Path, config: Config, tokenizer: BPE | None, vqgan: VQGAN | None) -> None:
+def require_fit(folder: Path, config: Config, tokenizer: BPE | None, vqgan: VQGAN | None) -> None:
     """Raise `WeightsFolderError` for the first thing that keeps the parts of a folder from working together."""
     misfit = next(fit_problems(config, tokenizer, vqgan), None)
     if misfit is not None:

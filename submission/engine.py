@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.rudolph import Config, Rudolph
-from models.rudolph.best_of_n import Scorer, choose, draw_uniforms, perplexity_scorer
-from models.rudolph.decoding import NonFiniteLogitsError, answer, draw_images, draw_several
+from models.rudolph.best_of_n import Scorer, best_of_n_uniforms, choose, perplexity_scorer
+from models.rudolph.decoding import NonFiniteLogitsError, answer, generate_image, generate_images
 from models.rudolph.sampling import uniforms
 from submission.devices import wait_asleep
 from submission.loading import Networks
@@ -125,8 +125,8 @@ class Engine:
 
     def _several_codes(self, model: Rudolph, queries: Sequence[Query], draws: range) -> list[Tensor]:
         ids = [query.id for query in queries]
-        numbers = draw_uniforms(self.seed, ids, "image", self.config.image_seq_length, draws)
-        return list(draw_several(model, self._left_ids(queries), self.profile.image, numbers).cpu())
+        numbers = best_of_n_uniforms(self.seed, ids, "image", self.config.image_seq_length, draws)
+        return list(generate_images(model, self._left_ids(queries), self.profile.image, numbers).cpu())
 
     def _left_ids(self, queries: Sequence[Query]) -> Tensor:
         rows = [left_ids(query.texts, self.networks.vocabulary, self.profile.shorten_passage) for query in queries]
@@ -144,7 +144,7 @@ class Engine:
 
     def _draw_codes(self, model: Rudolph, queries: Sequence[Query]) -> list[Tensor]:
         numbers = uniforms(self.seed, [query.id for query in queries], "image", self.config.image_seq_length)
-        return list(draw_images(model, self._left_ids(queries), self.profile.image, numbers).cpu())
+        return list(generate_image(model, self._left_ids(queries), self.profile.image, numbers).cpu())
 
     def _rescuing(
         self, compute: Callable[[Rudolph, Sequence[Query]], list[Result]], queries: Sequence[Query]

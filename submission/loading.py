@@ -19,10 +19,10 @@ from models.weights_folder import (
     BPE_FILE,
     RUDOLPH_FOLDER,
     VQGAN_FOLDER,
-    demand_fit,
     folder_files,
     not_finite_tensors,
     notes,
+    require_fit,
 )
 
 
@@ -65,7 +65,7 @@ def load_networks(folder: Path, device: torch.device, dtype: torch.dtype, ruclip
     tokenizer = BPE(folder / BPE_FILE)
     rudolph = _load_packed(folder / RUDOLPH_FOLDER, device, dtype)
     vqgan = load_vqgan(folder / VQGAN_FOLDER, device)
-    demand_fit(folder, rudolph.config, tokenizer, vqgan)
+    require_fit(folder, rudolph.config, tokenizer, vqgan)
     clip = None if ruclip is None else RuCLIP.from_directory(ruclip, device)
     # A VQGAN of undefined values draws black pictures without an error; RUDOLPH's are asked about when one occurs.
     wrong = (f"warning: {tensor}: pictures will be wrong" for tensor in not_finite_tensors(folder, (VQGAN_FOLDER,)))

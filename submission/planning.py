@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from contest.items import Sample
 from models.rudolph.free_memory import free_bytes
-from models.rudolph.memory_plan import CPU, GPU, Limits, MemoryPlan, Need, answering, drawing, plan, ranking
+from models.rudolph.memory_plan import CPU, GPU, BatchLimits, MemoryPlan, Need, answering, drawing, plan, ranking
 from models.vqgan.memory import picture_bytes
 from submission.loading import Networks
 
@@ -47,7 +47,7 @@ def plan_memory(
         _rendering_too(drawing(config, dtype, samples["draw"], packed=packed), pictures),
     ]
     if draws > 1:
-        improving = drawing(config, dtype, samples["improve"], draws=draws, packed=packed)
+        improving = drawing(config, dtype, samples["improve"], num_samples=draws, packed=packed)
         ranked = ranking(config, dtype, samples["improve"])
         needs.append(replace(_rendering_too(improving, pictures, ranked.each), phase="improve"))
     if not (beside and encoding.samples):
@@ -59,7 +59,7 @@ def plan_memory(
     return replace(rest, phases=first.phases + rest.phases)
 
 
-def _plan_beside(free: int, need: Need, limits: Limits) -> MemoryPlan:
+def _plan_beside(free: int, need: Need, limits: BatchLimits) -> MemoryPlan:
     """Plan a phase that runs while another one does, which is to keep most of the memory."""
     fitting = int(free * limits.share * BESIDE_SHARE) // need.bytes(1)
     return plan(free, [need], replace(limits, largest_batch=max(1, min(fitting, MOST_BESIDE, limits.largest_batch))))

@@ -17,7 +17,7 @@ from contest.errors import ContestFileError
 from contest.items import Item, Sample
 from contest.limits import IMAGES_DIR, PREDICTIONS_NAME, picture_content, picture_name
 from contest.reading import read_predictions
-from contest.writing import samples_to_wire, write_bytes, write_json
+from contest.writing import samples_to_json, write_bytes, write_json
 from submission.pictures import neutral_picture, to_jpeg
 from submission.progress import say
 
@@ -122,7 +122,7 @@ class Predictions:
         Raises ContestError; the file that was there then stays.
         """
         started = self.clock()
-        write_json(self.path, samples_to_wire(self._entries(answers, pictured).values()))
+        write_json(self.path, samples_to_json(self._entries(answers, pictured).values()))
         self._written = self.clock()
         self._pause = max(SECONDS_BETWEEN_WRITES, (self._written - started) / WRITING_SHARE)
 

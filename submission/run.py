@@ -16,7 +16,7 @@ import torch
 from contest.errors import Code, ContestError, quote
 from contest.items import Sample
 from contest.limits import IMAGES_DIR, INPUT_NAME, MAX_WALL_CLOCK_SECONDS
-from contest.reading import Sifted, sift_input
+from contest.reading import ParseResult, read_input_lenient
 from contest.writing import write_json
 from errors import reason_of
 from models.weights import file_sha256
@@ -81,18 +81,18 @@ def run(settings: Settings) -> Report:
     """
     started = time.monotonic()
     input_file = settings.input / INPUT_NAME if settings.input.is_dir() else settings.input
-    sifted = sift_input(input_file)
+    parsed = read_input_lenient(input_file)
     (settings.output / IMAGES_DIR).mkdir(parents=True, exist_ok=True)
     with (
         Watch(settings.time_limit, started) as watch,
         _open_journal(settings) as journal,
         ThreadPoolExecutor(1, "encoding") as thread,  # what it does when a run ends early is waited for at the very end
     ):
-        process = _Process(settings, input_file, _answerable(sifted), watch, journal, thread)
+        process = _Process(settings, input_file, _answerable(parsed), watch, journal, thread)
         process.begin(
             [
-                Problem.of(error, "read", _instead(error, error.sample_id in sifted.sound), error.sample_id)
-                for error in sifted.errors
+                Problem.of(error, "read", _instead(error, error.sample_id in parsed.valid), error.sample_id)
+                for error in parsed.errors
             ]
         )
         process.work()
@@ -297,16 +297,16 @@ def _configuration(settings: Settings, input_file: Path) -> dict[str, Any]:
     }
 
 
-def _answerable(sifted: Sifted[Sample]) -> list[Sample]:
+def _answerable(parsed: ParseResult[Sample]) -> list[Sample]:
     """The sound samples, then the others without items: a scorer may fail on a sample that has no prediction."""
-    unusable = {error.sample_id for error in sifted.errors if error.code is Code.ID_UNUSABLE}
-    broken = dict.fromkeys(error.sample_id for error in sifted.errors)
+    unusable = {error.sample_id for error in parsed.errors if error.code is Code.ID_UNUSABLE}
+    broken = dict.fromkeys(error.sample_id for error in parsed.errors)
     empty = [
         Sample(sample_id, ())
         for sample_id in broken
-        if sample_id is not None and sample_id not in unusable and sample_id not in sifted.sound
+        if sample_id is not None and sample_id not in unusable and sample_id not in parsed.valid
     ]
-    return [*sifted.sound.values(), *empty]
+    return [*parsed.valid.values(), *empty]
 
 
 def _instead(error: ContestError, is_sound: bool) -> str:

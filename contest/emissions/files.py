@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from contest.atomic import locked, replacing
-from contest.emissions.rows import BYTE_ORDER_MARK, ENCODED_PREFIX, READINGS_SUFFIX, EmissionsFileError, demand_form
+from contest.emissions.rows import BYTE_ORDER_MARK, ENCODED_PREFIX, READINGS_SUFFIX, EmissionsFileError, require_form
 from errors import reason_of
 
 LOCK_SECONDS = 2.0
@@ -90,7 +90,7 @@ def _put_row(path: Path, row: dict[str, str]) -> None:
     rows: list[dict[str, str]] = []
     columns, mark = tuple(row), ""
     if path.exists() and path.stat().st_size:
-        form, rows = demand_form(path)
+        form, rows = require_form(path)
         columns, mark = form.columns, BYTE_ORDER_MARK if form.marked else ""
     places = [place for place, other in enumerate(rows) if other["id"] == row["id"]]
     if places:

@@ -40,7 +40,7 @@ _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class EnergyReading:
     """Our own figure for one device, beside eco2AI's: the contest's formula, `energy * coefficient`, and no more.
 
     `method` says how the energy was come by; `energy_kwh` is None where it could not be.
@@ -53,7 +53,7 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class EmissionsRow:
     """One row of eco2AI's file. `energy_kwh` and `co2_kg` are its columns power_consumption(kWh), CO2_emissions(kg).
 
     What an older version did not write is empty; its `id` is then the row's number ("row 1").
@@ -85,7 +85,7 @@ class EmissionsFileError(UserError):
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class EmissionsForm:
     """How a file is written: whether a byte order mark begins it, what stands between its cells, its columns."""
 
     marked: bool
@@ -98,14 +98,14 @@ class Form:
         return self.delimiter == "," and sorted(self.columns) == sorted(COLUMNS)
 
 
-def read_rows(path: str | os.PathLike[str]) -> tuple[Row, ...]:
+def read_rows(path: str | os.PathLike[str]) -> tuple[EmissionsRow, ...]:
     """Read eco2AI's (unencoded) file. Raises EmissionsFileError for another kind of file, OSError."""
     form, cells = read_cells(path)
     names = _names(path, form)
     return tuple(_row(path, number, row, names) for number, row in enumerate(cells, start=1))
 
 
-def read_cells(path: str | os.PathLike[str]) -> tuple[Form, list[dict[str, str]]]:
+def read_cells(path: str | os.PathLike[str]) -> tuple[EmissionsForm, list[dict[str, str]]]:
     """Read a table's form and its rows as they stand, by column. Raises EmissionsFileError, OSError."""
     file = os.fspath(path)
     data = Path(path).read_bytes()
@@ -122,7 +122,7 @@ def read_cells(path: str | os.PathLike[str]) -> tuple[Form, list[dict[str, str]]
     except (UnicodeDecodeError, csv.Error) as error:
         raise EmissionsFileError(f"{file}: not a CSV file in UTF-8: {error}") from error
     columns = tuple(name.strip() for name in found_rows[0]) if found_rows else ()
-    return Form(marked, delimiter, columns), list(_by_column(file, columns, found_rows[1:]))
+    return EmissionsForm(marked, delimiter, columns), list(_by_column(file, columns, found_rows[1:]))
 
 
 def _known_columns(lines: list[str], delimiter: str) -> int:
@@ -145,7 +145,7 @@ def append_problem(path: str | os.PathLike[str]) -> str | None:
     try:
         for file in (path, path.with_name(ENCODED_PREFIX + path.name)):
             if file.exists() and file.stat().st_size:
-                demand_form(file)
+                require_form(file)
         read_readings(path)
         folder = next(parent for parent in path.absolute().parents if parent.exists())
         if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
@@ -157,7 +157,7 @@ def append_problem(path: str | os.PathLike[str]) -> str | None:
     return None
 
 
-def demand_form(path: Path) -> tuple[Form, list[dict[str, str]]]:
+def require_form(path: Path) -> tuple[EmissionsForm, list[dict[str, str]]]:
     """Read a file that shall take another row. Raises EmissionsFileError if it can not, and OSError."""
     form, cells = read_cells(path)
     if form.takes_rows:
@@ -171,7 +171,7 @@ def demand_form(path: Path) -> tuple[Form, list[dict[str, str]]]:
     raise EmissionsFileError(f"{path} {how}; it stays as it is")
 
 
-def read_readings(csv_path: str | os.PathLike[str]) -> dict[str, tuple[Reading, ...]]:
+def read_readings(csv_path: str | os.PathLike[str]) -> dict[str, tuple[EnergyReading, ...]]:
     """Return our own readings beside eco2AI's file, by the id of the row; none if only eco2AI measured.
 
     Raises EmissionsFileError, OSError.
@@ -194,10 +194,10 @@ def read_readings(csv_path: str | os.PathLike[str]) -> dict[str, tuple[Reading, 
         raise EmissionsFileError(f"{path}: no file of readings: {error}") from error
 
 
-def reading_of(value: Any) -> Reading:
+def reading_of(value: Any) -> EnergyReading:
     """A reading of its JSON form. Raises KeyError, TypeError, OddFigureError."""
     figures = [None if value[name] is None else number_of(value, name) for name in ("energy_kwh", "co2_kg")]
-    return Reading(str(value["device"]), str(value["method"]), figures[0], figures[1])
+    return EnergyReading(str(value["device"]), str(value["method"]), figures[0], figures[1])
 
 
 def number_of(value: Mapping[str, Any], name: str) -> float:
@@ -213,7 +213,7 @@ def number_of(value: Mapping[str, Any], name: str) -> float:
     return found
 
 
-def _names(path: str | os.PathLike[str], form: Form) -> dict[str, str | None]:
+def _names(path: str | os.PathLike[str], form: EmissionsForm) -> dict[str, str | None]:
     """What each column of today is called in a file, None if it is not there. Raises EmissionsFileError."""
     names: dict[str, str | None] = {}
     for name in COLUMNS:
@@ -225,7 +225,7 @@ def _names(path: str | os.PathLike[str], form: Form) -> dict[str, str | None]:
     return names
 
 
-def _row(path: str | os.PathLike[str], number: int, raw: dict[str, str], names: dict[str, str | None]) -> Row:
+def _row(path: str | os.PathLike[str], number: int, raw: dict[str, str], names: dict[str, str | None]) -> EmissionsRow:
     def text(name: str) -> str:
         place = names[name]
         return "" if place is None else raw[place]
@@ -241,7 +241,7 @@ def _row(path: str | os.PathLike[str], number: int, raw: dict[str, str], names: 
         return value
 
     try:
-        return Row(
+        return EmissionsRow(
             id=text("id") or f"row {number}",
             project=text("project_name"),
             description=text("experiment_description"),

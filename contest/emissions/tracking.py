@@ -31,11 +31,11 @@ from contest.console import say
 from contest.emissions.processor_time import tree_seconds
 from contest.emissions.rows import (
     FINAL_MARK,
-    Reading,
+    EnergyReading,
     append_problem,
 )
 from contest.emissions.rows import EmissionsFileError as EmissionsFileError
-from contest.emissions.rows import Row as Row
+from contest.emissions.rows import EmissionsRow as EmissionsRow
 from contest.emissions.rows import read_readings as read_readings
 from contest.emissions.rows import read_rows as read_rows
 from errors import UserError, reason_of
@@ -70,7 +70,7 @@ class Emissions:
     energy_kwh: float | None = None
     co2_kg: float | None = None
     coefficient: float | None = None
-    readings: tuple[Reading, ...] = ()
+    readings: tuple[EnergyReading, ...] = ()
     cpu_watts: float | None = None
 
     def __str__(self) -> str:
@@ -268,7 +268,7 @@ def _read_status(folder: Path) -> Emissions:
             energy_kwh=value["energy_kwh"],
             co2_kg=value["co2_kg"],
             coefficient=value["coefficient"],
-            readings=tuple(Reading(**reading) for reading in value["readings"]),
+            readings=tuple(EnergyReading(**reading) for reading in value["readings"]),
             cpu_watts=value["cpu_watts"],
         )
     except FileNotFoundError:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from contest.checking import problem_of_json
-from contest.emissions.rows import OddFigureError, Reading, number_of, reading_of
+from contest.emissions.rows import EnergyReading, OddFigureError, number_of, reading_of
 from contest.stand_ins import HEAD_BYTES, stand_in_of_data
 from contest.writing import write_json
 from errors import UserError
@@ -52,7 +52,7 @@ class TrainingEmissions:
     duration_s: float | None
     energy_kwh: float | None
     co2_kg: float | None
-    readings: tuple[Reading, ...]
+    readings: tuple[EnergyReading, ...]
     problems: tuple[str, ...]
 
     def __post_init__(self) -> None:

@@ -18,7 +18,7 @@ from contest.ground_truth import GroundTruth, References
 from contest.items import Sample
 from contest.limits import GROUND_TRUTH_NAME, IDS_NAME, INPUT_NAME
 from contest.tasks import task_by_key
-from contest.writing import ground_truth_to_wire, ids_to_wire, samples_to_wire, write_json
+from contest.writing import ground_truth_to_json, ids_to_json, samples_to_json, write_json
 from data_prep.synthetic.drawn import GRADES, Drawn, Grade
 from data_prep.synthetic.scenes import Scene, paint_scene
 from data_prep.synthetic.signs import Sign, paint_sign
@@ -121,8 +121,8 @@ def _write_task_folder(folder: Path, key: str, seed: int, amounts: Amounts, prog
             taken.add(str(index), draw(key, seed, split, index, grades))
             progress.update()
         pictures = taken.pictures
-        write_json(folder / f"{key}_{split}.json", samples_to_wire(taken.samples))
-        write_json(folder / f"{key}_{split}_answer.json", ground_truth_to_wire(taken.answers))
+        write_json(folder / f"{key}_{split}.json", samples_to_json(taken.samples))
+        write_json(folder / f"{key}_{split}_answer.json", ground_truth_to_json(taken.answers))
         write_json(folder / f"{key}_{split}_grade.json", taken.grades)
 
 
@@ -136,7 +136,7 @@ def _write_test(folder: Path, keys: Sequence[str], seed: int, amount: int, progr
         taken.add(str(number), draw(key, seed, "test", index))
         ids[str(number)] = task_by_key(key).id
         progress.update()
-    write_json(folder / INPUT_NAME, samples_to_wire(taken.samples))
-    write_json(folder / GROUND_TRUTH_NAME, ground_truth_to_wire(taken.answers))
-    write_json(folder / IDS_NAME, ids_to_wire(ids))
+    write_json(folder / INPUT_NAME, samples_to_json(taken.samples))
+    write_json(folder / GROUND_TRUTH_NAME, ground_truth_to_json(taken.answers))
+    write_json(folder / IDS_NAME, ids_to_json(ids))
     write_json(folder / "grades.json", taken.grades)

@@ -17,7 +17,7 @@ from contest.items import Sample
 from contest.limits import FREE_PIXELS, INPUT_NAME
 from contest.pictures import open_published, resolve_picture
 from contest.predictions import read_answers
-from contest.reading import read_ground_truth, sift_input
+from contest.reading import read_ground_truth, read_input_lenient
 from evaluation.results import TaskResult
 
 SHOWN = 4  # best, worst, gains and losses of a task, each
@@ -93,13 +93,13 @@ class Files:
         if input_root is not None:
             input_file = input_root / INPUT_NAME if input_root.is_dir() else input_root
         return cls(
-            questions={} if input_file is None else sift_input(input_file).sound,
+            questions={} if input_file is None else read_input_lenient(input_file).valid,
             question_root=None if input_file is None else input_file.parent,
-            answers=read_answers(predictions, ids).sound,
+            answers=read_answers(predictions, ids).valid,
             answer_root=predictions.parent,
             truths=read_ground_truth(ground_truth),
             truth_root=ground_truth.parent,
-            before=None if before is None else read_answers(before, ids).sound,
+            before=None if before is None else read_answers(before, ids).valid,
             before_root=None if before is None else before.parent,
         )
 

@@ -14,7 +14,7 @@ from itertools import takewhile
 import torch
 from torch import Tensor
 
-from models.rudolph.decoding import answer, draw_images
+from models.rudolph.decoding import answer, generate_image
 from models.rudolph.left_text import TEXT_SAMPLING
 from models.rudolph.ranking import rank_images, rank_texts
 from models.rudolph.sampling import Sampling, uniforms
@@ -26,7 +26,7 @@ DRAFTS = 48  # texts drawn before the best are kept
 
 
 @dataclass(frozen=True)
-class Picture:
+class ScoredImage:
     """A drawn picture: codes `[I]`, its perplexities, and its score (the lower, the better)."""
 
     codes: Tensor
@@ -46,8 +46,8 @@ class Caption:
     score: float
 
 
-def _draws(count: int, batch: int) -> Iterator[list[str]]:
-    """Names of `count` draws, at most `batch` at once: a draw's random numbers don't depend on the batch."""
+def _sample_names(count: int, batch: int) -> Iterator[list[str]]:
+    """Names of `count` samples, at most `batch` at once: a sample's random numbers don't depend on the batch."""
     names = [str(i) for i in range(count)]
     yield from (names[start : start + batch] for start in range(0, count, batch))
 
@@ -74,10 +74,10 @@ def generate_codebooks(
     steps = model.config.image_seq_length
     left = vocabulary.encode_left(text, special)
     chunks = []
-    for names in _draws(count, batch):
+    for names in _sample_names(count, batch):
         kept = None if prompt is None else prompt.expand(len(names), -1)
         numbers = uniforms(seed, names, "image", steps)
-        chunks.append(draw_images(model, left.expand(len(names), -1), sampling, numbers, prompt=kept))
+        chunks.append(generate_image(model, left.expand(len(names), -1), sampling, numbers, prompt=kept))
     return torch.cat(chunks)
 
 
@@ -92,14 +92,14 @@ def dream(
     sampling: Sampling = IMAGE_SAMPLING,
     seed: int = 0,
     batch: int = 24,
-) -> list[Picture]:
+) -> list[ScoredImage]:
     """Draw `drafts` pictures of a text and keep the `count` that fit it best, best first."""
     codes = generate_codebooks(
         model, vocabulary, text, drafts, prompt=prompt, sampling=sampling, seed=seed, batch=batch
     )
     ranking = rank_images(model, vocabulary, text, codes, batch=batch)
     return [
-        Picture(
+        ScoredImage(
             codes[i], float(ranking.text_perplexity[i]), float(ranking.image_perplexity[i]), float(ranking.scores[i])
         )
         for i in ranking.best(count)
@@ -133,7 +133,7 @@ def generate_captions(
         steps = max(min(steps, early_stop - len(template)), 0)
     left = vocabulary.encode_left(left_text, left_special)
     found: Counter[str] = Counter()
-    for names in _draws(drafts, batch):
+    for names in _sample_names(drafts, batch):
         numbers = uniforms(seed, names, "right text", steps)
         rows = left.expand(len(names), -1), codes.expand(len(names), -1)
         drawn = answer(model, *rows, template, sampling, numbers, allowed=allowed)

@@ -1,4 +1,4 @@
-"""Several pictures a text, and the best of them: draw, score, choose (as ruDALL-E's pipeline does with ruCLIP).
+"""Several pictures a text, and the best of them: generate, score, choose (as ruDALL-E's pipeline does with ruCLIP).
 
 Knows texts and codes; who scores is the caller's choice: RUDOLPH's own perplexity, or any function of texts and codes.
 """
@@ -21,22 +21,22 @@ class Scorer(Protocol):
     """How well pictures fit their texts."""
 
     def __call__(self, texts: Sequence[str], codes: Tensor) -> Tensor:
-        """Scores `[batch, draws]` of codes `[batch, draws, I]`; the lower, the better; of one row comparable."""
+        """Scores `[batch, n]` of codes `[batch, n, I]`; the lower, the better; of one row comparable."""
         ...
 
 
-def draw_uniforms(seed: int, sample_ids: Sequence[str], stream: str, steps: int, draws: range) -> Tensor:
-    """Random numbers in [0, 1) of some draws of each sample: float32 `[batch, draws, steps]`, on the CPU.
+def best_of_n_uniforms(seed: int, sample_ids: Sequence[str], stream: str, steps: int, numbers: range) -> Tensor:
+    """Random numbers in [0, 1) of some samples of each text: float32 `[batch, n, steps]`, on the CPU.
 
-    A row depends on (seed, stream, sample id, number of the draw) alone, and draw 0 has the numbers of a sample that is
-    drawn once: `range(0, 1)` gives its picture, and `range(4, 8)` four more beside the first four.
+    A row depends on (seed, stream, sample id, its number in `numbers`) alone, and number 0 has the random numbers of
+    what is generated once: `range(0, 1)` gives that picture, and `range(4, 8)` four more than the first four.
     """
-    streams = [stream if number == 0 else f"{stream} {number}" for number in draws]
+    streams = [stream if number == 0 else f"{stream} {number}" for number in numbers]
     return torch.stack([uniforms(seed, sample_ids, name, steps) for name in streams], dim=1)
 
 
-def best_draws(scores: Tensor) -> list[int]:
-    """Which draw of each sample is the best: scores `[batch, draws]`, the lower the better -> one number a sample.
+def best_indices(scores: Tensor) -> list[int]:
+    """Which of the n pictures of each text is the best: scores `[batch, n]`, the lower the better -> one index a text.
 
     Of equal scores the first wins; one that is no number never wins over one that is.
     """
@@ -59,14 +59,14 @@ def perplexity_scorer(
 
 
 def choose(scorer: Scorer, texts: Sequence[str], codes: Tensor) -> tuple[Tensor, list[int]]:
-    """The best picture of each text and its number: codes `[batch, draws, I]` -> `[batch, I]`, one number a text.
+    """The best picture of each text and its index: codes `[batch, n, I]` -> `[batch, I]`, one index a text.
 
-    Raises ValueError where the scorer's answer has another shape than `[batch, draws]`.
+    Raises ValueError where the scorer's answer has another shape than `[batch, n]`.
     """
     if codes.shape[1] == 1:  # nothing to choose from, so nothing to score
         return codes[:, 0], [0] * len(codes)
     scores = scorer(texts, codes)
     if scores.shape != codes.shape[:2]:
         raise ValueError(f"scores must have shape {list(codes.shape[:2])}, not {list(scores.shape)}")
-    numbers = best_draws(scores)
-    return codes[torch.arange(len(codes)), numbers], numbers
+    indices = best_indices(scores)
+    return codes[torch.arange(len(codes)), indices], indices

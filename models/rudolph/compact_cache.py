@@ -134,14 +134,15 @@ class CompactCache:
 
 
 class SharedLeftCache(CompactCache):
-    """Several draws of each prompt: the left text's keys and values once a prompt, the image's once a draw.
+    """Several samples of each prompt: the left text's keys and values once a prompt, the image's once a sample.
 
-    Rows of the batch are prompts for the left text, and draws for the image: `prompts * draws`, a prompt's together.
+    Rows of the batch are prompts for the left text, and samples for the image: `prompts * num_samples`, a prompt's
+    together.
     """
 
-    def __init__(self, transformer: SparseTransformer, prompts: int, draws: int) -> None:
-        super().__init__(transformer, prompts * draws, ahead=0)
-        self.prompts, self.draws = prompts, draws
+    def __init__(self, transformer: SparseTransformer, prompts: int, num_samples: int) -> None:
+        super().__init__(transformer, prompts * num_samples, ahead=0)
+        self.prompts, self.num_samples = prompts, num_samples
         config, like = self.config, self.windows[0].buffer
         shape = (2, prompts, config.num_attention_heads, self.left, config.head_dim)
         self.left_kv = [like.new_zeros(shape) for _ in self.kinds]
@@ -157,20 +158,22 @@ class SharedLeftCache(CompactCache):
     def _attend_image(self, layer: int, position: int) -> Attend:
         window, bias = self.windows[layer], self.bias[self.kinds[layer]][position]
         left_keys, left_values = self.left_kv[layer]  # each [prompts, heads, L, head_dim]
-        keys, values = window.buffer  # each [prompts * draws, heads, slots, head_dim]
+        keys, values = window.buffer  # each [prompts * num_samples, heads, slots, head_dim]
 
         def attend_layer(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
             window.put(position, key, value)
-            query = query * query.shape[-1] ** -0.5  # [prompts * draws, heads, 1, head_dim]
+            query = query * query.shape[-1] ** -0.5  # [prompts * num_samples, heads, 1, head_dim]
             scores = query.new_empty(*query.shape[:3], self.left + window.slots)
-            by_draw = scores.unflatten(0, (self.prompts, self.draws)).squeeze(3)  # [prompts, draws, heads, L + slots]
-            by_prompt = query.unflatten(0, (self.prompts, self.draws)).squeeze(3).transpose(1, 2)
+            by_draw = scores.unflatten(0, (self.prompts, self.num_samples)).squeeze(3)
+            by_prompt = query.unflatten(0, (self.prompts, self.num_samples)).squeeze(3).transpose(1, 2)
             by_draw[..., : self.left] = (by_prompt @ left_keys.transpose(-1, -2)).transpose(1, 2)
             scores[..., self.left :] = query @ keys.transpose(-1, -2)
             if bias is not None:
                 scores[..., self.left :] += bias
             weights = scores.softmax(-1)
-            of_left = weights[..., : self.left].unflatten(0, (self.prompts, self.draws)).squeeze(3).transpose(1, 2)
+            of_left = (
+                weights[..., : self.left].unflatten(0, (self.prompts, self.num_samples)).squeeze(3).transpose(1, 2)
+            )
             from_left = (of_left @ left_values).transpose(1, 2).reshape(query.shape)
             return from_left + weights[..., self.left :] @ values
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from models.rudolph.caches import DenseCache
 from models.rudolph.compact_cache import CompactCache, SharedLeftCache
 from models.rudolph.packed import PackedLinear, packable
-from models.rudolph.sampling import Sampling, draw
+from models.rudolph.sampling import Sampling, sample_token
 from models.rudolph.transformer import Attend, Rudolph
 from models.rudolph.vocabulary import EOS
 
@@ -138,7 +138,7 @@ def answer(
     finished = torch.zeros(batch, dtype=torch.bool, device=device)
     logits = forward_cached(model, cache, prompt, 0, head)
     for step in range(steps):
-        token = ids[draw(logits, sampling, uniforms[:, step])]
+        token = ids[sample_token(logits, sampling, uniforms[:, step])]
         drawn[alive, step] = token
         not_finite.index_add_(0, alive, count_not_finite(logits))
         if step + 1 == steps:
@@ -158,34 +158,34 @@ def answer(
     return [row[: row.index(EOS) + 1] if stop_at_eos and EOS in row else row for row in answers]
 
 
-def draw_images(
+def generate_image(
     model: Rudolph, left_ids: Tensor, sampling: Sampling, uniforms: Tensor, *, prompt: Tensor | None = None
 ) -> Tensor:
     """Phase B: an image's codes after each left text. Returns int64 `[batch, I]` on the model's device.
 
     left_ids int64 `[batch, L]`; uniforms `[batch, I]`; prompt int64 `[batch, I]` holds codes to force and -1 where the
-    model is free. Otherwise as `draw_several`, of which this is the case of one draw.
+    model is free. Otherwise as `generate_images`, of which this is the case of one sample.
     """
     whole_image = (len(uniforms), model.config.image_seq_length)
     given = {"uniforms": uniforms} if prompt is None else {"uniforms": uniforms, "prompt": prompt}
     _check(model, {name: (tensor, whole_image) for name, tensor in given.items()})
     prompts = None if prompt is None else prompt[:, None]
-    return draw_several(model, left_ids, sampling, uniforms[:, None], prompt=prompts)[:, 0]
+    return generate_images(model, left_ids, sampling, uniforms[:, None], prompt=prompts)[:, 0]
 
 
 @torch.inference_mode()
-def draw_several(
+def generate_images(
     model: Rudolph, left_ids: Tensor, sampling: Sampling, uniforms: Tensor, *, prompt: Tensor | None = None
 ) -> Tensor:
     """Phase B: several images' codes after each left text, all in lock-step, which share the left text's prefill.
 
-    left_ids int64 `[batch, L]`; uniforms `[batch, draws, I]`; prompt int64 `[batch, draws, I]` holds codes to force and
-    -1 where the model is free. Returns int64 `[batch, draws, I]` on the model's device. Only VQGAN codes are drawn,
-    never special image ids.
+    left_ids int64 `[batch, L]`; uniforms `[batch, num_samples, I]`; prompt int64 `[batch, num_samples, I]` holds codes
+    to force and -1 where the model is free. Returns int64 `[batch, num_samples, I]` on the model's device. Only VQGAN
+    codes are drawn, never special image ids.
     Raises ValueError for wrong shapes or codes, `NonFiniteLogitsError` (rows of left_ids) for an overflow.
     """
-    config, (batch, draws, steps) = model.config, uniforms.shape
-    left, images = config.l_text_seq_length, (batch, draws, config.image_seq_length)
+    config, (batch, num_samples, steps) = model.config, uniforms.shape
+    left, images = config.l_text_seq_length, (batch, num_samples, config.image_seq_length)
     expected: dict[str, tuple[Tensor, tuple[int, ...]]] = {
         "uniforms": (uniforms, images),
         "left_ids": (left_ids, (batch, left)),
@@ -199,20 +199,22 @@ def draw_several(
                 f"prompt codes must lie in [0, {config.image_vocab_size}), or be -1 where the model is free"
             )
         prompt = prompt.to(device).flatten(0, 1)
-    uniforms = uniforms.to(device).flatten(0, 1)  # [batch * draws, I]
+    uniforms = uniforms.to(device).flatten(0, 1)  # [batch * num_samples, I]
     head = output_head(model, slice(config.text_vocab, config.text_vocab + config.image_vocab_size))
     transformer = model.transformer
-    cache: Cache = CompactCache(transformer, batch) if draws == 1 else SharedLeftCache(transformer, batch, draws)
+    cache: Cache = (
+        CompactCache(transformer, batch) if num_samples == 1 else SharedLeftCache(transformer, batch, num_samples)
+    )
     codes = torch.empty(uniforms.shape, dtype=torch.int64, device=device)
     not_finite = torch.zeros(len(codes), dtype=torch.int64, device=device)
-    logits = forward_cached(model, cache, left_ids.to(device), 0, head).repeat_interleave(draws, 0)
+    logits = forward_cached(model, cache, left_ids.to(device), 0, head).repeat_interleave(num_samples, 0)
     for step in range(steps):
-        code = draw(logits, sampling, uniforms[:, step])
+        code = sample_token(logits, sampling, uniforms[:, step])
         if prompt is not None:
             code = torch.where(prompt[:, step] < 0, code, prompt[:, step])
         codes[:, step] = code
         not_finite += count_not_finite(logits)
         if step + 1 < steps:
             logits = forward_cached(model, cache, code[:, None], left + step, head)
-    raise_unless_finite(not_finite.unflatten(0, (batch, draws)).sum(1), logits.dtype)
-    return codes.unflatten(0, (batch, draws))
+    raise_unless_finite(not_finite.unflatten(0, (batch, num_samples)).sum(1), logits.dtype)
+    return codes.unflatten(0, (batch, num_samples))

@@ -16,7 +16,7 @@ from errors import UserError
 from models.rudolph.caches import DenseCache
 from models.rudolph.decoding import count_not_finite, forward_cached, output_head, raise_unless_finite
 from models.rudolph.ranking import left_text_perplexity
-from models.rudolph.sampling import Sampling, draw, uniforms
+from models.rudolph.sampling import Sampling, sample_token, uniforms
 from models.rudolph.transformer import Rudolph
 from models.rudolph.vocabulary import BOS, EOS, PAD, Vocabulary
 
@@ -62,7 +62,7 @@ def continue_left(
     for step in range(steps):
         logits = forward_cached(model, cache, new, position, head)
         not_finite += count_not_finite(logits)
-        token = draw(logits, sampling, numbers[:, step].to(device))
+        token = sample_token(logits, sampling, numbers[:, step].to(device))
         token = torch.where(token > config.bpe_vocab, EOS, token)
         drawn[:, step] = token
         finished |= token == EOS

@@ -26,7 +26,7 @@ PERPLEXITY_BYTES = 12
 
 
 @dataclass(frozen=True)
-class Limits:
+class BatchLimits:
     """How a device is used: the share of its free bytes that a plan may fill, and the largest batch that still pays."""
 
     share: float
@@ -39,8 +39,8 @@ class Limits:
             raise ValueError(f"largest_batch must be at least 1, not {self.largest_batch}")
 
 
-GPU = Limits(share=0.9, largest_batch=256)
-CPU = Limits(share=0.5, largest_batch=32)  # the C library keeps freed blocks, and others use the memory too
+GPU = BatchLimits(share=0.9, largest_batch=256)
+CPU = BatchLimits(share=0.5, largest_batch=32)  # the C library keeps freed blocks, and others use the memory too
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,9 @@ class MemoryPlan:
         return {"free": self.free, "weights": dict(self.weights), "budget": self.budget, "phases": phases}
 
 
-def plan(free: int, needs: Iterable[Need], limits: Limits, *, weights: Mapping[str, int] | None = None) -> MemoryPlan:
+def plan(
+    free: int, needs: Iterable[Need], limits: BatchLimits, *, weights: Mapping[str, int] | None = None
+) -> MemoryPlan:
     """Choose the batch size of each phase; phases run one after the other and each may fill the memory.
 
     `free` bytes are there now; `weights` names bytes that are still to be loaded into them. A batch is as large as
@@ -157,15 +159,15 @@ def answering(config: Config, dtype: torch.dtype, samples: int, *, packed: bool 
     return Need("answer", samples, each, _head_bytes(config, config.bpe_vocab, dtype, packed))
 
 
-def drawing(config: Config, dtype: torch.dtype, samples: int, *, draws: int = 1, packed: bool = False) -> Need:
-    """Phase B: the left text's keys and values once, the image's windows and a draw's logits for each of `draws`."""
+def drawing(config: Config, dtype: torch.dtype, samples: int, *, num_samples: int = 1, packed: bool = False) -> Need:
+    """Phase B: the left text's keys and values once, the image's windows and logits for each of `num_samples`."""
     left, dim = config.l_text_seq_length, config.image_tokens_per_dim
     kinds = [layer_kind(layer, config.num_layers) for layer in range(config.num_layers)]
     tokens = sum(ring_slots(kind, config) + (dim * dim if kind == "col" else 0) for kind in kinds)
     each = {
         "left text's keys and values": config.num_layers * left * _token_bytes(config, dtype),
-        "image's keys and values": draws * tokens * _token_bytes(config, dtype),
-        "prefill": max(_prefill_bytes(config, left, dtype), draws * DRAWING_BYTES * config.image_vocab_size),
+        "image's keys and values": num_samples * tokens * _token_bytes(config, dtype),
+        "prefill": max(_prefill_bytes(config, left, dtype), num_samples * DRAWING_BYTES * config.image_vocab_size),
     }
     return Need("draw", samples, each, _head_bytes(config, config.image_vocab_size, dtype, packed))
 

@@ -57,7 +57,7 @@ def filtered_probabilities(logits: Tensor, sampling: Sampling) -> Tensor:
     return kept / kept.sum(-1, keepdim=True)
 
 
-def draw(logits: Tensor, sampling: Sampling, uniforms: Tensor) -> Tensor:
+def sample_token(logits: Tensor, sampling: Sampling, uniforms: Tensor) -> Tensor:
     """Draw one index a row by inverse CDF: logits `[batch, n]`, uniforms `[batch]` in [0, 1) -> int64 `[batch]`.
 
     The CDF runs in the order of the ids, not of the probabilities: rounding then moves a draw only at the edges of its

@@ -9,7 +9,7 @@ from models.weights.files import (
     weights_files,
     weights_sha256,
 )
-from models.weights.finite import demand_finite, not_finite
+from models.weights.finite import not_finite, require_finite
 from models.weights.loading import load_weights
 from models.weights.reading import HARNESS_PREFIX, read_state_dict, taken_off
 from models.weights.saving import save_safetensors, save_state_dict
@@ -21,12 +21,12 @@ __all__ = [
     "WeightsError",
     "WeightsFormatError",
     "WeightsMismatchError",
-    "demand_finite",
     "file_sha256",
     "find_weights",
     "load_weights",
     "not_finite",
     "read_state_dict",
+    "require_finite",
     "save_safetensors",
     "save_state_dict",
     "taken_off",

@@ -50,7 +50,7 @@ def _count(part: Tensor, tick: Callable[[], object]) -> int:
     return int((~torch.isfinite(values)).sum())
 
 
-def demand_finite(module: nn.Module, path: str | PathLike[str]) -> None:
+def require_finite(module: nn.Module, path: str | PathLike[str]) -> None:
     """Raise `WeightsError` for a loaded network that holds NaN or an infinity, naming the first tensor that does."""
     for name, tensor in module.state_dict().items():
         if _may_be(tensor) and not bool(torch.isfinite(tensor).all()):

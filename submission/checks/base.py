@@ -16,7 +16,7 @@ from contest.archives import Listing
 from contest.complete import looked_through
 from contest.errors import ContestError
 from contest.items import Sample
-from contest.predictions import Predictions
+from contest.predictions import ParsedPredictions
 from models.weights_folder import Inspection, inspect_folder
 
 Severity = Literal["error", "warning"]
@@ -82,7 +82,7 @@ class Subject:
         return {path.relative_to(self.folder).as_posix(): path for path in sorted(found)}
 
     @cached_property
-    def _looked_through(self) -> tuple[Predictions | None, tuple[ContestError, ...]]:
+    def _looked_through(self) -> tuple[ParsedPredictions | None, tuple[ContestError, ...]]:
         assert self.predictions is not None
         return looked_through(self.predictions, self.samples)
 
@@ -90,7 +90,7 @@ class Subject:
     def answers(self) -> dict[str, Sample]:
         """The sound predictions, of the input if there is one; none where the file can not be read at all."""
         found = self._looked_through[0]
-        return {} if found is None else found.sound
+        return {} if found is None else found.valid
 
     @property
     def surplus(self) -> tuple[int, tuple[str, ...]]:

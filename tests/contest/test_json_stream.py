@@ -6,7 +6,7 @@ import json
 import pytest
 
 from contest import json_stream
-from contest.json_stream import JSONReader, NestedTooDeeplyError, NotJSONError, Place, ValueTooLongError
+from contest.json_stream import JSONPlace, JSONReader, NestedTooDeeplyError, NotJSONError, ValueTooLongError
 
 WINDOWS = pytest.mark.parametrize("window", [1, 2, 3, 1 << 20])
 
@@ -66,7 +66,7 @@ def test_a_fault_has_its_place(
     monkeypatch.setattr(json_stream, "CHUNK_BYTES", window)
     with pytest.raises(NotJSONError) as caught:
         read()
-    assert (caught.value.problem, caught.value.place) == (problem, Place(*place))
+    assert (caught.value.problem, caught.value.place) == (problem, JSONPlace(*place))
     assert str(caught.value) == "{}: line {} column {} (char {})".format(problem, *place)
 
 
@@ -83,7 +83,7 @@ def test_a_value_that_is_too_long_is_not_read_to_its_end(window: int, monkeypatc
 def test_nesting_without_end_is_a_fault_of_its_own() -> None:
     with pytest.raises(NestedTooDeeplyError) as caught:
         reader_of(" " + "[" * 100_000).value()
-    assert caught.value.place == Place(1, 2, 1)
+    assert caught.value.place == JSONPlace(1, 2, 1)
 
 
 @WINDOWS

@@ -1,4 +1,4 @@
-"""Predictions of a stranger: what is kept of them is bounded, and what is sound is all there."""
+"""Predictions of a stranger: what is kept of them is bounded, and what is valid is all there."""
 
 import json
 import tracemalloc
@@ -24,30 +24,30 @@ def written(folder: Path, text: str) -> Path:
 def test_answers_to_what_was_asked_are_kept_and_others_counted(tmp_path: Path) -> None:
     entries = ",".join(f'"{number}": [{TEXT}]' for number in range(20))
     found = read_answers(written(tmp_path, f'{{{entries}, "x": [NaN], "odd": 7}}'), ("3", "odd", "17", "missing"))
-    assert found.sound == {"3": Sample("3", ANSWER), "17": Sample("17", ANSWER)}
-    assert found.unsound == {"odd": 7}
+    assert found.valid == {"3": Sample("3", ANSWER), "17": Sample("17", ANSWER)}
+    assert found.invalid == {"odd": 7}
     assert [(error.code, error.sample_id) for error in found.errors] == [(Code.SAMPLE_NOT_A_LIST, "odd")]
     assert (found.surplus, found.first_surplus) == (19, ("0", "1", "2", "4", "5"))
 
 
 @pytest.mark.parametrize(
-    ("first", "last", "sound", "unsound"),
+    ("first", "last", "valid", "invalid"),
     [
         ("[]", f"[{TEXT}]", {"a": Sample("a", ANSWER)}, {}),
         ("7", f"[{TEXT}]", {"a": Sample("a", ANSWER)}, {}),
         (f"[{TEXT}]", "7", {}, {"a": 7}),
     ],
 )
-def test_the_last_of_an_id_counts(first: str, last: str, sound: object, unsound: object, tmp_path: Path) -> None:
+def test_the_last_of_an_id_counts(first: str, last: str, valid: object, invalid: object, tmp_path: Path) -> None:
     found = read_answers(written(tmp_path, f'{{"a": {first}, "a": {last}, "a": {last}}}'), {"a"})
-    assert (found.sound, found.unsound, found.repeated) == (sound, unsound, ("a",))
+    assert (found.valid, found.invalid, found.repeated) == (valid, invalid, ("a",))
     assert sum(error.code is Code.DUPLICATE_ID for error in found.errors) == 1
 
 
 def test_a_sample_with_a_great_many_items_is_read_in_part(tmp_path: Path) -> None:
     found = read_answers(written(tmp_path, f'{{"a": [{",".join([TEXT] * 101)}]}}'), {"a"})
-    assert found.sound == {}
-    assert len(found.unsound["a"]) == limits.MAX_ITEMS
+    assert found.valid == {}
+    assert len(found.invalid["a"]) == limits.MAX_ITEMS
     assert [(error.code, error.message) for error in found.errors] == [
         (Code.ITEMS_TOO_MANY, "the sample has 101 items; 100 are read")
     ]
@@ -67,7 +67,7 @@ HOSTILE = {
     "one sample of numbers": '{"1": [' + "0, " * 400_000 + "0]}",
     "one sample of empty lists": '{"1": [' + "[], " * 300_000 + "[]]}",
     "samples of bad items": "{" + ", ".join(f'"{i}": [{"0, " * 4_000}0]' for i in range(100)) + "}",
-    "samples of sound items": "{" + ", ".join(f'"{i}": [{", ".join([TEXT] * 500)}]' for i in range(100)) + "}",
+    "samples of valid items": "{" + ", ".join(f'"{i}": [{", ".join([TEXT] * 500)}]' for i in range(100)) + "}",
     "samples nobody asked for": "{" + ", ".join(f'"{i}": 0' for i in range(100, 40_000)) + "}",
     "one long text": '{"1": [{"type": "text", "content": "' + "x" * 3_000_000 + '"}]}',
     "one long id": '{"' + "x" * 3_000_000 + '": 0}',
@@ -122,5 +122,5 @@ def test_what_is_no_json(text: str, message: str, tmp_path: Path) -> None:
 def test_nothing_else_is_lost(tmp_path: Path) -> None:
     content = {str(number): [{"type": "image", "content": f"images/image_{number}.jpg"}] for number in range(3000)}
     found = read_answers(written(tmp_path, json.dumps(content)), content)
-    assert list(found.sound) == list(content)
-    assert (found.errors, found.unsound, found.repeated, found.surplus) == ((), {}, (), 0)
+    assert list(found.valid) == list(content)
+    assert (found.errors, found.invalid, found.repeated, found.surplus) == ((), {}, (), 0)

@@ -16,11 +16,11 @@ from contest.reading import (
     read_ground_truth,
     read_ids,
     read_input,
+    read_input_lenient,
     read_predictions,
-    sift_input,
-    sift_predictions,
+    read_predictions_lenient,
 )
-from contest.writing import ground_truth_to_wire, ids_to_wire, samples_to_wire, write_json
+from contest.writing import ground_truth_to_json, ids_to_json, samples_to_json, write_json
 
 Reader = Callable[[Path], Any]
 Place = tuple[Code, str | None, int | None]
@@ -248,14 +248,14 @@ def test_task_ids_as_numbers_or_digits(tmp_path: Path) -> None:
     assert read_ids(written(tmp_path, '{"a": 0, "b": "11", "c": "05", "d": 6}')) == {"a": 0, "b": 11, "c": 5, "d": 6}
 
 
-def test_sifting_keeps_the_sound_samples(tmp_path: Path) -> None:
+def test_lenient_reading_keeps_the_valid_samples(tmp_path: Path) -> None:
     path = written(tmp_path, f'{{"1": [{TEXT}], "2": [{TEXT}, 0], "3": [{IMAGE}], "4": [], "1": [{IMAGE}]}}')
-    answers = sift_predictions(path)
-    assert list(answers.sound) == ["1", "3", "4"]
-    assert answers.sound["1"].images == ("images/1.jpg",)  # of a repeated id the last value stays
+    answers = read_predictions_lenient(path)
+    assert list(answers.valid) == ["1", "3", "4"]
+    assert answers.valid["1"].images == ("images/1.jpg",)  # of a repeated id the last value stays
     assert [error.code for error in answers.errors] == [Code.DUPLICATE_ID, Code.ITEM_NOT_AN_OBJECT]
-    samples = sift_input(path)
-    assert list(samples.sound) == ["1", "3"]
+    samples = read_input_lenient(path)
+    assert list(samples.valid) == ["1", "3"]
     assert [(error.code, error.sample_id) for error in samples.errors][1:] == [
         (Code.ITEM_NOT_AN_OBJECT, "2"),
         (Code.SAMPLE_EMPTY, "4"),
@@ -298,13 +298,13 @@ def test_what_is_written_is_read_back(
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "round_trip.json"
     expected = {id_: Sample(id_, content) for id_, content in samples.items()}
-    write_json(path, samples_to_wire(expected.values()))
+    write_json(path, samples_to_json(expected.values()))
     assert list(read_input(path).items()) == list(expected.items())
     assert list(read_predictions(path).items()) == list(expected.items())
 
     expected_truths = {id_: GroundTruth(id_, some, bare and len(some) == 1) for id_, some in truths.items()}
-    write_json(path, ground_truth_to_wire(expected_truths.values()))
+    write_json(path, ground_truth_to_json(expected_truths.values()))
     assert list(read_ground_truth(path).items()) == list(expected_truths.items())
 
-    write_json(path, ids_to_wire(task_ids))
+    write_json(path, ids_to_json(task_ids))
     assert list(read_ids(path).items()) == list(task_ids.items())

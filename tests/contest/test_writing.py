@@ -10,7 +10,7 @@ import pytest
 from contest.errors import Code, ContestError
 from contest.ground_truth import GroundTruth, References
 from contest.items import Item, Sample
-from contest.writing import ground_truth_to_wire, ids_to_wire, samples_to_wire, write_bytes, write_json
+from contest.writing import ground_truth_to_json, ids_to_json, samples_to_json, write_bytes, write_json
 
 # (value, code)
 UNWRITABLE_VALUES = (
@@ -98,11 +98,11 @@ def test_an_interrupt_leaves_no_litter(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_wire_forms() -> None:
     answer = Sample("2", (Item("text", "кот"), Item("image", "images/image_2.jpg")))
-    assert samples_to_wire([answer, Sample("3", ())]) == {
+    assert samples_to_json([answer, Sample("3", ())]) == {
         "2": [{"type": "text", "content": "кот"}, {"type": "image", "content": "images/image_2.jpg"}],
         "3": [],
     }
-    assert ground_truth_to_wire(
+    assert ground_truth_to_json(
         [
             GroundTruth("0", (References("text", ("a", "b")),)),
             GroundTruth("1", (References("image", ("images/1.jpg",), True),), is_bare_item=True),
@@ -111,13 +111,13 @@ def test_wire_forms() -> None:
         "0": [{"type": "text", "content": ["a", "b"]}],
         "1": {"type": "image", "content": "images/1.jpg"},
     }
-    assert ids_to_wire({"0": 11}) == {"0": 11}
+    assert ids_to_json({"0": 11}) == {"0": 11}
 
 
 def test_one_id_is_written_once() -> None:
     for write in (
-        lambda: samples_to_wire([Sample("7", ()), Sample("7", ())]),
-        lambda: ground_truth_to_wire([GroundTruth("7", (References("text", ("a",)),))] * 2),
+        lambda: samples_to_json([Sample("7", ()), Sample("7", ())]),
+        lambda: ground_truth_to_json([GroundTruth("7", (References("text", ("a",)),))] * 2),
     ):
         with pytest.raises(ContestError) as caught:
             write()
@@ -126,7 +126,7 @@ def test_one_id_is_written_once() -> None:
 
 def test_unknown_tasks_are_not_written() -> None:
     with pytest.raises(ContestError, match="TASK_UNKNOWN"):
-        ids_to_wire({"7": 12})
+        ids_to_json({"7": 12})
 
 
 @pytest.mark.parametrize(

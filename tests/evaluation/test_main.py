@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from contest.emissions.tracking import Reading
+from contest.emissions.rows import EnergyReading
 from contest.emissions.training_summary import TrainingEmissions, write_training_emissions
 from contest.tasks import HIDDEN_TASKS, OPEN_TASKS, TASKS
 from evaluation import leaderboard
@@ -288,7 +288,7 @@ def test_a_training_s_summary_fills_the_row(tmp_path: Path, capsys: pytest.Captu
     write_result(tmp_path / "r.json", whole_result(0.5))
     add = ["leaderboard", "add", "--db", str(board), "--result", str(tmp_path / "r.json"), "--name", "x"]
     add += ["--training-emissions", str(path)]
-    readings = (Reading("cpu", "time x TDP", 0.5, 0.25), Reading("gpu 0", "counter", 1.0, 0.5))
+    readings = (EnergyReading("cpu", "time x TDP", 0.5, 0.25), EnergyReading("gpu 0", "counter", 1.0, 0.5))
     summary = TrainingEmissions("p", "d", 2_700_000_000, True, 2, 60.0, 2.0, 1.0, readings, ())
     write_training_emissions(path, summary)
     assert main(add) == 0

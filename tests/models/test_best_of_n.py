@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from models.rudolph import Rudolph
-from models.rudolph.best_of_n import best_draws, choose, draw_uniforms, perplexity_scorer
-from models.rudolph.decoding import NonFiniteLogitsError, draw_images, draw_several
+from models.rudolph.best_of_n import best_indices, best_of_n_uniforms, choose, perplexity_scorer
+from models.rudolph.decoding import NonFiniteLogitsError, generate_image, generate_images
 from models.rudolph.ranking import rank_images
 from models.rudolph.sampling import Sampling, uniforms
 from models.rudolph.vocabulary import Vocabulary
@@ -24,31 +24,33 @@ def left(golden_vocabulary: Vocabulary) -> Tensor:
 
 
 def numbers(model: Rudolph, draws: range, ids: list[str] = IDS) -> Tensor:
-    return draw_uniforms(7, ids, "image", model.config.image_seq_length, draws)
+    return best_of_n_uniforms(7, ids, "image", model.config.image_seq_length, draws)
 
 
 def test_random_numbers_of_a_draw_are_its_own_and_those_of_draw_0_are_the_single_draw_s() -> None:
-    drawn = draw_uniforms(7, IDS, "image", 9, range(5))
+    drawn = best_of_n_uniforms(7, IDS, "image", 9, range(5))
     assert drawn.shape == (3, 5, 9)
     assert torch.equal(drawn[:, 0], uniforms(7, IDS, "image", 9))
-    assert torch.equal(draw_uniforms(7, ["c"], "image", 9, range(2, 4))[0], drawn[2, 2:4])
+    assert torch.equal(best_of_n_uniforms(7, ["c"], "image", 9, range(2, 4))[0], drawn[2, 2:4])
     assert len({tuple(row) for row in drawn.flatten(0, 1).tolist()}) == 15
 
 
 def test_draw_0_of_several_is_the_single_draw(golden_rudolph: Rudolph, left: Tensor) -> None:
-    single = draw_images(golden_rudolph, left, WARM, uniforms(7, IDS, "image", golden_rudolph.config.image_seq_length))
+    single = generate_image(
+        golden_rudolph, left, WARM, uniforms(7, IDS, "image", golden_rudolph.config.image_seq_length)
+    )
     for draws in (1, 2, 5):
-        several = draw_several(golden_rudolph, left, WARM, numbers(golden_rudolph, range(draws)))
+        several = generate_images(golden_rudolph, left, WARM, numbers(golden_rudolph, range(draws)))
         assert several.shape == (3, draws, golden_rudolph.config.image_seq_length)
         assert torch.equal(several[:, 0], single)
 
 
 def test_a_draw_depends_on_neither_the_other_draws_nor_the_other_samples(golden_rudolph: Rudolph, left: Tensor) -> None:
-    together = draw_several(golden_rudolph, left, WARM, numbers(golden_rudolph, range(6)))
+    together = generate_images(golden_rudolph, left, WARM, numbers(golden_rudolph, range(6)))
     assert len({tuple(row) for row in together.flatten(0, 1).tolist()}) == 18
-    later = draw_several(golden_rudolph, left, WARM, numbers(golden_rudolph, range(4, 6)))
+    later = generate_images(golden_rudolph, left, WARM, numbers(golden_rudolph, range(4, 6)))
     assert torch.equal(later, together[:, 4:])
-    alone = draw_several(golden_rudolph, left[1:2], WARM, numbers(golden_rudolph, range(3), IDS[1:2]))
+    alone = generate_images(golden_rudolph, left[1:2], WARM, numbers(golden_rudolph, range(3), IDS[1:2]))
     assert torch.equal(alone, together[1:2, :3])
 
 
@@ -56,9 +58,9 @@ def test_a_prompt_holds_in_every_draw(golden_rudolph: Rudolph, left: Tensor) -> 
     free = numbers(golden_rudolph, range(2))
     prompt = torch.full(free.shape, -1)
     prompt[1, 1, :4] = torch.tensor([5, 6, 7, 8])
-    drawn = draw_several(golden_rudolph, left, WARM, free, prompt=prompt)
+    drawn = generate_images(golden_rudolph, left, WARM, free, prompt=prompt)
     assert drawn[1, 1, :4].tolist() == [5, 6, 7, 8]
-    without = draw_several(golden_rudolph, left, WARM, free)
+    without = generate_images(golden_rudolph, left, WARM, free)
     assert torch.equal(drawn[[0, 2]], without[[0, 2]])
 
 
@@ -70,7 +72,7 @@ def test_an_overflow_names_the_sample(golden_rudolph: Rudolph, left: Tensor, dra
     broken = left.clone()
     broken[1, 4] = 7
     with pytest.raises(NonFiniteLogitsError, match=r"rows \[1\]"):
-        draw_several(model, broken, WARM, numbers(model, range(draws)))
+        generate_images(model, broken, WARM, numbers(model, range(draws)))
 
 
 @pytest.mark.parametrize(
@@ -84,13 +86,13 @@ def test_an_overflow_names_the_sample(golden_rudolph: Rudolph, left: Tensor, dra
     ],
 )
 def test_which_draw_is_the_best(scores: list[list[float]], expected: list[int]) -> None:
-    assert best_draws(torch.tensor(scores)) == expected
+    assert best_indices(torch.tensor(scores)) == expected
 
 
 def test_the_best_by_the_model_s_own_perplexity(
     golden_rudolph: Rudolph, golden_vocabulary: Vocabulary, left: Tensor
 ) -> None:
-    codes = draw_several(golden_rudolph, left, WARM, numbers(golden_rudolph, range(4)))
+    codes = generate_images(golden_rudolph, left, WARM, numbers(golden_rudolph, range(4)))
     chosen, which = choose(perplexity_scorer(golden_rudolph, golden_vocabulary, batch=3), TEXTS, codes)
     best = [
         rank_images(golden_rudolph, golden_vocabulary, text, of).best(1)[0]

@@ -15,12 +15,12 @@ from models.rudolph.decoding import (
     Cache,
     answer,
     count_not_finite,
-    draw_images,
-    draw_several,
     forward_cached,
+    generate_image,
+    generate_images,
     output_head,
 )
-from models.rudolph.sampling import Sampling, draw
+from models.rudolph.sampling import Sampling, sample_token
 
 CONFIG = named("2.7B-FBC2")
 LEFT, PREFIX, TOTAL = CONFIG.l_text_seq_length, CONFIG.prefix_length, CONFIG.total_seq_length
@@ -53,7 +53,7 @@ def one_step(model: Rudolph, cache: Cache, batch: int, position: int, rows: slic
         head = output_head(model, rows)
         logits, numbers = torch.empty(batch, rows.stop - rows.start, dtype=torch.half), torch.empty(batch)
         with Counting() as counting:
-            token = draw(logits, sampling, numbers)
+            token = sample_token(logits, sampling, numbers)
             count_not_finite(logits)
             forward_cached(model, cache, token[:, None], position, head)
     return counting
@@ -112,9 +112,9 @@ def test_a_whole_drawing_waits_for_the_device_once(golden_rudolph: Rudolph) -> N
         torch.rand(2, 3, config.image_seq_length),
     )
     with Counting() as one:
-        draw_images(golden_rudolph, left, Sampling(top_k=9, top_p=0.9), numbers[:, 0])
+        generate_image(golden_rudolph, left, Sampling(top_k=9, top_p=0.9), numbers[:, 0])
     with Counting() as three:
-        draw_several(golden_rudolph, left, Sampling(top_k=9, top_p=0.9), numbers)
+        generate_images(golden_rudolph, left, Sampling(top_k=9, top_p=0.9), numbers)
     assert waits(one) == waits(three) == 1  # at its end, whether all logits were finite
 
 

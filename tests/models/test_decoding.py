@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from models.bpe import BPE
 from models.rudolph import Config, Rudolph, decoding
 from models.rudolph.caches import DenseCache
-from models.rudolph.decoding import NonFiniteLogitsError, answer, count_not_finite, draw_images
+from models.rudolph.decoding import NonFiniteLogitsError, answer, count_not_finite, generate_image
 from models.rudolph.sampling import Sampling, uniforms
 from models.rudolph.vocabulary import BOS, EOS, Vocabulary
 
@@ -79,13 +79,13 @@ def test_published_images(model: Rudolph, batch: int) -> None:
     rows = [i * size + row for i, of_batch in enumerate(per_batch) for row in of_batch]
     for start in range(0, len(rows), batch):
         some = rows[start : start + batch]
-        assert torch.equal(draw_images(model, LEFT[some], GREEDY, zeros(len(some), IMAGE)), CODES[some])
+        assert torch.equal(generate_image(model, LEFT[some], GREEDY, zeros(len(some), IMAGE)), CODES[some])
 
 
 def test_published_images_of_a_mixed_batch(model: Rudolph) -> None:
     (call,) = calls("generate_codebooks_mixed")
     codes, drawn = call["result"]
-    assert draw_images(model, LEFT[drawn], GREEDY, zeros(2, IMAGE)).tolist() == [codes[row] for row in drawn]
+    assert generate_image(model, LEFT[drawn], GREEDY, zeros(2, IMAGE)).tolist() == [codes[row] for row in drawn]
 
 
 @pytest.mark.parametrize("call", calls("generate_tokens"), ids=lambda call: f"{call['template']}{call['allowed']}"[:30])
@@ -134,7 +134,7 @@ def test_published_image_prompts(model: Rudolph, vocabulary: Vocabulary, call: d
     prompt = torch.full((2, IMAGE), -1)
     prompt[:, forced] = torch.from_numpy(ARRAYS["rudolph_api/image_prompts"])[:, forced]
     left = vocabulary.encode_left(call["text"], "<LT_T2I>").expand(2, -1)
-    assert draw_images(model, left, GREEDY, zeros(2, IMAGE), prompt=prompt).tolist() == call["result"]
+    assert generate_image(model, left, GREEDY, zeros(2, IMAGE), prompt=prompt).tolist() == call["result"]
 
 
 # Laws.
@@ -145,8 +145,8 @@ def test_rows_of_a_batch_do_not_influence_each_other(model: Rudolph) -> None:
     for rows in ([5], [7, 0, 3]):
         assert free_answers(model, rows) == [together[row] for row in rows]
     numbers = uniforms(5, ["a", "b", "c"], "image", IMAGE)
-    images = draw_images(model, LEFT[:3], FREE, numbers)
-    assert torch.equal(draw_images(model, LEFT[[2, 0]], FREE, numbers[[2, 0]]), images[[2, 0]])
+    images = generate_image(model, LEFT[:3], FREE, numbers)
+    assert torch.equal(generate_image(model, LEFT[[2, 0]], FREE, numbers[[2, 0]]), images[[2, 0]])
     assert images.dtype == torch.int64
     assert images.max() < model.config.image_vocab_size
 
@@ -215,20 +215,20 @@ def test_template_ids_count_like_drawn_ones(model: Rudolph) -> None:
 
 def test_a_prompt_that_repeats_the_drawn_codes_changes_nothing(model: Rudolph) -> None:
     numbers = uniforms(1, ["a", "b"], "image", IMAGE)
-    drawn = draw_images(model, LEFT[:2], FREE, numbers)
+    drawn = generate_image(model, LEFT[:2], FREE, numbers)
     prompt = torch.where(torch.arange(IMAGE) % 3 == 0, drawn, -1)
-    assert torch.equal(draw_images(model, LEFT[:2], FREE, numbers, prompt=prompt), drawn)
-    assert torch.equal(draw_images(model, LEFT[:2], FREE, numbers, prompt=drawn), drawn)
+    assert torch.equal(generate_image(model, LEFT[:2], FREE, numbers, prompt=prompt), drawn)
+    assert torch.equal(generate_image(model, LEFT[:2], FREE, numbers, prompt=drawn), drawn)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision_runs_and_mostly_agrees(model: Rudolph, dtype: torch.dtype) -> None:
     expected = torch.tensor(answer(model, LEFT, CODES, PLAIN, GREEDY, zeros(8, 3), stop_at_eos=False))
-    images = draw_images(model, LEFT[:3], GREEDY, zeros(3, IMAGE))
+    images = generate_image(model, LEFT[:3], GREEDY, zeros(3, IMAGE))
     half = model.to(dtype)
     drawn = torch.tensor(answer(half, LEFT, CODES, PLAIN, GREEDY, zeros(8, 3), stop_at_eos=False))
     assert (drawn == expected).float().mean() > 0.6
-    assert (draw_images(half, LEFT[:3], GREEDY, zeros(3, IMAGE))[:, :3] == images[:, :3]).float().mean() > 0.6
+    assert (generate_image(half, LEFT[:3], GREEDY, zeros(3, IMAGE))[:, :3] == images[:, :3]).float().mean() > 0.6
 
 
 def test_overflow_names_the_rows(model: Rudolph) -> None:
@@ -240,7 +240,7 @@ def test_overflow_names_the_rows(model: Rudolph) -> None:
         answer(model, left, CODES[:3], PLAIN, FREE, zeros(3, R - 2))
     assert (error.value.rows, error.value.values) == ((1,), 256 * (R - 2))  # every logit of a row with an infinity
     with pytest.raises(NonFiniteLogitsError):
-        draw_images(model, left, FREE, zeros(3, IMAGE))
+        generate_image(model, left, FREE, zeros(3, IMAGE))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -261,7 +261,7 @@ def test_logits_that_overflow_are_counted(model: Rudolph, dtype: torch.dtype) ->
     with pytest.raises(NonFiniteLogitsError, match=r"60 logits in torch.float16 were not finite for rows \[0, 1\]"):
         run()  # three a step
     with pytest.raises(NonFiniteLogitsError) as error:
-        draw_images(model, LEFT[:3], GREEDY, zeros(3, IMAGE))
+        generate_image(model, LEFT[:3], GREEDY, zeros(3, IMAGE))
     assert (error.value.rows, error.value.values) == ((0, 1, 2), 3 * IMAGE * 2)
     return None
 
@@ -299,9 +299,9 @@ def test_answers_refuse_wrong_shapes(model: Rudolph, change: dict, complaint: st
 def test_drawing_refuses_wrong_shapes_and_codes(model: Rudolph, change: dict, complaint: str) -> None:
     right = {"left_ids": LEFT, "sampling": GREEDY, "uniforms": zeros(8, IMAGE)}
     with pytest.raises(ValueError, match=complaint):
-        draw_images(model, **{**right, **change})
+        generate_image(model, **{**right, **change})
 
 
 def test_a_model_in_training_mode_is_refused(model: Rudolph) -> None:
     with pytest.raises(ValueError, match=r"call model.eval\(\)"):
-        draw_images(model.train(), LEFT, GREEDY, zeros(8, IMAGE))
+        generate_image(model.train(), LEFT, GREEDY, zeros(8, IMAGE))

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from benchmarks.counting import PeakMemory
 from models.rudolph import Config, Rudolph, named
-from models.rudolph.decoding import answer, draw_several
+from models.rudolph.decoding import answer, generate_images
 from models.rudolph.free_memory import available_bytes, free_bytes
-from models.rudolph.memory_plan import CPU, GPU, Limits, Need, answering, drawing, plan, ranking, weight_bytes
+from models.rudolph.memory_plan import CPU, GPU, BatchLimits, Need, answering, drawing, plan, ranking, weight_bytes
 from models.rudolph.packed import packable
 from models.rudolph.ranking import image_perplexity, right_text_perplexity
 from models.rudolph.sampling import Sampling
@@ -71,8 +71,8 @@ def test_planned_bytes_of_answering_are_those_allocated(model: Rudolph, batch: i
 @pytest.mark.parametrize(("batch", "draws"), [(1, 1), (8, 1), (4, 2), (2, 9)])
 def test_planned_bytes_of_drawing_are_those_allocated(model: Rudolph, batch: int, draws: int) -> None:
     with PeakMemory() as counted:
-        draw_several(model, left(batch), Sampling(top_k=9, top_p=0.9), torch.rand(batch, draws, 64))
-    need = drawing(CONFIG, torch.float32, batch, draws=draws, packed=packable(torch.zeros(1)))
+        generate_images(model, left(batch), Sampling(top_k=9, top_p=0.9), torch.rand(batch, draws, 64))
+    need = drawing(CONFIG, torch.float32, batch, num_samples=draws, packed=packable(torch.zeros(1)))
     assert counted.peak == pytest.approx(need.bytes(batch), rel=MARGIN)
 
 
@@ -101,7 +101,7 @@ def test_batches_of_the_2_7b_model_on_cards_of_three_sizes(
     needs = [
         answering(LARGE, FP16, 12_000),
         drawing(LARGE, FP16, 8_000),
-        replace(drawing(LARGE, FP16, 8_000, draws=8), phase="draw 8"),
+        replace(drawing(LARGE, FP16, 8_000, num_samples=8), phase="draw 8"),
     ]
     chosen = plan(card(gigabytes), needs, GPU, weights={"RUDOLPH": weight_bytes(LARGE, FP16)})
     assert [chosen.batch(phase) for phase in ("answer", "draw", "draw 8")] == [answers, pictures, pictures_of_8_draws]
@@ -142,10 +142,10 @@ def test_a_phase_that_was_not_planned_has_no_batch() -> None:
     each=st.integers(1, 10**5),
     once=st.integers(0, 10**5),
     weights=st.integers(0, 10**6),
-    limits=st.builds(Limits, share=st.floats(0.1, 1.0), largest_batch=st.integers(1, 300)),
+    limits=st.builds(BatchLimits, share=st.floats(0.1, 1.0), largest_batch=st.integers(1, 300)),
 )
 def test_a_batch_fits_and_no_fewer_batches_would_do(
-    free: int, samples: int, each: int, once: int, weights: int, limits: Limits
+    free: int, samples: int, each: int, once: int, weights: int, limits: BatchLimits
 ) -> None:
     need = Need("phase", samples, {"each": each}, {"once": once})
     chosen = plan(free, [need], limits, weights={"weights": weights})
@@ -161,7 +161,7 @@ def test_a_batch_fits_and_no_fewer_batches_would_do(
 @pytest.mark.parametrize(("share", "largest"), [(0.0, 1), (1.1, 1), (0.5, 0)])
 def test_impossible_limits_are_refused(share: float, largest: int) -> None:
     with pytest.raises(ValueError, match="must"):
-        Limits(share, largest)
+        BatchLimits(share, largest)
 
 
 def machine(root: Path, files: dict[str, str]) -> Path:

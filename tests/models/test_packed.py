@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from models.rudolph import Rudolph
-from models.rudolph.decoding import answer, draw_images
+from models.rudolph.decoding import answer, generate_image
 from models.rudolph.packed import PackedLinear, pack_linears, packable
 from models.rudolph.sampling import Sampling, uniforms
 
@@ -41,8 +41,8 @@ def test_a_packed_model_answers_and_draws_the_same(golden_rudolph: Rudolph) -> N
     torch.testing.assert_close(packed(ids), golden_rudolph(ids), atol=1e-4, rtol=0)
     given = left, codes, [2, 257], sampling, numbers[0]
     assert answer(packed, *given) == answer(golden_rudolph, *given)
-    drawn = draw_images(packed, left, sampling, numbers[1])
-    assert drawn.tolist() == draw_images(golden_rudolph, left, sampling, numbers[1]).tolist()
+    drawn = generate_image(packed, left, sampling, numbers[1])
+    assert drawn.tolist() == generate_image(golden_rudolph, left, sampling, numbers[1]).tolist()
 
 
 def test_what_has_no_packed_kernels_stays_as_it_is() -> None:

@@ -15,7 +15,7 @@ from contest.pictures import open_picture
 from contest.reading import read_input
 from models.bpe import BPE
 from models.rudolph import Rudolph, load_rudolph
-from models.rudolph.decoding import answer, draw_images
+from models.rudolph.decoding import answer, generate_image
 from models.rudolph.sampling import Sampling, uniforms
 from models.rudolph.vocabulary import EOS, PAD, Vocabulary
 from models.vqgan import load_vqgan
@@ -60,7 +60,7 @@ def sequences(reference: Rudolph) -> Sequences:
         row[: len(template) + len(ids)] = torch.tensor([*template, *ids])
     without = torch.tensor([not sample.has_image for sample in samples])
     numbers = uniforms(0, names, "image", config.image_seq_length)[without]
-    drawn = draw_images(reference, left[without], Sampling(temperature=0.7, top_k=256, top_p=0.9), numbers)
+    drawn = generate_image(reference, left[without], Sampling(temperature=0.7, top_k=256, top_p=0.9), numbers)
     return Sequences(torch.cat((left, codes, right), 1), torch.cat((left[without], drawn), 1))
 
 

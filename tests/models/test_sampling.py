@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.rudolph.sampling import LARGEST_UNIFORM, Sampling, draw, filtered_probabilities, uniforms
+from models.rudolph.sampling import LARGEST_UNIFORM, Sampling, filtered_probabilities, sample_token, uniforms
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "models"
 CASES = json.loads((GOLDEN / "inference_golden.json").read_text())["filter"]
@@ -55,13 +55,13 @@ def test_which_tokens_survive(sampling: Sampling, logits: list[float], expected:
 )
 def test_inverse_cdf_runs_in_the_order_of_the_ids(uniform: float, expected: int) -> None:
     logits = torch.tensor([[0.0, 0.25, 0.5, 0.0, 0.25, 0.0]]).log()
-    assert draw(logits, Sampling(), torch.tensor([uniform])).tolist() == [expected]
+    assert sample_token(logits, Sampling(), torch.tensor([uniform])).tolist() == [expected]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 def test_greedy_is_argmax_with_the_first_of_equals(dtype: torch.dtype) -> None:
     logits = torch.tensor([[0.0, 2.0, 2.0], [5.0, 5.0, 5.0], [0.0, -1.0, 1.0]], dtype=dtype)
-    assert draw(logits, Sampling(top_k=1, top_p=0.3), torch.tensor([0.99, 0.99, 0.0])).tolist() == [1, 0, 2]
+    assert sample_token(logits, Sampling(top_k=1, top_p=0.3), torch.tensor([0.99, 0.99, 0.0])).tolist() == [1, 0, 2]
 
 
 @settings(max_examples=100, deadline=None)
@@ -78,19 +78,19 @@ def test_a_draw_is_always_a_token_that_survived(
 ) -> None:
     logits = torch.randn(2, n, generator=torch.Generator().manual_seed(seed)) * spread
     sampling = Sampling(top_k=top_k, top_p=top_p)
-    drawn = draw(logits, sampling, torch.full((2,), uniform))
+    drawn = sample_token(logits, sampling, torch.full((2,), uniform))
     assert (filtered_probabilities(logits, sampling).gather(1, drawn[:, None]) > 0).all()
 
 
 def test_draws_follow_the_probabilities() -> None:
     logits = torch.tensor([0.1, 0.2, 0.3, 0.4]).log().expand(20_000, -1)
     numbers = uniforms(1, [str(i) for i in range(20_000)], "text", 1)[:, 0]
-    share = draw(logits, Sampling(), numbers).bincount() / 20_000
+    share = sample_token(logits, Sampling(), numbers).bincount() / 20_000
     torch.testing.assert_close(share, torch.tensor([0.1, 0.2, 0.3, 0.4]), atol=0.01, rtol=0)
 
 
 def test_a_row_without_numbers_still_gives_an_index_in_range() -> None:
-    assert draw(torch.full((1, 5), float("nan")), Sampling(top_p=0.9), torch.tensor([0.5])).item() in range(5)
+    assert sample_token(torch.full((1, 5), float("nan")), Sampling(top_p=0.9), torch.tensor([0.5])).item() in range(5)
 
 
 def test_random_numbers_depend_on_seed_stream_sample_and_step_alone() -> None:

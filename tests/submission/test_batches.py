@@ -112,7 +112,7 @@ def test_another_seed_gives_other_answers(submit: Start) -> None:
     assert first != second
 
 
-@pytest.mark.parametrize("phase", ["answer", "draw_images"])
+@pytest.mark.parametrize("phase", ["answer", "generate_image"])
 def test_a_run_survives_a_shortage_of_memory(
     submit: Start, write_input: Write, monkeypatch: pytest.MonkeyPatch, phase: str
 ) -> None:
@@ -171,14 +171,14 @@ def test_what_fails_alone_too_is_named_and_replaced(
 def test_rows_that_overflow_in_float16_are_run_in_bfloat16(
     submit: Start, write_input: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    compute = phases.draw_images
+    compute = phases.generate_image
 
     def overflowing(model: Any, left: torch.Tensor, *rest: Any) -> torch.Tensor:
         if model.text_embeddings.weight.dtype == torch.float16 and len(left) > 3:
             raise NonFiniteLogitsError([1, 3], 7, torch.float16)
         return compute(model, left, *rest)
 
-    monkeypatch.setattr(phases, "draw_images", overflowing)
+    monkeypatch.setattr(phases, "generate_image", overflowing)
     run = submit(write_input(TEXTS), "--dtype", "float16")
     assert run.status == 0, run.stderr
     assert (run.report["rescued_in_bfloat16"], run.report["logits_not_finite"]) == (2, 7)

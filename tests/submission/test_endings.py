@@ -61,7 +61,7 @@ phases.{phase} = signalled
 @pytest.mark.parametrize(
     ("name", "phase", "at", "status", "missing"),
     [
-        ("SIGTERM", "draw_images", 2, 143, {"answers": [], "pictures": ["2", "4"]}),
+        ("SIGTERM", "generate_image", 2, 143, {"answers": [], "pictures": ["2", "4"]}),
         ("SIGINT", "answer", 4, 130, {"answers": ["1", "id_3"], "pictures": ["0", "2", "4"]}),
         pytest.param(
             *("SIGTERM", "answer", 1, 143, {"answers": list(SAMPLES), "pictures": ["0", "2", "4"]}),

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from contest.items import Item, Sample
-from contest.writing import samples_to_wire, write_json
+from contest.writing import samples_to_json, write_json
 from submission.__main__ import main
 from submission.contact_sheet import Scores, choose, read_scores, shortened, spread
 from submission.preview import table
@@ -88,8 +88,8 @@ def finished(tmp_path: Path) -> Path:
     for key in ANSWERS:
         Image.new("RGB", (16, 16), "red").save(tmp_path / "output" / "images" / f"image_{key}.jpg")
     (tmp_path / "output" / "images" / "image_3.jpg").write_bytes(b"none")
-    write_json(tmp_path / "input.json", samples_to_wire(SAMPLES.values()))
-    write_json(tmp_path / "output" / "predictions.json", samples_to_wire(ANSWERS.values()))
+    write_json(tmp_path / "input.json", samples_to_json(SAMPLES.values()))
+    write_json(tmp_path / "output" / "predictions.json", samples_to_json(ANSWERS.values()))
     return tmp_path
 
 
@@ -142,7 +142,7 @@ def test_the_sheet_shows_pictures_with_ids_scores_and_prompts(
 )
 def test_any_prompt_can_be_drawn(finished: Path, capfd: pytest.CaptureFixture[str], prompt: str) -> None:
     samples = {**SAMPLES, "2": Sample("2", asked(prompt))}
-    write_json(finished / "input.json", samples_to_wire(samples.values()))
+    write_json(finished / "input.json", samples_to_json(samples.values()))
     assert preview(finished) == 0
     captured = capfd.readouterr()
     assert captured.err == ""
@@ -178,7 +178,7 @@ def test_counts_that_are_none(finished: Path, capsys: pytest.CaptureFixture[str]
 
 
 def test_a_run_without_pictures_has_no_sheet(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write_json(finished / "output" / "predictions.json", samples_to_wire([ANSWERS["1"]]))
+    write_json(finished / "output" / "predictions.json", samples_to_json([ANSWERS["1"]]))
     assert preview(finished) == 0
     assert "contact sheet" not in capsys.readouterr().out
     assert not (finished / "output" / "contact_sheet.png").exists()

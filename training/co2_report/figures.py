@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from contest.emissions.tracking import EmissionsFileError, Reading, Row, read_readings, read_rows
+from contest.emissions.tracking import EmissionsFileError, EmissionsRow, EnergyReading, read_readings, read_rows
 from contest.emissions.training_summary import TrainingEmissions
 from contest.stand_ins import HEAD_BYTES, stand_in_of_data
 from errors import reason_of
@@ -39,8 +39,8 @@ class Stretch:
     started: str
     status: str | None
     reasons: tuple[str, ...]
-    row: Row | None
-    readings: tuple[Reading, ...]
+    row: EmissionsRow | None
+    readings: tuple[EnergyReading, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,14 +175,14 @@ def _stretches(run: Path, about: dict[str, Any], problems: list[str]) -> list[St
     return found
 
 
-def _by_device(stretches: Sequence[Stretch]) -> tuple[Reading, ...]:
+def _by_device(stretches: Sequence[Stretch]) -> tuple[EnergyReading, ...]:
     """Our own readings, one a device: sums over stretches, with the last one's method."""
-    devices: dict[str, list[Reading]] = {}
+    devices: dict[str, list[EnergyReading]] = {}
     for stretch in stretches:
         for reading in stretch.readings:
             devices.setdefault(reading.device, []).append(reading)
     return tuple(
-        Reading(
+        EnergyReading(
             device=device,
             method=found[-1].method,
             energy_kwh=_measured(reading.energy_kwh for reading in found),

@@ -14,7 +14,7 @@ from models.bpe import BPE
 from models.rudolph import Rudolph
 from models.rudolph.decoding import NonFiniteLogitsError
 from models.rudolph.vocabulary import Vocabulary
-from models.weights_folder import demand_fit
+from models.weights_folder import require_fit
 from training.tune.callbacks.build import build_watcher
 from training.tune.callbacks.callback import Run, Watcher
 from training.tune.callbacks.epochs import steps_of_epoch
@@ -105,7 +105,7 @@ def _train(settings: TuneSettings, watchers: Sequence[Watcher], processes: Proce
     out = Path(settings.out)
     make_out(out)
     config, tokenizer = starting_config(settings), read_tokenizer(settings)
-    demand_fit(Path(settings.weights), config, tokenizer, None)
+    require_fit(Path(settings.weights), config, tokenizer, None)
     demand_vqgan(settings, config)
     trainee = Trainee(build_model(settings), settings, processes)
     model = trainee.model

@@ -7,7 +7,7 @@ from typing import Any
 
 from contest.ground_truth import GroundTruth, References
 from contest.items import Item, Sample
-from contest.reading import read_ground_truth, sift_predictions
+from contest.reading import read_ground_truth, read_predictions_lenient
 from evaluation.metrics.base import Case, UnsoundAnswer
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "metrics"
@@ -31,15 +31,15 @@ def cases_of_files(folder: Path, truths: Mapping[str, Any] | str, predictions: M
     for name, content in (("ground_truth.json", truths), ("predictions.json", predictions)):
         paths.append(folder / name)
         paths[-1].write_text(content if isinstance(content, str) else json.dumps(content), "utf-8")
-    sifted = sift_predictions(paths[1])
+    parsed = read_predictions_lenient(paths[1])
     raw = json.loads(paths[1].read_text("utf-8"))
 
     def unsound(sample_id: str) -> UnsoundAnswer | None:
-        if sample_id in sifted.sound or sample_id not in raw:
+        if sample_id in parsed.valid or sample_id not in raw:
             return None
-        return UnsoundAnswer(raw[sample_id], tuple(e for e in sifted.errors if e.sample_id == sample_id))
+        return UnsoundAnswer(raw[sample_id], tuple(e for e in parsed.errors if e.sample_id == sample_id))
 
     return [
-        Case(sample_id, truth, sifted.sound.get(sample_id), unsound=unsound(sample_id))
+        Case(sample_id, truth, parsed.valid.get(sample_id), unsound=unsound(sample_id))
         for sample_id, truth in read_ground_truth(paths[0]).items()
     ]

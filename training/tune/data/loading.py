@@ -12,7 +12,7 @@ import torch
 from models.rudolph import Config
 from models.rudolph.vocabulary import Vocabulary
 from models.vqgan import load_vqgan
-from models.weights_folder import VQGAN_FOLDER, demand_fit
+from models.weights_folder import VQGAN_FOLDER, require_fit
 from training.tune.data.batches import TASK_TOKENS, Batch, BatchMaker
 from training.tune.data.cache_folder import cache_folder
 from training.tune.data.examples import Example, Examples, read_task
@@ -53,7 +53,7 @@ def demand_vqgan(settings: TuneSettings, config: Config) -> None:
     """
     if set(settings.tasks) - TEXT_TASKS:
         weights = Path(settings.weights)
-        demand_fit(weights, config, None, load_vqgan(weights / VQGAN_FOLDER, "meta"))
+        require_fit(weights, config, None, load_vqgan(weights / VQGAN_FOLDER, "meta"))
 
 
 def read_tasks(settings: TuneSettings, config: Config, split: str) -> dict[str, Examples]:
