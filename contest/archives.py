@@ -1,4 +1,4 @@
-"""Lists and unpacks a submission's ZIP archive, trusting nothing in it. Knows nothing of what the files are for.
+"""Lists and unpacks a submission's ZIP archive, trusting nothing in it.
 
 What a hostile archive could do, and what stops it: names that leave the folder, links and devices (refused by name and
 kind); bombs (declared sizes bounded before anything is written, written bytes counted); a list of entries that fills

@@ -1,4 +1,4 @@
-"""Checks one entry of a contest file, as JSON gave it, and makes it the contest's own. Knows nothing of files."""
+"""Checks one entry of a contest file, as JSON gave it, and makes it the contest's own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Child processes that end with their parent, however that one ends. Knows nothing of what they do."""
+"""Child processes that end with their parent, however that one ends."""
 
 from __future__ import annotations
 

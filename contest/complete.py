@@ -1,4 +1,4 @@
-"""Whether predictions answer an input, as far as can be told without references. Knows nothing of scores."""
+"""Whether predictions answer an input, as far as can be told without references."""
 
 from __future__ import annotations
 

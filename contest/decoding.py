@@ -1,4 +1,4 @@
-"""Pixels out of a picture's file, as published or as well as it can be seen. Knows nothing of samples and folders.
+"""Pixels out of a picture's file, as published or as well as it can be seen.
 
 Two ways to read a picture. `published` is what the organisers' code does: Pillow's `convert("RGB")`, which clips grey
 of more than 8 bits, and no picture whose file is damaged. Otherwise such grey is scaled, and a damaged file is used as

@@ -1,4 +1,4 @@
-"""Which texts ask for a drawing, by their wording, and what of them describes it. Knows nothing of tasks."""
+"""Which texts ask for a drawing, by their wording, and what of them describes it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a process that torchrun started ends. Knows nothing of what it did."""
+"""How a process that torchrun started ends."""
 
 from __future__ import annotations
 

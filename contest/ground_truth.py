@@ -1,4 +1,4 @@
-"""The contest's words for a ground truth: the acceptable answers of a sample. Knows nothing of files or metrics."""
+"""The contest's words for a ground truth: the acceptable answers of a sample."""
 
 from __future__ import annotations
 

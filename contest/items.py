@@ -1,4 +1,4 @@
-"""The contest's words for a sample: items and samples. Knows nothing of files, tasks or models."""
+"""The contest's words for a sample: items and samples."""
 
 from __future__ import annotations
 

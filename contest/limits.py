@@ -1,4 +1,4 @@
-"""The contest's limits and file names as constants. Knows nothing of how they are checked or kept.
+"""The contest's limits and file names as constants.
 
 A gigabyte is 10^9 bytes here: the smaller reading of "GB", so that what passes our check passes theirs.
 """

@@ -1,4 +1,4 @@
-"""Reads `metadata.json`: the image that a submission runs in, and its command. Knows nothing of archives."""
+"""Reads `metadata.json`: the image that a submission runs in, and its command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds and opens the pictures of samples, refusing what is none. Knows nothing of what is done with their pixels."""
+"""Finds and opens the pictures of samples, refusing what is none."""
 
 from __future__ import annotations
 

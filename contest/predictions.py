@@ -1,4 +1,4 @@
-"""Reads `predictions.json`, which a stranger wrote, in memory bounded by the samples asked for. Knows no scores.
+"""Reads `predictions.json`, which a stranger wrote, in memory bounded by the samples asked for.
 
 Entries of other samples are counted and not kept; of a sample with a great many items the first are looked at, and of
 its errors a few are kept.

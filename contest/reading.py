@@ -1,4 +1,4 @@
-"""Reads the contest's JSON files into validated objects. Knows nothing of pictures' contents, tasks' answers or models.
+"""Reads the contest's JSON files into validated objects.
 
 Everything wrong with a file is reported at once, as ContestFileError. `read_input_lenient` and
 `read_predictions_lenient` instead return what is valid and what is wrong, for a run that must answer (or score) the

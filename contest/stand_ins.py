@@ -1,4 +1,4 @@
-"""What lies in the place of a file that was never fetched: a pointer, a page of the web, nothing. Knows no format.
+"""What lies in the place of a file that was never fetched: a pointer, a page of the web, nothing.
 
 Every reader of files that people download asks here before it speaks of its own format: "not JSON" of a Git LFS pointer
 sends people to look for a fault that is not there.

@@ -1,4 +1,4 @@
-"""The twelve tasks, their weights and bounds, and the integral score. Knows nothing of metrics and models."""
+"""The twelve tasks, their weights and bounds, and the integral score."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes contest files so that a reader never sees half of one. Knows nothing of what the answers are worth."""
+"""Writes contest files so that a reader never sees half of one."""
 
 from __future__ import annotations
 

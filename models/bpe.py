@@ -1,4 +1,4 @@
-"""Text to token ids and back with a YouTokenToMe BPE model. Knows nothing of prompts, lengths or any network."""
+"""Text to token ids and back with a YouTokenToMe BPE model."""
 
 from __future__ import annotations
 

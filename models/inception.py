@@ -1,4 +1,4 @@
-"""Inception-v3 as FID uses it, with the parameter names of pt_inception-2015-12-05. Knows no distance, no cache.
+"""Inception-v3 as FID uses it, with the parameter names of pt_inception-2015-12-05.
 
 Where it differs from the classifier of torchvision: average pooling does not count the padding, the last block pools
 by the maximum, batch norm's epsilon is 1e-3, and pictures are scaled to 299 pixels and [-1, 1] inside.

@@ -1,4 +1,4 @@
-"""ruCLIP: Russian texts and pictures as vectors of one space, in the published directory form. Knows no metric."""
+"""ruCLIP: Russian texts and pictures as vectors of one space, in the published directory form."""
 
 from __future__ import annotations
 

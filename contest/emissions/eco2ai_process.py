@@ -1,4 +1,4 @@
-"""The process in which eco2AI runs, watching the one that started it. Knows nothing of that one but its processor time.
+"""The process in which eco2AI runs, watching the one that started it.
 
 Started by `contest.emissions.tracking` with a folder: settings.json in it says what to measure, and status.json is
 what it answers.

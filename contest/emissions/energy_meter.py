@@ -1,4 +1,4 @@
-"""Our own reading of a measurement at this very moment: for the energy of an epoch. Knows nothing of epochs or CO2.
+"""Our own reading of a measurement at this very moment: for the energy of an epoch.
 
 The process that measures reads once a period; what is asked for here is read when it is asked for, by this process,
 with the same formulas (`contest.emissions.processor_time`, `contest.emissions.gpu_energy`).

@@ -1,4 +1,4 @@
-"""Puts a run's figures into the files that outlive it. Knows nothing of how they are measured.
+"""Puts a run's figures into the files that outlive it.
 
 Several runs may share a file: each renews its own row, under a lock on the folder, and replaces the file as a whole,
 so that whoever has it open goes on reading the old one.

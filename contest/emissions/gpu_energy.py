@@ -1,4 +1,4 @@
-"""Energy of the GPUs that this process may use, from NVIDIA's own counters. Knows nothing of CO2."""
+"""Energy of the GPUs that this process may use, from NVIDIA's own counters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads eco2AI's files, as its versions wrote them and as spreadsheets save them. Knows nothing of measuring.
+"""Reads eco2AI's files, as its versions wrote them and as spreadsheets save them.
 
 eco2AI writes commas; a spreadsheet that opened the file saves a byte order mark, semicolons and decimal commas, where
 that is the country's way. Older versions had no `id`, `epoch` and `cost`, and other names for some columns.

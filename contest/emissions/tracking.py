@@ -1,4 +1,4 @@
-"""Logs the CO2 of a run with eco2AI, and can neither stop nor slow it. Knows nothing of what the run does.
+"""Logs the CO2 of a run with eco2AI, and can neither stop nor slow it.
 
 eco2AI 0.3.12 writes into its own package, runs `top`, asks the network for a country, waits for ever for a file that
 another process has open, and spoils a file that two trackers share. So it runs in a process of its own

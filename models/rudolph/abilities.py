@@ -1,6 +1,6 @@
 """What the RUDOLPH family does beyond the contest: pictures of a text and captions of a picture, the best of many.
 
-Composes decoding and ranking; knows nothing of picture files or of the VQGAN: pictures are codes here.
+Composes decoding and ranking; pictures are codes here.
 Source of the steps and of the default numbers: the public API of the family, checked against its calls.
 """
 

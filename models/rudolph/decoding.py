@@ -1,6 +1,6 @@
 """Inference in two phases of constant shape: answer with text after an image, and draw an image after a text.
 
-Composes transformer, caches and sampling; knows nothing of tokenizers, pictures, tasks or files.
+Composes transformer, caches and sampling; texts and pictures are ids here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""RUDOLPH as a plain language model: goes on with left texts, without a picture. Knows nothing of answers or codes.
+"""RUDOLPH as a plain language model: goes on with left texts, without a picture.
 
 Source: the public API of the family (`generate_texts`, `generate_tokens_left`), checked against its calls.
 """

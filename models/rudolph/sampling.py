@@ -1,4 +1,4 @@
-"""Drawing a token from logits: temperature, top-k, top-p, inverse CDF. Knows nothing of networks, caches or texts.
+"""Samples a token from logits: temperature, top-k, top-p, inverse CDF.
 
 The random numbers of a sample depend on the seed, its id and the step alone, so that neither the size nor the order of
 a batch changes what is drawn.

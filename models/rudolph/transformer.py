@@ -1,4 +1,4 @@
-"""The RUDOLPH decoder: embeddings, sparse transformer, output head. Knows nothing of tokenizers, sampling or tasks.
+"""The RUDOLPH decoder: embeddings, sparse transformer, output head.
 
 Parameter and buffer names are those of the published checkpoints, so that weights go both ways.
 """

@@ -1,4 +1,4 @@
-"""Text to RUDOLPH's ids and back: special tokens, fixed lengths, templates. Knows nothing of networks or tasks' scores.
+"""Text to RUDOLPH's ids and back: special tokens, fixed lengths, templates.
 
 Layout of the text ids (rudolph.md 2 to 4): BPE pieces, then special tokens, then one padding id per left position.
 """

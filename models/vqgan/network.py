@@ -1,7 +1,6 @@
 """Gumbel VQGAN: pictures to discrete codes and back, in the parameter layout of the published checkpoints.
 
-Knows nothing of text, tasks, files or training. The quantiser is a 1x1 classifier over the codebook, as in DALL-E.
-"""
+The quantiser is a 1x1 classifier over the codebook, as in DALL-E."""
 
 from __future__ import annotations
 
@@ -86,7 +85,7 @@ class VQGAN(nn.Module):
         decoder = Decoder(out_ch=4 * out_ch if wavelet else out_ch, **shared)
         self.decoder: nn.Module = WaveletDecoder(decoder, embed_dim, z_channels, out_ch) if wavelet else decoder
         self.wavelet = wavelet
-        self.register_load_state_dict_pre_hook(_strip_checkpoint_prefix)
+        self.register_load_state_dict_pre_hook(_strip_checkpoint_prefix)  # type: ignore[no-untyped-call]
 
     def latents(self, images: Tensor) -> Tensor:
         """Pictures in [0, 1], [b, 3, H, W], to latents before quantisation, [b, embed_dim, H/f, W/f].

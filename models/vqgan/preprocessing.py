@@ -1,4 +1,4 @@
-"""Pictures to the network's pixels, as published. Knows nothing of files, samples or networks."""
+"""Pictures to the network's pixels, as published."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Read, load and save checkpoints: safely, strictly, memory-mapped. Knows no network; tensors go by their names."""
+"""Read, load and save checkpoints: safely, strictly, memory-mapped."""
 
 from models.weights.errors import WeightsError, WeightsFormatError, WeightsMismatchError
 from models.weights.files import (

@@ -1,4 +1,4 @@
-"""Gives a network the weights of a file: strictly, memory-mapped, tensor by tensor. Knows no network."""
+"""Gives a network the weights of a file: strictly, memory-mapped, tensor by tensor."""
 
 from __future__ import annotations
 

@@ -78,5 +78,6 @@ def chunked_entropy(
     dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
     if at_once is None:
         at_once = LOGITS_AT_ONCE[kind]
-    total, entropies = _ChunkedEntropy.apply(x, weight, bias, targets, weights, dtype, at_once)
+    results = _ChunkedEntropy.apply(x, weight, bias, targets, weights, dtype, at_once)  # type: ignore[no-untyped-call]
+    total, entropies = results
     return total, entropies
