@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from contest.errors import Code, ContestError, quote
+from contest.errors import Code, ContestError, ContestFileError, quote
 from contest.ground_truth import GroundTruth, References
 from contest.items import Item, ItemType, Sample
 from contest.limits import MAX_FILE_NAME_BYTES, picture_name
@@ -53,6 +53,10 @@ class Checker:
             message, item = f"and {here - MAX_ERRORS_A_SAMPLE + 1} more errors", None
             self.errors.pop()
         self.errors.append(ContestError(code, message, file=self.file, sample_id=self.sample_id, item=item))
+
+    def fatal(self, code: Code, message: str = "", remedy: str | None = None) -> ContestFileError:
+        """Return all errors with one more, of the file as a whole, which can not be read on."""
+        return ContestFileError([*self.errors, ContestError(code, message, file=self.file, remedy=remedy)])
 
 
 def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -128,13 +128,13 @@ def _json_object(checker: Checker) -> dict[str, Any]:
         for name in constants:
             checker.report(Code.NOT_FINITE, f"{name} stands in the file")
         if isinstance(error, RecursionError):
-            raise _fatal(checker, Code.NESTED_TOO_DEEPLY) from error
-        raise _fatal(checker, Code.NOT_JSON, problem_of_json(error)) from error
+            raise checker.fatal(Code.NESTED_TOO_DEEPLY) from error
+        raise checker.fatal(Code.NOT_JSON, problem_of_json(error)) from error
     for checker.sample_id, name in _placed(constants, outermost if isinstance(document, dict) else []):
         checker.report(Code.NOT_FINITE, f"{name} stands in the file")
     checker.sample_id = None
     if not isinstance(document, dict):
-        raise _fatal(checker, Code.NOT_AN_OBJECT, f"the top level is {described(document)}")
+        raise checker.fatal(Code.NOT_AN_OBJECT, f"the top level is {described(document)}")
     for checker.sample_id in repeated_keys(document):
         checker.report(Code.DUPLICATE_ID, "the id stands more than once")
     return document
@@ -175,15 +175,11 @@ def _text(checker: Checker) -> str:
     try:
         data = Path(checker.file).read_bytes()
         if (found := stand_in(data[:HEAD_BYTES])) is not None:
-            raise _fatal(checker, Code.NOT_JSON, found.what, found.remedy)
+            raise checker.fatal(Code.NOT_JSON, found.what, found.remedy)
         return data.decode("utf-8-sig")  # a byte order mark is tolerated
     except FileNotFoundError as error:
-        raise _fatal(checker, Code.FILE_MISSING) from error
+        raise checker.fatal(Code.FILE_MISSING) from error
     except UnicodeDecodeError as error:
-        raise _fatal(checker, Code.NOT_UTF8, f"byte {error.start} is not UTF-8") from error
+        raise checker.fatal(Code.NOT_UTF8, f"byte {error.start} is not UTF-8") from error
     except (OSError, ValueError) as error:  # ValueError: a path with NUL in it
-        raise _fatal(checker, Code.FILE_UNREADABLE, bare_reason(error)) from error
-
-
-def _fatal(checker: Checker, code: Code, message: str = "", remedy: str | None = None) -> ContestFileError:
-    return ContestFileError([*checker.errors, ContestError(code, message, file=checker.file, remedy=remedy)])
+        raise checker.fatal(Code.FILE_UNREADABLE, bare_reason(error)) from error

@@ -86,36 +86,36 @@ def pairs_of(checker: Checker) -> Iterator[tuple[str, Any]]:
     try:
         with _opened(checker) as stream:
             if (found := stand_in(stream.peek(HEAD_BYTES)[:HEAD_BYTES])) is not None:
-                raise _fatal(checker, Code.NOT_JSON, found.what, found.remedy)
+                raise checker.fatal(Code.NOT_JSON, found.what, found.remedy)
             yield from _pairs(JSONReader(stream, object_of, MAX_ENTRY_CHARACTERS), checker)
     except FileNotFoundError as error:
-        raise _fatal(checker, Code.FILE_MISSING) from error
+        raise checker.fatal(Code.FILE_MISSING) from error
     except UnicodeDecodeError as error:
-        raise _fatal(checker, Code.NOT_UTF8, f"byte {error.start} is not UTF-8") from error
+        raise checker.fatal(Code.NOT_UTF8, f"byte {error.start} is not UTF-8") from error
     except OSError as error:
-        raise _fatal(checker, Code.FILE_UNREADABLE, bare_reason(error)) from error
+        raise checker.fatal(Code.FILE_UNREADABLE, bare_reason(error)) from error
     except NestedTooDeeplyError as error:
-        raise _fatal(checker, Code.NESTED_TOO_DEEPLY) from error
+        raise checker.fatal(Code.NESTED_TOO_DEEPLY) from error
     except ValueTooLongError as error:  # than any honest entry: it would be held in memory
         message = f"the entry has more than {MAX_ENTRY_CHARACTERS:,} characters"
         too_long = ContestError(Code.ENTRY_TOO_LARGE, message, file=checker.file, sample_id=checker.sample_id)
         raise ContestFileError([*checker.errors, too_long]) from error
     except NotJSONError as error:
-        raise _fatal(checker, Code.NOT_JSON, str(error)) from error
+        raise checker.fatal(Code.NOT_JSON, str(error)) from error
 
 
 def _opened(checker: Checker) -> BufferedReader:
     try:
         return open(checker.file, "rb")
     except ValueError as error:  # a path with NUL
-        raise _fatal(checker, Code.FILE_UNREADABLE, bare_reason(error)) from error
+        raise checker.fatal(Code.FILE_UNREADABLE, bare_reason(error)) from error
 
 
 def _pairs(reader: JSONReader, checker: Checker) -> Iterator[tuple[str, Any]]:
     if reader.peek() != "{":
         document = reader.value()
         reader.require_end()
-        raise _fatal(checker, Code.NOT_AN_OBJECT, f"the top level is {described(document)}")
+        raise checker.fatal(Code.NOT_AN_OBJECT, f"the top level is {described(document)}")
     for key in reader.member_names():
         checker.sample_id = key
         value = reader.value()
@@ -123,7 +123,3 @@ def _pairs(reader: JSONReader, checker: Checker) -> Iterator[tuple[str, Any]]:
             checker.report(Code.NOT_FINITE, f"{name} stands in the file")
         yield key, value
     reader.require_end()
-
-
-def _fatal(checker: Checker, code: Code, message: str = "", remedy: str | None = None) -> ContestFileError:
-    return ContestFileError([*checker.errors, ContestError(code, message, file=checker.file, remedy=remedy)])

@@ -48,6 +48,10 @@ class BPE:
     Args:
         path: the model file, text as YouTokenToMe writes it.
 
+    Attributes:
+        vocab_size: number of ids, the four special ones included.
+        unk_id, pad_id, bos_id, eos_id: ids of a run of unknown characters, padding, a text's beginning and its end.
+
     Raises:
         BPEFormatError: the file is not such a model.
         OSError: the file can not be read.
@@ -57,33 +61,9 @@ class BPE:
     def __init__(self, path: str | PathLike[str]) -> None:
         model = _ModelFile(fspath(path))
         self._pieces = model.pieces
-        self._unk_id, self._pad_id, self._bos_id, self._eos_id = model.special_ids
+        self.vocab_size = len(model.pieces)
+        self.unk_id, self.pad_id, self.bos_id, self.eos_id = model.special_ids
         self._tokenizer = _build_tokenizer(model)
-
-    @property
-    def vocab_size(self) -> int:
-        """Number of ids, the four special ones included."""
-        return len(self._pieces)
-
-    @property
-    def pad_id(self) -> int:
-        """Id of padding."""
-        return self._pad_id
-
-    @property
-    def unk_id(self) -> int:
-        """Id of a run of unknown characters."""
-        return self._unk_id
-
-    @property
-    def bos_id(self) -> int:
-        """Id of the beginning of a text."""
-        return self._bos_id
-
-    @property
-    def eos_id(self) -> int:
-        """Id of the end of a text."""
-        return self._eos_id
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of `text` as it stands: nothing is lower-cased, no special id is added."""
