@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from models.weights import read_state_dict, save_safetensors
 from submission.__main__ import main
-from submission.check import check
+from submission.checks.checking import check
 from submission.doctor.weights import look_at_weights
 from submission.loading import fingerprint
 from submission.pack import CODE_FOLDERS, PackError, pack
@@ -220,7 +220,7 @@ def test_what_a_run_reads_all_read(
     }
 
 
-def test_prefixed_and_sharded_weights_give_the_same_answers(
+def test_prefixed_and_sharded_weights(
     copied: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source, answers = question(tmp_path), []
