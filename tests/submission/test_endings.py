@@ -1,5 +1,6 @@
 """A run that ends before its work is done: valid answers for every sample, and the same command goes on from there."""
 
+import itertools
 import resource
 import subprocess
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ import pytest
 
 import submission.deadline as deadline_module
 import submission.scheduler as scheduler_module
-from submission.deadline import Deadline, RunStatus, RunStopped
+from submission.deadline import Deadline, RunStatus, RunStopped, worst
 from submission.engine import Engine
 from tests.submission.conftest import Finished, Start, Write, image, text
 
@@ -64,6 +65,10 @@ engine_module.{phase} = signalled
         ("SIGTERM", "generate_image", 2, 143, {"answers": [], "pictures": ["2", "4"]}),
         ("SIGINT", "answer", 4, 130, {"answers": ["1", "id_3"], "pictures": ["0", "2", "4"]}),
         pytest.param(
+            *("SIGHUP", "generate_image", 2, 143, {"answers": [], "pictures": ["2", "4"]}),
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
             *("SIGTERM", "answer", 1, 143, {"answers": list(SAMPLES), "pictures": ["0", "2", "4"]}),
             marks=pytest.mark.slow,
         ),
@@ -77,7 +82,7 @@ def test_signal_ends_the_work_not_the_run(
     assert run.status == status
     assert_valid_for_every_sample(run)
     assert run.report["missing"] == missing
-    assert run.report["ended"] == {"SIGTERM": "terminated", "SIGINT": "interrupted"}[name]
+    assert run.report["ended"] == {"SIGINT": "interrupted"}.get(name, "terminated")
     counts = [len(missing["answers"]), len(missing["pictures"])]
     assert "fallbacks stand in for {} answers and {} pictures of 5 samples".format(*counts) in run.stderr
     whole = submit(source, *ONE_BY_ONE, output="whole")
@@ -137,6 +142,24 @@ def test_a_time_limit_that_is_over_leaves_fallbacks(submit: Start, write_input: 
     assert_valid_for_every_sample(run)
     assert {items[0]["content"] for items in run.predictions.values()} == {FALLBACK}
     assert run.report["missing"] == {"answers": list(SAMPLES), "pictures": ["0", "2", "4"]}
+
+
+STATUSES = (
+    RunStatus.FINISHED,
+    RunStatus.TIME_LIMIT,
+    RunStatus.STORAGE,
+    RunStatus.DEVICE_LOST,
+    RunStatus.PROCESS_LOST,
+    RunStatus.INTERRUPTED,
+    RunStatus.TERMINATED,
+    RunStatus.FAILED,
+)
+
+
+def test_the_worst_status_counts() -> None:
+    assert sorted(RunStatus, key=lambda status: status.severity) == list(STATUSES)
+    for better, worse in itertools.pairwise(STATUSES):
+        assert worst([worse, better]) is worst([better, worse]) is worse
 
 
 def test_the_clock_breaks_off_what_would_never_end() -> None:
