@@ -6,7 +6,7 @@ import signal
 import time
 from collections.abc import Callable, Iterable
 from enum import Enum, unique
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
@@ -84,9 +84,7 @@ class Deadline:
                 self._before[number] = signal.signal(number, self._on_signal)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for number, before in self._before.items():
             signal.signal(number, before)
 
