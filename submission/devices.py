@@ -31,9 +31,7 @@ def choose_device(name: str, local_process: int = 0) -> torch.device:
         return device
     count = torch.cuda.device_count()
     if (device.index or 0) >= count:
-        raise DeviceError(
-            f"--device {name}: there {'is' if count == 1 else 'are'} {counted(count, 'GPU')}", "use auto or cpu"
-        )
+        raise DeviceError(f"--device {name}: this machine has {counted(count, 'GPU')}", "use auto or cpu")
     return device if device.index is not None else torch.device("cuda", local_process % count)
 
 
