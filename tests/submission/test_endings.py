@@ -354,4 +354,4 @@ def test_output_that_can_not_be_written(submit: Start, write_input: Write, tmp_p
     (tmp_path / "output").write_text("a file, where the folder should be")
     run = submit(write_input(SAMPLES))
     assert run.status == 2
-    assert "submission run: error [FILE_EXISTS] " in run.stderr
+    assert "submission run: error [NOT_A_DIRECTORY] " in run.stderr
