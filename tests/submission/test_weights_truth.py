@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from errors import UserError
 from models.weights import read_state_dict, save_safetensors
 from submission.__main__ import main
 from submission.checks.checking import check
@@ -150,7 +151,7 @@ def test_what_a_run_refuses_all_refuse(
     ill = [reading for reading in look_at_weights(copied, 10**12, None) if reading.health == "error"]
     assert says in " ".join(reading.value + reading.remedy for reading in ill)
 
-    with pytest.raises((PackError, ValueError, OSError)) as refusal:
+    with pytest.raises((UserError, OSError)) as refusal:
         pack(copied, tmp_path / "refused.zip", "team/rudolph:1", code)
     assert says in str(refusal.value)
     assert not (tmp_path / "refused.zip").exists()
