@@ -1,100 +1,87 @@
-"""Runs work in batches that fit into memory and loses no entry. Knows nothing of what the work or its entries are."""
+"""Work in batches that fit into memory and lose no entry."""
 
 from __future__ import annotations
 
 import gc
 import traceback
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 import torch
 
 from errors import UserError, reason_of
-from submission.deadline import Ending, Stopped
+from submission.deadline import RunStatus, RunStopped
 
 Entry = TypeVar("Entry")
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True)
-class Failure(Generic[Entry]):
-    """An entry whose work failed even alone; `error` names it in one line, `trace` is the traceback."""
+class BatchSize:
+    """How many entries are worked on at once: `first` at the beginning, and `now`."""
 
-    entry: Entry
+    def __init__(self, first: int) -> None:
+        self.first = self.now = first
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why the work failed for an entry even alone: `error` names it in one line, `trace` is the traceback."""
+
     error: str
     trace: str
 
 
-@dataclass(frozen=True)
-class Processed(Generic[Entry]):
-    """What `in_batches` reports: entries that failed, the batch size it ended with, and why it ended early if it did.
-
-    Entries that were neither kept nor failed were not reached.
-    """
-
-    failures: list[Failure[Entry]]
-    last_size: int
-    stopped: Ending | None = None
-
-
-def in_batches(
+def process_batches(
     entries: Sequence[Entry],
-    size: int,
+    size: BatchSize,
     work: Callable[[Sequence[Entry]], Sequence[Result]],
-    keep: Callable[[Entry, Result], None],
     *,
-    after_batch: Callable[[], None] = lambda: None,
     is_lost: Callable[[], bool] = lambda: False,
-) -> Processed[Entry]:
-    """Give all entries to `work`, at most `size` at once, and each result to `keep` as soon as it is there.
+) -> Iterator[list[tuple[Entry, Result | Failure]]]:
+    """Yield what `work` gives for all entries, batch by batch as soon as it is there: (entry, result or failure).
 
     A batch too large for the memory is halved, down to one entry, and later ones stay that small. A batch that fails
     otherwise is put aside; at the end it is tried again in halves, down to single entries, and those that fail alone
-    are returned. Where `is_lost` says, after a failure, that the device will never work again, nothing more is tried.
-    `after_batch` is called when a batch's results are kept. Stopped ends the work, wherever it is raised; what `keep`
-    and `after_batch` raise otherwise is raised.
+    are yielded with their failure. Where `is_lost` says, after a failure, that the device will never work again,
+    nothing more is tried: the failure is yielded, then RunStopped is raised. So is what else ends `work` by RunStopped;
+    entries that were not yielded by then were not reached.
+
+    Nothing is at work while this is suspended: whoever records a batch is interrupted by nothing that `work` may be.
     """
-    failures: list[Failure[Entry]] = []
     waiting: deque[Sequence[Entry]] = deque([entries])
     aside: list[Sequence[Entry]] = []
     first_round = True
-    try:
-        while waiting or aside:
-            if not waiting:
-                waiting.extend(part for batch in aside for part in _halves(batch))
-                aside, first_round = [], False
-            part = waiting.popleft()
-            batch, rest = part[:size], part[size:]
-            if not len(batch):
+    while waiting or aside:
+        if not waiting:
+            waiting.extend(part for batch in aside for part in _halves(batch))
+            aside, first_round = [], False
+        part = waiting.popleft()
+        batch, rest = part[: size.now], part[size.now :]
+        if not len(batch):
+            continue
+        if len(rest):
+            waiting.appendleft(rest)
+        done = _attempt(work, batch)
+        if not isinstance(done, _Failed):
+            yield list(zip(batch, done, strict=True))
+            continue
+        if done.out_of_memory:
+            _release_memory()
+            if len(batch) > 1:
+                size.now = len(batch) // 2
+                waiting.appendleft(batch)
                 continue
-            if len(rest):
-                waiting.appendleft(rest)
-            outcome = _attempt(work, batch)
-            if not isinstance(outcome, _Failed):
-                for entry, result in zip(batch, outcome, strict=True):
-                    keep(entry, result)
-                after_batch()
-                continue
-            if outcome.out_of_memory:
-                _release_memory()
-                if len(batch) > 1:
-                    size = len(batch) // 2
-                    waiting.appendleft(batch)
-                    continue
-            lost = is_lost()
-            if first_round and not lost:
-                aside.append(batch)
-            elif len(batch) > 1 and not lost:
-                waiting.extendleft(reversed(_halves(batch)))
-            else:
-                failures.append(Failure(batch[0], outcome.error, outcome.trace))
-            if lost:
-                raise Stopped(Ending.DEVICE_LOST)
-    except Stopped as stopped:
-        return Processed(failures, size, stopped.ending)
-    return Processed(failures, size)
+        lost = is_lost()
+        if first_round and not lost:
+            aside.append(batch)
+        elif len(batch) > 1 and not lost:
+            waiting.extendleft(reversed(_halves(batch)))
+        else:
+            yield [(batch[0], Failure(done.error, done.trace))]
+        if lost:
+            raise RunStopped(RunStatus.DEVICE_LOST)
 
 
 def _halves(batch: Sequence[Entry]) -> tuple[Sequence[Entry], Sequence[Entry]]:
@@ -103,9 +90,7 @@ def _halves(batch: Sequence[Entry]) -> tuple[Sequence[Entry], Sequence[Entry]]:
 
 
 @dataclass(frozen=True)
-class _Failed:
-    error: str
-    trace: str
+class _Failed(Failure):
     out_of_memory: bool
 
 

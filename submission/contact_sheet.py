@@ -1,6 +1,6 @@
-"""The pictures of a run on one sheet: first those that were asked for, then some that nobody asked for.
+"""What a run answered, for people: a table, and one sheet of pictures, first of all those that were asked for.
 
-A text-only sample of any task has a picture. Which ones were asked for, a file of scores tells, else the wording.
+A text-only sample of any task has a picture. Which ones were asked for, a file of scores says, else the wording.
 """
 
 from __future__ import annotations
@@ -20,18 +20,24 @@ from contest.items import Sample
 from contest.pictures import open_picture, resolve_picture
 from contest.stand_ins import stand_in_at, stand_in_of_data
 from contest.tasks import TASKS
+from errors import UserError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+QUESTION_WIDTH, ANSWER_WIDTH = 70, 88
 SHEET_INCHES, MARGIN, HEADING, GAP = 12.0, 0.2, 0.4, 0.12
 DOTS_PER_INCH = 120
 
 
+class ScoresFileError(UserError):
+    """A file holds no scores."""
+
+
 @dataclass(frozen=True)
-class Scores:
-    """What a file of scores tells of a run's pictures.
+class PictureScores:
+    """What a file of scores says of a run's pictures.
 
     Attributes:
         asked: ids of the samples of the tasks that ask for a drawing.
@@ -44,7 +50,7 @@ class Scores:
 
 
 @dataclass(frozen=True)
-class Sheet:
+class ContactSheet:
     """Which samples' pictures are shown, of how many: those that were asked for, and others."""
 
     asked: Sequence[str]
@@ -81,8 +87,8 @@ _ASKED = _Layout(columns=6, lines=4, characters=27, points=7.5)
 _OTHERS = _Layout(columns=10, lines=2, characters=22, points=5.5)
 
 
-def read_scores(path: Path) -> Scores:
-    """Read what `evaluation score --json` wrote. Raises ValueError for another file, OSError."""
+def read_scores(path: Path) -> PictureScores:
+    """Read what `evaluation score --json` wrote. Raises ScoresFileError for another file, OSError."""
     asking = [task.key for task in TASKS if task.kind == "text_to_image"]
     try:
         tasks = json.loads(path.read_text("utf-8"))["tasks"]
@@ -91,12 +97,14 @@ def read_scores(path: Path) -> Scores:
         }
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         if (instead := stand_in_at(path, stand_in_of_data)) is not None:
-            raise ValueError(f"{path} is no result: {instead}") from error
-        raise ValueError(f"{path} is no result; give a file that `evaluation score --json` wrote") from error
-    return Scores(frozenset(found), found)
+            raise ScoresFileError(f"{path} is no result: {instead}") from error
+        raise ScoresFileError(f"{path} is no result", "give a file that `evaluation score --json` wrote") from error
+    return PictureScores(frozenset(found), found)
 
 
-def choose(samples: Mapping[str, Sample], answers: Mapping[str, Sample], scores: Scores | None, most: int) -> Sheet:
+def choose_pictures(
+    samples: Mapping[str, Sample], answers: Mapping[str, Sample], scores: PictureScores | None, most: int
+) -> ContactSheet:
     """Choose at most `most` pictures that were asked for, from all over them, and one row of the others.
 
     They stand in the order of their ids, numbers by their value.
@@ -106,7 +114,7 @@ def choose(samples: Mapping[str, Sample], answers: Mapping[str, Sample], scores:
     for key in drawn:
         texts = samples[key].texts
         (asked if (asks_for_drawing(texts) if scores is None else key in scores.asked) else others).append(key)
-    return Sheet(spread(asked, most), len(asked), spread(others, _OTHERS.columns), len(others))
+    return ContactSheet(spread(asked, most), len(asked), spread(others, _OTHERS.columns), len(others))
 
 
 def spread(ids: Sequence[str], count: int) -> list[str]:
@@ -122,8 +130,23 @@ def shortened(text: str, width: int) -> str:
     return line if len(line) <= width else f"{line[: width - 1].rstrip()}…"
 
 
+def answers_table(samples: Mapping[str, Sample], answers: Mapping[str, Sample], count: int) -> str:
+    """Return a plain table: id, what was asked, what was answered."""
+    lines = [f"{'id':>6}  {'asked':<{QUESTION_WIDTH}}  answered"]
+    for sample_id in spread([key for key in samples if key in answers], count):
+        asked = " | ".join(["[picture]"] * samples[sample_id].has_image + list(samples[sample_id].texts))
+        answered = " | ".join(answers[sample_id].texts) + (" | [picture]" if answers[sample_id].has_image else "")
+        name, short = shortened(sample_id, QUESTION_WIDTH), shortened(asked, QUESTION_WIDTH)
+        lines.append(f"{name:>6}  {short:<{QUESTION_WIDTH}}  {shortened(answered, ANSWER_WIDTH)}")
+    return "\n".join(lines)
+
+
 def draw_sheet(
-    sheet: Sheet, samples: Mapping[str, Sample], answers: Mapping[str, Sample], scores: Scores | None, path: Path
+    sheet: ContactSheet,
+    samples: Mapping[str, Sample],
+    answers: Mapping[str, Sample],
+    scores: PictureScores | None,
+    path: Path,
 ) -> None:
     """Draw the sheet into a PNG: each picture above its id, its score and what was asked.
 

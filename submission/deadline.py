@@ -1,62 +1,66 @@
-"""When a run is to end before its work is done: a signal, or the clock. Knows nothing of what the work is."""
+"""When a run is to end before its work is done: a signal, or the clock."""
 
 from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import Enum, unique
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
 
-# Shares of the time limit. Drawing stops first, so that what is drawn can still be answered.
+# Shares of the time limit. Pictures stop first, so that what is drawn can still be answered.
 DRAWING_SHARE = 0.95
 ANSWERING_SHARE = 0.98
 COLLECTING_SHARE = 0.99  # for the first of several processes, which waits for the others
 
 
 @unique
-class Ending(Enum):
-    """How a run (or one process of it) ended, from the best to the worst: what `run.json` says, and the exit status."""
+class RunStatus(Enum):
+    """How a run (or one process of it) ended: how bad that is, what `run.json` says, and the exit status."""
 
-    FINISHED = ("finished", 0)
-    TIME_LIMIT = ("time limit", 3)
-    STORAGE = ("disk full", 3)
-    DEVICE_LOST = ("device lost", 3)
-    PROCESS_LOST = ("process lost", 3)
-    INTERRUPTED = ("interrupted", 130)
-    TERMINATED = ("terminated", 143)
-    FAILED = ("failed", 2)
+    FINISHED = (0, "finished", 0)
+    TIME_LIMIT = (1, "time limit", 3)
+    STORAGE = (2, "disk full", 3)
+    DEVICE_LOST = (3, "device lost", 3)
+    PROCESS_LOST = (4, "process lost", 3)
+    INTERRUPTED = (5, "interrupted", 130)
+    TERMINATED = (6, "terminated", 143)
+    FAILED = (7, "failed", 2)
 
-    @property
-    def word(self) -> str:
-        """What `run.json` says."""
-        return self.value[0]
-
-    @property
-    def status(self) -> int:
-        """The exit status; a finished run's depends on its problems too."""
-        return self.value[1]
+    def __init__(self, severity: int, word: str, exit_status: int) -> None:
+        self.severity = severity  # of several, the run's is the one with the highest
+        self.word = word
+        self.exit_status = exit_status  # a finished run's depends on its problems too
 
 
-SIGNALS = {signal.SIGTERM: Ending.TERMINATED, signal.SIGINT: Ending.INTERRUPTED}
+def worst(statuses: Iterable[RunStatus]) -> RunStatus:
+    """Return how a run ended whose parts ended like this."""
+    return max(statuses, key=lambda status: status.severity)
 
 
-class Stopped(BaseException):
+SIGNALS = {
+    signal.SIGTERM: RunStatus.TERMINATED,
+    signal.SIGINT: RunStatus.INTERRUPTED,
+    signal.SIGHUP: RunStatus.TERMINATED,  # the terminal is gone
+}
+
+
+class RunStopped(BaseException):
     """The work is to end now. No Exception: what catches a batch's failures must not take it for one."""
 
-    def __init__(self, ending: Ending) -> None:
-        super().__init__(ending.word)
-        self.ending = ending
+    def __init__(self, status: RunStatus) -> None:
+        super().__init__(status.word)
+        self.status = status
 
 
-class Watch:
-    """Ends work by raising Stopped in it, at SIGTERM, at SIGINT, or when a share of the time limit is over.
+class Deadline:
+    """Ends work by raising RunStopped in it, at a signal that asks for it, or when a share of the time limit is over.
 
     As a context manager (in the main thread, as signals demand) it takes over the signals; only what runs by `during`
-    is ever broken off, so that a file is never left half written. After the first signal all later ones are ignored:
+    is ever interrupted, so that a file is never left half written. After the first signal all later ones are ignored:
     what is left to do takes a second.
 
     Args:
@@ -68,39 +72,43 @@ class Watch:
     def __init__(self, seconds: float, started: float) -> None:
         self.seconds = seconds
         self.started = started
-        self.ending: Ending | None = None
+        self.status: RunStatus | None = None
         self._before: dict[signal.Signals, Any] = {}
         self._at_work = False
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> Deadline:
         for number in (*SIGNALS, signal.SIGALRM):
-            self._before[number] = signal.signal(number, self._heard)
+            if (
+                number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN
+            ):  # `nohup` wants it ignored
+                self._before[number] = signal.signal(number, self._on_signal)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for number, before in self._before.items():
             signal.signal(number, before)
 
-    def end(self, ending: Ending) -> None:
+    def end(self, status: RunStatus) -> None:
         """Let no more work begin, whatever its share of the time."""
-        self.ending = self.ending or ending
+        self.status = self.status or status
 
     def check(self, share: float) -> float:
-        """Seconds that are left of a share of the limit. Raises Stopped if there are none, or if work is to end.
+        """Seconds that are left of a share of the limit. Raises RunStopped if there are none, or if work is to end.
 
         Any thread may ask.
         """
-        if self.ending is not None:
-            raise Stopped(self.ending)
+        if self.status is not None:
+            raise RunStopped(self.status)
         left = self.started + share * self.seconds - time.monotonic()
         if left <= 0:
-            raise Stopped(Ending.TIME_LIMIT)
+            raise RunStopped(RunStatus.TIME_LIMIT)
         return left
 
     def during(self, share: float, work: Callable[[], Result]) -> Result:
-        """Return what `work` returns. Raises Stopped if it is told to end, or if `share` of the limit is over."""
+        """Return what `work` returns. Raises RunStopped if it is asked to end, or if `share` of the limit is over.
+
+        `work` must only compute: it may be interrupted anywhere, so nothing is written or recorded in it.
+        """
         left = self.check(share)
         self._at_work = True
         try:
@@ -110,10 +118,10 @@ class Watch:
             self._at_work = False
             signal.setitimer(signal.ITIMER_REAL, 0)
 
-    def _heard(self, number: int, frame: FrameType | None) -> None:
-        told = SIGNALS.get(signal.Signals(number))
-        if told is not None:
-            self.end(told)
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        asked = SIGNALS.get(signal.Signals(number))
+        if asked is not None:
+            self.end(asked)
         if self._at_work:
-            self._at_work = False  # once is enough: the way out must not be broken off
-            raise Stopped(self.ending or Ending.TIME_LIMIT)
+            self._at_work = False  # once is enough: the way out must not be interrupted
+            raise RunStopped(self.status or RunStatus.TIME_LIMIT)

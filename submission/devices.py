@@ -1,36 +1,41 @@
-"""Which device a run computes on, what may compute there at once, and whether it still works. Knows no networks."""
+"""Which device a run computes on, what may compute there at once, and whether it still works."""
 
 from __future__ import annotations
 
 import torch
 
 from contest.limits import VIRTUAL_CPUS
+from errors import UserError
 from submission.doctor.cgroup import usable_cores
 from submission.progress import counted
+
+
+class DeviceError(UserError):
+    """A device that is not there, or that a run can not compute on."""
 
 
 def choose_device(name: str, local_process: int = 0) -> torch.device:
     """Return the device; of several processes each gets a GPU of its own, as far as there are any.
 
-    Raises ValueError if there is none of that name.
+    Raises DeviceError if there is none of that name.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise ValueError(f"--device {name}: no such device; use auto, cpu or cuda") from error
+        raise DeviceError(f"--device {name}: no such device", "use auto, cpu or cuda") from error
     if device.type not in ("cpu", "cuda"):
-        raise ValueError(f"--device {name}: not supported; use auto, cpu or cuda")
+        raise DeviceError(f"--device {name}: not supported", "use auto, cpu or cuda")
     if device.type == "cpu":
         return device
     count = torch.cuda.device_count()
     if (device.index or 0) >= count:
-        raise ValueError(f"--device {name}: {counted(count, 'GPU')} found; use auto or cpu")
+        raise DeviceError(f"--device {name}: this machine has {counted(count, 'GPU')}", "use auto or cpu")
     return device if device.index is not None else torch.device("cuda", local_process % count)
 
 
-def has_room_beside(device: torch.device, processes: int) -> bool:
+def has_room_to_overlap(device: torch.device, processes: int) -> bool:
     """Whether a second thread of each process may compute while the model's does, with as many of torch's threads.
 
     On a GPU it may. On a CPU only where twice as many threads fit the processors that there are, of which the contest

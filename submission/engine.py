@@ -1,4 +1,4 @@
-"""One batch of each phase: input pictures to codes, texts to answers, texts to pictures. Knows no files and no order.
+"""One batch of each phase: input pictures to codes, texts to answers, texts to pictures.
 
 A sample's random numbers depend on (seed, phase, sample id) alone, so that batches change nothing.
 """
@@ -12,18 +12,19 @@ from typing import TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
+from models.ruclip import RuCLIP
 from models.rudolph import Config, Rudolph
 from models.rudolph.best_of_n import Scorer, best_of_n_uniforms, choose, perplexity_scorer
 from models.rudolph.decoding import NonFiniteLogitsError, answer, generate_image, generate_images
 from models.rudolph.sampling import uniforms
 from submission.devices import wait_asleep
 from submission.loading import Networks
-from submission.pictures import to_bytes
+from submission.picture_files import to_bytes
 from submission.profiles import Profile
 from submission.prompts import left_ids, left_text
-from submission.ruclip_ranking import ruclip_scorer
 
 Result = TypeVar("Result")
 
@@ -42,8 +43,8 @@ class Query:
 
 
 @dataclass(frozen=True)
-class Drawing:
-    """A picture drawn: its codes int64 `[I]` and its pixels uint8 `[H, W, 3]`."""
+class GeneratedImage:
+    """A generated picture: its codes int64 `[I]` and its pixels uint8 `[H, W, 3]`."""
 
     codes: Tensor
     rgb: NDArray[np.uint8]
@@ -51,7 +52,7 @@ class Drawing:
 
 @dataclass
 class Engine:
-    """Networks, profile and seed; counts tokens drawn (`steps`), and what overflowed in float16.
+    """Networks, profile and seed; counts tokens sampled (`steps`), and what overflowed in float16.
 
     `rescued` are the answers and pictures that were computed in bfloat16 instead, `not_finite` the logits that were
     infinite or undefined in them.
@@ -89,12 +90,12 @@ class Engine:
         self.steps += sum(map(len, ids))
         return [self.networks.vocabulary.decode(row) or self.profile.empty_answer for row in ids]
 
-    def draw(self, queries: Sequence[Query]) -> list[Drawing]:
-        """Draw a picture for each query of a batch, by its texts alone."""
-        codes = self._rescuing(self._draw_codes, queries)
+    def generate(self, queries: Sequence[Query]) -> list[GeneratedImage]:
+        """Generate a picture for each query of a batch, by its texts alone."""
+        codes = self._rescuing(self._generate_codes, queries)
         self.steps += sum(map(len, codes))
         pixels = self.render(codes)
-        return [Drawing(row, rgb) for row, rgb in zip(codes, pixels, strict=True)]
+        return [GeneratedImage(row, rgb) for row, rgb in zip(codes, pixels, strict=True)]
 
     @torch.inference_mode()
     def render(self, codes: Sequence[Tensor]) -> list[NDArray[np.uint8]]:
@@ -102,20 +103,24 @@ class Engine:
         batch = torch.stack([row.long() for row in codes]).to(self.networks.device)
         return list(to_bytes(self.networks.vqgan.decode(batch)))
 
-    def improve(self, queries: Sequence[Query], best: Sequence[Tensor], draws: range) -> list[tuple[Drawing, bool]]:
-        """Draw some more pictures for each query, and choose among them and the best one so far.
+    def best_of_n(
+        self, queries: Sequence[Query], best: Sequence[Tensor], numbers: range
+    ) -> list[tuple[GeneratedImage, bool]]:
+        """Generate the pictures of some numbers for each query, and choose among them and the best one so far.
 
         Returns each query's picture, and whether it is another one than before. Pictures are ranked by ruCLIP if there
         is one, else by RUDOLPH's own perplexity; of equal ones the earlier stays.
         """
-        drawn = self._rescuing(lambda model, part: self._several_codes(model, part, draws), queries)
-        self.steps += sum(codes.numel() for codes in drawn)
+        generated = self._rescuing(lambda model, part: self._more_codes(model, part, numbers), queries)
+        self.steps += sum(codes.numel() for codes in generated)
         candidates = torch.stack(
-            [torch.cat([first[None].long().cpu(), more]) for first, more in zip(best, drawn, strict=True)]
-        )  # [b, 1 + draws, I]
-        chosen, numbers = choose(self._scorer, [left_text(query.texts).strip() for query in queries], candidates)
+            [torch.cat([first[None].long().cpu(), more]) for first, more in zip(best, generated, strict=True)]
+        )  # [b, 1 + n, I]
+        chosen, places = choose(self._scorer, [left_text(query.texts).strip() for query in queries], candidates)
         pixels = self.render(list(chosen))
-        return [(Drawing(codes, rgb), number > 0) for codes, rgb, number in zip(chosen, pixels, numbers, strict=True)]
+        return [
+            (GeneratedImage(codes, rgb), place > 0) for codes, rgb, place in zip(chosen, pixels, places, strict=True)
+        ]
 
     @property
     def _scorer(self) -> Scorer:
@@ -123,10 +128,10 @@ class Engine:
             return ruclip_scorer(self.networks.ruclip, self.render)
         return perplexity_scorer(self.networks.rudolph, self.networks.vocabulary)
 
-    def _several_codes(self, model: Rudolph, queries: Sequence[Query], draws: range) -> list[Tensor]:
+    def _more_codes(self, model: Rudolph, queries: Sequence[Query], numbers: range) -> list[Tensor]:
         ids = [query.id for query in queries]
-        numbers = best_of_n_uniforms(self.seed, ids, "image", self.config.image_seq_length, draws)
-        return list(generate_images(model, self._left_ids(queries), self.profile.image, numbers).cpu())
+        random = best_of_n_uniforms(self.seed, ids, "image", self.config.image_seq_length, numbers)
+        return list(generate_images(model, self._left_ids(queries), self.profile.image, random).cpu())
 
     def _left_ids(self, queries: Sequence[Query]) -> Tensor:
         rows = [left_ids(query.texts, self.networks.vocabulary, self.profile.shorten_passage) for query in queries]
@@ -142,7 +147,7 @@ class Engine:
         left = self._left_ids(queries)
         return answer(model, left, codes, template, self.profile.text, numbers, allowed=allowed)
 
-    def _draw_codes(self, model: Rudolph, queries: Sequence[Query]) -> list[Tensor]:
+    def _generate_codes(self, model: Rudolph, queries: Sequence[Query]) -> list[Tensor]:
         numbers = uniforms(self.seed, [query.id for query in queries], "image", self.config.image_seq_length)
         return list(generate_image(model, self._left_ids(queries), self.profile.image, numbers).cpu())
 
@@ -174,3 +179,23 @@ class Engine:
             return UndefinedLogitsError(str(error))
         more = f" and in {len(tensors) - 1} other tensors" if len(tensors) > 1 else ""
         return UndefinedLogitsError(f"the weights are at fault: {tensors[0]}{more}; take weights that are whole")
+
+
+Render = Callable[[Sequence[Tensor]], Sequence[NDArray[np.uint8]]]
+
+
+def ruclip_scorer(clip: RuCLIP, render: Render) -> Scorer:
+    """Score pictures by the negative cosine of their and their text's latents: the lower, the better the fit.
+
+    So does ruDALL-E's pipeline. `render`: codes, each `[I]` -> pixels, each uint8 `[H, W, 3]`.
+    """
+
+    def score(texts: Sequence[str], codes: Tensor) -> Tensor:
+        rows = []
+        for text, of_text in zip(texts, codes, strict=True):  # one text at a time bounds the memory
+            pictures = [Image.fromarray(pixels) for pixels in render(list(of_text))]
+            latents = clip.image_latents(torch.stack([clip.preprocess(picture) for picture in pictures]))  # [n, d]
+            rows.append(-(latents @ clip.text_latents([text])[0]).cpu())  # [n]
+        return torch.stack(rows)  # [b, n]
+
+    return score

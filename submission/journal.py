@@ -1,4 +1,4 @@
-"""What a run has already done, one JSON line a sample and phase, so that a killed run goes on. Knows no networks.
+"""What a run has already done, one JSON line a sample and phase, so that a killed run goes on.
 
 The first line is the run's configuration; the others are `{"phase": "answer", "id": ..., "text": ...}` and
 `{"phase": "draw", "id": ..., "codes": [...], "crc32": ..., "draws": ...}`: the picture's codes, the checksum of its
@@ -10,28 +10,25 @@ processes that has.
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import json
 import os
-import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from contest.atomic import lock
+from errors import UserError
 from submission.progress import say
 
-SECONDS_BETWEEN_TRIES = 0.1
 # The parts of a configuration that are known only when the weights have been read.
 HASHES_OF_WEIGHTS = ("weights_sha256", "ruclip_sha256")
 
 
-class JournalInUseError(RuntimeError):
+class JournalInUseError(UserError):
     """Another run is writing the same journal."""
 
 
@@ -39,16 +36,24 @@ class JournalWriteError(OSError):
     """A record can not be written. The journal's file keeps the records before it, whole."""
 
 
+@dataclass(frozen=True)
+class RecordedImage:
+    """A picture as a journal has it: its codes int32 `[I]`, its file's CRC-32, and of how many it is the best."""
+
+    codes: Tensor
+    crc: int
+    num_images: int = 1
+
+
 @dataclass
-class Records:
-    """What journals tell, by sample id: `answers`, and of each picture the CRC-32 of its file and its number of draws.
+class JournalRecords:
+    """What journals hold, by sample id: answers, and pictures.
 
     They can be put together in any order: only among records that are worth the same the last one counts.
     """
 
     answers: dict[str, str] = field(default_factory=dict)
-    crcs: dict[str, int] = field(default_factory=dict)
-    draws: dict[str, int] = field(default_factory=dict)
+    images: dict[str, RecordedImage] = field(default_factory=dict)
 
     def take(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Add records of a journal."""
@@ -56,16 +61,15 @@ class Records:
             phase = record.get("phase")  # none in a journal's first line
             if phase == "answer":
                 self.answers[record["id"]] = record["text"]
-            elif phase == "draw" and record["draws"] >= self.draws.get(record["id"], 0):
-                self._take_drawing(record)
+            elif phase == "draw":
+                earlier = self.images.get(record["id"])
+                if earlier is None or record["draws"] >= earlier.num_images:
+                    codes = torch.tensor(record["codes"], dtype=torch.int32)
+                    self.images[record["id"]] = RecordedImage(codes, record["crc32"], record["draws"])
 
-    def _take_drawing(self, record: Mapping[str, Any]) -> None:
-        self.crcs[record["id"]] = record["crc32"]
-        self.draws[record["id"]] = record["draws"]
 
-
-class Journal(Records):
-    """An open journal: what is done, and `drawings`, the int32 codes `[I]` of pictures by sample id.
+class Journal:
+    """An open journal.
 
     Nothing is read or changed before `resume`. `continues` says whether there was a journal of this configuration;
     `changed` names the parts of the configuration in which another one, then replaced, differed; None if there was no
@@ -76,27 +80,20 @@ class Journal(Records):
     """
 
     def __init__(self, folder: Path, process: int = 0, patience: float = 0.0) -> None:
-        super().__init__()
         self.path = folder / journal_name(process)
-        self.drawings: dict[str, Tensor] = {}
         self.changed: tuple[str, ...] | None = None
         self.continues = False
         self.broken = False
         self._file = self.path.open("a+b", buffering=0)  # creates it, keeps what is there
         self._size = 0  # of the records that are whole
         try:
-            self._lock(time.monotonic() + patience)
+            self._lock(patience)
         except BaseException:
             self._file.close()
             raise
 
-    @property
-    def resumed(self) -> bool:
-        """Whether something was already done."""
-        return bool(self.answers or self.drawings)
-
-    def resume(self, configuration: Mapping[str, Any]) -> None:
-        """Take over what earlier runs of this configuration did, or begin anew.
+    def resume(self, configuration: Mapping[str, Any]) -> JournalRecords:
+        """Return what earlier runs of this configuration did, in all their processes, or begin anew.
 
         Raises JournalWriteError if there is no room for a first line, OSError if a journal can not be read.
         """
@@ -112,27 +109,24 @@ class Journal(Records):
         self.continues = bool(records)
         if not records:
             self._write(first)
+        known = JournalRecords()
         for path in sorted(self.path.parent.glob(journal_name("*"))):
             if path != self.path:
                 others, _ = _sound_records(path.read_bytes())
                 if others and others[0] == first:
-                    self.take(others[1:])
-        self.take(records[1:])
+                    known.take(others[1:])
+        known.take(records[1:])
+        return known
 
     def add_answer(self, sample_id: str, text: str) -> None:
         """Record a sample's answer. Raises JournalWriteError."""
-        self.answers[sample_id] = text
         self._write({"phase": "answer", "id": sample_id, "text": text})
 
-    def add_drawing(self, sample_id: str, codes: Tensor, crc: int, draws: int = 1) -> None:
-        """Record the codes `[I]` of the picture of a sample, its file's CRC-32, and of how many draws it is the best.
-
-        Raises JournalWriteError.
-        """
-        self.drawings[sample_id] = codes.to("cpu", torch.int32)
-        self.crcs[sample_id] = crc
-        self.draws[sample_id] = draws
-        self._write({"phase": "draw", "id": sample_id, "codes": codes.tolist(), "crc32": crc, "draws": draws})
+    def add_image(self, sample_id: str, image: RecordedImage) -> None:
+        """Record the picture of a sample, whose file is written by now. Raises JournalWriteError."""
+        codes = image.codes.tolist()
+        record = {"phase": "draw", "id": sample_id, "codes": codes, "crc32": image.crc, "draws": image.num_images}
+        self._write(record)
 
     def sync(self) -> None:
         """Force what was recorded onto the disk: it survives the machine's end too. Raises JournalWriteError."""
@@ -145,28 +139,18 @@ class Journal(Records):
     def __enter__(self) -> Journal:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def _lock(self, until: float) -> None:
-        while True:
-            try:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # ends with the process, however it ends
-                return
-            except OSError as error:
-                if error.errno not in (errno.EAGAIN, errno.EACCES):
-                    say(f"{self.path} can not be locked ({error.strerror}): take care that no other run writes here")
-                    return
-                if time.monotonic() < until:
-                    time.sleep(SECONDS_BETWEEN_TRIES)
-                    continue
-                raise JournalInUseError(f"{self.path}: another run is writing here; wait for it, or stop it") from error
-
-    def _take_drawing(self, record: Mapping[str, Any]) -> None:
-        super()._take_drawing(record)
-        self.drawings[record["id"]] = torch.tensor(record["codes"], dtype=torch.int32)
+    def _lock(self, patience: float) -> None:
+        try:
+            lock(self._file.fileno(), seconds=patience)
+        except TimeoutError as error:
+            raise JournalInUseError(
+                "another run is writing here", "wait for it, or stop it", where=str(self.path)
+            ) from error
+        except OSError as error:
+            say(f"{self.path} can not be locked ({error.strerror}): take care that no other run writes here")
 
     def _write(self, record: Mapping[str, Any]) -> None:
         """Give a line to the kernel: it survives the end of this process, whatever ends it."""
@@ -192,12 +176,12 @@ def journal_name(process: int | str) -> str:
     return f"journal{process}.jsonl" if process == "*" else f"journal.{process}.jsonl" if process else "journal.jsonl"
 
 
-class Follower:
+class JournalFollower:
     """Reads what another process journals, each record once."""
 
     def __init__(self, path: Path, configuration: Mapping[str, Any]) -> None:
         self.path = path
-        self.records = Records()
+        self.records = JournalRecords()
         self._configuration = configuration
         self._read = 0
 
@@ -223,27 +207,24 @@ def configuration_of(path: Path) -> dict[str, Any]:
     return records[0].get("configuration", {}) if records else {}
 
 
-def read_journals(folder: Path, configuration: Mapping[str, Any]) -> Records:
-    """Return what all journals of a configuration tell together.
+def read_journals(folder: Path, configuration: Mapping[str, Any]) -> JournalRecords:
+    """Return what all journals of a configuration hold together.
 
     Before a run knows the hashes of its weights (they are empty), journals count that differ in these alone; if they
     are of several weights, those of the latest. Raises OSError.
     """
-    found = Records()
+    known = JournalRecords()
     paths = sorted(folder.glob(journal_name("*")), key=lambda path: (path.stat().st_mtime_ns, path.name))
+    configurations = {path: configuration_of(path) for path in paths}
     wanted = as_recorded(configuration)
     if not wanted.get("weights_sha256"):
         weightless = _without_weights(wanted)
-        similar = [
-            earlier for earlier in map(configuration_of, paths) if earlier and _without_weights(earlier) == weightless
-        ]
-        if not similar:
-            return found
-        wanted = similar[-1]
+        similar = [each for each in configurations.values() if each and _without_weights(each) == weightless]
+        wanted = similar[-1] if similar else wanted
     for path in paths:
-        if configuration_of(path) == wanted:
-            found.take(record for _, record in _parsed(path.read_bytes()))
-    return found
+        if configurations[path] == wanted:
+            known.take(_sound_records(path.read_bytes())[0])
+    return known
 
 
 def _without_weights(configuration: Mapping[str, Any]) -> dict[str, Any]:
@@ -264,21 +245,16 @@ def _sound_records(data: bytes) -> tuple[list[dict[str, Any]], int]:
     """Return the records up to the first line that is cut off or damaged, and the number of their bytes."""
     records: list[dict[str, Any]] = []
     size = 0
-    for line, record in _parsed(data):
-        records.append(record)
-        size += len(line)
-    return records, size
-
-
-def _parsed(data: bytes) -> Iterator[tuple[bytes, dict[str, Any]]]:
     for line in data.splitlines(keepends=True):
         try:
             record = json.loads(line)
         except ValueError:
-            return
+            break
         if not line.endswith(b"\n") or not _is_sound(record):
-            return
-        yield line, record
+            break
+        records.append(record)
+        size += len(line)
+    return records, size
 
 
 def _is_sound(record: object) -> bool:

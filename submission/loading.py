@@ -1,4 +1,4 @@
-"""The weights folder to networks that fit each other. Knows nothing of samples; downloads nothing."""
+"""The weights folder to networks that fit each other. Nothing is downloaded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`submission pack`: the archive for the organisers, the same bytes from the same files. Knows not what is in weights.
+"""The archive for the organisers: the same bytes from the same files.
 
 In it: `metadata.json`, `run.sh`, the code that runs (`contest`, `models`, `submission`), the weights that a run reads,
 and `manifest.json` with the SHA-256 of each. Entries are sorted, stored as they are (weights hardly shrink, and another
@@ -7,7 +7,6 @@ zlib would give other bytes), and dated 1980, as early as a ZIP archive knows.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import io
 import json
@@ -21,21 +20,17 @@ from typing import IO
 
 from contest import VERSION
 from contest.archives import list_archive
-from contest.console import one_line, say
-from contest.console import show as print_result
-from contest.errors import ContestError
-from contest.limits import GIGABYTE, MAX_ARCHIVE_BYTES, METADATA_NAME
+from contest.atomic import replacing
+from contest.limits import MAX_ARCHIVE_BYTES, METADATA_NAME
 from contest.metadata import Metadata
-from errors import reason_of
-from models.files import ModelFileError
+from errors import UserError
 from models.weights_folder import folder_files
-from submission.check import Checked, counted, look_over, tell_findings
-from submission.checks import Finding, Subject
+from submission.checks import CheckFinding, Subject
 from submission.checks.base import WEIGHTS_FOLDER
+from submission.checks.checking import CheckResult, look_over
 from submission.checks.contents import MANIFEST_NAME, is_stray_name
 from submission.checks.secret import is_secret_name, secret_in
 
-PACKED, REFUSED = 0, 2
 CODE_FOLDERS = ("errors", "contest", "models", "submission")
 ENTRY_SCRIPT = "run.sh"
 ENTRYPOINT = f"bash {ENTRY_SCRIPT}"
@@ -43,10 +38,10 @@ _DATE = (1980, 1, 1, 0, 0, 0)
 _FILE, _PROGRAM = 0o100644, 0o100755
 _UNIX = 3
 _CHUNK = 1 << 20
-MAX_TOLD = 20
+MAX_NAMED = 20
 
 
-class PackError(ValueError):
+class PackError(UserError):
     """What was to be packed can not be: each reason is a line."""
 
 
@@ -59,7 +54,7 @@ class Packed:
     unpacked_bytes: int
     files: int
     left_out: tuple[str, ...]
-    warnings: tuple[Finding, ...] = ()
+    warnings: tuple[CheckFinding, ...] = ()
 
 
 def pack(weights: Path, out: Path, image: str, root: Path) -> Packed:
@@ -79,24 +74,20 @@ def pack(weights: Path, out: Path, image: str, root: Path) -> Packed:
     size = sum(path.stat().st_size for path in files.values())
     if size > MAX_ARCHIVE_BYTES:
         raise PackError(f"{size} bytes; at most {MAX_ARCHIVE_BYTES} are allowed: store the weights in half precision")
-    warnings = _demand_sound(_looked_over(files, content, weights))
-    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    try:
+    warnings = _require_sound(_check_files(files, content, weights))
+    with replacing(out) as temporary:
         unpacked = _write(temporary, files, content)
         packed = temporary.stat().st_size
         if max(packed, unpacked) > MAX_ARCHIVE_BYTES:
             raise PackError(f"{packed} bytes packed, {unpacked} unpacked; at most {MAX_ARCHIVE_BYTES} are allowed")
-        _demand_sound(look_over(Subject(listing=list_archive(temporary))))
-        temporary.replace(out)
-    finally:
-        temporary.unlink(missing_ok=True)
+        _require_sound(look_over(Subject(listing=list_archive(temporary))))
     taken = set(chosen.values())
     others = sorted(path.relative_to(weights).as_posix() for path in weights.rglob("*") if path.is_file())
     left_out = tuple(name for name in others if weights / name not in taken)
     return Packed(out, packed, unpacked, len(files) + 2, left_out, warnings)
 
 
-def _looked_over(files: Mapping[str, Path], metadata: str, weights: Path) -> Checked:
+def _check_files(files: Mapping[str, Path], metadata: str, weights: Path) -> CheckResult:
     """Look for all that `check` looks for in a submission's files, where they lie."""
     with tempfile.TemporaryDirectory(prefix="fbc2-pack-") as temporary:
         path = Path(temporary) / METADATA_NAME
@@ -104,10 +95,10 @@ def _looked_over(files: Mapping[str, Path], metadata: str, weights: Path) -> Che
         return look_over(Subject(packed={**files, METADATA_NAME: path}, weights=weights))
 
 
-def _demand_sound(checked: Checked) -> tuple[Finding, ...]:
+def _require_sound(checked: CheckResult) -> tuple[CheckFinding, ...]:
     """Return the warnings; raise PackError for errors."""
     if checked.errors:
-        raise PackError("\n".join(["not packed; `check` would refuse it:", *map(str, checked.errors[:MAX_TOLD])]))
+        raise PackError("\n".join(["not packed; `check` would refuse it:", *map(str, checked.errors[:MAX_NAMED])]))
     return checked.findings
 
 
@@ -178,30 +169,3 @@ def _store(archive: zipfile.ZipFile, name: str, source: IO[bytes], size: int) ->
             sha256.update(chunk)
             copied += len(chunk)
     return {"bytes": copied, "sha256": sha256.hexdigest()}
-
-
-def show(options: argparse.Namespace) -> int:
-    """`pack`: write the archive, say its size and what was left out; return the exit status."""
-    root = Path(__file__).resolve().parents[1]
-    try:
-        packed = pack(options.weights, options.out, options.image, root)
-    except (PackError, ModelFileError, ContestError, OSError) as error:
-        say(f"submission: error: {reason_of(error)}")
-        return REFUSED
-    tell_findings(packed.warnings)
-    if packed.left_out:
-        names = ", ".join(map(one_line, packed.left_out[:MAX_TOLD]))
-        more = f" and {len(packed.left_out) - MAX_TOLD} more" if len(packed.left_out) > MAX_TOLD else ""
-        say(f"left out of {options.weights}, as a run does not read them: {names}{more}")
-    gigabytes = f"{packed.packed_bytes / GIGABYTE:.3f} GB packed, {packed.unpacked_bytes / GIGABYTE:.3f} GB unpacked"
-    files = counted(packed.files, "file")
-    print_result(f"{packed.path}: {files}, {gigabytes}, of {MAX_ARCHIVE_BYTES / GIGABYTE:g} GB")
-    return PACKED
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Give a parser the options of `pack`."""
-    add = parser.add_argument
-    add("--weights", type=Path, required=True, metavar="DIR", help="folder with bpe.model, rudolph/ and vqgan/")
-    add("--out", type=Path, required=True, metavar="FILE.zip", help="the archive, replaced if it is there")
-    add("--image", required=True, metavar="NAME", help="the image that metadata.json names, with its tag")

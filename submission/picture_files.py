@@ -1,18 +1,20 @@
-"""Pictures from and to files, in threads beside the model's work. Knows neither models nor journal."""
+"""Pictures from and to files, in threads that overlap the model's work, and the pixels between files and networks."""
 
 from __future__ import annotations
 
+import io
 import zlib
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import TypeAlias
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from contest.errors import ContestError
@@ -21,16 +23,16 @@ from contest.pictures import resolve_picture, view_picture
 from contest.writing import write_bytes
 from models.vqgan.preprocessing import to_pixels
 from submission.devices import use_threads
-from submission.pictures import to_jpeg
 
 # The organisers' container has three processors, and one is the model's. The thread that encodes pictures waits for
 # these two, or they for it.
 THREADS = 2
+NEUTRAL_GREY = 127
 READ_AHEAD = 512  # pictures; as the network takes them, one is half a megabyte
 
 
 @dataclass(frozen=True)
-class Flawed:
+class FlawedPicture:
     """What came of a picture that can be seen though something is wrong with it: its pixels or its codes, and that."""
 
     content: Tensor
@@ -38,7 +40,7 @@ class Flawed:
 
 
 # Pixels `[3, side, side]`, or why there are none.
-Read: TypeAlias = Tensor | Flawed | ContestError
+PictureRead: TypeAlias = Tensor | FlawedPicture | ContestError
 
 
 class PictureFiles:
@@ -60,14 +62,12 @@ class PictureFiles:
         # Torch counts its own threads for each thread that calls it: these must not take what is the model's.
         self._pool = ThreadPoolExecutor(THREADS, "pictures", use_threads, (1,))
         self._to_come: dict[str, Sample] = {}
-        self._reading: dict[str, Future[Read]] = {}
+        self._reading: dict[str, Future[PictureRead]] = {}
 
     def __enter__(self) -> PictureFiles:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._pool.shutdown(cancel_futures=True)
 
     def expect(self, samples: Sequence[Sample]) -> None:
@@ -75,23 +75,17 @@ class PictureFiles:
         self._to_come.update((sample.id, sample) for sample in samples)
         self._read_ahead()
 
-    def read(self, samples: Sequence[Sample], go_on: Callable[[], object] = lambda: None) -> list[Read]:
-        """What came of each sample's picture, the last one if it has several.
-
-        `go_on` is called before each that is waited for, and may raise: a picture can take half a second.
-        """
-        found = []
+    def read(self, samples: Sequence[Sample]) -> Iterator[PictureRead]:
+        """Yield what came of each sample's picture, the last one if it has several: one can take half a second."""
+        reading = []
         for sample in samples:
             self._to_come.pop(sample.id, None)
             if sample.id not in self._reading:
                 self._reading[sample.id] = self._pool.submit(self._read, sample)
-            found.append(self._reading.pop(sample.id))
+            reading.append(self._reading.pop(sample.id))
         self._read_ahead()
-        read = []
-        for future in found:
-            go_on()
-            read.append(future.result())
-        return read
+        for future in reading:
+            yield future.result()
 
     def write(self, path: Path, rgb: NDArray[np.uint8]) -> Future[int]:
         """Write a picture `[H, W, 3]` as a JPEG, whole or not at all; the future is its CRC-32, or a ContestError."""
@@ -102,7 +96,7 @@ class PictureFiles:
             sample = self._to_come.pop(next(iter(self._to_come)))
             self._reading[sample.id] = self._pool.submit(self._read, sample)
 
-    def _read(self, sample: Sample) -> Read:
+    def _read(self, sample: Sample) -> PictureRead:
         item = max(index for index, entry in enumerate(sample.items) if entry.type == "image")
         try:
             content = sample.items[item].content
@@ -111,7 +105,7 @@ class PictureFiles:
         except ContestError as error:
             return error
         pixels = to_pixels(view.picture, self._side)
-        return pixels if view.flaw is None else Flawed(pixels, view.flaw)
+        return pixels if view.flaw is None else FlawedPicture(pixels, view.flaw)
 
     def _write(self, path: Path, rgb: NDArray[np.uint8]) -> int:
         data = to_jpeg(rgb, self._quality)
@@ -120,26 +114,26 @@ class PictureFiles:
 
 
 @dataclass(frozen=True)
-class Written:
-    """A picture that is written or about to be: whose it is, its codes `[I]`, of how many draws, and its CRC-32."""
+class QueuedImage:
+    """A picture that is being written: whose it is, its codes `[I]`, of how many it is the best, and its CRC-32."""
 
     sample: Sample
     codes: Tensor
-    draws: int
+    num_images: int
     crc: Future[int]
 
 
-class Writing:
+class WriteQueue:
     """Pictures on their way to the disk, in order."""
 
     def __init__(self) -> None:
-        self._queue: deque[Written] = deque()
+        self._queue: deque[QueuedImage] = deque()
 
-    def add(self, written: Written) -> None:
+    def add(self, queued: QueuedImage) -> None:
         """Wait for a picture later on."""
-        self._queue.append(written)
+        self._queue.append(queued)
 
-    def take(self, leave: int) -> list[Written]:
+    def take(self, leave: int) -> list[QueuedImage]:
         """Return those that are done, in order; wait until at most `leave` are not."""
         done = []
         while self._queue and (len(self._queue) > leave or self._queue[0].crc.done()):
@@ -151,3 +145,26 @@ class Writing:
 def crc_of(path: Path) -> int | None:
     """CRC-32 of a file; None if there is none."""
     return zlib.crc32(path.read_bytes()) if path.is_file() else None
+
+
+def is_black(pixels: Tensor) -> bool:
+    """Whether every value is zero: how the published inference sees that a sample has no picture."""
+    return not bool(pixels.any())
+
+
+def to_bytes(images: Tensor) -> NDArray[np.uint8]:
+    """Network pictures `[b, 3, H, W]` in [0, 1] -> uint8 `[b, H, W, 3]`, truncated and not rounded, as published."""
+    array: NDArray[np.uint8] = (images.float() * 255).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+    return array
+
+
+def to_jpeg(rgb: NDArray[np.uint8], quality: int) -> bytes:
+    """A picture `[H, W, 3]` -> the bytes of a JPEG file."""
+    stream = io.BytesIO()
+    Image.fromarray(rgb).save(stream, "JPEG", quality=quality)
+    return stream.getvalue()
+
+
+def grey_picture(side: int) -> NDArray[np.uint8]:
+    """A plain grey picture `[side, side, 3]`, for a sample that could not be drawn."""
+    return np.full((side, side, 3), NEUTRAL_GREY, dtype=np.uint8)

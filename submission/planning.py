@@ -1,4 +1,4 @@
-"""Batch sizes of all phases before a run begins, from the memory that is free. Knows no samples, only their numbers."""
+"""Batch sizes of all phases before a run begins, from the memory that is free and the numbers of samples."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from models.rudolph.memory_plan import CPU, GPU, BatchLimits, MemoryPlan, Need, 
 from models.vqgan.memory import picture_bytes
 from submission.loading import Networks
 
-DRAWS_A_ROUND = 4  # their keys and values lie in memory together
+IMAGES_A_ROUND = 4  # their keys and values lie in memory together
 
-# Where pictures are encoded beside answers, the part of a batch's bytes that they may take, and the most at once: more
-# only take memory from the answers.
-BESIDE_SHARE, MOST_BESIDE = 0.125, 32
+# Where pictures are encoded while answers are computed, the part of a batch's bytes that they may take, and the most at
+# once: more only take memory from the answers.
+OVERLAP_SHARE, MOST_OVERLAP = 0.125, 32
 
 
 def phase_label(phase: str, samples: Sequence[Sample]) -> str:
@@ -27,12 +27,12 @@ def phase_label(phase: str, samples: Sequence[Sample]) -> str:
 
 
 def plan_memory(
-    networks: Networks, samples: Mapping[str, int], draws: int, processes: int, *, beside: bool
+    networks: Networks, samples: Mapping[str, int], num_images: int, processes: int, *, overlap: bool
 ) -> MemoryPlan:
-    """Plan the phases `restore`, `encode`, `answer`, `draw`, and with several `draws` also `improve`.
+    """Plan the phases `restore`, `encode`, `answer`, `draw`, and with `num_images` above 1 also `improve`.
 
     `samples` are the most that a phase may have to do, by its name. Of several processes each takes its part of what is
-    free, as they start together. With `beside`, `encode` runs while `answer` does, and both have to fit.
+    free, as they start together. With `overlap`, `encode` runs while `answer` does, and both have to fit.
     """
     config, device, dtype = networks.rudolph.config, networks.device, networks.dtype
     packed = device.type == "cpu"
@@ -46,23 +46,23 @@ def plan_memory(
         answers,
         _rendering_too(drawing(config, dtype, samples["draw"], packed=packed), pictures),
     ]
-    if draws > 1:
-        improving = drawing(config, dtype, samples["improve"], num_samples=draws, packed=packed)
+    if num_images > 1:
+        improving = drawing(config, dtype, samples["improve"], num_samples=num_images, packed=packed)
         ranked = ranking(config, dtype, samples["improve"])
         needs.append(replace(_rendering_too(improving, pictures, ranked.each), phase="improve"))
-    if not (beside and encoding.samples):
+    if not (overlap and encoding.samples):
         return plan(free, [need for need in needs if need.samples], limits)
-    first = _plan_beside(free, encoding, limits)
+    first = _plan_overlap(free, encoding, limits)
     room = {"pictures encoded beside": encoding.bytes(first.batch("encode"))}
     needs[1:3] = [replace(answers, once={**answers.once, **room})]
     rest = plan(free, [need for need in needs if need.samples], limits)
     return replace(rest, phases=first.phases + rest.phases)
 
 
-def _plan_beside(free: int, need: Need, limits: BatchLimits) -> MemoryPlan:
+def _plan_overlap(free: int, need: Need, limits: BatchLimits) -> MemoryPlan:
     """Plan a phase that runs while another one does, which is to keep most of the memory."""
-    fitting = int(free * limits.share * BESIDE_SHARE) // need.bytes(1)
-    return plan(free, [need], replace(limits, largest_batch=max(1, min(fitting, MOST_BESIDE, limits.largest_batch))))
+    fitting = int(free * limits.share * OVERLAP_SHARE) // need.bytes(1)
+    return plan(free, [need], replace(limits, largest_batch=max(1, min(fitting, MOST_OVERLAP, limits.largest_batch))))
 
 
 def _rendering_too(need: Need, *later: Mapping[str, int]) -> Need:
@@ -71,6 +71,6 @@ def _rendering_too(need: Need, *later: Mapping[str, int]) -> Need:
     return replace(need, each={**need.each, "what follows, beyond that": beyond}) if beyond > 0 else need
 
 
-def rounds(draws: int) -> list[int]:
-    """How many draws a sample has had after each round: the first picture was drawn before."""
-    return [stop for stop in (*range(DRAWS_A_ROUND, draws, DRAWS_A_ROUND), draws) if stop > 1]
+def rounds(num_images: int) -> list[int]:
+    """How many pictures a sample has had after each round: the first one was drawn before."""
+    return [stop for stop in (*range(IMAGES_A_ROUND, num_images, IMAGES_A_ROUND), num_images) if stop > 1]

@@ -1,7 +1,4 @@
-"""`predictions.json` and the pictures beside it, valid for every sample from the beginning: fallbacks, then answers.
-
-Knows nothing of how answers come about.
-"""
+"""`predictions.json` and its pictures, valid for every sample from the beginning: fallbacks, then answers."""
 
 from __future__ import annotations
 
@@ -13,13 +10,16 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from uuid import uuid4
 
-from contest.errors import ContestFileError
+from contest.errors import ContestError, ContestFileError
 from contest.items import Item, Sample
 from contest.limits import IMAGES_DIR, PREDICTIONS_NAME, picture_content, picture_name
 from contest.reading import read_predictions
 from contest.writing import samples_to_json, write_bytes, write_json
-from submission.pictures import neutral_picture, to_jpeg
+from submission.peers import PeerProcesses
+from submission.picture_files import grey_picture, to_jpeg
 from submission.progress import say
+from submission.report import RunProblem
+from submission.run_state import RunState
 
 SECONDS_BETWEEN_WRITES = 10.0
 WRITING_SHARE = 0.02  # of the time, at most, goes into writing the file again and again
@@ -32,7 +32,7 @@ RESERVE_NAME = ".reserve"
 _TEMPORARY = re.compile(r"\.[0-9a-f]{32}\.(tmp|link)")
 
 
-class Predictions:
+class PredictionsFile:
     """The answers file of a run, and the plain pictures that stand in for those not drawn yet.
 
     Args:
@@ -40,6 +40,10 @@ class Predictions:
         samples: all of the run, in the order of the file.
         fallback: the text for a sample without an answer.
         clock: seconds that only grow.
+
+    Attributes:
+        reserve: room on the disk for the last files, given up when that is full.
+        earlier: answers by sample id that stand in for what is not answered, instead of fallbacks.
 
     """
 
@@ -52,6 +56,8 @@ class Predictions:
         self.fallback = fallback
         self.clock = clock
         self.earlier: dict[str, str] = {}
+        self.reserve = DiskReserve(output, len(samples))
+        self._is_refreshed = True
         self._written = -float("inf")
         self._pause = SECONDS_BETWEEN_WRITES
         self._plain = plain_picture()
@@ -63,12 +69,12 @@ class Predictions:
         """
         self.earlier = {**(self._texts(self._there()) if file else {}), **answers}
 
-    def lay(self, pictured: Collection[str] = ()) -> None:
+    def write_fallbacks(self, pictured: Collection[str] = ()) -> None:
         """Give every sample an answer of its kinds before anything is computed: an earlier run's, or a fallback.
 
         Raises ContestError if the folder can not be written.
         """
-        self.lay_pictures(self.samples, replace=False)
+        self.write_fallback_images(self.samples, replace=False)
         if list(self._there().items()) != list(self._entries({}, pictured).items()):
             self.write({}, pictured)
 
@@ -76,7 +82,7 @@ class Predictions:
         """Let fallbacks stand in for what is not answered, and no longer what an earlier run said."""
         self.earlier = {}
 
-    def lay_pictures(self, samples: Iterable[Sample], *, replace: bool) -> None:
+    def write_fallback_images(self, samples: Iterable[Sample], *, replace: bool) -> None:
         """Put the plain picture where a sample has none; with `replace`, also where another run's is.
 
         Raises ContestError if the folder can not be written.
@@ -101,7 +107,7 @@ class Predictions:
         finally:
             source.unlink(missing_ok=True)
 
-    def sweep(self) -> None:
+    def remove_temp_files(self) -> None:
         """Remove the temporary files of processes that were killed. Nobody else may be writing."""
         for folder in (self.output, self.output / IMAGES_DIR):
             for path in folder.iterdir():
@@ -125,6 +131,21 @@ class Predictions:
         write_json(self.path, samples_to_json(self._entries(answers, pictured).values()))
         self._written = self.clock()
         self._pause = max(SECONDS_BETWEEN_WRITES, (self._written - started) / WRITING_SHARE)
+
+    def refresh(self, state: RunState, peers: PeerProcesses) -> None:
+        """Write what a state and the other processes know by now, if it is time and this is the first process.
+
+        Where that can not be written, it is a problem, and nothing more is written before the end.
+        """
+        if not (state.is_first and self._is_refreshed and self.is_due):
+            return
+        try:
+            self.write(*peers.known(state))
+        except ContestError as error:
+            self._is_refreshed = False
+            self.reserve.release()
+            later = "the run goes on, and writes the answers at its end"
+            state.add_problem(RunProblem.of(error, "predictions", later, None))
 
     @property
     def is_due(self) -> bool:
@@ -168,10 +189,10 @@ class Predictions:
 
 def plain_picture() -> bytes:
     """The JPEG that stands in for a picture not drawn."""
-    return to_jpeg(neutral_picture(FALLBACK_SIDE), FALLBACK_QUALITY)
+    return to_jpeg(grey_picture(FALLBACK_SIDE), FALLBACK_QUALITY)
 
 
-class Reserve:
+class DiskReserve:
     """Room on the disk that is kept free for the last files of a run, so that a full disk does not cost its answers."""
 
     def __init__(self, output: Path, samples: int) -> None:
@@ -179,7 +200,7 @@ class Reserve:
         self._bytes = RESERVED_BYTES + samples * RESERVED_BYTES_PER_SAMPLE
 
     def take(self) -> None:
-        """Occupy the room. Where there is none, the run says so and goes on without."""
+        """Occupy the room. Where there is none, say so and go on without."""
         try:
             with self.path.open("wb") as file:
                 os.posix_fallocate(file.fileno(), 0, self._bytes)

@@ -1,4 +1,4 @@
-"""The two ways to run the model, as data. Knows nothing of files, networks or samples."""
+"""The two ways to run the model, as data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far phases are: on a terminal one line that is drawn over, and one line at the end of each. Knows no phases.
+"""How far phases are: on a terminal one line that is drawn over, and one line at the end of each.
 
 All that a run says goes through here, so that nothing is written over a bar, nor a bar over anything. tqdm gives a bar
 its form; it neither writes nor starts a thread, and no lock of its own can be left held.
@@ -14,7 +14,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TextIO
 
 from tqdm import tqdm
 
@@ -108,26 +107,19 @@ def progress(label: str, total: int, *, shown: bool = True) -> Iterator[Callable
 
 
 def say(line: str) -> None:
-    """Tell the user one line, on stderr."""
+    """Say one line to the user, on stderr."""
     _LAST_LINE.say(line)
 
 
 @contextmanager
 def warnings_above_bars() -> Iterator[None]:
-    """Have Python's warnings, those of libraries, told as everything else is, each on a line of its own."""
+    """Have Python's warnings, those of libraries, said as everything else is, each on a line of its own."""
 
-    def tell(
-        message: Warning | str,
-        category: type[Warning],
-        filename: str,
-        lineno: int,
-        file: TextIO | None = None,
-        line: str | None = None,
-    ) -> None:
-        say(f"{filename}:{lineno}: {category.__name__}: {message}")
+    def say_warning(message: Warning | str, category: type[Warning], filename: str, line: int, *_: object) -> None:
+        say(f"{filename}:{line}: {category.__name__}: {message}")
 
     with warnings.catch_warnings():
-        warnings.showwarning = tell
+        warnings.showwarning = say_warning  # type: ignore[assignment]
         yield
 
 

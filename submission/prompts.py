@@ -1,4 +1,4 @@
-"""A sample's texts to the ids of the left text, shortened where they are too long. Knows no networks and no files.
+"""A sample's texts to the ids of the left text, shortened where they are too long.
 
 The passage is what gives way: the longest text item that is no list of options. It keeps the sentences that share the
 most with the other items (the question, its options, the instruction) and its first one, in their order.
@@ -17,7 +17,7 @@ from models.rudolph.vocabulary import Vocabulary
 _SENTENCE_END = re.compile(r"(?<=[.!?…])\s+")
 _WORD = re.compile(r"\w+")
 _OPTION_MARKER = re.compile(r"(?:^|[\s;,(])[a-zа-я1-9]\)", re.IGNORECASE)
-# Russian words are inflected at their end: a beginning of this length tells most of them apart.
+# Russian words are inflected at their end: a beginning of this length sets most of them apart.
 _STEM_LENGTH = 5
 _SHORTEST_TELLING_WORD = 3
 
@@ -75,9 +75,9 @@ def shorten(passage: str, question: str, budget: int, count: CountPieces) -> str
     """
     sentences = _SENTENCE_END.split(passage.strip())
     stems = [_stems(sentence) for sentence in sentences]
-    frequency = Counter(stem for found in stems for stem in found)
+    frequency = Counter(stem for of_sentence in stems for stem in of_sentence)
     asked = sorted(_stems(question))
-    scores = [sum(1 / frequency[stem] for stem in asked if stem in found) for found in stems]
+    scores = [sum(1 / frequency[stem] for stem in asked if stem in of_sentence) for of_sentence in stems]
     order = sorted(range(len(sentences)), key=lambda index: (-scores[index], index))
     if order[0] != 0:
         order.remove(0)

@@ -1,59 +1,64 @@
-"""What a run tells about itself: `run.json`, and the problems on stderr. Knows nothing of how the work is done."""
+"""What a run says about itself: `run.json`, and the problems on stderr."""
 
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Mapping, Sequence, Set
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from contest import VERSION
+from contest.command_line import DONE, WITH_FAULTS
 from contest.errors import ContestError, quote
 from contest.items import Sample
-from submission.deadline import Ending
+from submission.deadline import RunStatus, worst
 from submission.progress import counted, say
 
 RUN_REPORT_NAME = "run.json"
 MAX_PRINTED_PROBLEMS = 20
-DONE, DONE_WITH_PROBLEMS = 0, 1
 
 
 @dataclass(frozen=True)
-class Problem:
+class RunProblem:
     """Something that went wrong for one sample (or for all of them), though the run went on.
 
     `phase` is read, picture, encode, answer, draw, improve, journal, predictions or run; `error` says what was wrong,
-    `instead` what the sample got, `remedy` what to do about it, where that is known.
+    `fallback` what the sample got instead, `remedy` what to do about it, where that is known.
     """
 
     sample_id: str | None
     phase: str
     error: str
-    instead: str
+    fallback: str
     trace: str = ""
     remedy: str = ""
 
     @classmethod
-    def of(cls, error: ContestError, phase: str, instead: str, sample_id: str | None) -> Problem:
+    def of(cls, error: ContestError, phase: str, fallback: str, sample_id: str | None) -> RunProblem:
         """Return the problem that an error is: its remedy comes last, and its sample is named once."""
         reason = error.reason
         if error.sample_id is not None and error.sample_id == sample_id:
             reason = reason.replace(f", sample {quote(sample_id)}", "", 1).replace(
                 f" sample {quote(sample_id)}:", "", 1
             )
-        return cls(sample_id, phase, reason, instead, remedy=error.remedy)
+        return cls(sample_id, phase, reason, fallback, remedy=error.remedy)
 
     def __str__(self) -> str:
         sample = "" if self.sample_id is None else f"sample {self.sample_id!r}: "
-        return "; ".join(filter(None, (f"{self.phase}: {sample}{self.error}", self.instead, self.remedy)))
+        return "; ".join(filter(None, (f"{self.phase}: {sample}{self.error}", self.fallback, self.remedy)))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as `run.json` has it, where the fallback is called "instead"."""
+        return {("instead" if name == "fallback" else name): _writable(part) for name, part in asdict(self).items()}
 
 
 @dataclass(frozen=True)
 class PhaseReport:
-    """How one phase went: samples it had to do, seconds, tokens drawn, batch size at its beginning and at its end."""
+    """How one phase went: samples it had to do, seconds, tokens sampled, batch size at its beginning and at its end."""
 
     samples: int
     failed: int
@@ -73,14 +78,13 @@ class PhaseReport:
             min(self.last_batch_size, later.last_batch_size),
         )
 
-    def beside(self, other: PhaseReport) -> PhaseReport:
+    def overlap(self, other: PhaseReport) -> PhaseReport:
         """The same phase in two processes at once."""
-        both = self.then(other)
-        return PhaseReport(**{**asdict(both), "seconds": max(self.seconds, other.seconds)})
+        return replace(self.then(other), seconds=max(self.seconds, other.seconds))
 
 
 @dataclass
-class Outcome:
+class RankResult:
     """What one process of a run did, for its share of the samples.
 
     Attributes:
@@ -93,7 +97,7 @@ class Outcome:
         memory: the plan that the batch sizes come from.
         rescued: answers and pictures computed in bfloat16 because they overflowed in float16.
         not_finite: logits of those that were infinite or undefined in float16.
-        ending: how it ended.
+        status: how it ended.
         error: why, where that needs words.
         trace: the traceback of that error, if it has one.
         seconds: how long it took.
@@ -105,68 +109,79 @@ class Outcome:
     answers: dict[str, str] = field(default_factory=dict)
     pictured: set[str] = field(default_factory=set)
     phases: dict[str, PhaseReport] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[RunProblem] = field(default_factory=list)
     memory: dict[str, Any] = field(default_factory=dict)
     rescued: int = 0
     not_finite: int = 0
-    ending: Ending = Ending.FINISHED
+    status: RunStatus = RunStatus.FINISHED
     error: str = ""
     trace: str = ""
     seconds: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """Return it in JSON's types."""
-        value = {**asdict(self), "pictured": sorted(self.pictured), "ending": self.ending.name}
-        return {name: _writable(field) for name, field in value.items()}
+        value = {each.name: getattr(self, each.name) for each in fields(RankResult)}
+        value["pictured"], value["status"] = sorted(self.pictured), self.status.name
+        value["phases"] = {name: asdict(phase) for name, phase in self.phases.items()}
+        value["problems"] = [asdict(problem) for problem in self.problems]
+        return {name: _writable(part) for name, part in value.items()}
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Outcome:
+    def from_json(cls, value: Mapping[str, Any]) -> RankResult:
         """Return what `to_json` was called on."""
         return cls(
             **{
                 **value,
                 "pictured": set(value["pictured"]),
                 "phases": {name: PhaseReport(**phase) for name, phase in value["phases"].items()},
-                "problems": [Problem(**problem) for problem in value["problems"]],
-                "ending": Ending[value["ending"]],
+                "problems": [RunProblem(**problem) for problem in value["problems"]],
+                "status": RunStatus[value["status"]],
             }
         )
 
 
-class Report:
-    """What `run.json` says of a run: the outcomes of its processes, put together.
+class RunSummary:
+    """What `run.json` says of a run: the results of its processes, put together.
 
-    A restart goes on with an earlier run only if it has the same `configuration`.
+    A restart goes on with an earlier run only if it has the same `configuration`. `fault` is the error that ended this
+    process, if it is one of the program itself.
     """
 
-    def __init__(self, configuration: dict[str, Any], samples: Sequence[Sample], outcomes: Sequence[Outcome]) -> None:
+    def __init__(
+        self,
+        configuration: dict[str, Any],
+        samples: Sequence[Sample],
+        results: Sequence[RankResult],
+        fault: Exception | None = None,
+    ) -> None:
         self.configuration = configuration
         self.samples = samples
-        self.outcomes = outcomes
-        self.answers = {key: text for outcome in outcomes for key, text in outcome.answers.items()}
-        self.pictured = {key for outcome in outcomes for key in outcome.pictured}
-        self.problems = [problem for outcome in outcomes for problem in outcome.problems]
-        self.ending = max((outcome.ending for outcome in outcomes), key=list(Ending).index)
-        self.rescued = sum(outcome.rescued for outcome in outcomes)
-        self.not_finite = sum(outcome.not_finite for outcome in outcomes)
-        self.error = "; ".join(dict.fromkeys(outcome.error for outcome in outcomes if outcome.error))
+        self.results = results
+        self.fault = fault
+        self.answers = {key: text for result in results for key, text in result.answers.items()}
+        self.pictured = {key for result in results for key in result.pictured}
+        self.problems = [problem for result in results for problem in result.problems]
+        self.status = worst(result.status for result in results)
+        self.rescued = sum(result.rescued for result in results)
+        self.not_finite = sum(result.not_finite for result in results)
+        self.error = "; ".join(dict.fromkeys(result.error for result in results if result.error))
         # Ids of samples for which nothing is known, but what an earlier run on this input left.
         self.earlier_answers: Set[str] = frozenset()
         self.earlier_pictures: Set[str] = frozenset()
         self.unwritten: list[str] = []
 
     @property
-    def status(self) -> int:
+    def exit_status(self) -> int:
         """The exit status that the command line documents."""
         if self.unwritten:
-            return Ending.FAILED.status
-        if self.ending is Ending.FINISHED:
-            return DONE_WITH_PROBLEMS if self.problems else DONE
-        return self.ending.status
+            return RunStatus.FAILED.exit_status
+        if self.status is RunStatus.FINISHED:
+            return WITH_FAULTS if self.problems else DONE
+        return self.status.exit_status
 
     def missing(self) -> dict[str, list[str]]:
         """Ids of the samples that were not reached: the fallback stands in for their answer, or for their picture."""
-        drawn = self.pictured | failed_ids(self.problems) | self.earlier_pictures
+        drawn = self.pictured | ids_with_problems(self.problems) | self.earlier_pictures
         answered = self.answers.keys() | self.earlier_answers
         return {
             "answers": [sample.id for sample in self.samples if sample.id not in answered],
@@ -175,55 +190,56 @@ class Report:
 
     def phases(self) -> dict[str, PhaseReport]:
         """How each phase went in all processes together."""
-        found: dict[str, PhaseReport] = {}
-        for outcome in self.outcomes:
-            for name, phase in outcome.phases.items():
-                found[name] = found[name].beside(phase) if name in found else phase
-        return found
+        phases: dict[str, PhaseReport] = {}
+        for result in self.results:
+            for name, phase in result.phases.items():
+                phases[name] = phases[name].overlap(phase) if name in phases else phase
+        return phases
 
     def to_json(self) -> dict[str, Any]:
         """Return the content of `run.json`."""
         return {
             **self.configuration,
             "versions": {"fbc2": VERSION, "python": platform.python_version(), "torch": torch.__version__},
-            "device": self.outcomes[0].device,
-            "ended": self.ending.word,
+            "device": self.results[0].device,
+            "ended": self.status.word,
             "error": _writable(self.error),
-            "trace": _writable("\n".join(outcome.trace for outcome in self.outcomes if outcome.trace)),
+            "trace": _writable("\n".join(result.trace for result in self.results if result.trace)),
             "counts": {
                 "samples": len(self.samples),
                 "text_only": sum(not sample.has_image for sample in self.samples),
                 "pictures": len(self.pictured),
-                "failed": len(failed_ids(self.problems)),
+                "failed": len(ids_with_problems(self.problems)),
             },
             "missing": self.missing(),
             "phases": {name: asdict(phase) for name, phase in self.phases().items()},
-            "memory_plan": self.outcomes[0].memory,
-            "seconds": max(outcome.seconds for outcome in self.outcomes),
+            "memory_plan": self.results[0].memory,
+            "seconds": max(result.seconds for result in self.results),
             "rescued_in_bfloat16": self.rescued,
             "logits_not_finite": self.not_finite,
             "processes": [
                 {
-                    "process": outcome.process,
-                    "device": outcome.device,
-                    "ended": outcome.ending.word,
-                    "answers": len(outcome.answers),
-                    "pictures": len(outcome.pictured),
-                    "seconds": outcome.seconds,
+                    "process": result.process,
+                    "device": result.device,
+                    "ended": result.status.word,
+                    "answers": len(result.answers),
+                    "pictures": len(result.pictured),
+                    "seconds": result.seconds,
                 }
-                for outcome in self.outcomes
+                for result in self.results
             ],
-            "problems": [_writable(asdict(problem)) for problem in self.problems],
+            "problems": [problem.to_json() for problem in self.problems],
         }
 
-    def write(self, write: Callable[[], object]) -> None:
-        """Write one of the run's last files; that it can not be written is told with the rest."""
+    @contextmanager
+    def noting_failures(self) -> Iterator[None]:
+        """Write one of the run's last files in here; if it can not be written, the summary says so."""
         try:
-            write()
+            yield
         except ContestError as error:
             self.unwritten.append(str(error))
 
-    def tell(self, output: Path) -> None:
+    def print_summary(self, output: Path) -> None:
         """Name on stderr what went wrong, the first twenty problems one by one, and what is missing."""
         if self.rescued:
             say(
@@ -242,11 +258,11 @@ class Report:
             )
         for error in self.unwritten:
             say(f"error: what was written there before is whole: {error}")
-        if self.ending is Ending.FINISHED:
+        if self.status is RunStatus.FINISHED:
             return
-        if self.error:
+        if self.error and self.fault is None:
             say(f"error: {self.error}")
-        say(f"error: ended early: {self.ending.word}; {self._left()}; {self._remedy()}")
+        say(f"error: ended early: {self.status.word}; {self._left()}; {self._remedy()}")
 
     def _left(self) -> str:
         missing, samples = self.missing(), counted(len(self.samples), "sample")
@@ -256,9 +272,11 @@ class Report:
         return f"{earlier} are an earlier run's, {left}" if self.earlier_answers or self.earlier_pictures else left
 
     def _remedy(self) -> str:
-        if self.ending is Ending.FAILED:
-            return "when that is mended, the same command goes on from here"
-        if self.ending is Ending.STORAGE:
+        if self.fault is not None:
+            return "what is done is kept"
+        if self.status is RunStatus.FAILED:
+            return "put that right, then start the same command again"
+        if self.status is RunStatus.STORAGE:
             return "make room on the disk, then the same command goes on from here"
         return "the same command goes on from here"
 
@@ -285,6 +303,6 @@ def describe(device: torch.device) -> dict[str, str]:
     return {"type": device.type, "name": name}
 
 
-def failed_ids(problems: Sequence[Problem]) -> set[str]:
+def ids_with_problems(problems: Sequence[RunProblem]) -> set[str]:
     """Ids of the samples that have a problem."""
     return {problem.sample_id for problem in problems if problem.sample_id is not None}

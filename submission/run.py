@@ -1,75 +1,51 @@
-"""The whole of a run: read the input, do the work, write predictions and report. Leaves each part to its module."""
+"""The whole of a run: read the input, do the work, write predictions and report."""
 
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 import traceback
 from collections.abc import Collection
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from contest.errors import Code, ContestError, quote
 from contest.items import Sample
-from contest.limits import IMAGES_DIR, INPUT_NAME, MAX_WALL_CLOCK_SECONDS
+from contest.limits import IMAGES_DIR, INPUT_NAME
 from contest.reading import ParseResult, read_input_lenient
 from contest.writing import write_json
-from errors import reason_of
+from errors import UserError, reason_of
+from models.files import ModelFileError
 from models.weights import file_sha256
-from submission.deadline import ANSWERING_SHARE, Ending, Stopped, Watch
+from submission.batches import is_out_of_memory
+from submission.deadline import ANSWERING_SHARE, COLLECTING_SHARE, Deadline, RunStatus, RunStopped
 from submission.engine import Engine
 from submission.journal import (
     Journal,
     JournalInUseError,
-    Records,
+    JournalRecords,
     as_recorded,
     configuration_of,
     journal_name,
     read_journals,
 )
 from submission.loading import Networks, fingerprint, load_networks
-from submission.merging import LAST_SECONDS, Others
+from submission.peers import LAST_SECONDS, PeerProcesses, pause
 from submission.picture_files import PictureFiles, crc_of
-from submission.predictions import Predictions, Reserve
-from submission.profiles import Profile
+from submission.predictions import PredictionsFile
 from submission.progress import counted, say
-from submission.report import RUN_REPORT_NAME, Outcome, Problem, Report, describe
-from submission.scheduler import Work
-from submission.sharding import ONLY, Parts, Shard
+from submission.report import RUN_REPORT_NAME, RunProblem, RunSummary, describe
+from submission.run_state import RunState
+from submission.scheduler import Scheduler
+from submission.settings import RunSettings
 
 MAX_NAMED = 5
 
 
-@dataclass(frozen=True)
-class Settings:
-    """What a run is asked to do.
-
-    `input` is a folder with `input.json`, or that file; `batch_size` None chooses one by the free memory;
-    `time_limit` is in seconds. Of `draws` pictures a sample the best is kept; more are drawn until `time_budget`
-    seconds are over, if there are any left when every sample has its answer and its picture. Which is best, the ruCLIP
-    in the folder `ruclip` says, and without one RUDOLPH itself.
-    """
-
-    input: Path
-    output: Path
-    weights: Path
-    profile: Profile
-    seed: int
-    device: torch.device
-    dtype: torch.dtype
-    batch_size: int | None = None
-    time_limit: float = MAX_WALL_CLOCK_SECONDS
-    draws: int = 1
-    time_budget: float = 0.0
-    ruclip: Path | None = None
-    shard: Shard = ONLY
-
-
-def run(settings: Settings) -> Report:
+def run(settings: RunSettings) -> RunSummary:
     """Answer and draw all samples of an input file; write `predictions.json`, `images/` and `run.json`.
 
     Whatever happens once the input is read, `predictions.json` has a valid answer for every sample, and the report
@@ -84,14 +60,14 @@ def run(settings: Settings) -> Report:
     parsed = read_input_lenient(input_file)
     (settings.output / IMAGES_DIR).mkdir(parents=True, exist_ok=True)
     with (
-        Watch(settings.time_limit, started) as watch,
+        Deadline(settings.time_limit, started) as deadline,
         _open_journal(settings) as journal,
         ThreadPoolExecutor(1, "encoding") as thread,  # what it does when a run ends early is waited for at the very end
     ):
-        process = _Process(settings, input_file, _answerable(parsed), watch, journal, thread)
+        process = _RunProcess(settings, input_file, _answerable(parsed), deadline, journal, thread)
         process.begin(
             [
-                Problem.of(error, "read", _instead(error, error.sample_id in parsed.valid), error.sample_id)
+                RunProblem.of(error, "read", _fallback(error, error.sample_id in parsed.valid), error.sample_id)
                 for error in parsed.errors
             ]
         )
@@ -99,21 +75,21 @@ def run(settings: Settings) -> Report:
         return process.finish()
 
 
-def _open_journal(settings: Settings) -> Journal:
+def _open_journal(settings: RunSettings) -> Journal:
     # Of several processes another one may just be writing in the place of the first, as long as that has not begun.
     shard = settings.shard
     return Journal(settings.output, shard.number, LAST_SECONDS if shard.count > 1 and shard.is_first else 0.0)
 
 
-class _Process:
+class _RunProcess:
     """One process of a run, or the only one: what it needs from its beginning to its end."""
 
     def __init__(
         self,
-        settings: Settings,
+        settings: RunSettings,
         input_file: Path,
         samples: list[Sample],
-        watch: Watch,
+        deadline: Deadline,
         journal: Journal,
         thread: Executor,
     ) -> None:
@@ -121,120 +97,120 @@ class _Process:
         self.settings = settings
         self.input_file = input_file
         self.samples = samples
-        self.watch = watch
-        self.journal = journal
+        self.deadline = deadline
         self.thread = thread
-        self.outcome = Outcome(shard.number, describe(settings.device))
-        self.predictions = Predictions(output, samples, settings.profile.empty_answer)
-        self.reserve = Reserve(output, len(samples))
+        self.state = RunState(shard.number, describe(settings.device), shard.of(samples), journal)
+        self.predictions = PredictionsFile(output, samples, settings.profile.empty_answer)
         self.configuration = _configuration(settings, input_file)  # complete when the weights are loaded
-        self.parts = Parts(output, shard)
-        self.others = Others(output, shard, journal, self.configuration)
+        self.peers = PeerProcesses(output, shard, self.configuration)
         self.pictures_are_ours = False
-        self.refreshing = shard.is_first
+        self.fault: Exception | None = None
 
-    def begin(self, problems: list[Problem]) -> None:
+    def begin(self, problems: list[RunProblem]) -> None:
         """Have a valid answer for every sample before anything is done: an earlier run's on this input, or a fallback.
 
         Each process takes care of the pictures of its own share: nobody else draws those meanwhile.
         """
         shard, output = self.settings.shard, self.settings.output
         if shard.count > 1:
-            self.parts.begin()
+            self.peers.begin()
         earlier, stays = self._known(), self._file_is_ours()
         self.pictures_are_ours = stays
         if shard.is_first:
-            _tell_oddities(self.settings, self.input_file, self.samples)
-            self.outcome.problems += problems
+            _warn_of_oddities(self.settings, self.input_file, self.samples)
+            for problem in problems:
+                self.state.add_problem(problem)
             self.predictions.keep_earlier(earlier.answers, file=stays)
-            self.predictions.lay(self._drawn(earlier))
+            self.predictions.write_fallbacks(self._drawn(earlier))
             (output / RUN_REPORT_NAME).unlink(missing_ok=True)  # an earlier run's
-            self.reserve.take()
+            self.predictions.reserve.take()
         if not stays:
             drawn = self._drawn(earlier)
-            self.predictions.lay_pictures(
-                [each for each in shard.of(self.samples) if each.id not in drawn], replace=True
-            )
+            undrawn = [sample for sample in self.state.samples if sample.id not in drawn]
+            self.predictions.write_fallback_images(undrawn, replace=True)
 
     def work(self) -> None:
-        """Load the networks and do this process's share; whatever happens is in the outcome."""
-        settings = self.settings
+        """Load the networks and do this process's share; whatever happens is in the state."""
+        settings, state = self.settings, self.state
         try:
-            networks = self.watch.during(ANSWERING_SHARE, self._load)
-            self.journal.resume(self.configuration)
-            if not self.journal.continues:
+            networks = self.deadline.during(ANSWERING_SHARE, self._load)
+            self.peers.earlier = state.resume(self.configuration)
+            if not state.journal.continues:
                 self.predictions.forget_earlier()
             if settings.shard.is_first:
-                _tell_start(self.journal)
-            root, side = self.input_file.parent, networks.side
+                _say_start(state.journal, self.peers.earlier)
             profile = settings.profile
-            with PictureFiles(root, side, profile.jpeg_quality, published=profile.published_pictures) as files:
-                Work(
-                    settings.shard.of(self.samples),
-                    files,
-                    self.predictions,
-                    self.reserve,
-                    Engine(networks, profile, settings.seed),
-                    self.journal,
-                    self.watch,
-                    self.outcome,
-                    self._refresh,
-                    self.thread,
-                    fixed_batch_size=settings.batch_size,
-                    draws=settings.draws,
-                    budget_share=settings.time_budget / settings.time_limit,
-                    processes=settings.shard.count,
-                ).do_all()
-        except Stopped as stopped:
-            self.outcome.ending = stopped.ending
-        except Exception as error:  # whatever it is, what was done is written, and the error told
-            self.outcome.ending, self.outcome.error = Ending.FAILED, reason_of(error)
-            self.outcome.trace = traceback.format_exc()
+            with PictureFiles(
+                self.input_file.parent, networks.side, profile.jpeg_quality, published=profile.published_pictures
+            ) as files:
+                engine = Engine(networks, profile, settings.seed)
+                Scheduler(
+                    settings, state, engine, files, self.predictions, self.peers, self.deadline, self.thread
+                ).run()
+        except RunStopped as stopped:
+            state.end(stopped.status)
+        except Exception as error:  # whatever it is, what was done is written, and the summary says what it was
+            state.end(RunStatus.FAILED, reason_of(error), traceback.format_exc())
+            if not isinstance(error, UserError | OSError) and not is_out_of_memory(error):
+                self.fault = error
 
-    def finish(self) -> Report:
+    def finish(self) -> RunSummary:
         """Write what this process leaves behind: the first one what all of them did, when the others are done.
 
         Where the first one is gone, or never came, each of the others does so at its end, with what it knows by then.
         """
-        shard = self.settings.shard
-        if shard.is_first:
-            found: list[Outcome] = []
-            if shard.count > 1:
-                found, ending = self.others.collect(self.parts, self.watch, self._refresh)
-                self.outcome.ending = max(self.outcome.ending, ending, key=list(Ending).index)
-            return self._write(found)
-        self.outcome.seconds = time.monotonic() - self.watch.started
-        delivered = self.parts.deliver(self.outcome.to_json())
-        if not self.parts.first_is_at_work:
+        if self.settings.shard.is_first:
+            self._wait_for_peers()
+            return self._write()
+        self.state.seconds = time.monotonic() - self.deadline.started
+        delivered = self.peers.hand_in(self.state)
+        if not self.peers.first_is_at_work:
             with contextlib.suppress(JournalInUseError), Journal(self.settings.output, patience=LAST_SECONDS):
-                if delivered and not self.parts.is_waiting:  # the first one took it, and ended
-                    return Report(self.configuration, shard.of(self.samples), [self.outcome])
-                self.predictions.keep_earlier({}, file=self._file_is_ours())
-                self.predictions.lay_pictures(self.samples, replace=False)
-                return self._write(self.others.handed_in(self.parts))
-        return Report(self.configuration, shard.of(self.samples), [self.outcome])
+                if not delivered or not self.peers.result_was_taken:
+                    self.predictions.keep_earlier({}, file=self._file_is_ours())
+                    self.predictions.write_fallback_images(self.samples, replace=False)
+                    self.peers.poll(math.inf, patience=0.0)
+                    return self._write()
+        return RunSummary(self.configuration, self.state.samples, [self.state])
 
-    def _write(self, others: list[Outcome]) -> Report:
+    def _wait_for_peers(self) -> None:
+        """Wait for what the other processes hand in; those that are asked to stop meanwhile get some last seconds."""
+        began = time.monotonic()
+        try:
+            while not self.peers.poll(time.monotonic() - began):
+                self.predictions.refresh(self.state, self.peers)
+                self.deadline.during(COLLECTING_SHARE, pause)
+        except RunStopped as stopped:
+            self.state.end(stopped.status)
+            began = time.monotonic()
+            while not self.peers.poll(time.monotonic() - began, LAST_SECONDS):
+                pause()
+
+    def _write(self) -> RunSummary:
         """Write the last files, with all that any journal knows."""
-        self.outcome.seconds = time.monotonic() - self.watch.started
         known = self._known()
-        outcomes = sorted([self.outcome, *others], key=lambda outcome: outcome.process)
-        report = Report(self.configuration, self.samples, outcomes)
+        self.state.seconds = time.monotonic() - self.deadline.started
+        results = sorted([self.state, *self.peers.results()], key=lambda result: result.process)
+        report = RunSummary(self.configuration, self.samples, results, self.fault)
         report.answers = known.answers | report.answers
         report.pictured |= self._drawn(known, without=report.pictured)
         report.earlier_answers = self.predictions.earlier.keys() - report.answers.keys()
         report.earlier_pictures = self.predictions.drawn_before(report.pictured)
-        self.reserve.release()
+        self.predictions.reserve.release()
         if not self.pictures_are_ours:  # of those who never came to their share, another input's may be there
             undrawn = [sample for sample in self.samples if sample.id not in report.pictured]
-            report.write(lambda: self.predictions.lay_pictures(undrawn, replace=True))
-        report.write(lambda: self.predictions.write(report.answers, report.pictured))
-        report.write(lambda: write_json(self.settings.output / RUN_REPORT_NAME, report.to_json(), indent=1))
-        if self.parts.are_complete:
-            self.predictions.sweep()
-            self.parts.clear()
+            with report.noting_failures():
+                self.predictions.write_fallback_images(undrawn, replace=True)
+        with report.noting_failures():
+            self.predictions.write(report.answers, report.pictured)
+        with report.noting_failures():
+            write_json(self.settings.output / RUN_REPORT_NAME, report.to_json(), indent=1)
+        if self.peers.are_done:
+            self.predictions.remove_temp_files()
+            self.peers.clear()
         else:  # whoever ends later writes anew
-            report.write(lambda: self.parts.deliver(self.outcome.to_json()))
+            with report.noting_failures():
+                self.peers.hand_in(self.state)
         return report
 
     def _file_is_ours(self) -> bool:
@@ -244,23 +220,23 @@ class _Process:
             return earlier == as_recorded(self.configuration)
         return earlier.get("input_sha256") == self.configuration["input_sha256"]
 
-    def _known(self) -> Records:
+    def _known(self) -> JournalRecords:
         """What all journals of this configuration know, as far as they can be read."""
         try:
             return read_journals(self.settings.output, self.configuration)
         except OSError as error:
-            self.outcome.problems.append(Problem(None, "journal", reason_of(error), "what it knows is not used"))
-            return Records()
+            self.state.add_problem(RunProblem(None, "journal", reason_of(error), "what it knows is not used"))
+            return JournalRecords()
 
-    def _drawn(self, records: Records, without: Collection[str] = ()) -> set[str]:
+    def _drawn(self, records: JournalRecords, without: Collection[str] = ()) -> set[str]:
         """Ids of samples, but for some, whose picture on the disk is the one that is recorded."""
-        waiting = (sample for sample in self.samples if sample.id in records.crcs and sample.id not in without)
-        return {each.id for each in waiting if crc_of(self.predictions.picture(each)) == records.crcs[each.id]}
+        waiting = (sample for sample in self.samples if sample.id in records.images and sample.id not in without)
+        return {each.id for each in waiting if crc_of(self.predictions.picture(each)) == records.images[each.id].crc}
 
     def _load(self) -> Networks:
         settings = self.settings
         if settings.ruclip is None:  # by these hashes a run that is stopped while it loads knows what is its own
-            with contextlib.suppress(OSError, ValueError):  # what is wrong with the files, loading them says
+            with contextlib.suppress(OSError, ModelFileError):  # what is wrong with the files, loading them says
                 self.configuration["weights_sha256"] = fingerprint(settings.weights)
         networks = load_networks(settings.weights, settings.device, settings.dtype, settings.ruclip)
         if not self.configuration["weights_sha256"]:
@@ -272,21 +248,8 @@ class _Process:
             self.configuration["ruclip_sha256"] = networks.ruclip.weights_sha256
         return networks
 
-    def _refresh(self) -> None:
-        """Write the answers known by now, if it is time."""
-        if not self.refreshing or not self.predictions.is_due:
-            return
-        answers, pictured = self.others.known()
-        try:
-            self.predictions.write({**answers, **self.outcome.answers}, pictured | self.outcome.pictured)
-        except ContestError as error:
-            self.refreshing = False
-            self.reserve.release()
-            instead = "the run goes on, and writes the answers at its end"
-            self.outcome.problems.append(Problem.of(error, "predictions", instead, None))
 
-
-def _configuration(settings: Settings, input_file: Path) -> dict[str, Any]:
+def _configuration(settings: RunSettings, input_file: Path) -> dict[str, Any]:
     """All that decides what the answers are: a journal of another configuration is of no use to this run."""
     return {
         "input_sha256": file_sha256(input_file),
@@ -309,7 +272,7 @@ def _answerable(parsed: ParseResult[Sample]) -> list[Sample]:
     return [*parsed.valid.values(), *empty]
 
 
-def _instead(error: ContestError, is_sound: bool) -> str:
+def _fallback(error: ContestError, is_sound: bool) -> str:
     if error.code is Code.ID_UNUSABLE:
         return "the sample is left out"
     if error.code is Code.DUPLICATE_ID:
@@ -319,11 +282,11 @@ def _instead(error: ContestError, is_sound: bool) -> str:
     return "the run goes on without it" if error.sample_id is None else "answered as a sample without items"
 
 
-def _tell_oddities(settings: Settings, input_file: Path, samples: list[Sample]) -> None:
+def _warn_of_oddities(settings: RunSettings, input_file: Path, samples: list[Sample]) -> None:
     """Say what is no mistake in itself, but hardly what was meant."""
     if not samples:
         say(f"warning: {input_file} has no samples: there is nothing to answer, and predictions.json will be empty too")
-    elif (settings.draws > 1 or settings.time_budget) and all(sample.has_image for sample in samples):
+    elif (settings.num_images > 1 or settings.time_budget) and all(sample.has_image for sample in samples):
         say("warning: every sample has a picture: nothing is drawn, once or more often")
     silent = [sample.id for sample in samples if sample.items and not any(text.strip() for text in sample.texts)]
     if silent:
@@ -331,9 +294,9 @@ def _tell_oddities(settings: Settings, input_file: Path, samples: list[Sample]) 
         say(f"warning: {counted(len(silent), 'sample')} without any text ({some}): answered as if nothing was asked")
 
 
-def _tell_start(journal: Journal) -> None:
-    if journal.resumed:
-        done = f"{counted(len(journal.answers), 'answer')} and {counted(len(journal.drawings), 'picture')}"
+def _say_start(journal: Journal, earlier: JournalRecords) -> None:
+    if earlier.answers or earlier.images:
+        done = f"{counted(len(earlier.answers), 'answer')} and {counted(len(earlier.images), 'picture')}"
         say(f"going on with {journal.path}: {done} done")
     elif journal.changed is not None:
         say(f"{journal.path} is of another run (different: {', '.join(journal.changed)}); starting anew")

@@ -1,14 +1,12 @@
-"""The phases of a run over all its samples, and what is known between them. Knows no networks, writes no answers file.
+"""The phases of a run over all its samples, in their order; what comes of them is recorded in the run state.
 
 Every sample gets an answer, and every one without a picture gets a picture, whatever fails: what took their place is
-named as a problem. What has a problem is not journalled, so that a restart tries it again. A phase that is told to stop
-leaves the rest as it is, and says so in the outcome.
+named as a problem. A phase that is asked to stop leaves the rest as it is, and the state says so.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Executor, Future
@@ -19,376 +17,325 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from contest.errors import Code, ContestError
+from contest.errors import ContestError
 from contest.items import Sample
-from errors import reason_of
-from submission.batches import Failure, Processed, in_batches
-from submission.deadline import ANSWERING_SHARE, DRAWING_SHARE, Ending, Stopped, Watch
-from submission.devices import has_room_beside, is_lost
-from submission.engine import Drawing, Engine, Query
-from submission.image_encoder import Encoding, Found
-from submission.journal import Journal, JournalWriteError
-from submission.picture_files import Flawed, PictureFiles, Writing, Written, crc_of
-from submission.planning import DRAWS_A_ROUND, phase_label, plan_memory, rounds
-from submission.predictions import Predictions, Reserve
+from submission.batches import BatchSize, Failure, process_batches
+from submission.deadline import ANSWERING_SHARE, DRAWING_SHARE, Deadline, RunStatus, RunStopped
+from submission.devices import has_room_to_overlap, is_lost
+from submission.engine import Engine, GeneratedImage, Query
+from submission.image_encoder import EncodedPicture, EncoderThread
+from submission.journal import RecordedImage
+from submission.peers import PeerProcesses
+from submission.picture_files import FlawedPicture, PictureFiles, QueuedImage, crc_of
+from submission.planning import IMAGES_A_ROUND, phase_label, plan_memory, rounds
+from submission.predictions import PredictionsFile
 from submission.progress import progress, say
-from submission.report import Outcome, PhaseReport, Problem, failed_ids
+from submission.report import PhaseReport, RunProblem
+from submission.run_state import RunState
+from submission.settings import MAX_IMAGES, RunSettings
 
-MOST_DRAWS = 64
+PHASES = ("restore", "encode", "answer", "draw", "improve")
 
 Result = TypeVar("Result")
 
 
 @dataclass
-class Work:
-    """The samples of a run, or of one process of it, and what is done of them.
+class Scheduler:
+    """Runs the phases over the samples of a run, or of one process of it.
+
+    Only what a batch computes runs inside `deadline.during`, and may be interrupted; recording never is.
 
     Attributes:
-        samples: those that are to be answered here.
+        settings: what the run is asked to do.
+        state: the samples, and what is known of them.
+        engine: computes.
         files: reads and writes pictures.
-        predictions: knows where the pictures lie.
-        reserve: is given up when the disk is full.
-        watch: says when to stop.
-        outcome: what comes of the work; filled as it goes on.
-        after_batch: called when a batch's results are recorded.
-        thread: encodes input pictures beside the model's work, one task at a time.
-        fixed_batch_size: of every phase; None plans them by the free memory.
-        draws: pictures drawn for each text-only sample, of which the best is kept.
-        budget_share: of the time limit, up to which more than `draws` are drawn; 0 for none.
-        processes: how many compute at the same time on this machine.
-        found: what is not taken yet of what encoding gives, by sample id.
-        turn: held while the model computes, where encoding must not compute meanwhile.
-        codes: of input pictures, int64 `[I]` by sample id.
-        absent: ids of samples whose picture counts as none.
-        troubled: ids of samples with a problem, or whose picture could not be encoded or drawn in time.
+        predictions: the answers file, which knows where pictures lie.
+        peers: the other processes.
+        deadline: says when to stop.
+        thread: encodes input pictures while the model works, one task at a time.
         batch_sizes: by phase.
-        writing: pictures drawn that are not recorded yet.
+        compute_lock: held while the model computes, where encoding must not compute meanwhile.
+        pending_codes: of input pictures, by sample id: what is not taken yet of what encoding gives.
+        codes: of input pictures, int64 `[I]` by sample id.
+        ids_without_image: of samples whose picture counts as none.
 
     """
 
-    samples: Sequence[Sample]
-    files: PictureFiles
-    predictions: Predictions
-    reserve: Reserve
+    settings: RunSettings
+    state: RunState
     engine: Engine
-    journal: Journal
-    watch: Watch
-    outcome: Outcome
-    after_batch: Callable[[], None]
+    files: PictureFiles
+    predictions: PredictionsFile
+    peers: PeerProcesses
+    deadline: Deadline
     thread: Executor
-    fixed_batch_size: int | None = None
-    draws: int = 1
-    budget_share: float = 0.0
-    processes: int = 1
-    found: dict[str, Future[Found]] = field(default_factory=dict)
-    turn: contextlib.AbstractContextManager[Any] = field(default_factory=contextlib.nullcontext)
-    codes: dict[str, Tensor] = field(default_factory=dict)
-    absent: set[str] = field(default_factory=set)
-    troubled: set[str] = field(default_factory=set)
     batch_sizes: dict[str, int] = field(default_factory=dict)
-    writing: Writing = field(default_factory=Writing)
+    compute_lock: contextlib.AbstractContextManager[Any] = field(default_factory=contextlib.nullcontext)
+    pending_codes: dict[str, Future[EncodedPicture]] = field(default_factory=dict)
+    codes: dict[str, Tensor] = field(default_factory=dict)
+    ids_without_image: set[str] = field(default_factory=set)
 
-    def do_all(self) -> None:
-        """Run all phases, each over what the journal does not have yet; texts come before pictures where they can."""
-        on_drawing = self.engine.profile.answer_on_drawing
-        self.troubled |= failed_ids(self.outcome.problems)
-        beside = has_room_beside(self.engine.networks.device, self.processes)
-        self._plan(beside)
-        self.restore()
-        with self._encoding(beside):
+    def run(self) -> None:
+        """Run all phases, each over what is not done yet; texts come before pictures where they can."""
+        samples, on_drawing = self.state.samples, self.engine.profile.answer_on_drawing
+        overlap = has_room_to_overlap(self.engine.networks.device, self.settings.shard.count)
+        self._plan(overlap)
+        self._restore()
+        with self._encoding(overlap):
             if on_drawing:  # who is drawn for, and answered afterwards, depends on which pictures count as none
-                with contextlib.suppress(Stopped):
-                    self.watch.during(DRAWING_SHARE, lambda: self._take_codes(self.samples))
-                self._take_codes(self.samples, wait=False)
+                with contextlib.suppress(RunStopped):
+                    self.deadline.during(DRAWING_SHARE, lambda: self._take_codes(samples))
+                self._take_codes(samples, wait=False)
             else:
-                self.answer([sample for sample in self.samples if not sample.has_image])
-            self.answer([sample for sample in self.samples if not (on_drawing and self._wants_picture(sample))])
-        self.draw()
+                self._answer([sample for sample in samples if not sample.has_image])
+            self._answer([sample for sample in samples if not (on_drawing and self._wants_picture(sample))])
+        self._draw()
         if on_drawing:
-            self.answer(self.samples)
-        self.improve()
+            self._answer(samples)
+        self._improve()
 
-    def _plan(self, beside: bool) -> None:
+    def _plan(self, overlap: bool) -> None:
         """Choose the batch sizes, and say so."""
-        phases = ("restore", "encode", "answer", "draw", "improve")
-        if self.fixed_batch_size is not None:
-            self.batch_sizes = dict.fromkeys(phases, self.fixed_batch_size)
+        settings, state = self.settings, self.state
+        if settings.batch_size is not None:
+            self.batch_sizes = dict.fromkeys(PHASES, settings.batch_size)
             return
-        done = self.journal
+        unanswered = state.unanswered(state.samples)
         counts = {
-            "restore": sum(sample.id in done.drawings for sample in self.samples),
-            "encode": sum(sample.has_image and sample.id not in done.answers for sample in self.samples),
-            "answer": sum(sample.id not in done.answers for sample in self.samples),
-            "draw": sum(not sample.has_image and sample.id not in done.drawings for sample in self.samples),
-            "improve": sum(not sample.has_image for sample in self.samples),
+            "restore": sum(sample.id in state.images for sample in state.samples),
+            "encode": sum(sample.has_image for sample in unanswered),
+            "answer": len(unanswered),
+            "draw": sum(not sample.has_image and sample.id not in state.images for sample in state.samples),
+            "improve": sum(not sample.has_image for sample in state.samples),
         }
         # A picture that counts as none is drawn after all, and is not counted here.
         counts["draw"] += self.engine.profile.black_is_absent * counts["encode"]
-        several = DRAWS_A_ROUND if self.draws > 1 or self.budget_share > 0 else 1
-        planned = plan_memory(self.engine.networks, counts, several, self.processes, beside=beside)
+        several = IMAGES_A_ROUND if settings.num_images > 1 or settings.time_budget > 0 else 1
+        planned = plan_memory(self.engine.networks, counts, several, settings.shard.count, overlap=overlap)
         self.batch_sizes = {phase.need.phase: phase.batch for phase in planned.phases}
-        self.outcome.memory = planned.to_json()
-        if self.outcome.process == 0:
+        state.memory = planned.to_json()
+        if state.is_first:
             say(str(planned))
 
-    def restore(self) -> None:
-        """Take over what the journal tells of; render pictures anew whose files are gone or of another run."""
-        answers = self.journal.answers
-        self.outcome.answers.update({sample.id: answers[sample.id] for sample in self.samples if sample.id in answers})
-        drawn = [sample for sample in self.samples if sample.id in self.journal.drawings]
-        self.outcome.pictured.update(sample.id for sample in drawn if self._has_its_picture(sample))
-        lost = [sample for sample in drawn if sample.id not in self.outcome.pictured]
-        undrawn = [sample for sample in self.samples if sample.id not in self.outcome.pictured]
-        self.predictions.lay_pictures(undrawn, replace=True)
-        self.after_batch()
+    def _restore(self) -> None:
+        """Render pictures anew that a journal tells of, and whose files are gone or of another run."""
+        state = self.state
+        recorded = [sample for sample in state.samples if sample.id in state.images]
+        state.pictured.update(sample.id for sample in recorded if self._is_on_disk(sample))
+        self.predictions.write_fallback_images(self._without_picture(state.samples), replace=True)
+        self.predictions.refresh(state, self.peers)
+        lost = self._without_picture(recorded)
 
-        def work(batch: Sequence[Sample]) -> list[NDArray[np.uint8]]:
-            return self.engine.render([self.journal.drawings[sample.id] for sample in batch])
+        def render(batch: Sequence[Sample]) -> list[NDArray[np.uint8]]:
+            return self.engine.render([state.images[sample.id].codes for sample in batch])
 
-        def keep(sample: Sample, rgb: NDArray[np.uint8]) -> None:
-            drawing = Drawing(self.journal.drawings[sample.id], rgb)
-            self._keep_drawing(sample, drawing, self.journal.draws[sample.id])
-
-        if lost:  # what fails here is drawn again
-            self._phase("restore", lost, work, keep, DRAWING_SHARE)
+        if lost:
+            for sample, rgb in self._phase("restore", lost, render, DRAWING_SHARE):
+                if not isinstance(rgb, Failure):  # what fails here is drawn again
+                    image = state.images[sample.id]
+                    self._write_image(sample, GeneratedImage(image.codes, rgb), image.num_images)
 
     @contextlib.contextmanager
-    def _encoding(self, beside: bool) -> Iterator[None]:
+    def _encoding(self, overlap: bool) -> Iterator[None]:
         """Have input pictures encoded meanwhile, for the samples that are still to be answered."""
-        encoding = Encoding(
-            [sample for sample in self.samples if sample.has_image and sample.id not in self.outcome.answers],
+        encoder = EncoderThread(
+            [sample for sample in self.state.unanswered(self.state.samples) if sample.has_image],
             self.files,
             self.engine,
             self.batch_sizes.get("encode", 1),
-            beside=beside,
-            go_on=lambda: self.watch.check(DRAWING_SHARE),
+            overlap=overlap,
+            deadline=self.deadline,
             thread=self.thread,
-            shown=self.outcome.process == 0,
+            shown=self.state.is_first,
         )
-        self.found, self.turn = dict(encoding.found), encoding.turn
+        self.pending_codes, self.compute_lock = dict(encoder.results), encoder.compute_lock
         try:
             yield
         finally:
-            processed = encoding.end()
-        self._take_codes(self.samples, wait=False)
-        self._ended(processed)
-        self.outcome.phases["encode"] = encoding.report(processed)
+            status, error = encoder.end()
+        self._take_codes(self.state.samples, wait=False)
+        self._end(status, error)
+        self.state.add_phase("encode", encoder.report())
 
     def _take_codes(self, samples: Sequence[Sample], wait: bool = True) -> None:
         """Have the codes of the samples' pictures at hand; without waiting, what is not there is given up."""
         for sample in samples:
-            future = self.found.get(sample.id)
+            future = self.pending_codes.get(sample.id)
             if future is None:  # it has no picture, or it was taken before
                 continue
             try:
                 if wait or future.done():
                     self._keep_codes(sample, future.result())
                 else:
-                    self.troubled.add(sample.id)
+                    self.state.failed_ids.add(sample.id)
             except CancelledError:  # its turn never came
-                self.troubled.add(sample.id)
-            del self.found[sample.id]
+                self.state.failed_ids.add(sample.id)
+            del self.pending_codes[sample.id]
 
-    def _keep_codes(self, sample: Sample, found: Found) -> None:
-        instead = "answered from its text alone"
-        if isinstance(found, ContestError):
-            self._trouble(sample, Problem.of(found, "picture", instead, sample.id))
-        elif isinstance(found, Failure):
-            self._problem(sample, "encode", found.error, instead, found.trace)
-        elif found is None:
-            self.absent.add(sample.id)
-        elif isinstance(found, Flawed):
-            self._trouble(sample, Problem.of(found.flaw, "picture", "answered to what can be seen of it", sample.id))
-            self.codes[sample.id] = found.content
+    def _keep_codes(self, sample: Sample, encoded: EncodedPicture) -> None:
+        text_alone = "answered from its text alone"
+        if isinstance(encoded, ContestError):
+            self.state.add_problem(RunProblem.of(encoded, "picture", text_alone, sample.id))
+        elif isinstance(encoded, Failure):
+            self.state.record_failure(sample, "encode", encoded, text_alone)
+        elif encoded is None:
+            self.ids_without_image.add(sample.id)
+        elif isinstance(encoded, FlawedPicture):
+            visible = "answered to what can be seen of it"
+            self.state.add_problem(RunProblem.of(encoded.flaw, "picture", visible, sample.id))
+            self.codes[sample.id] = encoded.content
         else:
-            self.codes[sample.id] = found
+            self.codes[sample.id] = encoded
 
-    def answer(self, samples: Sequence[Sample]) -> None:
+    def _answer(self, samples: Sequence[Sample]) -> None:
         """Texts for those of the samples that have none yet."""
-        waiting = [sample for sample in samples if sample.id not in self.outcome.answers]
 
-        def work(batch: Sequence[Sample]) -> list[str]:
+        def answer(batch: Sequence[Sample]) -> list[str]:
             self._take_codes(batch)
             queries = [self._query(sample) for sample in batch]
-            with self.turn:
+            with self.compute_lock:
                 return self.engine.answer(queries)
 
-        def keep(sample: Sample, text: str) -> None:
-            self.outcome.answers[sample.id] = text
-            if sample.id not in self.troubled:
-                self._record(lambda: self.journal.add_answer(sample.id, text))
+        fallback = self.engine.profile.empty_answer
+        for sample, text in self._phase("answer", self.state.unanswered(samples), answer, ANSWERING_SHARE):
+            self.state.record_answer(sample, text, fallback)
 
-        for failure in self._phase("answer", waiting, work, keep, ANSWERING_SHARE):
-            sample, text = failure.entry, self.engine.profile.empty_answer
-            self.outcome.answers[sample.id] = text
-            self._problem(sample, "answer", failure.error, f"answered {text!r}", failure.trace)
-
-    def draw(self) -> None:
+    def _draw(self) -> None:
         """Pictures for all samples that came without one."""
-        waiting = [sample for sample in self.samples if self._wants_picture(sample)]
+        waiting = [sample for sample in self.state.samples if self._wants_picture(sample)]
 
-        def work(batch: Sequence[Sample]) -> list[Drawing]:
-            return self.engine.draw([Query(sample.id, sample.texts) for sample in batch])
+        def generate(batch: Sequence[Sample]) -> list[GeneratedImage]:
+            return self.engine.generate([Query(sample.id, sample.texts) for sample in batch])
 
-        for failure in self._phase("draw", waiting, work, self._keep_drawing, DRAWING_SHARE):
-            self._problem(failure.entry, "draw", failure.error, "a plain grey picture is written", failure.trace)
-        self.troubled.update(sample.id for sample in waiting if sample.id not in self.outcome.pictured)
+        for sample, image in self._phase("draw", waiting, generate, DRAWING_SHARE):
+            if isinstance(image, Failure):
+                self.state.record_failure(sample, "draw", image, "a plain grey picture is written")
+            else:
+                self._write_image(sample, image)
+        self.state.failed_ids.update(sample.id for sample in self._without_picture(waiting))
 
-    def improve(self) -> None:
-        """More draws for samples that have a picture; the best one stays. Shorter texts come first.
+    def _improve(self) -> None:
+        """More pictures for samples that have one; the best of all stays. Shorter texts come first.
 
-        Only a drawing task's pictures count, and nothing tells which samples are of one; but its texts are captions,
+        Only a drawing task's pictures count, and nothing says which samples are of one; but its texts are captions,
         and a question with its passage is longer.
         """
-        drawn = [sample for sample in self.samples if sample.id in self.outcome.pictured and not sample.has_image]
+        settings, state = self.settings, self.state
+        drawn = [sample for sample in state.samples if sample.id in state.pictured and not sample.has_image]
         drawn.sort(key=lambda sample: sum(map(len, sample.texts)))
-        spending = self.budget_share > 0
-        for stop in rounds(MOST_DRAWS if spending else self.draws):
-            share = self.budget_share if stop > self.draws else DRAWING_SHARE
-            for start in sorted({self.journal.draws[sample.id] for sample in drawn} & set(range(stop))):
-                waiting = [sample for sample in drawn if self.journal.draws[sample.id] == start]
-                if not self._improve(waiting, range(start, stop), min(share, DRAWING_SHARE)):
+        for stop in rounds(MAX_IMAGES if settings.time_budget > 0 else settings.num_images):
+            for start in sorted({state.images[sample.id].num_images for sample in drawn} & set(range(stop))):
+                waiting = [sample for sample in drawn if state.images[sample.id].num_images == start]
+                if not self._improve_once(waiting, range(start, stop)):
                     return
 
-    def _improve(self, waiting: Sequence[Sample], draws: range, share: float) -> bool:
-        """One round of draws; return whether there is time for another."""
+    def _improve_once(self, waiting: Sequence[Sample], numbers: range) -> bool:
+        """One round of more pictures; return whether there is time for another."""
+        settings, state = self.settings, self.state
+        spare = numbers.stop > settings.num_images  # in time that the budget gives: its end is not the run's
+        share = min(settings.budget_share, DRAWING_SHARE) if spare else DRAWING_SHARE
+        reached, failed = 0, False
 
-        def work(batch: Sequence[Sample]) -> list[tuple[Drawing, bool]]:
+        def choose(batch: Sequence[Sample]) -> list[tuple[GeneratedImage, bool]]:
             queries = [Query(sample.id, sample.texts) for sample in batch]
-            return self.engine.improve(queries, [self.journal.drawings[sample.id] for sample in batch], draws)
+            return self.engine.best_of_n(queries, [state.images[sample.id].codes for sample in batch], numbers)
 
-        def keep(sample: Sample, found: tuple[Drawing, bool]) -> None:
-            drawing, is_new = found
-            if is_new:
-                self._keep_drawing(sample, drawing, draws.stop)
-            else:
-                codes, crc = self.journal.drawings[sample.id], self.journal.crcs[sample.id]
-                self._record(lambda: self.journal.add_drawing(sample.id, codes, crc, draws.stop))
-
-        before = self.outcome.ending, self.outcome.error
-        failures = self._phase("improve", waiting, work, keep, share)
-        for failure in failures:
-            self._problem(failure.entry, "improve", failure.error, "its first picture stays", failure.trace)
-        if draws.stop > self.draws and self.outcome.ending is Ending.TIME_LIMIT:
-            self.outcome.ending, self.outcome.error = before  # the budget is spent, as it should be
-            return False
-        return not failures and self.outcome.ending is Ending.FINISHED
-
-    def _wants_picture(self, sample: Sample) -> bool:
-        had_none = not sample.has_image or sample.id in self.absent or sample.id in self.journal.drawings
-        return had_none and sample.id not in self.outcome.pictured
-
-    def _has_its_picture(self, sample: Sample) -> bool:
-        return crc_of(self.predictions.picture(sample)) == self.journal.crcs[sample.id]
-
-    def _query(self, sample: Sample) -> Query:
-        codes = self.codes.get(sample.id)
-        if codes is None and self.engine.profile.answer_on_drawing:
-            codes = self.journal.drawings.get(sample.id)
-        return Query(sample.id, sample.texts, codes)
-
-    def _keep_drawing(self, sample: Sample, drawing: Drawing, draws: int = 1) -> None:
-        """Have the picture written; it is recorded afterwards: a record never tells of a picture that is not there."""
-        crc = self.files.write(self.predictions.picture(sample), drawing.rgb)
-        self.writing.add(Written(sample, drawing.codes, draws, crc))
-
-    def _record_written(self, leave: int) -> None:
-        """Record the pictures that are written by now; wait until at most `leave` are not."""
-        full = self._settle(self.writing.take(leave))
-        if full:  # nothing more is drawn, but what can be answered is
-            self._settle(self.writing.take(0))  # these must not take the room that is kept for the last files
-            self.reserve.release()
-            self._stopped(Ending.STORAGE, full)
-            raise Stopped(Ending.STORAGE)
-
-    def _settle(self, done: Sequence[Written]) -> str:
-        """Record pictures that are written, and tell of those that could not be; return the error of a full disk."""
-        full = ""
-        for written in done:
-            error = written.crc.exception()
-            if error is None:
-                entry = written.sample.id, written.codes, written.crc.result(), written.draws
-                self._record(functools.partial(self.journal.add_drawing, *entry))
-                self.outcome.pictured.add(written.sample.id)
+        for sample, chosen in self._phase("improve", waiting, choose, share, spare=spare):
+            reached += 1
+            if isinstance(chosen, Failure):
+                failed = True
+                state.record_failure(sample, "improve", chosen, "its first picture stays")
                 continue
-            if not isinstance(error, ContestError):
-                raise error
-            lost = "the picture drawn is lost, and what was there stays"
-            self._trouble(written.sample, Problem.of(error, "draw", lost, written.sample.id))
-            full = str(error) if error.code is Code.DISK_FULL else full
-        return full
-
-    def _record(self, write: Callable[[], None]) -> None:
-        """Write to the journal; the run goes on without one that can not be written any more."""
-        try:
-            write()
-        except JournalWriteError as error:
-            instead = "the run goes on; a restart will have to do again what is done from here on"
-            self.outcome.problems.append(Problem(None, "journal", reason_of(error), instead))
-
-    def _stopped(self, ending: Ending, error: str = "") -> None:
-        if list(Ending).index(ending) > list(Ending).index(self.outcome.ending):
-            self.outcome.ending, self.outcome.error = ending, error
-
-    def _ended(self, processed: Processed[Sample]) -> None:
-        """Note how a phase ended, if it was before its time."""
-        if processed.stopped is None:
-            return
-        lost = processed.stopped is Ending.DEVICE_LOST
-        self._stopped(processed.stopped, processed.failures[-1].error if lost and processed.failures else "")
-        if lost:
-            self.watch.end(Ending.DEVICE_LOST)
-
-    def _after_batch(self, leave: int) -> None:
-        self._record_written(leave)
-        self._record(self.journal.sync)
-        self.after_batch()
-
-    def _problem(self, sample: Sample, phase: str, error: str, instead: str, trace: str = "") -> None:
-        self._trouble(sample, Problem(sample.id, phase, error, instead, trace))
-
-    def _trouble(self, sample: Sample, problem: Problem) -> None:
-        self.outcome.problems.append(problem)
-        self.troubled.add(sample.id)
+            image, is_new = chosen
+            if is_new:
+                self._write_image(sample, image, numbers.stop)
+            else:
+                before = state.images[sample.id]
+                state.record_image(sample, RecordedImage(before.codes, before.crc, numbers.stop))
+        return reached == len(waiting) and not failed and state.status is RunStatus.FINISHED
 
     def _phase(
         self,
         name: str,
         waiting: Sequence[Sample],
-        work: Callable[[Sequence[Sample]], Sequence[Result]],
-        keep: Callable[[Sample, Result], None],
+        compute: Callable[[Sequence[Sample]], Sequence[Result]],
         share: float,
-    ) -> list[Failure[Sample]]:
-        """Run one phase over the waiting samples, within a share of the time, and report on it; return what failed."""
+        *,
+        spare: bool = False,
+    ) -> Iterator[tuple[Sample, Result | Failure]]:
+        """Yield what a phase computes for the waiting samples, within a share of the time, and report on the phase.
+
+        Whoever takes a result records it before the next one comes; after each batch what was recorded is committed.
+        With `spare` the end of the time ends the phase, and not the run.
+        """
         device = self.engine.networks.device
-        size = self.batch_sizes.get(name, 1)
+        size = BatchSize(self.batch_sizes.get(name, 1))
         started, steps_before = time.monotonic(), self.engine.steps
-        with progress(phase_label(name, waiting), len(waiting), shown=self.outcome.process == 0) as advance:
-
-            def keep_and_count(sample: Sample, result: Result) -> None:
-                keep(sample, result)
-                advance()
-
-            processed = in_batches(
-                waiting,
-                size,
-                lambda batch: self.watch.during(share, lambda: work(batch)),
-                keep_and_count,
-                after_batch=lambda: self._after_batch(leave=size),
-                is_lost=lambda: is_lost(device),
-            )
-        self._ended(processed)
-        with contextlib.suppress(Stopped):  # the disk is full, which the outcome knows by now
-            self._after_batch(leave=0)
-        phase = PhaseReport(
-            samples=len(waiting),
-            failed=len(processed.failures),
-            seconds=time.monotonic() - started,
-            steps=self.engine.steps - steps_before,
-            batch_size=size,
-            last_batch_size=processed.last_size,
+        failed, last_error = 0, ""
+        batches = process_batches(
+            waiting,
+            size,
+            lambda batch: self.deadline.during(share, lambda: compute(batch)),
+            is_lost=lambda: is_lost(device),
         )
-        before = self.outcome.phases.get(name)
-        self.outcome.phases[name] = phase if before is None else before.then(phase)
-        self.outcome.rescued, self.outcome.not_finite = self.engine.rescued, self.engine.not_finite
-        return processed.failures
+        with progress(phase_label(name, waiting), len(waiting), shown=self.state.is_first) as advance:
+            try:
+                for batch in batches:
+                    for sample, result in batch:
+                        yield sample, result
+                        if isinstance(result, Failure):
+                            failed, last_error = failed + 1, result.error
+                        else:
+                            advance()
+                    self._commit(leave=size.first)
+            except RunStopped as stopped:
+                if not (spare and stopped.status is RunStatus.TIME_LIMIT):
+                    self._end(stopped.status, last_error)
+        with contextlib.suppress(RunStopped):  # the disk is full, which the state knows by now
+            self._commit(leave=0)
+        seconds, steps = time.monotonic() - started, self.engine.steps - steps_before
+        self.state.add_phase(name, PhaseReport(len(waiting), failed, seconds, steps, size.first, size.now))
+        self.state.rescued, self.state.not_finite = self.engine.rescued, self.engine.not_finite
+
+    def _commit(self, leave: int) -> None:
+        """Bring onto the disk what was recorded, and the answers file up to date; at most `leave` pictures may wait.
+
+        Raises RunStopped where the disk is full: nothing more is drawn then, but what can be answered is.
+        """
+        disk_full = self.state.record_written(leave)
+        if disk_full:
+            self.state.record_written(leave=0)  # these must not take the room that is kept for the last files
+            self.predictions.reserve.release()
+            self.state.end(RunStatus.STORAGE, disk_full)
+            raise RunStopped(RunStatus.STORAGE)
+        self.state.sync()
+        self.predictions.refresh(self.state, self.peers)
+
+    def _end(self, status: RunStatus, error: str) -> None:
+        """Note why a phase ended, if it was before its time; a device that is lost ends them all."""
+        lost = status is RunStatus.DEVICE_LOST
+        self.state.end(status, error if lost else "")
+        if lost:
+            self.deadline.end(status)
+
+    def _write_image(self, sample: Sample, image: GeneratedImage, num_images: int = 1) -> None:
+        """Have a picture written; it is recorded when it is."""
+        crc = self.files.write(self.predictions.picture(sample), image.rgb)
+        self.state.queue.add(QueuedImage(sample, image.codes, num_images, crc))
+
+    def _wants_picture(self, sample: Sample) -> bool:
+        had_none = not sample.has_image or sample.id in self.ids_without_image or sample.id in self.state.images
+        return had_none and sample.id not in self.state.pictured
+
+    def _without_picture(self, samples: Sequence[Sample]) -> list[Sample]:
+        return [sample for sample in samples if sample.id not in self.state.pictured]
+
+    def _is_on_disk(self, sample: Sample) -> bool:
+        return crc_of(self.predictions.picture(sample)) == self.state.images[sample.id].crc
+
+    def _query(self, sample: Sample) -> Query:
+        codes = self.codes.get(sample.id)
+        if codes is None and self.engine.profile.answer_on_drawing and sample.id in self.state.images:
+            codes = self.state.images[sample.id].codes
+        return Query(sample.id, sample.texts, codes)

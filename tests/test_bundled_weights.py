@@ -61,7 +61,7 @@ def test_easy_prompts_are_drawn(networks: Networks) -> None:
         scenes.append(sample.picture)
         queries.append(Query(str(index), tuple(item.content for item in sample.items)))
     engine = Engine(networks, TUNED, seed=0)
-    drawn = enumerate(engine.draw(queries))
+    drawn = enumerate(engine.generate(queries))
     told = engine.answer([Query(str(index), ("Опиши изображение.",), drawing.codes) for index, drawing in drawn])
     right = [text.lower() in map(str.lower, captions(scene)) for text, scene in zip(told, scenes, strict=True)]
     assert sum(right) / len(right) >= 0.7, told

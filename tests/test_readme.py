@@ -23,8 +23,8 @@ import pytest
 import torch
 
 from benchmarks.planned_memory import rows
+from contest import VERSION
 from models.rudolph.config import read_config
-from submission import VERSION
 from tests.small_archives import lay_archives
 from training.tune.settings import read_settings
 

@@ -1,7 +1,7 @@
 """Checks of a submission before it is uploaded: one small class a check, all of them in `ALL_CHECKS`."""
 
 from submission.checks.archive import ARCHIVE_CHECKS
-from submission.checks.base import Check, Finding, Subject
+from submission.checks.base import Check, CheckFinding, Subject
 from submission.checks.contents import CONTENT_CHECKS
 from submission.checks.entry import ENTRY_CHECKS
 from submission.checks.predictions import PREDICTION_CHECKS
@@ -17,4 +17,4 @@ ALL_CHECKS: tuple[Check, ...] = (
     *PREDICTION_CHECKS,
 )
 
-__all__ = ["ALL_CHECKS", "Check", "Finding", "Subject"]
+__all__ = ["ALL_CHECKS", "Check", "CheckFinding", "Subject"]

@@ -1,16 +1,15 @@
-"""What a check is, what it looks at, and what it finds. Knows no check."""
+"""What a check is, what it looks at, and what it finds."""
 
 from __future__ import annotations
 
 import math
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Literal
 
 from contest.archives import Listing
 from contest.complete import looked_through
@@ -78,8 +77,8 @@ class Subject:
         if self.packed is not None:
             return dict(sorted(self.packed.items()))
         assert self.folder is not None
-        found = (path for path in self.folder.rglob("*") if path.is_file() and not path.is_symlink())
-        return {path.relative_to(self.folder).as_posix(): path for path in sorted(found)}
+        paths = (path for path in self.folder.rglob("*") if path.is_file() and not path.is_symlink())
+        return {path.relative_to(self.folder).as_posix(): path for path in sorted(paths)}
 
     @cached_property
     def _looked_through(self) -> tuple[ParsedPredictions | None, tuple[ContestError, ...]]:
@@ -134,7 +133,7 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckFinding:
     """One thing wrong: the check that found it, what it is in particular, and what helps if not what usually does."""
 
     check: Check
@@ -146,16 +145,32 @@ class Finding:
         return " ".join(text.split())  # a file's name may hold line breaks, a finding stays one line
 
 
-class Check(ABC):
-    """One check: a stable code, what it means when it finds something, and what to do then."""
+Message = str | tuple[str, str]
+"""What is wrong in particular; with a remedy where the check's own does not help."""
 
-    code: ClassVar[str]
-    meaning: ClassVar[str]
-    remedy: ClassVar[str]
-    severity: ClassVar[Severity] = "error"
-    looks: ClassVar[Looks] = "files"
 
-    def find(self, subject: Subject) -> Iterator[Finding]:
+@dataclass(frozen=True)
+class Check:
+    """One check: a stable code, what it means when it finds something, and what to do then.
+
+    Attributes:
+        code: its name.
+        meaning: what is wrong when it finds something.
+        remedy: what usually helps.
+        search: yields a message for each thing that is wrong.
+        severity: whether what it finds makes the attempt invalid.
+        looks: what it looks at.
+
+    """
+
+    code: str
+    meaning: str
+    remedy: str
+    search: Callable[[Subject], Iterable[Message]]
+    severity: Severity = "error"
+    looks: Looks = "files"
+
+    def find(self, subject: Subject) -> Iterator[CheckFinding]:
         """Yield what this check finds, at most MAX_FINDINGS. `subject.has(self.looks)` must be given.
 
         Raises OutOfTimeError when the subject's time is over, ValueError where there is nothing to look at: what is
@@ -163,12 +178,15 @@ class Check(ABC):
         """
         if not subject.has(self.looks):
             raise ValueError(f"{self.code} looks at {self.looks}, and there are none")
-        for found in islice(self._find(subject), MAX_FINDINGS):
-            yield Finding(self, *((found,) if isinstance(found, str) else found))
+        for message in islice(self.search(subject), MAX_FINDINGS):
+            yield CheckFinding(self, *((message,) if isinstance(message, str) else message))
 
-    @abstractmethod
-    def _find(self, subject: Subject) -> Iterator[str | tuple[str, str]]:
-        """Yield a message for each thing wrong, with a remedy where the check's own does not help."""
+
+def make_check(
+    meaning: str, remedy: str, *, severity: Severity = "error", looks: Looks = "files"
+) -> Callable[[Callable[[Subject], Iterable[Message]]], Check]:
+    """Make a check of the function that searches for what is wrong; its name is the code."""
+    return lambda search: Check(search.__name__.strip("_").upper(), meaning, remedy, search, severity, looks)
 
 
 def place(error: ContestError) -> str:

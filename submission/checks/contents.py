@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from contest.limits import INPUT_NAME, OUTPUT_DIR
 from models.files import ModelFileError, read_json_object
 from models.weights import file_sha256
-from submission.checks.base import Check, Subject
+from submission.checks.base import Check, Subject, make_check
 
 MANIFEST_NAME = "manifest.json"
 STRAY_FOLDERS = (
@@ -36,102 +36,77 @@ def manifest_hashes(path: Path) -> dict[str, str]:
         raise ModelFileError(f"{path}: it lists no files with their hashes", "pack again") from error
 
 
-class LinkOrDevice(Check):
-    """A folder to be packed holds something that is no plain file."""
-
-    code = "LINK_OR_DEVICE"
-    meaning = "a link, a pipe or a device lies among the files: it would not survive packing"
-    remedy = "replace it by the file that it leads to"
-
-    def _find(self, subject: Subject) -> Iterator[str]:
-        if subject.folder is None:  # what is packed from elsewhere is packed as what it leads to
-            return
-        for path in sorted(subject.folder.rglob("*")):
-            if path.is_symlink() or not (path.is_file() or path.is_dir()):
-                yield path.relative_to(subject.folder).as_posix()
+@make_check(
+    "a link, a pipe or a device lies among the files: it would not survive packing",
+    "replace it by the file that it leads to",
+)
+def _link_or_device(subject: Subject) -> Iterator[str]:
+    if subject.folder is None:  # what is packed from elsewhere is packed as what it leads to
+        return
+    for path in sorted(subject.folder.rglob("*")):
+        if path.is_symlink() or not (path.is_file() or path.is_dir()):
+            yield path.relative_to(subject.folder).as_posix()
 
 
-class StrayFile(Check):
-    """A by-product is packed too."""
-
-    code = "STRAY_FILE"
-    meaning = "a by-product is among the files: a cache, a log, an editor's or a system's file"
-    remedy = "leave it out"
-    severity = "warning"
-
-    def _find(self, subject: Subject) -> Iterator[str]:
-        yield from (name for name in subject.files if is_stray_name(name))
+@make_check(
+    "a by-product is among the files: a cache, a log, an editor's or a system's file",
+    "leave it out",
+    severity="warning",
+)
+def _stray_file(subject: Subject) -> Iterator[str]:
+    yield from (name for name in subject.files if is_stray_name(name))
 
 
-class OutputIncluded(Check):
-    """Answers of an earlier run are packed too."""
-
-    code = "OUTPUT_INCLUDED"
-    meaning = "`output/` is packed too: answers of an earlier run could be taken for those of the test"
-    remedy = "leave `output/` out; the run makes it"
-
-    def _find(self, subject: Subject) -> Iterator[str]:
-        found = [name for name in subject.files if PurePosixPath(name).parts[0] == _OUTPUT]
-        if found:
-            yield f"{len(found)} files, the first is {found[0]}"
+@make_check(
+    "`output/` is packed too: answers of an earlier run could be taken for those of the test",
+    "leave `output/` out; the run makes it",
+)
+def _output_included(subject: Subject) -> Iterator[str]:
+    found = [name for name in subject.files if PurePosixPath(name).parts[0] == _OUTPUT]
+    if found:
+        yield f"{len(found)} files, the first is {found[0]}"
 
 
-class InputIncluded(Check):
-    """A test set is packed too."""
-
-    code = "INPUT_INCLUDED"
-    meaning = "a test set is packed too: the run gets its own, in `../input`"
-    remedy = "leave it out"
-    severity = "warning"
-
-    def _find(self, subject: Subject) -> Iterator[str]:
-        yield from (name for name in subject.files if PurePosixPath(name).name == INPUT_NAME)
+@make_check("a test set is packed too: the run gets its own, in `../input`", "leave it out", severity="warning")
+def _input_included(subject: Subject) -> Iterator[str]:
+    yield from (name for name in subject.files if PurePosixPath(name).name == INPUT_NAME)
 
 
-class SourceBroken(Check):
-    """A Python file is not Python."""
-
-    code = "SOURCE_BROKEN"
-    meaning = "a Python file has an error in its syntax"
-    remedy = "mend it; a merge may have left its marks"
-
-    def _find(self, subject: Subject) -> Iterator[str]:
-        for name, content in subject.texts(".py"):
-            try:
-                ast.parse(content, name)
-            except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-                yield f"{name}: {error}"
-
-
-class ManifestDiffers(Check):
-    """The files are not those that were packed."""
-
-    code = "MANIFEST_DIFFERS"
-    meaning = "a file is not the one that `manifest.json` has the hash of, is missing, or came later"
-    remedy = "pack again, and change nothing afterwards"
-
-    def _find(self, subject: Subject) -> Iterator[str]:
-        if MANIFEST_NAME not in subject.files:
-            return
+@make_check("a Python file has an error in its syntax", "mend it; a merge may have left its marks")
+def _source_broken(subject: Subject) -> Iterator[str]:
+    for name, content in subject.texts(".py"):
         try:
-            hashes = manifest_hashes(subject.files[MANIFEST_NAME])
-        except ModelFileError as error:
-            yield subject.shown(error.brief)
-            return
-        for name, sha256 in hashes.items():
-            subject.clock.tick()
-            if name not in subject.files:
-                yield f"{name} is missing"
-            elif file_sha256(subject.files[name]) != sha256:
-                yield f"{name} was changed"
-        yield from (f"{name} came later" for name in subject.files if name not in hashes and name != MANIFEST_NAME)
+            ast.parse(content, name)
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            yield f"{name}: {error}"
+
+
+@make_check(
+    "a file is not the one that `manifest.json` has the hash of, is missing, or came later",
+    "pack again, and change nothing afterwards",
+)
+def _manifest_differs(subject: Subject) -> Iterator[str]:
+    if MANIFEST_NAME not in subject.files:
+        return
+    try:
+        hashes = manifest_hashes(subject.files[MANIFEST_NAME])
+    except ModelFileError as error:
+        yield subject.shown(error.brief)
+        return
+    for name, sha256 in hashes.items():
+        subject.clock.tick()
+        if name not in subject.files:
+            yield f"{name} is missing"
+        elif file_sha256(subject.files[name]) != sha256:
+            yield f"{name} was changed"
+    yield from (f"{name} came later" for name in subject.files if name not in hashes and name != MANIFEST_NAME)
 
 
 CONTENT_CHECKS: tuple[Check, ...] = (
-    LinkOrDevice(),
-    StrayFile(),
-    OutputIncluded(),
-    InputIncluded(),
-    SourceBroken(),
-    ManifestDiffers(),
+    _link_or_device,
+    _stray_file,
+    _output_included,
+    _input_included,
+    _source_broken,
+    _manifest_differs,
 )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contest.errors import Code, ContestFileError
 from contest.limits import METADATA_NAME
 from contest.metadata import Metadata, read_metadata
-from submission.checks.base import Check, Subject, place
+from submission.checks.base import Check, Subject, make_check, place
 
 _PROGRAM_SUFFIXES = (".sh", ".py")
 
@@ -29,88 +29,62 @@ def _programs(subject: Subject) -> list[str]:
     return [part.removeprefix("./") for part in command if part.endswith(_PROGRAM_SUFFIXES) and part[0] not in "/-"]
 
 
-class MetadataMissing(Check):
-    """There is no `metadata.json` at the root."""
-
-    code = "METADATA_MISSING"
-    meaning = "`metadata.json` is not at the root of the archive"
-    remedy = "pack the files themselves, not the folder that they lie in"
-
-    def _find(self, subject: Subject) -> Iterator[str]:
-        if METADATA_NAME not in subject.files:
-            deeper = [name for name in subject.files if name.endswith(f"/{METADATA_NAME}")]
-            yield f"there is none{f', but there is {deeper[0]}' if deeper else ''}"
+@make_check(
+    "`metadata.json` is not at the root of the archive", "pack the files themselves, not the folder that they lie in"
+)
+def _metadata_missing(subject: Subject) -> Iterator[str]:
+    if METADATA_NAME not in subject.files:
+        deeper = [name for name in subject.files if name.endswith(f"/{METADATA_NAME}")]
+        yield f"there is none{f', but there is {deeper[0]}' if deeper else ''}"
 
 
-class MetadataInvalid(Check):
-    """`metadata.json` does not name an image and a command."""
-
-    code, meaning, remedy = (Code.METADATA_INVALID.name, Code.METADATA_INVALID.meaning, Code.METADATA_INVALID.remedy)
-
-    def _find(self, subject: Subject) -> Iterator[str]:
-        if METADATA_NAME in subject.files:
-            try:
-                read_metadata(subject.files[METADATA_NAME])
-            except ContestFileError as errors:
-                yield from map(place, errors.errors)
+@make_check(Code.METADATA_INVALID.meaning, Code.METADATA_INVALID.remedy)
+def _metadata_invalid(subject: Subject) -> Iterator[str]:
+    if METADATA_NAME in subject.files:
+        try:
+            read_metadata(subject.files[METADATA_NAME])
+        except ContestFileError as errors:
+            yield from map(place, errors.errors)
 
 
-class ImageFloating(Check):
-    """The image's name may mean another image tomorrow."""
-
-    code = "IMAGE_FLOATING"
-    meaning = "the image has no tag, or `latest`: tomorrow the name may mean another image"
-    remedy = "name a tag that is never moved, or a digest: `pack --image NAME:1.0`"
-    severity = "warning"
-
-    def _find(self, subject: Subject) -> Iterator[str]:
-        metadata = _metadata(subject)
-        if metadata is not None and metadata.is_floating:
-            yield f"the image is {metadata.image}"
+@make_check(
+    "the image has no tag, or `latest`: tomorrow the name may mean another image",
+    "name a tag that is never moved, or a digest: `pack --image NAME:1.0`",
+    severity="warning",
+)
+def _image_floating(subject: Subject) -> Iterator[str]:
+    metadata = _metadata(subject)
+    if metadata is not None and metadata.is_floating:
+        yield f"the image is {metadata.image}"
 
 
-class EntrypointNeedsShell(Check):
-    """The entrypoint has signs that only a shell understands."""
-
-    code = "ENTRYPOINT_NEEDS_SHELL"
-    meaning = "the entrypoint has signs of a shell (`&&`, `|`, `>`, `$`), and nothing says that one reads it"
-    remedy = "put the commands into a script, and name `bash run.sh`"
-
-    def _find(self, subject: Subject) -> Iterator[str]:
-        metadata = _metadata(subject)
-        if metadata is not None and metadata.needs_shell:
-            yield f"the entrypoint is {metadata.entrypoint!r}"
+@make_check(
+    "the entrypoint has signs of a shell (`&&`, `|`, `>`, `$`), and nothing says that one reads it",
+    "put the commands into a script, and name `bash run.sh`",
+)
+def _entrypoint_needs_shell(subject: Subject) -> Iterator[str]:
+    metadata = _metadata(subject)
+    if metadata is not None and metadata.needs_shell:
+        yield f"the entrypoint is {metadata.entrypoint!r}"
 
 
-class EntrypointMissing(Check):
-    """The entrypoint names a script that is not there."""
-
-    code = "ENTRYPOINT_MISSING"
-    meaning = "the entrypoint names a script that is not in the archive"
-    remedy = "add the script, or correct the entrypoint"
-
-    def _find(self, subject: Subject) -> Iterator[str]:
-        yield from (f"{name} is not there" for name in _programs(subject) if name not in subject.files)
+@make_check("the entrypoint names a script that is not in the archive", "add the script, or correct the entrypoint")
+def _entrypoint_missing(subject: Subject) -> Iterator[str]:
+    yield from (f"{name} is not there" for name in _programs(subject) if name not in subject.files)
 
 
-class EntrypointLineEnds(Check):
-    """A script has line ends of Windows."""
-
-    code = "ENTRYPOINT_LINE_ENDS"
-    meaning = "the entrypoint's script has line ends of Windows, on which bash fails"
-    remedy = "save it with line ends of Unix"
-
-    def _find(self, subject: Subject) -> Iterator[str]:
-        for name in _programs(subject):
-            if name.endswith(".sh") and b"\r\n" in subject.text(name):
-                yield f"{name} has line ends of Windows"
+@make_check("the entrypoint's script has line ends of Windows, on which bash fails", "save it with line ends of Unix")
+def _entrypoint_line_ends(subject: Subject) -> Iterator[str]:
+    for name in _programs(subject):
+        if name.endswith(".sh") and b"\r\n" in subject.text(name):
+            yield f"{name} has line ends of Windows"
 
 
 ENTRY_CHECKS: tuple[Check, ...] = (
-    MetadataMissing(),
-    MetadataInvalid(),
-    ImageFloating(),
-    EntrypointNeedsShell(),
-    EntrypointMissing(),
-    EntrypointLineEnds(),
+    _metadata_missing,
+    _metadata_invalid,
+    _image_floating,
+    _entrypoint_needs_shell,
+    _entrypoint_missing,
+    _entrypoint_line_ends,
 )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import PurePosixPath
 
-from submission.checks.base import Check, Subject
+from submission.checks.base import Check, Subject, make_check
 
 SECRET_NAMES = (
     ".env", ".env.*", "*.env", ".netrc", "_netrc", ".pypirc", ".npmrc", ".git-credentials", ".htpasswd", ".dockercfg",
@@ -41,29 +41,20 @@ def secret_in(content: bytes) -> str | None:
     return next((kind for kind, pattern in SECRET_TEXTS if pattern.search(content)), None)
 
 
-class SecretFile(Check):
-    """A file has a name that secrets are kept under."""
-
-    code = "SECRET_FILE"
-    meaning = "a file has a name that keys, tokens or passwords are kept under, or lies in `.git`, `.ssh` and the like"
-    remedy = "leave it out; if it was uploaded already, make the secret invalid"
-
-    def _find(self, subject: Subject) -> Iterator[str]:
-        yield from (name for name in subject.files if is_secret_name(name))
+@make_check(
+    "a file has a name that keys, tokens or passwords are kept under, or lies in `.git`, `.ssh` and the like",
+    "leave it out; if it was uploaded already, make the secret invalid",
+)
+def _secret_file(subject: Subject) -> Iterator[str]:
+    yield from (name for name in subject.files if is_secret_name(name))
 
 
-class SecretText(Check):
-    """A text holds a private key or a token."""
-
-    code = "SECRET_TEXT"
-    meaning = "a file holds a private key or a token"
-    remedy = "take it out; if it was uploaded already, make the secret invalid"
-
-    def _find(self, subject: Subject) -> Iterator[str]:
-        for name, content in subject.texts():
-            kind = secret_in(content)
-            if kind is not None:
-                yield f"{name} holds {kind}"  # and never the secret itself
+@make_check("a file holds a private key or a token", "take it out; if it was uploaded already, make the secret invalid")
+def _secret_text(subject: Subject) -> Iterator[str]:
+    for name, content in subject.texts():
+        kind = secret_in(content)
+        if kind is not None:
+            yield f"{name} holds {kind}"  # and never the secret itself
 
 
-SECRET_CHECKS: tuple[Check, ...] = (SecretFile(), SecretText())
+SECRET_CHECKS: tuple[Check, ...] = (_secret_file, _secret_text)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from models.weights import INDEX_SUFFIX, WEIGHTS_SUFFIXES, WeightsFormatError, read_state_dict
 from models.weights_folder import BPE_FILE, CONFIG_FILE, NETWORKS, not_finite_tensors
-from submission.checks.base import WEIGHTS_FOLDER, Check, Subject
+from submission.checks.base import WEIGHTS_FOLDER, Check, Subject, make_check
 
 _PICKLE_SUFFIXES = (".pkl", ".pickle", ".joblib", ".dill")
 _ANY_WEIGHTS = "<a weights file>"
@@ -35,55 +35,43 @@ def _unsafe(subject: Subject) -> Iterator[tuple[str, str, str]]:
                 yield name, error.problem, error.remedy
 
 
-class WeightsMissing(Check):
-    """A part of the weights is not there."""
-
-    code = "WEIGHTS_MISSING"
-    meaning = "`weights/` lacks the tokenizer, a configuration or a weights file"
-    remedy = "`pack --weights DIR` takes all that a run needs"
-
-    def _find(self, subject: Subject) -> Iterator[str]:
-        yield from (f"{WEIGHTS_FOLDER}/{name} is not there" for name in _missing(subject.weights_folder))
+@make_check(
+    "`weights/` lacks the tokenizer, a configuration or a weights file",
+    "`pack --weights DIR` takes all that a run needs",
+)
+def _weights_missing(subject: Subject) -> Iterator[str]:
+    yield from (f"{WEIGHTS_FOLDER}/{name} is not there" for name in _missing(subject.weights_folder))
 
 
-class WeightsUnsafe(Check):
-    """A weights file is damaged, or could run code."""
-
-    code = "WEIGHTS_UNSAFE"
-    meaning = "a weights file is damaged, or holds pickled objects that could run code when it is read"
-    remedy = "store the tensors alone, as .safetensors"
-
-    def _find(self, subject: Subject) -> Iterator[tuple[str, str]]:
-        yield from ((f"{name}: {problem}", remedy) for name, problem, remedy in _unsafe(subject))
+@make_check(
+    "a weights file is damaged, or holds pickled objects that could run code when it is read",
+    "store the tensors alone, as .safetensors",
+)
+def _weights_unsafe(subject: Subject) -> Iterator[tuple[str, str]]:
+    yield from ((f"{name}: {problem}", remedy) for name, problem, remedy in _unsafe(subject))
 
 
-class WeightsUnusable(Check):
-    """The networks can not be made from the weights."""
-
-    code = "WEIGHTS_UNUSABLE"
-    meaning = "the networks can not be loaded: configuration, weights and tokenizer do not fit each other"
-    remedy = "take all parts from the same training"
-
-    def _find(self, subject: Subject) -> Iterator[tuple[str, str]]:
-        # What the checks before have said is not said again.
-        told = {name.partition("/")[0] for name in _missing(subject.weights_folder)}
-        told |= {name.split("/")[1] for name, *_ in _unsafe(subject) if name.startswith(f"{WEIGHTS_FOLDER}/")}
-        for problem in subject.inspection.problems:
-            if problem.part not in told:
-                yield subject.shown(problem.reason), problem.remedy
+@make_check(
+    "the networks can not be loaded: configuration, weights and tokenizer do not fit each other",
+    "take all parts from the same training",
+)
+def _weights_unusable(subject: Subject) -> Iterator[tuple[str, str]]:
+    # What the checks before have said is not said again.
+    named = {name.partition("/")[0] for name in _missing(subject.weights_folder)}
+    named |= {name.split("/")[1] for name, *_ in _unsafe(subject) if name.startswith(f"{WEIGHTS_FOLDER}/")}
+    for problem in subject.inspection.problems:
+        if problem.part not in named:
+            yield subject.shown(problem.reason), problem.remedy
 
 
-class WeightsNotFinite(Check):
-    """The weights hold values that are no numbers."""
-
-    code = "WEIGHTS_NOT_FINITE"
-    meaning = "a tensor of the weights holds NaN or Infinity: what is computed with it is undefined"
-    remedy = "take an earlier checkpoint of the training"
-
-    def _find(self, subject: Subject) -> Iterator[str]:
-        networks = tuple(subject.inspection.values)
-        for tensor in not_finite_tensors(subject.weights_folder, networks, subject.clock.tick):
-            yield subject.shown(tensor)
+@make_check(
+    "a tensor of the weights holds NaN or Infinity: what is computed with it is undefined",
+    "take an earlier checkpoint of the training",
+)
+def _weights_not_finite(subject: Subject) -> Iterator[str]:
+    networks = tuple(subject.inspection.values)
+    for tensor in not_finite_tensors(subject.weights_folder, networks, subject.clock.tick):
+        yield subject.shown(tensor)
 
 
-WEIGHTS_CHECKS: tuple[Check, ...] = (WeightsMissing(), WeightsUnsafe(), WeightsUnusable(), WeightsNotFinite())
+WEIGHTS_CHECKS: tuple[Check, ...] = (_weights_missing, _weights_unsafe, _weights_unusable, _weights_not_finite)

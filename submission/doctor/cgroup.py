@@ -1,4 +1,4 @@
-"""How much of the machine this process may use: its control group, version 1 or 2. Knows nothing of runs.
+"""How much of the machine this process may use: its control group, version 1 or 2.
 
 A container sees all processors and all memory of its host in /proc; what it may use stands in its control group. All
 groups from the process's own up to the root bound it, so the smallest bound counts.
@@ -16,24 +16,24 @@ _UNLIMITED_V1 = 1 << 62  # version 1 has a huge number where version 2 says "max
 
 def cpu_quota(root: Path = Path("/")) -> float | None:
     """Return the processors that the group may use, as a share of time; None if it may use all."""
-    found = []
+    quotas = []
     for folder in _folders(root, "cpu"):
         quota = _text(folder / "cpu.max").split()
         if not quota:
             quota = [_text(folder / "cpu.cfs_quota_us"), _text(folder / "cpu.cfs_period_us")]
         if len(quota) == 2 and all(part.isdigit() for part in quota) and int(quota[1]) > 0:
-            found.append(int(quota[0]) / int(quota[1]))
-    return min(found, default=None)
+            quotas.append(int(quota[0]) / int(quota[1]))
+    return min(quotas, default=None)
 
 
 def memory_limit(root: Path = Path("/")) -> int | None:
     """Return the bytes of memory that the group may use; None if it may use all."""
-    found = []
+    limits = []
     for folder in _folders(root, "memory"):
         limit = _text(folder / "memory.max") or _text(folder / "memory.limit_in_bytes")
         if limit.isdigit() and int(limit) < _UNLIMITED_V1:
-            found.append(int(limit))
-    return min(found, default=None)
+            limits.append(int(limit))
+    return min(limits, default=None)
 
 
 def usable_cores(root: Path = Path("/")) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 
 from contest.limits import GPU_MEMORY_BYTES
-from submission.doctor.reading import Reading, gigabytes
+from submission.doctor.diagnosis import Diagnosis, gigabytes
 
 
 def free_gpu_memory() -> int | None:
@@ -15,17 +15,17 @@ def free_gpu_memory() -> int | None:
     return torch.cuda.mem_get_info()[0] if torch.cuda.is_available() else None
 
 
-def look_at_gpus() -> Iterator[Reading]:
+def look_at_gpus() -> Iterator[Diagnosis]:
     """The driver, as far as torch can use it, and the memory of each GPU."""
     built = torch.version.cuda
     if built is None:
-        yield Reading("gpu", "none usable: this torch is built for processors alone", "warning", _wheel("cu126"))
+        yield Diagnosis("gpu", "none usable: this torch is built for processors alone", "warning", _wheel("cu126"))
         return
     if not torch.cuda.is_available():
         remedy = f"install a driver for CUDA {built}, start the container with --gpus=1, or take an older CUDA's torch"
-        yield Reading("gpu", f"torch is built for CUDA {built} and finds no usable driver or GPU", "error", remedy)
+        yield Diagnosis("gpu", f"torch is built for CUDA {built} and finds no usable driver or GPU", "error", remedy)
         return
-    yield Reading("driver", f"CUDA {built} works")
+    yield Diagnosis("driver", f"CUDA {built} works")
     for index in range(torch.cuda.device_count()):
         properties = torch.cuda.get_device_properties(index)
         free, total = torch.cuda.mem_get_info(index)
@@ -33,13 +33,13 @@ def look_at_gpus() -> Iterator[Reading]:
         architecture = f"sm_{properties.major}{properties.minor}"
         known = torch.cuda.get_arch_list()
         if not any(name.split("_")[0] in ("sm", "compute") and _runs_on(name, architecture) for name in known):
-            yield Reading(
+            yield Diagnosis(
                 f"gpu {index}", value, "error", f"this torch has no code for {architecture}: {_wheel('cu126')}"
             )
         elif free < total * 0.9:
-            yield Reading(f"gpu {index}", value, "warning", "another process uses this GPU: end it, or expect less")
+            yield Diagnosis(f"gpu {index}", value, "warning", "another process uses this GPU: end it, or expect less")
         else:
-            yield Reading(f"gpu {index}", f"{value}; the contest gives {gigabytes(GPU_MEMORY_BYTES)}")
+            yield Diagnosis(f"gpu {index}", f"{value}; the contest gives {gigabytes(GPU_MEMORY_BYTES)}")
 
 
 def _runs_on(built: str, architecture: str) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from contest.limits import RAM_BYTES, VIRTUAL_CPUS
 from submission.doctor.cgroup import memory_limit, usable_cores
-from submission.doctor.reading import Reading, gigabytes
+from submission.doctor.diagnosis import Diagnosis, gigabytes
 
 LEAST_SHARED_MEMORY = 64 * 10**6
 """What docker gives without being asked; data-loading workers need more."""
@@ -18,7 +18,7 @@ LEAST_DISK = 2 * 10**9
 SHARED_MEMORY_FOLDER = Path("/dev/shm")
 
 
-def look_at_machine(output: Path) -> Iterator[Reading]:
+def look_at_machine(output: Path) -> Iterator[Diagnosis]:
     """Yield a reading for each part; `output` is where a run would write."""
     yield cores(usable_cores())
     yield memory(_total_memory(), free_memory())
@@ -26,42 +26,44 @@ def look_at_machine(output: Path) -> Iterator[Reading]:
     yield disk(output)
 
 
-def cores(usable: float) -> Reading:
+def cores(usable: float) -> Diagnosis:
     """Processors that may be used: a run starts no more threads than those."""
     value = f"{usable:g} usable of {os.cpu_count()}; the contest gives {VIRTUAL_CPUS}"
     if usable < 1:
-        return Reading("processors", value, "warning", "give it at least one: a run computes on it all the time")
-    return Reading("processors", value)
+        return Diagnosis("processors", value, "warning", "give it at least one: a run computes on it all the time")
+    return Diagnosis("processors", value)
 
 
-def memory(total: int, free: int) -> Reading:
-    """Memory that may be used; whether it is enough for the weights is told with the weights."""
-    return Reading("memory", f"{gigabytes(free)} free of {gigabytes(total)}; the contest gives {gigabytes(RAM_BYTES)}")
+def memory(total: int, free: int) -> Diagnosis:
+    """Memory that may be used; whether it is enough for the weights is said with the weights."""
+    return Diagnosis(
+        "memory", f"{gigabytes(free)} free of {gigabytes(total)}; the contest gives {gigabytes(RAM_BYTES)}"
+    )
 
 
-def shared_memory(folder: Path) -> Reading:
+def shared_memory(folder: Path) -> Diagnosis:
     """Size of the memory that processes share."""
     if not folder.is_dir():
-        return Reading("shared memory", f"{folder} is not there", "warning", "mount a tmpfs there")
+        return Diagnosis("shared memory", f"{folder} is not there", "warning", "mount a tmpfs there")
     total = shutil.disk_usage(folder).total
     if total <= LEAST_SHARED_MEMORY:
         remedy = "start the container with --shm-size=8g; several processes on one machine need it"
-        return Reading("shared memory", gigabytes(total), "warning", remedy)
-    return Reading("shared memory", gigabytes(total))
+        return Diagnosis("shared memory", gigabytes(total), "warning", remedy)
+    return Diagnosis("shared memory", gigabytes(total))
 
 
-def disk(output: Path) -> Reading:
+def disk(output: Path) -> Diagnosis:
     """Room where the answers go, and whether they may be written there."""
     place = output.resolve()
     while not place.exists():
         place = place.parent
     if not os.access(place, os.W_OK | os.X_OK):
-        return Reading("disk", f"{place} may not be written to", "error", "mount the output folder writable")
+        return Diagnosis("disk", f"{place} may not be written to", "error", "mount the output folder writable")
     free = shutil.disk_usage(place).free
     value = f"{gigabytes(free)} free at {place}"
     if free < LEAST_DISK:
-        return Reading("disk", value, "error", f"make room: a large test needs {gigabytes(LEAST_DISK)}")
-    return Reading("disk", value)
+        return Diagnosis("disk", value, "error", f"make room: a large test needs {gigabytes(LEAST_DISK)}")
+    return Diagnosis("disk", value)
 
 
 def _total_memory() -> int:

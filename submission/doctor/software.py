@@ -9,7 +9,7 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from submission.doctor.reading import Reading
+from submission.doctor.diagnosis import Diagnosis
 
 LEAST_PYTHON = (3, 11)
 # Package: the name that it is imported under.
@@ -25,32 +25,32 @@ HOW_TO_INSTALL = "use the image of docker/build.sh, or install requirements.txt"
 REQUIREMENTS_NAME = "requirements.txt"
 
 
-def look_at_software(root: Path) -> Iterator[Reading]:
+def look_at_software(root: Path) -> Iterator[Diagnosis]:
     """Yield a reading for Python and for each package; `root` is the folder with `requirements.txt`, if any."""
-    found = platform.python_version()
+    installed = platform.python_version()
     if sys.version_info < LEAST_PYTHON:
-        yield Reading("python", found, "error", f"use Python {'.'.join(map(str, LEAST_PYTHON))} or newer")
+        yield Diagnosis("python", installed, "error", f"use Python {'.'.join(map(str, LEAST_PYTHON))} or newer")
     else:
-        yield Reading("python", found)
+        yield Diagnosis("python", installed)
     pins = read_pins(root / REQUIREMENTS_NAME)
     for name, module in NEEDED.items():
         yield package(name, module, pins.get(name))
 
 
-def package(name: str, module: str, pinned: str | None) -> Reading:
-    """A package as installed and imported, beside the version it was tested with (None: not known here)."""
+def package(name: str, module: str, pinned: str | None) -> Diagnosis:
+    """A package as installed and imported, against the version it was tested with (None: not known here)."""
     try:
         installed = version(name)
     except PackageNotFoundError:
-        return Reading(name, "not installed", "error", HOW_TO_INSTALL)
+        return Diagnosis(name, "not installed", "error", HOW_TO_INSTALL)
     try:
         import_module(module)
     except Exception as error:  # a package that is broken may raise anything
         value = f"{installed}, can not be imported: {type(error).__name__}: {error}"
-        return Reading(name, value, "error", HOW_TO_INSTALL)
+        return Diagnosis(name, value, "error", HOW_TO_INSTALL)
     if pinned is not None and installed.partition("+")[0] != pinned:
-        return Reading(name, f"{installed}, tested with {pinned}", "warning", f"install {name}=={pinned}")
-    return Reading(name, installed)
+        return Diagnosis(name, f"{installed}, tested with {pinned}", "warning", f"install {name}=={pinned}")
+    return Diagnosis(name, installed)
 
 
 def read_pins(path: Path) -> dict[str, str]:

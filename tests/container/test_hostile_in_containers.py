@@ -70,9 +70,7 @@ def names_left() -> tuple[str, ...]:
     return (*left, *(line for line in mounts if "/run/submission" in line))
 
 
-def test_room_that_is_taken_beyond_the_size_of_files_counts(
-    engine: ContainerEngine, submission_image: str, tmp_path: Path
-) -> None:
+def test_disk_blocks_count(engine: ContainerEngine, submission_image: str, tmp_path: Path) -> None:
     fake = Fake("", ANSWER + FALLOCATE + "write()", Fault.OUTPUT, limits={"output": 100 * MEGABYTE})
     verdict = run_fake(fake, engine, submission_image, tmp_path)
     # It may meet the full file system, and end by that, before the runner has looked.
@@ -91,7 +89,7 @@ def test_files_that_were_removed_and_are_open_are_bounded(
     assert log in ("", "refused at 5 No space left on device\n", "refused at 6 No space left on device\n")
 
 
-def test_where_output_can_not_be_bounded_it_is_counted_and_said(
+def test_unbounded_output_is_counted(
     engine: ContainerEngine, submission_image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_arguments: object) -> None:
@@ -148,9 +146,7 @@ def test_a_full_disk_of_the_host_is_the_hosts_fault(
     assert (tmp_path / "result/bundle/verdict.txt").read_text().startswith("verdict: host")
 
 
-def test_a_disk_that_is_full_before_the_run_is_the_hosts_fault(
-    engine: ContainerEngine, submission_image: str, small_disk: Path
-) -> None:
+def test_full_disk_before_the_run(engine: ContainerEngine, submission_image: str, small_disk: Path) -> None:
     (small_disk / "others").write_bytes(bytes(98 * 2**20))
     verdict = run_fake(Fake("", ANSWER + "write()", Fault.HOST), engine, submission_image, small_disk)
     assert verdict.fault is Fault.HOST
@@ -197,9 +193,7 @@ def test_a_status_that_is_no_signal_is_told_as_a_status(
     assert verdict.remarks == ("the submission ended with status 254",)
 
 
-def test_a_container_that_is_not_made_has_the_engines_reason(
-    engine: ContainerEngine, submission_image: str, tmp_path: Path
-) -> None:
+def test_container_not_made_names_the_reason(engine: ContainerEngine, submission_image: str, tmp_path: Path) -> None:
     verdict = run_fake(Fake("", "", Fault.HOST, limits={"memory": 1000}), engine, submission_image, tmp_path)
     assert verdict.fault is Fault.HOST
     assert verdict.problems[0].startswith("the container was not made: Minimum memory limit")
@@ -249,9 +243,7 @@ def test_predictions_far_larger_than_answers_are_not_read(
     assert f"at most {PREDICTIONS_FREE_BYTES + 2 * MAX_PREDICTIONS_BYTES_A_SAMPLE} are read" in said(verdict)
 
 
-def test_an_attempt_that_counts_without_its_weights_is_warned_of(
-    engine: ContainerEngine, submission_image: str, tmp_path: Path
-) -> None:
+def test_attempt_without_weights_is_warned_of(engine: ContainerEngine, submission_image: str, tmp_path: Path) -> None:
     report = {"ended": "failed", "error": "weights/rudolph: 3 tensors are missing \x1b[2J"}
     program = ANSWER + f"write(); open('output/run.json', 'w').write({json.dumps(report)!r}); sys.exit(2)"
     verdict = run_fake(Fake("", program, Fault.NONE), engine, submission_image, tmp_path)

@@ -35,7 +35,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def inside(folder: Path, submission_image: str) -> Path:
     """Pack, check, run in the container, score: the runner's result folder."""
-    ours("submission", "pack", "--weights", "weights", "--out", folder / "submission.zip", "--image", submission_image)
+    archive = folder / "submission.zip"
+    ours("submission", "pack", "--weights", "weights", "--output", archive, "--image", submission_image)
     ours("submission", "check", folder / "submission.zip")
     (folder / "limits.json").write_text(json.dumps(LIMITS))
     references = ("--ground-truth", DEMO / "ground_truth.json", "--ids", DEMO / "ids.json")

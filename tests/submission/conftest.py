@@ -90,7 +90,7 @@ def start(weights: Path, tmp_path: Path) -> Start:
     def start_(source: Path, *options: str, output: str = "output", sabotage: str = "") -> Finished:
         program = [sys.executable, "-m", "submission"]
         if sabotage:
-            program = [sys.executable, "-c", f"{sabotage}\nimport submission.__main__ as m\nm.sys.exit(m.main())"]
+            program = [sys.executable, "-c", f"{sabotage}\nimport submission.__main__ as m\nraise SystemExit(m.main())"]
         process = subprocess.run(
             [*program, *_command(source, tmp_path / output, weights, options)],
             cwd=ROOT,

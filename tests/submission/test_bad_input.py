@@ -54,7 +54,7 @@ def test_a_run_answers_what_it_can_and_names_the_rest(start: Start, write_input:
     [("{", "[NOT_JSON]"), ("[]", "[NOT_AN_OBJECT]"), ('{"0": ' + "[" * 100_000, "[NESTED_TOO_DEEPLY]")],
     ids=["not JSON", "a list", "nested"],
 )
-def test_without_samples_to_be_had_nothing_is_done(submit: Start, write_input: Write, content: str, said: str) -> None:
+def test_no_samples_no_work(submit: Start, write_input: Write, content: str, said: str) -> None:
     run = submit(write_input(content))
     assert run.status == 2
     assert said in run.stderr
@@ -66,11 +66,11 @@ def test_without_samples_to_be_had_nothing_is_done(submit: Start, write_input: W
     [
         (["--input", "no/such/folder"], "[FILE_MISSING]"),
         (["--weights", "no/such/folder"], "no/such/folder/bpe.model"),
-        (["--device", "cuda:99"], "GPUs found"),
+        (["--device", "cuda:99"], "this machine has 0 GPUs"),
         (["--device", "abacus"], "no such device"),
     ],
 )
-def test_wrong_options_are_told_in_one_line(submit: Start, write_input: Write, options: list[str], said: str) -> None:
+def test_wrong_options_give_one_line(submit: Start, write_input: Write, options: list[str], said: str) -> None:
     run = submit(write_input({"0": [text("кошка")]}), *options)
     assert run.status == 2
     assert said in run.stderr
@@ -102,7 +102,7 @@ def test_a_json_file_can_be_named_itself(submit: Start, write_input: Write) -> N
     assert submit(folder / "other.json").status == 0
 
 
-def test_a_picture_that_can_not_be_read_is_answered_from_the_text_alone(submit: Start, write_input: Write) -> None:
+def test_unreadable_picture_is_answered_from_the_text(submit: Start, write_input: Write) -> None:
     asked = text("Что лежит под столом?")
     cut = submit(write_input({"1": [asked, image("images/cut.png")]}), output="cut")
     alone = submit(write_input({"1": [asked]}), output="alone")

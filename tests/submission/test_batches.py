@@ -12,11 +12,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import submission.engine as phases
+import submission.engine as engine_module
 from contest.errors import Code, ContestError
 from models.rudolph.decoding import NonFiniteLogitsError
 from models.weights import save_state_dict
-from submission.batches import in_batches, is_out_of_memory
+from submission.batches import BatchSize, Failure, is_out_of_memory, process_batches
+from submission.deadline import RunStatus, RunStopped
 from tests.submission.conftest import GOLDEN, Start, Write, look_the_same, text
 
 TEXTS = {str(number): [text(f"нарисуй {number} домов")] for number in range(5)}
@@ -34,20 +35,23 @@ def test_every_entry_is_kept_once_or_has_failed(count: int, size: int, bearable:
             raise ArithmeticError("bad entry")
         return [entry * 2 for entry in batch]
 
-    def keep(entry: int, result: int) -> None:
-        assert entry not in kept
-        kept[entry] = result
-
-    processed = in_batches(range(count), size, work, keep)
+    failed: list[int] = []
+    for batch in process_batches(range(count), BatchSize(size), work):
+        for entry, result in batch:
+            assert entry not in kept
+            if isinstance(result, Failure):
+                assert result.error == "bad entry"
+                failed.append(entry)
+            else:
+                kept[entry] = result
     assert kept == {entry: entry * 2 for entry in range(count) if entry not in bad}
-    assert [failure.entry for failure in processed.failures] == [entry for entry in range(count) if entry in bad]
-    assert all(failure.error == "bad entry" for failure in processed.failures)
+    assert failed == [entry for entry in range(count) if entry in bad]
 
 
 @pytest.mark.parametrize(
     ("error", "told"),
     [
-        (phases.UndefinedLogitsError("the weights are at fault"), "the weights are at fault"),
+        (engine_module.UndefinedLogitsError("the weights are at fault"), "the weights are at fault"),
         (NotADirectoryError(errno.ENOTDIR, "Not a directory", "out/images"), "out/images: Not a directory"),
         (OSError(errno.EIO, "Input/output error"), "Input/output error"),
         (ContestError(Code.PICTURE_EMPTY), str(ContestError(Code.PICTURE_EMPTY))),
@@ -55,16 +59,18 @@ def test_every_entry_is_kept_once_or_has_failed(count: int, size: int, bearable:
         (RuntimeError(), "unexpected RuntimeError"),
     ],
 )
-def test_why_an_entry_failed_is_told_in_words(error: Exception, told: str) -> None:
+def test_why_an_entry_failed(error: Exception, told: str) -> None:
     def work(batch: Sequence[int]) -> list[int]:
         raise error
 
-    [failure] = in_batches([0], 1, work, lambda *_: None).failures
+    [[(entry, failure)]] = process_batches([0], BatchSize(1), work)
+    assert isinstance(failure, Failure)
+    assert entry == 0
     assert failure.error == told
     assert type(error).__name__ in failure.trace
 
 
-def test_a_batch_is_halved_down_to_one_entry_and_stays_small() -> None:
+def test_out_of_memory_halves_the_batch() -> None:
     tried: list[int] = []
 
     def work(batch: Sequence[int]) -> list[int]:
@@ -73,9 +79,41 @@ def test_a_batch_is_halved_down_to_one_entry_and_stays_small() -> None:
             raise torch.OutOfMemoryError("too much")
         return list(batch)
 
-    processed = in_batches(range(7), 8, work, lambda entry, result: None)
+    size = BatchSize(8)
+    assert list(process_batches(range(7), size, work)) == [[(entry, entry)] for entry in range(7)]
     assert tried == [7, 3, 1, 1, 1, 1, 1, 1, 1]
-    assert processed.last_size == 1
+    assert (size.first, size.now) == (8, 1)
+
+
+def test_nothing_is_tried_on_a_lost_device() -> None:
+    tried: list[list[int]] = []
+
+    def work(batch: Sequence[int]) -> list[int]:
+        tried.append(list(batch))
+        if 2 in batch:
+            raise RuntimeError("assert triggered")
+        return list(batch)
+
+    batches = process_batches(range(8), BatchSize(2), work, is_lost=lambda: True)
+    assert next(batches) == [(0, 0), (1, 1)]
+    [(entry, failure)] = next(batches)
+    assert isinstance(failure, Failure)
+    assert (entry, failure.error) == (2, "assert triggered")
+    with pytest.raises(RunStopped, match="device lost"):
+        next(batches)
+    assert tried == [[0, 1], [2, 3]]
+
+
+def test_what_stops_the_work_leaves_the_rest() -> None:
+    def work(batch: Sequence[int]) -> list[int]:
+        if batch[0] >= 4:
+            raise RunStopped(RunStatus.TIME_LIMIT)
+        return list(batch)
+
+    batches = process_batches(range(8), BatchSize(2), work)
+    assert [next(batches), next(batches)] == [[(0, 0), (1, 1)], [(2, 2), (3, 3)]]
+    with pytest.raises(RunStopped, match="time limit"):
+        next(batches)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +127,7 @@ def test_a_batch_is_halved_down_to_one_entry_and_stays_small() -> None:
         (ValueError("can't allocate memory"), False),
     ],
 )
-def test_running_out_of_memory_is_told_from_other_failures(error: Exception, is_memory: bool) -> None:
+def test_is_out_of_memory(error: Exception, is_memory: bool) -> None:
     assert is_out_of_memory(error) is is_memory
 
 
@@ -118,14 +156,14 @@ def test_a_run_survives_a_shortage_of_memory(
 ) -> None:
     source = write_input(TEXTS)
     plenty = submit(source, output="plenty")
-    compute = getattr(phases, phase)
+    compute = getattr(engine_module, phase)
 
     def short(model: Any, left: torch.Tensor, *rest: Any, **options: Any) -> Any:
         if len(left) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return compute(model, left, *rest, **options)
 
-    monkeypatch.setattr(phases, phase, short)
+    monkeypatch.setattr(engine_module, phase, short)
     run = submit(source)
     assert (run.status, run.predictions) == (0, plenty.predictions)
     name = "answer" if phase == "answer" else "draw"
@@ -137,18 +175,18 @@ def test_what_fails_alone_too_is_named_and_replaced(
 ) -> None:
     source = write_input(TEXTS)
     sound = submit(source, output="sound")
-    draw, answer = phases.Engine.draw, phases.Engine.answer
+    draw, answer = engine_module.Engine.generate, engine_module.Engine.answer
 
     def fail(what: str, which: str, compute: Any) -> Any:
-        def failing(engine: phases.Engine, queries: Sequence[phases.Query]) -> Any:
+        def failing(engine: engine_module.Engine, queries: Sequence[engine_module.Query]) -> Any:
             if any(query.id == which for query in queries):
                 raise RuntimeError(what)
             return compute(engine, queries)
 
         return failing
 
-    monkeypatch.setattr(phases.Engine, "draw", fail("no paint", "1", draw))
-    monkeypatch.setattr(phases.Engine, "answer", fail("no words", "2", answer))
+    monkeypatch.setattr(engine_module.Engine, "generate", fail("no paint", "1", draw))
+    monkeypatch.setattr(engine_module.Engine, "answer", fail("no words", "2", answer))
     run = submit(source)
     assert run.status == 1
     assert run.predictions["2"][0]["content"] == "пустая строка"
@@ -168,26 +206,22 @@ def test_what_fails_alone_too_is_named_and_replaced(
     assert look_the_same(again.output / picture, sound.output / picture)
 
 
-def test_rows_that_overflow_in_float16_are_run_in_bfloat16(
-    submit: Start, write_input: Write, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    compute = phases.generate_image
+def test_overflowing_rows_run_in_bfloat16(submit: Start, write_input: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    compute = engine_module.generate_image
 
     def overflowing(model: Any, left: torch.Tensor, *rest: Any) -> torch.Tensor:
         if model.text_embeddings.weight.dtype == torch.float16 and len(left) > 3:
             raise NonFiniteLogitsError([1, 3], 7, torch.float16)
         return compute(model, left, *rest)
 
-    monkeypatch.setattr(phases, "generate_image", overflowing)
+    monkeypatch.setattr(engine_module, "generate_image", overflowing)
     run = submit(write_input(TEXTS), "--dtype", "float16")
     assert run.status == 0, run.stderr
     assert (run.report["rescued_in_bfloat16"], run.report["logits_not_finite"]) == (2, 7)
     assert len(run.pictures) == 5
 
 
-def test_a_model_that_overflows_in_float16_says_what_it_says_in_bfloat16(
-    submit: Start, write_input: Write, weights: Path, tmp_path: Path
-) -> None:
+def test_overflow_answers_as_bfloat16_does(submit: Start, write_input: Write, weights: Path, tmp_path: Path) -> None:
     overflowing = tmp_path / "overflowing"
     shutil.copytree(weights, overflowing)
     file = overflowing / "rudolph" / "pytorch_model.bin"

@@ -7,12 +7,12 @@ import pytest
 import torch
 from PIL import Image
 
-import submission.deadline as stopping
-import submission.engine as phases
+import submission.deadline as deadline_module
+import submission.engine as engine_module
 from models.ruclip import RuCLIP
 from models.vqgan import load_vqgan
 from submission.engine import Engine
-from submission.pictures import to_bytes
+from submission.picture_files import to_bytes
 from submission.planning import rounds
 from tests.submission.conftest import Finished, Start, Write, image, look_the_same, text
 
@@ -37,7 +37,7 @@ def test_draws_come_in_rounds(draws: int, stops: list[int]) -> None:
     assert rounds(draws) == stops
 
 
-def test_every_sample_has_its_picture_before_any_has_a_second(submit: Start, write_input: Write) -> None:
+def test_first_pictures_come_first(submit: Start, write_input: Write) -> None:
     run = submit(write_input(SAMPLES), "--draws", "6")
     assert run.status == 0, run.stderr
     assert drawn(run) == [("0", 1), ("2", 1), ("2", 4), ("0", 4), ("2", 6), ("0", 6)]  # then the shorter text first
@@ -59,7 +59,7 @@ def test_the_picture_that_is_ranked_best_is_written(
         return candidates[:, 2], [2] * len(texts)
 
     once = submit(write_input(SAMPLES), output="once")
-    monkeypatch.setattr(phases, "choose", choose)
+    monkeypatch.setattr(engine_module, "choose", choose)
     run = submit(write_input(SAMPLES), "--draws", "3")
     assert set(seen) == {"дом", SAMPLES["0"][0]["content"]}
     of_two = seen["дом"]
@@ -73,14 +73,14 @@ def test_ruclip_ranks_the_draws_where_it_is_given(
     submit: Start, write_input: Write, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chosen: dict[str, tuple[torch.Tensor, int]] = {}
-    real = phases.choose
+    real = engine_module.choose
 
     def choose(scorer: Any, texts: list[str], candidates: torch.Tensor) -> Any:
         best, numbers = real(scorer, texts, candidates)
         chosen.update({text: (of_one, number) for text, of_one, number in zip(texts, candidates, numbers, strict=True)})
         return best, numbers
 
-    monkeypatch.setattr(phases, "choose", choose)
+    monkeypatch.setattr(engine_module, "choose", choose)
     run = submit(write_input(SAMPLES), "--draws", "5", "--ruclip", str(RUCLIP))
     assert run.status == 0, run.stderr
     clip, vqgan = RuCLIP.from_directory(RUCLIP), load_vqgan(weights / "vqgan")
@@ -120,7 +120,7 @@ def test_a_draw_that_fails_leaves_the_first_picture(
     def fail(*arguments: Any) -> Any:
         raise RuntimeError("no more paint")
 
-    monkeypatch.setattr(Engine, "improve", fail)
+    monkeypatch.setattr(Engine, "best_of_n", fail)
     run = submit(write_input(SAMPLES), "--draws", "2")
     assert run.status == 1
     assert run.predictions == once.predictions
@@ -130,21 +130,21 @@ def test_a_draw_that_fails_leaves_the_first_picture(
 
 def test_a_budget_is_spent_on_more_draws(submit: Start, write_input: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     ahead = [0.0]
-    now = stopping.time.monotonic
+    now = deadline_module.time.monotonic
 
     class Clock:
         @staticmethod
         def monotonic() -> float:
             return now() + sum(ahead)
 
-    improve = Engine.improve
+    improve = Engine.best_of_n
 
     def slow(engine: Engine, *arguments: Any) -> Any:
         ahead.append(1500.0)
         return improve(engine, *arguments)
 
-    monkeypatch.setattr(stopping, "time", Clock)
-    monkeypatch.setattr(Engine, "improve", slow)
+    monkeypatch.setattr(deadline_module, "time", Clock)
+    monkeypatch.setattr(Engine, "best_of_n", slow)
     run = submit(write_input(SAMPLES), "--time-limit", "100000", "--time-budget", "4000", "--batch-size", "1")
     assert run.status == 0, run.stderr
     assert run.report["ended"] == "finished"

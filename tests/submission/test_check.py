@@ -14,8 +14,8 @@ from PIL import Image
 
 from models.weights import read_state_dict, save_safetensors
 from submission.__main__ import main
-from submission.check import check, checks_table
 from submission.checks import ALL_CHECKS
+from submission.checks.checking import check, checks_table
 from submission.checks.secret import is_secret_name, secret_in
 from submission.pack import pack
 from tests.submission.conftest import ROOT
@@ -202,16 +202,14 @@ def test_sound_predictions_have_no_finding(predictions: Callable[[object], tuple
     assert check(path).findings == ()
 
 
-def test_a_damaged_file_of_an_archive_is_found_by_unpacking_it(tmp_path: Path) -> None:
+def test_damaged_file_in_an_archive(tmp_path: Path) -> None:
     content = bytearray(zipped(("a", b"x" * 500), form=zipfile.ZIP_STORED))
     content[100] ^= 0xFF
     (tmp_path / "submission.zip").write_bytes(content)
     assert codes(tmp_path / "submission.zip") == {"ARCHIVE_UNREADABLE"}
 
 
-def test_all_findings_are_told_with_code_and_remedy(
-    sound: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_findings_have_code_and_remedy(sound: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = folder_of(sound, tmp_path / "folder")
     for code in ("IMAGE_FLOATING", "SECRET_FILE", "SECRET_TEXT", "OUTPUT_INCLUDED"):
         FOLDERS[code](folder)
@@ -236,7 +234,7 @@ def test_warnings_alone_end_with_0(sound: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("arguments", [["check"], ["check", "no/such/path.zip"]])
 def test_nothing_to_check_ends_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 2
-    assert "submission: error:" in capsys.readouterr().err
+    assert "submission check: error [" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["submission.zip", "predictions.json"])

@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from submission.__main__ import main
-from submission.check import check, look_over
 from submission.checks import ALL_CHECKS, Subject
 from submission.checks.base import MAX_FINDINGS
+from submission.checks.checking import check, look_over
 from submission.pack import PackError, pack
 from tests.submission.conftest import image, text
 from tests.submission.test_check import folder_of, sound
@@ -54,7 +54,7 @@ STRICTNESS: dict[str, tuple[str, int, set[str]]] = {
 
 
 @pytest.mark.parametrize(("content", "status", "codes"), STRICTNESS.values(), ids=STRICTNESS)
-def test_predictions_are_judged_as_the_organisers_readers_do(
+def test_as_strict_as_the_organisers_readers(
     content: str, status: int, codes: set[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "images").mkdir()
@@ -112,9 +112,7 @@ def test_more_entries_than_are_read_end_the_check(named: bool, tmp_path: Path) -
         ("weights/rudolph/pytorch_model.bin", "WEIGHTS_UNSAFE"),
     ],
 )
-def test_a_pointer_in_the_place_of_weights_has_the_remedy_that_helps(
-    name: str, code: str, sound: Path, tmp_path: Path
-) -> None:
+def test_weights_pointer_has_its_remedy(name: str, code: str, sound: Path, tmp_path: Path) -> None:
     folder = folder_of(sound, tmp_path / "folder")
     (folder / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:5e\nsize 5\n")
     told = f"error [{code}] {name}: a Git LFS pointer stands in for the file; fetch it with `git lfs pull`"
@@ -128,7 +126,7 @@ def test_a_byte_order_mark_in_metadata_is_an_error(sound: Path, tmp_path: Path) 
     assert {finding.check.code for finding in check(folder).findings} == {"METADATA_INVALID"}
 
 
-def test_what_is_not_looked_at_in_time_is_told(sound: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unfinished_checks_are_named(sound: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = folder_of(sound, tmp_path / "folder")
     assert main(["check", str(folder), "--time-limit", "1e-9"]) == 1
     printed = capsys.readouterr().out
@@ -143,7 +141,7 @@ def test_a_limit_that_is_none_is_refused_in_words(limit: str, capsys: pytest.Cap
     with pytest.raises(SystemExit) as ended:
         main(["check", "a.zip", f"--time-limit={limit}"])
     assert ended.value.code == 2
-    assert f"'{limit}' is not a number of seconds above 0" in capsys.readouterr().err
+    assert f"must be a number above 0, not '{limit}'" in capsys.readouterr().err
 
 
 def test_the_findings_of_one_check_have_an_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -196,7 +194,7 @@ def test_pack_looks_for_all_that_check_does(sound: Path, weights: Path) -> None:
 
 def test_pack_passes_on_warnings(weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "a.zip"
-    assert main(["pack", "--weights", str(weights), "--out", str(out), "--image", "team/rudolph"]) == 0
+    assert main(["pack", "--weights", str(weights), "--output", str(out), "--image", "team/rudolph"]) == 0
     assert capsys.readouterr().err.startswith("warning [IMAGE_FLOATING] the image is team/rudolph; name a tag")
-    assert main(["pack", "--weights", str(weights), "--out", str(tmp_path / "no/a.zip"), "--image", "a:1"]) == 2
+    assert main(["pack", "--weights", str(weights), "--output", str(tmp_path / "no/a.zip"), "--image", "a:1"]) == 2
     assert "no such folder to write the archive into; make it" in capsys.readouterr().err

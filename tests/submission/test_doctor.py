@@ -12,7 +12,7 @@ import pytest
 from submission.__main__ import main
 from submission.doctor import gpus, machine, software
 from submission.doctor.cgroup import cpu_quota, memory_limit, usable_cores, useful_threads
-from submission.doctor.reading import Reading
+from submission.doctor.diagnosis import Diagnosis
 from submission.doctor.weights import look_at_weights
 
 ROOT = Path(__file__).parents[2]
@@ -143,13 +143,13 @@ BROKEN: tuple[tuple[str, tuple[str, ...], str], ...] = (
 
 def in_a_broken_environment(names: tuple[str, ...], error: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     program = MISSING.replace("{names}", repr(names)).replace("{error}", error)
-    program += "import submission.__main__ as m\nm.sys.exit(m.main())"
+    program += "import submission.__main__ as m\nraise SystemExit(m.main())"
     command = [sys.executable, "-c", program, *map(str, arguments)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize(("what", "names", "error"), BROKEN, ids=[row[0] for row in BROKEN])
-def test_the_doctor_starts_where_packages_are_missing_or_broken(
+def test_doctor_starts_without_packages(
     what: str, names: tuple[str, ...], error: str, weights: Path, tmp_path: Path
 ) -> None:
     done = in_a_broken_environment(names, error, "doctor", "--json", "--weights", weights, "--output", tmp_path)
@@ -167,7 +167,7 @@ def test_the_doctor_starts_where_packages_are_missing_or_broken(
     assert "weights" in ill or "torch" not in names
 
 
-def test_the_doctor_tells_what_it_can_of_weights_without_torch(weights: Path, tmp_path: Path) -> None:
+def test_doctor_judges_weights_without_torch(weights: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(weights, tmp_path / "weights")
     (copy / "bpe.model").write_text("version https://git-lfs.github.com/spec/v1\n")
     (copy / "vqgan/config.json").write_text("{")
@@ -179,11 +179,25 @@ def test_the_doctor_tells_what_it_can_of_weights_without_torch(weights: Path, tm
     assert told["weights rudolph/config.json"]["health"] == "ok"
 
 
-@pytest.mark.parametrize("command", ["run", "pack", "check"])
-def test_every_other_command_sends_to_the_doctor(command: str) -> None:
-    done = in_a_broken_environment(("torch",), 'OSError("libtorch_cpu.so: cannot open")', command)
+COMMANDS = {
+    "run": [],
+    "pack": ["--weights", "weights", "--output", "no.zip", "--image", "a:1"],
+    "check": ["weights"],
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_other_command_points_to_the_doctor(command: str, tmp_path: Path) -> None:
+    (tmp_path / "torch.py").write_text("raise OSError('libtorch_cpu.so: cannot open')")
+    done = subprocess.run(
+        [sys.executable, "-m", "submission", command, *COMMANDS[command]],
+        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
     assert done.returncode == 2
-    assert done.stderr == "error: libtorch_cpu.so: cannot open; `python -m submission doctor` tells what is missing\n"
+    assert done.stderr == (
+        f"submission {command}: error [IMPORT] torch can not be imported (libtorch_cpu.so: cannot open); "
+        "`python -m submission doctor` tells what is missing\n"
+    )
 
 
 def test_an_old_python_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,6 +247,6 @@ def test_missing_weights_make_the_doctor_end_with_1(tmp_path: Path, capsys: pyte
 
 def test_whoever_warns_says_what_helps() -> None:
     with pytest.raises(ValueError, match="remedy"):
-        Reading("disk", "full", "error")
+        Diagnosis("disk", "full", "error")
     with pytest.raises(ValueError, match="remedy"):
-        Reading("disk", "fine", "ok", "nothing to do")
+        Diagnosis("disk", "fine", "ok", "nothing to do")

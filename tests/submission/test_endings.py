@@ -1,5 +1,6 @@
 """A run that ends before its work is done: valid answers for every sample, and the same command goes on from there."""
 
+import itertools
 import resource
 import subprocess
 from collections.abc import Iterator
@@ -8,9 +9,9 @@ from typing import Any
 
 import pytest
 
-import submission.deadline as stopping
-import submission.scheduler as work_module
-from submission.deadline import Ending, Stopped, Watch
+import submission.deadline as deadline_module
+import submission.scheduler as scheduler_module
+from submission.deadline import Deadline, RunStatus, RunStopped, worst
 from submission.engine import Engine
 from tests.submission.conftest import Finished, Start, Write, image, text
 
@@ -44,8 +45,8 @@ def assert_valid_for_every_sample(run: Finished) -> None:
 # Sends the process a signal in the middle of the batch in which a sample is answered or drawn.
 SIGNAL = """
 import os, signal
-import submission.engine as phases
-compute = phases.{phase}
+import submission.engine as engine_module
+compute = engine_module.{phase}
 count = 0
 def signalled(*arguments, **options):
     global count
@@ -54,7 +55,7 @@ def signalled(*arguments, **options):
         os.kill(os.getpid(), signal.{name})
         while True: pass
     return compute(*arguments, **options)
-phases.{phase} = signalled
+engine_module.{phase} = signalled
 """
 
 
@@ -64,12 +65,16 @@ phases.{phase} = signalled
         ("SIGTERM", "generate_image", 2, 143, {"answers": [], "pictures": ["2", "4"]}),
         ("SIGINT", "answer", 4, 130, {"answers": ["1", "id_3"], "pictures": ["0", "2", "4"]}),
         pytest.param(
+            *("SIGHUP", "generate_image", 2, 143, {"answers": [], "pictures": ["2", "4"]}),
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
             *("SIGTERM", "answer", 1, 143, {"answers": list(SAMPLES), "pictures": ["0", "2", "4"]}),
             marks=pytest.mark.slow,
         ),
     ],
 )
-def test_a_signal_breaks_off_the_work_and_not_the_run(
+def test_signal_ends_the_work_not_the_run(
     start: Start, submit: Start, write_input: Write, name: str, phase: str, at: int, status: int, missing: Any
 ) -> None:
     source = write_input(SAMPLES)
@@ -77,7 +82,7 @@ def test_a_signal_breaks_off_the_work_and_not_the_run(
     assert run.status == status
     assert_valid_for_every_sample(run)
     assert run.report["missing"] == missing
-    assert run.report["ended"] == {"SIGTERM": "terminated", "SIGINT": "interrupted"}[name]
+    assert run.report["ended"] == {"SIGINT": "interrupted"}.get(name, "terminated")
     counts = [len(missing["answers"]), len(missing["pictures"])]
     assert "fallbacks stand in for {} answers and {} pictures of 5 samples".format(*counts) in run.stderr
     whole = submit(source, *ONE_BY_ONE, output="whole")
@@ -92,24 +97,24 @@ def test_a_signal_breaks_off_the_work_and_not_the_run(
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """A clock that runs ahead by what is put into the list."""
     ahead = [0.0]
-    now = stopping.time.monotonic
+    now = deadline_module.time.monotonic
 
     class Clock:
         @staticmethod
         def monotonic() -> float:
             return now() + sum(ahead)
 
-    monkeypatch.setattr(stopping, "time", Clock)
+    monkeypatch.setattr(deadline_module, "time", Clock)
     return ahead
 
 
 @pytest.mark.parametrize("profile", ["tuned", "baseline"])
-def test_near_the_time_limit_nothing_more_is_drawn_but_all_is_answered(
+def test_near_the_time_limit_all_is_answered(
     submit: Start, write_input: Write, monkeypatch: pytest.MonkeyPatch, clock: list[float], profile: str
 ) -> None:
     source, options = write_input(SAMPLES), ("--profile", profile, *ONE_BY_ONE)
     whole = submit(source, *options, output="whole")
-    draw = Engine.draw
+    draw = Engine.generate
 
     def late(engine: Engine, queries: Any) -> Any:
         drawn = draw(engine, queries)
@@ -117,7 +122,7 @@ def test_near_the_time_limit_nothing_more_is_drawn_but_all_is_answered(
         return drawn
 
     with monkeypatch.context() as patch:
-        patch.setattr(Engine, "draw", late)
+        patch.setattr(Engine, "generate", late)
         run = submit(source, *options, "--time-limit", "10000")
     assert run.status == 3
     assert_valid_for_every_sample(run)
@@ -139,19 +144,37 @@ def test_a_time_limit_that_is_over_leaves_fallbacks(submit: Start, write_input: 
     assert run.report["missing"] == {"answers": list(SAMPLES), "pictures": ["0", "2", "4"]}
 
 
+STATUSES = (
+    RunStatus.FINISHED,
+    RunStatus.TIME_LIMIT,
+    RunStatus.STORAGE,
+    RunStatus.DEVICE_LOST,
+    RunStatus.PROCESS_LOST,
+    RunStatus.INTERRUPTED,
+    RunStatus.TERMINATED,
+    RunStatus.FAILED,
+)
+
+
+def test_the_worst_status_counts() -> None:
+    assert sorted(RunStatus, key=lambda status: status.severity) == list(STATUSES)
+    for better, worse in itertools.pairwise(STATUSES):
+        assert worst([worse, better]) is worst([better, worse]) is worse
+
+
 def test_the_clock_breaks_off_what_would_never_end() -> None:
     def endless() -> None:
         while True:
             pass
 
-    with Watch(0.2, stopping.time.monotonic()) as watch:
-        with pytest.raises(Stopped) as stopped:
-            watch.during(0.5, endless)
-        assert watch.during(10_000, lambda: "more time") == "more time"
-        watch.end(Ending.DEVICE_LOST)
-        with pytest.raises(Stopped, match="device lost"):
-            watch.during(10_000, lambda: "never")
-    assert stopped.value.ending is Ending.TIME_LIMIT
+    with Deadline(0.2, deadline_module.time.monotonic()) as deadline:
+        with pytest.raises(RunStopped) as stopped:
+            deadline.during(0.5, endless)
+        assert deadline.during(10_000, lambda: "more time") == "more time"
+        deadline.end(RunStatus.DEVICE_LOST)
+        with pytest.raises(RunStopped, match="device lost"):
+            deadline.during(10_000, lambda: "never")
+    assert stopped.value.status is RunStatus.TIME_LIMIT
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "nan", "inf", "soon"])
@@ -192,18 +215,16 @@ def test_weights_that_can_not_be_read_leave_fallbacks(
     assert submit(source).predictions == whole.predictions  # with good weights the same command goes on
 
 
-def test_what_an_earlier_run_answered_stays_when_the_weights_are_gone(submit: Start, write_input: Write) -> None:
+def test_earlier_answers_stay_without_weights(submit: Start, write_input: Write) -> None:
     source = write_input(SAMPLES)
     before = submit(source).predictions
     run = submit(source, "--weights", "no/such/folder")
     assert (run.status, run.predictions) == (2, before)
     assert run.report["missing"] == {"answers": [], "pictures": []}
-    assert "fallbacks stand in for 0 answers and 0 pictures of 5 samples; when that is mended, the same" in run.stderr
+    assert "fallbacks stand in for 0 answers and 0 pictures of 5 samples; put that right, then" in run.stderr
 
 
-def test_a_device_that_is_lost_costs_what_it_had_not_done(
-    submit: Start, write_input: Write, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_lost_device_keeps_what_was_done(submit: Start, write_input: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     source = write_input(SAMPLES)
     whole = submit(source, *ONE_BY_ONE, output="whole")
     answer, count = Engine.answer, 0
@@ -217,7 +238,7 @@ def test_a_device_that_is_lost_costs_what_it_had_not_done(
 
     with monkeypatch.context() as patch:
         patch.setattr(Engine, "answer", failing)
-        patch.setattr(work_module, "is_lost", lambda device: True)
+        patch.setattr(scheduler_module, "is_lost", lambda device: True)
         run = submit(source, *ONE_BY_ONE)
     assert run.status == 3
     assert count == 4, "nothing is tried on a lost device"
@@ -233,8 +254,8 @@ def test_a_device_that_is_lost_costs_what_it_had_not_done(
 # Lets a batch of more than two samples ask for more memory than the process may have, by the system's own limit.
 SHORTAGE = """
 import resource, torch
-import submission.engine as phases
-compute = phases.answer
+import submission.engine as engine_module
+compute = engine_module.answer
 def greedy(model, left, *rest, **options):
     size = int(next(line for line in open("/proc/self/status") if line.startswith("VmSize")).split()[1]) * 1024
     resource.setrlimit(resource.RLIMIT_AS, (size + (700 << 20), resource.RLIM_INFINITY))
@@ -243,7 +264,7 @@ def greedy(model, left, *rest, **options):
         return compute(model, left, *rest, **options)
     finally:
         resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-phases.answer = greedy
+engine_module.answer = greedy
 """
 
 
@@ -303,20 +324,18 @@ def test_a_full_disk_costs_pictures_and_no_answers(
 SHORT_FILES = """
 import resource
 import submission.journal as journal
-add = journal.Journal.add_drawing
+add = journal.Journal.add_image
 def limited(self, *arguments):
     resource.setrlimit(resource.RLIMIT_FSIZE, (self._size + 20, resource.RLIM_INFINITY))
     try:
         add(self, *arguments)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-journal.Journal.add_drawing = limited
+journal.Journal.add_image = limited
 """
 
 
-def test_a_journal_that_can_not_grow_stays_whole_and_the_run_goes_on(
-    start: Start, submit: Start, write_input: Write
-) -> None:
+def test_run_goes_on_without_its_journal(start: Start, submit: Start, write_input: Write) -> None:
     source = write_input({"0": SAMPLES["0"]})
     whole = submit(source, output="whole")
     run = start(source, sabotage=SHORT_FILES)
@@ -331,8 +350,8 @@ def test_a_journal_that_can_not_grow_stays_whole_and_the_run_goes_on(
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
 
 
-def test_an_output_that_can_not_be_written_is_told_at_once(submit: Start, write_input: Write, tmp_path: Path) -> None:
+def test_output_that_can_not_be_written(submit: Start, write_input: Write, tmp_path: Path) -> None:
     (tmp_path / "output").write_text("a file, where the folder should be")
     run = submit(write_input(SAMPLES))
     assert run.status == 2
-    assert "error: " in run.stderr
+    assert "submission run: error [NOT_A_DIRECTORY] " in run.stderr

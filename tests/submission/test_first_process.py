@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 import torch
 
-from submission.journal import Journal, read_journals
+from submission.journal import Journal, RecordedImage, read_journals
+from submission.peers import PeerProcesses, is_alive
 from submission.predictions import plain_picture
-from submission.sharding import Parts, Shard, _is_alive
+from submission.sharding import Shard
 from tests.submission.conftest import ROOT, Finished, Start, Write, image, text
 from tests.submission.test_resume import KILL, SAMPLES
 from tests.submission.test_sharding import E2E, torchrun
@@ -65,9 +66,7 @@ def answers_of(path: Path) -> dict[str, str]:
     ],
     ids=["stopped while it loads", "stopped while it hashes", "killed while it loads", "killed before it begins"],
 )
-def test_what_another_process_did_is_written_when_the_first_ends_first(
-    submit: Start, weights: Path, tmp_path: Path, first: str, second: str
-) -> None:
+def test_the_first_process_ends_first(submit: Start, weights: Path, tmp_path: Path, first: str, second: str) -> None:
     output = tmp_path / "several"
     fates = FATES.format(output=str(output), first=first, second=second)
     run = torchrun(2, weights, output, "--batch-size", "1", sabotage=fates)
@@ -105,26 +104,26 @@ def codes(*numbers: int) -> torch.Tensor:
     return torch.tensor(numbers)
 
 
-def test_of_several_journals_the_most_draws_count_whatever_their_order(tmp_path: Path) -> None:
+def test_journals_merge_by_most_draws(tmp_path: Path) -> None:
     configuration = {"seed": 0, "weights_sha256": {"a": "1"}}
     drawn = {0: [(1, 1), (2, 1)], 1: [(3, 3)], 2: [(4, 2)]}  # by process: (code, draws)
     for process, drawings in drawn.items():
         with Journal(tmp_path, process) as journal:
             journal.resume(configuration)
             for code, draws in drawings:
-                journal.add_drawing("x", codes(code), crc=code, draws=draws)
+                journal.add_image("x", RecordedImage(codes(code), code, draws))
     for process in drawn:
         with Journal(tmp_path, process) as journal:
-            journal.resume(configuration)
-            assert (journal.drawings["x"].tolist(), journal.crcs["x"], journal.draws["x"]) == ([3], 3, 3)
-    assert read_journals(tmp_path, configuration).crcs == {"x": 3}
-    assert read_journals(tmp_path, {"seed": 0, "weights_sha256": {}}).crcs == {"x": 3}  # not hashed yet
-    assert read_journals(tmp_path, {"seed": 0, "weights_sha256": {"a": "2"}}).crcs == {}
-    assert read_journals(tmp_path, {"seed": 1, "weights_sha256": {}}).crcs == {}
+            image = journal.resume(configuration).images["x"]
+            assert (image.codes.tolist(), image.crc, image.num_images) == ([3], 3, 3)
+    assert read_journals(tmp_path, configuration).images["x"].crc == 3
+    assert read_journals(tmp_path, {"seed": 0, "weights_sha256": {}}).images["x"].crc == 3  # not hashed yet
+    assert read_journals(tmp_path, {"seed": 0, "weights_sha256": {"a": "2"}}).images == {}
+    assert read_journals(tmp_path, {"seed": 1, "weights_sha256": {}}).images == {}
 
 
 @pytest.mark.parametrize("options", [["--time-limit", "0.001"], ["--weights", "no/such/folder"]])
-def test_what_a_killed_run_journalled_is_written_before_the_weights_are_loaded(
+def test_journalled_answers_before_the_weights(
     start: Start, submit: Start, write_input: Write, options: list[str]
 ) -> None:
     source = write_input(SAMPLES)
@@ -163,15 +162,12 @@ def test_answers_to_another_input_do_not_stay(
         assert (run.output / "images" / "image_0.jpg").read_bytes() == plain_picture()
 
 
-def test_one_process_clears_up_after_several_that_were_killed(
-    submit: Start, write_input: Write, tmp_path: Path
-) -> None:
+def test_clearing_up_after_killed_processes(submit: Start, write_input: Write, tmp_path: Path) -> None:
     output = tmp_path / "output"
     output.mkdir()
     gone = subprocess.Popen(["true"])
     gone.wait()
-    parts = Parts(output, Shard(1, 2, "before"))
-    parts.begin()
+    PeerProcesses(output, Shard(1, 2, "before"), {}).begin()
     path = output / ".processes" / "1.json"
     path.write_text(path.read_text().replace(f'"pid": {os.getpid()}', f'"pid": {gone.pid}'))
     assert submit(write_input(SAMPLES)).status == 0
@@ -182,11 +178,11 @@ def test_one_process_clears_up_after_several_that_were_killed(
 ENDLESS = """
 import os, time
 from pathlib import Path
-import submission.engine as phases
+import submission.engine as engine_module
 def endless(*arguments, **options):
     Path({folder!r}, os.environ["RANK"]).write_text(str(os.getpid()))
     while True: time.sleep(0.01)
-phases.answer = endless
+engine_module.answer = endless
 """
 
 
@@ -207,7 +203,7 @@ def test_processes_end_with_their_launcher(weights: Path, tmp_path: Path) -> Non
             time.sleep(0.05)
         process.kill()
     until = time.monotonic() + 120
-    while any(_is_alive(int(path.read_text())) for path in pids):
+    while any(is_alive(int(path.read_text())) for path in pids):
         assert time.monotonic() < until, "a process outlived its launcher"
         time.sleep(0.05)
     run = Finished(0, "", output)

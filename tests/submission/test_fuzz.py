@@ -104,8 +104,7 @@ def assert_no_sample_lost(run: Finished, document: Any) -> None:
     assert "Traceback" not in run.stderr
     assert run.status in (0, 1, 2), run.stderr
     if run.status == 2:
-        assert "error: " in run.stderr
-        assert "[" in run.stderr, "the kind of error is named"
+        assert "submission run: error [" in run.stderr, "the kind of error is named"
         assert not isinstance(document, dict)
         return
     assert isinstance(document, dict)

@@ -15,7 +15,7 @@ from tests.submission.conftest import GOLDEN, Start
 E2E = GOLDEN / "e2e"
 
 
-def test_the_baseline_profile_answers_and_draws_as_the_published_inference_does(start: Start, weights: Path) -> None:
+def test_baseline_is_the_published_inference(start: Start, weights: Path) -> None:
     run = start(E2E, "--profile", "baseline", "--greedy")
     assert run.status == 0, run.stderr
     expected = json.loads((E2E / "predictions.json").read_text().replace("out_images/", "images/"))
@@ -51,7 +51,7 @@ def test_the_baseline_profile_answers_and_draws_as_the_published_inference_does(
     }
 
 
-def test_the_tuned_profile_tells_pictures_by_items_and_draws_for_texts_only(submit: Start) -> None:
+def test_tuned_draws_for_texts_only(submit: Start) -> None:
     run = submit(E2E)
     assert run.status == 0, run.stderr
     kinds = {name: [item["type"] for item in items] for name, items in run.predictions.items()}

@@ -6,15 +6,13 @@ from typing import Any
 import pytest
 import torch
 
-import submission.deadline as stopping
+import submission.deadline as deadline_module
 from submission.engine import Engine
 from tests.submission.conftest import Start, Write
 from tests.submission.test_overlap import SAMPLES
 
 
-def test_an_encoder_that_runs_out_of_memory_takes_fewer_pictures(
-    submit: Start, write_input: Write, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_encoder_out_of_memory_halves(submit: Start, write_input: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     source = write_input(SAMPLES)
     plenty = submit(source, output="plenty")
     encode, sizes = Engine.encode, []
@@ -33,9 +31,7 @@ def test_an_encoder_that_runs_out_of_memory_takes_fewer_pictures(
     assert (report["samples"], report["failed"], report["batch_size"], report["last_batch_size"]) == (4, 0, 4, 2)
 
 
-def test_a_picture_that_can_not_be_encoded_costs_its_own_sample_alone(
-    submit: Start, write_input: Write, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_encoding_failure_costs_one_sample(submit: Start, write_input: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     source = write_input(SAMPLES)
     whole = submit(source, output="whole")
     encode = Engine.encode
@@ -61,9 +57,9 @@ def test_a_picture_that_can_not_be_encoded_costs_its_own_sample_alone(
 SIGNAL = """
 import os, signal, time
 import submission.scheduler
-from submission.image_encoder import Encoding
+from submission.image_encoder import EncoderThread
 from submission.engine import Engine
-submission.scheduler.has_room_beside = lambda device, processes: {beside}
+submission.scheduler.has_room_to_overlap = lambda device, processes: {overlap}
 encode, count = Engine.encode, 0
 def signalled(*arguments):
     global count
@@ -76,12 +72,10 @@ Engine.encode = signalled
 """
 
 
-@pytest.mark.parametrize(("profile", "beside"), [("tuned", True), ("tuned", False), ("baseline", False)])
-def test_a_signal_while_a_picture_is_encoded_ends_the_run_and_loses_nothing(
-    start: Start, submit: Start, write_input: Write, profile: str, beside: bool
-) -> None:
+@pytest.mark.parametrize(("profile", "overlap"), [("tuned", True), ("tuned", False), ("baseline", False)])
+def test_signal_while_encoding(start: Start, submit: Start, write_input: Write, profile: str, overlap: bool) -> None:
     source, options = write_input(SAMPLES), ("--batch-size", "1", "--profile", profile)
-    run = start(source, *options, sabotage=SIGNAL.format(beside=beside))
+    run = start(source, *options, sabotage=SIGNAL.format(overlap=overlap))
     assert run.status == 143, run.stderr
     assert "Traceback" not in run.stderr
     assert list(run.predictions) == list(SAMPLES)
@@ -93,13 +87,13 @@ def test_a_signal_while_a_picture_is_encoded_ends_the_run_and_loses_nothing(
 
 
 @pytest.mark.parametrize("profile", ["tuned", "baseline"])
-def test_near_the_time_limit_pictures_are_encoded_no_more_and_their_samples_are_answered_from_their_texts(
+def test_near_the_time_limit_no_picture_is_encoded(
     submit: Start, write_input: Write, monkeypatch: pytest.MonkeyPatch, profile: str
 ) -> None:
     source, options = write_input(SAMPLES), ("--batch-size", "1", "--profile", profile)
     whole = submit(source, *options, output="whole")
     encode, ahead = Engine.encode, [0.0]
-    now = stopping.time.monotonic
+    now = deadline_module.time.monotonic
 
     def late(engine: Engine, ids: Any, pixels: Any) -> Any:
         if ids == ["asked 1"]:
@@ -108,7 +102,7 @@ def test_near_the_time_limit_pictures_are_encoded_no_more_and_their_samples_are_
 
     with monkeypatch.context() as patch:
         patch.setattr(Engine, "encode", late)
-        patch.setattr(stopping, "time", SimpleNamespace(monotonic=lambda: now() + sum(ahead)))
+        patch.setattr(deadline_module, "time", SimpleNamespace(monotonic=lambda: now() + sum(ahead)))
         run = submit(source, *options, "--time-limit", "1000000")
     assert (run.status, run.report["ended"]) == (3, "time limit")
     assert run.report["missing"]["answers"] == []

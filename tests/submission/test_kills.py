@@ -23,7 +23,7 @@ SAMPLES = {str(number): [text(f"нарисуй {number} домов")] for number
         pytest.param(25, "baseline", marks=pytest.mark.slow),
     ],
 )
-def test_a_run_that_is_killed_at_random_moments_loses_nothing(
+def test_kills_at_random_moments(
     submit: Start, write_input: Write, weights: Path, tmp_path: Path, kills: int, profile: str
 ) -> None:
     source, output = write_input(SAMPLES), tmp_path / "killed"

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-import submission.deadline as stopping
+import submission.deadline as deadline_module
 import submission.picture_files as picture_files
 from tests.submission.conftest import Start, Write, image, text
 
@@ -68,9 +68,7 @@ ODD: dict[str, tuple[bytes, str | None, str | None, bool]] = {
 
 
 @pytest.mark.parametrize("profile", ["tuned", "baseline"])
-def test_every_odd_picture_is_answered_and_what_is_wrong_is_named(
-    start: Start, write_input: Write, profile: str
-) -> None:
+def test_odd_pictures_are_answered_and_named(start: Start, write_input: Write, profile: str) -> None:
     folder = write_input({name: [text("Что на картинке?"), image(f"images/{name}")] for name in ODD})
     for name, (data, *_) in ODD.items():
         (folder / "images" / name).write_bytes(data)
@@ -122,7 +120,7 @@ def test_reading_pictures_ends_with_the_time(
         return time.monotonic() + (1e6 if late.is_set() else 0)
 
     monkeypatch.setattr(picture_files, "view_picture", slowly)
-    monkeypatch.setattr(stopping, "time", SimpleNamespace(monotonic=monotonic))
+    monkeypatch.setattr(deadline_module, "time", SimpleNamespace(monotonic=monotonic))
     run = submit(folder, "--batch-size", "400")
     assert run.status == 3
     assert set(run.predictions) == set(samples)

@@ -1,6 +1,7 @@
 """Reading, encoding and writing pictures is not the model's thread's work: it is done by three others beside it."""
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,16 +14,16 @@ import pytest
 import torch
 
 import submission.devices as devices
-import submission.image_encoder as encoding
+import submission.image_encoder as image_encoder
 import submission.picture_files as picture_files
-import submission.scheduler as work
+import submission.scheduler as scheduler
 from contest.errors import Code, ContestError
 from contest.items import Item, Sample
-from submission.devices import has_room_beside, side_stream, wait_asleep
+from submission.deadline import Deadline
+from submission.devices import has_room_to_overlap, side_stream, wait_asleep
 from submission.engine import Engine
-from submission.image_encoder import Encoding
-from submission.picture_files import PictureFiles, Writing, Written, crc_of
-from submission.pictures import neutral_picture
+from submission.image_encoder import EncoderThread
+from submission.picture_files import PictureFiles, QueuedImage, WriteQueue, crc_of, grey_picture
 from submission.profiles import TUNED
 from tests.submission.conftest import Start, Write, image, text
 
@@ -51,9 +52,7 @@ def this_thread() -> str:
     return threading.current_thread().name.split("_")[0]
 
 
-def test_the_models_thread_neither_reads_nor_encodes_nor_writes_pictures(
-    submit: Start, write_input: Write, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_models_thread_only_computes(submit: Start, write_input: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: Counter[tuple[str, str]] = Counter()
 
     def count(name: str) -> None:
@@ -61,7 +60,7 @@ def test_the_models_thread_neither_reads_nor_encodes_nor_writes_pictures(
 
     for name in ("view_picture", "to_pixels", "to_jpeg", "write_bytes"):
         around(monkeypatch, picture_files, name, lambda name=name: count(name))
-    for name in ("answer", "encode", "draw"):
+    for name in ("answer", "encode", "generate"):
         around(monkeypatch, Engine, name, lambda name=name: count(name))
     run = submit(write_input(SAMPLES), "--batch-size", "2")
     assert run.status == 0, run.stderr
@@ -72,7 +71,7 @@ def test_the_models_thread_neither_reads_nor_encodes_nor_writes_pictures(
         ("write_bytes", "pictures"): 4,
         ("encode", "encoding"): 2,
         ("answer", "MainThread"): 4,
-        ("draw", "MainThread"): 2,
+        ("generate", "MainThread"): 2,
     }
     assert not {thread.name.split("_")[0] for thread in threading.enumerate()} & {"pictures", "encoding"}, (
         "none outlives a run"
@@ -80,7 +79,7 @@ def test_the_models_thread_neither_reads_nor_encodes_nor_writes_pictures(
 
 
 @pytest.mark.parametrize("profile", ["tuned", "baseline"])
-def test_all_that_the_model_is_not_needed_for_is_the_same_in_both_profiles(
+def test_both_profiles_encode_in_the_thread(
     submit: Start, write_input: Write, monkeypatch: pytest.MonkeyPatch, profile: str
 ) -> None:
     threads: set[str] = set()
@@ -89,9 +88,7 @@ def test_all_that_the_model_is_not_needed_for_is_the_same_in_both_profiles(
     assert threads == {"encoding"}
 
 
-def test_with_room_beside_a_picture_is_encoded_while_a_text_is_answered(
-    submit: Start, write_input: Write, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_encoding_overlaps_answering(submit: Start, write_input: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     source = write_input(SAMPLES)
     in_turns = submit(source, output="in turns")
     both = threading.Barrier(2)
@@ -104,7 +101,7 @@ def test_with_room_beside_a_picture_is_encoded_while_a_text_is_answered(
 
     for name in ("answer", "encode"):
         around(monkeypatch, Engine, name, meet)
-    monkeypatch.setattr(work, "has_room_beside", lambda device, processes: True)
+    monkeypatch.setattr(scheduler, "has_room_to_overlap", lambda device, processes: True)
     run = submit(source)
     assert (run.status, sorted(met)) == (0, ["MainThread", "encoding"]), run.stderr
     assert run.predictions == in_turns.predictions
@@ -112,9 +109,7 @@ def test_with_room_beside_a_picture_is_encoded_while_a_text_is_answered(
     assert once["pictures encoded beside"] == run.report["memory_plan"]["phases"]["encode"]["bytes"]
 
 
-def test_without_room_beside_they_take_turns(
-    submit: Start, write_input: Write, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_room_they_take_turns(submit: Start, write_input: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     at_work: list[str] = []
     together: list[list[str]] = []
 
@@ -128,7 +123,7 @@ def test_without_room_beside_they_take_turns(
 
     for name in ("answer", "encode"):
         monkeypatch.setattr(Engine, name, working()(getattr(Engine, name)))
-    monkeypatch.setattr(work, "has_room_beside", lambda device, processes: False)
+    monkeypatch.setattr(scheduler, "has_room_to_overlap", lambda device, processes: False)
     run = submit(write_input(SAMPLES), "--batch-size", "1")
     assert run.status == 0, run.stderr
     assert Counter(map(tuple, together)) == {("MainThread",): 8, ("encoding",): 4}
@@ -147,17 +142,15 @@ def test_without_room_beside_they_take_turns(
         ("cpu", 1, 3.0, 2, False),
     ],
 )
-def test_two_threads_never_compute_with_more_of_torchs_threads_than_there_are_processors(
+def test_room_to_overlap(
     monkeypatch: pytest.MonkeyPatch, device: str, threads: int, processors: float, processes: int, room: bool
 ) -> None:
     monkeypatch.setattr(devices, "usable_cores", lambda: processors)
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
-    assert has_room_beside(torch.device(device), processes) is room
+    assert has_room_to_overlap(torch.device(device), processes) is room
 
 
-def test_encoding_has_as_many_of_torchs_threads_as_the_model_and_reading_has_one(
-    write_input: Write, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_torchs_threads_of_each_thread(write_input: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, seen, before = write_input({}), set(), torch.get_num_threads()
 
     def see(name: str) -> None:
@@ -174,9 +167,10 @@ def test_encoding_has_as_many_of_torchs_threads_as_the_model_and_reading_has_one
     try:
         torch.set_num_threads(2)
         with PictureFiles(folder, 16, 75) as files, ThreadPoolExecutor(1, "encoding") as thread:
-            options: Any = {"beside": True, "go_on": lambda: None, "thread": thread, "shown": False}
-            at_work = Encoding(samples, files, engine, 1, **options)
-            assert all(isinstance(future.result(PATIENCE), torch.Tensor) for future in at_work.found.values())
+            deadline = Deadline(1000.0, time.monotonic())
+            options: Any = {"overlap": True, "deadline": deadline, "thread": thread, "shown": False}
+            at_work = EncoderThread(samples, files, engine, 1, **options)
+            assert all(isinstance(future.result(PATIENCE), torch.Tensor) for future in at_work.results.values())
         see("answer")
     finally:
         torch.set_num_threads(before)
@@ -186,7 +180,7 @@ def test_encoding_has_as_many_of_torchs_threads_as_the_model_and_reading_has_one
 # A GPU's queues, as they are asked for.
 
 
-def test_a_side_stream_begins_behind_what_is_on_its_way_to_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_side_stream_waits_for_the_current_one(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[str, Any]] = []
     stream = SimpleNamespace(wait_stream=lambda other: asked.append(("wait for", other)))
     event = SimpleNamespace(
@@ -207,9 +201,7 @@ def test_a_side_stream_begins_behind_what_is_on_its_way_to_the_gpu(monkeypatch: 
     assert asked == []
 
 
-def test_pictures_are_encoded_on_the_side_stream_and_nothing_else_is(
-    submit: Start, write_input: Write, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_encoding_uses_the_side_stream(submit: Start, write_input: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     streams = threading.local()
     made_in: list[str] = []
     seen: set[tuple[str, Any]] = set()
@@ -224,13 +216,13 @@ def test_pictures_are_encoded_on_the_side_stream_and_nothing_else_is(
         yield
         streams.current = None
 
-    monkeypatch.setattr(encoding, "side_stream", side)
+    monkeypatch.setattr(image_encoder, "side_stream", side)
     monkeypatch.setattr(torch.cuda, "stream", on)
-    for name in ("answer", "encode", "draw", "render"):
+    for name in ("answer", "encode", "generate", "render"):
         around(monkeypatch, Engine, name, lambda name=name: seen.add((name, getattr(streams, "current", None))))
     assert submit(write_input(SAMPLES)).status == 0
     assert made_in == ["MainThread"], "where the weights were asked for"
-    assert seen == {("encode", "side"), ("answer", None), ("draw", None), ("render", None)}
+    assert seen == {("encode", "side"), ("answer", None), ("generate", None), ("render", None)}
 
 
 def test_a_picture_is_recorded_only_when_it_is_written(
@@ -246,23 +238,21 @@ def test_a_picture_is_recorded_only_when_it_is_written(
 
     monkeypatch.setattr(picture_files, "write_bytes", slow)
     seen: list[tuple[str, list[str]]] = []
-    add = picture_files.Writing.take
+    add = picture_files.WriteQueue.take
 
-    def take(self: Writing, leave: int) -> list[Written]:
+    def take(self: WriteQueue, leave: int) -> list[QueuedImage]:
         done = add(self, leave)
         seen.extend((f"image_{each.sample.id}.jpg", list(written)) for each in done)
         return done
 
-    monkeypatch.setattr(Writing, "take", take)
+    monkeypatch.setattr(WriteQueue, "take", take)
     run = submit(write_input(SAMPLES), "--batch-size", "1")
     assert run.status == 0, run.stderr
     assert [name for name, _ in seen] == [f"image_{number}.jpg" for number in range(4)]
     assert all(name in files for name, files in seen)
 
 
-def test_pictures_are_read_ahead_up_to_a_bound_and_each_once(
-    write_input: Write, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_reading_ahead_is_bounded(write_input: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write_input({})
     read: list[str] = []
     view_picture = picture_files.view_picture
@@ -277,21 +267,21 @@ def test_pictures_are_read_ahead_up_to_a_bound_and_each_once(
     with PictureFiles(folder, 16, 75) as files:
         files.expect(samples)
         assert len(files._reading) == 3
-        found = files.read(samples[:2])
+        found = list(files.read(samples[:2]))
         assert [tuple(pixels.shape) for pixels in found if not isinstance(pixels, ContestError)] == [(3, 16, 16)] * 2
         assert len(files._reading) == 3
         (*_, missing) = files.read(samples[2:])
         assert isinstance(missing, ContestError)
         assert missing.code is Code.PICTURE_MISSING
         assert sorted(read) == [str(number) for number in range(7)]
-        files.read(samples[:1])  # once more, as after a batch that failed
+        list(files.read(samples[:1]))  # once more, as after a batch that failed
         assert read[-1] == "0"
 
 
 def test_a_written_picture_is_known_by_its_checksum(tmp_path: Path) -> None:
     with PictureFiles(tmp_path, 16, 75) as files:
-        written = files.write(tmp_path / "a.jpg", neutral_picture(16)).result()
-        failed = files.write(tmp_path / "none" / "a.jpg", neutral_picture(16)).exception()
+        written = files.write(tmp_path / "a.jpg", grey_picture(16)).result()
+        failed = files.write(tmp_path / "none" / "a.jpg", grey_picture(16)).exception()
     assert crc_of(tmp_path / "a.jpg") == written
     assert crc_of(tmp_path / "b.jpg") is None
     assert isinstance(failed, ContestError)

@@ -13,7 +13,7 @@ import pytest
 from contest.errors import ContestError
 from models.weights import WeightsError
 from submission.__main__ import main
-from submission.check import check
+from submission.checks.checking import check
 from submission.pack import CODE_FOLDERS, PackError, pack
 from tests.submission.conftest import ROOT
 
@@ -46,7 +46,7 @@ def test_the_same_files_give_the_same_bytes(code: Path, weights: Path, tmp_path:
     assert first.read_bytes() == second.read_bytes()
 
 
-def test_the_archive_holds_what_a_run_needs_and_nothing_else(code: Path, weights: Path, tmp_path: Path) -> None:
+def test_archive_holds_what_a_run_needs(code: Path, weights: Path, tmp_path: Path) -> None:
     (weights / "notes.txt").write_text("my notes")
     packed = pack(weights, tmp_path / "a.zip", "team/rudolph:1", code)
     (weights / "notes.txt").unlink()
@@ -104,7 +104,7 @@ def test_what_must_not_leave_is_refused_by_name(
     assert not list(tmp_path.glob("*.zip*"))
 
 
-def test_a_secret_in_a_configuration_of_the_weights_is_refused(code: Path, weights: Path, tmp_path: Path) -> None:
+def test_secret_in_a_weights_config_is_refused(code: Path, weights: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(weights, tmp_path / "weights")
     config = json.loads((copy / "rudolph/config.json").read_text())
     (copy / "rudolph/config.json").write_text(json.dumps({**config, "token": "hf_" + "a" * 34}))
@@ -140,11 +140,9 @@ def test_weights_that_are_not_there_are_named(code: Path, tmp_path: Path) -> Non
         pack(tmp_path / "none", tmp_path / "a.zip", "team/rudolph:1", code)
 
 
-def test_the_command_packs_this_repository_and_the_check_finds_nothing(
-    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_this_repository_packs_and_checks(weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "submission.zip"
-    assert main(["pack", "--weights", str(weights), "--out", str(out), "--image", "team/rudolph:1"]) == 0
+    assert main(["pack", "--weights", str(weights), "--output", str(out), "--image", "team/rudolph:1"]) == 0
     assert "GB packed" in capsys.readouterr().out
     assert main(["check", str(out)]) == 0
     assert "0 errors, 0 warnings" in capsys.readouterr().out
@@ -157,5 +155,5 @@ def test_the_command_packs_this_repository_and_the_check_finds_nothing(
 
 
 def test_the_command_ends_with_2_when_it_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["pack", "--weights", str(tmp_path), "--out", str(tmp_path / "a.zip"), "--image", "a:1"]) == 2
-    assert "submission: error:" in capsys.readouterr().err
+    assert main(["pack", "--weights", str(tmp_path), "--output", str(tmp_path / "a.zip"), "--image", "a:1"]) == 2
+    assert "submission pack: error [" in capsys.readouterr().err

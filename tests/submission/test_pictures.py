@@ -10,7 +10,7 @@ from PIL import Image
 
 from contest.pictures import open_picture
 from models.vqgan.preprocessing import to_pixels
-from submission.pictures import is_black, neutral_picture, to_bytes, to_jpeg
+from submission.picture_files import grey_picture, is_black, to_bytes, to_jpeg
 from tests.submission.conftest import GOLDEN
 
 CASES = json.loads((GOLDEN / "inference_golden.json").read_text())["preprocess"]
@@ -35,6 +35,6 @@ def test_pixels_are_truncated_and_not_rounded() -> None:
     assert to_bytes(images)[0, 0, :, 0].tolist() == [0, 127, 254, 255]
 
 
-def test_a_neutral_picture_stays_grey_in_a_jpeg() -> None:
-    with Image.open(io.BytesIO(to_jpeg(neutral_picture(16), quality=75))) as picture:
+def test_a_grey_picture_stays_grey_in_a_jpeg() -> None:
+    with Image.open(io.BytesIO(to_jpeg(grey_picture(16), quality=75))) as picture:
         assert (picture.format, picture.size, picture.getpixel((8, 8))) == ("JPEG", (16, 16), (127, 127, 127))

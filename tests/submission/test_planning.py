@@ -36,7 +36,7 @@ def networks() -> Any:
 
 
 @pytest.mark.parametrize(
-    ("gigabytes", "beside", "batches"),  # encoded, answered, drawn once, drawn eight times
+    ("gigabytes", "overlap", "batches"),  # encoded, answered, drawn once, drawn eight times
     [
         (8, False, [16, 5, 10, 3]),
         (8, True, [2, 4, 10, 3]),
@@ -50,19 +50,19 @@ def test_batches_of_the_2_7b_model(
     monkeypatch: pytest.MonkeyPatch,
     networks: Any,
     gigabytes: int,
-    beside: bool,
+    overlap: bool,
     batches: list[int],
 ) -> None:
     free = gigabytes * GIB - 600_000_000 - weight_bytes(LARGE, torch.float16) - 280_000_000
     monkeypatch.setattr(planning, "free_bytes", lambda device: free)
-    planned = plan_memory(networks, {**SAMPLES, "improve": 7000}, 8, 1, beside=beside)
+    planned = plan_memory(networks, {**SAMPLES, "improve": 7000}, 8, 1, overlap=overlap)
     assert [planned.batch(phase) for phase in ("encode", "answer", "draw", "improve")] == batches
     encode, answer = (
         next(each for each in planned.phases if each.need.phase == phase) for phase in ("encode", "answer")
     )
     together = answer.need.bytes(answer.batch)
     assert together <= planned.budget
-    room = encode.need.bytes(encode.batch) if beside else 0
+    room = encode.need.bytes(encode.batch) if overlap else 0
     assert together == room + answer.batch * sum(answer.need.each.values())
 
 
@@ -71,16 +71,14 @@ def test_room_is_kept_only_for_pictures_that_there_are(
     monkeypatch: pytest.MonkeyPatch, networks: Any, encode: int
 ) -> None:
     monkeypatch.setattr(planning, "free_bytes", lambda device: 10 * GIB)
-    planned = plan_memory(networks, {**SAMPLES, "encode": encode}, 1, 1, beside=True)
+    planned = plan_memory(networks, {**SAMPLES, "encode": encode}, 1, 1, overlap=True)
     assert [each.need.phase for each in planned.phases] == ["encode", "answer", "draw"][1 - encode :]
     once = next(each.need.once for each in planned.phases if each.need.phase == "answer")
     assert ("pictures encoded beside" in once) is bool(encode)
 
 
-def test_where_the_part_is_too_small_pictures_are_still_encoded_one_by_one(
-    monkeypatch: pytest.MonkeyPatch, networks: Any
-) -> None:
+def test_too_little_room_encodes_one_by_one(monkeypatch: pytest.MonkeyPatch, networks: Any) -> None:
     monkeypatch.setattr(planning, "free_bytes", lambda device: GIB)
-    planned = plan_memory(networks, SAMPLES, 1, 1, beside=True)
+    planned = plan_memory(networks, SAMPLES, 1, 1, overlap=True)
     assert (planned.batch("encode"), planned.batch("answer")) == (1, 1)
     assert planned.phases[0].fits

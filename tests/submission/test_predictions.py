@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from contest.items import Item, Sample
-from submission.predictions import Predictions, Reserve, plain_picture
+from submission.predictions import DiskReserve, PredictionsFile, plain_picture
 
 ASKED = Sample("0", (Item("text", "Что это?"), Item("image", "images/1.jpg")))
 DRAWN = Sample("1", (Item("text", "кошка"),))
@@ -27,9 +27,9 @@ class Clock:
         return self.now
 
 
-def predictions(folder: Path, clock: Clock) -> Predictions:
+def predictions(folder: Path, clock: Clock) -> PredictionsFile:
     (folder / "images").mkdir(exist_ok=True)
-    return Predictions(folder, [ASKED, DRAWN], "пусто", clock)
+    return PredictionsFile(folder, [ASKED, DRAWN], "пусто", clock)
 
 
 def content(folder: Path) -> dict[str, object]:
@@ -43,7 +43,7 @@ def test_every_sample_has_a_fallback_of_its_kinds(tmp_path: Path, monkeypatch: p
 
     if not links:
         monkeypatch.setattr(os, "link", refuse)
-    predictions(tmp_path, Clock()).lay()
+    predictions(tmp_path, Clock()).write_fallbacks()
     assert content(tmp_path) == FALLBACKS
     assert [path.name for path in (tmp_path / "images").iterdir()] == ["image_1.jpg"]
     assert (tmp_path / "images" / "image_1.jpg").read_bytes() == plain_picture()
@@ -79,32 +79,32 @@ def test_earlier_answers_stay_in_the_form_of_this_input(
     (tmp_path / "images" / "image_1.jpg").write_bytes(b"drawn before")
     file = predictions(tmp_path, Clock())
     file.keep_earlier({}, file=same_input)
-    file.lay()
+    file.write_fallbacks()
     assert content(tmp_path) == (after if same_input else FALLBACKS)
     assert list(content(tmp_path)) == ["0", "1"]
     assert (tmp_path / "images" / "image_1.jpg").read_bytes() == b"drawn before"
     file.keep_earlier({"1": "из журнала"}, file=False)
-    file.lay()
+    file.write_fallbacks()
     assert content(tmp_path) == wire("пусто", "из журнала", PICTURE)
     assert file.drawn_before(()) == {"1"}
     file.forget_earlier()
-    file.lay()
+    file.write_fallbacks()
     assert content(tmp_path) == FALLBACKS
 
 
-def test_another_run_s_picture_is_replaced_on_demand_and_its_link_partners_are_not(tmp_path: Path) -> None:
+def test_another_runs_picture_is_replaced(tmp_path: Path) -> None:
     file = predictions(tmp_path, Clock())
     picture = tmp_path / "images" / "image_1.jpg"
     picture.write_bytes(b"drawn before")
     (tmp_path / "images" / "other.jpg").hardlink_to(picture)
-    file.lay_pictures([ASKED, DRAWN], replace=True)
+    file.write_fallback_images([ASKED, DRAWN], replace=True)
     assert picture.read_bytes() == plain_picture()
     assert (tmp_path / "images" / "other.jpg").read_bytes() == b"drawn before"
     assert sorted(path.name for path in (tmp_path / "images").iterdir()) == ["image_1.jpg", "other.jpg"]
 
 
 @pytest.mark.parametrize(("writing", "pause"), [(0.001, 10.0), (1.0, 50.0)])
-def test_writing_again_and_again_takes_a_small_share_of_the_time(tmp_path: Path, writing: float, pause: float) -> None:
+def test_rewriting_takes_a_small_share_of_the_time(tmp_path: Path, writing: float, pause: float) -> None:
     clock = Clock()
     file = predictions(tmp_path, clock)
     assert file.is_due
@@ -118,16 +118,16 @@ def test_writing_again_and_again_takes_a_small_share_of_the_time(tmp_path: Path,
     assert file.is_due
 
 
-def test_what_killed_processes_left_is_swept(tmp_path: Path) -> None:
+def test_temp_files_are_removed(tmp_path: Path) -> None:
     file = predictions(tmp_path, Clock())
     for name in (f".{'a' * 32}.tmp", f"images/.{'0' * 32}.link", ".hidden", "images/image_1.jpg"):
         (tmp_path / name).write_text("")
-    file.sweep()
+    file.remove_temp_files()
     assert sorted(path.name for path in tmp_path.rglob("*")) == [".hidden", "image_1.jpg", "images"]
 
 
 def test_the_reserve_takes_room_and_gives_it_back(tmp_path: Path) -> None:
-    reserve = Reserve(tmp_path, 1000)
+    reserve = DiskReserve(tmp_path, 1000)
     reserve.take()
     assert (tmp_path / ".reserve").stat().st_blocks * 512 >= 2_000_000
     reserve.release()

@@ -12,8 +12,15 @@ from PIL import Image
 from contest.items import Item, Sample
 from contest.writing import samples_to_json, write_json
 from submission.__main__ import main
-from submission.contact_sheet import Scores, choose, read_scores, shortened, spread
-from submission.preview import table
+from submission.contact_sheet import (
+    PictureScores,
+    ScoresFileError,
+    answers_table,
+    choose_pictures,
+    read_scores,
+    shortened,
+    spread,
+)
 
 
 @pytest.mark.parametrize(
@@ -61,18 +68,20 @@ ANSWERS = {
     [
         (None, 9, (["2", "10", "имя"], 3, ["3", "9"], 2)),
         (None, 1, (["2"], 3, ["3", "9"], 2)),
-        (Scores(frozenset(["9", "1"])), 9, (["9"], 1, ["2", "3", "10", "имя"], 4)),
+        (PictureScores(frozenset(["9", "1"])), 9, (["9"], 1, ["2", "3", "10", "имя"], 4)),
     ],
     ids=["by the wording", "few", "by the tasks"],
 )
-def test_what_was_asked_for_comes_first_in_the_order_of_ids(scores: Scores | None, most: int, shown: Any) -> None:
-    sheet = choose(SAMPLES, ANSWERS, scores, most)
+def test_pictures_asked_for_come_first(scores: PictureScores | None, most: int, shown: Any) -> None:
+    sheet = choose_pictures(SAMPLES, ANSWERS, scores, most)
     assert (sheet.asked, sheet.asked_in_all, sheet.others, sheet.others_in_all) == shown
 
 
-def test_the_table_shows_questions_beside_answers() -> None:
+def test_table_of_questions_and_answers() -> None:
     chosen = {key: SAMPLES[key] for key in ("2", "1")} | {"\x1b[2J": Sample("\x1b[2J", asked("кто\tтам"))}
-    rows = [" ".join(line.split()) for line in table(chosen, {**ANSWERS, "\x1b[2J": ANSWERS["2"]}, 9).splitlines()]
+    rows = [
+        " ".join(line.split()) for line in answers_table(chosen, {**ANSWERS, "\x1b[2J": ANSWERS["2"]}, 9).splitlines()
+    ]
     assert rows == [
         "id asked answered",
         "2 чёрный кот на крыше да | [picture]",
@@ -97,7 +106,7 @@ def preview(folder: Path, *options: str) -> int:
     return main(["preview", "--input", str(folder), "--output", str(folder / "output"), *options])
 
 
-def test_the_sheet_shows_pictures_with_ids_scores_and_prompts(
+def test_sheet_has_ids_scores_and_prompts(
     finished: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[str] = []
@@ -155,17 +164,17 @@ def test_a_pointer_in_the_place_of_scores_is_named(finished: Path, capsys: pytes
     file.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:5e\nsize 5\n")
     assert preview(finished, "--scores", str(file)) == 2
     told = "is no result: a Git LFS pointer stands in for the file; fetch it with `git lfs pull`\n"
-    assert capsys.readouterr().err.endswith(f"error: {file} {told}")
+    assert capsys.readouterr().err.endswith(f"error [SCORES_FILE] {file} {told}")
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"tasks": 1}', '{"tasks": {"generation": {"samples": {"1": "x"}}}}'])
 def test_scores_that_are_none(finished: Path, capsys: pytest.CaptureFixture[str], content: str) -> None:
     file = finished / "scores.json"
     file.write_text(content)
-    with pytest.raises(ValueError, match="evaluation score --json"):
+    with pytest.raises(ScoresFileError, match="evaluation score --json"):
         read_scores(file)
     assert preview(finished, "--scores", str(file)) == 2
-    assert f"error: {file} is no result; give a file that" in capsys.readouterr().err
+    assert f"error [SCORES_FILE] {file} is no result; give a file that" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("option", ["--samples", "--pictures"])
@@ -174,7 +183,7 @@ def test_counts_that_are_none(finished: Path, capsys: pytest.CaptureFixture[str]
     with pytest.raises(SystemExit) as ended:
         preview(finished, f"{option}={count}")
     assert ended.value.code == 2
-    assert capsys.readouterr().err.splitlines()[-1].endswith(f"{count} is no count; give a whole number, 0 or more")
+    assert f"must be a whole number from 0, not '{count[:39]}" in capsys.readouterr().err
 
 
 def test_a_run_without_pictures_has_no_sheet(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:

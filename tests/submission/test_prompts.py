@@ -80,7 +80,7 @@ def test_the_passage_gives_way(texts: list[str], capacity: int, fitted: list[str
     assert fit(texts, capacity, words) == fitted
 
 
-def test_a_rare_word_of_the_question_weighs_more_than_a_common_one() -> None:
+def test_rare_words_weigh_more() -> None:
     passage = "Дом номер один красный. Дом номер два синий. Дом номер три белый и стоит у реки."
     assert shorten(passage, "Какой дом номер у реки?", 9, words) == "Дом Дом номер три белый и стоит у реки."
 
@@ -95,7 +95,7 @@ def test_what_is_fitted_fits_and_holds_only_what_was_there(texts: list[str], cap
     assert fit(fitted, capacity, words) == fitted
 
 
-def test_a_shortened_left_text_keeps_its_question_and_its_end(vocabulary: Vocabulary) -> None:
+def test_shortened_left_text_keeps_its_question(vocabulary: Vocabulary) -> None:
     passage, question = "собака и кошка бежит " * 10, "кошка ?"
     ids = left_ids([passage, question], vocabulary, shorten_passage=True).tolist()
     asked = vocabulary.pieces(question)

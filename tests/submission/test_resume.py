@@ -77,7 +77,7 @@ def test_a_finished_run_has_nothing_more_to_do(submit: Start, write_input: Write
     assert {phase["samples"] for phase in second.report["phases"].values()} == {0}
 
 
-def test_a_picture_that_is_gone_is_made_again_from_its_codes(submit: Start, write_input: Write, tmp_path: Path) -> None:
+def test_lost_picture_is_rendered_again(submit: Start, write_input: Write, tmp_path: Path) -> None:
     source = write_input(SAMPLES)
     run = submit(source)
     picture = run.output / "images" / "image_4.jpg"
@@ -125,6 +125,5 @@ def test_two_runs_can_not_write_one_journal(tmp_path: Path) -> None:
         with pytest.raises(JournalInUseError, match="another run"):
             Journal(tmp_path)
     with Journal(tmp_path) as journal:
-        journal.resume({"seed": 0})
-        assert journal.answers == {"0": "дом"}
+        assert journal.resume({"seed": 0}).answers == {"0": "дом"}
     assert json.loads((tmp_path / "journal.jsonl").read_text(encoding="utf-8").splitlines()[1])["text"] == "дом"

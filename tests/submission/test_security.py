@@ -26,7 +26,7 @@ sys.addaudithook(watch)
 """
 
 
-def test_a_run_touches_no_network_and_writes_into_its_output_only(start: Start, write_input: Write) -> None:
+def test_no_network_and_no_file_elsewhere(start: Start, write_input: Write) -> None:
     source = write_input(
         {
             "0": [text("http://example.org/x.png")],

@@ -5,15 +5,17 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import submission.peers as peers
 from contest.items import Item, Sample
-from submission.journal import Follower, Journal
-from submission.sharding import Parts, Shard, shard_of_process
+from submission.journal import Journal, JournalFollower
+from submission.peers import PeerProcesses
+from submission.report import RankResult
+from submission.sharding import Shard, shard_of_process
 from tests.submission.conftest import GOLDEN, ROOT, Finished, Start, look_the_same
 
 E2E = GOLDEN / "e2e"
@@ -26,7 +28,7 @@ def torchrun(
     program = ["-m", "submission"]
     if sabotage:
         script = output.with_suffix(".py")
-        script.write_text(f"{sabotage}\nimport submission.__main__ as m\nm.sys.exit(m.main())")
+        script.write_text(f"{sabotage}\nimport submission.__main__ as m\nraise SystemExit(m.main())")
         program = [str(script)]
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", str(processes)]
     paths = ["--input", str(source), "--output", str(output), "--weights", str(weights)]
@@ -78,18 +80,16 @@ def test_several_processes_answer_and_draw_as_one_does(
 KILL_SECOND = """
 import os, signal
 import submission.journal as journal
-add = journal.Journal.add_drawing
+add = journal.Journal.add_image
 def dying(self, *arguments):
     add(self, *arguments)
     if os.environ["RANK"] == "1":
         os.kill(os.getpid(), signal.SIGKILL)
-journal.Journal.add_drawing = dying
+journal.Journal.add_image = dying
 """
 
 
-def test_a_process_that_is_killed_ends_all_and_keeps_what_was_done(
-    submit: Start, weights: Path, tmp_path: Path
-) -> None:
+def test_killed_process_keeps_what_was_done(submit: Start, weights: Path, tmp_path: Path) -> None:
     run = torchrun(2, weights, tmp_path / "several", sabotage=KILL_SECOND)
     assert run.status != 0
     alone = submit(E2E, "--batch-size", "2", output="alone")
@@ -128,7 +128,7 @@ def sample(sample_id: str, pictured: bool) -> Sample:
 
 
 @given(kinds=st.lists(st.booleans(), max_size=40), count=st.integers(1, 9))
-def test_every_sample_belongs_to_one_process_and_each_kind_is_shared_evenly(kinds: list[bool], count: int) -> None:
+def test_samples_are_shared_evenly(kinds: list[bool], count: int) -> None:
     samples = [sample(str(number), pictured) for number, pictured in enumerate(kinds)]
     shares = [Shard(number, count).of(samples) for number in range(count)]
     assert sorted((each.id for share in shares for each in share), key=int) == [each.id for each in samples]
@@ -156,46 +156,53 @@ def test_several_machines_are_refused(submit: Start, monkeypatch: pytest.MonkeyP
     assert "on one machine" in run.stderr
 
 
-def nothing() -> None:
-    pass
+def result(process: int) -> RankResult:
+    return RankResult(process, {}, {"a": str(process)}, set())
 
 
 def test_the_first_process_waits_for_none_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def parts(number: int, launch: str = "now") -> Parts:
-        return Parts(tmp_path, Shard(number, 6, launch))
+    def process(number: int, launch: str = "now") -> PeerProcesses:
+        return PeerProcesses(tmp_path, Shard(number, 6, launch), {})
 
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    parts(1).begin()
-    parts(1).deliver({"answers": 1})
+    process(1).begin()
+    process(1).hand_in(result(1))
     with monkeypatch.context() as patch:
         patch.setattr(os, "getpid", lambda: gone.pid)
-        parts(2).begin()  # began, and is gone
-        parts(3).begin()
-        parts(3).deliver({"answers": 3})  # has handed in, and is gone
-    parts(4, launch="before").begin()
-    parts(4, launch="before").deliver({"answers": 4})  # of an earlier launch; of this one, there is no sign of it
-    monkeypatch.setattr("submission.sharding.STARTING_SECONDS", 0.0)
-    looks: list[Any] = []
-    parts(5).begin()  # still at work, until the first look is over
-
-    def while_waiting() -> None:
-        looks.append(None)
-        parts(5).deliver({"answers": 5})
-
-    found = parts(0).collect(while_waiting)
-    assert found == {1: {"answers": 1}, 2: None, 3: {"answers": 3}, 4: None, 5: {"answers": 5}}
-    assert len(looks) == 1
+        process(2).begin()  # began, and is gone
+        process(3).begin()
+        process(3).hand_in(result(3))  # has handed in, and is gone
+    process(4, launch="before").begin()
+    process(4, launch="before").hand_in(result(4))  # of an earlier launch; of this one, there is no sign of it
+    process(5).begin()  # still at work at the first look
+    first = process(0)
+    assert not first.poll(peers.STARTING_SECONDS - 1)
+    assert set(first.handed_in) == {1, 2, 3}
+    assert not first.poll(peers.STARTING_SECONDS + 1)
+    process(5).hand_in(result(5))
+    assert first.poll(peers.STARTING_SECONDS + 1)
+    assert first.handed_in == {1: result(1), 2: None, 3: result(3), 4: None, 5: result(5)}
+    assert [(each.process, each.status.word) for each in first.results()] == [
+        (1, "finished"),
+        (2, "process lost"),
+        (3, "finished"),
+        (4, "process lost"),
+        (5, "finished"),
+    ]
 
 
 def test_patience_ends_even_with_a_process_that_is_at_work(tmp_path: Path) -> None:
-    Parts(tmp_path, Shard(1, 2, "now")).begin()
-    assert Parts(tmp_path, Shard(0, 2, "now")).collect(nothing, patience=0.0) == {1: None}
+    PeerProcesses(tmp_path, Shard(1, 2, "now"), {}).begin()
+    first = PeerProcesses(tmp_path, Shard(0, 2, "now"), {})
+    assert not first.poll(9.0, patience=10.0)
+    assert first.poll(11.0, patience=10.0)
+    assert first.handed_in == {1: None}
 
 
-def test_a_journal_of_another_process_is_followed_line_by_line(tmp_path: Path) -> None:
+def test_following_another_process_s_journal(tmp_path: Path) -> None:
     with Journal(tmp_path, 1) as journal:
-        follower = Follower(journal.path, {"seed": 0})
+        follower = JournalFollower(journal.path, {"seed": 0})
         follower.catch_up()
         journal.resume({"seed": 0})
         journal.add_answer("a", "дом")
@@ -206,6 +213,6 @@ def test_a_journal_of_another_process_is_followed_line_by_line(tmp_path: Path) -
             file.write(b'{"phase": "answer", "id": "c", "te')
         follower.catch_up()
         assert follower.records.answers == {"a": "дом", "b": "кот"}
-        other = Follower(journal.path, {"seed": 1})
+        other = JournalFollower(journal.path, {"seed": 1})
         other.catch_up()
         assert other.records.answers == {}

@@ -75,13 +75,13 @@ def test_a_log_that_can_not_be_written_costs_nothing(
 # Says more than any pipe takes while the second sample is answered.
 CHATTER = """
 import warnings, sys
-import submission.engine as phases
-compute = phases.answer
+import submission.engine as engine_module
+compute = engine_module.answer
 def chatty(*arguments, **options):
     for number in range(3000):
         warnings.warn_explicit("said again and again " * 4, UserWarning, "somewhere.py", number)
     return compute(*arguments, **options)
-phases.answer = chatty
+engine_module.answer = chatty
 import submission.__main__ as m
 m.start_program(m.main)
 """
@@ -105,11 +105,11 @@ def test_a_reader_who_does_not_read_is_not_waited_for(
 
 DEAF = """
 import os, signal, time
-import submission.engine as phases
+import submission.engine as engine_module
 def endless(*arguments, **options):
     (__import__("pathlib").Path({output!r}) / "busy").touch()
     while True: time.sleep(0.01)
-phases.answer = endless
+engine_module.answer = endless
 import submission.__main__ as m
 m.start_program(m.main)
 """

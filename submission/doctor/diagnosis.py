@@ -1,4 +1,4 @@
-"""What the doctor says of one thing: its value, whether a run can live with it, and what helps. Knows no machine."""
+"""What the doctor says of one thing: its value, whether a run can live with it, and what helps."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Health = Literal["ok", "warning", "error"]
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class Diagnosis:
     """One thing looked at. `remedy` is empty where nothing is to be done.
 
     Raises ValueError for a warning or an error without a remedy: who reads it wants to know what to do.

@@ -1,0 +1,194 @@
+"""`submission run`: its options, and how it ends.
+
+Once the input is read, `predictions.json` is valid whatever happens: fallbacks stand in for what is missing, and after
+an early end the same command goes on from there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from contest.command_line import DONE, UsageError, number, seed, whole
+from contest.emissions.tracking import country_code
+from contest.limits import IMAGES_DIR, INPUT_DIR, INPUT_NAME, MAX_WALL_CLOCK_SECONDS, OUTPUT_DIR, PREDICTIONS_NAME
+from submission.commands import WEIGHTS
+from submission.deadline import ANSWERING_SHARE, DRAWING_SHARE, RunStatus
+from submission.settings import MAX_IMAGES, RunSettings
+
+if TYPE_CHECKING:
+    from submission.report import RunSummary
+
+COUNTRY = "RU"
+MOST_SECONDS = 10**8  # three years: beyond that, clocks have no number
+PROFILE_NAMES = ("tuned", "baseline")
+DTYPES = ("float32", "float16", "bfloat16")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Give a parser the options of `run`."""
+    parser.description = (
+        "Answer all samples of an input file and draw pictures for those without one. A run that was "
+        "killed goes on when it is started again with the same input, weights, profile, seed and dtype. Under torchrun "
+        "its processes share the samples."
+    )
+    add = parser.add_argument
+    seconds = number(least=0, above=True, most=MOST_SECONDS)
+    add("--input", type=Path, metavar="DIR", default=Path(INPUT_DIR), help="folder with input.json, or a JSON file")
+    add("--output", type=Path, metavar="DIR", default=Path(OUTPUT_DIR), help="folder that is written into")
+    add("--weights", type=Path, metavar="DIR", default=WEIGHTS, help="folder with bpe.model, rudolph/ and vqgan/")
+    add("--profile", choices=PROFILE_NAMES, default="tuned", help="baseline is the published inference")
+    add("--greedy", action="store_true", help="sample nothing at random, in either profile")
+    add("--seed", type=seed, metavar="N", default=0, help="of all random numbers")
+    add("--device", default="auto", help="auto (a GPU if there is one), cpu, cuda, cuda:1")
+    add("--dtype", choices=("auto", *DTYPES), default="auto", help="auto: float16 on a GPU, float32 on a CPU")
+    add("--batch-size", type=_batch_size, metavar="N", default="auto", help="samples at once; auto: by the free memory")
+    add(
+        "--time-limit",
+        type=seconds,
+        metavar="SECONDS",
+        default=MAX_WALL_CLOCK_SECONDS,
+        help=f"drawing stops at {100 * DRAWING_SHARE:.0f} %% of it, answering at {100 * ANSWERING_SHARE:.0f} %%",
+    )
+    draws = whole(least=1, most=MAX_IMAGES)
+    add("--draws", type=draws, metavar="N", default=1, help="pictures for each text-only sample; the best is kept")
+    add(
+        "--ruclip",
+        type=Path,
+        metavar="DIR",
+        help="choose among draws by this ruCLIP (default: by RUDOLPH's own perplexity)",
+    )
+    add(
+        "--time-budget",
+        type=seconds,
+        metavar="SECONDS",
+        help="go on drawing and choosing until then, once every sample has its answer and a picture (default: do not)",
+    )
+    add("--emissions", type=Path, metavar="FILE", help="log the run's CO2 there, in eco2AI's CSV (default: do not)")
+    add(
+        "--country",
+        type=country_code,
+        metavar="CODE",
+        help=f"where it runs, for --emissions, by ISO 3166 (default: {COUNTRY})",
+    )
+    parser.set_defaults(run=run_command)
+
+
+def _batch_size(text: str) -> int | None:
+    return None if text == "auto" else whole(least=1, most=2**31 - 1)(text)
+
+
+def run_command(options: argparse.Namespace) -> int:
+    """Answer, say how it went, and return the exit status. Raises what `submission.run.run` does."""
+    from submission.progress import warnings_above_bars
+
+    with warnings_above_bars():
+        report = _run(options)
+    if report.results[0].process > 0:  # the first process says everything; the others must not make torchrun end it
+        return DONE
+    report.print_summary(options.output)
+    if report.fault is not None:
+        raise report.fault
+    _say_end(options, report)
+    return report.exit_status
+
+
+def _run(options: argparse.Namespace) -> RunSummary:
+    from contest.children import end_with_parent
+    from contest.emissions.tracking import track
+    from submission.progress import say
+    from submission.run import run
+
+    settings = _settings(options)
+    if settings.shard.count > 1:  # where torchrun is killed nobody else would ask its processes to stop
+        end_with_parent(os.getppid(), signal.SIGTERM)
+    if options.greedy and options.seed and settings.shard.is_first:
+        say("warning: --seed changes nothing here: with --greedy nothing is drawn at random")
+    if options.emissions is None:
+        return run(settings)
+    if settings.shard.count > 1:
+        raise UsageError("--emissions measures one process", "leave it out, or run without torchrun")
+    description = (
+        f"RUDOLPH, inference, weights {settings.weights.name}, profile {settings.profile.name}, {settings.device}"
+    )
+    try:
+        with track("FBC2 submission", description, options.emissions, options.country or COUNTRY) as tracking:
+            return run(settings)
+    finally:
+        say(str(tracking.outcome))
+
+
+def _say_end(options: argparse.Namespace, report: RunSummary) -> None:
+    """Say where the results are, and what one does with them."""
+    from submission.progress import counted, say
+
+    if report.unwritten or report.status is not RunStatus.FINISHED:
+        return
+    answers, pictures = counted(len(report.answers), "answer"), counted(len(report.pictured), "picture")
+    files = f"{PREDICTIONS_NAME}, {IMAGES_DIR}/, run.json"
+    say(f"done: {answers} and {pictures} drawn, in {options.output} ({files})")
+    folder = options.input.parent if options.input.name == INPUT_NAME else options.input
+    if not (folder / INPUT_NAME).is_file():  # an input of another name, which the other commands do not look for
+        return
+    source, output = shlex.quote(str(folder)), shlex.quote(str(options.output))
+    say(f"look at them: python -m submission preview --input {source} --output {output}")
+    say(
+        f"check them: python -m submission check {shlex.quote(str(options.output / PREDICTIONS_NAME))} --input {source}"
+    )
+
+
+def _refuse_without_effect(options: argparse.Namespace) -> None:
+    """Raise UsageError for an option that would change nothing: who gave it expects something of it."""
+    several = options.draws > 1 or options.time_budget is not None
+    last_drawing = DRAWING_SHARE * options.time_limit
+    if options.ruclip is not None and not several:
+        raise UsageError(
+            "--ruclip chooses among several draws, and one is made", "add --draws N or --time-budget SECONDS"
+        )
+    if options.greedy and several:
+        raise UsageError("all draws are the same with --greedy", "leave out either it or --draws and --time-budget")
+    if options.draws == MAX_IMAGES and options.time_budget is not None:
+        raise UsageError(f"no more than {MAX_IMAGES} draws are made of a sample", "leave out --draws or --time-budget")
+    if options.time_budget is not None and options.time_budget > last_drawing:
+        raise UsageError(
+            f"drawing stops at {last_drawing:g} s, {DRAWING_SHARE:.0%} of --time-limit",
+            "give a --time-budget of no more",
+        )
+    if options.country is not None and options.emissions is None:
+        raise UsageError("--country is where emissions are measured, and they are not", "add --emissions FILE")
+
+
+def _settings(options: argparse.Namespace) -> RunSettings:
+    _refuse_without_effect(options)
+    import torch
+
+    from submission.devices import choose_device
+    from submission.doctor.cgroup import useful_threads
+    from submission.profiles import PROFILES, greedy
+    from submission.sharding import shard_of_process
+
+    # More threads than processors wait for each other: torch itself would start one for each of the host's.
+    torch.set_num_threads(useful_threads(torch.get_num_threads()))
+    profile = PROFILES[options.profile]
+    shard = shard_of_process(os.environ)
+    device = choose_device(options.device, shard.number)
+    dtype = options.dtype if options.dtype != "auto" else "float16" if device.type == "cuda" else "float32"
+    return RunSettings(
+        input=options.input,
+        output=options.output,
+        weights=options.weights,
+        profile=greedy(profile) if options.greedy else profile,
+        seed=options.seed,
+        device=device,
+        dtype=getattr(torch, dtype),
+        batch_size=options.batch_size,
+        time_limit=options.time_limit,
+        num_images=options.draws,
+        time_budget=options.time_budget or 0.0,
+        ruclip=options.ruclip,
+        shard=shard,
+    )

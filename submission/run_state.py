@@ -1,0 +1,136 @@
+"""What is known of a run's samples while it goes on: their answers, their pictures, and what went wrong with them.
+
+This is the one truth of them in a process: phases record what they computed here, and whoever writes files or reports
+reads it from here. What must survive the process goes on into the journal: an answer at once, a picture when its file
+is written, and nothing of a sample that has a problem, so that a restart tries it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from contest.errors import Code, ContestError
+from contest.items import Sample
+from errors import reason_of
+from submission.batches import Failure
+from submission.deadline import RunStatus
+from submission.journal import Journal, JournalRecords, JournalWriteError, RecordedImage
+from submission.picture_files import WriteQueue
+from submission.report import PhaseReport, RankResult, RunProblem
+
+
+class RunState(RankResult):
+    """What one process of a run does for its samples, as it goes on.
+
+    Args:
+        process: its number, from 0.
+        device: what it computes on.
+        samples: those that it is to answer.
+        journal: open, and not yet resumed.
+
+    Attributes:
+        images: pictures by sample id, as they were recorded; `pictured` are those of them that are on the disk.
+        failed_ids: of samples with a problem, or whose picture could not be encoded or drawn in time.
+        queue: pictures that are being written, and not recorded yet.
+
+    """
+
+    def __init__(self, process: int, device: dict[str, str], samples: Sequence[Sample], journal: Journal) -> None:
+        super().__init__(process, device)
+        self.samples = samples
+        self.journal = journal
+        self.images: dict[str, RecordedImage] = {}
+        self.failed_ids: set[str] = set()
+        self.queue = WriteQueue()
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is the process that writes the answers file and talks to people."""
+        return self.process == 0
+
+    def resume(self, configuration: dict[str, Any]) -> JournalRecords:
+        """Take over what earlier runs of this configuration did for these samples; return what they did for all.
+
+        Raises as `Journal.resume`.
+        """
+        records, own = self.journal.resume(configuration), {sample.id for sample in self.samples}
+        self.answers = {key: text for key, text in records.answers.items() if key in own}
+        self.images = {key: image for key, image in records.images.items() if key in own}
+        return records
+
+    def unanswered(self, samples: Sequence[Sample]) -> list[Sample]:
+        """Those of the samples that have no answer yet."""
+        return [sample for sample in samples if sample.id not in self.answers]
+
+    def record_answer(self, sample: Sample, result: str | Failure, fallback: str) -> None:
+        """Record a sample's answer, or that there is none and the fallback takes its place."""
+        if isinstance(result, Failure):
+            self.answers[sample.id] = fallback
+            self.record_failure(sample, "answer", result, f"answered {fallback!r}")
+            return
+        self.answers[sample.id] = result
+        if sample.id not in self.failed_ids:
+            with self._journalling():
+                self.journal.add_answer(sample.id, result)
+
+    def record_image(self, sample: Sample, image: RecordedImage) -> None:
+        """Record a picture, which must be on the disk: a record never names one that is not there."""
+        self.images[sample.id] = image
+        self.pictured.add(sample.id)
+        with self._journalling():
+            self.journal.add_image(sample.id, image)
+
+    def record_written(self, leave: int) -> str:
+        """Record the queued pictures that are written by now, and wait until at most `leave` are not.
+
+        Those that could not be written are problems. Returns the error of a full disk, or nothing.
+        """
+        disk_full = ""
+        for written in self.queue.take(leave):
+            error = written.crc.exception()
+            if error is None:
+                image = RecordedImage(written.codes, written.crc.result(), written.num_images)
+                self.record_image(written.sample, image)
+            elif isinstance(error, ContestError):
+                lost = "the picture drawn is lost, and what was there stays"
+                self.add_problem(RunProblem.of(error, "draw", lost, written.sample.id))
+                disk_full = str(error) if error.code is Code.DISK_FULL else disk_full
+            else:
+                raise error
+        return disk_full
+
+    def record_failure(self, sample: Sample, phase: str, failure: Failure, fallback: str) -> None:
+        """Record that a phase failed for a sample, and what it got instead."""
+        self.add_problem(RunProblem(sample.id, phase, failure.error, fallback, failure.trace))
+
+    def add_problem(self, problem: RunProblem) -> None:
+        """Record something that went wrong."""
+        self.problems.append(problem)
+        if problem.sample_id is not None:
+            self.failed_ids.add(problem.sample_id)
+
+    def sync(self) -> None:
+        """Force what was recorded onto the disk."""
+        with self._journalling():
+            self.journal.sync()
+
+    def add_phase(self, name: str, phase: PhaseReport) -> None:
+        """Add how a phase, or another pass of it, went."""
+        before = self.phases.get(name)
+        self.phases[name] = phase if before is None else before.then(phase)
+
+    def end(self, status: RunStatus, error: str = "", trace: str = "") -> None:
+        """Note how the process ends; of several endings the worst stays."""
+        if status.severity > self.status.severity:
+            self.status, self.error, self.trace = status, error, trace
+
+    @contextmanager
+    def _journalling(self) -> Iterator[None]:
+        """Let the run go on without a journal that can not be written any more."""
+        try:
+            yield
+        except JournalWriteError as error:
+            lost = "the run goes on; a restart will have to do again what is done from here on"
+            self.problems.append(RunProblem(None, "journal", reason_of(error), lost))

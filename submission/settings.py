@@ -1,0 +1,47 @@
+"""What a run is asked to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from contest.limits import MAX_WALL_CLOCK_SECONDS
+from submission.sharding import ONLY, Shard
+
+if TYPE_CHECKING:
+    import torch
+
+    from submission.profiles import Profile
+
+MAX_IMAGES = 64  # of one sample
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What a run is asked to do.
+
+    `input` is a folder with `input.json`, or that file; `batch_size` None plans each phase by the free memory; times
+    are in seconds. Of `num_images` pictures a sample the best is kept; more are generated until `time_budget` is over,
+    if any time is left when every sample has its answer and its picture. Which is best, the ruCLIP in the folder
+    `ruclip` says, and without one RUDOLPH itself.
+    """
+
+    input: Path
+    output: Path
+    weights: Path
+    profile: Profile
+    seed: int
+    device: torch.device
+    dtype: torch.dtype
+    batch_size: int | None = None
+    time_limit: float = MAX_WALL_CLOCK_SECONDS
+    num_images: int = 1
+    time_budget: float = 0.0
+    ruclip: Path | None = None
+    shard: Shard = ONLY
+
+    @property
+    def budget_share(self) -> float:
+        """The time budget as a share of the time limit."""
+        return self.time_budget / self.time_limit
