@@ -38,29 +38,29 @@ MEANINGLESS = {
     "trainer.logger.model_name": "logs lie in the output folder",
     "trainer.checkpoints.filename": "checkpoints are named after their steps",
     "trainer.checkpoints.mode": "a loss is better when it is lower",
-    "trainer.checkpoints.save_top_k": "the best one is kept, besides the last ones (keep_last)",
-    "trainer.checkpoints.save_last": "the last ones are always kept (keep_last)",
+    "trainer.checkpoints.save_top_k": "the best one is kept, besides the last ones (checkpoint.keep_last)",
+    "trainer.checkpoints.save_last": "the last ones are always kept (checkpoint.keep_last)",
     "trainer.pl_trainer.replace_sampler_ddp": "the batches are shared out by rows",
     "trainer.pl_trainer.enable_progress_bar": "there is a progress bar on a terminal",
     "trainer.pl_trainer.progress_bar_refresh_rate": "there is a progress bar on a terminal",
 }
 # What the organisers' code does and their file has no key for.
 ALWAYS: Mapping[str, Any] = {
-    "loss": "published",
-    "optimizer": "adamw8bit",  # without decay it is Adam
-    "weight_decay": 0.0,
-    "beta1": 0.9,
-    "beta2": 0.999,
-    "schedule": "onecycle",
-    "special_probability": 0.75,
-    "reference": "first",
-    "sampling": "balanced",
+    "loss.kind": "published",
+    "optim.name": "adamw8bit",  # without decay it is Adam
+    "optim.weight_decay": 0.0,
+    "optim.beta1": 0.9,
+    "optim.beta2": 0.999,
+    "optim.schedule": "onecycle",
+    "data.special_probability": 0.75,
+    "data.reference": "first",
+    "data.sampling": "balanced",
 }
 
 
 @dataclass
 class Translation:
-    """Our settings, as plain values, and remarks on keys that mean nothing here or something else."""
+    """Our settings by their keys, as plain values, and remarks on keys that mean nothing here or something else."""
 
     settings: dict[str, Any] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
@@ -130,7 +130,7 @@ def translate(path: Path, content: Any) -> Translation:
     result.settings["tasks"] = _tasks(reader)
     result.settings |= _model(reader, result.remarks)
     result.settings |= _trainer(reader, list(result.settings["tasks"].values()))
-    result.settings["data"] = str(path.parent)  # every task names its own folder
+    result.settings["data.folder"] = str(path.parent)  # every task names its own folder
     for key, reason in MEANINGLESS.items():
         if key in reader.values:
             reader.asked.add(key)
@@ -172,10 +172,10 @@ def _model(reader: _Reader, remarks: list[str]) -> dict[str, Any]:
         remarks.append("model.freeze.freeze_attn: there the attention is frozen by freeze_other; here by this key")
     params = reader.below("model.params.")
     return {
-        "start": reader.get("model.rudolph_weight", str),
-        "model": params or {"name": reader.get("model.rudolph.name", str)},
-        "dtype": "float16" if reader.get("model.rudolph.fp16", bool, False) else "float32",
-        "device": reader.get("model.rudolph.device", str, "auto"),
+        "model.start": reader.get("model.rudolph_weight", str),
+        "model.params": params or {"name": reader.get("model.rudolph.name", str)},
+        "compute.dtype": "float16" if reader.get("model.rudolph.fp16", bool, False) else "float32",
+        "compute.device": reader.get("model.rudolph.device", str, "auto"),
         "freeze": frozen,
     }
 
@@ -192,22 +192,22 @@ def _trainer(reader: _Reader, tasks: list[dict[str, Any]]) -> dict[str, Any]:
     if strategy not in ("ddp", "fsdp"):
         raise reader.error(f"{trainer}strategy", f"must be ddp or fsdp, not {strategy}")
     if reader.get(f"{checkpoints}monitor", str, "train_loss") != "train_loss":
-        raise reader.error(f"{checkpoints}monitor", "must be train_loss; our own key is `best`")
+        raise reader.error(f"{checkpoints}monitor", "must be train_loss; our own key is `checkpoint.best`")
     # Their sampler takes as many samples of each task as the smallest has.
     smallest = min(sum(1 for _ in stream_input(task["train"][0])) for task in tasks)
     epoch = math.ceil(math.ceil(smallest * len(tasks) / processes) / (batch * accumulate))
     interval = reader.get(f"{trainer}val_check_interval", float, 1.0)
     return {
-        "learning_rate": reader.get("trainer.scheduler.max_lr", float),
-        "batch": batch * processes * accumulate,
-        "accumulate": accumulate,
-        "parallel": strategy,
+        "optim.learning_rate": reader.get("trainer.scheduler.max_lr", float),
+        "data.batch": batch * processes * accumulate,
+        "compute.accumulate": accumulate,
+        "compute.parallel": strategy,
         "steps": epoch * reader.get(f"{trainer}max_epochs", int),
-        "watch": {"epoch_steps": epoch},
+        "logging.epoch_steps": epoch,
         # A share of an epoch, or from above 1 on a number of their batches.
-        "validate_every": max(1, int(epoch * interval if interval <= 1 else interval / accumulate)),
-        "checkpoint_every": reader.get(f"{checkpoints}every_n_train_steps", int, epoch),
-        "out": reader.get(f"{checkpoints}dirpath", str),
-        "clip": reader.get(f"{trainer}gradient_clip_val", float, 1.0),
-        "best": "loss",
+        "validation.every": max(1, int(epoch * interval if interval <= 1 else interval / accumulate)),
+        "checkpoint.every": reader.get(f"{checkpoints}every_n_train_steps", int, epoch),
+        "output": reader.get(f"{checkpoints}dirpath", str),
+        "optim.clip": reader.get(f"{trainer}gradient_clip_val", float, 1.0),
+        "checkpoint.best": "loss",
     }

@@ -1,7 +1,7 @@
-"""`out/co2.csv`: our own reading of a run's energy, part by part, beside eco2AI's file. Knows nothing of eco2AI.
+"""`OUTPUT/co2.csv`: our own reading of a run's energy, part by part, next to eco2AI's file.
 
 Every row is what was used since the row before it, so that sums over rows are totals: over an epoch, or over all
-stretches of a run that was killed and went on. What a lost stretch used was used, so its rows stay.
+sessions of a run that was killed and went on. What a lost session used was used, so its rows stay.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from contest.emissions.energy_meter import EnergyMeter, Meter
 from contest.emissions.processor_time import CPU_METHOD, cpu_kwh
 from contest.emissions.tracking import Tracking
 from contest.stand_ins import HEAD_BYTES, stand_in_of_data
+from errors import UserError
 from training.tune.callbacks.appending import append
-from training.tune.callbacks.callback import Run
+from training.tune.callbacks.callback import Callback, TrainingRun
 from training.tune.callbacks.epochs import epoch_of
 from training.tune.validation import Validation
 
@@ -31,7 +32,7 @@ BLOCK = 4096  # bytes read at a time, from the end
 LONGEST_COUNT = 18  # digits
 
 
-class Co2FileError(ValueError):
+class Co2FileError(UserError):
     """A file that is no log of a run's CO2; names the file and the line."""
 
 
@@ -41,9 +42,9 @@ class Co2Row:
 
     Attributes:
         time: when the row ends (UTC, ISO 8601).
-        stretch: the id of this stretch's row in eco2AI's file.
+        stretch: the id of this session's row in eco2AI's file (the name is that of the column).
         part: `preparation` (reading data and weights), `training` (validation and saving included), `end`, or `whole`
-            for a machine that is told nothing of steps.
+            for a machine that counts no steps.
         step: steps done.
         epoch: epoch of that step, counted from 1; 0 before the first step.
         loss: mean training loss of the steps since the row before; None if there was none.
@@ -84,10 +85,11 @@ class _Mark:
     used: Meter
 
 
-class Co2Log:
-    """A watcher that adds rows to `out/co2.csv`; `end` and `close` add what was used after the last step.
+class Co2Log(Callback):
+    """Adds rows to `OUTPUT/co2.csv`; `end` and `close` add what was used after the last
+    step, when the weights are saved as well. What saving a checkpoint used belongs to the next row.
 
-    Until the measuring process has told the processor's power (a few seconds), rows wait.
+    Until the measuring process has said the processor's power (a few seconds), rows wait.
     """
 
     def __init__(self, tracking: Tracking, path: Path, read: Callable[[], Meter] | None = None) -> None:
@@ -100,28 +102,22 @@ class Co2Log:
         self._started = False
         self._step, self._epoch_steps, self._log_every, self._last = 0, 1, 1, 0
 
-    def start(self, run: Run) -> None:
+    def on_start(self, run: TrainingRun) -> None:
         """Write what the preparation used."""
         self._started, self._step, self._last = True, run.resumed_step, run.last_step
-        self._epoch_steps, self._log_every = run.epoch_steps, run.settings.watch.log_every
+        self._epoch_steps, self._log_every = run.epoch_steps, run.log_every
         self._mark(PREPARATION)
 
-    def step(self, step: int, values: Mapping[str, float]) -> None:
+    def on_step(self, step: int, values: Mapping[str, float]) -> None:
         """Write where the log has a row, and at the end of an epoch."""
         self._step = step
         self._losses.append(values["loss"])
         if step % self._log_every == 0 or step % self._epoch_steps == 0 or step == self._last:
             self._mark(TRAINING)
 
-    def validated(self, step: int, validation: Validation) -> None:
+    def on_validation(self, step: int, validation: Validation) -> None:
         """Write what the validation used, with its loss."""
         self._mark(TRAINING, validation.loss)
-
-    def saved(self, step: int, path: Path) -> None:
-        """What saving used belongs to the next row."""
-
-    def finish(self) -> None:
-        """The end is read by `end`, when the weights are saved as well."""
 
     def end(self) -> None:
         """Read what was used since the last row, while the measurement still goes on."""
@@ -130,7 +126,7 @@ class Co2Log:
     def close(self) -> None:
         """Write the rows that wait; the measurement has an outcome by now."""
         self._write_waiting()
-        if self._waiting:  # the power was never told: the rows say so
+        if self._waiting:  # the power never became known: the rows say so
             reasons = self._tracking.so_far().reasons
             self._write([row for mark in self._waiting for row in self._unmeasured(mark, "; ".join(reasons))])
             self._waiting = []

@@ -20,13 +20,13 @@ def cache_folder(data: Path, chosen: str | None) -> Path:
     Raises `TrainingDataError` for a data folder that does not exist, or a cache folder that can not be made.
     """
     if not data.is_dir():
-        raise TrainingDataError(f"{data}: no such data folder; set data=FOLDER")
+        raise TrainingDataError(f"{data}: no such data folder; set data.folder=FOLDER")
     folder = data / NAME if chosen is None else Path(chosen)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise TrainingDataError(
-            f"{folder}: the cache folder can not be made ({reason_of(error)}); set cache=FOLDER"
+            f"{folder}: the cache folder can not be made ({reason_of(error)}); set data.cache=FOLDER"
         ) from error
     return folder
 
@@ -41,7 +41,7 @@ def locked(path: Path) -> Iterator[None]:
     try:
         stream = path.open("a")
     except OSError as error:
-        raise TrainingDataError(f"{path}: can not be written ({reason_of(error)}); set cache=FOLDER") from error
+        raise TrainingDataError(f"{path}: can not be written ({reason_of(error)}); set data.cache=FOLDER") from error
     with stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
