@@ -59,7 +59,7 @@ def test_every_text_and_every_answer_of_the_training_files_is_read(tmp_path):
 def test_the_command_writes_the_same_usable_model_each_time(tmp_path):
     write_world(tmp_path / "data")
     for name in ("one", "two"):
-        arguments = ["bpe", "--data", str(tmp_path / "data"), "--out", str(tmp_path / name / "bpe.model")]
+        arguments = ["bpe", "--data", str(tmp_path / "data"), "--output", str(tmp_path / name / "bpe.model")]
         assert main([*arguments, "--vocab", "170"]) == 0
     assert (tmp_path / "one" / "bpe.model").read_bytes() == (tmp_path / "two" / "bpe.model").read_bytes()
     assert [path.name for path in (tmp_path / "one").iterdir()] == ["bpe.model"]
@@ -76,13 +76,13 @@ def test_the_command_writes_the_same_usable_model_each_time(tmp_path):
 def test_an_impossible_vocabulary_is_told_and_nothing_is_written(tmp_path, capsys, vocab, reason):
     write_world(tmp_path / "data")
     out = tmp_path / "out" / "bpe.model"
-    assert main(["bpe", "--data", str(tmp_path / "data"), "--out", str(out), "--vocab", vocab]) == 2
+    assert main(["bpe", "--data", str(tmp_path / "data"), "--output", str(out), "--vocab", vocab]) == 2
     assert reason in capsys.readouterr().err
     assert not out.parent.exists()
 
 
 def test_a_folder_without_training_files_is_told(tmp_path, capsys):
-    assert main(["bpe", "--data", str(tmp_path), "--out", str(tmp_path / "bpe.model")]) == 2
+    assert main(["bpe", "--data", str(tmp_path), "--output", str(tmp_path / "bpe.model")]) == 2
     assert "no file ending in _train.json" in capsys.readouterr().err
 
 

@@ -31,7 +31,7 @@ def unmeasured(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("unmeasured")
     (folder / "eco2ai").mkdir()
     (folder / "eco2ai" / "__init__.py").write_text("raise ImportError('broken on purpose')")
-    settings = [f"out={folder}/run", "steps=2", "validate_every=2", "watch.log_every=1", "watch.plots=false"]
+    settings = [f"output={folder}/run", "steps=2", "validation.every=2", "logging.every=1", "logging.plots=false"]
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("PYTHONPATH", str(folder))
         config = str(root / "settings.yaml")
@@ -160,7 +160,7 @@ def test_the_command_writes_plots_a_page_and_a_summary(killed: Path, capsys: pyt
 
 
 def test_another_folder_may_be_named(killed: Path, tmp_path: Path) -> None:
-    assert training(["co2-report", str(killed), "--out", str(tmp_path / "elsewhere")]) == 0
+    assert training(["co2-report", str(killed), "--output", str(tmp_path / "elsewhere")]) == 0
     assert sorted(path.name for path in (tmp_path / "elsewhere").iterdir()) == sorted(FILES)
 
 

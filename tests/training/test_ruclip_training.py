@@ -89,7 +89,7 @@ def test_it_learns_and_writes_what_can_be_loaded(
     out = tmp_path / "out"
     options = ["--steps", "60", "--batch", "10", "--learning-rate", "0.003"]
     code = ruclip.main(
-        ["--data", str(write_world(tmp_path / "world")), "--bpe", str(BPE_FILE), "--out", str(out), *options]
+        ["--data", str(write_world(tmp_path / "world")), "--bpe", str(BPE_FILE), "--output", str(out), *options]
     )
     assert code == 0, capsys.readouterr().err
     trained = RuCLIP.from_directory(out)
@@ -99,7 +99,7 @@ def test_it_learns_and_writes_what_can_be_loaded(
 
 
 def test_what_can_be_put_right_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert ruclip.main(["--data", str(tmp_path), "--bpe", str(BPE_FILE), "--out", str(tmp_path / "out")]) == 2
+    assert ruclip.main(["--data", str(tmp_path), "--bpe", str(BPE_FILE), "--output", str(tmp_path / "out")]) == 2
     assert "the tokenizer has 1200 pieces" in capsys.readouterr().err
 
 

@@ -81,8 +81,8 @@ def ended(process: subprocess.Popen[str]) -> str:
 
 
 def tune(root: Path, out: Path, *overrides: str) -> list[str]:
-    settings = ["steps=100000", "watch.log_every=1", "validate_every=50", "checkpoint_every=5", "watch.plots=false"]
-    return ["training", "tune", "--config", str(root / "settings.yaml"), f"out={out}", *settings, *overrides]
+    settings = ["steps=100000", "logging.every=1", "validation.every=50", "checkpoint.every=5", "logging.plots=false"]
+    return ["training", "tune", "--config", str(root / "settings.yaml"), f"output={out}", *settings, *overrides]
 
 
 def trains(out: Path) -> bool:
@@ -106,7 +106,7 @@ def test_a_training_that_is_told_to_stop_says_one_word(
     os.killpg(process.pid, number)  # as a terminal does
     said = ended(process)
     assert process.returncode == status
-    assert said.splitlines()[-1] == "tune: stopped"
+    assert said.splitlines()[-1] == "training tune: stopped"
     wait_for(lambda: not alive(tmp_path))
     last = max(row.step for row in read_log(out / "log.csv"))
     again = started(tmp_path, *tune(root, out, f"until={last + 2}"))
@@ -146,13 +146,13 @@ def test_no_worker_outlives_an_encoding(root: Path, tmp_path: Path, number: sign
 def test_under_torchrun_no_process_outlives_it(root: Path, tmp_path: Path, number: signal.Signals) -> None:
     out = tmp_path / "run"
     launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
-    process = started(tmp_path, *launcher, *tune(root, out, "parallel=ddp"))
+    process = started(tmp_path, *launcher, *tune(root, out, "compute.parallel=ddp"))
     wait_for(lambda: trains(out), process)
     process.send_signal(number)
     said = process.communicate(timeout=PATIENCE)[1]
     assert "leaked" not in said
     if number == signal.SIGTERM:
-        assert "tune: stopped" in said
+        assert "training tune: stopped" in said
     wait_for(lambda: not alive(tmp_path))
 
 
@@ -166,14 +166,14 @@ def test_who_loses_another_process_says_one_line(root: Path, tmp_path: Path, par
     processes = []
     for rank in ("0", "1"):
         who = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
-        processes.append(python(tmp_path, "-m", *tune(root, out, f"parallel={parallel}"), **place, **who))
+        processes.append(python(tmp_path, "-m", *tune(root, out, f"compute.parallel={parallel}"), **place, **who))
     wait_for(lambda: trains(out), processes[0])
     processes[killed].kill()
     processes[killed].communicate(timeout=PATIENCE)
     said = ended(processes[1 - killed])
     assert processes[1 - killed].returncode == 1
-    assert [line for line in said.splitlines() if line.startswith("tune: ")] == [
-        "tune: another process of this run has ended; the reason is among what that one said"
+    assert [line for line in said.splitlines() if line.startswith("training tune: ")] == [
+        "training tune: another process of this run has ended; the reason is among what that one said"
     ]
     wait_for(lambda: not alive(tmp_path))
 
@@ -191,7 +191,7 @@ def test_a_recipe_takes_its_training_along(root: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_whole_recipe_takes_its_training_along(tmp_path: Path, number: signal.Signals) -> None:
     out = tmp_path / "tiny"
-    process = started(tmp_path, "training", "tiny", "--out", str(out), "--tdp-watts", "100", "--scale", "0.001")
+    process = started(tmp_path, "training", "tiny", "--output", str(out), "--tdp-watts", "100", "--scale", "0.001")
     wait_for(lambda: (out / "runs" / "tiny_lookup" / "log.csv").is_file(), process)
     process.send_signal(number)
     if number == signal.SIGTERM:
@@ -203,7 +203,7 @@ def test_a_whole_recipe_takes_its_training_along(tmp_path: Path, number: signal.
 
 
 def test_a_recipe_takes_its_stage_along(tmp_path: Path) -> None:
-    process = started(tmp_path, "training", "tiny", "--out", str(tmp_path / "tiny"), "--tdp-watts", "100")
+    process = started(tmp_path, "training", "tiny", "--output", str(tmp_path / "tiny"), "--tdp-watts", "100")
     wait_for(lambda: any(" data_prep " in line for line in alive(tmp_path)), process)
     process.kill()
     process.communicate(timeout=PATIENCE)

@@ -163,7 +163,7 @@ class TestFiles:
             assert (loaded.encode(images) == network.encode(images)).float().mean() > 0.95
 
     def test_command(self, world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        arguments = ["vqgan", "--data", str(world), "--out", str(tmp_path / "out"), "--steps", "2", "--batch", "4"]
+        arguments = ["vqgan", "--data", str(world), "--output", str(tmp_path / "out"), "--steps", "2", "--batch", "4"]
         assert training_command(arguments) == 0
         assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
             "config.json",
@@ -181,14 +181,14 @@ class TestFiles:
         assert capsys.readouterr().out.startswith("2 scenes, 2 signs\nstep 2 ")
 
     def test_command_without_data(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        assert training_command(["vqgan", "--data", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
+        assert training_command(["vqgan", "--data", str(tmp_path), "--output", str(tmp_path / "out")]) == 2
         assert "no train pictures of captioning or vqa" in capsys.readouterr().err
 
     def test_command_that_can_not_write_says_so_before_training(
         self, world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         (tmp_path / "out").write_text("a file")
-        assert training_command(["vqgan", "--data", str(world), "--out", str(tmp_path / "out")]) == 2
+        assert training_command(["vqgan", "--data", str(world), "--output", str(tmp_path / "out")]) == 2
         printed = capsys.readouterr()
         assert "out" in printed.err
         assert "step" not in printed.out

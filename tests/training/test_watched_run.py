@@ -125,7 +125,7 @@ def test_a_broken_eco2ai_stops_no_training_and_leaves_no_zero(
     (tmp_path / "eco2ai" / "__init__.py").write_text("raise ImportError('broken on purpose')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     out = tmp_path / "run"
-    settings = [f"out={out}", "steps=2", "validate_every=2", "watch.plots=false", "emissions.file=emissions.csv"]
+    settings = [f"output={out}", "steps=2", "validation.every=2", "logging.plots=false", "emissions.file=emissions.csv"]
     assert training(["tune", "--config", str(root / "settings.yaml"), *settings]) == 0
     told = capsys.readouterr().err
     assert "emissions not measured; " in told
@@ -156,10 +156,10 @@ def test_a_file_that_takes_no_row_is_told_before_the_training(
     out.mkdir()
     if content is not None:
         (out / file).write_bytes(content)
-    settings = ["steps=1", "validation_samples=0", "watch.plots=false", f"emissions.file={file}"]
+    settings = ["steps=1", "validation.samples=0", "logging.plots=false", f"emissions.file={file}"]
     config = str(root / "settings.yaml")
     ended = subprocess.run(
-        [sys.executable, "-m", "training", "tune", "--config", config, f"out={out}", *settings],
+        [sys.executable, "-m", "training", "tune", "--config", config, f"output={out}", *settings],
         cwd=ROOT,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
@@ -180,7 +180,7 @@ def test_a_file_that_takes_no_row_is_told_before_the_training(
 @pytest.mark.slow
 def test_the_processes_of_one_machine_are_measured_as_one(root: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    start = command(root, out, "until=4", "watch.plots=false")
+    start = command(root, out, "until=4", "logging.plots=false")
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *start[1:]]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     subprocess.run(torchrun, cwd=ROOT, env=environment, check=True, capture_output=True)

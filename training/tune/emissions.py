@@ -144,4 +144,4 @@ def _attempt(what: Callable[[], None]) -> None:
     try:
         what()
     except (OSError, UserError, ValueError, LookupError, TypeError) as error:
-        say(f"tune: emissions: {reason_of(error)}; the training goes on")
+        say(f"training tune: emissions: {reason_of(error)}; the training goes on")

@@ -127,7 +127,7 @@ def _train(settings: TuneSettings, others: Sequence[Callback], processes: Proces
     resumed = processes.from_first(last_checkpoint(output) if processes.is_first else None)
     done = state.restore(resumed, fingerprint) if resumed else 0
     if done >= end and processes.is_first:
-        say(f"tune: the steps are done: {resumed} is of step {done}, and the run ends with step {end}")
+        say(f"training tune: the steps are done: {resumed} is of step {done}, and the run ends with step {end}")
     callbacks = build_callbacks(settings.logging, settings.validation.mode, others) if processes.is_first else None
     if callbacks:
         epoch = settings.logging.epoch_steps or steps_of_epoch(data.sizes, settings.data, settings.tasks)

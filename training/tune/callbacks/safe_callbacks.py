@@ -39,11 +39,11 @@ class SafeCallbacks(Generic[T]):
             except (OSError, ContestError, CallbackError) as error:
                 name, reason = type(member).__name__, reason_of(error)
                 if id(member) not in self._failures:
-                    tqdm.write(printable(f"tune: {name}: {reason}; the training goes on"), file=sys.stderr)
+                    tqdm.write(printable(f"training tune: {name}: {reason}; the training goes on"), file=sys.stderr)
                 self._failures.setdefault(id(member), (name, []))[1].append(reason)
 
     def report(self) -> None:
         """Say once more what was not written."""
         for name, errors in self._failures.values():
             times = "once" if len(errors) == 1 else f"{len(errors)} times"
-            say(f"tune: {name} failed {times}: {errors[0]}")
+            say(f"training tune: {name} failed {times}: {errors[0]}")
