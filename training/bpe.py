@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from tokenizers import Tokenizer, models, trainers
 
+from contest.atomic import replacing
 from contest.reading import read_ground_truth, read_input
-from contest.writing import write_bytes
 from errors import UserError
 from models.bpe import WORD_MARK, word_splitter
 
@@ -86,7 +86,7 @@ def train_bpe(texts: Iterable[str], output: Path, vocab_size: int) -> None:
 
     Raises:
         CorpusError: the texts do not allow a vocabulary of this size.
-        ContestError: the file can not be written.
+        OSError: the file can not be written.
 
     """
     tokenizer = Tokenizer(models.BPE())
@@ -104,7 +104,8 @@ def train_bpe(texts: Iterable[str], output: Path, vocab_size: int) -> None:
         problem = f"the texts give {size} ids at {bound}, {vocab_size} were asked for"
         raise CorpusError(problem, "change one of them")
     output.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(output, _model_file(tokenizer).encode("ascii"))
+    with replacing(output) as temporary:
+        temporary.write_text(_model_file(tokenizer), encoding="ascii")
 
 
 def _model_file(tokenizer: Tokenizer) -> str:

@@ -156,7 +156,7 @@ def test_missing_files_are_named(missing: str, folder: Path) -> None:
 
 
 def test_a_missing_data_folder_and_an_impossible_cache_are_named(tmp_path: Path) -> None:
-    with pytest.raises(TrainingDataError, match="nowhere: no such data folder; set data.folder=FOLDER"):
+    with pytest.raises(TrainingDataError, match=r"nowhere: no such data folder; set data.folder=FOLDER"):
         cache_folder(tmp_path / "nowhere", None)
     (tmp_path / "file").touch()
     with pytest.raises(TrainingDataError, match=r"the cache folder can not be made .*; set data.cache=FOLDER"):
