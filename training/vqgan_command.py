@@ -58,10 +58,12 @@ def run(options: argparse.Namespace) -> int:
         network, reports = train(
             recipe, TINY, pictures, held_out, lambda report: shown.write(report.line()), lambda _: shown.update()
         )
-    words = [f"--{name.replace('_', '-')}={getattr(recipe, name)}" for name in chosen]
-    arguments = shlex.join([f"--data={options.data}", f"--output={options.output}", *words])
+    command = ["vqgan", "--data", str(options.data), "--output", str(options.output)]
+    for name in chosen:
+        if (value := getattr(recipe, name)) != getattr(VqganRecipe, name):
+            command += [f"--{name.replace('_', '-')}", str(value)]
     record = {
-        "command": f"python -m training vqgan {arguments}",
+        "command": f"python -m training {shlex.join(command)}",
         "recipe": asdict(recipe),
         "seconds": round(reports[-1].seconds, 1),
         "processor": _processor(),

@@ -318,7 +318,7 @@ def test_codes_that_vanish_during_a_training_end_it_with_a_message(
     arguments = ["tune", "--config", str(root / "settings.yaml"), f"data.cache={tmp_path}", f"output={tmp_path}/run"]
     assert training([*arguments, "steps=9", "validation.every=100", "checkpoint.every=1"]) == 2
     complaint = capsys.readouterr().err.splitlines()[-1]
-    assert complaint.startswith("training tune: ")
+    assert complaint.startswith("training tune: error [TRAINING_DATA] ")
     assert "no codes for" in complaint
     assert "images/" in complaint
     assert ", sample '" in complaint

@@ -88,9 +88,7 @@ def test_in_a_terminal_every_line_stands_by_itself(root: Path, tmp_path: Path) -
     os.close(ours)
     assert process.wait() == 0
     lines = [line for line in screen(data.decode()) if line]
-    assert [" 4/4 " in line for line in lines if line.startswith("tune: ")] == [True], (
-        lines
-    )  # the bar, where it ended
+    assert [" 4/4 " in line for line in lines if line.startswith("tune: ")] == [True], lines  # the bar, where it ended
     shown = [line for line in lines if not line.startswith("tune: ")]
     begins = [*(f"step {step}/4  loss" for step in range(1, 5)), "step 4/4  validation.loss"]
     begins += ["trained weights: ", "checkpoints: ", "next: "]

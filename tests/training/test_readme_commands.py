@@ -77,11 +77,11 @@ def test_a_fine_tune_of_the_bundled_weights(world: Path) -> None:
 @pytest.mark.slow
 def test_tokenizers_and_a_rudolph_of_one_s_own(world: Path) -> None:
     places = {"world": world / "world", "mine": world / "mine", "run": world / "run"}
-    run("training bpe --data {world} --out {mine}/bpe.model --vocab 1024", **places)
-    run("training vqgan --data {world} --out {mine}/vqgan --steps 3", **places)
+    run("training bpe --data {world} --output {mine}/bpe.model --vocab 1024", **places)
+    run("training vqgan --data {world} --output {mine}/vqgan --steps 3", **places)
     run(
         "training tune --config training/configs/fbc2.yaml data.folder={world} weights={mine} output={run} "
         f"data.workers=2 model.scratch=training/configs/tiny_rudolph.json {FEW}",
         **places,
     )
-    run("training ruclip --data {world} --bpe {mine}/bpe.model --out {mine}/ruclip --steps 2 --batch 8", **places)
+    run("training ruclip --data {world} --bpe {mine}/bpe.model --output {mine}/ruclip --steps 2 --batch 8", **places)

@@ -16,6 +16,7 @@ from training.tune.callbacks.csv_log import read_log
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 300.0  # seconds to wait for what must come; a slow machine changes no result
+STOPPED = {signal.SIGTERM: "terminated", signal.SIGINT: "interrupted", signal.SIGHUP: "hung up"}
 MARK = "FBC2_TEST_OF_STOPPING"  # in the environment of all processes that a test starts
 
 
@@ -106,7 +107,7 @@ def test_a_training_that_is_told_to_stop_says_one_word(
     os.killpg(process.pid, number)  # as a terminal does
     said = ended(process)
     assert process.returncode == status
-    assert said.splitlines()[-1] == "training tune: stopped"
+    assert said.splitlines()[-1] == f"training tune: {STOPPED[number]}"
     wait_for(lambda: not alive(tmp_path))
     last = max(row.step for row in read_log(out / "log.csv"))
     again = started(tmp_path, *tune(root, out, f"until={last + 2}"))
@@ -137,7 +138,7 @@ def test_no_worker_outlives_an_encoding(root: Path, tmp_path: Path, number: sign
     if number == signal.SIGKILL:
         process.communicate(timeout=PATIENCE)
     else:
-        assert ended(process).splitlines()[-1] == "encode: stopped"
+        assert ended(process).splitlines()[-1] == f"training encode: {STOPPED[number]}; what is encoded is kept"
         assert process.returncode == 128 + number
     wait_for(lambda: not alive(tmp_path))
 
@@ -152,7 +153,7 @@ def test_under_torchrun_no_process_outlives_it(root: Path, tmp_path: Path, numbe
     said = process.communicate(timeout=PATIENCE)[1]
     assert "leaked" not in said
     if number == signal.SIGTERM:
-        assert "training tune: stopped" in said
+        assert "training tune: terminated" in said
     wait_for(lambda: not alive(tmp_path))
 
 
@@ -195,7 +196,7 @@ def test_a_whole_recipe_takes_its_training_along(tmp_path: Path, number: signal.
     wait_for(lambda: (out / "runs" / "tiny_lookup" / "log.csv").is_file(), process)
     process.send_signal(number)
     if number == signal.SIGTERM:
-        assert ended(process).splitlines()[-1] == "tiny: stopped"
+        assert ended(process).splitlines()[-1] == "training tiny: terminated; the same command goes on from here"
         assert process.returncode == 143
     else:
         process.communicate(timeout=PATIENCE)

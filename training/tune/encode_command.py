@@ -14,7 +14,7 @@ from training.tune.arguments import add_settings_arguments, overrides_of
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes: what `tune` does."""
     add_settings_arguments(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, when_stopped="what is encoded is kept")
 
 
 def run(options: argparse.Namespace) -> int:
