@@ -9,33 +9,17 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from contest.command_line import DONE, number, seed, whole
+from contest.command_line import DONE
 from contest.console import show
-from training.recipes import RuclipRecipe
+from training.recipes import RuclipRecipe, add_recipe_arguments, recipe_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
-    recipe = RuclipRecipe()
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="world of `data_prep synthetic`")
     parser.add_argument("--bpe", type=Path, required=True, metavar="FILE", help="tokenizer, at most 1,024 pieces")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder of the ruCLIP")
-    parser.add_argument("--steps", type=whole(least=1), default=recipe.steps, metavar="N", help="training steps")
-    parser.add_argument("--batch", type=whole(least=2), default=recipe.batch, metavar="N", help="pairs a step")
-    parser.add_argument("--seed", type=seed, default=recipe.seed, metavar="N", help="seed of weights and batches")
-    parser.add_argument(
-        "--learning-rate", type=number(least=0, above=True), default=recipe.learning_rate, metavar="X", help="its peak"
-    )
-    parser.add_argument(
-        "--neighbours",
-        type=number(least=0, most=1),
-        default=recipe.neighbours,
-        metavar="X",
-        help="share of a batch whose captions share words",
-    )
-    parser.add_argument(
-        "--report-every", type=whole(least=1), default=recipe.report_every, metavar="N", help="steps between reports"
-    )
+    add_recipe_arguments(parser, RuclipRecipe)
     parser.set_defaults(run=run)
 
 
@@ -48,12 +32,7 @@ def run(options: argparse.Namespace) -> int:
     from models.ruclip import BPE_FILE, RuCLIP
     from training.ruclip import TINY, read_pairs, retrieval, train
 
-    chosen = ("steps", "batch", "seed", "learning_rate", "neighbours", "report_every")
-    recipe, output, began = (
-        RuclipRecipe(**{name: getattr(options, name) for name in chosen}),
-        options.output,
-        time.perf_counter(),
-    )
+    recipe, output, began = recipe_of(options, RuclipRecipe), options.output, time.perf_counter()
     network = RuCLIP(TINY, BPE(options.bpe))
     output.mkdir(parents=True, exist_ok=True)  # now, not after the training
     pairs, held_out = (read_pairs(options.data, split, network) for split in ("train", "val"))

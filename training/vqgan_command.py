@@ -8,35 +8,18 @@ import shlex
 from dataclasses import asdict
 from pathlib import Path
 
-from contest.command_line import DONE, number, seed, whole
+from contest.command_line import DONE
 from contest.console import show
-from training.recipes import VqganRecipe
+from training.recipes import VqganRecipe, add_recipe_arguments, changed_options, recipe_of
 
 HELD_OUT = 256  # pictures of each kind
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
-    recipe, share = VqganRecipe(), number(least=0, most=1)
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="world of `data_prep synthetic`")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder of the VQGAN")
-    parser.add_argument("--steps", type=whole(least=2), default=recipe.steps, metavar="N", help="training steps")
-    parser.add_argument("--batch", type=whole(least=2), default=recipe.batch, metavar="N", help="pictures a step")
-    parser.add_argument("--seed", type=seed, default=recipe.seed, metavar="N", help="seed of weights and batches")
-    parser.add_argument(
-        "--learning-rate", type=number(least=0, above=True), default=recipe.learning_rate, metavar="X", help="its peak"
-    )
-    parser.add_argument("--signs", type=share, default=recipe.signs, metavar="X", help="share of signs in a batch")
-    parser.add_argument(
-        "--gradient-weight",
-        type=number(least=0),
-        default=recipe.gradient_weight,
-        metavar="X",
-        help="weight of the loss on differences between neighbouring pixels",
-    )
-    parser.add_argument(
-        "--report-every", type=whole(least=1), default=recipe.report_every, metavar="N", help="steps between reports"
-    )
+    add_recipe_arguments(parser, VqganRecipe)
     parser.set_defaults(run=run)
 
 
@@ -48,8 +31,7 @@ def run(options: argparse.Namespace) -> int:
     from training.tune.bars import bar
     from training.vqgan import TINY, train, write_vqgan
 
-    chosen = ("steps", "batch", "seed", "learning_rate", "signs", "gradient_weight", "report_every")
-    recipe = VqganRecipe(**{name: getattr(options, name) for name in chosen})
+    recipe = recipe_of(options, VqganRecipe)
     options.output.mkdir(parents=True, exist_ok=True)  # now, not after the training
     pictures = read_pictures(options.data, "train", TINY["resolution"])
     held_out = read_pictures(options.data, "val", TINY["resolution"], HELD_OUT)
@@ -58,10 +40,7 @@ def run(options: argparse.Namespace) -> int:
         network, reports = train(
             recipe, TINY, pictures, held_out, lambda report: shown.write(report.line()), lambda _: shown.update()
         )
-    command = ["vqgan", "--data", str(options.data), "--output", str(options.output)]
-    for name in chosen:
-        if (value := getattr(recipe, name)) != getattr(VqganRecipe, name):
-            command += [f"--{name.replace('_', '-')}", str(value)]
+    command = ["vqgan", "--data", str(options.data), "--output", str(options.output), *changed_options(recipe)]
     record = {
         "command": f"python -m training {shlex.join(command)}",
         "recipe": asdict(recipe),
