@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 from pydantic.fields import FieldInfo
 
-from training.tune.settings_keys import allowed
+from training.tune.settings_keys import allowed, fields_of
 
 R = TypeVar("R")
 PART = ConfigDict(extra="forbid", use_attribute_docstrings=True)
@@ -78,8 +78,7 @@ def _rate(peak: float, step: int, steps: int, warmup: int) -> float:
 
 
 def _options(kind: type) -> dict[str, FieldInfo]:
-    fields: dict[str, FieldInfo] = kind.__pydantic_fields__  # type: ignore[attr-defined]
-    return {name: field for name, field in fields.items() if field.description is not None}
+    return {name: field for name, field in fields_of(kind).items() if field.description is not None}
 
 
 def add_recipe_arguments(parser: argparse.ArgumentParser, kind: type) -> None:

@@ -150,8 +150,11 @@ def test_a_machine_that_is_told_nothing_of_steps_has_one_row(tmp_path: Path) -> 
     [
         ("step,kg\n1,2\n", "co2.csv: line 1: the columns are not time, stretch"),
         ("{head}\na,b\n", "co2.csv: line 2 has 2 cells, and there are 11 columns"),
-        ("{head}\nt,s,training,1,1,nan,,cpu,m,1,1\n", "co2.csv: line 2: nan is not finite"),
-        ("{head}\nt,s,training,x,1,,,cpu,m,1,1\n", "co2.csv: line 2: 'x' is no number of steps or epochs"),
+        ("{head}\nt,s,training,1,1,nan,,cpu,m,1,1\n", "co2.csv: line 2: loss must be a number, not 'nan'"),
+        (
+            "{head}\nt,s,training,x,1,,,cpu,m,1,1\n",
+            "co2.csv: line 2: step must be a whole number from 0",
+        ),
     ],
 )
 def test_what_is_no_log_is_refused_by_line(text: str, complaint: str, tmp_path: Path) -> None:

@@ -238,8 +238,8 @@ def test_an_eco2ai_file_that_is_gone_is_told(killed: Path) -> None:
         ("co2_run.json", "5", "co2_run.json: no record of a run's measurement"),
         ("co2_run.json", '{"stretches": []}', "project_name, experiment_description, country, emissions_file, "),
         ("co2_run.json", '{"stretches": 5}', "co2_run.json: no record of a run's measurement"),
-        ("co2_run.json", '{"stretches": [{}]}', "stretch 1: id, stretch 1: started, stretch 1: status"),
-        ("co2_run.json", '{"stretches": ["a"]}', "stretch 1: an object missing or of a wrong type"),
+        ("co2_run.json", '{"stretches": [{}]}', "stretches.0.id, stretches.0.started, stretches.0.status"),
+        ("co2_run.json", '{"stretches": ["a"]}', "stretches.0 missing or of a wrong type"),
         ("co2_run.json", "", "co2_run.json: the file is empty; fetch it again"),
         (
             "co2_run.json",

@@ -62,9 +62,14 @@ _REFERENCE = re.compile(r"\$\{(\w+(?:\.\w+)*)\}")  # one setting in the value of
 QUOTED_CHARACTERS = 40
 
 
-def _fields(kind: type = TuneSettings, prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
+def fields_of(kind: type) -> dict[str, FieldInfo]:
+    """Return the fields of a pydantic dataclass."""
     fields: dict[str, FieldInfo] = kind.__pydantic_fields__  # type: ignore[attr-defined]
-    for name, found in fields.items():
+    return fields
+
+
+def _fields(kind: type = TuneSettings, prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    for name, found in fields_of(kind).items():
         if is_dataclass(found.annotation):
             assert isinstance(found.annotation, type)
             yield from _fields(found.annotation, f"{prefix}{name}.")

@@ -13,6 +13,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from contest.console import csv_row
 from contest.emissions.energy_meter import EnergyMeter, Meter
@@ -23,20 +27,24 @@ from errors import UserError
 from training.tune.callbacks.appending import append
 from training.tune.callbacks.callback import Callback, TrainingRun
 from training.tune.callbacks.epochs import epoch_of
+from training.tune.settings_keys import allowed, fields_of
 from training.tune.validation import Validation
 
 CO2_FILE = "co2.csv"
 PREPARATION, TRAINING, END, WHOLE = "preparation", "training", "end", "whole"
 UNKNOWN = "not measured"
 BLOCK = 4096  # bytes read at a time, from the end
-LONGEST_COUNT = 18  # digits
+Count = Annotated[int, Field(ge=0, lt=10**18)]
+Figure = Annotated[
+    Annotated[float, Field(allow_inf_nan=False)] | None, BeforeValidator(lambda cell: None if cell == "" else cell)
+]  # an empty cell of the file is none
 
 
 class Co2FileError(UserError):
     """A file that is no log of a run's CO2; names the file and the line."""
 
 
-@dataclass(frozen=True, slots=True)
+@pydantic_dataclass(frozen=True)
 class Co2Row:
     """What one device used since the row of that device before.
 
@@ -59,17 +67,18 @@ class Co2Row:
     time: str
     stretch: str
     part: str
-    step: int
-    epoch: int
-    loss: float | None
-    validation_loss: float | None
+    step: Count
+    epoch: Count
+    loss: Figure
+    validation_loss: Figure
     device: str
     method: str
-    energy_kwh: float | None
-    co2_kg: float | None
+    energy_kwh: Figure
+    co2_kg: Figure
 
 
 HEADER = tuple(field.name for field in fields(Co2Row))
+ROW = TypeAdapter(Co2Row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,42 +232,14 @@ def _without_torn_line(path: Path) -> int:
 
 def _parsed(path: Path, number: int, values: Sequence[str]) -> Co2Row:
     if len(values) != len(HEADER):
-        raise Co2FileError(f"{path}: line {number} has {len(values)} cells, and there are {len(HEADER)} columns")
+        problem = f"line {number} has {len(values)} cells, and there are {len(HEADER)} columns"
+        raise Co2FileError(problem, where=str(path))
     try:
-        time, stretch, part, step, epoch, loss, validation, device, method, energy, co2 = values
-        return Co2Row(
-            time=time,
-            stretch=stretch,
-            part=part,
-            step=_count(step),
-            epoch=_count(epoch),
-            loss=_figure(loss),
-            validation_loss=_figure(validation),
-            device=device,
-            method=method,
-            energy_kwh=_figure(energy),
-            co2_kg=_figure(co2),
-        )
-    except ValueError as error:
-        raise Co2FileError(f"{path}: line {number}: {error}") from error
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or len(text) > LONGEST_COUNT:
-        raise ValueError(f"{text[: LONGEST_COUNT + 1]!r} is no number of steps or epochs")
-    return int(text)
-
-
-def _figure(text: str) -> float | None:
-    if not text:
-        return None
-    try:
-        value = float(text)
-    except ValueError as error:
-        raise ValueError(f"{text!r} is no number") from error
-    if not math.isfinite(value):
-        raise ValueError(f"{text} is not finite")
-    return value
+        return ROW.validate_python(dict(zip(HEADER, values, strict=True)))
+    except ValidationError as error:
+        (name,), value = error.errors()[0]["loc"], error.errors()[0]["input"]
+        what = allowed(fields_of(Co2Row)[name])
+        raise Co2FileError(f"line {number}: {name} must be {what}, not {value!r}", where=str(path)) from error
 
 
 def _text(value: object) -> str:
