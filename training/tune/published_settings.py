@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter, ValidationError
 
 from contest.streaming import stream_input
 from training.tune.errors import SettingsError
+from training.tune.settings import Number, Whole
+from training.tune.settings_keys import in_words
 
+Finite = Annotated[Number, Field(allow_inf_nan=False)]
 # Our task name -> the name of its weights in the organisers' file.
 TASKS = {
     "textqa": "text",
@@ -90,27 +95,20 @@ class _Reader:
     def error(self, key: str, problem: str) -> SettingsError:
         return SettingsError(f"{self.path}: {key}: {problem}")
 
-    def get(self, key: str, kind: Callable[[Any], Any], default: Any = None) -> Any:
+    def get(self, key: str, kind: Any, default: Any = None) -> Any:
         """Value of a key as `kind`; without a default the key must be there."""
         self.asked.add(key)
-        if self.values.get(key) is None:
+        value = self.values.get(key)
+        if value is None:
             if default is None:
                 raise self.error(key, "is missing")
             return default
-        value = self.values[key]
-        if kind in (int, float) and (isinstance(value, bool) or not isinstance(value, int | float | str)):
-            raise self.error(key, f"must be a number, not {value!r}")
-        if kind is bool and not isinstance(value, bool):
-            raise self.error(key, f"must be true or false, not {value!r}")
         try:
-            found = kind(value)  # numbers like 2e-5 are strings to YAML
-        except (ValueError, OverflowError) as error:
-            raise self.error(key, f"must be a number, not {value!r}") from error
-        if kind is int and isinstance(value, float) and found != value:
-            raise self.error(key, f"must be a whole number, not {value!r}")
-        if kind is float and not math.isfinite(found):
-            raise self.error(key, f"must be a finite number, not {value!r}")
-        return found
+            return TypeAdapter(kind).validate_python(
+                value, strict=kind is bool
+            )  # numbers like 2e-5 are strings to YAML
+        except ValidationError as error:
+            raise self.error(key, f"must be {in_words(kind)}, not {value!r}") from error
 
     def below(self, prefix: str) -> dict[str, Any]:
         """All values whose keys begin with `prefix`."""
@@ -158,8 +156,8 @@ def _tasks(reader: _Reader) -> dict[str, dict[str, Any]]:
             "folder": folder,
             "train": files[:2],
             "val": files[2:],
-            "weight": reader.get(f"{weights}_loss_weight", float),
-            **{ours: reader.get(f"{weights}.{name}", float) for ours, name in SEGMENTS.items()},
+            "weight": reader.get(f"{weights}_loss_weight", Finite),
+            **{ours: reader.get(f"{weights}.{name}", Finite) for ours, name in SEGMENTS.items()},
         }
     if not tasks:
         raise reader.error("tasks", "names no task")
@@ -182,8 +180,8 @@ def _model(reader: _Reader, remarks: list[str]) -> dict[str, Any]:
 
 def _trainer(reader: _Reader, tasks: list[dict[str, Any]]) -> dict[str, Any]:
     checkpoints, trainer = "trainer.checkpoints.", "trainer.pl_trainer."
-    processes, batch = reader.get(f"{trainer}gpus", int, 1), reader.get("trainer.bs", int)
-    accumulate = reader.get(f"{trainer}accumulate_grad_batches", int, 1)
+    processes, batch = reader.get(f"{trainer}gpus", Whole, 1), reader.get("trainer.bs", Whole)
+    accumulate = reader.get(f"{trainer}accumulate_grad_batches", Whole, 1)
     amounts = {f"{trainer}gpus": processes, "trainer.bs": batch, f"{trainer}accumulate_grad_batches": accumulate}
     for key, value in amounts.items():
         if value < 1:
@@ -196,18 +194,18 @@ def _trainer(reader: _Reader, tasks: list[dict[str, Any]]) -> dict[str, Any]:
     # Their sampler takes as many samples of each task as the smallest has.
     smallest = min(sum(1 for _ in stream_input(task["train"][0])) for task in tasks)
     epoch = math.ceil(math.ceil(smallest * len(tasks) / processes) / (batch * accumulate))
-    interval = reader.get(f"{trainer}val_check_interval", float, 1.0)
+    interval = reader.get(f"{trainer}val_check_interval", Finite, 1.0)
     return {
-        "optim.learning_rate": reader.get("trainer.scheduler.max_lr", float),
+        "optim.learning_rate": reader.get("trainer.scheduler.max_lr", Finite),
         "data.batch": batch * processes * accumulate,
         "compute.accumulate": accumulate,
         "compute.parallel": strategy,
-        "steps": epoch * reader.get(f"{trainer}max_epochs", int),
+        "steps": epoch * reader.get(f"{trainer}max_epochs", Whole),
         "logging.epoch_steps": epoch,
         # A share of an epoch, or from above 1 on a number of their batches.
         "validation.every": max(1, int(epoch * interval if interval <= 1 else interval / accumulate)),
-        "checkpoint.every": reader.get(f"{checkpoints}every_n_train_steps", int, epoch),
+        "checkpoint.every": reader.get(f"{checkpoints}every_n_train_steps", Whole, epoch),
         "output": reader.get(f"{checkpoints}dirpath", str),
-        "optim.clip": reader.get(f"{trainer}gradient_clip_val", float, 1.0),
+        "optim.clip": reader.get(f"{trainer}gradient_clip_val", Finite, 1.0),
         "checkpoint.best": "loss",
     }

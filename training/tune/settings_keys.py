@@ -166,16 +166,17 @@ def _quoted(value: object) -> str:
 
 def allowed(field: FieldInfo) -> str:
     """Return what a setting may be, in words."""
-    return _in_words(field.annotation, field.metadata)
+    return in_words(field.annotation, field.metadata)
 
 
-def _in_words(kind: Any, metadata: list[Any]) -> str:
+def in_words(kind: Any, metadata: Sequence[Any] = ()) -> str:
+    """Return what a type allows, with the bounds of its metadata."""
     origin, parts = get_origin(kind), get_args(kind)
     if origin is Annotated:
         kind, *own = parts
-        return _in_words(kind, [*metadata, *own])
+        return in_words(kind, [*metadata, *own])
     if origin in (Union, UnionType):
-        return _in_words(next(part for part in parts if part is not NoneType), metadata)
+        return in_words(next(part for part in parts if part is not NoneType), metadata)
     if origin is Literal:
         return f"one of {', '.join(parts)}"
     if kind is bool:
@@ -187,7 +188,7 @@ def _in_words(kind: Any, metadata: list[Any]) -> str:
     return "a text" if kind is str else "key: value pairs"
 
 
-def _bounds(metadata: list[Any]) -> str:
+def _bounds(metadata: Sequence[Any]) -> str:
     found: dict[str, float] = {}
     for part in metadata:
         for one in part.metadata if isinstance(part, FieldInfo) else [part]:

@@ -237,7 +237,7 @@ def _parsed(path: Path, number: int, values: Sequence[str]) -> Co2Row:
     try:
         return ROW.validate_python(dict(zip(HEADER, values, strict=True)))
     except ValidationError as error:
-        (name,), value = error.errors()[0]["loc"], error.errors()[0]["input"]
+        name, value = str(error.errors()[0]["loc"][0]), error.errors()[0]["input"]
         what = allowed(fields_of(Co2Row)[name])
         raise Co2FileError(f"line {number}: {name} must be {what}, not {value!r}", where=str(path)) from error
 
