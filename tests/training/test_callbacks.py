@@ -53,7 +53,7 @@ class Rows(Sink):
         self.rows.setdefault(step, {}).update(values)
 
 
-def test_rows_hold_means_of_segments_and_the_speed_of_steps_alone(tmp_path: Path) -> None:
+def test_rows_hold_means_and_speed(tmp_path: Path) -> None:
     times = iter([0.0, *(1.0, 1.0, 2.0, 2.0), 60.0, *(61.0, 61.0), 90.0, *(92.0, 92.0)])
     rows = Rows()
     log = Log([rows], lambda: next(times))
@@ -96,7 +96,7 @@ def test_figures_of_a_validation_by_name() -> None:
     }
 
 
-def test_a_resumed_log_has_every_step_once_and_keeps_its_digits(tmp_path: Path) -> None:
+def test_resumed_log_has_every_step_once(tmp_path: Path) -> None:
     log = CsvLog()
     log.open(run_in(tmp_path))
     for step in (1, 2, 3):
@@ -209,7 +209,7 @@ def tell_all(callback: Callbacks, run: TrainingRun) -> Iterator[None]:
     callback.on_end()
 
 
-def test_who_fails_takes_no_one_along_and_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_failing_callback_is_named_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     at_steps = Failing("step", error=CallbackError("the plots can not be drawn"))
     at_start, healthy = Failing("start"), Failing()
     moments = tell_all(Callbacks([at_start, at_steps, healthy]), run_in(tmp_path))
@@ -265,9 +265,7 @@ MIXTURE = {"textqa": TaskSettings(samples=4, share=3.0), "vqa": TaskSettings(sam
         ({"sampling": "weights", "batch": 8}, {"textqa": 6, "vqa": 2}, 167),
     ],
 )
-def test_an_epoch_is_one_pass_over_the_task_that_takes_longest(
-    settings: dict, drawn: dict[str, float], steps: int
-) -> None:
+def test_epoch_is_a_pass_over_the_longest_task(settings: dict, drawn: dict[str, float], steps: int) -> None:
     data = DataSettings("data", **settings)
     assert samples_of_step(data, MIXTURE) == drawn
     assert steps_of_epoch({"textqa": 1000, "vqa": 300}, data, MIXTURE) == steps

@@ -67,7 +67,7 @@ def assert_equal_runs(out: Path, straight: Path) -> None:
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
-def test_killed_at_any_moment_it_goes_on_to_the_last_digit(root: Path, straight: Path) -> None:
+def test_killed_run_resumes_to_the_last_digit(root: Path, straight: Path) -> None:
     out = root / "killed"
     command = [sys.executable, "-m", "training", *arguments(root, out)]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -89,7 +89,7 @@ def lines_of_log(out: Path) -> list[bytes]:
 
 
 @pytest.mark.parametrize("broken_off_in", [2, 3, 5, 6])
-def test_the_log_of_a_resumed_run_is_that_of_one_that_was_not(
+def test_log_of_a_resumed_run_is_that_of_one_in_one_go(
     root: Path, broken_off_in: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rows at the steps 4 and 6: means over four and two steps, whatever checkpoint the run went on from."""
@@ -110,7 +110,7 @@ def test_the_log_of_a_resumed_run_is_that_of_one_that_was_not(
     assert {(row.step, row.name) for row in read_log(out / "log.csv")} >= {(4, "textqa.right"), (6, "textqa.right")}
 
 
-def test_a_run_that_was_ended_early_on_purpose_goes_on_with_the_rows_of_one_that_was_not(root: Path) -> None:
+def test_run_ended_early_goes_on_with_the_same_rows(root: Path) -> None:
     """Its last step has rows of its own, which the next ones take no steps from."""
     whole, out = root / "rows_in_one", root / "rows_in_two"
     assert training(arguments(root, whole, "logging.every=4")) == 0
@@ -131,7 +131,7 @@ def no_file_longer_than(size: int) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("file", ["pytorch_model.bin", "trainer.state"])
-def test_a_full_disk_ends_the_run_and_leaves_the_last_checkpoint(
+def test_full_disk_leaves_the_last_checkpoint(
     root: Path, straight: Path, file: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = root / f"full_{file}"
@@ -149,9 +149,7 @@ def test_a_full_disk_ends_the_run_and_leaves_the_last_checkpoint(
     assert_equal_runs(out, straight)
 
 
-def test_a_loss_that_is_not_finite_ends_the_run_and_leaves_the_last_checkpoint(
-    root: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_infinite_loss_leaves_the_last_checkpoint(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = root / "diverged"
     assert training(arguments(root, out, "until=1")) == 0
     weights = next((out / "checkpoints").glob("step_*")) / "pytorch_model.bin"

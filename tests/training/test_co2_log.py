@@ -81,7 +81,7 @@ def test_rows_are_differences_with_losses_and_epochs(tmp_path: Path) -> None:
         assert row.co2_kg == pytest.approx(5e-5)
 
 
-def test_each_device_has_a_row_and_another_stretch_counts_from_zero(tmp_path: Path) -> None:
+def test_each_device_has_a_row_in_each_session(tmp_path: Path) -> None:
     for _ in range(2):
         log = Co2Log(Told(KNOWN), tmp_path / "co2.csv", Readings(gpu=0.25))
         log.on_start(run_in(tmp_path))
@@ -93,7 +93,7 @@ def test_each_device_has_a_row_and_another_stretch_counts_from_zero(tmp_path: Pa
     assert [row.energy_kwh for row in rows if row.device != "cpu"] == [0.25] * 4
 
 
-def test_rows_wait_until_the_power_is_known_and_keep_their_place(tmp_path: Path) -> None:
+def test_rows_wait_until_the_power_is_known(tmp_path: Path) -> None:
     told = Told(NOTHING)
     log = Co2Log(told, tmp_path / "co2.csv", Readings())
     log.on_start(run_in(tmp_path, log_every=1))
@@ -106,7 +106,7 @@ def test_rows_wait_until_the_power_is_known_and_keep_their_place(tmp_path: Path)
     ]  # fmt: skip
 
 
-def test_without_a_measurement_there_is_no_figure_and_a_reason(tmp_path: Path) -> None:
+def test_unmeasured_rows_have_a_reason(tmp_path: Path) -> None:
     log = Co2Log(Told(replace(NOTHING, reasons=("eco2AI is not installed",))), tmp_path / "co2.csv", Readings())
     log.on_start(run_in(tmp_path, log_every=1))
     log.on_step(1, {"loss": 1.0})
@@ -125,7 +125,7 @@ def test_a_gpu_without_a_figure_has_none(tmp_path: Path) -> None:
     assert (gpu.device, gpu.energy_kwh, gpu.co2_kg) == ("gpu 0", None, None)
 
 
-def test_a_line_cut_short_by_a_kill_is_left_out_and_spoils_no_other(tmp_path: Path) -> None:
+def test_torn_last_line_is_left_out(tmp_path: Path) -> None:
     path = tmp_path / "co2.csv"
     for torn in ("2026-11-21T15:00:00,row-1,trai", "x" * 10_000):
         log = Co2Log(Told(KNOWN), path, Readings())
@@ -137,7 +137,7 @@ def test_a_line_cut_short_by_a_kill_is_left_out_and_spoils_no_other(tmp_path: Pa
     assert [row.part for row in read_co2_log(path)] == ["preparation", "preparation", "end"]
 
 
-def test_a_machine_that_is_told_nothing_of_steps_has_one_row(tmp_path: Path) -> None:
+def test_machine_without_steps_has_one_row(tmp_path: Path) -> None:
     log = Co2Log(Told(KNOWN), tmp_path / "co2.node1.csv", Readings())
     log.end()
     log.close()
@@ -170,7 +170,7 @@ def settings(**changes: object) -> TuneSettings:
     )  # type: ignore[arg-type]
 
 
-def test_the_description_names_the_size_of_the_model_and_marks_the_run_that_counts() -> None:
+def test_description_names_size_and_marks_the_final_run() -> None:
     count = sum(parameter.numel() for parameter in Rudolph(TINY).parameters())
     size = f"{count} parameters (2 layers, hidden size 32)"
     assert parameter_count(TINY) == count

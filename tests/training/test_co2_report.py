@@ -113,7 +113,7 @@ def test_figures_are_sums_over_stretches(killed: Path) -> None:
     assert sum(part.co2_kg or 0.0 for part in figures.parts) == pytest.approx(total(own, "co2_kg"))
 
 
-def test_the_loss_stands_against_all_co2_so_far_lost_steps_included(killed: Path) -> None:
+def test_loss_against_co2_includes_lost_steps(killed: Path) -> None:
     figures, own = gather(killed), table(killed / "co2.csv")
     for points, column in ((figures.training, "loss"), (figures.validation, "validation_loss")):
         places = [place for place, row in enumerate(own) if row[column]]
@@ -222,7 +222,7 @@ def test_a_copy_of_the_record_is_not_counted(killed: Path) -> None:
     assert gather(killed).summary.co2_kg == figure
 
 
-def test_an_eco2ai_file_that_is_gone_is_told(killed: Path) -> None:
+def test_missing_eco2ai_file_is_named(killed: Path) -> None:
     (killed / "emissions.csv").unlink()
     summary = gather(killed).summary
     assert summary.co2_kg is None
@@ -251,7 +251,7 @@ def test_an_eco2ai_file_that_is_gone_is_told(killed: Path) -> None:
         ("co2.csv", "a,b\n", "co2.csv: line 1: the columns are not"),
     ],
 )
-def test_what_can_not_be_read_ends_with_a_message_and_status_2(
+def test_unreadable_files_end_with_status_2(
     killed: Path, file: str, text: str | None, complaint: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     if text is None:

@@ -72,7 +72,7 @@ def one_process(root: Path) -> Path:
     return root / "one_process"
 
 
-def test_two_processes_with_all_weights_each_then_one(root: Path, one_process: Path) -> None:
+def test_two_processes_by_ddp_then_one(root: Path, one_process: Path) -> None:
     """Three rows each in eight parts: the last ones have no row in any process."""
     out = root / "ddp_then_one"
     ended = by_processes(2, arguments(root, out, "compute.parallel=ddp", "until=2", "compute.accumulate=8"))
@@ -81,7 +81,7 @@ def test_two_processes_with_all_weights_each_then_one(root: Path, one_process: P
     assert_same_curve(out, one_process)
 
 
-def test_one_process_then_two_with_a_part_of_the_weights_each(root: Path, one_process: Path) -> None:
+def test_one_process_then_two_by_fsdp(root: Path, one_process: Path) -> None:
     out = root / "one_then_fsdp"
     assert training(arguments(root, out, "until=2")) == 0
     ended = by_processes(2, arguments(root, out, "compute.parallel=fsdp"))

@@ -192,7 +192,7 @@ def test_paths_that_leave_the_folder_are_refused(vqgan: Path, folder: Path, tmp_
 @pytest.mark.parametrize(
     ("levels", "codes_per_side", "side"), [([1, 1], 3, 6), ([1, 1, 1], 2, 8), ([1, 1, 1, 1], 2, 16), ([1] * 5, 1, 16)]
 )
-def test_pictures_have_the_side_that_the_vqgan_makes_the_codes_of(
+def test_pictures_have_the_side_of_the_vqgan(
     levels: list[int], codes_per_side: int, side: int, folder: Path, tmp_path: Path
 ) -> None:
     """Every level of the VQGAN but the first halves the side."""
@@ -278,7 +278,7 @@ def test_the_command_fills_the_cache_before(
 
 @pytest.mark.parametrize("codes", [8, 32])
 @pytest.mark.parametrize("command", ["tune", "encode"])
-def test_a_codebook_of_another_rudolph_is_told_before_anything_is_read(
+def test_codebook_of_another_rudolph_is_refused_first(
     root: Path, tmp_path: Path, command: str, codes: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     replace(TINY, image_vocab_size=codes).save(tmp_path / "other.json")
@@ -301,7 +301,7 @@ def test_texts_need_no_vqgan(root: Path, tmp_path: Path) -> None:
     assert training(["encode", "--config", str(tmp_path / "settings.yaml")]) == 0
 
 
-def test_codes_that_vanish_during_a_training_end_it_with_a_message(
+def test_codes_that_vanish_end_a_training_with_a_message(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     original = PictureEncoder.codes

@@ -53,7 +53,7 @@ def random_text(rows: int, distinct: int) -> Tensor:
 
 
 @pytest.mark.parametrize(("head", "offset"), list(enumerate(OFFSETS)))
-def test_a_head_of_the_first_layer_attends_to_the_token_before(model: Rudolph, head: int, offset: int) -> None:
+def test_first_layer_head_attends_to_the_token_before(model: Rudolph, head: int, offset: int) -> None:
     attention = attention_of(model, random_text(8, LENGTH // 2))[PAIRS[0][0]][:, head]  # [batch, n, n]
     before = attention.diagonal(-offset, dim1=1, dim2=2)
     assert float(before.mean()) > 0.98

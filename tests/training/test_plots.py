@@ -80,9 +80,7 @@ def test_curves_follow_the_steps_without_what_is_not_finite() -> None:
     assert curves_of(rows) == {"loss": ([1, 2], [2.0, 1.0])}
 
 
-def test_a_training_is_told_of_plots_that_can_not_be_written_and_goes_on(
-    logged: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_unwritable_plots_stop_no_training(logged: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "plots").write_text("a file where the folder should be")
     callback = Callbacks([Plots()])
     callback.on_start(run_in(tmp_path))

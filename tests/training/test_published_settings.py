@@ -185,7 +185,7 @@ def test_what_is_frozen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
         ("trainer.scheduler.max_lr", -1, "optim.learning_rate: must be a number above 0"),
     ],
 )
-def test_what_can_not_be_used_is_named(tmp_path: Path, key: str, value: object, complaint: str) -> None:
+def test_unusable_settings_are_named(tmp_path: Path, key: str, value: object, complaint: str) -> None:
     with pytest.raises(SettingsError, match=complaint):
         read_settings(written(tmp_path, (key, value)), ["weights=elsewhere"])
 
@@ -199,7 +199,7 @@ def test_what_can_not_be_used_is_named(tmp_path: Path, key: str, value: object, 
         ([], "weights: elsewhere/bpe.model: No such file"),
     ],
 )
-def test_missing_files_and_impossible_sizes_end_with_status_2(
+def test_missing_files_and_bad_sizes_end_with_status_2(
     tmp_path: Path, changes: list[tuple[str, Any]], complaint: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = written(tmp_path, *changes)
@@ -207,7 +207,7 @@ def test_missing_files_and_impossible_sizes_end_with_status_2(
     assert re.search(complaint, f"\n{capsys.readouterr().err}".partition("\ntraining tune: ")[2])
 
 
-def test_its_weights_file_is_read_and_weights_of_another_size_are_named(tmp_path: Path) -> None:
+def test_weights_file_is_read_and_wrong_sizes_are_named(tmp_path: Path) -> None:
     (tmp_path / "weights").mkdir()
     model = Rudolph(Config(**PARAMS))
     save_state_dict(model, tmp_path / "weights" / "pytorch_model.bin")
@@ -219,7 +219,7 @@ def test_its_weights_file_is_read_and_weights_of_another_size_are_named(tmp_path
         starting_model(other.model, Path("elsewhere"), 0)
 
 
-def test_the_settings_for_converted_data_hold_all_open_tasks_as_published() -> None:
+def test_fbc2_settings_hold_all_tasks_as_published() -> None:
     settings = read_settings(CONFIGS / "fbc2.yaml", [])
     assert {name: (task.left, task.image, task.right) for name, task in settings.tasks.items()} == {
         "textqa": (1.0, 0.01, 7.0),

@@ -109,7 +109,7 @@ def test_it_learns_and_writes_what_can_be_loaded(
     assert json.loads((out / "training.json").read_text())["validation"]["image_to_text"] == 1
 
 
-def test_what_can_be_put_right_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_tokenizer_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert training(["ruclip", "--data", str(tmp_path), "--bpe", str(BPE_FILE), "--output", str(tmp_path / "out")]) == 2
     assert "the tokenizer has 1200 pieces" in capsys.readouterr().err
 

@@ -17,7 +17,7 @@ def mixture(**changes: object) -> Mixture:
     return mixture_of(DataSettings("data", **changes), tasks, seed=0)  # type: ignore[arg-type]
 
 
-def test_fixed_numbers_of_samples_are_the_same_in_every_batch() -> None:
+def test_fixed_mixture_is_the_same_in_every_batch() -> None:
     assert mixture().places(0) == [
         Place("textqa", 0), Place("textqa", 1),
         Place("mathqa", 0), Place("mathqa", 1), Place("mathqa", 2), Place("mathqa", 3),
@@ -61,7 +61,7 @@ mixtures = st.one_of(
 
 
 @given(mixture=mixtures, steps=st.integers(1, 60))
-def test_positions_of_a_task_follow_each_other_without_a_gap(mixture: Mixture, steps: int) -> None:
+def test_positions_of_a_task_have_no_gap(mixture: Mixture, steps: int) -> None:
     rows = [place for step in range(steps) for place in mixture.places(step)]
     found = {task: sorted(place.position for place in rows if place.task == task) for task in SIZES}
     for positions in found.values():

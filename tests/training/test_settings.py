@@ -82,7 +82,7 @@ def words_of(override: str) -> list[str]:
         ("clip=1 optim.clip=2", "optim.clip: is given twice, also as clip"),
     ],
 )
-def test_what_can_not_be_used_is_named(
+def test_unusable_settings_are_named(
     override: str, complaint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "settings.yaml"
@@ -127,7 +127,7 @@ LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
         (FILE.encode() + b"#" * 2**20, "is larger than a settings file can be (1 MiB)"),
     ],
 )
-def test_whatever_lies_in_the_file_is_named(
+def test_unusable_settings_files_are_named(
     data: bytes, complaint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "settings.yaml"
@@ -159,7 +159,7 @@ def test_whatever_lies_in_the_file_is_named(
         ),
     ],
 )
-def test_what_changes_nothing_is_told(
+def test_settings_without_effect_are_named(
     overrides: str, told: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "settings.yaml"
@@ -231,7 +231,7 @@ def test_every_old_key_is_read_in_a_file() -> None:
     assert present_form(nested) == nested
 
 
-def test_an_old_file_and_old_overrides_give_the_settings_of_today(tmp_path: Path) -> None:
+def test_old_file_and_overrides_give_present_settings(tmp_path: Path) -> None:
     old = {key: value for key, (value, _) in OLD_SETTINGS.items() if key not in ALONE}
     path = tmp_path / "old.yaml"
     path.write_text(OmegaConf.to_yaml(OmegaConf.from_dotlist([f"{k}={v}" for k, v in old.items()])))

@@ -98,9 +98,7 @@ def trains(out: Path) -> bool:
         pytest.param(signal.SIGHUP, 129, marks=pytest.mark.slow),
     ],
 )
-def test_a_training_that_is_told_to_stop_says_one_word(
-    root: Path, tmp_path: Path, number: signal.Signals, status: int
-) -> None:
+def test_stopped_training_says_one_line(root: Path, tmp_path: Path, number: signal.Signals, status: int) -> None:
     out = tmp_path / "run"
     process = started(tmp_path, *tune(root, out, "emissions.file=emissions.csv", "emissions.tdp_watts=100"))
     wait_for(lambda: trains(out), process)

@@ -92,7 +92,7 @@ def test_bad_arguments(arguments: list[str], says: str, tmp_path: Path) -> None:
     assert "Traceback" not in ended.stderr
 
 
-def test_it_goes_on_where_it_was_cut_off_and_names_a_stage_that_fails(tmp_path: Path) -> None:
+def test_recipe_resumes_and_names_a_failing_stage(tmp_path: Path) -> None:
     """The second stage was cut off and is run anew; the VQGAN's folder can not be made, as a file is in its way."""
     recipe = stages(tmp_path, scale=0.001)
     cut_off = recipe[1]

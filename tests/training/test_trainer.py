@@ -78,7 +78,7 @@ class Calls(torch.nn.Module):
 
 
 @pytest.mark.parametrize(("activation_checkpointing", "runs"), [(False, 1), (True, 2)])
-def test_activation_checkpointing_runs_layers_twice_and_changes_nothing(
+def test_activation_checkpointing_changes_nothing_but_passes(
     activation_checkpointing: bool, runs: int, plain: list[float]
 ) -> None:
     state = new_state(activation_checkpointing=activation_checkpointing)
@@ -89,9 +89,7 @@ def test_activation_checkpointing_runs_layers_twice_and_changes_nothing(
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [("bfloat16", 0.02), ("float16", 0.01)])
-def test_half_precision_computes_in_half_and_keeps_whole_weights(
-    dtype: str, tolerance: float, plain: list[float]
-) -> None:
+def test_half_precision_keeps_whole_weights(dtype: str, tolerance: float, plain: list[float]) -> None:
     state = new_state(dtype=dtype)
     # float16's scale begins so large that the first steps overflow: they are left out, and it is halved.
     steps, scale = [], state.precision.scaler.get_scale()
@@ -148,7 +146,7 @@ def test_rows_without_a_trained_token_change_nothing(changes: dict[str, Any]) ->
 
 
 @pytest.mark.parametrize("where", ["loss", "gradient"])
-def test_a_number_that_is_not_finite_ends_the_run_before_the_weights_change(where: str) -> None:
+def test_infinite_numbers_end_the_run_before_weights_change(where: str) -> None:
     state = new_state()
     before = {name: tensor.clone() for name, tensor in state.model.state_dict().items()}
     if where == "loss":
@@ -192,7 +190,7 @@ def test_a_frozen_group_stays_and_all_else_changes(group: str) -> None:
 
 
 @pytest.mark.parametrize("steps", [2, 10, 97])
-def test_onecycle_is_torch_s_with_the_published_final_divisor(steps: int) -> None:
+def test_onecycle_equals_torch(steps: int) -> None:
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], 1.0)
     scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=2e-5, final_div_factor=500, total_steps=steps)
     optim = OptimSettings(schedule="onecycle", learning_rate=2e-5)
@@ -223,7 +221,7 @@ def flat(state: dict[str, Any]) -> dict[str, torch.Tensor]:
     return found
 
 
-def test_adapters_alone_are_trained_and_add_up_with_the_weights(tmp_path: Path) -> None:
+def test_adapters_are_trained_and_merged(tmp_path: Path) -> None:
     lora = LoraSettings(rank=2, alpha=8.0, attention=True, feed_forward=True)
     state = new_state(lora=lora)
     original = new_state().weights()

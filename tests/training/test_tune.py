@@ -94,7 +94,7 @@ def test_bad_data_ends_with_a_message_and_status_2(
     assert complaint in capsys.readouterr().err
 
 
-def test_memory_that_runs_out_is_told_with_what_needs_less_and_costs_no_checkpoint(
+def test_out_of_memory_names_what_needs_less(
     root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(state: TrainState, number: int, batch: Batch) -> dict[str, float]:
@@ -114,9 +114,7 @@ def test_memory_that_runs_out_is_told_with_what_needs_less_and_costs_no_checkpoi
     assert kept.name == "step_00000002"
 
 
-def test_weights_with_nan_are_told_before_a_learning_rate_is_blamed(
-    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_weights_with_nan_are_named(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     start = tmp_path / "rudolph"
     start.mkdir()
     TINY.save(start / "config.json")
@@ -129,7 +127,7 @@ def test_weights_with_nan_are_told_before_a_learning_rate_is_blamed(
     assert "checkpoint" not in said
 
 
-def test_a_run_that_breaks_off_before_its_first_checkpoint_promises_none(
+def test_no_checkpoint_is_promised_before_the_first(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert (

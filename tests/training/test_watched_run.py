@@ -81,7 +81,7 @@ def test_both_stretches_are_in_eco2ai_s_file_and_counted(watched: Path) -> None:
         assert len(list(csv.DictReader(stream))) == 2
 
 
-def test_our_own_reading_by_step_adds_up_to_that_of_the_whole_run(watched: Path) -> None:
+def test_readings_by_step_add_up_to_the_run(watched: Path) -> None:
     rows, readings = read_co2_log(watched / "co2.csv"), read_readings(watched / "emissions.csv")
     stretches = list(dict.fromkeys(row.stretch for row in rows))
     assert list(readings) == stretches
@@ -118,7 +118,7 @@ def test_the_report_is_made_of_both(watched: Path) -> None:
     assert (watched / "co2_report" / "loss_by_co2.png").is_file()
 
 
-def test_a_broken_eco2ai_stops_no_training_and_leaves_no_zero(
+def test_broken_eco2ai_stops_no_training(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "eco2ai").mkdir()
@@ -149,7 +149,7 @@ def test_a_broken_eco2ai_stops_no_training_and_leaves_no_zero(
         ),
     ],
 )
-def test_a_file_that_takes_no_row_is_told_before_the_training(
+def test_unwritable_emissions_file_is_named_first(
     root: Path, tmp_path: Path, content: bytes | None, file: str, said: str
 ) -> None:
     out = tmp_path / "run"

@@ -93,7 +93,7 @@ def trained(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
-def test_two_processes_train_validate_save_and_go_on_as_one(root: Path, trained: Path, way: str) -> None:
+def test_two_processes_do_as_one(root: Path, trained: Path, way: str) -> None:
     out = folder(trained, way)
     assert (out / "rudolph" / "model.safetensors").is_file()
     kept = last_checkpoint(out)
