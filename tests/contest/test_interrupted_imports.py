@@ -29,7 +29,7 @@ sys.meta_path.insert(0, Pressing())
         ("evaluation score", "contest.emissions.tracking"),
         ("evaluation score", "numpy"),
         ("data_prep synthetic", "data_prep.commands"),
-        ("training tune", "torch"),
+        ("training tune", "pydantic"),
     ],
 )
 def test_an_interrupted_import_ends_with_one_word(tmp_path: Path, command: str, module: str) -> None:
@@ -43,7 +43,7 @@ def test_an_interrupted_import_ends_with_one_word(tmp_path: Path, command: str, 
         timeout=120,
     )
     assert (run.returncode, run.stdout) == (130, "")
-    assert run.stderr in ("interrupted\n", f"{command.split()[0]}: stopped\n", f"{command.split()[1]}: stopped\n")
+    assert run.stderr in ("interrupted\n", f"{command.split()[0]}: stopped\n", f"{command}: interrupted\n")
 
 
 def test_an_interrupt_that_nobody_sees_to_ends_with_one_word() -> None:
