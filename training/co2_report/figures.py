@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from contest.emissions.tracking import EmissionsFileError, Reading, Row, read_readings, read_rows
+from contest.emissions.tracking import EmissionsFileError, EmissionsRow, EnergyReading, read_readings, read_rows
 from contest.emissions.training_summary import TrainingEmissions
 from contest.stand_ins import HEAD_BYTES, stand_in_of_data
 from errors import UserError, reason_of
@@ -61,8 +61,8 @@ class ReportedSession:
     started: str
     status: str | None
     reasons: tuple[str, ...]
-    row: Row | None
-    readings: tuple[Reading, ...]
+    row: EmissionsRow | None
+    readings: tuple[EnergyReading, ...]
 
 
 @plain_dataclass(frozen=True, slots=True)
@@ -171,14 +171,14 @@ def _sessions(run: Path, about: RunRecord, problems: list[str]) -> list[Reported
     return found
 
 
-def _by_device(sessions: Sequence[ReportedSession]) -> tuple[Reading, ...]:
+def _by_device(sessions: Sequence[ReportedSession]) -> tuple[EnergyReading, ...]:
     """Our own readings, one a device: sums over sessions, with the last one's method."""
-    devices: dict[str, list[Reading]] = {}
+    devices: dict[str, list[EnergyReading]] = {}
     for session in sessions:
         for reading in session.readings:
             devices.setdefault(reading.device, []).append(reading)
     return tuple(
-        Reading(
+        EnergyReading(
             device=device,
             method=found[-1].method,
             energy_kwh=_measured(reading.energy_kwh for reading in found),

@@ -15,7 +15,7 @@ from models.bpe import BPE
 from models.rudolph import Rudolph
 from models.rudolph.decoding import NonFiniteLogitsError
 from models.rudolph.vocabulary import Vocabulary
-from models.weights_folder import demand_fit
+from models.weights_folder import require_fit
 from training.tune.callbacks.build import build_callbacks
 from training.tune.callbacks.callback import Callback, TrainingRun
 from training.tune.callbacks.epochs import steps_of_epoch
@@ -109,7 +109,7 @@ def _train(settings: TuneSettings, others: Sequence[Callback], processes: Proces
     output, weights = Path(settings.output), Path(settings.weights)
     make_output(output)
     config, tokenizer = starting_config(settings.model, weights), read_tokenizer(weights)
-    demand_fit(weights, config, tokenizer, None)
+    require_fit(weights, config, tokenizer, None)
     require_vqgan(settings.tasks, weights, config)
     state = TrainState(build_model(settings), settings, processes)
     vocabulary = Vocabulary(tokenizer, state.model.config)

@@ -12,7 +12,7 @@ import torch
 from models.rudolph import Config
 from models.rudolph.vocabulary import Vocabulary
 from models.vqgan import load_vqgan
-from models.weights_folder import VQGAN_FOLDER, demand_fit
+from models.weights_folder import VQGAN_FOLDER, require_fit
 from training.tune.data.batches import TASK_TOKENS, Batch, BatchMaker
 from training.tune.data.cache_folder import cache_folder
 from training.tune.data.examples import Example, Examples, read_task
@@ -53,7 +53,7 @@ def require_vqgan(tasks: Iterable[str], weights: Path, config: Config) -> None:
     Raises `VQGANConfigError`, `WeightsError` (tensors are named), `WeightsFolderError`.
     """
     if set(tasks) - TEXT_TASKS:
-        demand_fit(weights, config, None, load_vqgan(weights / VQGAN_FOLDER, "meta"))
+        require_fit(weights, config, None, load_vqgan(weights / VQGAN_FOLDER, "meta"))
 
 
 def open_encoder(data: DataSettings, weights: Path, config: Config, device: str) -> PictureEncoder:
