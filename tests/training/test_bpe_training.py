@@ -72,7 +72,7 @@ def test_the_command_writes_the_same_usable_model_each_time(tmp_path):
     assert bpe.encode("漢")[-1] == bpe.unk_id
 
 
-@pytest.mark.parametrize(("vocab", "reason"), [("20", "at least"), ("5000", "at most"), ("-1", "at least")])
+@pytest.mark.parametrize(("vocab", "reason"), [("20", "at least"), ("5000", "at most"), ("1", "at least")])
 def test_impossible_vocabulary_is_named_and_writes_nothing(tmp_path, capsys, vocab, reason):
     write_world(tmp_path / "data")
     out = tmp_path / "out" / "bpe.model"

@@ -1,4 +1,4 @@
-"""The report of a training's CO2: sums over stretches, both plots, one page, and the leaderboard's figure."""
+"""The report of a training's CO2: sums over sessions, both plots, one page, and the leaderboard's figure."""
 
 import csv
 import json
@@ -21,7 +21,7 @@ HEAVY = ("checkpoints", "rudolph", "tensorboard", "plots", "validation", "co2_re
 
 @pytest.fixture
 def killed(watched: Path, tmp_path: Path) -> Path:
-    """A copy of a real run of two stretches, of which the first was killed: for reading, and to be damaged."""
+    """A copy of a real run of two sessions, of which the first was killed: for reading, and to be damaged."""
     return shutil.copytree(watched, tmp_path / "run", ignore=shutil.ignore_patterns(*HEAVY))
 
 
@@ -80,7 +80,7 @@ class Page(HTMLParser):
         return " ".join(" ".join(self.words).split())
 
 
-def test_figures_are_sums_over_stretches(killed: Path) -> None:
+def test_figures_are_sums_over_sessions(killed: Path) -> None:
     figures, rows, own = gather(killed), table(killed / "emissions.csv"), table(killed / "co2.csv")
     summary = figures.summary
     assert summary.stretches == len(rows) == 2
@@ -93,12 +93,12 @@ def test_figures_are_sums_over_stretches(killed: Path) -> None:
     assert reading.energy_kwh == pytest.approx(sum(one["energy_kwh"] for one in readings))
     assert summary.own_co2_kg == pytest.approx(sum(one["co2_kg"] for one in readings))
     (problem,) = summary.problems
-    assert problem.startswith("stretch 1 (from 20")
+    assert problem.startswith("session 1 (from 20")
     assert problem.endswith(") did not end itself: its figures stop with the last period of measurement")
     parts = {part.label: part for part in figures.parts}
     epochs = sorted({int(row["epoch"]) for row in own if row["part"] == "training"})
     assert list(parts) == ["preparation", *map(str, epochs), "end"]
-    # The steps of a lost stretch were made, and count beside those that did them again.
+    # The steps of a lost session were made, and count beside those that did them again.
     for epoch in epochs:
         of_epoch = [row for row in own if row["part"] == "training" and int(row["epoch"]) == epoch]
         part, losses = parts[str(epoch)], [float(row["loss"]) for row in of_epoch if row["loss"]]
@@ -143,7 +143,7 @@ def test_the_command_writes_plots_a_page_and_a_summary(killed: Path, capsys: pyt
     assert "RUDOLPH <b>мой</b>; 57516 parameters" in page.text  # a stranger's text stays text
     for words in (
         "57,516 parameters",
-        "each of its 2 stretches has a row of its own",
+        "each of its 2 sessions has a row of its own",
         "The rules count the last row with the key phrase alone",
         "cut off",
         "processor time x TDP (100 W over ",
@@ -153,7 +153,7 @@ def test_the_command_writes_plots_a_page_and_a_summary(killed: Path, capsys: pyt
         r"[\d.]+ (g|mg|µg) CO2 by eco2AI",
         r"[\d.]+ (Wh|mWh|µWh) energy by eco2AI",
         r"[\d.]+ (g|mg|µg) CO2 by our own reading",
-        r"\d+ min \d+ s in 2 stretches, RU",
+        r"\d+ min \d+ s in 2 sessions, RU",
     ):
         assert re.search(pattern, page.text), (pattern, page.text)
     assert "is not marked as the training that counts" not in page.text

@@ -271,7 +271,10 @@ def test_the_command_fills_the_cache_before(
     assert training(arguments) == 0
     assert seen == []
     assert training([*arguments, "data.folder=/nowhere"]) == 2
-    assert "encode: /nowhere: no such data folder" in capsys.readouterr().err
+    assert (
+        "training encode: error [TRAINING_DATA] /nowhere: no such data folder; set data.folder"
+        in capsys.readouterr().err
+    )
     assert training([*arguments, "data.cache=/proc/none"]) == 2
     assert "set data.cache=FOLDER" in capsys.readouterr().err
 
@@ -286,7 +289,7 @@ def test_codebook_of_another_rudolph_is_refused_first(
     assert training([command, "--config", str(root / "settings.yaml"), *settings]) == 2
     said = capsys.readouterr().err
     assert said.startswith(
-        f"{command}: {root}/weights: the VQGAN has 16 codes, but RUDOLPH's image_vocab_size is {codes}; "
+        f"training {command}: error [WEIGHTS_FOLDER] {root}/weights: the VQGAN has 16 codes, but RUDOLPH's image_vocab_size is {codes}; "
     )
     assert not (tmp_path / "cache").exists()
 

@@ -26,7 +26,7 @@ def test_every_step_stands_in_the_log_once(watched: Path) -> None:
     before = json.loads((watched.parent / "before.json").read_text())["steps"]
     steps = steps_logged(watched)
     assert steps == list(range(1, steps[-1] + 1))
-    # Seven steps behind the last checkpoint that was whole; what the killed stretch did behind it was done again.
+    # Seven steps behind the last checkpoint that was whole; what the killed session did behind it was done again.
     resumed = steps[-1] - 7
     assert resumed % CHECKPOINT == 0
     assert before[-1] - CHECKPOINT <= resumed <= before[-1]
@@ -71,7 +71,7 @@ def events(data: bytes) -> list[Event]:
     return found
 
 
-def test_both_stretches_are_in_eco2ai_s_file_and_counted(watched: Path) -> None:
+def test_both_sessions_are_in_eco2ai_s_file_and_counted(watched: Path) -> None:
     stretches = json.loads((watched / "co2_run.json").read_text())["stretches"]
     assert [stretch["status"] for stretch in stretches] == [None, "measured"]
     rows = read_rows(watched / "emissions.csv")
@@ -100,7 +100,7 @@ def test_readings_by_step_add_up_to_the_run(watched: Path) -> None:
     assert (parts[0], parts[-1], set(parts)) == ("preparation", "end", {"preparation", "training", "end"})
 
 
-def test_nothing_of_the_lost_stretch_is_taken_back(watched: Path) -> None:
+def test_nothing_of_the_lost_session_is_taken_back(watched: Path) -> None:
     kept = json.loads((watched.parent / "before.json").read_text())["co2"]
     rows = read_co2_log(watched / "co2.csv")
     first = rows[0].stretch
