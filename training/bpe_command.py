@@ -14,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="task folders, at any depth")
     parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="the model file that is written")
     parser.add_argument("--vocab", type=whole(least=1), default=1024, metavar="N", help="number of ids")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, keeps=("output",))
 
 
 def run(options: argparse.Namespace) -> int:

@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bpe", type=Path, required=True, metavar="FILE", help="tokenizer, at most 1,024 pieces")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder of the ruCLIP")
     add_recipe_arguments(parser, RuclipRecipe)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, keeps=("output",))
 
 
 def run(options: argparse.Namespace) -> int:

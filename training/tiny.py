@@ -163,7 +163,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="X",
         help="share of every amount, to try it out",
     )
-    parser.set_defaults(run=run, when_stopped="the same command goes on from here")
+    parser.set_defaults(run=run, keeps=("output",), when_stopped="the same command goes on from here")
 
 
 def run(options: argparse.Namespace) -> int:

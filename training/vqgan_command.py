@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="world of `data_prep synthetic`")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder of the VQGAN")
     add_recipe_arguments(parser, VqganRecipe)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, keeps=("output",))
 
 
 def run(options: argparse.Namespace) -> int:

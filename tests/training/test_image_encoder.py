@@ -288,9 +288,8 @@ def test_codebook_of_another_rudolph_is_refused_first(
     settings = [f"model.scratch={tmp_path}/other.json", f"data.cache={tmp_path}/cache", f"output={tmp_path}/run"]
     assert training([command, "--config", str(root / "settings.yaml"), *settings]) == 2
     said = capsys.readouterr().err
-    assert said.startswith(
-        f"training {command}: error [WEIGHTS_FOLDER] {root}/weights: the VQGAN has 16 codes, but RUDOLPH's image_vocab_size is {codes}; "
-    )
+    problem = f"the VQGAN has 16 codes, but RUDOLPH's image_vocab_size is {codes}; "
+    assert said.startswith(f"training {command}: error [WEIGHTS_FOLDER] {root}/weights: {problem}")
     assert not (tmp_path / "cache").exists()
 
 

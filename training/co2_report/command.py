@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     parser.add_argument("folder", type=Path, metavar="DIR", help="the run's output folder")
     parser.add_argument("--output", type=Path, metavar="DIR", help=f"folder of the report (default: DIR/{FOLDER})")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, keeps=("folder",))
 
 
 def run(options: argparse.Namespace) -> int:

@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes; its help lists all settings."""
     add_settings_arguments(parser)
     parser.epilog = f"{settings_help()}\n\n{parser.epilog}"
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, keeps=("kept",), kept=None)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -34,6 +34,7 @@ def run(options: argparse.Namespace) -> int:
     from training.tune.settings_file import read_settings
 
     settings = read_settings(options.config, overrides_of(options))
+    options.kept = settings.output
     try:
         with measure_emissions(settings) as co2:
             trained = train(settings, [] if co2 is None else [co2])

@@ -14,7 +14,7 @@ from training.tune.arguments import add_settings_arguments, overrides_of
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes: what `tune` does."""
     add_settings_arguments(parser)
-    parser.set_defaults(run=run, when_stopped="what is encoded is kept")
+    parser.set_defaults(run=run, when_stopped="what is encoded is kept", keeps=("kept",), kept=None)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -35,6 +35,7 @@ def run(options: argparse.Namespace) -> int:
         config = starting_config(settings.model, weights)
         require_vqgan(settings.tasks, weights, config)
         encoder = open_encoder(data, weights, config, settings.compute.device)
+        options.kept = encoder.folder
         for split in SPLITS:
             for task, examples in read_tasks(Path(data.folder), settings.tasks, encoder, split).items():
                 show(f"{task} {split}: {len(examples)} samples")

@@ -12,7 +12,7 @@ from contest.console import say, show
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
     parser.add_argument("folder", type=Path, metavar="DIR", help="the run's output folder, with log.csv")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, keeps=("folder",))
 
 
 def run(options: argparse.Namespace) -> int:
