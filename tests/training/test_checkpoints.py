@@ -88,7 +88,7 @@ def lines_of_log(out: Path) -> list[bytes]:
     return [line for line in (out / "log.csv").read_bytes().splitlines(True) if line.split(b",")[1] not in machine]
 
 
-@pytest.mark.parametrize("broken_off_in", [2, 3, 5, 6])
+@pytest.mark.parametrize("broken_off_in", [3, *(pytest.param(step, marks=pytest.mark.slow) for step in (2, 5, 6))])
 def test_log_of_a_resumed_run_is_that_of_one_in_one_go(
     root: Path, broken_off_in: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -124,6 +124,7 @@ def test_eight_bit_state_of_shared_weights_is_refused(root: Path) -> None:
     assert "optimizer: adamw8bit keeps no state of sharded weights" in ended.stderr
 
 
+@pytest.mark.slow
 def test_the_command_of_the_readme_with_its_defaults(root: Path) -> None:
     """bfloat16, with validation and checkpoints on the way, and once more from the last one."""
     out = root / "readme"

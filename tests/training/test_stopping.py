@@ -177,6 +177,7 @@ def test_who_loses_another_process_says_one_line(root: Path, tmp_path: Path, par
     wait_for(lambda: not alive(tmp_path))
 
 
+@pytest.mark.slow
 def test_a_recipe_takes_its_training_along(root: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     process = python(tmp_path, "-c", RUN_STAGE, *tune(root, out, "emissions.file=emissions.csv"))
