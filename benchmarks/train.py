@@ -34,9 +34,10 @@ from models.rudolph import SIZES, Config, Rudolph
 from models.rudolph.vocabulary import BOS, EOS
 from training.tune.data.batches import Batch
 from training.tune.distributed import Processes
-from training.tune.settings import PUBLISHED_SEGMENTS, TaskSettings, TuneSettings
-from training.tune.train_step import Stepper
-from training.tune.training_state import Trainee
+from training.tune.settings import ComputeSettings, DataSettings, TaskSettings, TuneSettings
+from training.tune.settings_file import PUBLISHED_SEGMENTS
+from training.tune.train_step import train_step
+from training.tune.training_state import TrainState
 
 ANSWER = 8  # tokens of an answer, with its BOS and EOS
 TASKS = {
@@ -69,9 +70,9 @@ def task_ids(config: Config, task: str, samples: int) -> Tensor:
 
 
 def our_step(config: Config, arguments: argparse.Namespace) -> Callable[[int], float]:
-    settings = TuneSettings("", "", "", tasks=TASKS, dtype=arguments.dtype, steps=1000)
-    trainee = Trainee(Rudolph(config).train(), settings, Processes(0, 1, torch.device(arguments.device)))
-    stepper = Stepper(trainee, settings)
+    compute = ComputeSettings(dtype=arguments.dtype)
+    settings = TuneSettings("", "", DataSettings(""), TASKS, steps=1000, compute=compute)
+    state = TrainState(Rudolph(config).train(), settings, Processes(0, 1, torch.device(arguments.device)))
     ids = torch.cat([task_ids(config, task, arguments.samples) for task in TASKS])
     weights = [(s.left, s.image, 0.0 if task == WITHOUT_ANSWER else s.right) for task, s in TASKS.items()]
     batch = Batch(
@@ -80,7 +81,7 @@ def our_step(config: Config, arguments: argparse.Namespace) -> Callable[[int], f
         torch.arange(len(TASKS)).repeat_interleave(arguments.samples),
         tuple(TASKS),
     )
-    return lambda step: stepper.step(step, batch)["loss"]
+    return lambda step: train_step(state, step, batch)["loss"]
 
 
 def published_step(config: Config, arguments: argparse.Namespace) -> Callable[[int], float]:

@@ -26,7 +26,7 @@ from benchmarks.planned_memory import rows
 from contest import VERSION
 from models.rudolph.config import read_config
 from tests.small_archives import lay_archives
-from training.tune.settings import read_settings
+from training.tune.settings_file import read_settings
 
 ROOT = Path(__file__).parents[1]
 READMES = ("README.md", "README.ru.md")
@@ -56,7 +56,8 @@ PLAYED = (
     Play("python -m evaluation leaderboard add"),
     Play("python -m evaluation leaderboard show"),
 )
-STEPS = "steps=2 warmup_steps=1 batch=6 accumulate=1 validate_every=2 checkpoint_every=2 workers=0"
+STEPS = "steps=2 optim.warmup_steps=1 data.batch=6 data.workers=0 compute.accumulate=1"
+STEPS += " validation.every=2 checkpoint.every=2"
 PLAYED_SLOWLY = (
     Play("torchrun --standalone --nproc-per-node 2 -m submission run"),
     Play("python -m submission run --input demo --output output_best", (("--draws 4", "--draws 2"),)),
@@ -68,7 +69,7 @@ PLAYED_SLOWLY = (
         (("--train 20000", "--train 24"), ("--validation 500", "--validation 6"), ("--test 100", "--test 6")),
     ),
     Play("python -m training encode"),
-    Play("python -m training tune --config training/configs/fbc2.yaml data=data/world", more=STEPS),
+    Play("python -m training tune --config training/configs/fbc2.yaml data.folder=data/world", more=STEPS),
     Play("python -m training plots runs/mine"),
     Play("python -m training co2-report runs/mine"),
     Play("mkdir mine && cp -r"),
@@ -79,7 +80,7 @@ PLAYED_SLOWLY = (
     Play(
         "torchrun --standalone --nproc-per-node 8 -m training tune",
         (("--nproc-per-node 8", "--nproc-per-node 2"),),
-        f"data=data/world out=runs/several {STEPS}",
+        f"data.folder=data/world output=runs/several {STEPS}",
     ),
     *(
         Play(f"python -m data_prep {source}", more="--validation-share 0.5")
@@ -88,7 +89,7 @@ PLAYED_SLOWLY = (
     Play("python -m data_prep merge"),
     Play("python -m data_prep check data/all"),
     Play("python -m data_prep shards"),
-    Play("python -m training tune --config training/configs/fbc2.yaml data=data/all", more=STEPS),
+    Play("python -m training tune --config training/configs/fbc2.yaml data.folder=data/all", more=STEPS),
 )
 PARSED = (  # and why they are not run
     ("bash run.sh test", "it is what runs this"),
@@ -161,7 +162,7 @@ def test_every_option_of_a_command_is_one(command: str) -> None:
         assert re.search(rf"{option}\b", known), f"{option} is no option of {words[:3]}"
     if words[0] == "training" and words[1] in SETTINGS:
         settings = [word for word in words[2:] if "=" in word]
-        read_settings(ROOT / words[words.index("--config") + 1], [*settings, "out=runs/any"])
+        read_settings(ROOT / words[words.index("--config") + 1], [*settings, "output=runs/any"])
 
 
 @pytest.mark.parametrize("name", READMES)

@@ -1,44 +1,37 @@
-"""Command line of training: `python -m training COMMAND ...`. Knows only which module runs each command."""
+"""Command line of training: `python -m training COMMAND ...`."""
 
 from __future__ import annotations
 
-import importlib
-import sys
+import os
 from collections.abc import Sequence
 
-from contest.console import say, show, start_program
-from training.stopping import Stopped, stoppable
+from contest.children import end_with_parent
+from contest.command_line import Command, Program, run_program
+from contest.console import start_program
 
-COMMANDS = {  # name -> module with main(argv) -> exit code
-    "bpe": "training.bpe",
-    "encode": "training.tune.encode_command",
-    "co2-report": "training.co2_report.command",
-    "plots": "training.tune.callbacks.plots_command",
-    "ruclip": "training.ruclip",
-    "tiny": "training.tiny",
-    "tune": "training.tune.command",
-    "vqgan": "training.vqgan",
-}
+PROGRAM = Program(
+    name="training",
+    description="Fine-tune RUDOLPH, look at what a run did and cost, and make the bundled weights.",
+    commands={
+        "tune": Command("training.tune.command", "fine-tune RUDOLPH, or train one from random weights"),
+        "encode": Command("training.tune.encode_command", "encode the pictures of a training beforehand"),
+        "plots": Command("training.tune.callbacks.plots_command", "draw a run's plots anew from its log"),
+        "co2-report": Command("training.co2_report.command", "report what a run cost in energy and CO2"),
+        "bpe": Command("training.bpe_command", "train a tokenizer on task folders"),
+        "vqgan": Command("training.vqgan_command", "train the tiny picture tokenizer on the synthetic world"),
+        "ruclip": Command("training.ruclip_command", "train the tiny ruCLIP on the synthetic world"),
+        "tiny": Command("training.tiny", "make all bundled tiny weights from nothing"),
+    },
+    old_options={"--out": "--output"},
+    statuses={1: "the work broke off: what was done before is kept"},
+)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Hand the arguments after the command's name to its module; exit code 2 if there is no such command.
-
-    128 and the signal's number for one that was stopped: 130 by Ctrl-C, 143 by SIGTERM.
-    """
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    if not arguments or arguments[0] not in COMMANDS:
-        asked_for_help = arguments[:1] in (["-h"], ["--help"])
-        tell = show if asked_for_help else say
-        tell(f"usage: python -m training {{{','.join(COMMANDS)}}} ...")
-        return 0 if asked_for_help else 2
-    try:
-        with stoppable():
-            exit_code: int = importlib.import_module(COMMANDS[arguments[0]]).main(arguments[1:])
-            return exit_code
-    except Stopped as stopped:
-        say(f"{arguments[0]}: stopped")
-        return stopped.status
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit status; under torchrun, end when torchrun was killed."""
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        end_with_parent(os.getppid())
+    return run_program(PROGRAM, arguments)
 
 
 if __name__ == "__main__":

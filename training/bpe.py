@@ -1,22 +1,24 @@
-"""`python -m training bpe`: train the tokenizer on contest task folders. Knows nothing of networks."""
+"""Trains the tokenizer on contest task folders."""
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
 from tokenizers import Tokenizer, models, trainers
 
-from contest.console import say, show
+from contest.atomic import replacing
 from contest.reading import read_ground_truth, read_input
-from errors import UserError, reason_of
+from errors import UserError
 from models.bpe import WORD_MARK, word_splitter
+
+
+class CorpusError(UserError):
+    """Texts that no tokenizer can be trained on as was asked."""
 
 
 class SpecialIds(NamedTuple):
@@ -54,14 +56,15 @@ def texts_of_tasks(data: Path) -> Iterator[str]:
     """Yield every text of the training inputs and answers below `data`, files in the order of their paths.
 
     Raises:
-        ValueError: there is no such file.
+        CorpusError: there is no such file.
         ContestFileError: a file is not in the contest's format.
 
     """
     inputs = sorted(data.rglob(f"*{_ENDING}"))
     answers = sorted(data.rglob(f"*{_ANSWER_ENDING}"))
     if not inputs and not answers:
-        raise ValueError(f"{data}: no file ending in {_ENDING} or {_ANSWER_ENDING}; name a folder of task folders")
+        problem = f"no file ending in {_ENDING} or {_ANSWER_ENDING}"
+        raise CorpusError(problem, "name a folder of task folders", where=str(data))
     for path in inputs:
         for sample in read_input(path).values():
             yield from sample.texts
@@ -70,19 +73,19 @@ def texts_of_tasks(data: Path) -> Iterator[str]:
             yield from truth.texts
 
 
-def train_bpe(texts: Iterable[str], out: Path, vocab_size: int) -> None:
-    """Train a BPE on `texts` and write it to `out` in YouTokenToMe's format; equal texts give an equal file.
+def train_bpe(texts: Iterable[str], output: Path, vocab_size: int) -> None:
+    """Train a BPE on `texts` and write it to `output` in YouTokenToMe's format; equal texts give an equal file.
 
     YouTokenToMe's own trainer is not used: even with one thread, ties between equally frequent pairs fall differently
     in each of its runs.
 
     Args:
         texts: raw texts; `training_text` is applied to each.
-        out: the model file, replaced in one step.
+        output: the model file, replaced in one step.
         vocab_size: number of ids, the four special ones and the characters included.
 
     Raises:
-        ValueError: the texts do not allow a vocabulary of this size.
+        CorpusError: the texts do not allow a vocabulary of this size.
         OSError: the file can not be written.
 
     """
@@ -98,14 +101,11 @@ def train_bpe(texts: Iterable[str], out: Path, vocab_size: int) -> None:
     size = tokenizer.get_vocab_size()
     if size != vocab_size:
         bound = "least" if size > vocab_size else "most"
-        raise ValueError(f"the texts give {size} ids at {bound}, {vocab_size} were asked for; change one of them")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    try:
+        problem = f"the texts give {size} ids at {bound}, {vocab_size} were asked for"
+        raise CorpusError(problem, "change one of them")
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(output) as temporary:
         temporary.write_text(_model_file(tokenizer), encoding="ascii")
-        temporary.replace(out)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _model_file(tokenizer: Tokenizer) -> str:
@@ -117,19 +117,3 @@ def _model_file(tokenizer: Tokenizer) -> str:
     special = (SPECIAL_IDS.unk, SPECIAL_IDS.pad, SPECIAL_IDS.bos, SPECIAL_IDS.eos)
     rows = [(len(characters), len(rules)), *sorted(characters, key=itemgetter(1)), *rules, special]
     return "".join(" ".join(map(str, row)) + "\n" for row in rows)
-
-
-def main(argv: Sequence[str]) -> int:
-    """Run the command; what the user can put right is told in one line, with exit code 2."""
-    parser = argparse.ArgumentParser(prog="python -m training bpe", description="Train the tokenizer.")
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="task folders, at any depth")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the model file to write")
-    parser.add_argument("--vocab", type=int, default=1024, metavar="N", help="number of ids (default: %(default)s)")
-    arguments = parser.parse_args(argv)
-    try:
-        train_bpe(texts_of_tasks(arguments.data), arguments.out, arguments.vocab)
-    except (UserError, ValueError, OSError) as error:
-        say(f"training bpe: {reason_of(error)}")
-        return 2
-    show(f"tokenizer: {arguments.out}; beside vqgan/ in a weights directory, `python -m training tune` takes it")
-    return 0

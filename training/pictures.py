@@ -1,4 +1,4 @@
-"""Pictures of the world's task folders as tensors in memory. Knows nothing of networks."""
+"""Pictures of the world's task folders as tensors in memory."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from contest.pictures import open_published, resolve_picture
 from contest.reading import read_input
+from errors import UserError
 
 Split = Literal["train", "val"]
 
@@ -21,7 +22,7 @@ Split = Literal["train", "val"]
 KINDS: Mapping[str, tuple[str, ...]] = {"scenes": ("captioning", "vqa"), "signs": ("text_recognition",)}
 
 
-class PictureDataError(ValueError):
+class PictureDataError(UserError):
     """The world's folders don't hold the pictures that a training needs."""
 
 
@@ -55,10 +56,11 @@ def read_pictures(directory: Path, split: Split, side: int, most: int | None = N
     for kind, folders in KINDS.items():
         paths = [path for folder in folders for path in _prompt_pictures(directory / folder, split)][:most]
         if not paths:
-            out = shlex.quote(str(directory))
+            command = f"python -m data_prep synthetic --output {shlex.quote(str(directory))}"
             raise PictureDataError(
-                f"{directory}: no {split} pictures of {' or '.join(folders)}; write them with "
-                f"`python -m data_prep synthetic --out {out} --tasks captioning,text_recognition`"
+                f"no {split} pictures of {' or '.join(folders)}",
+                f"write them with `{command} --tasks captioning,text_recognition`",
+                where=str(directory),
             )
         kinds[kind] = torch.stack([_pixels(path, side) for path in paths])
     return Pictures(kinds)

@@ -1,18 +1,16 @@
-"""Train the tiny ruCLIP on the synthetic world: `python -m training ruclip`. Knows nothing of scores.
+"""Trains the tiny ruCLIP on the synthetic world.
 
 Symmetric contrastive loss (CLIP), on captions inside the published templates; equal captions are no negatives.
 """
 
 from __future__ import annotations
 
-import argparse
 import math
 import random
 import shlex
-import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,14 +19,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from contest.console import say, show
 from contest.pictures import open_published, resolve_picture
 from contest.reading import read_ground_truth, read_input
-from contest.writing import write_json
-from errors import UserError, reason_of
+from errors import UserError
 from evaluation.metrics.prompts import strict_prompt
-from models.bpe import BPE
-from models.ruclip import BPE_FILE, TEMPLATES, RuCLIP, RuCLIPConfig
+from models.ruclip import TEMPLATES, RuCLIP, RuCLIPConfig
+from training.recipes import RuclipRecipe
 
 TINY = RuCLIPConfig(
     embed_dim=128,
@@ -47,32 +43,8 @@ TINY = RuCLIPConfig(
 MAX_LOGIT_SCALE = math.log(100)  # as published
 
 
-class PairDataError(ValueError):
+class PairDataError(UserError):
     """The world's folders don't hold the pairs of caption and picture that a training needs."""
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How to train. `neighbours` is the share of a batch whose captions share words: the hard negatives."""
-
-    steps: int = 800
-    batch: int = 128
-    seed: int = 0
-    learning_rate: float = 1.5e-3
-    weight_decay: float = 0.05
-    neighbours: float = 0.5
-    report_every: int = 250
-
-    def __post_init__(self) -> None:
-        if self.steps < 1 or self.batch < 2 or self.report_every < 1:
-            raise ValueError("steps and report_every must be at least 1, batch at least 2")
-        if not 0 <= self.neighbours <= 1:
-            raise ValueError("neighbours must lie in [0, 1]")
-
-    def learning_rate_at(self, step: int) -> float:
-        """Linear over the first 60 steps, then a cosine down to a fiftieth."""
-        cosine = 0.5 * (1 + math.cos(math.pi * step / self.steps))
-        return self.learning_rate * min(1.0, (step + 1) / 60) * (0.02 + 0.98 * cosine)
 
 
 @dataclass(frozen=True)
@@ -88,7 +60,7 @@ def read_pairs(directory: Path, split: str, network: RuCLIP) -> Pairs:
 
     Raises PairDataError if there are none; ContestError or ContestFileError for files that are not the contest's.
     """
-    found: list[tuple[Path, tuple[str, ...]]] = []
+    pairs: list[tuple[Path, tuple[str, ...]]] = []
     for task in ("captioning", "generation"):
         folder = directory / task
         if not (folder / f"{task}_{split}.json").exists():
@@ -101,20 +73,22 @@ def read_pairs(directory: Path, split: str, network: RuCLIP) -> Pairs:
             images = sample.images if captioned else truths[key].images
             captions = truths[key].texts if captioned else (strict_prompt(sample.texts),)
             if images and captions:
-                found.append((resolve_picture(folder, images[0], sample_id=key), captions))
-    if not found:
+                pairs.append((resolve_picture(folder, images[0], sample_id=key), captions))
+    if not pairs:
         raise PairDataError(
-            f"{directory}: no {split} pairs of caption and picture; write them with "
-            f"`python -m data_prep synthetic --out {shlex.quote(str(directory))} --tasks captioning,generation`"
+            f"no {split} pairs of caption and picture",
+            f"write them with `python -m data_prep synthetic --output {shlex.quote(str(directory))} "
+            "--tasks captioning,generation`",
+            where=str(directory),
         )
     side = network.config.image_resolution
-    pictures = torch.empty(len(found), 3, side, side, dtype=torch.uint8)
-    for row, (path, _) in zip(pictures, found, strict=True):
+    pictures = torch.empty(len(pairs), 3, side, side, dtype=torch.uint8)
+    for row, (path, _) in zip(pictures, pairs, strict=True):
         picture = open_published(path)
         if picture.size != (side, side):
             raise PairDataError(f"{path}: expected {side} x {side} pixels, got {picture.width} x {picture.height}")
         row.copy_(torch.from_numpy(np.array(picture)).permute(2, 0, 1))
-    return Pairs(pictures, tuple(captions for _, captions in found))
+    return Pairs(pictures, tuple(captions for _, captions in pairs))
 
 
 def normalised(pictures: Tensor, config: RuCLIPConfig) -> Tensor:
@@ -137,10 +111,10 @@ def initialise(network: RuCLIP) -> None:
             nn.init.normal_(parameter, std=fan_in**-0.5)
 
 
-class Batches:
+class PairBatches:
     """Draws indices: some of all pairs, the rest neighbours along a random direction of the words' space."""
 
-    def __init__(self, captions: Sequence[Sequence[str]], recipe: Recipe, generator: torch.Generator) -> None:
+    def __init__(self, captions: Sequence[Sequence[str]], recipe: RuclipRecipe, generator: torch.Generator) -> None:
         words = [caption[0].lower().split() for caption in captions]
         index = {word: number for number, word in enumerate(sorted({word for line in words for word in line}), 1)}
         self._words = torch.zeros(len(words), max(map(len, words)), dtype=torch.long)  # 0: no word
@@ -203,7 +177,7 @@ def retrieval(network: RuCLIP, pairs: Pairs, limit: int = 500) -> dict[str, floa
     }
 
 
-def train(network: RuCLIP, recipe: Recipe, pairs: Pairs, held_out: Pairs, report: Callable[[str], None]) -> None:
+def train(network: RuCLIP, recipe: RuclipRecipe, pairs: Pairs, held_out: Pairs, report: Callable[[str], None]) -> None:
     """Train in place on the CPU, in bfloat16."""
     torch.manual_seed(recipe.seed)
     chance = random.Random(recipe.seed)
@@ -213,7 +187,7 @@ def train(network: RuCLIP, recipe: Recipe, pairs: Pairs, held_out: Pairs, report
     matrices = [parameter for parameter in network.parameters() if parameter.dim() >= 2]
     groups = [{"params": matrices, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.98))
-    batches = Batches(pairs.captions, recipe, torch.Generator().manual_seed(recipe.seed))
+    batches = PairBatches(pairs.captions, recipe, torch.Generator().manual_seed(recipe.seed))
     losses, began = list[float](), time.perf_counter()
     for step in range(recipe.steps):
         for group in optimizer.param_groups:
@@ -239,50 +213,3 @@ def train(network: RuCLIP, recipe: Recipe, pairs: Pairs, held_out: Pairs, report
             report(f"step {step + 1}  {time.perf_counter() - began:.0f} s  loss {mean:.4f}  {measured}")
             losses.clear()
     network.eval()
-
-
-def parser() -> argparse.ArgumentParser:
-    """The command line's grammar."""
-    root = argparse.ArgumentParser(prog="python -m training ruclip", description=__doc__)
-    root.add_argument("--data", type=Path, required=True, metavar="DIR", help="world of `data_prep synthetic`")
-    root.add_argument("--bpe", type=Path, required=True, metavar="FILE", help="tokenizer, at most 1,024 pieces")
-    root.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the ruCLIP directory goes")
-    root.add_argument("--steps", type=int, default=Recipe.steps)
-    root.add_argument("--batch", type=int, default=Recipe.batch)
-    root.add_argument("--seed", type=int, default=Recipe.seed)
-    root.add_argument("--learning-rate", type=float, default=Recipe.learning_rate)
-    root.add_argument("--neighbours", type=float, default=Recipe.neighbours, help="share (default: %(default)s)")
-    root.add_argument("--report-every", type=int, default=Recipe.report_every, metavar="STEPS")
-    return root
-
-
-def main(argv: Sequence[str]) -> int:
-    """Run the command; what the user can put right is told in one line, with exit code 2."""
-    options = vars(parser().parse_args(argv))
-    data, bpe_file, out = options.pop("data"), options.pop("bpe"), options.pop("out")
-    began = time.perf_counter()
-    try:
-        recipe = Recipe(**options)
-        network = RuCLIP(TINY, BPE(bpe_file))
-        out.mkdir(parents=True, exist_ok=True)  # now, not after the training
-        pairs, held_out = read_pairs(data, "train", network), read_pairs(data, "val", network)
-    except (UserError, OSError, ValueError) as error:
-        say(f"training ruclip: {reason_of(error)}")
-        return 2
-    show(f"{len(pairs.captions)} pairs, {sum(p.numel() for p in network.parameters())} parameters")
-    train(network, recipe, pairs, held_out, lambda line: show(line))
-    network.save(out, torch.float16)
-    if bpe_file.resolve() != (out / BPE_FILE).resolve():
-        shutil.copyfile(bpe_file, out / BPE_FILE)
-    # What is measured is what was written: half precision, loaded as any user loads it.
-    record = {
-        "recipe": asdict(recipe),
-        "seconds": round(time.perf_counter() - began, 1),
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "pairs": len(pairs.captions),
-        "validation": retrieval(RuCLIP.from_directory(out), held_out),
-    }
-    write_json(out / "training.json", record)
-    show(f"ruCLIP: {out}; `python -m submission run --ruclip {shlex.quote(str(out))} --draws N` chooses drawings by it")
-    return 0

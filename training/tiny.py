@@ -12,14 +12,14 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from contest.children import end_with_parent
+from contest.command_line import DONE, WITH_FAULTS, number, whole
 from contest.console import say, show
 from contest.emissions.tracking import country_code, track
-from errors import UserError, reason_of
 
 CONFIGS = Path(__file__).parent / "configs"
 RUDOLPH_STAGES = (
@@ -78,9 +78,9 @@ class Stage:
     clears: tuple[Path, ...] = ()
 
 
-def stages(out: Path, threads: int = 1, scale: float = 1.0) -> list[Stage]:
-    """Return the recipe, writing below `out`; `scale` multiplies all amounts, to try it out."""
-    data, runs, weights = out / "data", out / "runs", out / "weights"
+def stages(output: Path, threads: int = 1, scale: float = 1.0) -> list[Stage]:
+    """Return the recipe, writing below `output`; `scale` multiplies all amounts, to try it output."""
+    data, runs, weights = output / "data", output / "runs", output / "weights"
 
     def amount(full: int, least: int = 1) -> str:
         return str(max(least, round(full * scale)))
@@ -94,23 +94,23 @@ def stages(out: Path, threads: int = 1, scale: float = 1.0) -> list[Stage]:
 
     def training(name: str, before: str | None) -> Stage:
         settings = {
-            "data": str(data),
+            "data.folder": str(data),
             "weights": str(weights),
-            "out": str(runs / name),
-            "threads": str(threads),
-            **({} if before is None else {"start": str(runs / before / "rudolph")}),
-            **({} if scale == 1 else {"steps": amount(1000, 2), "validation_samples": "3"}),
+            "output": str(runs / name),
+            "compute.threads": str(threads),
+            **({} if before is None else {"model.start": str(runs / before / "rudolph")}),
+            **({} if scale == 1 else {"steps": amount(1000, 2), "validation.samples": "3"}),
         }
         command = ["training", "tune", "--config", str(CONFIGS / f"{name}.yaml")]
         command += [f"{key}={value}" for key, value in settings.items()]
         return Stage(f"RUDOLPH: {name}", tuple(command), runs / name / "rudolph" / "model.safetensors")
 
     bpe = str(weights / "bpe.model")
-    vqgan = ("--data", str(data), "--out", str(weights / "vqgan"), "--steps", amount(4000, 30), "--seed", "0")
-    ruclip = ("--data", str(data), "--bpe", bpe, "--out", str(weights / "ruclip"), "--steps", amount(800, 2))
+    vqgan = ("--data", str(data), "--output", str(weights / "vqgan"), "--steps", amount(4000, 30), "--seed", "0")
+    ruclip = ("--data", str(data), "--bpe", bpe, "--output", str(weights / "ruclip"), "--steps", amount(800, 2))
     return [
         *(world(part) for part in WORLD),
-        Stage("BPE", ("training", "bpe", "--data", str(data), "--out", bpe, "--vocab", "1024"), Path(bpe)),
+        Stage("BPE", ("training", "bpe", "--data", str(data), "--output", bpe, "--vocab", "1024"), Path(bpe)),
         Stage("VQGAN", ("training", "vqgan", *vqgan), weights / "vqgan" / "training.json"),
         *(world(part) for part in PICTURE_DRILLS),
         *(training(name, before) for before, name in zip((None, *RUDOLPH_STAGES), RUDOLPH_STAGES, strict=False)),
@@ -143,32 +143,36 @@ def run_stage(stage: Stage, variables: Mapping[str, str]) -> int:
         raise
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the command's own parser."""
-    root = argparse.ArgumentParser(prog="python -m training tiny", description=__doc__.splitlines()[0])
-    root.add_argument("--out", type=Path, default=Path("runs/tiny_weights"), metavar="DIR", help="default: %(default)s")
-    root.add_argument("--threads", type=int, default=1, metavar="N", help="of every training (default: %(default)s)")
-    root.add_argument("--country", default="RU", help="where it runs, two letters (default: %(default)s)")
-    root.add_argument("--tdp-watts", type=float, metavar="W", help="power of one processor package")
-    root.add_argument("--scale", type=float, default=1.0, help="so much of every amount, to try it out")
-    return root
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what the command takes."""
+    folder, positive = Path("runs/tiny_weights"), number(least=0, above=True)
+    parser.add_argument("--output", type=Path, default=folder, metavar="DIR", help="folder of all that is made")
+    parser.add_argument(
+        "--threads", type=whole(least=1), default=1, metavar="N", help="processor threads of every training"
+    )
+    parser.add_argument(
+        "--country", type=country_code, default="RU", metavar="CODE", help="where it runs: two letters (ISO 3166)"
+    )
+    parser.add_argument(
+        "--tdp-watts", type=positive, metavar="W", help="power of one processor package, in watts; else eco2AI's guess"
+    )
+    parser.add_argument(
+        "--scale",
+        type=number(least=0, most=1, above=True),
+        default=1.0,
+        metavar="X",
+        help="share of every amount, to try it out",
+    )
+    parser.set_defaults(run=run, keeps=("output",), when_stopped="the same command goes on from here")
 
 
-def main(argv: Sequence[str]) -> int:
-    """Run the recipe; exit code 2 for bad arguments, 1 for a stage that failed (it is named)."""
-    arguments = parser().parse_args(argv)
-    out: Path = arguments.out
-    try:
-        country = country_code(arguments.country)
-        if arguments.threads < 1 or not 0 < arguments.scale <= 1:
-            raise ValueError("--threads must be at least 1, and --scale lie in (0, 1]")
-        out.mkdir(parents=True, exist_ok=True)
-    except (UserError, ValueError, OSError) as error:
-        say(f"training tiny: {reason_of(error)}")
-        return 2
-    recipe = stages(out, arguments.threads, arguments.scale)
-    for number, stage in enumerate(recipe, 1):
-        place = f"{number} of {len(recipe)}: {stage.name}"
+def run(options: argparse.Namespace) -> int:
+    """Run the recipe; status 1 for a stage that failed (it is named)."""
+    output: Path = options.output
+    output.mkdir(parents=True, exist_ok=True)
+    recipe = stages(output, options.threads, options.scale)
+    for place_in_recipe, stage in enumerate(recipe, 1):
+        place = f"{place_in_recipe} of {len(recipe)}: {stage.name}"
         if stage.makes.exists():
             show(f"{place}: made before ({stage.makes})")
             continue
@@ -176,20 +180,16 @@ def main(argv: Sequence[str]) -> int:
         for folder in stage.clears:
             shutil.rmtree(folder, ignore_errors=True)  # one that stays is named by the command itself
         with track(
-            "bundled tiny weights", stage.name, out / "emissions.csv", country, tdp_watts=arguments.tdp_watts
+            "bundled tiny weights", stage.name, output / "emissions.csv", options.country, tdp_watts=options.tdp_watts
         ) as tracking:
-            status = run_stage(stage, environment(os.environ, arguments.threads))
+            status = run_stage(stage, environment(os.environ, options.threads))
         show(f"{place}: {tracking.outcome}")
         if status:
             say(f"training tiny: {place}: exit status {status}; start it again to go on")
-            return 1
-    weights, last = out / "weights", out / "runs" / RUDOLPH_STAGES[-1] / "rudolph"
-    try:
-        (weights / "rudolph").mkdir(exist_ok=True)
-        for file in last.iterdir():
-            shutil.copyfile(file, weights / "rudolph" / file.name)
-    except OSError as error:
-        say(f"training tiny: {reason_of(error)}")
-        return 1
-    show(f"weights: {weights}; their CO2, a row a stage: {out / 'emissions.csv'}")
-    return 0
+            return WITH_FAULTS
+    weights, last = output / "weights", output / "runs" / RUDOLPH_STAGES[-1] / "rudolph"
+    (weights / "rudolph").mkdir(exist_ok=True)
+    for file in last.iterdir():
+        shutil.copyfile(file, weights / "rudolph" / file.name)
+    show(f"weights: {weights}; their CO2, a row a stage: {output / 'emissions.csv'}")
+    return DONE

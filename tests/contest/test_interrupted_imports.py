@@ -29,7 +29,7 @@ sys.meta_path.insert(0, Pressing())
         ("evaluation score", "contest.emissions.tracking"),
         ("evaluation score", "numpy"),
         ("data_prep synthetic", "data_prep.commands"),
-        ("training tune", "torch"),
+        ("training tune", "pydantic"),
     ],
 )
 def test_an_interrupted_import_ends_with_one_word(tmp_path: Path, command: str, module: str) -> None:
@@ -44,12 +44,9 @@ def test_an_interrupted_import_ends_with_one_word(tmp_path: Path, command: str, 
     )
     assert (run.returncode, run.stdout) == (130, "")
     program, name = command.split()[:2]
-    assert run.stderr in (
-        "interrupted\n",
-        f"{program} {name}: interrupted\n",
-        f"{program}: stopped\n",
-        f"{name}: stopped\n",
-    )
+    assert run.stderr in ("interrupted
+", f"{program} {name}: interrupted
+")
 
 
 def test_an_interrupt_that_nobody_sees_to_ends_with_one_word() -> None:

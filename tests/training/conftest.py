@@ -25,7 +25,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     save_safetensors(VQGAN(**PICTURES), root / "weights" / "vqgan" / "model.safetensors", torch.float16)
     bpe = root / "weights" / "bpe.model"
-    assert training(["bpe", "--data", str(root / "world"), "--out", str(bpe), "--vocab", "300"]) == 0
+    assert training(["bpe", "--data", str(root / "world"), "--output", str(bpe), "--vocab", "300"]) == 0
     TINY.save(root / "tiny.json")
     (root / "settings.yaml").write_text(SETTINGS.format(root=root))
     return root

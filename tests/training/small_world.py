@@ -27,16 +27,14 @@ PICTURES = {
     "n_embed": 16,
 }
 SETTINGS = """
-data: {root}/world
 weights: {root}/weights
-out: {root}/run
-scratch: {root}/tiny.json
+output: {root}/run
 steps: 4
-learning_rate: 1.0e-2
-warmup_steps: 1
-validate_every: 4
-validation_samples: 2
-checkpoint_every: 2
+data: {{folder: {root}/world}}
+model: {{scratch: {root}/tiny.json}}
+optim: {{learning_rate: 1.0e-2, warmup_steps: 1}}
+validation: {{every: 4, samples: 2}}
+checkpoint: {{every: 2}}
 tasks:
   textqa: {{samples: 2, left: 0.02, image: 0.0, right: 1.0}}
   generation: {{samples: 2, left: 0.02, image: 1.0, right: 0.0}}

@@ -95,7 +95,7 @@ def test_own_tokens_are_drawn_for_left_and_right_apart(probability: float, expec
             assert drawn[left, right] / 2000 == pytest.approx(share, abs=0.045)
 
 
-def test_every_task_has_known_tokens_and_those_without_right_text_none_of_their_own() -> None:
+def test_every_task_has_known_tokens() -> None:
     assert {token for pair in TASK_TOKENS.values() for token in pair} <= set(VOCABULARY.special)
     assert TASK_TOKENS["generation"][1] == "<RT_UNK>"
 
@@ -175,7 +175,7 @@ def test_each_batch_is_made_once_and_before_it_is_asked_for() -> None:
     assert threading.get_ident() not in recorded.threads
 
 
-def test_what_fails_in_the_background_is_raised_at_its_own_step() -> None:
+def test_background_failure_is_raised_at_its_step() -> None:
     batches = Prefetched(Recorded(fails=2), 2)
     batches.batch(0)
     batches.batch(1)

@@ -39,11 +39,11 @@ def write_world(folder):
         ("", ""),
     ],
 )
-def test_punctuation_and_digits_stand_alone_in_the_training_text(raw, prepared):
+def test_punctuation_and_digits_stand_alone(raw, prepared):
     assert training_text(raw) == prepared
 
 
-def test_every_text_and_every_answer_of_the_training_files_is_read(tmp_path):
+def test_all_texts_and_answers_are_read(tmp_path):
     write_world(tmp_path)
     assert list(texts_of_tasks(tmp_path)) == [
         *["Красный круг на белом фоне"] * 3,
@@ -59,7 +59,7 @@ def test_every_text_and_every_answer_of_the_training_files_is_read(tmp_path):
 def test_the_command_writes_the_same_usable_model_each_time(tmp_path):
     write_world(tmp_path / "data")
     for name in ("one", "two"):
-        arguments = ["bpe", "--data", str(tmp_path / "data"), "--out", str(tmp_path / name / "bpe.model")]
+        arguments = ["bpe", "--data", str(tmp_path / "data"), "--output", str(tmp_path / name / "bpe.model")]
         assert main([*arguments, "--vocab", "170"]) == 0
     assert (tmp_path / "one" / "bpe.model").read_bytes() == (tmp_path / "two" / "bpe.model").read_bytes()
     assert [path.name for path in (tmp_path / "one").iterdir()] == ["bpe.model"]
@@ -72,17 +72,17 @@ def test_the_command_writes_the_same_usable_model_each_time(tmp_path):
     assert bpe.encode("漢")[-1] == bpe.unk_id
 
 
-@pytest.mark.parametrize(("vocab", "reason"), [("20", "at least"), ("5000", "at most"), ("-1", "at least")])
-def test_an_impossible_vocabulary_is_told_and_nothing_is_written(tmp_path, capsys, vocab, reason):
+@pytest.mark.parametrize(("vocab", "reason"), [("20", "at least"), ("5000", "at most"), ("1", "at least")])
+def test_impossible_vocabulary_is_named_and_writes_nothing(tmp_path, capsys, vocab, reason):
     write_world(tmp_path / "data")
     out = tmp_path / "out" / "bpe.model"
-    assert main(["bpe", "--data", str(tmp_path / "data"), "--out", str(out), "--vocab", vocab]) == 2
+    assert main(["bpe", "--data", str(tmp_path / "data"), "--output", str(out), "--vocab", vocab]) == 2
     assert reason in capsys.readouterr().err
     assert not out.parent.exists()
 
 
 def test_a_folder_without_training_files_is_told(tmp_path, capsys):
-    assert main(["bpe", "--data", str(tmp_path), "--out", str(tmp_path / "bpe.model")]) == 2
+    assert main(["bpe", "--data", str(tmp_path), "--output", str(tmp_path / "bpe.model")]) == 2
     assert "no file ending in _train.json" in capsys.readouterr().err
 
 
@@ -97,7 +97,7 @@ def test_youtokentome_reads_the_model_and_agrees(tmp_path):
         assert ours.encode(text) == theirs.encode([text])[0]
 
 
-def test_ties_fall_the_same_way_whatever_the_order_of_the_texts(tmp_path):
+def test_ties_do_not_depend_on_the_order_of_texts(tmp_path):
     texts = [f"{first}{second}{third}" for first in "абвгд" for second in "еёжз" for third in "ийк"]
     train_bpe(texts, tmp_path / "one", 170)
     train_bpe(reversed(texts), tmp_path / "two", 170)

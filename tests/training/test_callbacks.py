@@ -7,15 +7,14 @@ from pathlib import Path
 import pytest
 
 from training.tune.callbacks.answers import Answers, answers_text
-from training.tune.callbacks.callback import Run, Watchers
+from training.tune.callbacks.callback import Callback, Callbacks, TrainingRun
 from training.tune.callbacks.csv_log import CsvLog, LogFileError, LogRow, read_log
 from training.tune.callbacks.epochs import epoch_of, samples_of_step, steps_of_epoch
-from training.tune.callbacks.log import Log, validation_values
+from training.tune.callbacks.log import Log, Sink, validation_values
+from training.tune.callbacks.safe_callbacks import CallbackError
 from training.tune.callbacks.terminal import Terminal
-from training.tune.callbacks.tolerance import WatchingError
 from training.tune.data.examples import Example
-from training.tune.logging_settings import EmissionsSettings, WatchSettings
-from training.tune.settings import SettingsError, TaskSettings, TuneSettings
+from training.tune.settings import DataSettings, TaskSettings
 from training.tune.validation import Answered, TaskValidation, Validation
 
 VALIDATION = Validation(
@@ -37,42 +36,35 @@ VALIDATION = Validation(
 )
 
 
-def run_in(out: Path, resumed_step: int = 0, steps: int = 100, **watch: int) -> Run:
-    settings = TuneSettings("", "", str(out), {"vqa": TaskSettings()}, steps=steps, watch=WatchSettings(**watch))
-    return Run(settings, resumed_step, epoch_steps=10)
+def run_in(output: Path, resumed_step: int = 0, steps: int = 100, log_every: int = 25) -> TrainingRun:
+    return TrainingRun(output, resumed_step, steps, epoch_steps=10, log_every=log_every)
 
 
-class Rows:
+class Rows(Sink):
     """A sink that keeps what it is given."""
 
     def __init__(self) -> None:
         self.rows: dict[int, dict[str, float]] = {}
 
-    def open(self, run: Run) -> None:
+    def open(self, run: TrainingRun) -> None:
         self.rows = {}
-
-    def advance(self, step: int) -> None:
-        pass
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         self.rows.setdefault(step, {}).update(values)
 
-    def close(self) -> None:
-        pass
 
-
-def test_rows_hold_means_of_segments_and_the_speed_of_steps_alone(tmp_path: Path) -> None:
+def test_rows_hold_means_and_speed(tmp_path: Path) -> None:
     times = iter([0.0, *(1.0, 1.0, 2.0, 2.0), 60.0, *(61.0, 61.0), 90.0, *(92.0, 92.0)])
     rows = Rows()
     log = Log([rows], lambda: next(times))
-    log.start(run_in(tmp_path, log_every=2))
+    log.on_start(run_in(tmp_path, log_every=2))
     values = {"loss": 3.0, "rate": 0.1, "gradient_norm": 2.0, "samples": 8, "tokens": 400, "vqa.right": 5.0}
-    log.step(1, values)  # 1 s
-    log.step(2, values | {"loss": 1.0, "vqa.right": 2.0})  # 1 s
-    log.validated(2, VALIDATION)  # 58 s, which are no step's
-    log.step(3, values | {"vqa.right": 1.0})  # 1 s
-    log.saved(3, tmp_path)  # 29 s
-    log.step(4, values | {"generation.image": 0.5})  # 2 s
+    log.on_step(1, values)  # 1 s
+    log.on_step(2, values | {"loss": 1.0, "vqa.right": 2.0})  # 1 s
+    log.on_validation(2, VALIDATION)  # 58 s, which are no step's
+    log.on_step(3, values | {"vqa.right": 1.0})  # 1 s
+    log.on_checkpoint(3, tmp_path)  # 29 s
+    log.on_step(4, values | {"generation.image": 0.5})  # 2 s
     first, second = rows.rows[2], rows.rows[4]
     assert (first["loss"], first["rate"], first["gradient_norm"]) == (1.0, 0.1, 2.0)
     assert first["vqa.right"] == 3.5
@@ -87,9 +79,9 @@ def test_rows_hold_means_of_segments_and_the_speed_of_steps_alone(tmp_path: Path
 def test_the_last_step_has_a_row_wherever_it_falls(tmp_path: Path) -> None:
     rows = Rows()
     log = Log([rows])
-    log.start(run_in(tmp_path, steps=3, log_every=2))
+    log.on_start(run_in(tmp_path, steps=3, log_every=2))
     for step in (1, 2, 3):
-        log.step(step, {"loss": float(step)})
+        log.on_step(step, {"loss": float(step)})
     assert sorted(rows.rows) == [2, 3]
 
 
@@ -104,7 +96,7 @@ def test_figures_of_a_validation_by_name() -> None:
     }
 
 
-def test_a_resumed_log_has_every_step_once_and_keeps_its_digits(tmp_path: Path) -> None:
+def test_resumed_log_has_every_step_once(tmp_path: Path) -> None:
     log = CsvLog()
     log.open(run_in(tmp_path))
     for step in (1, 2, 3):
@@ -168,78 +160,78 @@ def test_answers_to_read(tmp_path: Path) -> None:
         "",
         "=== generation  loss 0.5000",
     ]
-    watcher = Answers()
-    watcher.start(run_in(tmp_path, answers=2))
-    watcher.validated(50, VALIDATION)
+    callback = Answers(2, "strict")
+    callback.on_start(run_in(tmp_path))
+    callback.on_validation(50, VALIDATION)
     written = (tmp_path / "validation" / "0000050.txt").read_text()
     assert "  answer     (nothing)" in written
 
 
 def test_answers_that_nobody_wants_are_not_written(tmp_path: Path) -> None:
-    watcher = Answers()
-    watcher.start(run_in(tmp_path, answers=0))
-    watcher.validated(50, VALIDATION)
+    callback = Answers(0, "official")
+    callback.on_start(run_in(tmp_path))
+    callback.on_validation(50, VALIDATION)
     assert list(tmp_path.iterdir()) == []
 
 
-class Failing:
-    """A watcher that fails at the moments given."""
+class Failing(Callback):
+    """A callback that fails at the moments given."""
 
     def __init__(self, *moments: str, error: Exception | None = None) -> None:
-        self.moments, self.error, self.told = moments, error or OSError(28, "No space left on device"), []
+        self.moments, self.error, self.called = moments, error or OSError(28, "No space left on device"), []
 
     def _at(self, moment: str) -> None:
-        self.told.append(moment)
+        self.called.append(moment)
         if moment in self.moments:
             raise self.error
 
-    def start(self, run: Run) -> None:
+    def on_start(self, run: TrainingRun) -> None:
         self._at("start")
 
-    def step(self, step: int, values: Mapping[str, float]) -> None:
+    def on_step(self, step: int, values: Mapping[str, float]) -> None:
         self._at("step")
 
-    def validated(self, step: int, validation: Validation) -> None:
+    def on_validation(self, step: int, validation: Validation) -> None:
         self._at("validated")
 
-    def saved(self, step: int, path: Path) -> None:
+    def on_checkpoint(self, step: int, path: Path) -> None:
         self._at("saved")
 
-    def finish(self) -> None:
+    def on_end(self) -> None:
         self._at("finish")
 
 
-def tell_all(watcher: Watchers, run: Run) -> Iterator[None]:
-    watcher.start(run)
-    watcher.step(1, {"loss": 1.0})
-    watcher.step(2, {"loss": 1.0})
+def tell_all(callback: Callbacks, run: TrainingRun) -> Iterator[None]:
+    callback.on_start(run)
+    callback.on_step(1, {"loss": 1.0})
+    callback.on_step(2, {"loss": 1.0})
     yield
-    watcher.finish()
+    callback.on_end()
 
 
-def test_who_fails_takes_no_one_along_and_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    at_steps = Failing("step", error=WatchingError("the plots can not be drawn"))
+def test_failing_callback_is_named_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    at_steps = Failing("step", error=CallbackError("the plots can not be drawn"))
     at_start, healthy = Failing("start"), Failing()
-    moments = tell_all(Watchers([at_start, at_steps, healthy]), run_in(tmp_path))
+    moments = tell_all(Callbacks([at_start, at_steps, healthy]), run_in(tmp_path))
     next(moments)
     told_once = capsys.readouterr().err.splitlines()
     assert told_once == [
-        "tune: Failing: No space left on device; the training goes on",
-        "tune: Failing: the plots can not be drawn; the training goes on",
+        "training tune: Failing: No space left on device; the training goes on",
+        "training tune: Failing: the plots can not be drawn; the training goes on",
     ]
     next(moments, None)
-    assert at_start.told == ["start"]
-    assert at_steps.told == healthy.told == ["start", "step", "step", "finish"]
+    assert at_start.called == ["start"]
+    assert at_steps.called == healthy.called == ["start", "step", "step", "finish"]
     assert capsys.readouterr().err.splitlines() == [
-        "tune: Failing failed once: No space left on device",
-        "tune: Failing failed 2 times: the plots can not be drawn",
+        "training tune: Failing failed once: No space left on device",
+        "training tune: Failing failed 2 times: the plots can not be drawn",
     ]
 
 
 class Broken(Rows):
     """A sink that can not be opened, and must not be used then."""
 
-    def open(self, run: Run) -> None:
+    def open(self, run: TrainingRun) -> None:
         raise PermissionError(13, "Permission denied")
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
@@ -249,16 +241,16 @@ class Broken(Rows):
 def test_one_log_that_can_not_be_opened_leaves_the_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = Rows()
     log = Log([Broken(), rows])
-    log.start(run_in(tmp_path, log_every=1))
-    log.step(1, {"loss": 1.0})
-    log.finish()
+    log.on_start(run_in(tmp_path, log_every=1))
+    log.on_step(1, {"loss": 1.0})
+    log.on_end()
     assert rows.rows[1]["loss"] == 1.0
-    assert "tune: Broken: Permission denied; the training goes on" in capsys.readouterr().err
+    assert "training tune: Broken: Permission denied; the training goes on" in capsys.readouterr().err
 
 
 def test_a_mistake_of_the_program_is_not_forgiven(tmp_path: Path) -> None:
     with pytest.raises(KeyError):
-        Watchers([Failing("start", error=KeyError("x"))]).start(run_in(tmp_path))
+        Callbacks([Failing("start", error=KeyError("x"))]).on_start(run_in(tmp_path))
 
 
 MIXTURE = {"textqa": TaskSettings(samples=4, share=3.0), "vqa": TaskSettings(samples=2, share=1.0)}
@@ -271,38 +263,13 @@ MIXTURE = {"textqa": TaskSettings(samples=4, share=3.0), "vqa": TaskSettings(sam
         ({"sampling": "balanced"}, {"textqa": 3, "vqa": 3}, 334),
         ({"sampling": "balanced", "batch": 8}, {"textqa": 4, "vqa": 4}, 250),
         ({"sampling": "weights", "batch": 8}, {"textqa": 6, "vqa": 2}, 167),
-        ({"watch": WatchSettings(epoch_steps=7)}, {"textqa": 4, "vqa": 2}, 7),
     ],
 )
-def test_an_epoch_is_one_pass_over_the_task_that_takes_longest(
-    settings: dict, drawn: dict[str, float], steps: int
-) -> None:
-    made = TuneSettings("", "", "", MIXTURE, **settings)
-    assert samples_of_step(made) == drawn
-    assert steps_of_epoch({"textqa": 1000, "vqa": 300}, made) == steps
+def test_epoch_is_a_pass_over_the_longest_task(settings: dict, drawn: dict[str, float], steps: int) -> None:
+    data = DataSettings("data", **settings)
+    assert samples_of_step(data, MIXTURE) == drawn
+    assert steps_of_epoch({"textqa": 1000, "vqa": 300}, data, MIXTURE) == steps
 
 
 def test_epochs_are_counted_from_one() -> None:
     assert [epoch_of(step, 3) for step in (1, 3, 4, 6, 7)] == [1, 1, 2, 2, 3]
-
-
-@pytest.mark.parametrize(
-    ("part", "complaint"),
-    [
-        ({"watch": WatchSettings(log_every=0)}, "watch.log_every: must be at least 1"),
-        ({"watch": WatchSettings(mode="kind")}, "watch.mode: must be one of official, strict"),
-        ({"watch": WatchSettings(epoch_steps=0)}, "watch.epoch_steps: must be at least 1"),
-        ({"emissions": EmissionsSettings(file=" ")}, "emissions.file: is empty"),
-        ({"emissions": EmissionsSettings(country="Russia")}, "emissions.country: 'Russia' is no code"),
-        ({"emissions": EmissionsSettings(country="ru")}, "emissions.country: must be in capitals"),
-        ({"emissions": EmissionsSettings(tdp_watts=0.0)}, "emissions.tdp_watts: must be positive"),
-        ({"emissions": EmissionsSettings(period=0.0)}, "emissions.period: must lie in"),
-        (
-            {"emissions": EmissionsSettings(experiment_description="2.7B TargetValue")},
-            "emissions.experiment_description: has the key phrase TargetValue",
-        ),
-    ],
-)
-def test_bad_settings_of_watching_are_named(part: dict, complaint: str) -> None:
-    with pytest.raises(SettingsError, match=complaint):
-        TuneSettings("", "", "", {"vqa": TaskSettings()}, **part).check()

@@ -83,7 +83,7 @@ def test_what_is_frozen_gets_no_gradient(frozen: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_under_autocast_it_keeps_gradients_that_half_precision_alone_would_lose(dtype: torch.dtype) -> None:
+def test_autocast_keeps_small_gradients(dtype: torch.dtype) -> None:
     plain, chunked = inputs(), inputs()
     tiny = 1e-7  # a token's weight in a large batch; float16 knows no numbers below 6e-8
     (tiny * plain_entropy(*plain)).backward()

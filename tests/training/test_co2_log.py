@@ -13,8 +13,14 @@ from tests.training.small_world import TINY
 from tests.training.test_callbacks import VALIDATION, run_in
 from training.tune.callbacks.co2_log import Co2FileError, Co2Log, Co2Row, read_co2_log
 from training.tune.emissions import Place, description, parameter_count
-from training.tune.logging_settings import EmissionsSettings
-from training.tune.settings import FreezeSettings, LoraSettings, TaskSettings, TuneSettings
+from training.tune.settings import (
+    DataSettings,
+    EmissionsSettings,
+    FreezeSettings,
+    LoraSettings,
+    TaskSettings,
+    TuneSettings,
+)
 
 PROCESSORS = os.cpu_count() or 1
 KNOWN = Emissions(Status.PARTIAL, coefficient=500.0, cpu_watts=360.0 * PROCESSORS)  # 0.1 Wh a processor second
@@ -51,12 +57,12 @@ def rows_of(path: Path, *columns: str) -> list[tuple[object, ...]]:
 
 def test_rows_are_differences_with_losses_and_epochs(tmp_path: Path) -> None:
     log = Co2Log(Told(KNOWN), tmp_path / "co2.csv", Readings())
-    log.start(run_in(tmp_path, steps=12, log_every=4))  # an epoch has ten steps
+    log.on_start(run_in(tmp_path, steps=12, log_every=4))  # an epoch has ten steps
     for step in range(1, 13):
-        log.step(step, {"loss": float(step)})
+        log.on_step(step, {"loss": float(step)})
         if step == 8:
-            log.validated(step, VALIDATION)
-    log.finish()
+            log.on_validation(step, VALIDATION)
+    log.on_end()
     log.end()
     log.close()
     assert rows_of(tmp_path / "co2.csv", "part", "step", "epoch", "loss", "validation_loss") == [
@@ -75,10 +81,10 @@ def test_rows_are_differences_with_losses_and_epochs(tmp_path: Path) -> None:
         assert row.co2_kg == pytest.approx(5e-5)
 
 
-def test_each_device_has_a_row_and_another_stretch_counts_from_zero(tmp_path: Path) -> None:
+def test_each_device_has_a_row_in_each_session(tmp_path: Path) -> None:
     for _ in range(2):
         log = Co2Log(Told(KNOWN), tmp_path / "co2.csv", Readings(gpu=0.25))
-        log.start(run_in(tmp_path))
+        log.on_start(run_in(tmp_path))
         log.end()
         log.close()
     rows = read_co2_log(tmp_path / "co2.csv")
@@ -87,23 +93,23 @@ def test_each_device_has_a_row_and_another_stretch_counts_from_zero(tmp_path: Pa
     assert [row.energy_kwh for row in rows if row.device != "cpu"] == [0.25] * 4
 
 
-def test_rows_wait_until_the_power_is_known_and_keep_their_place(tmp_path: Path) -> None:
+def test_rows_wait_until_the_power_is_known(tmp_path: Path) -> None:
     told = Told(NOTHING)
     log = Co2Log(told, tmp_path / "co2.csv", Readings())
-    log.start(run_in(tmp_path, log_every=1))
-    log.step(1, {"loss": 1.0})
+    log.on_start(run_in(tmp_path, log_every=1))
+    log.on_step(1, {"loss": 1.0})
     assert not (tmp_path / "co2.csv").exists()
     told.figures = KNOWN
-    log.step(2, {"loss": 1.0})
+    log.on_step(2, {"loss": 1.0})
     assert rows_of(tmp_path / "co2.csv", "step", "energy_kwh") == [
         (step, pytest.approx(1e-4)) for step in (0, 1, 2)
     ]  # fmt: skip
 
 
-def test_without_a_measurement_there_is_no_figure_and_a_reason(tmp_path: Path) -> None:
+def test_unmeasured_rows_have_a_reason(tmp_path: Path) -> None:
     log = Co2Log(Told(replace(NOTHING, reasons=("eco2AI is not installed",))), tmp_path / "co2.csv", Readings())
-    log.start(run_in(tmp_path, log_every=1))
-    log.step(1, {"loss": 1.0})
+    log.on_start(run_in(tmp_path, log_every=1))
+    log.on_step(1, {"loss": 1.0})
     log.end()
     log.close()
     assert rows_of(tmp_path / "co2.csv", "step", "method", "energy_kwh", "co2_kg") == [
@@ -114,16 +120,16 @@ def test_without_a_measurement_there_is_no_figure_and_a_reason(tmp_path: Path) -
 def test_a_gpu_without_a_figure_has_none(tmp_path: Path) -> None:
     unknown = Meter(1.0, (("gpu 0", "NVML can not tell its energy: not supported", None),))
     log = Co2Log(Told(KNOWN), tmp_path / "co2.csv", lambda: unknown)
-    log.start(run_in(tmp_path))
+    log.on_start(run_in(tmp_path))
     _, gpu = read_co2_log(tmp_path / "co2.csv")
     assert (gpu.device, gpu.energy_kwh, gpu.co2_kg) == ("gpu 0", None, None)
 
 
-def test_a_line_cut_short_by_a_kill_is_left_out_and_spoils_no_other(tmp_path: Path) -> None:
+def test_torn_last_line_is_left_out(tmp_path: Path) -> None:
     path = tmp_path / "co2.csv"
     for torn in ("2026-11-21T15:00:00,row-1,trai", "x" * 10_000):
         log = Co2Log(Told(KNOWN), path, Readings())
-        log.start(run_in(tmp_path))
+        log.on_start(run_in(tmp_path))
         before = read_co2_log(path)
         path.write_text(path.read_text() + torn)
         assert read_co2_log(path) == before
@@ -131,7 +137,7 @@ def test_a_line_cut_short_by_a_kill_is_left_out_and_spoils_no_other(tmp_path: Pa
     assert [row.part for row in read_co2_log(path)] == ["preparation", "preparation", "end"]
 
 
-def test_a_machine_that_is_told_nothing_of_steps_has_one_row(tmp_path: Path) -> None:
+def test_machine_without_steps_has_one_row(tmp_path: Path) -> None:
     log = Co2Log(Told(KNOWN), tmp_path / "co2.node1.csv", Readings())
     log.end()
     log.close()
@@ -144,8 +150,11 @@ def test_a_machine_that_is_told_nothing_of_steps_has_one_row(tmp_path: Path) -> 
     [
         ("step,kg\n1,2\n", "co2.csv: line 1: the columns are not time, stretch"),
         ("{head}\na,b\n", "co2.csv: line 2 has 2 cells, and there are 11 columns"),
-        ("{head}\nt,s,training,1,1,nan,,cpu,m,1,1\n", "co2.csv: line 2: nan is not finite"),
-        ("{head}\nt,s,training,x,1,,,cpu,m,1,1\n", "co2.csv: line 2: 'x' is no number of steps or epochs"),
+        ("{head}\nt,s,training,1,1,nan,,cpu,m,1,1\n", "co2.csv: line 2: loss must be a number, not 'nan'"),
+        (
+            "{head}\nt,s,training,x,1,,,cpu,m,1,1\n",
+            "co2.csv: line 2: step must be a whole number from 0",
+        ),
     ],
 )
 def test_what_is_no_log_is_refused_by_line(text: str, complaint: str, tmp_path: Path) -> None:
@@ -156,10 +165,12 @@ def test_what_is_no_log_is_refused_by_line(text: str, complaint: str, tmp_path: 
 
 
 def settings(**changes: object) -> TuneSettings:
-    return replace(TuneSettings("d", "w", "o", {"vqa": TaskSettings(), "textqa": TaskSettings()}, steps=7), **changes)  # type: ignore[arg-type]
+    return replace(
+        TuneSettings("w", "o", DataSettings("d"), {"vqa": TaskSettings(), "textqa": TaskSettings()}, steps=7), **changes
+    )  # type: ignore[arg-type]
 
 
-def test_the_description_names_the_size_of_the_model_and_marks_the_run_that_counts() -> None:
+def test_description_names_size_and_marks_the_final_run() -> None:
     count = sum(parameter.numel() for parameter in Rudolph(TINY).parameters())
     size = f"{count} parameters (2 layers, hidden size 32)"
     assert parameter_count(TINY) == count

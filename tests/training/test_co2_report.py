@@ -1,4 +1,4 @@
-"""The report of a training's CO2: sums over stretches, both plots, one page, and the leaderboard's figure."""
+"""The report of a training's CO2: sums over sessions, both plots, one page, and the leaderboard's figure."""
 
 import csv
 import json
@@ -21,7 +21,7 @@ HEAVY = ("checkpoints", "rudolph", "tensorboard", "plots", "validation", "co2_re
 
 @pytest.fixture
 def killed(watched: Path, tmp_path: Path) -> Path:
-    """A copy of a real run of two stretches, of which the first was killed: for reading, and to be damaged."""
+    """A copy of a real run of two sessions, of which the first was killed: for reading, and to be damaged."""
     return shutil.copytree(watched, tmp_path / "run", ignore=shutil.ignore_patterns(*HEAVY))
 
 
@@ -31,7 +31,7 @@ def unmeasured(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("unmeasured")
     (folder / "eco2ai").mkdir()
     (folder / "eco2ai" / "__init__.py").write_text("raise ImportError('broken on purpose')")
-    settings = [f"out={folder}/run", "steps=2", "validate_every=2", "watch.log_every=1", "watch.plots=false"]
+    settings = [f"output={folder}/run", "steps=2", "validation.every=2", "logging.every=1", "logging.plots=false"]
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("PYTHONPATH", str(folder))
         config = str(root / "settings.yaml")
@@ -80,7 +80,7 @@ class Page(HTMLParser):
         return " ".join(" ".join(self.words).split())
 
 
-def test_figures_are_sums_over_stretches(killed: Path) -> None:
+def test_figures_are_sums_over_sessions(killed: Path) -> None:
     figures, rows, own = gather(killed), table(killed / "emissions.csv"), table(killed / "co2.csv")
     summary = figures.summary
     assert summary.stretches == len(rows) == 2
@@ -93,12 +93,12 @@ def test_figures_are_sums_over_stretches(killed: Path) -> None:
     assert reading.energy_kwh == pytest.approx(sum(one["energy_kwh"] for one in readings))
     assert summary.own_co2_kg == pytest.approx(sum(one["co2_kg"] for one in readings))
     (problem,) = summary.problems
-    assert problem.startswith("stretch 1 (from 20")
+    assert problem.startswith("session 1 (from 20")
     assert problem.endswith(") did not end itself: its figures stop with the last period of measurement")
     parts = {part.label: part for part in figures.parts}
     epochs = sorted({int(row["epoch"]) for row in own if row["part"] == "training"})
     assert list(parts) == ["preparation", *map(str, epochs), "end"]
-    # The steps of a lost stretch were made, and count beside those that did them again.
+    # The steps of a lost session were made, and count beside those that did them again.
     for epoch in epochs:
         of_epoch = [row for row in own if row["part"] == "training" and int(row["epoch"]) == epoch]
         part, losses = parts[str(epoch)], [float(row["loss"]) for row in of_epoch if row["loss"]]
@@ -113,7 +113,7 @@ def test_figures_are_sums_over_stretches(killed: Path) -> None:
     assert sum(part.co2_kg or 0.0 for part in figures.parts) == pytest.approx(total(own, "co2_kg"))
 
 
-def test_the_loss_stands_against_all_co2_so_far_lost_steps_included(killed: Path) -> None:
+def test_loss_against_co2_includes_lost_steps(killed: Path) -> None:
     figures, own = gather(killed), table(killed / "co2.csv")
     for points, column in ((figures.training, "loss"), (figures.validation, "validation_loss")):
         places = [place for place, row in enumerate(own) if row[column]]
@@ -143,7 +143,7 @@ def test_the_command_writes_plots_a_page_and_a_summary(killed: Path, capsys: pyt
     assert "RUDOLPH <b>мой</b>; 57516 parameters" in page.text  # a stranger's text stays text
     for words in (
         "57,516 parameters",
-        "each of its 2 stretches has a row of its own",
+        "each of its 2 sessions has a row of its own",
         "The rules count the last row with the key phrase alone",
         "cut off",
         "processor time x TDP (100 W over ",
@@ -153,14 +153,14 @@ def test_the_command_writes_plots_a_page_and_a_summary(killed: Path, capsys: pyt
         r"[\d.]+ (g|mg|µg) CO2 by eco2AI",
         r"[\d.]+ (Wh|mWh|µWh) energy by eco2AI",
         r"[\d.]+ (g|mg|µg) CO2 by our own reading",
-        r"\d+ min \d+ s in 2 stretches, RU",
+        r"\d+ min \d+ s in 2 sessions, RU",
     ):
         assert re.search(pattern, page.text), (pattern, page.text)
     assert "is not marked as the training that counts" not in page.text
 
 
 def test_another_folder_may_be_named(killed: Path, tmp_path: Path) -> None:
-    assert training(["co2-report", str(killed), "--out", str(tmp_path / "elsewhere")]) == 0
+    assert training(["co2-report", str(killed), "--output", str(tmp_path / "elsewhere")]) == 0
     assert sorted(path.name for path in (tmp_path / "elsewhere").iterdir()) == sorted(FILES)
 
 
@@ -222,7 +222,7 @@ def test_a_copy_of_the_record_is_not_counted(killed: Path) -> None:
     assert gather(killed).summary.co2_kg == figure
 
 
-def test_an_eco2ai_file_that_is_gone_is_told(killed: Path) -> None:
+def test_missing_eco2ai_file_is_named(killed: Path) -> None:
     (killed / "emissions.csv").unlink()
     summary = gather(killed).summary
     assert summary.co2_kg is None
@@ -238,8 +238,8 @@ def test_an_eco2ai_file_that_is_gone_is_told(killed: Path) -> None:
         ("co2_run.json", "5", "co2_run.json: no record of a run's measurement"),
         ("co2_run.json", '{"stretches": []}', "project_name, experiment_description, country, emissions_file, "),
         ("co2_run.json", '{"stretches": 5}', "co2_run.json: no record of a run's measurement"),
-        ("co2_run.json", '{"stretches": [{}]}', "stretch 1: id, stretch 1: started, stretch 1: status"),
-        ("co2_run.json", '{"stretches": ["a"]}', "stretch 1: an object missing or of a wrong type"),
+        ("co2_run.json", '{"stretches": [{}]}', "stretches.0.id, stretches.0.started, stretches.0.status"),
+        ("co2_run.json", '{"stretches": ["a"]}', "stretches.0 missing or of a wrong type"),
         ("co2_run.json", "", "co2_run.json: the file is empty; fetch it again"),
         (
             "co2_run.json",
@@ -251,7 +251,7 @@ def test_an_eco2ai_file_that_is_gone_is_told(killed: Path) -> None:
         ("co2.csv", "a,b\n", "co2.csv: line 1: the columns are not"),
     ],
 )
-def test_what_can_not_be_read_ends_with_a_message_and_status_2(
+def test_unreadable_files_end_with_status_2(
     killed: Path, file: str, text: str | None, complaint: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     if text is None:

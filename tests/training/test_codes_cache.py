@@ -120,7 +120,7 @@ def test_a_cache_that_can_not_be_opened_is_named(tmp_path: Path) -> None:
         CodesCache(tmp_path / "none", VQGAN, 16, 4).prepare()
 
 
-def test_wrong_numbers_of_codes_are_refused_and_nothing_is_added(cache: CodesCache) -> None:
+def test_wrong_number_of_codes_is_refused(cache: CodesCache) -> None:
     bad = Encoded(key("b.jpg"), b"b", codes(1, length=5))
     with pytest.raises(ValueError, match="5 codes given, 4 expected"):
         cache.add([entry("a.jpg", 1), bad])

@@ -24,8 +24,14 @@ def arguments(root: Path, out: Path, *overrides: str) -> list[str]:
     # Without dropout, whose random numbers every process draws for itself.
     still = replace(TINY, attention_dropout_prob=0.0, output_dropout_prob=0.0)
     still.save(root / "still.json")
-    run = [f"scratch={root}/still.json", "dtype=float32", "learning_rate=1e-3", "accumulate=2", "watch.log_every=1"]
-    return ["tune", "--config", str(root / "settings.yaml"), f"out={out}", *run, "watch.plots=false", *overrides]
+    run = [
+        f"model.scratch={root}/still.json",
+        "compute.dtype=float32",
+        "optim.learning_rate=1e-3",
+        "compute.accumulate=2",
+        "logging.every=1",
+    ]
+    return ["tune", "--config", str(root / "settings.yaml"), f"output={out}", *run, "logging.plots=false", *overrides]
 
 
 def by_processes(
@@ -66,19 +72,19 @@ def one_process(root: Path) -> Path:
     return root / "one_process"
 
 
-def test_two_processes_with_all_weights_each_then_one(root: Path, one_process: Path) -> None:
+def test_two_processes_by_ddp_then_one(root: Path, one_process: Path) -> None:
     """Three rows each in eight parts: the last ones have no row in any process."""
     out = root / "ddp_then_one"
-    ended = by_processes(2, arguments(root, out, "parallel=ddp", "until=2", "accumulate=8"))
+    ended = by_processes(2, arguments(root, out, "compute.parallel=ddp", "until=2", "compute.accumulate=8"))
     assert ended.returncode == 0, ended.stderr
     assert training(arguments(root, out)) == 0
     assert_same_curve(out, one_process)
 
 
-def test_one_process_then_two_with_a_part_of_the_weights_each(root: Path, one_process: Path) -> None:
+def test_one_process_then_two_by_fsdp(root: Path, one_process: Path) -> None:
     out = root / "one_then_fsdp"
     assert training(arguments(root, out, "until=2")) == 0
-    ended = by_processes(2, arguments(root, out, "parallel=fsdp"))
+    ended = by_processes(2, arguments(root, out, "compute.parallel=fsdp"))
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.count("trained weights:") == 1
     assert_same_curve(out, one_process)
@@ -91,7 +97,7 @@ def test_any_number_of_processes_makes_the_same_steps(
 ) -> None:
     """Six rows in two parts: some processes have no row of a part."""
     out = root / f"{parallel}_{number}"
-    ended = by_processes(number, arguments(root, out, f"parallel={parallel}"))
+    ended = by_processes(number, arguments(root, out, f"compute.parallel={parallel}"))
     assert ended.returncode == 0, ended.stderr
     assert_same_curve(out, one_process)
 
@@ -103,7 +109,7 @@ def test_an_error_of_one_process_ends_all(root: Path, parallel: str) -> None:
     out = root / f"error_{parallel}"
     ended = by_processes(
         2,
-        arguments(root, out, f"parallel={parallel}"),
+        arguments(root, out, f"compute.parallel={parallel}"),
         lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)),
     )
     assert ended.returncode == 1
@@ -113,15 +119,23 @@ def test_an_error_of_one_process_ends_all(root: Path, parallel: str) -> None:
 
 @pytest.mark.slow
 def test_eight_bit_state_of_shared_weights_is_refused(root: Path) -> None:
-    ended = by_processes(2, arguments(root, root / "refused", "parallel=fsdp", "optimizer=adamw8bit"))
+    ended = by_processes(2, arguments(root, root / "refused", "compute.parallel=fsdp", "optim.name=adamw8bit"))
     assert ended.returncode == 1  # torchrun's
     assert "optimizer: adamw8bit keeps no state of sharded weights" in ended.stderr
 
 
+@pytest.mark.slow
 def test_the_command_of_the_readme_with_its_defaults(root: Path) -> None:
-    """`parallel=fsdp` alone: bfloat16, with validation and checkpoints on the way, and once more from the last one."""
+    """bfloat16, with validation and checkpoints on the way, and once more from the last one."""
     out = root / "readme"
-    command = ["tune", "--config", str(root / "settings.yaml"), f"out={out}", "parallel=fsdp", "validate_every=2"]
+    command = [
+        "tune",
+        "--config",
+        str(root / "settings.yaml"),
+        f"output={out}",
+        "compute.parallel=fsdp",
+        "validation.every=2",
+    ]
     ended = by_processes(2, [*command, "until=2"])
     assert ended.returncode == 0, ended.stderr
     ended = by_processes(2, command)

@@ -192,7 +192,7 @@ def test_paths_that_leave_the_folder_are_refused(vqgan: Path, folder: Path, tmp_
 @pytest.mark.parametrize(
     ("levels", "codes_per_side", "side"), [([1, 1], 3, 6), ([1, 1, 1], 2, 8), ([1, 1, 1, 1], 2, 16), ([1] * 5, 1, 16)]
 )
-def test_pictures_have_the_side_that_the_vqgan_makes_the_codes_of(
+def test_pictures_have_the_side_of_the_vqgan(
     levels: list[int], codes_per_side: int, side: int, folder: Path, tmp_path: Path
 ) -> None:
     """Every level of the VQGAN but the first halves the side."""
@@ -260,7 +260,7 @@ def test_pictures_in_shards_have_the_codes_of_files(vqgan: Path, folder: Path, t
 def test_the_command_fills_the_cache_before(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["encode", "--config", str(root / "settings.yaml"), f"cache={tmp_path}"]
+    arguments = ["encode", "--config", str(root / "settings.yaml"), f"data.cache={tmp_path}"]
     assert training(arguments) == 0
     assert capsys.readouterr().out.splitlines() == [
         f"{task} {split}: {count} samples"
@@ -270,24 +270,26 @@ def test_the_command_fills_the_cache_before(
     seen = counted(monkeypatch)
     assert training(arguments) == 0
     assert seen == []
-    assert training([*arguments, "data=/nowhere"]) == 2
-    assert "encode: /nowhere: no such data folder" in capsys.readouterr().err
-    assert training([*arguments, "cache=/proc/none"]) == 2
-    assert "set cache=FOLDER" in capsys.readouterr().err
+    assert training([*arguments, "data.folder=/nowhere"]) == 2
+    assert (
+        "training encode: error [TRAINING_DATA] /nowhere: no such data folder; set data.folder"
+        in capsys.readouterr().err
+    )
+    assert training([*arguments, "data.cache=/proc/none"]) == 2
+    assert "set data.cache=FOLDER" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("codes", [8, 32])
 @pytest.mark.parametrize("command", ["tune", "encode"])
-def test_a_codebook_of_another_rudolph_is_told_before_anything_is_read(
+def test_codebook_of_another_rudolph_is_refused_first(
     root: Path, tmp_path: Path, command: str, codes: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     replace(TINY, image_vocab_size=codes).save(tmp_path / "other.json")
-    settings = [f"scratch={tmp_path}/other.json", f"cache={tmp_path}/cache", f"out={tmp_path}/run"]
+    settings = [f"model.scratch={tmp_path}/other.json", f"data.cache={tmp_path}/cache", f"output={tmp_path}/run"]
     assert training([command, "--config", str(root / "settings.yaml"), *settings]) == 2
     said = capsys.readouterr().err
-    assert said.startswith(
-        f"{command}: {root}/weights: the VQGAN has 16 codes, but RUDOLPH's image_vocab_size is {codes}; "
-    )
+    problem = f"the VQGAN has 16 codes, but RUDOLPH's image_vocab_size is {codes}; "
+    assert said.startswith(f"training {command}: error [WEIGHTS_FOLDER] {root}/weights: {problem}")
     assert not (tmp_path / "cache").exists()
 
 
@@ -301,7 +303,7 @@ def test_texts_need_no_vqgan(root: Path, tmp_path: Path) -> None:
     assert training(["encode", "--config", str(tmp_path / "settings.yaml")]) == 0
 
 
-def test_codes_that_vanish_during_a_training_end_it_with_a_message(
+def test_codes_that_vanish_end_a_training_with_a_message(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     original = PictureEncoder.codes
@@ -315,10 +317,10 @@ def test_codes_that_vanish_during_a_training_end_it_with_a_message(
         return original(self, folder, record)
 
     monkeypatch.setattr(PictureEncoder, "codes", vanishing)
-    arguments = ["tune", "--config", str(root / "settings.yaml"), f"cache={tmp_path}", f"out={tmp_path}/run"]
-    assert training([*arguments, "steps=9", "validate_every=100", "checkpoint_every=1"]) == 2
+    arguments = ["tune", "--config", str(root / "settings.yaml"), f"data.cache={tmp_path}", f"output={tmp_path}/run"]
+    assert training([*arguments, "steps=9", "validation.every=100", "checkpoint.every=1"]) == 2
     complaint = capsys.readouterr().err.splitlines()[-1]
-    assert complaint.startswith("tune: ")
+    assert complaint.startswith("training tune: error [TRAINING_DATA] ")
     assert "no codes for" in complaint
     assert "images/" in complaint
     assert ", sample '" in complaint
@@ -327,7 +329,7 @@ def test_codes_that_vanish_during_a_training_end_it_with_a_message(
 
 @pytest.mark.slow
 def test_two_commands_at_once_share_one_cache(root: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "training", "encode", "--config", root / "settings.yaml", f"cache={tmp_path}"]
+    command = [sys.executable, "-m", "training", "encode", "--config", root / "settings.yaml", f"data.cache={tmp_path}"]
     runs = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     outputs = [run.communicate()[0] for run in runs]
     assert [run.returncode for run in runs] == [0, 0]

@@ -9,9 +9,10 @@ from torch import Tensor
 
 from models.rudolph import Rudolph, read_config
 from models.rudolph.transformer import Attend, masked_attention
+from training.tune.errors import SettingsError
 from training.tune.induction import OFFSETS, PAIRS, lay_out_induction
 from training.tune.initial_weights import starting_model
-from training.tune.settings import SettingsError, read_settings
+from training.tune.settings_file import read_settings
 
 TINY = Path("training/configs/tiny_rudolph.json")
 LENGTH = 40
@@ -52,7 +53,7 @@ def random_text(rows: int, distinct: int) -> Tensor:
 
 
 @pytest.mark.parametrize(("head", "offset"), list(enumerate(OFFSETS)))
-def test_a_head_of_the_first_layer_attends_to_the_token_before(model: Rudolph, head: int, offset: int) -> None:
+def test_first_layer_head_attends_to_the_token_before(model: Rudolph, head: int, offset: int) -> None:
     attention = attention_of(model, random_text(8, LENGTH // 2))[PAIRS[0][0]][:, head]  # [batch, n, n]
     before = attention.diagonal(-offset, dim1=1, dim2=2)
     assert float(before.mean()) > 0.98
@@ -114,8 +115,14 @@ def test_a_network_without_room_is_refused(change: dict[str, int], says: str) ->
 @pytest.mark.parametrize(
     ("overrides", "says"),
     [
-        (["initialization=sharp", f"scratch={TINY}"], "initialization: must be one of normal, induction"),
-        (["initialization=induction", "scratch=null"], "scratch: is not set, and only random weights"),
+        (
+            ["model.initialization=sharp", f"model.scratch={TINY}"],
+            "model.initialization: must be one of normal, induction",
+        ),
+        (
+            ["model.initialization=induction", "model.scratch=null"],
+            "model.scratch: is not set, and only random weights",
+        ),
     ],
 )
 def test_settings_that_can_not_be_used(overrides: list[str], says: str) -> None:
@@ -126,8 +133,11 @@ def test_settings_that_can_not_be_used(overrides: list[str], says: str) -> None:
 @pytest.mark.parametrize("initialization", ["normal", "induction"])
 def test_the_setting_decides_what_training_starts_from(initialization: str) -> None:
     settings = read_settings(
-        Path("training/configs/tiny_text.yaml"), [f"scratch={TINY}", "start=null", f"initialization={initialization}"]
+        Path("training/configs/tiny_text.yaml"),
+        [f"model.scratch={TINY}", "model.start=null", f"model.initialization={initialization}"],
     )
-    attention = attention_of(starting_model(settings).eval(), random_text(2, LENGTH // 2))[0]
+    attention = attention_of(
+        starting_model(settings.model, Path(settings.weights), settings.seed).eval(), random_text(2, LENGTH // 2)
+    )[0]
     laid_out = float(attention[:, 0].diagonal(-1, dim1=1, dim2=2).mean()) > 0.75
     assert laid_out == (initialization == "induction")

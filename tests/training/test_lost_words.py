@@ -16,8 +16,8 @@ WIDTH = 4000
 
 
 def tune(root: Path, out: Path) -> list[str]:
-    config = ["--config", str(root / "settings.yaml"), f"out={out}"]
-    return [sys.executable, "-m", "training", "tune", *config, "watch.log_every=1", "watch.plots=false"]
+    config = ["--config", str(root / "settings.yaml"), f"output={out}"]
+    return [sys.executable, "-m", "training", "tune", *config, "logging.every=1", "logging.plots=false"]
 
 
 @pytest.mark.parametrize(
@@ -41,12 +41,12 @@ def test_a_training_goes_on_without_its_logs(root: Path, tmp_path: Path, capsys:
     (out / "log.csv").mkdir(parents=True)
     for name in ("tensorboard", "plots", "validation"):
         (out / name).write_text("no folder")
-    assert training(["tune", "--config", str(root / "settings.yaml"), f"out={out}"]) == 0
+    assert training(["tune", "--config", str(root / "settings.yaml"), f"output={out}"]) == 0
     assert last_checkpoint(out) == out / "checkpoints" / "step_00000004"
     said = capsys.readouterr().err
     for name in ("CsvLog", "TensorBoard", "Answers", "Plots"):
-        assert f"tune: {name}: " in said
-        assert f"tune: {name} failed " in said
+        assert f"training tune: {name}: " in said
+        assert f"training tune: {name} failed " in said
 
 
 def screen(data: str) -> list[str]:
@@ -76,7 +76,7 @@ def screen(data: str) -> list[str]:
 def test_in_a_terminal_every_line_stands_by_itself(root: Path, tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": str(WIDTH)}
-    command = [*tune(root, tmp_path / "run"), f"cache={tmp_path}/cache", "workers=1"]
+    command = [*tune(root, tmp_path / "run"), f"data.cache={tmp_path}/cache", "data.workers=1"]
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=theirs, stderr=theirs)
     os.close(theirs)
     data = b""

@@ -63,7 +63,7 @@ def separate_losses(model: Rudolph, batch: Batch, mode: str) -> tuple[torch.Tens
 
 
 @pytest.mark.parametrize("mode", ["corrected", "published"])
-def test_one_pass_equals_the_weighted_sum_of_separate_passes(mode: str) -> None:
+def test_one_pass_equals_separate_passes(mode: str) -> None:
     torch.manual_seed(0)
     model, batch = Rudolph(CONFIG), mixed_batch()
     loss, means = objective(model, batch, TASKS, mode)
@@ -99,7 +99,7 @@ def test_its_gradients_are_those_of_the_separate_passes(mode: str) -> None:
 
 
 @pytest.mark.parametrize("parts", [2, 3, 12])
-def test_in_parts_the_losses_and_gradients_sum_up_to_those_in_one(parts: int) -> None:
+def test_parts_sum_up_to_the_whole_batch(parts: int) -> None:
     torch.manual_seed(0)
     model, batch = Rudolph(CONFIG), mixed_batch()
     whole, means = objective(model, batch, TASKS)
@@ -134,7 +134,7 @@ class Positions(torch.nn.Module):
 
 
 @pytest.mark.parametrize("mode", ["corrected", "published"])
-def test_rows_of_which_only_the_left_text_is_trained_are_run_no_further(mode: str) -> None:
+def test_left_text_rows_are_run_no_further(mode: str) -> None:
     torch.manual_seed(0)
     model, batch = Rudolph(CONFIG), mixed_batch()
     tasks = {**TASKS, "textqa": TaskSettings(samples=3, weight=0.5, left=1.0, image=0.0, right=0.0)}
@@ -169,7 +169,7 @@ def test_what_each_position_predicts() -> None:
     assert targets.ids[0, 15:17].tolist() == [9, 3]
 
 
-def test_what_the_published_loss_lets_the_last_left_position_predict() -> None:
+def test_published_loss_at_the_last_left_position() -> None:
     ids = torch.tensor([[5, 6, 7, 0, 0, 0, *range(9), 2, 9, 3, 0, 0]])
     targets = targets_of(CONFIG, ids, torch.tensor([[5, 6, 7, 47, 48, 49]]), "published")
     assert targets.segment[0].tolist() == [0] * 6 + [1] * 8 + [-1] + [2, 2, -1, -1, -1]

@@ -13,7 +13,7 @@ from tests.training.test_callbacks import VALIDATION, run_in
 from training.__main__ import main as training
 from training.co2_report.charts import loss_against_co2
 from training.co2_report.figures import Point
-from training.tune.callbacks.callback import Watchers
+from training.tune.callbacks.callback import Callbacks
 from training.tune.callbacks.csv_log import LogRow
 from training.tune.callbacks.plots import Plots, curves_of, draw_plots, marker_of
 
@@ -80,23 +80,21 @@ def test_curves_follow_the_steps_without_what_is_not_finite() -> None:
     assert curves_of(rows) == {"loss": ([1, 2], [2.0, 1.0])}
 
 
-def test_a_training_is_told_of_plots_that_can_not_be_written_and_goes_on(
-    logged: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_unwritable_plots_stop_no_training(logged: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "plots").write_text("a file where the folder should be")
-    watcher = Watchers([Plots()])
-    watcher.start(run_in(tmp_path))
-    watcher.validated(5, VALIDATION)
-    assert "tune: Plots: " in (told := capsys.readouterr().err)
+    callback = Callbacks([Plots()])
+    callback.on_start(run_in(tmp_path))
+    callback.on_validation(5, VALIDATION)
+    assert "training tune: Plots: " in (told := capsys.readouterr().err)
     assert "plots" in told
     assert "the training goes on" in told
 
 
 def test_a_run_that_broke_off_is_drawn_at_the_end(logged: Path, tmp_path: Path) -> None:
-    watcher = Plots()
-    watcher.start(run_in(tmp_path))
-    watcher.step(1, {})
-    watcher.finish()
+    callback = Plots()
+    callback.on_start(run_in(tmp_path))
+    callback.on_step(1, {})
+    callback.on_end()
     assert (tmp_path / "plots" / "loss.png").is_file()
 
 

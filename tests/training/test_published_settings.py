@@ -2,6 +2,7 @@
 
 import json
 import re
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,12 @@ import pytest
 import yaml
 
 from models.rudolph import Config, Rudolph
-from models.weights import save_state_dict
+from models.weights import WeightsError, save_state_dict
 from training.__main__ import main as training
+from training.tune.errors import SettingsError
 from training.tune.initial_weights import starting_config, starting_model
 from training.tune.published_settings import MEANINGLESS, TASKS
-from training.tune.settings import PUBLISHED_SEGMENTS, SettingsError, read_settings
+from training.tune.settings_file import PUBLISHED_SEGMENTS, read_settings
 
 CONFIGS = Path(__file__).parents[2] / "training" / "configs"
 SIZES = {"textqa": 40, "mathqa": 30, "generation": 50, "captioning": 60, "vqa": 70, "text_recognition": 80}
@@ -124,16 +126,17 @@ def test_what_its_keys_mean_here(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert generation.train == [
         f"{tmp_path}/datasets/generation/small_{name}.json" for name in ("train", "train_answer")
     ]
-    assert (settings.loss, settings.sampling, settings.special_probability) == ("published", "balanced", 0.75)
-    assert (settings.optimizer, settings.weight_decay, settings.beta1, settings.beta2) == ("adamw8bit", 0.0, 0.9, 0.999)
-    assert (settings.schedule, settings.learning_rate, settings.clip) == ("onecycle", 2e-5, 1.0)
-    assert (settings.dtype, settings.device, settings.parallel) == ("float16", "cpu", "ddp")
-    assert (settings.batch, settings.accumulate) == (10, 1)
+    data, optim, compute = settings.data, settings.optim, settings.compute
+    assert (settings.loss.kind, data.sampling, data.special_probability) == ("published", "balanced", 0.75)
+    assert (optim.name, optim.weight_decay, optim.beta1, optim.beta2) == ("adamw8bit", 0.0, 0.9, 0.999)
+    assert (optim.schedule, optim.learning_rate, optim.clip) == ("onecycle", 2e-5, 1.0)
+    assert (compute.dtype, compute.device, compute.parallel) == ("float16", "cpu", "ddp")
+    assert (data.batch, compute.accumulate) == (10, 1)
     # 6 tasks x 30 samples on 2 GPUs are 90 each, 18 batches of 5.
-    assert (settings.steps, settings.watch.epoch_steps, settings.validate_every) == (36, 18, 4)
-    assert (settings.out, settings.checkpoint_every) == (f"{tmp_path}/checkpoints/", 1000)
+    assert (settings.steps, settings.logging.epoch_steps, settings.validation.every) == (36, 18, 4)
+    assert (settings.output, settings.checkpoint.every) == (f"{tmp_path}/checkpoints/", 1000)
     assert (settings.weights, settings.seed) == ("elsewhere", 3)
-    assert starting_config(settings) == Config(**PARAMS)
+    assert starting_config(settings.model, Path(settings.weights)) == Config(**PARAMS)
     remarks = capsys.readouterr().err
     for key in MEANINGLESS:
         assert f"{key} has no meaning here" in remarks
@@ -142,9 +145,9 @@ def test_what_its_keys_mean_here(tmp_path: Path, capsys: pytest.CaptureFixture[s
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ([("trainer.pl_trainer.accumulate_grad_batches", 4)], {"batch": 40, "accumulate": 4, "steps": 10}),
-        ([("trainer.pl_trainer.val_check_interval", 7)], {"validate_every": 7}),
-        ([("model.rudolph.fp16", False)], {"dtype": "float32"}),
+        ([("trainer.pl_trainer.accumulate_grad_batches", 4)], {"data.batch": 40, "compute.accumulate": 4, "steps": 10}),
+        ([("trainer.pl_trainer.val_check_interval", 7)], {"validation.every": 7}),
+        ([("model.rudolph.fp16", False)], {"compute.dtype": "float32"}),
         ([("tasks.mathqa", False)], {"steps": 40}),
     ],
 )
@@ -152,7 +155,7 @@ def test_values_that_depend_on_others(
     tmp_path: Path, changes: list[tuple[str, Any]], expected: dict[str, object]
 ) -> None:
     settings = read_settings(written(tmp_path, *changes), ["weights=elsewhere"])
-    assert {key: getattr(settings, key) for key in expected} == expected
+    assert {key: attrgetter(key)(settings) for key in expected} == expected
 
 
 def test_what_is_frozen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -168,21 +171,21 @@ def test_what_is_frozen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
         ("trainer.pl_trainer.amp_level", "O1", "unknown keys trainer.pl_trainer.amp_level"),
         ("data.vqa.test_input", "x", "unknown keys data.vqa.test_input"),
         ("data.vqa.train_input", None, "data.vqa.train_input: is missing"),
-        ("trainer.bs", "five", "trainer.bs: must be a number, not 'five'"),
+        ("trainer.bs", "five", "trainer.bs: must be a whole number, not 'five'"),
         ("trainer.bs", 0, "trainer.bs: must be at least 1"),
         ("trainer.bs", 2.5, "trainer.bs: must be a whole number, not 2.5"),
-        ("trainer.bs", float("inf"), "trainer.bs: must be a number, not inf"),
+        ("trainer.bs", float("inf"), "trainer.bs: must be a whole number, not inf"),
         ("trainer.pl_trainer.accumulate_grad_batches", 0, "accumulate_grad_batches: must be at least 1"),
-        ("trainer.pl_trainer.val_check_interval", float("inf"), "val_check_interval: must be a finite number, not inf"),
+        ("trainer.pl_trainer.val_check_interval", float("inf"), "val_check_interval: must be a number, not inf"),
         ("trainer.scheduler.max_lr", ".nan", "max_lr: must be a number, not '.nan'"),
-        ("trainer.scheduler.max_lr", float("nan"), "max_lr: must be a finite number, not nan"),
+        ("trainer.scheduler.max_lr", float("nan"), "max_lr: must be a number, not nan"),
         ("tasks.vqa", "yes please", "tasks.vqa: must be true or false"),
         ("trainer.pl_trainer.strategy", "deepspeed", "strategy: must be ddp or fsdp, not deepspeed"),
         ("trainer.checkpoints.monitor", "valid_loss", "monitor: must be train_loss"),
-        ("trainer.scheduler.max_lr", -1, "learning_rate: must be positive"),
+        ("trainer.scheduler.max_lr", -1, "optim.learning_rate: must be a number above 0"),
     ],
 )
-def test_what_can_not_be_used_is_named(tmp_path: Path, key: str, value: object, complaint: str) -> None:
+def test_unusable_settings_are_named(tmp_path: Path, key: str, value: object, complaint: str) -> None:
     with pytest.raises(SettingsError, match=complaint):
         read_settings(written(tmp_path, (key, value)), ["weights=elsewhere"])
 
@@ -191,32 +194,32 @@ def test_what_can_not_be_used_is_named(tmp_path: Path, key: str, value: object, 
     ("changes", "complaint"),
     [
         ([("data.vqa.train_input", "/nowhere/vqa.json")], "/nowhere/vqa.json"),
-        ([("model.params.hidden_sise", 16)], "model: .*hidden_sise"),
-        ([("model.params.hidden_size", 15)], "model: hidden_size 15 is not a multiple"),
+        ([("model.params.hidden_sise", 16)], "model.params: .*hidden_sise"),
+        ([("model.params.hidden_size", 15)], "model.params: hidden_size 15 is not a multiple"),
         ([], "weights: elsewhere/bpe.model: No such file"),
     ],
 )
-def test_missing_files_and_impossible_sizes_end_with_status_2(
+def test_missing_files_and_bad_sizes_end_with_status_2(
     tmp_path: Path, changes: list[tuple[str, Any]], complaint: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = written(tmp_path, *changes)
     assert training(["tune", "--config", str(path), "weights=elsewhere"]) == 2
-    assert re.search(complaint, f"\n{capsys.readouterr().err}".partition("\ntune: ")[2])
+    assert re.search(complaint, f"\n{capsys.readouterr().err}".partition("\ntraining tune: ")[2])
 
 
-def test_its_weights_file_is_read_and_weights_of_another_size_are_named(tmp_path: Path) -> None:
+def test_weights_file_is_read_and_wrong_sizes_are_named(tmp_path: Path) -> None:
     (tmp_path / "weights").mkdir()
     model = Rudolph(Config(**PARAMS))
     save_state_dict(model, tmp_path / "weights" / "pytorch_model.bin")
     settings = read_settings(written(tmp_path), ["weights=elsewhere"])
-    loaded = starting_model(settings).state_dict()
+    loaded = starting_model(settings.model, Path("elsewhere"), 0).state_dict()
     assert all(loaded[name].equal(tensor) for name, tensor in model.state_dict().items())
     other = read_settings(written(tmp_path, ("model.params.hidden_size", 32)), ["weights=elsewhere"])
-    with pytest.raises(ValueError, match=r"text_embeddings.weight: shape \[72, 32\] expected, \[72, 16\] found"):
-        starting_model(other)
+    with pytest.raises(WeightsError, match=r"text_embeddings.weight: shape \[72, 32\] expected, \[72, 16\] found"):
+        starting_model(other.model, Path("elsewhere"), 0)
 
 
-def test_the_settings_for_converted_data_hold_all_open_tasks_as_published() -> None:
+def test_fbc2_settings_hold_all_tasks_as_published() -> None:
     settings = read_settings(CONFIGS / "fbc2.yaml", [])
     assert {name: (task.left, task.image, task.right) for name, task in settings.tasks.items()} == {
         "textqa": (1.0, 0.01, 7.0),
@@ -226,4 +229,4 @@ def test_the_settings_for_converted_data_hold_all_open_tasks_as_published() -> N
         "vqa": (1.0, 1.0, 7.0),
         "text_recognition": (1.0, 1.0, 7.0),
     }
-    assert (settings.sampling, settings.special_probability) == ("balanced", 0.75)
+    assert (settings.data.sampling, settings.data.special_probability) == ("balanced", 0.75)

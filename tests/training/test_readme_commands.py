@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from training.tune.settings import read_settings
+from training.tune.settings_file import read_settings
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = sorted((ROOT / "training" / "configs").glob("*.yaml"))
-FEW = "steps=2 validation_samples=1 sampling=balanced batch=12"
+FEW = "steps=2 validation.samples=1 data.sampling=balanced data.batch=12"
 
 
 def run(command: str, **places: Path) -> subprocess.CompletedProcess[str]:
@@ -31,9 +31,7 @@ def run(command: str, **places: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-def test_a_bundled_settings_file_is_taken_and_nothing_in_it_is_without_effect(
-    path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_bundled_settings_are_valid_and_have_effect(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert read_settings(path, []).tasks
     assert capsys.readouterr().err == ""
 
@@ -48,10 +46,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 def test_a_fine_tune_of_the_bundled_weights(world: Path) -> None:
     places = {"world": world / "world", "mine": world / "runs" / "mine"}
-    config = "--config training/configs/fbc2.yaml data={world} weights=weights"
-    run(f"training encode {config} workers=8", **places)
+    config = "--config training/configs/fbc2.yaml data.folder={world} weights=weights"
+    run(f"training encode {config} data.workers=8", **places)
     ended = run(
-        f"training tune {config} out={{mine}} {FEW} "
+        f"training tune {config} output={{mine}} {FEW} "
         "emissions.file=emissions.csv emissions.country=RU emissions.final=true",
         **places,
     )
@@ -77,11 +75,11 @@ def test_a_fine_tune_of_the_bundled_weights(world: Path) -> None:
 @pytest.mark.slow
 def test_tokenizers_and_a_rudolph_of_one_s_own(world: Path) -> None:
     places = {"world": world / "world", "mine": world / "mine", "run": world / "run"}
-    run("training bpe --data {world} --out {mine}/bpe.model --vocab 1024", **places)
-    run("training vqgan --data {world} --out {mine}/vqgan --steps 3", **places)
+    run("training bpe --data {world} --output {mine}/bpe.model --vocab 1024", **places)
+    run("training vqgan --data {world} --output {mine}/vqgan --steps 3", **places)
     run(
-        "training tune --config training/configs/fbc2.yaml data={world} weights={mine} out={run} workers=2 "
-        f"scratch=training/configs/tiny_rudolph.json {FEW}",
+        "training tune --config training/configs/fbc2.yaml data.folder={world} weights={mine} output={run} "
+        f"data.workers=2 model.scratch=training/configs/tiny_rudolph.json {FEW}",
         **places,
     )
-    run("training ruclip --data {world} --bpe {mine}/bpe.model --out {mine}/ruclip --steps 2 --batch 8", **places)
+    run("training ruclip --data {world} --bpe {mine}/bpe.model --output {mine}/ruclip --steps 2 --batch 8", **places)

@@ -11,7 +11,9 @@ from PIL import Image
 from models.bpe import BPE
 from models.ruclip import RuCLIP, RuCLIPConfig
 from training import ruclip
-from training.ruclip import Batches, PairDataError, Recipe, contrastive_loss, read_pairs, retrieval, same_caption
+from training.__main__ import main as training
+from training.recipes import RuclipRecipe
+from training.ruclip import PairBatches, PairDataError, contrastive_loss, read_pairs, retrieval, same_caption
 
 BPE_FILE = Path(__file__).parents[1] / "golden" / "ruclip" / "bpe.model"
 BUNDLED = Path(__file__).parents[2] / "weights" / "ruclip"
@@ -74,8 +76,8 @@ def test_the_loss_by_hand() -> None:
 
 @pytest.mark.parametrize("neighbours", [0.0, 0.5, 1.0])
 def test_batches_repeat_nothing(neighbours: float) -> None:
-    recipe = Recipe(batch=8, neighbours=neighbours)
-    batches = Batches([(f"слово {n % 7} из {n}",) for n in range(30)], recipe, torch.Generator().manual_seed(0))
+    recipe = RuclipRecipe(batch=8, neighbours=neighbours)
+    batches = PairBatches([(f"слово {n % 7} из {n}",) for n in range(30)], recipe, torch.Generator().manual_seed(0))
     for _ in range(5):
         drawn = batches.draw().tolist()
         assert len(drawn) == len(set(drawn)) == 8
@@ -88,8 +90,17 @@ def test_it_learns_and_writes_what_can_be_loaded(
     monkeypatch.setattr(ruclip, "TINY", SMALL)
     out = tmp_path / "out"
     options = ["--steps", "60", "--batch", "10", "--learning-rate", "0.003"]
-    code = ruclip.main(
-        ["--data", str(write_world(tmp_path / "world")), "--bpe", str(BPE_FILE), "--out", str(out), *options]
+    code = training(
+        [
+            "ruclip",
+            "--data",
+            str(write_world(tmp_path / "world")),
+            "--bpe",
+            str(BPE_FILE),
+            "--output",
+            str(out),
+            *options,
+        ]
     )
     assert code == 0, capsys.readouterr().err
     trained = RuCLIP.from_directory(out)
@@ -98,8 +109,8 @@ def test_it_learns_and_writes_what_can_be_loaded(
     assert json.loads((out / "training.json").read_text())["validation"]["image_to_text"] == 1
 
 
-def test_what_can_be_put_right_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert ruclip.main(["--data", str(tmp_path), "--bpe", str(BPE_FILE), "--out", str(tmp_path / "out")]) == 2
+def test_bad_tokenizer_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert training(["ruclip", "--data", str(tmp_path), "--bpe", str(BPE_FILE), "--output", str(tmp_path / "out")]) == 2
     assert "the tokenizer has 1200 pieces" in capsys.readouterr().err
 
 

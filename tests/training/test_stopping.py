@@ -16,6 +16,7 @@ from training.tune.callbacks.csv_log import read_log
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 300.0  # seconds to wait for what must come; a slow machine changes no result
+STOPPED = {signal.SIGTERM: "terminated", signal.SIGINT: "interrupted", signal.SIGHUP: "hung up"}
 MARK = "FBC2_TEST_OF_STOPPING"  # in the environment of all processes that a test starts
 
 
@@ -81,8 +82,8 @@ def ended(process: subprocess.Popen[str]) -> str:
 
 
 def tune(root: Path, out: Path, *overrides: str) -> list[str]:
-    settings = ["steps=100000", "watch.log_every=1", "validate_every=50", "checkpoint_every=5", "watch.plots=false"]
-    return ["training", "tune", "--config", str(root / "settings.yaml"), f"out={out}", *settings, *overrides]
+    settings = ["steps=100000", "logging.every=1", "validation.every=50", "checkpoint.every=5", "logging.plots=false"]
+    return ["training", "tune", "--config", str(root / "settings.yaml"), f"output={out}", *settings, *overrides]
 
 
 def trains(out: Path) -> bool:
@@ -97,16 +98,14 @@ def trains(out: Path) -> bool:
         pytest.param(signal.SIGHUP, 129, marks=pytest.mark.slow),
     ],
 )
-def test_a_training_that_is_told_to_stop_says_one_word(
-    root: Path, tmp_path: Path, number: signal.Signals, status: int
-) -> None:
+def test_stopped_training_says_one_line(root: Path, tmp_path: Path, number: signal.Signals, status: int) -> None:
     out = tmp_path / "run"
     process = started(tmp_path, *tune(root, out, "emissions.file=emissions.csv", "emissions.tdp_watts=100"))
     wait_for(lambda: trains(out), process)
     os.killpg(process.pid, number)  # as a terminal does
     said = ended(process)
     assert process.returncode == status
-    assert said.splitlines()[-1] == "tune: stopped"
+    assert said.splitlines()[-1] == f"training tune: {STOPPED[number]}"
     wait_for(lambda: not alive(tmp_path))
     last = max(row.step for row in read_log(out / "log.csv"))
     again = started(tmp_path, *tune(root, out, f"until={last + 2}"))
@@ -137,7 +136,7 @@ def test_no_worker_outlives_an_encoding(root: Path, tmp_path: Path, number: sign
     if number == signal.SIGKILL:
         process.communicate(timeout=PATIENCE)
     else:
-        assert ended(process).splitlines()[-1] == "encode: stopped"
+        assert ended(process).splitlines()[-1] == f"training encode: {STOPPED[number]}; what is encoded is kept"
         assert process.returncode == 128 + number
     wait_for(lambda: not alive(tmp_path))
 
@@ -146,13 +145,13 @@ def test_no_worker_outlives_an_encoding(root: Path, tmp_path: Path, number: sign
 def test_under_torchrun_no_process_outlives_it(root: Path, tmp_path: Path, number: signal.Signals) -> None:
     out = tmp_path / "run"
     launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
-    process = started(tmp_path, *launcher, *tune(root, out, "parallel=ddp"))
+    process = started(tmp_path, *launcher, *tune(root, out, "compute.parallel=ddp"))
     wait_for(lambda: trains(out), process)
     process.send_signal(number)
     said = process.communicate(timeout=PATIENCE)[1]
     assert "leaked" not in said
     if number == signal.SIGTERM:
-        assert "tune: stopped" in said
+        assert "training tune: terminated" in said
     wait_for(lambda: not alive(tmp_path))
 
 
@@ -166,18 +165,19 @@ def test_who_loses_another_process_says_one_line(root: Path, tmp_path: Path, par
     processes = []
     for rank in ("0", "1"):
         who = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
-        processes.append(python(tmp_path, "-m", *tune(root, out, f"parallel={parallel}"), **place, **who))
+        processes.append(python(tmp_path, "-m", *tune(root, out, f"compute.parallel={parallel}"), **place, **who))
     wait_for(lambda: trains(out), processes[0])
     processes[killed].kill()
     processes[killed].communicate(timeout=PATIENCE)
     said = ended(processes[1 - killed])
     assert processes[1 - killed].returncode == 1
-    assert [line for line in said.splitlines() if line.startswith("tune: ")] == [
-        "tune: another process of this run has ended; the reason is among what that one said"
+    assert [line for line in said.splitlines() if line.startswith("training tune: ")] == [
+        "training tune: another process of this run has ended; the reason is among what that one said"
     ]
     wait_for(lambda: not alive(tmp_path))
 
 
+@pytest.mark.slow
 def test_a_recipe_takes_its_training_along(root: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     process = python(tmp_path, "-c", RUN_STAGE, *tune(root, out, "emissions.file=emissions.csv"))
@@ -191,11 +191,11 @@ def test_a_recipe_takes_its_training_along(root: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_whole_recipe_takes_its_training_along(tmp_path: Path, number: signal.Signals) -> None:
     out = tmp_path / "tiny"
-    process = started(tmp_path, "training", "tiny", "--out", str(out), "--tdp-watts", "100", "--scale", "0.001")
+    process = started(tmp_path, "training", "tiny", "--output", str(out), "--tdp-watts", "100", "--scale", "0.001")
     wait_for(lambda: (out / "runs" / "tiny_lookup" / "log.csv").is_file(), process)
     process.send_signal(number)
     if number == signal.SIGTERM:
-        assert ended(process).splitlines()[-1] == "tiny: stopped"
+        assert ended(process).splitlines()[-1] == "training tiny: terminated; the same command goes on from here"
         assert process.returncode == 143
     else:
         process.communicate(timeout=PATIENCE)
@@ -203,7 +203,7 @@ def test_a_whole_recipe_takes_its_training_along(tmp_path: Path, number: signal.
 
 
 def test_a_recipe_takes_its_stage_along(tmp_path: Path) -> None:
-    process = started(tmp_path, "training", "tiny", "--out", str(tmp_path / "tiny"), "--tdp-watts", "100")
+    process = started(tmp_path, "training", "tiny", "--output", str(tmp_path / "tiny"), "--tdp-watts", "100")
     wait_for(lambda: any(" data_prep " in line for line in alive(tmp_path)), process)
     process.kill()
     process.communicate(timeout=PATIENCE)

@@ -85,7 +85,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return made
 
 
-def test_a_table_is_made_once_and_anew_when_a_source_changes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_table_is_made_anew_when_a_source_changes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = counted(monkeypatch)
     assert records(folder) == records(folder) == RECORDS
     assert len(made) == 1
@@ -155,11 +155,11 @@ def test_missing_files_are_named(missing: str, folder: Path) -> None:
         records(folder)
 
 
-def test_a_missing_data_folder_and_an_impossible_cache_are_named(tmp_path: Path) -> None:
-    with pytest.raises(TrainingDataError, match="nowhere: no such data folder; set data=FOLDER"):
+def test_missing_data_folder_and_bad_cache_are_named(tmp_path: Path) -> None:
+    with pytest.raises(TrainingDataError, match=r"nowhere: no such data folder; set data.folder=FOLDER"):
         cache_folder(tmp_path / "nowhere", None)
     (tmp_path / "file").touch()
-    with pytest.raises(TrainingDataError, match=r"the cache folder can not be made .*; set cache=FOLDER"):
+    with pytest.raises(TrainingDataError, match=r"the cache folder can not be made .*; set data.cache=FOLDER"):
         cache_folder(tmp_path, str(tmp_path / "file"))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from training.tiny import Stage, environment, stages
-from training.tune.settings import read_settings
+from training.tune.settings_file import read_settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -50,10 +50,10 @@ def test_every_training_starts_where_the_one_before_ended(tmp_path: Path) -> Non
     for stage in trainings:
         config = Path(stage.command[3])
         alone, in_recipe = read_settings(config, []), read_settings(config, settings_of(stage))
-        assert (alone.start is None) == (in_recipe.start is None) == (before is None)
+        assert (alone.model.start is None) == (in_recipe.model.start is None) == (before is None)
         if before is not None:
-            assert in_recipe.start == str(before.makes.parent)
-            assert alone.start == f"runs/{before.makes.parent.parent.name}/rudolph"
+            assert in_recipe.model.start == str(before.makes.parent)
+            assert alone.model.start == f"runs/{before.makes.parent.parent.name}/rudolph"
         assert (alone.steps, alone.tasks) == (in_recipe.steps, in_recipe.tasks)
         before = stage
 
@@ -80,19 +80,19 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--threads", "0"], "--threads must be at least 1"),
-        (["--scale", "2"], "--scale lie in (0, 1]"),
+        (["--threads", "0"], "--threads: must be a whole number from 1, not '0'"),
+        (["--scale", "2"], "--scale: must be a number above 0 to 1, not '2'"),
         (["--country", "Россия"], "country"),
     ],
 )
 def test_bad_arguments(arguments: list[str], says: str, tmp_path: Path) -> None:
-    ended = run("--out", str(tmp_path / "out"), *arguments)
+    ended = run("--output", str(tmp_path / "out"), *arguments)
     assert ended.returncode == 2
     assert says in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
-def test_it_goes_on_where_it_was_cut_off_and_names_a_stage_that_fails(tmp_path: Path) -> None:
+def test_recipe_resumes_and_names_a_failing_stage(tmp_path: Path) -> None:
     """The second stage was cut off and is run anew; the VQGAN's folder can not be made, as a file is in its way."""
     recipe = stages(tmp_path, scale=0.001)
     cut_off = recipe[1]
@@ -102,7 +102,7 @@ def test_it_goes_on_where_it_was_cut_off_and_names_a_stage_that_fails(tmp_path: 
             stage.makes.touch()
     (left_over := cut_off.clears[0] / "text_recognition_train.json").write_text("{")
     (tmp_path / "weights" / "vqgan").touch()
-    ended = run("--out", str(tmp_path), "--scale", "0.001")
+    ended = run("--output", str(tmp_path), "--scale", "0.001")
     assert ended.returncode == 1
     assert ended.stdout.count("made before") == 7
     assert cut_off.makes.is_file()
@@ -112,13 +112,13 @@ def test_it_goes_on_where_it_was_cut_off_and_names_a_stage_that_fails(tmp_path: 
 
 @pytest.mark.slow
 def test_the_whole_recipe_in_small(tmp_path: Path) -> None:
-    ended = run("--out", str(tmp_path), "--scale", "0.001")
+    ended = run("--output", str(tmp_path), "--scale", "0.001")
     assert ended.returncode == 0, ended.stderr
     weights = tmp_path / "weights"
     assert sorted(path.name for path in weights.iterdir()) == ["bpe.model", "ruclip", "rudolph", "vqgan"]
     rows = (tmp_path / "emissions.csv").read_text("utf-8").splitlines()
     assert len(rows) == 1 + len(stages(tmp_path))
     assert json.loads((weights / "rudolph" / "config.json").read_text("utf-8"))["num_layers"] == 6
-    again = run("--out", str(tmp_path), "--scale", "0.001")
+    again = run("--output", str(tmp_path), "--scale", "0.001")
     assert again.returncode == 0
     assert again.stdout.count("made before") == len(stages(tmp_path))

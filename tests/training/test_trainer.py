@@ -11,47 +11,57 @@ import torch
 
 from models.rudolph import Rudolph
 from tests.training.test_objective import CONFIG, TASKS, mixed_batch
-from training.tune.checkpoints import CheckpointError, Note, read_checkpoint, save_checkpoint
+from training.tune.checkpoints import CheckpointError, CheckpointNote, read_checkpoint, save_checkpoint
 from training.tune.data.batches import Batch
 from training.tune.distributed import Processes
+from training.tune.errors import SettingsError
 from training.tune.freezing import freeze, group_of
 from training.tune.lora import add_adapters
 from training.tune.schedule import learning_rate
-from training.tune.settings import FreezeSettings, LoraSettings, SettingsError, TuneSettings
-from training.tune.train_step import Stepper
-from training.tune.training_state import Trainee
-
-BASE = TuneSettings(
-    data="", weights="", out="", tasks=TASKS, dtype="float32", device="cpu", learning_rate=1e-2, warmup_steps=1, steps=9
+from training.tune.settings import (
+    ComputeSettings,
+    DataSettings,
+    FreezeSettings,
+    LoraSettings,
+    OptimSettings,
+    TuneSettings,
 )
+from training.tune.train_step import train_step
+from training.tune.training_state import TrainState
+
+COMPUTE = ComputeSettings(dtype="float32", device="cpu")
+OPTIM = OptimSettings(learning_rate=1e-2, warmup_steps=1)
+BASE = TuneSettings("", "", DataSettings(""), TASKS, steps=9, compute=COMPUTE, optim=OPTIM)
 ALONE = Processes(0, 1, torch.device("cpu"))
 
 
-def new_trainee(**changes: Any) -> tuple[Trainee, Stepper]:
-    settings = replace(BASE, **changes)
+def new_state(**changes: Any) -> TrainState:
+    """Changes of the run's settings, or of what its parts `compute` and `optim` hold."""
+    compute = {key: changes.pop(key) for key in list(changes) if hasattr(COMPUTE, key)}
+    optim = {key: changes.pop(key) for key in list(changes) if hasattr(OPTIM, key)}
+    settings = replace(BASE, compute=replace(COMPUTE, **compute), optim=replace(OPTIM, **optim), **changes)
     torch.manual_seed(0)
     model = Rudolph(CONFIG).train()
-    if settings.activation_checkpointing:
+    if settings.compute.activation_checkpointing:
         model.transformer.config = replace(CONFIG, gradient_checkpointing=1)
     freeze(model, settings.freeze)
     if settings.lora.rank:
         add_adapters(model, settings.lora)
-    trainee = Trainee(model, settings, ALONE)
-    return trainee, Stepper(trainee, settings)
+    return TrainState(model, settings, ALONE)
 
 
-def losses(stepper: Stepper, steps: int = 3) -> list[float]:
-    return [stepper.step(step, mixed_batch())["loss"] for step in range(steps)]
+def losses(state: TrainState, steps: int = 3) -> list[float]:
+    return [train_step(state, step, mixed_batch())["loss"] for step in range(steps)]
 
 
 @pytest.fixture(scope="module")
 def plain() -> list[float]:
-    return losses(new_trainee()[1])
+    return losses(new_state())
 
 
 @pytest.mark.parametrize("parts", [2, 5, 11])
 def test_a_batch_in_parts_makes_the_same_steps(parts: int, plain: list[float]) -> None:
-    assert losses(new_trainee(accumulate=parts)[1]) == pytest.approx(plain, rel=1e-5)
+    assert losses(new_state(accumulate=parts)) == pytest.approx(plain, rel=1e-5)
 
 
 class Calls(torch.nn.Module):
@@ -68,51 +78,49 @@ class Calls(torch.nn.Module):
 
 
 @pytest.mark.parametrize(("activation_checkpointing", "runs"), [(False, 1), (True, 2)])
-def test_activation_checkpointing_runs_layers_twice_and_changes_nothing(
+def test_activation_checkpointing_changes_nothing_but_passes(
     activation_checkpointing: bool, runs: int, plain: list[float]
 ) -> None:
-    trainee, stepper = new_trainee(activation_checkpointing=activation_checkpointing)
-    layers = trainee.model.transformer.layers
+    state = new_state(activation_checkpointing=activation_checkpointing)
+    layers = state.model.transformer.layers
     layers[2] = Calls(layers[2])
-    assert losses(stepper) == plain
+    assert losses(state) == plain
     assert layers[2].count == runs * 3
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [("bfloat16", 0.02), ("float16", 0.01)])
-def test_half_precision_computes_in_half_and_keeps_whole_weights(
-    dtype: str, tolerance: float, plain: list[float]
-) -> None:
-    trainee, stepper = new_trainee(dtype=dtype)
+def test_half_precision_keeps_whole_weights(dtype: str, tolerance: float, plain: list[float]) -> None:
+    state = new_state(dtype=dtype)
     # float16's scale begins so large that the first steps overflow: they are left out, and it is halved.
-    steps, scale = [], trainee.precision.scaler.get_scale()
+    steps, scale = [], state.precision.scaler.get_scale()
     for _ in range(10):
-        before = trainee.model.text_embeddings.weight.clone()
-        values = stepper.step(0, mixed_batch())
-        if before.equal(trainee.model.text_embeddings.weight):
+        before = state.model.text_embeddings.weight.clone()
+        values = train_step(state, 0, mixed_batch())
+        if before.equal(state.model.text_embeddings.weight):
             assert dtype == "float16"
             scale /= 2
-            assert trainee.precision.scaler.get_scale() == scale
+            assert state.precision.scaler.get_scale() == scale
         else:
             steps.append(values["loss"])
         if len(steps) == 3:
             break
     assert steps[0] == pytest.approx(plain[0], rel=tolerance)
     assert steps[2] < 0.8 * steps[0]
-    assert {parameter.dtype for parameter in trainee.model.parameters()} == {torch.float32}
+    assert {parameter.dtype for parameter in state.model.parameters()} == {torch.float32}
 
 
 def test_an_overflow_begins_the_count_of_sound_steps_anew() -> None:
-    trainee, stepper = new_trainee(dtype="float16")
-    scaler = trainee.precision.scaler
-    stepper.step(0, mixed_batch())  # from here on the scaler knows its scale
+    state = new_state(dtype="float16")
+    scaler = state.precision.scaler
+    train_step(state, 0, mixed_batch())  # from here on the scaler knows its scale
     scaler.load_state_dict({**scaler.state_dict(), "scale": 2.0**10, "_growth_tracker": 0})
-    stepper.step(0, mixed_batch())
+    train_step(state, 0, mixed_batch())
     assert (scaler.get_scale(), scaler.state_dict()["_growth_tracker"]) == (2.0**10, 1)
-    overflow = trainee.model.text_embeddings.weight.register_hook(lambda gradient: gradient * float("inf"))
-    stepper.step(1, mixed_batch())
+    overflow = state.model.text_embeddings.weight.register_hook(lambda gradient: gradient * float("inf"))
+    train_step(state, 1, mixed_batch())
     assert (scaler.get_scale(), scaler.state_dict()["_growth_tracker"]) == (2.0**9, 0)
     overflow.remove()
-    stepper.step(1, mixed_batch())
+    train_step(state, 1, mixed_batch())
     assert (scaler.get_scale(), scaler.state_dict()["_growth_tracker"]) == (2.0**9, 1)
 
 
@@ -121,8 +129,8 @@ FEW = [{"lora": LoraSettings(rank=2)}, {"freeze": FreezeSettings(embeddings=True
 
 @pytest.mark.parametrize("changes", FEW, ids=["adapters", "layers"])
 def test_parts_without_rows_change_nothing(changes: dict[str, Any]) -> None:
-    whole = losses(new_trainee(**changes)[1])
-    assert losses(new_trainee(accumulate=12, **changes)[1]) == pytest.approx(whole, rel=1e-5)
+    whole = losses(new_state(**changes))
+    assert losses(new_state(accumulate=12, **changes)) == pytest.approx(whole, rel=1e-5)
 
 
 @pytest.mark.parametrize("changes", FEW, ids=["adapters", "layers"])
@@ -130,25 +138,25 @@ def test_rows_without_a_trained_token_change_nothing(changes: dict[str, Any]) ->
     batch = mixed_batch()
     batch.weights[batch.task == 1] = 0.0
     without = Batch(*(tensor[batch.task != 1] for tensor in (batch.ids, batch.weights, batch.task)), batch.names)
-    expected = new_trainee(**changes)[1].step(0, without)
-    found = new_trainee(accumulate=9, **changes)[1].step(0, batch)
+    expected = train_step(new_state(**changes), 0, without)
+    found = train_step(new_state(accumulate=9, **changes), 0, batch)
     assert {key: found[key] for key in expected if key not in ("samples", "tokens")} == pytest.approx(
         {key: expected[key] for key in expected if key not in ("samples", "tokens")}, rel=1e-4
     )
 
 
 @pytest.mark.parametrize("where", ["loss", "gradient"])
-def test_a_number_that_is_not_finite_ends_the_run_before_the_weights_change(where: str) -> None:
-    trainee, stepper = new_trainee()
-    before = {name: tensor.clone() for name, tensor in trainee.model.state_dict().items()}
+def test_infinite_numbers_end_the_run_before_weights_change(where: str) -> None:
+    state = new_state()
+    before = {name: tensor.clone() for name, tensor in state.model.state_dict().items()}
     if where == "loss":
-        trainee.model.to_logits[1].bias.data[3] = float("nan")
+        state.model.to_logits[1].bias.data[3] = float("nan")
         before["to_logits.1.bias"][3] = float("nan")
     else:
-        trainee.model.text_embeddings.weight.register_hook(lambda gradient: gradient * float("inf"))
+        state.model.text_embeddings.weight.register_hook(lambda gradient: gradient * float("inf"))
     with pytest.raises(FloatingPointError, match="the loss is nan" if where == "loss" else "gradient's norm is"):
-        stepper.step(0, mixed_batch())
-    after = trainee.model.state_dict()
+        train_step(state, 0, mixed_batch())
+    after = state.model.state_dict()
     assert all(torch.equal(before[name].nan_to_num(7.0), after[name].nan_to_num(7.0)) for name in before)
 
 
@@ -174,36 +182,36 @@ def test_groups_of_parameters(name: str, group: str) -> None:
 
 @pytest.mark.parametrize("group", ["embeddings", "norms", "attention", "feed_forward", "rest"])
 def test_a_frozen_group_stays_and_all_else_changes(group: str) -> None:
-    trainee, stepper = new_trainee(freeze=FreezeSettings(**{group: True}))
-    before = {name: parameter.clone() for name, parameter in trainee.model.named_parameters()}
-    losses(stepper, 1)
-    changed = {name for name, parameter in trainee.model.named_parameters() if not parameter.equal(before[name])}
+    state = new_state(freeze=FreezeSettings(**{group: True}))
+    before = {name: parameter.clone() for name, parameter in state.model.named_parameters()}
+    losses(state, 1)
+    changed = {name for name, parameter in state.model.named_parameters() if not parameter.equal(before[name])}
     assert changed == {name for name in before if group_of(name) != group}
 
 
 @pytest.mark.parametrize("steps", [2, 10, 97])
-def test_onecycle_is_torch_s_with_the_published_final_divisor(steps: int) -> None:
+def test_onecycle_equals_torch(steps: int) -> None:
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], 1.0)
     scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=2e-5, final_div_factor=500, total_steps=steps)
-    settings = replace(BASE, schedule="onecycle", learning_rate=2e-5, steps=steps)
+    optim = OptimSettings(schedule="onecycle", learning_rate=2e-5)
     for step in range(steps):
-        assert learning_rate(step, settings) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-12)
+        assert learning_rate(step, steps, optim) == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-12)
         optimizer.step()
         if step + 1 < steps:
             scheduler.step()
 
 
 def test_eight_bit_state_is_kept_and_restored(tmp_path: Path, plain: list[float]) -> None:
-    trainee, stepper = new_trainee(optimizer="adamw8bit")
-    assert losses(stepper) == pytest.approx(plain, rel=0.01)
-    path = save_checkpoint(tmp_path, Note(3, "loss", 1.0), CONFIG, trainee.weights(), trainee.state(3, {}), 1)
-    state = read_checkpoint(path, {})[1]["optimizer"]["state"]["transformer.layers.0.mlp.dense_h_to_4h.weight"]
-    kept = str(sorted((name, tensor.dtype) for name, tensor in flat(state).items() if tensor.numel() == 4096))
+    state = new_state(name="adamw8bit")
+    assert losses(state) == pytest.approx(plain, rel=0.01)
+    path = save_checkpoint(tmp_path, CheckpointNote(3, "loss", 1.0), CONFIG, state.weights(), state.state(3, {}), 1)
+    kept_state = read_checkpoint(path, {})[1]["optimizer"]["state"]["transformer.layers.0.mlp.dense_h_to_4h.weight"]
+    kept = str(sorted((name, tensor.dtype) for name, tensor in flat(kept_state).items() if tensor.numel() == 4096))
     assert kept == "[('state1', torch.uint8), ('state2', torch.uint8)]"
-    again, other = new_trainee(optimizer="adamw8bit")
+    again = new_state(name="adamw8bit")
     assert again.restore(path, {}) == 3
-    assert other.step(3, mixed_batch()) == stepper.step(3, mixed_batch())
-    assert all(a.equal(b) for a, b in zip(again.model.parameters(), trainee.model.parameters(), strict=True))
+    assert train_step(again, 3, mixed_batch()) == train_step(state, 3, mixed_batch())
+    assert all(a.equal(b) for a, b in zip(again.model.parameters(), state.model.parameters(), strict=True))
 
 
 def flat(state: dict[str, Any]) -> dict[str, torch.Tensor]:
@@ -213,33 +221,33 @@ def flat(state: dict[str, Any]) -> dict[str, torch.Tensor]:
     return found
 
 
-def test_adapters_alone_are_trained_and_add_up_with_the_weights(tmp_path: Path) -> None:
+def test_adapters_are_trained_and_merged(tmp_path: Path) -> None:
     lora = LoraSettings(rank=2, alpha=8.0, attention=True, feed_forward=True)
-    trainee, stepper = new_trainee(lora=lora)
-    original = new_trainee()[0].weights()
-    assert losses(stepper)[2] < losses(new_trainee(lora=lora)[1])[0]
-    trained = {name for name, parameter in trainee.model.named_parameters() if parameter.requires_grad}
+    state = new_state(lora=lora)
+    original = new_state().weights()
+    assert losses(state)[2] < losses(new_state(lora=lora))[0]
+    trained = {name for name, parameter in state.model.named_parameters() if parameter.requires_grad}
     assert len(trained) == CONFIG.num_layers * 4 * 2
     assert all(".lora_" in name for name in trained)
-    merged = trainee.weights()
+    merged = state.weights()
     assert merged.keys() == original.keys()
     changed = {name for name in merged if not merged[name].equal(original[name])}
     assert changed == {name for name in merged if ".layers." in name and name.endswith("weight") and "norm" not in name}
     exported = Rudolph(CONFIG).eval()
     exported.load_state_dict(merged)
     ids = mixed_batch().ids
-    torch.testing.assert_close(exported(ids), trainee.model.eval()(ids), atol=1e-4, rtol=1e-4)
-    trainee.model.train()
-    path = save_checkpoint(tmp_path, Note(3, "loss", 1.0), CONFIG, merged, trainee.state(3, {}), 1)
-    again, other = new_trainee(lora=lora)
+    torch.testing.assert_close(exported(ids), state.model.eval()(ids), atol=1e-4, rtol=1e-4)
+    state.model.train()
+    path = save_checkpoint(tmp_path, CheckpointNote(3, "loss", 1.0), CONFIG, merged, state.state(3, {}), 1)
+    again = new_state(lora=lora)
     again.restore(path, {})
-    assert other.step(3, mixed_batch()) == stepper.step(3, mixed_batch())
+    assert train_step(again, 3, mixed_batch()) == train_step(state, 3, mixed_batch())
 
 
 def test_adapters_go_on_beside_their_own_weights_alone(tmp_path: Path) -> None:
-    trainee, _ = new_trainee(lora=LoraSettings(rank=2))
-    path = save_checkpoint(tmp_path, Note(3, "loss", 1.0), CONFIG, trainee.weights(), trainee.state(3, {}), 1)
-    other, _ = new_trainee(lora=LoraSettings(rank=2))
+    state = new_state(lora=LoraSettings(rank=2))
+    path = save_checkpoint(tmp_path, CheckpointNote(3, "loss", 1.0), CONFIG, state.weights(), state.state(3, {}), 1)
+    other = new_state(lora=LoraSettings(rank=2))
     other.model.image_embeddings.weight.data[3, 5] += 1.0
     with pytest.raises(CheckpointError, match=r"adapters belong to other weights .*image_embeddings.weight differs"):
         other.restore(path, {})
@@ -248,7 +256,7 @@ def test_adapters_go_on_beside_their_own_weights_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("module", "changes", "complaint"),
     [
-        ("bitsandbytes", {"optimizer": "adamw8bit"}, "optimizer: adamw8bit needs bitsandbytes"),
+        ("bitsandbytes", {"name": "adamw8bit"}, "optim.name: adamw8bit needs bitsandbytes"),
         ("peft", {"lora": LoraSettings(rank=2)}, "lora: needs peft"),
     ],
 )
@@ -257,7 +265,7 @@ def test_a_library_that_is_not_there_is_named(
 ) -> None:
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(SettingsError, match=complaint):
-        new_trainee(**changes)
+        new_state(**changes)
 
 
 def test_a_gpu_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -266,6 +274,6 @@ def test_a_gpu_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(distributed.torch, "cuda", SimpleNamespace(is_available=lambda: False))
     with (
         pytest.raises(SettingsError, match="device: cuda was asked for"),
-        distributed.open_processes(replace(BASE, device="cuda")),
+        distributed.open_processes("cuda"),
     ):
         pass

@@ -123,7 +123,7 @@ def test_answers_are_scored_by_the_evaluator(
     assert problem is None
 
 
-def test_an_answer_without_text_is_scored_as_the_submission_writes_it() -> None:
+def test_empty_answer_is_scored_as_submitted() -> None:
     (scores, _), (written, _) = (
         score_answers("text_recognition", [held_out("пустая")], [text], "official") for text in ("", "пустая строка")
     )
@@ -139,7 +139,7 @@ def test_a_task_without_a_metric_has_exact_match_alone() -> None:
 TANGUT = "\U00017000"  # pymorphy raises on this letter, and so do the organisers' scripts
 
 
-def test_what_the_organisers_scripts_stop_at_is_told_and_stops_nothing() -> None:
+def test_abort_of_the_official_scripts_stops_nothing() -> None:
     scores, problem = score_answers("vqa", [held_out("кот")], [TANGUT], "official")
     assert scores is None
     assert problem is not None
@@ -147,7 +147,7 @@ def test_what_the_organisers_scripts_stop_at_is_told_and_stops_nothing() -> None
     assert "the organisers' scripts stop here" in problem
 
 
-def test_what_the_organisers_scripts_call_a_zero_is_a_zero_and_told() -> None:
+def test_zero_of_the_official_scripts_is_named() -> None:
     scores, problem = score_answers("textqa", [held_out("кот"), held_out("маяк")], ["кот", TANGUT], "official")
     assert scores == [0.0, 0.0]
     assert problem is not None

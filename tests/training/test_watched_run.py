@@ -26,7 +26,7 @@ def test_every_step_stands_in_the_log_once(watched: Path) -> None:
     before = json.loads((watched.parent / "before.json").read_text())["steps"]
     steps = steps_logged(watched)
     assert steps == list(range(1, steps[-1] + 1))
-    # Seven steps behind the last checkpoint that was whole; what the killed stretch did behind it was done again.
+    # Seven steps behind the last checkpoint that was whole; what the killed session did behind it was done again.
     resumed = steps[-1] - 7
     assert resumed % CHECKPOINT == 0
     assert before[-1] - CHECKPOINT <= resumed <= before[-1]
@@ -71,7 +71,7 @@ def events(data: bytes) -> list[Event]:
     return found
 
 
-def test_both_stretches_are_in_eco2ai_s_file_and_counted(watched: Path) -> None:
+def test_both_sessions_are_in_eco2ai_s_file_and_counted(watched: Path) -> None:
     stretches = json.loads((watched / "co2_run.json").read_text())["stretches"]
     assert [stretch["status"] for stretch in stretches] == [None, "measured"]
     rows = read_rows(watched / "emissions.csv")
@@ -81,7 +81,7 @@ def test_both_stretches_are_in_eco2ai_s_file_and_counted(watched: Path) -> None:
         assert len(list(csv.DictReader(stream))) == 2
 
 
-def test_our_own_reading_by_step_adds_up_to_that_of_the_whole_run(watched: Path) -> None:
+def test_readings_by_step_add_up_to_the_run(watched: Path) -> None:
     rows, readings = read_co2_log(watched / "co2.csv"), read_readings(watched / "emissions.csv")
     stretches = list(dict.fromkeys(row.stretch for row in rows))
     assert list(readings) == stretches
@@ -100,7 +100,7 @@ def test_our_own_reading_by_step_adds_up_to_that_of_the_whole_run(watched: Path)
     assert (parts[0], parts[-1], set(parts)) == ("preparation", "end", {"preparation", "training", "end"})
 
 
-def test_nothing_of_the_lost_stretch_is_taken_back(watched: Path) -> None:
+def test_nothing_of_the_lost_session_is_taken_back(watched: Path) -> None:
     kept = json.loads((watched.parent / "before.json").read_text())["co2"]
     rows = read_co2_log(watched / "co2.csv")
     first = rows[0].stretch
@@ -118,14 +118,14 @@ def test_the_report_is_made_of_both(watched: Path) -> None:
     assert (watched / "co2_report" / "loss_by_co2.png").is_file()
 
 
-def test_a_broken_eco2ai_stops_no_training_and_leaves_no_zero(
+def test_broken_eco2ai_stops_no_training(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "eco2ai").mkdir()
     (tmp_path / "eco2ai" / "__init__.py").write_text("raise ImportError('broken on purpose')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     out = tmp_path / "run"
-    settings = [f"out={out}", "steps=2", "validate_every=2", "watch.plots=false", "emissions.file=emissions.csv"]
+    settings = [f"output={out}", "steps=2", "validation.every=2", "logging.plots=false", "emissions.file=emissions.csv"]
     assert training(["tune", "--config", str(root / "settings.yaml"), *settings]) == 0
     told = capsys.readouterr().err
     assert "emissions not measured; " in told
@@ -149,17 +149,17 @@ def test_a_broken_eco2ai_stops_no_training_and_leaves_no_zero(
         ),
     ],
 )
-def test_a_file_that_takes_no_row_is_told_before_the_training(
+def test_unwritable_emissions_file_is_named_first(
     root: Path, tmp_path: Path, content: bytes | None, file: str, said: str
 ) -> None:
     out = tmp_path / "run"
     out.mkdir()
     if content is not None:
         (out / file).write_bytes(content)
-    settings = ["steps=1", "validation_samples=0", "watch.plots=false", f"emissions.file={file}"]
+    settings = ["steps=1", "validation.samples=0", "logging.plots=false", f"emissions.file={file}"]
     config = str(root / "settings.yaml")
     ended = subprocess.run(
-        [sys.executable, "-m", "training", "tune", "--config", config, f"out={out}", *settings],
+        [sys.executable, "-m", "training", "tune", "--config", config, f"output={out}", *settings],
         cwd=ROOT,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
@@ -180,7 +180,7 @@ def test_a_file_that_takes_no_row_is_told_before_the_training(
 @pytest.mark.slow
 def test_the_processes_of_one_machine_are_measured_as_one(root: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    start = command(root, out, "until=4", "watch.plots=false")
+    start = command(root, out, "until=4", "logging.plots=false")
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *start[1:]]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     subprocess.run(torchrun, cwd=ROOT, env=environment, check=True, capture_output=True)

@@ -16,19 +16,23 @@ from training.tune.checkpoints import last_checkpoint
 
 ROOT = Path(__file__).parents[2]
 WAYS = [
-    *(f"parallel={parallel} dtype={dtype}" for parallel in ("ddp", "fsdp") for dtype in ("bfloat16", "float16")),
-    "parallel=ddp dtype=float32",
-    "parallel=fsdp dtype=float32",
-    "parallel=ddp lora.rank=2",
-    "parallel=fsdp lora.rank=2",
-    "parallel=fsdp lora.rank=2 dtype=float32",
-    "parallel=ddp activation_checkpointing=true",
-    "parallel=fsdp activation_checkpointing=true",
-    "parallel=ddp freeze.embeddings=true",
-    "parallel=fsdp freeze.embeddings=true",
-    "parallel=fsdp freeze.attention=true freeze.norms=true",
-    "parallel=ddp optimizer=adamw8bit",
-    "parallel=ddp lora.rank=2 optimizer=adamw8bit",
+    *(
+        f"compute.parallel={parallel} compute.dtype={dtype}"
+        for parallel in ("ddp", "fsdp")
+        for dtype in ("bfloat16", "float16")
+    ),
+    "compute.parallel=ddp compute.dtype=float32",
+    "compute.parallel=fsdp compute.dtype=float32",
+    "compute.parallel=ddp lora.rank=2",
+    "compute.parallel=fsdp lora.rank=2",
+    "compute.parallel=fsdp lora.rank=2 compute.dtype=float32",
+    "compute.parallel=ddp compute.activation_checkpointing=true",
+    "compute.parallel=fsdp compute.activation_checkpointing=true",
+    "compute.parallel=ddp freeze.embeddings=true",
+    "compute.parallel=fsdp freeze.embeddings=true",
+    "compute.parallel=fsdp freeze.attention=true freeze.norms=true",
+    "compute.parallel=ddp optim.name=adamw8bit",
+    "compute.parallel=ddp lora.rank=2 optim.name=adamw8bit",
 ]
 
 
@@ -43,8 +47,9 @@ def free_ports(number: int) -> list[str]:
 
 
 def settings(root: Path, out: Path, way: str) -> str:
-    run = "watch.log_every=1 watch.plots=false watch.tensorboard=false steps=3 validate_every=1 checkpoint_every=1"
-    return f"--config {root}/settings.yaml scratch={root}/ways.json learning_rate=1e-3 out={out} {run} {way}"
+    run = "logging.every=1 logging.plots=false logging.tensorboard=false steps=3 validation.every=1 checkpoint.every=1"
+    run += f" model.scratch={root}/ways.json optim.learning_rate=1e-3"
+    return f"--config {root}/settings.yaml output={out} {run} {way}"
 
 
 def folder(where: Path, way: str) -> Path:
@@ -88,7 +93,7 @@ def trained(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
-def test_two_processes_train_validate_save_and_go_on_as_one(root: Path, trained: Path, way: str) -> None:
+def test_two_processes_do_as_one(root: Path, trained: Path, way: str) -> None:
     out = folder(trained, way)
     assert (out / "rudolph" / "model.safetensors").is_file()
     kept = last_checkpoint(out)

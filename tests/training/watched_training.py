@@ -22,12 +22,18 @@ DESCRIPTION = "RUDOLPH <b>мой</b>"
 
 def command(root: Path, out: Path, *overrides: str) -> list[str]:
     settings = [
-        *("steps=100000", "watch.log_every=1", "validate_every=20", f"checkpoint_every={CHECKPOINT}", "keep_last=1"),
+        *(
+            "steps=100000",
+            "logging.every=1",
+            "validation.every=20",
+            f"checkpoint.every={CHECKPOINT}",
+            "checkpoint.keep_last=1",
+        ),
         *("emissions.file=emissions.csv", "emissions.final=true", "emissions.tdp_watts=100", "emissions.period=0.2"),
         f"emissions.experiment_description={DESCRIPTION}",
     ]
     config = str(root / "settings.yaml")
-    return [sys.executable, "-m", "training", "tune", "--config", config, f"out={out}", *settings, *overrides]
+    return [sys.executable, "-m", "training", "tune", "--config", config, f"output={out}", *settings, *overrides]
 
 
 def wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:

@@ -1,10 +1,10 @@
-"""The nomination's two plots as PNG: CO2 by epoch, and the loss against the CO2 that it took. Reads no files."""
+"""The nomination's two plots as PNG: CO2 by epoch, and the loss against the CO2 that it took."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from training.co2_report.figures import Part, Point
+from training.co2_report.figures import Point, RunPart
 from training.tune.callbacks.plots import marker_of, new_figure, png
 
 SCALES = (1.0, 1e-3, 1e-6, 1e-9)
@@ -22,7 +22,7 @@ def unit_of(value: float, names: Sequence[str] = MASS) -> tuple[float, str]:
     return next((found for found in units if value >= found[0]), units[-1])
 
 
-def co2_by_epoch(parts: Sequence[Part]) -> bytes | None:
+def co2_by_epoch(parts: Sequence[RunPart]) -> bytes | None:
     """Return bars of each part's CO2; None if none was measured."""
     known = [part for part in parts if part.co2_kg is not None]
     if not known:

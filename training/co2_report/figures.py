@@ -1,39 +1,61 @@
 """Gathers a run's figures of energy and CO2: eco2AI's, and our own by epoch. Draws nothing and writes nothing.
 
-Figures are sums over the stretches of a run, and over machines. What could not be measured is None, never zero.
+Figures are sums over the sessions of a run, and over machines. What could not be measured is None, never zero.
 """
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass as plain_dataclass
 from pathlib import Path
-from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
 
 from contest.emissions.tracking import EmissionsFileError, EmissionsRow, EnergyReading, read_readings, read_rows
 from contest.emissions.training_summary import TrainingEmissions
 from contest.stand_ins import HEAD_BYTES, stand_in_of_data
-from errors import reason_of
+from errors import UserError, reason_of
 from training.tune.callbacks.co2_log import CO2_FILE, END, PREPARATION, TRAINING, WHOLE, Co2Row, read_co2_log
 from training.tune.emissions import RUN_FILE
 
-# What a record holds, and each of its stretches.
-ABOUT: Mapping[str, Any] = {
-    **dict.fromkeys(("project_name", "experiment_description", "country", "emissions_file"), str),
-    **{"parameters": int, "final": bool, "stretches": list},
-}
-OF_STRETCH: Mapping[str, Any] = {"id": str | None, "started": str, "status": str | None, "reasons": list}
+PART = ConfigDict(strict=True)
 
 
-class Co2ReportError(ValueError):
+@dataclass(config=PART, frozen=True)
+class SessionRecord:
+    """What `co2_run.json` says of one session of a run."""
+
+    id: str | None
+    started: str
+    status: str | None
+    reasons: list[str]
+
+
+@dataclass(config=PART, frozen=True)
+class RunRecord:
+    """What `co2_run.json` holds."""
+
+    project_name: str
+    experiment_description: str
+    country: str
+    emissions_file: str
+    parameters: int
+    final: bool
+    stretches: list[SessionRecord]
+
+
+class Co2ReportError(UserError):
     """A run whose CO2 can not be reported; names the file and what to do."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """One stretch of the run on one machine; `row` is eco2AI's, `readings` are our own of it."""
+@plain_dataclass(frozen=True, slots=True)
+class ReportedSession:
+    """One session of the run on one machine (one that was killed and went on has several).
+
+    `row` is eco2AI's, `readings` are our own of it.
+    """
 
     id: str
     started: str
@@ -43,8 +65,8 @@ class Stretch:
     readings: tuple[EnergyReading, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+@plain_dataclass(frozen=True, slots=True)
+class RunPart:
     """One epoch (or what comes before and after them), by our own reading; losses are None where there was none."""
 
     label: str
@@ -55,23 +77,23 @@ class Part:
     co2_kg: float | None
 
 
-@dataclass(frozen=True, slots=True)
+@plain_dataclass(frozen=True, slots=True)
 class Point:
-    """A loss, and all CO2 (kg, our own reading) up to it, what lost stretches made of it included."""
+    """A loss, and all CO2 (kg, our own reading) up to it, what lost sessions made of it included."""
 
     step: int
     co2_kg: float
     loss: float
 
 
-@dataclass(frozen=True, slots=True)
+@plain_dataclass(frozen=True, slots=True)
 class Figures:
     """Everything that plots and page show."""
 
     summary: TrainingEmissions
     country: str
-    stretches: tuple[Stretch, ...]
-    parts: tuple[Part, ...]
+    sessions: tuple[ReportedSession, ...]
+    parts: tuple[RunPart, ...]
     validation: tuple[Point, ...]
     training: tuple[Point, ...]
 
@@ -83,103 +105,77 @@ def gather(run: Path) -> Figures:
     """
     records = [*run.glob(RUN_FILE), *sorted(run.glob(f"{Path(RUN_FILE).stem}.node*.json"))]
     if not records:
-        raise Co2ReportError(f"{run}: there is no {RUN_FILE}; train with emissions.file=emissions.csv to measure a run")
+        raise Co2ReportError(
+            f"{run}: there is no {RUN_FILE}", "train with emissions.file=emissions.csv to measure a run"
+        )
     about = _record(records[0])
     problems: list[str] = []
-    stretches = [stretch for record in records for stretch in _stretches(run, _record(record), problems)]
+    sessions = [session for record in records for session in _sessions(run, _record(record), problems)]
     first, others = run / CO2_FILE, sorted(run.glob(f"{Path(CO2_FILE).stem}.node*.csv"))
     rows = [row for path in (first, *others) if path.is_file() for row in read_co2_log(path)]
     if not rows:
         problems.append(f"{CO2_FILE} has no rows: there are no figures by epoch")
     problems += sorted({f"{row.device}: {row.method}" for row in rows if row.energy_kwh is None})
-    measured = [stretch.row for stretch in stretches if stretch.row is not None]
+    measured = [session.row for session in sessions if session.row is not None]
     summary = TrainingEmissions(
-        project_name=about["project_name"],
-        experiment_description=about["experiment_description"],
-        parameters=about["parameters"],
-        final=about["final"],
-        stretches=len(_record(records[0])["stretches"]),
+        project_name=about.project_name,
+        experiment_description=about.experiment_description,
+        parameters=about.parameters,
+        final=about.final,
+        stretches=len(about.stretches),
         duration_s=_sum(row.duration_s for row in measured),
         energy_kwh=_sum(row.energy_kwh for row in measured),
         co2_kg=_sum(row.co2_kg for row in measured),
-        readings=_by_device(stretches),
+        readings=_by_device(sessions),
         problems=tuple(dict.fromkeys(problems)),
     )
     parts = _parts(rows)
     validation, training = _points(rows)
-    return Figures(summary, about["country"], tuple(stretches), parts, validation, training)
+    return Figures(summary, about.country, tuple(sessions), parts, validation, training)
 
 
-def _record(path: Path) -> dict[str, Any]:
+def _record(path: Path) -> RunRecord:
+    data = path.read_bytes()
+    if (other := stand_in_of_data(data[:HEAD_BYTES])) is not None:
+        raise Co2ReportError(str(other), where=str(path))
     try:
-        data = path.read_bytes()
-        if (other := stand_in_of_data(data[:HEAD_BYTES])) is not None:
-            raise Co2ReportError(f"{path}: {other}")
-        value = json.loads(data.decode("utf-8"))
-        wrong = _wrong(value, ABOUT, "") + [
-            problem
-            for number, stretch in enumerate(value["stretches"], start=1)
-            for problem in _wrong(stretch, OF_STRETCH, f"stretch {number}: ")
-        ]
-    except Co2ReportError:
-        raise
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise Co2ReportError(f"{path}: no record of a run's measurement: {_in_words(error)}") from error
-    if wrong:
-        raise Co2ReportError(f"{path}: no record of a run's measurement: {', '.join(wrong)} missing or of a wrong type")
-    return dict(value)
+        return TypeAdapter(RunRecord).validate_json(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        names = ", ".join(".".join(map(str, one["loc"])) for one in error.errors() if one["loc"])
+        problem = f"{names} missing or of a wrong type" if names else first["msg"]
+        raise Co2ReportError(f"no record of a run's measurement: {problem}", where=str(path)) from error
 
 
-def _in_words(error: Exception) -> str:
-    match error:
-        case UnicodeDecodeError():
-            return f"byte {error.start} is not UTF-8"
-        case json.JSONDecodeError():
-            return f"not JSON ({error.msg}, line {error.lineno})"
-        case KeyError():
-            return f"it has no {error.args[0]!r}"
-        case RecursionError():
-            return "it is nested too deeply"
-        case _:
-            return "it is not an object with a list of stretches"
-
-
-def _wrong(value: Any, expected: Mapping[str, Any], place: str) -> list[str]:
-    """Names of what an object lacks, or has of another type."""
-    if not isinstance(value, dict):
-        return [f"{place}an object"]
-    return [f"{place}{name}" for name, kind in expected.items() if not isinstance(value.get(name, ...), kind)]
-
-
-def _stretches(run: Path, about: dict[str, Any], problems: list[str]) -> list[Stretch]:
-    path = run / about["emissions_file"]
+def _sessions(run: Path, about: RunRecord, problems: list[str]) -> list[ReportedSession]:
+    path = run / about.emissions_file
     try:
         rows, readings = {row.id: row for row in read_rows(path)}, read_readings(path)
     except (OSError, EmissionsFileError) as error:
         problems.append(f"eco2AI's file can not be read: {reason_of(error)}")
         rows, readings = {}, {}
     found = []
-    for number, entry in enumerate(about["stretches"], start=1):
-        row, name = rows.get(entry["id"]), f"stretch {number} (from {entry['started']})"
+    for number, entry in enumerate(about.stretches, start=1):
+        row, name = rows.get(entry.id or ""), f"session {number} (from {entry.started})"
         if row is not None and not row.co2_kg:
             problems.append(f"{name}: eco2AI's row says 0: it ended before anything was measured")
             row = None
         elif row is None and rows:
             problems.append(f"{name}: eco2AI has no row of it")
-        if entry["status"] is None:
+        if entry.status is None:
             problems.append(f"{name} did not end itself: its figures stop with the last period of measurement")
-        problems += [f"{name}: {reason}" for reason in entry["reasons"]]
-        own = readings.get(entry["id"], ())
+        problems += [f"{name}: {reason}" for reason in entry.reasons]
+        own = readings.get(entry.id or "", ())
         problems += [f"{name}: {reading.device}: {reading.method}" for reading in own if reading.co2_kg is None]
-        found.append(Stretch(entry["id"] or "", entry["started"], entry["status"], tuple(entry["reasons"]), row, own))
+        found.append(ReportedSession(entry.id or "", entry.started, entry.status, tuple(entry.reasons), row, own))
     return found
 
 
-def _by_device(stretches: Sequence[Stretch]) -> tuple[EnergyReading, ...]:
-    """Our own readings, one a device: sums over stretches, with the last one's method."""
+def _by_device(sessions: Sequence[ReportedSession]) -> tuple[EnergyReading, ...]:
+    """Our own readings, one a device: sums over sessions, with the last one's method."""
     devices: dict[str, list[EnergyReading]] = {}
-    for stretch in stretches:
-        for reading in stretch.readings:
+    for session in sessions:
+        for reading in session.readings:
             devices.setdefault(reading.device, []).append(reading)
     return tuple(
         EnergyReading(
@@ -192,7 +188,7 @@ def _by_device(stretches: Sequence[Stretch]) -> tuple[EnergyReading, ...]:
     )
 
 
-def _parts(rows: Sequence[Co2Row]) -> tuple[Part, ...]:
+def _parts(rows: Sequence[Co2Row]) -> tuple[RunPart, ...]:
     groups: dict[tuple[int, int], list[Co2Row]] = {}
     order = {PREPARATION: 0, TRAINING: 1, END: 2, WHOLE: 3}
     labels = {PREPARATION: "preparation", END: "end", WHOLE: "other machines"}
@@ -208,7 +204,7 @@ def _parts(rows: Sequence[Co2Row]) -> tuple[Part, ...]:
         made = sum(steps.get(mark, 0) for mark in dict.fromkeys(map(_mark, of_part)))
         validated = [row.validation_loss for row in of_part if row.validation_loss is not None]
         found.append(
-            Part(
+            RunPart(
                 label=labels.get(first.part, str(first.epoch)),
                 steps=made,
                 loss=math.fsum(loss * n for loss, n in weighted) / sum(n for _, n in weighted) if weighted else None,
@@ -234,9 +230,9 @@ def _steps_and_losses(rows: Sequence[Co2Row]) -> tuple[dict[Mark, int], dict[Mar
     losses: dict[Mark, tuple[float, int]] = {}
     last: dict[str, int] = {}
     for mark in dict.fromkeys(map(_mark, rows)):
-        stretch, _, _, step, loss, _ = mark
-        steps[mark] = step - last.get(stretch, step)
-        last[stretch] = step
+        session, _, _, step, loss, _ = mark
+        steps[mark] = step - last.get(session, step)
+        last[session] = step
         if loss is not None and steps[mark] > 0:
             losses[mark] = (loss, steps[mark])
     return steps, losses

@@ -1,4 +1,4 @@
-"""The page of a training's CO2: one HTML file with both plots in it. Knows nothing of how figures come about."""
+"""The page of a training's CO2: one HTML file with both plots in it."""
 
 from __future__ import annotations
 

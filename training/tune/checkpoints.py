@@ -18,20 +18,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from errors import reason_of
+from errors import UserError, reason_of
 from models.rudolph import Config
 from models.weights import read_state_dict, save_state_dict
+from training.tune.settings_keys import flat, present_form
 
 FOLDER = "checkpoints"
 WEIGHTS, STATE, NOTE, BEST = "pytorch_model.bin", "trainer.state", "checkpoint.json", "best"
 
 
-class CheckpointError(ValueError):
+class CheckpointError(UserError):
     """A checkpoint cannot be gone on from; the message says which, why, and what to do."""
 
 
 @dataclass(frozen=True)
-class Note:
+class CheckpointNote:
     """What a checkpoint is: the steps done, and how good it is by which measure (None: not measured)."""
 
     step: int
@@ -45,21 +46,26 @@ class Note:
         return -self.value if self.measure == "loss" else self.value
 
 
-def read_notes(out: Path) -> dict[Path, Note]:
+def read_notes(out: Path) -> dict[Path, CheckpointNote]:
     """All complete checkpoints of a run, the oldest first. Raises `CheckpointError` for a damaged note."""
     notes = {}
     for path in sorted((out / FOLDER).glob("step_*")):
         try:
-            notes[path] = Note(**json.loads((path / NOTE).read_text(encoding="utf-8")))
+            notes[path] = CheckpointNote(**json.loads((path / NOTE).read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as error:
             raise CheckpointError(
-                f"{path}: not a whole checkpoint ({NOTE} can not be read); remove it to go on without it"
+                f"not a whole checkpoint ({NOTE} can not be read)", "remove it to go on without it", where=str(path)
             ) from error
     return notes
 
 
 def save_checkpoint(
-    out: Path, note: Note, config: Config, weights: Mapping[str, Tensor], state: Mapping[str, Any], keep_last: int
+    out: Path,
+    note: CheckpointNote,
+    config: Config,
+    weights: Mapping[str, Tensor],
+    state: Mapping[str, Any],
+    keep_last: int,
 ) -> Path:
     """Write the checkpoint of a step, then remove those that are neither among the last ones nor the best.
 
@@ -136,20 +142,22 @@ def last_checkpoint(out: Path) -> Path | None:
 def read_checkpoint(path: Path, fingerprint: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read the weights and the state of a checkpoint.
 
-    `fingerprint` is what must be the same for the run to go on. Raises `CheckpointError` when it is not, naming the
+    `fingerprint` is what must be the same for the run to go on: nested settings. One that was written when settings
+    were one flat list is read too. Raises `CheckpointError` when it is not, naming the
     settings that differ, or for a damaged file; `WeightsFormatError` for damaged weights.
     """
     try:
         state = torch.load(path / STATE, map_location="cpu", weights_only=True)
-        of_run = state["fingerprint"]
+        of_run = flat(present_form(state["fingerprint"]))
     except Exception as error:  # torch raises whatever a damaged file makes it raise
         raise CheckpointError(
-            f"{path / STATE}: damaged or not whole; remove {path} to go on from an older one"
+            "damaged or not whole", f"remove {path} to go on from an older one", where=str(path / STATE)
         ) from error
-    differing = sorted(key for key in {*of_run, *fingerprint} if of_run.get(key) != fingerprint.get(key))
+    wanted = flat(fingerprint)
+    differing = sorted(key for key in {*of_run, *wanted} if of_run.get(key) != wanted.get(key))
     if differing:
         raise CheckpointError(
-            f"{path} belongs to another run: {', '.join(differing)} {'differs' if len(differing) == 1 else 'differ'}; "
-            "choose another `out` folder"
+            f"{path} belongs to another run: {', '.join(differing)} {'differs' if len(differing) == 1 else 'differ'}",
+            "choose another `output` folder",
         )
     return read_state_dict(path / WEIGHTS), state

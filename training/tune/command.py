@@ -4,78 +4,89 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
+from contest.command_line import DONE, WITH_FAULTS
 from contest.console import say, show
-from errors import UserError, reason_of
-from training.tune.checkpoints import FOLDER, CheckpointError, last_checkpoint
-from training.tune.distributed import first_process, lost_connection
-from training.tune.emissions import measured
-from training.tune.loop import train
-from training.tune.settings import TuneSettings, read_settings
+from errors import reason_of
+from training.tune.arguments import add_settings_arguments, overrides_of
+from training.tune.settings import TuneSettings
+from training.tune.settings_keys import settings_help
 
 
-def main(argv: Sequence[str]) -> int:
-    """Train as the settings say; exit code 2 for what the user has to mend, 1 for a run that broke off."""
-    parser = argparse.ArgumentParser(prog="python -m training tune", description="Fine-tune RUDOLPH.")
-    parser.add_argument("--config", type=Path, required=True, help="settings file (YAML)")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings to change, e.g. steps=100")
-    arguments = parser.parse_args(argv)
-    settings = None
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what the command takes; its help lists all settings."""
+    add_settings_arguments(parser)
+    parser.epilog = f"{settings_help()}\n\n{parser.epilog}"
+    parser.set_defaults(run=run, keeps=("kept",), kept=None)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train as the settings say; status 1 for a run that broke off.
+
+    Raises `UserError` for settings, data, weights and checkpoints that can not be used.
+    """
+    import torch
+
+    from training.tune.distributed import first_process, lost_connection
+    from training.tune.emissions import measure_emissions
+    from training.tune.loop import train
+    from training.tune.settings_file import read_settings
+
+    settings = read_settings(options.config, overrides_of(options))
+    options.kept = settings.output
     try:
-        settings = read_settings(arguments.config, arguments.overrides)
-        with measured(settings) as co2:
+        with measure_emissions(settings) as co2:
             trained = train(settings, [] if co2 is None else [co2])
-    except (UserError, ValueError) as error:  # settings, data, weights: each names its place
-        say(f"tune: {error}")
-        return 2
     except torch.OutOfMemoryError as error:
         kept = " The last checkpoint is intact;" if _has_checkpoint(settings) else ""
         say(
-            f"tune: {str(error).splitlines()[0]}{kept} a larger accumulate, activation_checkpointing=true, "
-            "parallel=fsdp or lora.rank need less memory"
+            f"training tune: {str(error).splitlines()[0]}{kept} a larger compute.accumulate, "
+            "compute.activation_checkpointing=true, compute.parallel=fsdp or lora.rank need less memory"
         )
-        return 1
+        return WITH_FAULTS
     except MemoryError:
-        say("tune: the memory is full; fewer samples a batch, a larger accumulate or fewer workers need less")
-        return 1
+        less = "fewer samples a batch, a larger compute.accumulate or fewer data.workers need less"
+        say(f"training tune: the memory is full; {less}")
+        return WITH_FAULTS
     except FloatingPointError as error:
-        say(f"tune: {error}{_kept(settings)}")
-        return 1
+        say(f"training tune: {error}{_kept(settings)}")
+        return WITH_FAULTS
     except OSError as error:
-        say(f"tune: {reason_of(error)}{_kept(settings)}")
-        return 1
+        say(f"training tune: {reason_of(error)}{_kept(settings)}")
+        return WITH_FAULTS
     except RuntimeError as error:
         if not lost_connection(error):
             raise
-        say("tune: another process of this run has ended; the reason is among what that one said")
-        return 1
+        say("training tune: another process of this run has ended; the reason is among what that one said")
+        return WITH_FAULTS
     if first_process():
-        _tell_end(settings, trained)
-    return 0
+        _print_end(settings, trained)
+    return DONE
 
 
-def _has_checkpoint(settings: TuneSettings | None) -> bool:
+def _has_checkpoint(settings: TuneSettings) -> bool:
+    from training.tune.checkpoints import CheckpointError, last_checkpoint
+
     try:
-        return settings is not None and last_checkpoint(Path(settings.out)) is not None
+        return last_checkpoint(Path(settings.output)) is not None
     except CheckpointError:
         return False
 
 
-def _kept(settings: TuneSettings | None) -> str:
+def _kept(settings: TuneSettings) -> str:
     return "; the last checkpoint is intact" if _has_checkpoint(settings) else ""
 
 
-def _tell_end(settings: TuneSettings, trained: Path) -> None:
+def _print_end(settings: TuneSettings, trained: Path) -> None:
     """Say where everything lies, and what one does with it."""
-    out, weights = settings.out, Path(settings.weights)
+    from training.tune.checkpoints import FOLDER
+
+    output, weights = settings.output, Path(settings.weights)
     show(f"trained weights: {trained}")
-    show(f"checkpoints: {Path(out) / FOLDER}; log, plots and answers to read: {out}")
-    parts = shlex.join(map(str, (weights / "bpe.model", weights / "vqgan", out)))
+    show(f"checkpoints: {Path(output) / FOLDER}; log, plots and answers to read: {output}")
+    parts = shlex.join(map(str, (weights / "bpe.model", weights / "vqgan", output)))
     show(
-        f"next: cp -r {parts} makes {out} a weights directory, for "
-        f"python -m submission run --weights {shlex.quote(str(out))} --input DIR --output DIR"
+        f"next: cp -r {parts} makes {output} a weights directory, for "
+        f"python -m submission run --weights {shlex.quote(str(output))} --input DIR --output DIR"
     )

@@ -28,9 +28,10 @@ from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
 from models.rudolph.transformer import Layer
+from training.tune.errors import SettingsError
 from training.tune.objective import Objective
 from training.tune.optimizers import load_named_state, named_state
-from training.tune.settings import SettingsError, TuneSettings
+from training.tune.settings import ComputeSettings
 
 PATIENCE = timedelta(hours=2)  # the others wait while the first process validates and saves
 GATHERED = StateDictOptions(full_state_dict=True, cpu_offload=True)
@@ -84,24 +85,26 @@ def first_process() -> bool:
     return int(os.environ.get("RANK", "0")) == 0
 
 
-def _device(settings: TuneSettings, local_rank: int) -> torch.device:
-    if settings.device == "cuda" and not torch.cuda.is_available():
-        raise SettingsError("device: cuda was asked for, but torch sees no GPU")
-    if settings.device == "cpu" or not torch.cuda.is_available():
+def _device(wanted: str, local_rank: int) -> torch.device:
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise SettingsError("compute.device: cuda was asked for, but torch sees no GPU")
+    if wanted == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
     if local_rank >= torch.cuda.device_count():
-        raise SettingsError(f"device: {local_rank + 1} processes on this machine, but {torch.cuda.device_count()} GPUs")
+        raise SettingsError(
+            f"compute.device: {local_rank + 1} processes on this machine, but {torch.cuda.device_count()} GPUs"
+        )
     return torch.device("cuda", local_rank)
 
 
 @contextmanager
-def open_processes(settings: TuneSettings) -> Iterator[Processes]:
+def open_processes(device_name: str) -> Iterator[Processes]:
     """Join the processes of the run, if torchrun started this one.
 
     Raises `SettingsError` for a device that is not there.
     """
     rank, world, local = (int(os.environ.get(name, "0")) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
-    device = _device(settings, local)
+    device = _device(device_name, local)
     if device.type == "cuda":
         torch.cuda.set_device(device)
     if world < 2:
@@ -116,17 +119,12 @@ def open_processes(settings: TuneSettings) -> Iterator[Processes]:
     dist.destroy_process_group()  # but not when the run is stopped: that could wait for the other processes
 
 
-def share(objective: Objective, settings: TuneSettings, processes: Processes) -> nn.Module:
-    """Return the module whose forward pass is the objective's, with gradients averaged over the processes.
-
-    Raises `SettingsError` for an optimiser that can not do with shared weights.
-    """
+def share(objective: Objective, settings: ComputeSettings, processes: Processes) -> nn.Module:
+    """Return the module whose forward pass is the objective's, with gradients averaged over the processes."""
     if processes.world == 1:
         return objective
     if settings.parallel == "ddp":
         return DistributedDataParallel(objective, forward_sync_buffers=False)
-    if settings.optimizer == "adamw8bit":
-        raise SettingsError("optimizer: adamw8bit keeps no state of sharded weights; use parallel: ddp, or adamw")
     mesh = dist.init_device_mesh(processes.device.type, (processes.world,))
     # The products' weights travel in half the bytes. The norms stay in float32, as under autocast alone.
     half = MixedPrecisionPolicy(torch.bfloat16, torch.float32, cast_forward_inputs=False)

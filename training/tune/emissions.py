@@ -1,7 +1,7 @@
 """eco2AI around a whole training, as the contest's rules ask, and what a report has to know of it afterwards.
 
-`out/co2_run.json` lists the stretches of a run (one, or several if it was killed and went on) by the ids of their rows
-in eco2AI's file. On several machines, one process of each measures that machine, into files of its own.
+`OUTPUT/co2_run.json` lists the sessions of a run (one, or several if it was killed and went on) by the ids of their
+rows in eco2AI's file. On several machines, one process of each measures that machine, into files of its own.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from contest.writing import write_json
 from errors import UserError, reason_of
 from models.rudolph import Config, Rudolph
 from training.tune.callbacks.co2_log import CO2_FILE, Co2Log
-from training.tune.errors import make_out
+from training.tune.errors import make_output
 from training.tune.initial_weights import starting_config
 from training.tune.settings import TuneSettings
 
@@ -82,40 +82,41 @@ class Place:
 
 
 @contextmanager
-def measured(settings: TuneSettings) -> Iterator[Co2Log | None]:
-    """Measure the enclosed training; yield the watcher for `out/co2.csv`, or None where this process measures nothing.
+def measure_emissions(settings: TuneSettings) -> Iterator[Co2Log | None]:
+    """Measure the enclosed training; yield the callback that writes `co2.csv`, or None where nothing is measured.
 
     That is so without a file in the settings, and on all but the first process of a machine. What goes wrong with the
-    measurement is told on standard error and stops nothing. Raises what `read_config` raises, OSError for `out`.
+    measurement is said on standard error and stops nothing. Raises what `read_config` raises, and
+    `SettingsError` for `output`.
     """
-    told, place = settings.emissions, Place.of(os.environ)
-    if told.file is None or place.local_rank:
+    own, place = settings.emissions, Place.of(os.environ)
+    if own.file is None or place.local_rank:
         yield None
         return
-    config, out, file = starting_config(settings), Path(settings.out), place.named(told.file)
-    make_out(out)
-    text, record = description(settings, config), out / place.named(RUN_FILE)
+    config, output = starting_config(settings.model, Path(settings.weights)), Path(settings.output)
+    make_output(output)
+    file, text, record = place.named(own.file), description(settings, config), output / place.named(RUN_FILE)
     about = {
-        "project_name": told.project_name,
+        "project_name": own.project_name,
         "experiment_description": text,
         "parameters": parameter_count(config),
-        "country": told.country,
-        "final": told.final,
+        "country": own.country,
+        "final": own.final,
         "emissions_file": file,
     }
     log = None
     try:
         with track(
-            told.project_name,
+            own.project_name,
             text,
-            out / file,
-            told.country,
-            tdp_watts=told.tdp_watts,
+            output / file,
+            own.country,
+            tdp_watts=own.tdp_watts,
             root=place.root,
-            period=told.period,
+            period=own.period,
         ) as tracking:
-            _attempt(lambda: _put_stretch(record, about, tracking, datetime.now(UTC)))
-            log = Co2Log(tracking, out / place.named(CO2_FILE))
+            _attempt(lambda: _put_session(record, about, tracking, datetime.now(UTC)))
+            log = Co2Log(tracking, output / place.named(CO2_FILE))
             try:
                 yield log
             finally:  # read before the measuring process ends: from then on its own work counts as this one's child's
@@ -123,24 +124,24 @@ def measured(settings: TuneSettings) -> Iterator[Co2Log | None]:
     finally:
         if log is not None and tracking.outcome is not None:
             _attempt(log.close)
-            _attempt(lambda: _put_stretch(record, about, tracking, datetime.now(UTC)))
+            _attempt(lambda: _put_session(record, about, tracking, datetime.now(UTC)))
             say(tracking.outcome)
 
 
-def _put_stretch(record: Path, about: Mapping[str, Any], tracking: Tracking, now: datetime) -> None:
-    """Write down that this stretch began; or how its measurement ended. Raises OSError, ContestError, ValueError."""
-    stretches = json.loads(record.read_text(encoding="utf-8"))["stretches"] if record.is_file() else []
+def _put_session(record: Path, about: Mapping[str, Any], tracking: Tracking, now: datetime) -> None:
+    """Write down that this session began; or how its measurement ended. Raises OSError, ContestError, ValueError."""
+    sessions = json.loads(record.read_text(encoding="utf-8"))["stretches"] if record.is_file() else []
     time, outcome = now.isoformat(timespec="seconds"), tracking.outcome
     if outcome is None:
-        stretches.append({"id": tracking.row_id, "started": time, "ended": None, "status": None, "reasons": []})
+        sessions.append({"id": tracking.row_id, "started": time, "ended": None, "status": None, "reasons": []})
     else:
-        stretches[-1] |= {"ended": time, "status": outcome.status.value, "reasons": list(outcome.reasons)}
-    write_json(record, {**about, "stretches": stretches})
+        sessions[-1] |= {"ended": time, "status": outcome.status.value, "reasons": list(outcome.reasons)}
+    write_json(record, {**about, "stretches": sessions})
 
 
 def _attempt(what: Callable[[], None]) -> None:
     """Do what must not stop a training; say what went wrong."""
     try:
         what()
-    except (UserError, OSError, ValueError, LookupError, TypeError) as error:
-        say(f"tune: emissions: {reason_of(error)}; the training goes on")
+    except (OSError, UserError, ValueError, LookupError, TypeError) as error:
+        say(f"training tune: emissions: {reason_of(error)}; the training goes on")

@@ -36,7 +36,7 @@ def lay_out_induction(model: Rudolph, seed: int) -> None:
     heads, width = config.num_attention_heads, config.hidden_size // config.num_attention_heads
     if config.num_layers <= PAIRS[-1][-1] or heads < len(OFFSETS) + 1 or width % 2:
         raise SettingsError(
-            f"initialization: induction needs {PAIRS[-1][-1] + 1} layers and {len(OFFSETS) + 1} heads of an even "
+            f"model.initialization: induction needs {PAIRS[-1][-1] + 1} layers and {len(OFFSETS) + 1} heads of an even "
             f"width; the model has {config.num_layers} layers and {heads} heads of width {width}"
         )
     generator = torch.Generator().manual_seed(seed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch.distributed.tensor import DTensor
@@ -15,31 +16,37 @@ from models.rudolph import Rudolph
 from models.rudolph.decoding import NonFiniteLogitsError
 from models.rudolph.vocabulary import Vocabulary
 from models.weights_folder import require_fit
-from training.tune.callbacks.build import build_watcher
-from training.tune.callbacks.callback import Run, Watcher
+from training.tune.callbacks.build import build_callbacks
+from training.tune.callbacks.callback import Callback, TrainingRun
 from training.tune.callbacks.epochs import steps_of_epoch
-from training.tune.checkpoints import Note, last_checkpoint, save_checkpoint
-from training.tune.data.loading import demand_vqgan, open_data
+from training.tune.checkpoints import CheckpointNote, last_checkpoint, save_checkpoint
+from training.tune.data.loading import open_data, open_encoder, require_vqgan
 from training.tune.distributed import Processes, open_processes
-from training.tune.errors import SettingsError, make_out
+from training.tune.errors import SettingsError, make_output
 from training.tune.export import export
 from training.tune.freezing import freeze
 from training.tune.initial_weights import starting_config, starting_model
 from training.tune.lora import add_adapters
 from training.tune.settings import TuneSettings
-from training.tune.train_step import Stepper
-from training.tune.training_state import Trainee
+from training.tune.train_step import train_step
+from training.tune.training_state import TrainState
 from training.tune.validation import Validation, validate
 
 # Settings that a run may be resumed with other values of: places, the machine, amounts of watching and keeping, and the
 # mixture of tasks.
-MAY_CHANGE = frozenset(
-    (
-        *("data", "weights", "out", "cache", "workers", "prefetch", "threads", "device", "parallel", "accumulate"),
-        *("activation_checkpointing", "validate_every", "validation_samples", "checkpoint_every", "keep_last", "best"),
-        *("tasks", "until", "watch", "emissions"),
-    )
-)
+MAY_CHANGE = ("weights", "output", "tasks", "until", "validation", "checkpoint", "logging", "emissions")
+PARTS_THAT_MAY_CHANGE = {
+    "data": ("folder", "cache", "workers", "prefetch"),
+    "compute": ("device", "threads", "parallel", "accumulate", "activation_checkpointing"),
+}
+
+
+def fingerprint_of(settings: TuneSettings) -> dict[str, Any]:
+    """Return, as nested plain values, the settings that a run must be resumed with unchanged."""
+    kept = {key: value for key, value in asdict(settings).items() if key not in MAY_CHANGE}
+    for part, keys in PARTS_THAT_MAY_CHANGE.items():
+        kept[part] = {key: value for key, value in kept[part].items() if key not in keys}
+    return kept
 
 
 def build_model(settings: TuneSettings) -> Rudolph:
@@ -47,8 +54,8 @@ def build_model(settings: TuneSettings) -> Rudolph:
 
     What the settings freeze is frozen; with `lora`, adapters stand beside its layers.
     """
-    model = starting_model(settings)
-    if settings.activation_checkpointing:
+    model = starting_model(settings.model, Path(settings.weights), settings.seed)
+    if settings.compute.activation_checkpointing:
         # The transformer's alone: the model's own configuration is written out with the weights.
         model.transformer.config = replace(model.config, gradient_checkpointing=1)
     freeze(model, settings.freeze)
@@ -58,24 +65,22 @@ def build_model(settings: TuneSettings) -> Rudolph:
     return model.train()
 
 
-def read_tokenizer(settings: TuneSettings) -> BPE:
-    """Return the tokenizer of the weights directory. Raises `SettingsError` for one that is not there, ValueError."""
-    path = Path(settings.weights) / "bpe.model"
+def read_tokenizer(weights: Path) -> BPE:
+    """Return the tokenizer of the weights directory. Raises `SettingsError` where there is none."""
+    path = weights / "bpe.model"
     try:
         return BPE(path)
     except OSError as error:
-        raise SettingsError(f"weights: {path}: {error.strerror}; a weights directory has one") from error
+        raise SettingsError(f"weights: {path}: {error.strerror}", "a weights directory has one") from error
 
 
-def measured(settings: TuneSettings, mean_loss: float, validation: Validation | None) -> float | None:
+def measured(best: str, mean_loss: float, validation: Validation | None) -> float | None:
     """How good the weights are, by the measure that `best` names; None where that was not measured at this step."""
-    if settings.best == "loss":
+    if best == "loss":
         return mean_loss
     if validation is None:
         return None
-    if settings.best == "validation":
-        return validation.score
-    return validation.tasks[settings.best].score
+    return validation.score if best == "validation" else validation.tasks[best].score
 
 
 def _not_finite(model: torch.nn.Module) -> str | None:
@@ -87,73 +92,79 @@ def _not_finite(model: torch.nn.Module) -> str | None:
     return None
 
 
-def train(settings: TuneSettings, watchers: Sequence[Watcher] = ()) -> Path:
+def train(settings: TuneSettings, callbacks: Sequence[Callback] = ()) -> Path:
     """Run the training to its end, from its last checkpoint if there is one; returns the trained weights' folder.
 
-    `watchers` are told what happens beside those that the settings ask for. Under torchrun, every process calls this.
+    `callbacks` are called after those that the settings ask for. Under torchrun, every process calls this.
 
-    Raises `ValueError` (and what derives from it) and `ContestFileError` for settings, data, weights and checkpoints
-    that can not be used, `FloatingPointError` when the loss or the gradient is no longer finite, `OSError` for a full
-    disk.
+    Raises `UserError`s for settings, data, weights and checkpoints that can not be used, `FloatingPointError` when the
+    loss or the gradient is no longer finite, `OSError` for a full disk.
     """
-    torch.set_num_threads(settings.threads)
-    with open_processes(settings) as processes:
-        return _train(settings, watchers, processes)
+    torch.set_num_threads(settings.compute.threads)
+    with open_processes(settings.compute.device) as processes:
+        return _train(settings, callbacks, processes)
 
 
-def _train(settings: TuneSettings, watchers: Sequence[Watcher], processes: Processes) -> Path:
-    out = Path(settings.out)
-    make_out(out)
-    config, tokenizer = starting_config(settings), read_tokenizer(settings)
-    require_fit(Path(settings.weights), config, tokenizer, None)
-    demand_vqgan(settings, config)
-    trainee = Trainee(build_model(settings), settings, processes)
-    model = trainee.model
-    vocabulary = Vocabulary(tokenizer, model.config)
-    data = open_data(settings, vocabulary, processes.rank, processes.world)
-    fingerprint = {key: value for key, value in asdict(settings).items() if key not in MAY_CHANGE}
-    resumed = processes.from_first(last_checkpoint(out) if processes.is_first else None)
-    done = trainee.restore(resumed, fingerprint) if resumed else 0
-    end = settings.steps if settings.until is None else settings.until
+def _train(settings: TuneSettings, others: Sequence[Callback], processes: Processes) -> Path:
+    output, weights = Path(settings.output), Path(settings.weights)
+    make_output(output)
+    config, tokenizer = starting_config(settings.model, weights), read_tokenizer(weights)
+    require_fit(weights, config, tokenizer, None)
+    require_vqgan(settings.tasks, weights, config)
+    state = TrainState(build_model(settings), settings, processes)
+    vocabulary = Vocabulary(tokenizer, state.model.config)
+    data = open_data(
+        settings.data,
+        settings.tasks,
+        open_encoder(settings.data, weights, state.model.config, settings.compute.device),
+        vocabulary,
+        seed=settings.seed,
+        held_out=settings.validation.samples,
+        rank=processes.rank,
+        world=processes.world,
+    )
+    fingerprint, checkpoint, end = fingerprint_of(settings), settings.checkpoint, settings.last_step
+    resumed = processes.from_first(last_checkpoint(output) if processes.is_first else None)
+    done = state.restore(resumed, fingerprint) if resumed else 0
     if done >= end and processes.is_first:
-        say(f"tune: the steps are done: {resumed} is of step {done}, and the run ends with step {end}")
-    watcher = build_watcher(settings, watchers) if processes.is_first else None
-    if watcher:
-        watcher.start(Run(settings, done, steps_of_epoch(data.sizes, settings), trainee.means))
-    stepper, losses = Stepper(trainee, settings), []
+        say(f"training tune: the steps are done: {resumed} is of step {done}, and the run ends with step {end}")
+    callbacks = build_callbacks(settings.logging, settings.validation.mode, others) if processes.is_first else None
+    if callbacks:
+        epoch = settings.logging.epoch_steps or steps_of_epoch(data.sizes, settings.data, settings.tasks)
+        callbacks.on_start(TrainingRun(output, done, end, epoch, settings.logging.every, state.means))
+    losses = []
     try:
         for step in range(done, end):
-            values = stepper.step(step, data.batches.batch(step))
+            values = train_step(state, step, data.batches.batch(step))
             losses.append(values["loss"])
-            if watcher:
-                watcher.step(step + 1, values)
+            if callbacks:
+                callbacks.on_step(step + 1, values)
             last = step + 1 == end
             validation = None
-            if settings.validation_samples and ((step + 1) % settings.validate_every == 0 or last):
-                whole = trainee.whole()
-                if watcher and whole is not None:
-                    validation = validate(whole, vocabulary, data.held_out, settings.tasks, settings.watch.scoring)
-                    watcher.validated(step + 1, validation)
+            if settings.validation.samples and ((step + 1) % settings.validation.every == 0 or last):
+                whole = state.whole()
+                if callbacks and whole is not None:
+                    validation = validate(whole, vocabulary, data.held_out, settings.tasks, settings.validation.mode)
+                    callbacks.on_validation(step + 1, validation)
                 del whole  # perhaps a copy
-            if (step + 1) % settings.checkpoint_every == 0 or last:
-                weights, state = trainee.weights(), trainee.state(step + 1, fingerprint)
-                if watcher:
-                    value = measured(settings, sum(losses) / len(losses), validation)
-                    note = Note(step + 1, settings.best, value)
-                    watcher.saved(
-                        step + 1, save_checkpoint(out, note, model.config, weights, state, settings.keep_last)
-                    )
+            if (step + 1) % checkpoint.every == 0 or last:
+                saved, rest = state.weights(), state.state(step + 1, fingerprint)
+                if callbacks:
+                    value = measured(checkpoint.best, sum(losses) / len(losses), validation)
+                    note = CheckpointNote(step + 1, checkpoint.best, value)
+                    path = save_checkpoint(output, note, state.model.config, saved, rest, checkpoint.keep_last)
+                    callbacks.on_checkpoint(step + 1, path)
                 losses.clear()
     except NonFiniteLogitsError as error:
         problem = f"step {step + 1}: the answers at validation are not finite"
-        raise FloatingPointError(f"{problem}; lower learning_rate or weight_decay") from error
+        raise FloatingPointError(f"{problem}; lower optim.learning_rate or optim.weight_decay") from error
     except FloatingPointError as error:
-        if not step and (name := _not_finite(model)) is not None:
-            raise SettingsError(f"weights: those to start from hold NaN or infinity ({name}); take others") from error
+        if not step and (name := _not_finite(state.model)) is not None:
+            raise SettingsError(f"weights: those to start from hold NaN or infinity ({name})", "take others") from error
         raise FloatingPointError(f"step {step + 1}: {error}") from error
     finally:
-        if watcher:
-            watcher.finish()
+        if callbacks:
+            callbacks.on_end()
         data.batches.close()
-    weights = trainee.weights()
-    return export(out, model.config, weights) if processes.is_first else out / "rudolph"
+    trained = state.weights()
+    return export(output, state.model.config, trained) if processes.is_first else output / "rudolph"

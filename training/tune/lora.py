@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from training.tune.settings import LoraSettings, SettingsError
+from training.tune.errors import SettingsError
+from training.tune.settings import LoraSettings
 
 LAYERS = {
     "attention": ("attention.query_key_value", "attention.dense"),

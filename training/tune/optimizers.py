@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from training.tune.settings import SettingsError, TuneSettings
+from training.tune.errors import SettingsError
+from training.tune.settings import OptimSettings
 
 
-def build_optimizer(model: nn.Module, settings: TuneSettings) -> torch.optim.Optimizer:
+def build_optimizer(model: nn.Module, settings: OptimSettings) -> torch.optim.Optimizer:
     """Return the optimiser of the model's trained parameters.
 
     Raises `SettingsError` if nothing is trained, or if bitsandbytes, which `adamw8bit` needs, is not there.
@@ -30,14 +31,14 @@ def build_optimizer(model: nn.Module, settings: TuneSettings) -> torch.optim.Opt
     )
 
 
-def _class(settings: TuneSettings) -> Any:
-    if settings.optimizer == "adamw":
+def _class(settings: OptimSettings) -> Any:
+    if settings.name == "adamw":
         return torch.optim.AdamW
     try:
         import bitsandbytes
     except ImportError as error:
         raise SettingsError(
-            f"optimizer: adamw8bit needs bitsandbytes ({error}); pip install -r requirements-tune.txt, or use adamw"
+            f"optim.name: adamw8bit needs bitsandbytes ({error}); pip install -r requirements-tune.txt, or use adamw"
         ) from error
     return bitsandbytes.optim.AdamW8bit
 

@@ -30,7 +30,7 @@ class Precision:
     @property
     def remedy(self) -> str:
         """What to do about numbers that are not finite."""
-        return "lower learning_rate" + ("" if self.dtype == torch.float32 else " or use float32")
+        return "lower optim.learning_rate" + ("" if self.dtype == torch.float32 else " or use compute.dtype=float32")
 
     def backward(self, loss: Tensor) -> None:
         """Run the backward pass of a loss."""

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter, ValidationError
 
 from contest.streaming import stream_input
 from training.tune.errors import SettingsError
+from training.tune.settings import Number, Whole
+from training.tune.settings_keys import in_words
 
+Finite = Annotated[Number, Field(allow_inf_nan=False)]
 # Our task name -> the name of its weights in the organisers' file.
 TASKS = {
     "textqa": "text",
@@ -38,29 +43,29 @@ MEANINGLESS = {
     "trainer.logger.model_name": "logs lie in the output folder",
     "trainer.checkpoints.filename": "checkpoints are named after their steps",
     "trainer.checkpoints.mode": "a loss is better when it is lower",
-    "trainer.checkpoints.save_top_k": "the best one is kept, besides the last ones (keep_last)",
-    "trainer.checkpoints.save_last": "the last ones are always kept (keep_last)",
+    "trainer.checkpoints.save_top_k": "the best one is kept, besides the last ones (checkpoint.keep_last)",
+    "trainer.checkpoints.save_last": "the last ones are always kept (checkpoint.keep_last)",
     "trainer.pl_trainer.replace_sampler_ddp": "the batches are shared out by rows",
     "trainer.pl_trainer.enable_progress_bar": "there is a progress bar on a terminal",
     "trainer.pl_trainer.progress_bar_refresh_rate": "there is a progress bar on a terminal",
 }
 # What the organisers' code does and their file has no key for.
 ALWAYS: Mapping[str, Any] = {
-    "loss": "published",
-    "optimizer": "adamw8bit",  # without decay it is Adam
-    "weight_decay": 0.0,
-    "beta1": 0.9,
-    "beta2": 0.999,
-    "schedule": "onecycle",
-    "special_probability": 0.75,
-    "reference": "first",
-    "sampling": "balanced",
+    "loss.kind": "published",
+    "optim.name": "adamw8bit",  # without decay it is Adam
+    "optim.weight_decay": 0.0,
+    "optim.beta1": 0.9,
+    "optim.beta2": 0.999,
+    "optim.schedule": "onecycle",
+    "data.special_probability": 0.75,
+    "data.reference": "first",
+    "data.sampling": "balanced",
 }
 
 
 @dataclass
 class Translation:
-    """Our settings, as plain values, and remarks on keys that mean nothing here or something else."""
+    """Our settings by their keys, as plain values, and remarks on keys that mean nothing here or something else."""
 
     settings: dict[str, Any] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
@@ -90,27 +95,20 @@ class _Reader:
     def error(self, key: str, problem: str) -> SettingsError:
         return SettingsError(f"{self.path}: {key}: {problem}")
 
-    def get(self, key: str, kind: Callable[[Any], Any], default: Any = None) -> Any:
+    def get(self, key: str, kind: Any, default: Any = None) -> Any:
         """Value of a key as `kind`; without a default the key must be there."""
         self.asked.add(key)
-        if self.values.get(key) is None:
+        value = self.values.get(key)
+        if value is None:
             if default is None:
                 raise self.error(key, "is missing")
             return default
-        value = self.values[key]
-        if kind in (int, float) and (isinstance(value, bool) or not isinstance(value, int | float | str)):
-            raise self.error(key, f"must be a number, not {value!r}")
-        if kind is bool and not isinstance(value, bool):
-            raise self.error(key, f"must be true or false, not {value!r}")
         try:
-            found = kind(value)  # numbers like 2e-5 are strings to YAML
-        except (ValueError, OverflowError) as error:
-            raise self.error(key, f"must be a number, not {value!r}") from error
-        if kind is int and isinstance(value, float) and found != value:
-            raise self.error(key, f"must be a whole number, not {value!r}")
-        if kind is float and not math.isfinite(found):
-            raise self.error(key, f"must be a finite number, not {value!r}")
-        return found
+            return TypeAdapter(kind).validate_python(
+                value, strict=kind is bool
+            )  # numbers like 2e-5 are strings to YAML
+        except ValidationError as error:
+            raise self.error(key, f"must be {in_words(kind)}, not {value!r}") from error
 
     def below(self, prefix: str) -> dict[str, Any]:
         """All values whose keys begin with `prefix`."""
@@ -130,7 +128,7 @@ def translate(path: Path, content: Any) -> Translation:
     result.settings["tasks"] = _tasks(reader)
     result.settings |= _model(reader, result.remarks)
     result.settings |= _trainer(reader, list(result.settings["tasks"].values()))
-    result.settings["data"] = str(path.parent)  # every task names its own folder
+    result.settings["data.folder"] = str(path.parent)  # every task names its own folder
     for key, reason in MEANINGLESS.items():
         if key in reader.values:
             reader.asked.add(key)
@@ -158,8 +156,8 @@ def _tasks(reader: _Reader) -> dict[str, dict[str, Any]]:
             "folder": folder,
             "train": files[:2],
             "val": files[2:],
-            "weight": reader.get(f"{weights}_loss_weight", float),
-            **{ours: reader.get(f"{weights}.{name}", float) for ours, name in SEGMENTS.items()},
+            "weight": reader.get(f"{weights}_loss_weight", Finite),
+            **{ours: reader.get(f"{weights}.{name}", Finite) for ours, name in SEGMENTS.items()},
         }
     if not tasks:
         raise reader.error("tasks", "names no task")
@@ -172,18 +170,18 @@ def _model(reader: _Reader, remarks: list[str]) -> dict[str, Any]:
         remarks.append("model.freeze.freeze_attn: there the attention is frozen by freeze_other; here by this key")
     params = reader.below("model.params.")
     return {
-        "start": reader.get("model.rudolph_weight", str),
-        "model": params or {"name": reader.get("model.rudolph.name", str)},
-        "dtype": "float16" if reader.get("model.rudolph.fp16", bool, False) else "float32",
-        "device": reader.get("model.rudolph.device", str, "auto"),
+        "model.start": reader.get("model.rudolph_weight", str),
+        "model.params": params or {"name": reader.get("model.rudolph.name", str)},
+        "compute.dtype": "float16" if reader.get("model.rudolph.fp16", bool, False) else "float32",
+        "compute.device": reader.get("model.rudolph.device", str, "auto"),
         "freeze": frozen,
     }
 
 
 def _trainer(reader: _Reader, tasks: list[dict[str, Any]]) -> dict[str, Any]:
     checkpoints, trainer = "trainer.checkpoints.", "trainer.pl_trainer."
-    processes, batch = reader.get(f"{trainer}gpus", int, 1), reader.get("trainer.bs", int)
-    accumulate = reader.get(f"{trainer}accumulate_grad_batches", int, 1)
+    processes, batch = reader.get(f"{trainer}gpus", Whole, 1), reader.get("trainer.bs", Whole)
+    accumulate = reader.get(f"{trainer}accumulate_grad_batches", Whole, 1)
     amounts = {f"{trainer}gpus": processes, "trainer.bs": batch, f"{trainer}accumulate_grad_batches": accumulate}
     for key, value in amounts.items():
         if value < 1:
@@ -192,22 +190,22 @@ def _trainer(reader: _Reader, tasks: list[dict[str, Any]]) -> dict[str, Any]:
     if strategy not in ("ddp", "fsdp"):
         raise reader.error(f"{trainer}strategy", f"must be ddp or fsdp, not {strategy}")
     if reader.get(f"{checkpoints}monitor", str, "train_loss") != "train_loss":
-        raise reader.error(f"{checkpoints}monitor", "must be train_loss; our own key is `best`")
+        raise reader.error(f"{checkpoints}monitor", "must be train_loss; our own key is `checkpoint.best`")
     # Their sampler takes as many samples of each task as the smallest has.
     smallest = min(sum(1 for _ in stream_input(task["train"][0])) for task in tasks)
     epoch = math.ceil(math.ceil(smallest * len(tasks) / processes) / (batch * accumulate))
-    interval = reader.get(f"{trainer}val_check_interval", float, 1.0)
+    interval = reader.get(f"{trainer}val_check_interval", Finite, 1.0)
     return {
-        "learning_rate": reader.get("trainer.scheduler.max_lr", float),
-        "batch": batch * processes * accumulate,
-        "accumulate": accumulate,
-        "parallel": strategy,
-        "steps": epoch * reader.get(f"{trainer}max_epochs", int),
-        "watch": {"epoch_steps": epoch},
+        "optim.learning_rate": reader.get("trainer.scheduler.max_lr", Finite),
+        "data.batch": batch * processes * accumulate,
+        "compute.accumulate": accumulate,
+        "compute.parallel": strategy,
+        "steps": epoch * reader.get(f"{trainer}max_epochs", Whole),
+        "logging.epoch_steps": epoch,
         # A share of an epoch, or from above 1 on a number of their batches.
-        "validate_every": max(1, int(epoch * interval if interval <= 1 else interval / accumulate)),
-        "checkpoint_every": reader.get(f"{checkpoints}every_n_train_steps", int, epoch),
-        "out": reader.get(f"{checkpoints}dirpath", str),
-        "clip": reader.get(f"{trainer}gradient_clip_val", float, 1.0),
-        "best": "loss",
+        "validation.every": max(1, int(epoch * interval if interval <= 1 else interval / accumulate)),
+        "checkpoint.every": reader.get(f"{checkpoints}every_n_train_steps", Whole, epoch),
+        "output": reader.get(f"{checkpoints}dirpath", str),
+        "optim.clip": reader.get(f"{trainer}gradient_clip_val", Finite, 1.0),
+        "checkpoint.best": "loss",
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from training.tune.settings import TuneSettings
+from training.tune.settings import OptimSettings
 
 # The published schedule: torch's OneCycleLR with its defaults, but for the last one.
 ONECYCLE_WARM_SHARE = 0.3
@@ -12,32 +12,32 @@ ONECYCLE_START_DIVISOR = 25.0
 ONECYCLE_FINAL_DIVISOR = 500.0
 
 
-def learning_rate(step: int, settings: TuneSettings) -> float:
-    """Rate of a step (0-based)."""
-    return _onecycle(step, settings) if settings.schedule == "onecycle" else _cosine(step, settings)
+def learning_rate(step: int, steps: int, optim: OptimSettings) -> float:
+    """Rate of a step (0-based) of so many."""
+    return _onecycle(step, steps, optim) if optim.schedule == "onecycle" else _cosine(step, steps, optim)
 
 
-def _cosine(step: int, settings: TuneSettings) -> float:
+def _cosine(step: int, steps: int, optim: OptimSettings) -> float:
     """Linear warm-up, constant, then a cosine down to `final_rate_share` of the peak."""
-    warm = min(1.0, (step + 1) / max(1, settings.warmup_steps))
-    start = settings.steps * (1 - settings.decay_share)
+    warm = min(1.0, (step + 1) / max(1, optim.warmup_steps))
+    start = steps * (1 - optim.decay_share)
     if step < start:
-        return settings.learning_rate * warm
-    progress = (step - start) / max(1.0, settings.steps - start)
+        return optim.learning_rate * warm
+    progress = (step - start) / max(1.0, steps - start)
     cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
-    floor = settings.final_rate_share
-    return settings.learning_rate * warm * (floor + (1 - floor) * cosine)
+    floor = optim.final_rate_share
+    return optim.learning_rate * warm * (floor + (1 - floor) * cosine)
 
 
-def _onecycle(step: int, settings: TuneSettings) -> float:
+def _onecycle(step: int, steps: int, optim: OptimSettings) -> float:
     """Half a cosine up from 1/25 of the peak over the first 30% of the steps, and half a one down to 1/500 of that.
 
     Smith and Topin, Super-Convergence, 2018.
     """
-    peak = settings.learning_rate
+    peak = optim.learning_rate
     low = peak / ONECYCLE_START_DIVISOR
-    top = ONECYCLE_WARM_SHARE * settings.steps - 1  # the step of the peak
-    last = settings.steps - 1
+    top = ONECYCLE_WARM_SHARE * steps - 1  # the step of the peak
+    last = steps - 1
     if step <= top:
         start, end, progress = low, peak, step / top
     else:

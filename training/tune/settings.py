@@ -1,313 +1,323 @@
-"""The settings of a fine-tuning run: typed, validated, read from YAML with `key=value` overrides. Trains nothing."""
+"""The settings of a fine-tuning run, by component: types, bounds, defaults, and what each is for.
+
+The one source of them: values are checked against it, and `training tune --help` prints it.
+"""
 
 from __future__ import annotations
 
-import math
-import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, cast
+from collections.abc import Iterator
+from dataclasses import field
+from typing import Annotated, Any, Literal
 
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
+from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic.dataclasses import dataclass
 
-from contest.console import say
-from contest.errors import ContestError, ContestFileError
-from training.tune.errors import SettingsError
-from training.tune.logging_settings import EmissionsSettings, WatchSettings
-from training.tune.published_settings import is_published, translate
-from training.tune.settings_file import in_words, load_settings_file
-from training.tune.without_effect import without_effect
+from contest.emissions.rows import FINAL_MARK
 
-REFERENCES = ("first", "value", "random")
-DTYPES = ("float32", "bfloat16", "float16")
-LOSSES = ("corrected", "published")
-OPTIMIZERS = ("adamw", "adamw8bit")
-SCHEDULES = ("cosine", "onecycle")
-PARALLELS = ("ddp", "fsdp")
-DEVICES = ("auto", "cpu", "cuda")
-INITIALIZATIONS = ("normal", "induction")
-# (left, image, right) of the published trainer; a task that it does not know is weighed as `TaskSettings` says.
-PUBLISHED_SEGMENTS: Mapping[str, tuple[float, float, float]] = {
-    "textqa": (1.0, 0.01, 7.0),
-    "mathqa": (1.0, 0.01, 7.0),
-    "generation": (1.0, 7.0, 0.01),
-    "captioning": (1.0, 1.0, 7.0),
-    "vqa": (1.0, 1.0, 7.0),
-    "text_recognition": (1.0, 1.0, 7.0),
-}
-LARGEST_SEED = 2**40  # times a million, it is still a seed to torch
-LARGEST_BATCH = 2**20
-LARGEST_RANK = 2**16
-LARGEST_FACTOR = 1e6  # of what is multiplied in float32
-AT_MOST = {
-    "steps": 2**40,
-    **{"accumulate": LARGEST_BATCH, "prefetch": 2**16, "validation_samples": 2**40},
-    **{"threads": 2**12, "workers": 2**12},
-}
-SAMPLINGS = ("samples", "balanced", "weights")
+PART = ConfigDict(extra="forbid", use_attribute_docstrings=True, coerce_numbers_to_str=True)
 
 
-@dataclass
+def _no_bool(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("true and false are no numbers")
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_no_bool)]
+Number = Annotated[float, BeforeValidator(_no_bool)]
+Positive = Annotated[Whole, Field(ge=1)]
+Steps = Annotated[Whole, Field(ge=1, le=2**40)]
+BatchSize = Annotated[Whole, Field(ge=1, le=2**20)]
+Processes = Annotated[Whole, Field(ge=0, le=2**12)]
+Share = Annotated[Number, Field(ge=0, le=1)]
+Decay = Annotated[Number, Field(ge=0, lt=1)]
+# What is multiplied in float32 stays in its range.
+Factor = Annotated[Number, Field(ge=0, le=1e6)]
+PositiveFactor = Annotated[Number, Field(gt=0, le=1e6)]
+TwoFiles = Annotated[list[str], Field(min_length=2, max_length=2)]
+
+
+@dataclass(config=PART, frozen=True)
 class TaskSettings:
-    """How one task is trained: samples of it in a batch, its weight (0: its loss is told, and not trained), and its
-    segments' weights (default: published).
+    """How one task is trained; the segments' weights are by default those of the published trainer."""
 
-    `share`: how often it is drawn where `sampling` is `weights`, relative to the other tasks' shares. `folder`: where
-    it lies (default: the folder of its name in `data`). `train` and `val`: its two files, questions and answers, if
-    they are not named after the task.
-    """
-
-    samples: int = 8
-    share: float = 1.0
-    weight: float = 1.0
-    left: float = 1.0
-    image: float = 1.0
-    right: float = 7.0
+    samples: BatchSize = 8
+    """Samples of it in a batch, with data.sampling: samples."""
+    share: PositiveFactor = 1.0
+    """How often it is drawn, relative to other tasks, with data.sampling: weights."""
+    weight: Factor = 1.0
+    """Weight of its loss; 0: the loss is logged, and not trained."""
+    left: Factor = 1.0
+    """Weight of the left text in its loss."""
+    image: Factor = 1.0
+    """Weight of the picture in its loss."""
+    right: Factor = 7.0
+    """Weight of the right text in its loss."""
     folder: str | None = None
-    train: list[str] | None = None
-    val: list[str] | None = None
+    """Its folder; by default that of its name in data.folder."""
+    train: TwoFiles | None = None
+    """Its files of questions and answers for training, if they are not named after the task."""
+    val: TwoFiles | None = None
+    """Its files of questions and answers for validation, if they are not named after the task."""
 
 
-@dataclass
+@dataclass(config=PART, frozen=True)
+class DataSettings:
+    """What a run trains on, and how its batches are put together."""
+
+    folder: str
+    """Folder of the task folders."""
+    cache: str | None = None
+    """Folder for what is made of the data once; by default `cache` in data.folder."""
+    sampling: Literal["samples", "balanced", "weights"] = "samples"
+    """Tasks of a batch: `samples` of each; all equally often, in random order (balanced); or by `share` (weights)."""
+    batch: BatchSize | None = None
+    """Samples of a step, unless sampling is samples; by default as many as all tasks' `samples`."""
+    reference: Literal["first", "value", "random"] = "first"
+    """Answer to train on: the first, the first that is more than an option's letter (value), or a random one."""
+    special_probability: Share = 0.75
+    """How often a task's own left or right token replaces <LT_UNK> or <RT_UNK>, each drawn separately."""
+    workers: Processes = 0
+    """Processes that decode and encode pictures; 0: the training's own."""
+    prefetch: Annotated[Whole, Field(ge=0, le=2**16)] = 2
+    """Batches made ahead of the step that needs them."""
+
+
+@dataclass(config=PART, frozen=True)
+class ModelSettings:
+    """The network that a run starts from: by default `rudolph/` of the weights directory."""
+
+    start: str | None = None
+    """Folder of the RUDOLPH to start from; with model.params also a weights file."""
+    params: dict[str, Any] = field(default_factory=dict)
+    """Keywords of the configuration of a weights file, or its size as `name`."""
+    scratch: str | None = None
+    """Configuration file (JSON) of a RUDOLPH with random weights to start from."""
+    initialization: Literal["normal", "induction"] = "normal"
+    """How random weights are drawn; induction lays out heads that look things up."""
+
+
+@dataclass(config=PART, frozen=True)
+class OptimSettings:
+    """The optimiser and its learning rate."""
+
+    name: Literal["adamw", "adamw8bit"] = "adamw"
+    """Optimiser; the state of adamw8bit takes a quarter of the memory."""
+    schedule: Literal["cosine", "onecycle"] = "cosine"
+    """Learning rate: warm-up, constant, cosine down (cosine), or the published schedule (onecycle)."""
+    learning_rate: PositiveFactor = 2e-5
+    """Peak of the learning rate."""
+    warmup_steps: Annotated[Whole, Field(ge=0)] = 80
+    """Steps of the linear warm-up."""
+    decay_share: Share = 0.4
+    """Last share of the steps, in which the rate falls."""
+    final_rate_share: Share = 0.03
+    """What the rate falls to, as a share of its peak."""
+    beta1: Decay = 0.9
+    """Decay of the mean of the gradients."""
+    beta2: Decay = 0.98
+    """Decay of the mean of their squares."""
+    weight_decay: Factor = 0.02
+    """Weight decay; norms and biases have none."""
+    clip: Annotated[Number, Field(gt=0)] = 1.0
+    """Largest norm of the gradient."""
+
+
+@dataclass(config=PART, frozen=True)
+class LossSettings:
+    """What is minimised."""
+
+    kind: Literal["corrected", "published"] = "corrected"
+    """The published loss with its mistakes, or corrected."""
+
+
+@dataclass(config=PART, frozen=True)
+class ComputeSettings:
+    """Where and how the network computes; all but `dtype` change time and memory, and nothing else."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto takes a GPU where there is one."""
+    dtype: Literal["float32", "bfloat16", "float16"] = "bfloat16"
+    """What the network computes in; its weights are float32 always."""
+    threads: Annotated[Whole, Field(ge=1, le=2**12)] = 1
+    """Processor threads of each process."""
+    accumulate: BatchSize = 1
+    """Parts in which a step's batch runs through the network."""
+    activation_checkpointing: bool = False
+    """Keep only the layers' inputs, and compute the rest again."""
+    parallel: Literal["ddp", "fsdp"] = "ddp"
+    """Each of several processes holds all weights (ddp), or a part of them (fsdp)."""
+
+
+@dataclass(config=PART, frozen=True)
+class ValidationSettings:
+    """Validation on held-out samples."""
+
+    every: Positive = 500
+    """Steps between two validations."""
+    samples: Annotated[Whole, Field(ge=0, le=2**40)] = 48
+    """Samples of each task; 0: nothing is validated."""
+    mode: Literal["official", "strict"] = "official"
+    """Answers are scored by the organisers' scripts (official), or by their rules (strict)."""
+
+
+@dataclass(config=PART, frozen=True)
+class CheckpointSettings:
+    """What a run keeps, to go on from or to take."""
+
+    every: Positive = 250
+    """Steps between two checkpoints."""
+    keep_last: Positive = 2
+    """Checkpoints kept, besides the best one."""
+    best: str = "loss"
+    """What makes one the best: lowest mean loss since the one before, highest validation score, or a task's score."""
+
+
+@dataclass(config=PART, frozen=True)
+class LoggingSettings:
+    """What is written down of a run."""
+
+    every: Positive = 25
+    """Steps between two rows of the log."""
+    tensorboard: bool = True
+    """Whether OUTPUT/tensorboard is written."""
+    plots: bool = True
+    """Whether OUTPUT/plots is drawn at each validation."""
+    answers: Annotated[Whole, Field(ge=0)] = 5
+    """Answers of each task that are written to OUTPUT/validation at each validation."""
+    epoch_steps: Positive | None = None
+    """Steps of an epoch; by default one pass over the task that takes longest to go round."""
+
+
+@dataclass(config=PART, frozen=True)
+class EmissionsSettings:
+    """How the CO2 of a run is measured, as the contest's rules ask: by eco2AI."""
+
+    file: str | None = None
+    """CSV file of eco2AI, relative to the output folder; none: nothing is measured."""
+    project_name: str = "FusionBrain Challenge 2.0"
+    """Name of the contest's task."""
+    experiment_description: str = "RUDOLPH"
+    """What is trained; the model's size and the run's are added."""
+    final: bool = False
+    """Whether this is the run that counts."""
+    country: str = "RU"
+    """Where it runs: two capital letters (ISO 3166)."""
+    tdp_watts: Annotated[Number, Field(gt=0, lt=1e5)] | None = None
+    """Power of one processor package, in watts; by default eco2AI's guess from its name."""
+    period: Annotated[Number, Field(ge=0.1, le=3600)] = 1.0
+    """Seconds between two measurements."""
+
+
+@dataclass(config=PART, frozen=True)
 class FreezeSettings:
-    """Which parameters stay as they are, by the groups of the published trainer; see `training.tune.freezing`."""
+    """Parameters that stay as they are, by the groups of the published trainer; see `training.tune.freezing`."""
 
     embeddings: bool = False
+    """Embeddings of tokens and positions."""
     norms: bool = False
+    """All norms."""
     attention: bool = False
+    """Attention of all layers."""
     feed_forward: bool = False
+    """Feed-forward parts of all layers."""
     rest: bool = False
+    """The output layer."""
 
 
-@dataclass
+@dataclass(config=PART, frozen=True)
 class LoraSettings:
-    """Low-rank adapters (Hu et al., LoRA, 2021): of width `rank` (0: none, all weights are trained), scaled by
-    `alpha / rank`, beside the linear layers of the groups named by `attention` and `feed_forward`."""
+    """Low-rank adapters (Hu et al., LoRA, 2021) beside the linear layers, scaled by alpha / rank."""
 
-    rank: int = 0
-    alpha: float = 16.0
-    dropout: float = 0.0
+    rank: Annotated[Whole, Field(ge=0, le=2**16)] = 0
+    """Their width; 0: none, all weights are trained."""
+    alpha: Annotated[Number, Field(gt=0, allow_inf_nan=False)] = 16.0
+    """Numerator of their scale."""
+    dropout: Decay = 0.0
+    """Dropout before them."""
     attention: bool = True
+    """Whether the attention has some."""
     feed_forward: bool = False
+    """Whether the feed-forward parts have some."""
 
 
-@dataclass
+@dataclass(config=PART, frozen=True)
 class TuneSettings:
-    """A fine-tuning run.
+    """A fine-tuning run."""
 
-    `data`: task folders; `weights`: a weights directory with `bpe.model` and `vqgan/`; `out`: where checkpoints, logs
-    and the trained RUDOLPH go. Training starts from the RUDOLPH in the folder `start` (by default `rudolph/` of the
-    weights), or from random weights where `scratch` names a configuration file. `start` may also be a weights file, if
-    `model` has the keywords of its configuration. `initialization`: how random weights are drawn: `normal`, or with
-    heads laid out that look things up (`induction`; see `training.tune.induction`).
-    `special_probability`: how often a task's own left and right token stand in for `<LT_UNK>` and `<RT_UNK>` (each
-    drawn separately; published: 0.75). `reference`: the answer trained on: the first, the first that is more than an
-    option's marker, or a random one.
-    `loss`: `corrected`, or `published` with its mistakes; see `models.rudolph.loss`. `dtype`: what the network computes
-    in; the weights are float32 always. `optimizer`: `adamw`, or `adamw8bit`, whose state takes a quarter of the memory.
-    `clip`: largest norm of the gradient. `accumulate`: the step's batch is run through the network in so many parts,
-    which changes memory and time, and nothing else. `activation_checkpointing`: keep only the layers' inputs and
-    compute the rest again. `parallel`: how several processes share the work: each with all weights (`ddp`), or with a
-    part of them (`fsdp`). `device`: `auto` takes a GPU where there is one.
-    `schedule`: the learning rate warms up linearly over `warmup_steps`, stays, and falls along a cosine over the last
-    `decay_share` of the steps to `final_rate_share` of its peak (`cosine`); or goes the published way (`onecycle`).
-    `until` ends the run early, at that step of the same schedule; started again with another mixture of tasks, or
-    without `until`, it goes on from there.
-    `sampling`: which tasks a batch holds: `samples` of each, or `batch` samples (by default as many as all `samples`)
-    drawn `balanced` (every task equally often, in random order) or by the tasks' `share` (`weights`). `workers`:
-    processes that decode and encode pictures (0: this one). `cache`: folder for what is made of the data once
-    (default: `cache` in the data folder). `prefetch`: batches made ahead of the step that needs them.
-    `keep_last`: checkpoints kept, besides the best one. `best`: what makes a checkpoint the best: the lowest mean
-    `loss` since the one before, the highest mean of the `validation` scores, or the highest of the score of that name.
-    `watch`: what is written down of the run, and `emissions`: how its CO2 is measured; see `logging_settings.py`.
-    """
-
-    data: str
     weights: str
-    out: str
+    """Weights directory with `bpe.model`, `vqgan/` and, unless the model says otherwise, `rudolph/`."""
+    output: str
+    """Folder for checkpoints, logs and the trained RUDOLPH."""
+    data: DataSettings
     tasks: dict[str, TaskSettings] = field(default_factory=dict)
+    """Tasks to train, each with settings of its own."""
+    steps: Steps = 1000
+    """Steps of the whole run."""
+    until: Positive | None = None
+    """Step to end at early, on the same schedule; without it, or with other tasks, the run then goes on."""
+    seed: Annotated[Whole, Field(ge=-(2**40), le=2**40)] = 0
+    """Seed of random weights, batches and dropout."""  # times a million, it is still a seed to torch
+    model: ModelSettings = field(default_factory=ModelSettings)
+    optim: OptimSettings = field(default_factory=OptimSettings)
+    loss: LossSettings = field(default_factory=LossSettings)
     freeze: FreezeSettings = field(default_factory=FreezeSettings)
     lora: LoraSettings = field(default_factory=LoraSettings)
-    scratch: str | None = None
-    initialization: str = "normal"
-    start: str | None = None
-    model: dict[str, Any] = field(default_factory=dict)
-    loss: str = "corrected"
-    steps: int = 1000
-    until: int | None = None
-    optimizer: str = "adamw"
-    schedule: str = "cosine"
-    learning_rate: float = 2e-5
-    warmup_steps: int = 80
-    decay_share: float = 0.4
-    final_rate_share: float = 0.03
-    beta1: float = 0.9
-    beta2: float = 0.98
-    weight_decay: float = 0.02
-    clip: float = 1.0
-    seed: int = 0
-    dtype: str = "bfloat16"
-    device: str = "auto"
-    accumulate: int = 1
-    activation_checkpointing: bool = False
-    parallel: str = "ddp"
-    special_probability: float = 0.75
-    reference: str = "first"
-    sampling: str = "samples"
-    batch: int | None = None
-    workers: int = 0
-    cache: str | None = None
-    prefetch: int = 2
-    validate_every: int = 500
-    validation_samples: int = 48
-    checkpoint_every: int = 250
-    keep_last: int = 2
-    best: str = "loss"
-    threads: int = 1
-    watch: WatchSettings = field(default_factory=WatchSettings)
+    compute: ComputeSettings = field(default_factory=ComputeSettings)
+    validation: ValidationSettings = field(default_factory=ValidationSettings)
+    checkpoint: CheckpointSettings = field(default_factory=CheckpointSettings)
+    logging: LoggingSettings = field(default_factory=LoggingSettings)
     emissions: EmissionsSettings = field(default_factory=EmissionsSettings)
 
-    def _best_problem(self) -> str | bool:
-        if self.best == "loss":
-            return False
-        if self.best == "validation" and not self.validation_samples:
-            return "must be loss: with validation_samples: 0 nothing is validated"
-        if self.best not in ("validation", *self.tasks):
-            return f"must be one of loss, validation, {', '.join(self.tasks)}"
-        larger, smaller = sorted((self.checkpoint_every, self.validate_every), reverse=True)
-        # Zero is refused under its own key.
-        return (
-            smaller > 0 and larger % smaller > 0 and "needs one of checkpoint_every, validate_every to divide the other"
-        )
-
-    def check(self) -> None:
-        """Raise `SettingsError` naming the first key whose value cannot be used."""
-        choices = {
-            "loss": LOSSES,
-            "optimizer": OPTIMIZERS,
-            "schedule": SCHEDULES,
-            "reference": REFERENCES,
-            "sampling": SAMPLINGS,
-            "dtype": DTYPES,
-            "device": DEVICES,
-            "parallel": PARALLELS,
-            "initialization": INITIALIZATIONS,
-        }
-        at_least = {
-            "steps": 1,
-            "accumulate": 1,
-            "validate_every": 1,
-            "checkpoint_every": 1,
-            "keep_last": 1,
-            "threads": 1,
-        }
-        at_least |= {"warmup_steps": 0, "workers": 0, "prefetch": 0, "validation_samples": 0}
-        shares = ("decay_share", "final_rate_share", "special_probability")
-        problems: dict[str, str | bool] = {
-            key: getattr(self, key) not in values and f"must be one of {', '.join(values)}"
-            for key, values in choices.items()
-        }
-        problems |= {key: getattr(self, key) < least and f"must be at least {least}" for key, least in at_least.items()}
-        problems |= {
-            key: problems.get(key) or (getattr(self, key) > most and f"must be at most {most}")
-            for key, most in AT_MOST.items()
-        }
-        problems |= {key: not 0 <= getattr(self, key) <= 1 and "must lie in [0, 1]" for key in shares}
-        problems |= {key: not 0 <= getattr(self, key) < 1 and "must lie in [0, 1)" for key in ("beta1", "beta2")}
-        problems |= {
-            "learning_rate": (not 0 < self.learning_rate < math.inf and "must be positive and finite")
-            or (self.learning_rate > LARGEST_FACTOR and f"must be at most {LARGEST_FACTOR:g}"),
-            "clip": not self.clip > 0 and "must be positive",
-            "weight_decay": (not 0 <= self.weight_decay < math.inf and "must be at least 0 and finite")
-            or (self.weight_decay > LARGEST_FACTOR and f"must be at most {LARGEST_FACTOR:g}"),
-            "seed": abs(self.seed) > LARGEST_SEED and f"must lie in [-{LARGEST_SEED}, {LARGEST_SEED}]",
-            "tasks": (not self.tasks and "names no task")
-            or (not any(task.weight for task in self.tasks.values()) and "has weight 0 for every task"),
-            "start": self.start is not None and self.scratch is not None and "cannot be given together with scratch",
-            "model": bool(self.model) and self.start is None and "describes the weights file `start`, which is not set",
-            "scratch": self.scratch is None
-            and self.initialization != "normal"
-            and "is not set, and only random weights have an initialization",
-            "until": self.until is not None and not 1 <= self.until <= self.steps and "must lie in [1, steps]",
-            "batch": (self.batch is not None and self.batch < 1 and "must be at least 1")
-            or (self.batch is not None and self.batch > LARGEST_BATCH and f"must be at most {LARGEST_BATCH}")
-            or (self.batch is not None and self.sampling == "samples" and "needs another sampling than samples"),
-            "best": self._best_problem(),
-            "lora.rank": (self.lora.rank < 0 and "must not be negative")
-            or (self.lora.rank > LARGEST_RANK and f"must be at most {LARGEST_RANK}"),
-            "lora.alpha": not 0 < self.lora.alpha < math.inf and "must be positive and finite",
-            "lora.dropout": not 0 <= self.lora.dropout < 1 and "must lie in [0, 1)",
-            "lora": self.lora.rank > 0
-            and not (self.lora.attention or self.lora.feed_forward)
-            and "names no layers: set attention or feed_forward",
-            "freeze": (self.lora.rank > 0 and any(vars(self.freeze).values()) and "cannot be given together with lora")
-            or (all(vars(self.freeze).values()) and "leaves nothing to train"),
-        }
-        for part in ("watch", "emissions"):
-            problems |= {f"{part}.{key}": problem for key, problem in getattr(self, part).problems().items()}
-        for name, task in self.tasks.items():
-            problems[f"tasks.{name}.samples"] = (task.samples < 1 and "must be at least 1") or (
-                task.samples > LARGEST_BATCH and f"must be at most {LARGEST_BATCH}"
-            )
-            for split in ("train", "val"):
-                files = getattr(task, split)
-                problems[f"tasks.{name}.{split}"] = (
-                    files is not None and len(files) != 2 and "must be two files: questions and answers"
-                )
-            problems[f"tasks.{name}.share"] = (not 0 < task.share < math.inf and "must be positive and finite") or (
-                task.share > LARGEST_FACTOR and f"must be at most {LARGEST_FACTOR:g}"
-            )
-            for key in ("left", "image", "right", "weight"):
-                wrong = not 0 <= getattr(task, key) < math.inf
-                problems[f"tasks.{name}.{key}"] = (wrong and "must be at least 0 and finite") or (
-                    getattr(task, key) > LARGEST_FACTOR and f"must be at most {LARGEST_FACTOR:g}"
-                )
-            trained = any((task.left, task.image, task.right))
-            problems[f"tasks.{name}"] = not trained and "needs a positive segment weight"
-        for key, problem in problems.items():
-            if problem:
-                raise SettingsError(f"{key}: {problem}")
+    @property
+    def last_step(self) -> int:
+        """The step with which the run ends."""
+        return self.steps if self.until is None else self.until
 
 
-def _published_segments(given: object) -> dict[str, dict[str, dict[str, float]]]:
-    """Segment weights of the given tasks where the published trainer has some."""
-    tasks = given.get("tasks") if isinstance(given, DictConfig) else None
-    if not isinstance(tasks, DictConfig):
-        return {}  # the merge with the typed settings says what is wrong
-    names = [str(name) for name in tasks]
-    segments = {name: PUBLISHED_SEGMENTS[name] for name in names if name in PUBLISHED_SEGMENTS}
-    return {"tasks": {name: dict(zip(("left", "image", "right"), segments[name], strict=True)) for name in segments}}
+def conflicts(settings: TuneSettings) -> Iterator[tuple[str, str]]:
+    """Yield the key, and what is wrong, of each value that does not go with the others."""
+    model, frozen = settings.model, vars(settings.freeze).values()
+    if model.start is not None and model.scratch is not None:
+        yield "model.start", "cannot be given together with model.scratch"
+    if model.params and model.start is None:
+        yield "model.params", "describes the weights file model.start, which is not set"
+    if model.initialization != "normal" and model.scratch is None:
+        yield "model.scratch", "is not set, and only random weights have an initialization"
+    if settings.until is not None and settings.until > settings.steps:
+        yield "until", f"must be a whole number from 1 to steps ({settings.steps}), not {settings.until}"
+    if settings.data.batch is not None and settings.data.sampling == "samples":
+        yield "data.batch", "needs another data.sampling than samples"
+    if problem := _best_problem(settings):
+        yield "checkpoint.best", problem
+    if settings.lora.rank and not (settings.lora.attention or settings.lora.feed_forward):
+        yield "lora", "names no layers: set lora.attention or lora.feed_forward"
+    if settings.lora.rank and any(frozen):
+        yield "freeze", "cannot be given together with lora"
+    if all(frozen):
+        yield "freeze", "leaves nothing to train"
+    if not any(task.weight for task in settings.tasks.values()):
+        yield "tasks", "has weight 0 for every task" if settings.tasks else "names no task"
+    for name, task in settings.tasks.items():
+        if not any((task.left, task.image, task.right)):
+            yield f"tasks.{name}", "needs a positive segment weight"
+    emissions = settings.emissions
+    if emissions.file is not None and not emissions.file.strip():
+        yield "emissions.file", "is empty"
+    if not (len(emissions.country) == 2 and emissions.country.isascii() and emissions.country.isupper()):
+        yield "emissions.country", f"must be two capital letters such as RU, not {emissions.country!r}"
+    if FINAL_MARK in emissions.experiment_description and not emissions.final:
+        problem = f"has the key phrase {FINAL_MARK}, which marks the run that counts: set emissions.final to true"
+        yield "emissions.experiment_description", f"{problem} instead"
 
 
-def read_settings(path: Path, overrides: list[str]) -> TuneSettings:
-    """Read a settings file and apply `key=value` overrides (dotted keys for tasks).
-
-    It may be one of the organisers' trainer; keys of theirs that have no meaning here are named on stderr.
-
-    Raises `SettingsError` for a missing file, an unknown key, a wrong type or an impossible value.
-    """
-    loaded, remarks = load_settings_file(path), list[str]()
-    try:
-        if is_published(loaded):
-            translated = translate(path, OmegaConf.to_container(loaded, resolve=True))
-            remarks = translated.remarks
-            loaded = OmegaConf.create(translated.settings)
-        given = OmegaConf.merge(loaded, OmegaConf.from_dotlist(overrides))
-        merged = OmegaConf.merge(OmegaConf.structured(TuneSettings), _published_segments(given), given)
-        settings = cast(TuneSettings, OmegaConf.to_object(merged))
-    except (SettingsError, ContestError, ContestFileError):
-        raise
-    except (OmegaConfBaseException, YAMLError, ValueError, OSError, TypeError, RecursionError) as error:
-        # TypeError: of OmegaConf, for a list where there should be keys.
-        raise SettingsError(f"{path}: {in_words(error)}") from error
-    try:
-        settings.check()
-    except SettingsError as error:
-        raise SettingsError(f"{path}: {error}") from error
-    if os.environ.get("RANK", "0") == "0":  # of several processes, the first speaks
-        for remark in [*remarks, *without_effect(cast(DictConfig, given), settings)]:
-            say(f"{path}: {remark}")
-    return settings
+def _best_problem(settings: TuneSettings) -> str | None:
+    best, samples = settings.checkpoint.best, settings.validation.samples
+    if best == "loss":
+        return None
+    if best == "validation" and not samples:
+        return "must be loss: with validation.samples: 0 nothing is validated"
+    if best not in ("validation", *settings.tasks):
+        return f"must be one of {', '.join(('loss', 'validation', *settings.tasks))}, not {best!r}"
+    larger, smaller = sorted((settings.checkpoint.every, settings.validation.every), reverse=True)
+    return "needs one of checkpoint.every, validation.every to divide the other" if larger % smaller else None

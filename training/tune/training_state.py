@@ -21,6 +21,7 @@ from training.tune.distributed import (
     share,
     whole_state,
 )
+from training.tune.errors import SettingsError
 from training.tune.lora import adapters_of, add_adapters, merged
 from training.tune.objective import Objective
 from training.tune.optimizers import build_optimizer
@@ -29,25 +30,30 @@ from training.tune.running_means import RunningMeans
 from training.tune.settings import TuneSettings
 
 
-class Trainee:
+class TrainState:
     """A network in training, shared among the processes; `shared` is what the forward pass goes through.
 
-    `means`: what the log has added up since its last row.
+    `means`: what the log has added up since its last row. Raises `SettingsError` for an optimiser that can not do with
+    shared weights, or settings that leave nothing to train.
     """
 
     def __init__(self, model: Rudolph, settings: TuneSettings, processes: Processes) -> None:
+        self.steps, self.seed, self.loss = settings.steps, settings.seed, settings.loss.kind
+        self.optim, self.compute, self.lora = settings.optim, settings.compute, settings.lora
+        if processes.world > 1 and self.compute.parallel == "fsdp" and self.optim.name == "adamw8bit":
+            problem = "optim.name: adamw8bit keeps no state of sharded weights"
+            raise SettingsError(problem, "use compute.parallel: ddp, or adamw")
         self.model = model.to(processes.device)
-        self.settings = settings
         self.processes = processes
-        self.shared = share(Objective(model, settings.tasks, settings.loss), settings, processes)
-        self.optimizer = build_optimizer(model, settings)
-        self.precision = Precision(settings.dtype, processes.device)
+        self.shared = share(Objective(model, settings.tasks, self.loss), self.compute, processes)
+        self.optimizer = build_optimizer(model, self.optim)
+        self.precision = Precision(self.compute.dtype, processes.device)
         self.means = RunningMeans()
 
     def weights(self) -> dict[str, Tensor]:
         """Whole weights with their published names, adapters added in; meant for the first process, called by all."""
         weights = gather_weights(self.model)
-        return merged(weights, self.settings.lora) if self.settings.lora.rank and weights else weights
+        return merged(weights, self.lora) if self.lora.rank and weights else weights
 
     def whole(self) -> Rudolph | None:
         """Return the network with whole weights in float32, which runs in one process alone; None on all but the first.
@@ -62,8 +68,8 @@ class Trainee:
             return None
         with torch.device("meta"):
             copy = Rudolph(self.model.config)
-            if self.settings.lora.rank:
-                add_adapters(copy, self.settings.lora)
+            if self.lora.rank:
+                add_adapters(copy, self.lora)
         copy.load_state_dict(weights, assign=True)
         return copy
 
@@ -75,7 +81,7 @@ class Trainee:
             "optimizer": gather_optimizer(self.model, self.optimizer),
             "scaler": self.precision.scaler.state_dict(),
             "means": self.means.state(),
-            "adapters": adapters_of(gather_weights(self.model)) if self.settings.lora.rank else {},
+            "adapters": adapters_of(gather_weights(self.model)) if self.lora.rank else {},
         }
 
     def restore(self, checkpoint: Path, fingerprint: Mapping[str, Any]) -> int:
@@ -87,9 +93,9 @@ class Trainee:
         state: dict[str, Any] = {}
         if self.processes.is_first:
             weights, state = read_checkpoint(checkpoint, fingerprint)
-        if self.settings.lora.rank:  # the weights beside the adapters are those that the run began with
+        if self.lora.rank:  # the weights beside the adapters are those that the run began with
             scatter_weights(self.model, state.get("adapters", {}), self.processes, strict=False)
-            _demand_same(weights, gather_weights(self.model), checkpoint)
+            _require_same(weights, gather_weights(self.model), checkpoint)
         else:
             scatter_weights(self.model, weights, self.processes)
         scatter_optimizer(self.model, self.optimizer, state.get("optimizer", {}), self.processes)
@@ -99,11 +105,12 @@ class Trainee:
         return int(step)
 
 
-def _demand_same(saved: Mapping[str, Tensor], started: Mapping[str, Tensor], checkpoint: Path) -> None:
+def _require_same(saved: Mapping[str, Tensor], started: Mapping[str, Tensor], checkpoint: Path) -> None:
     """Raise `CheckpointError` if adapters would stand beside other weights than before: those without any tell."""
     changed = [name for name, tensor in saved.items() if name in started and not tensor.equal(started[name])]
     if changed:
         raise CheckpointError(
-            f"{checkpoint}: its adapters belong to other weights than those that this run starts from ({changed[0]} "
-            "differs); set `weights` or `start` to what they were, or choose another `out` folder"
+            f"its adapters belong to other weights than those that this run starts from ({changed[0]} differs)",
+            "set `weights` or `model.start` to what they were, or choose another `output` folder",
+            where=str(checkpoint),
         )

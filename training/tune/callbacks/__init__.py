@@ -1,1 +1,1 @@
-"""Who watches a fine-tuning run: logs, plots, answers to read. The training knows only the `Watcher` protocol."""
+"""What happens at each event of a fine-tuning run: logs, plots, answers to read. The loop knows only `Callback`."""

@@ -1,7 +1,7 @@
-"""`out/co2.csv`: our own reading of a run's energy, part by part, beside eco2AI's file. Knows nothing of eco2AI.
+"""`OUTPUT/co2.csv`: our own reading of a run's energy, part by part, next to eco2AI's file.
 
 Every row is what was used since the row before it, so that sums over rows are totals: over an epoch, or over all
-stretches of a run that was killed and went on. What a lost stretch used was used, so its rows stay.
+sessions of a run that was killed and went on. What a lost session used was used, so its rows stay.
 """
 
 from __future__ import annotations
@@ -13,37 +13,46 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from contest.console import csv_row
 from contest.emissions.energy_meter import EnergyMeter, Meter
 from contest.emissions.processor_time import CPU_METHOD, cpu_kwh
 from contest.emissions.tracking import Tracking
 from contest.stand_ins import HEAD_BYTES, stand_in_of_data
+from errors import UserError
 from training.tune.callbacks.appending import append
-from training.tune.callbacks.callback import Run
+from training.tune.callbacks.callback import Callback, TrainingRun
 from training.tune.callbacks.epochs import epoch_of
+from training.tune.settings_keys import allowed, fields_of
 from training.tune.validation import Validation
 
 CO2_FILE = "co2.csv"
 PREPARATION, TRAINING, END, WHOLE = "preparation", "training", "end", "whole"
 UNKNOWN = "not measured"
 BLOCK = 4096  # bytes read at a time, from the end
-LONGEST_COUNT = 18  # digits
+Count = Annotated[int, Field(ge=0, lt=10**18)]
+Figure = Annotated[
+    Annotated[float, Field(allow_inf_nan=False)] | None, BeforeValidator(lambda cell: None if cell == "" else cell)
+]  # an empty cell of the file is none
 
 
-class Co2FileError(ValueError):
+class Co2FileError(UserError):
     """A file that is no log of a run's CO2; names the file and the line."""
 
 
-@dataclass(frozen=True, slots=True)
+@pydantic_dataclass(frozen=True)
 class Co2Row:
     """What one device used since the row of that device before.
 
     Attributes:
         time: when the row ends (UTC, ISO 8601).
-        stretch: the id of this stretch's row in eco2AI's file.
+        stretch: the id of this session's row in eco2AI's file (the name is that of the column).
         part: `preparation` (reading data and weights), `training` (validation and saving included), `end`, or `whole`
-            for a machine that is told nothing of steps.
+            for a machine that counts no steps.
         step: steps done.
         epoch: epoch of that step, counted from 1; 0 before the first step.
         loss: mean training loss of the steps since the row before; None if there was none.
@@ -58,17 +67,18 @@ class Co2Row:
     time: str
     stretch: str
     part: str
-    step: int
-    epoch: int
-    loss: float | None
-    validation_loss: float | None
+    step: Count
+    epoch: Count
+    loss: Figure
+    validation_loss: Figure
     device: str
     method: str
-    energy_kwh: float | None
-    co2_kg: float | None
+    energy_kwh: Figure
+    co2_kg: Figure
 
 
 HEADER = tuple(field.name for field in fields(Co2Row))
+ROW = TypeAdapter(Co2Row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +94,11 @@ class _Mark:
     used: Meter
 
 
-class Co2Log:
-    """A watcher that adds rows to `out/co2.csv`; `end` and `close` add what was used after the last step.
+class Co2Log(Callback):
+    """Adds rows to `OUTPUT/co2.csv`; `end` and `close` add what was used after the last
+    step, when the weights are saved as well. What saving a checkpoint used belongs to the next row.
 
-    Until the measuring process has told the processor's power (a few seconds), rows wait.
+    Until the measuring process has said the processor's power (a few seconds), rows wait.
     """
 
     def __init__(self, tracking: Tracking, path: Path, read: Callable[[], Meter] | None = None) -> None:
@@ -100,28 +111,22 @@ class Co2Log:
         self._started = False
         self._step, self._epoch_steps, self._log_every, self._last = 0, 1, 1, 0
 
-    def start(self, run: Run) -> None:
+    def on_start(self, run: TrainingRun) -> None:
         """Write what the preparation used."""
         self._started, self._step, self._last = True, run.resumed_step, run.last_step
-        self._epoch_steps, self._log_every = run.epoch_steps, run.settings.watch.log_every
+        self._epoch_steps, self._log_every = run.epoch_steps, run.log_every
         self._mark(PREPARATION)
 
-    def step(self, step: int, values: Mapping[str, float]) -> None:
+    def on_step(self, step: int, values: Mapping[str, float]) -> None:
         """Write where the log has a row, and at the end of an epoch."""
         self._step = step
         self._losses.append(values["loss"])
         if step % self._log_every == 0 or step % self._epoch_steps == 0 or step == self._last:
             self._mark(TRAINING)
 
-    def validated(self, step: int, validation: Validation) -> None:
+    def on_validation(self, step: int, validation: Validation) -> None:
         """Write what the validation used, with its loss."""
         self._mark(TRAINING, validation.loss)
-
-    def saved(self, step: int, path: Path) -> None:
-        """What saving used belongs to the next row."""
-
-    def finish(self) -> None:
-        """The end is read by `end`, when the weights are saved as well."""
 
     def end(self) -> None:
         """Read what was used since the last row, while the measurement still goes on."""
@@ -130,7 +135,7 @@ class Co2Log:
     def close(self) -> None:
         """Write the rows that wait; the measurement has an outcome by now."""
         self._write_waiting()
-        if self._waiting:  # the power was never told: the rows say so
+        if self._waiting:  # the power never became known: the rows say so
             reasons = self._tracking.so_far().reasons
             self._write([row for mark in self._waiting for row in self._unmeasured(mark, "; ".join(reasons))])
             self._waiting = []
@@ -227,42 +232,14 @@ def _without_torn_line(path: Path) -> int:
 
 def _parsed(path: Path, number: int, values: Sequence[str]) -> Co2Row:
     if len(values) != len(HEADER):
-        raise Co2FileError(f"{path}: line {number} has {len(values)} cells, and there are {len(HEADER)} columns")
+        problem = f"line {number} has {len(values)} cells, and there are {len(HEADER)} columns"
+        raise Co2FileError(problem, where=str(path))
     try:
-        time, stretch, part, step, epoch, loss, validation, device, method, energy, co2 = values
-        return Co2Row(
-            time=time,
-            stretch=stretch,
-            part=part,
-            step=_count(step),
-            epoch=_count(epoch),
-            loss=_figure(loss),
-            validation_loss=_figure(validation),
-            device=device,
-            method=method,
-            energy_kwh=_figure(energy),
-            co2_kg=_figure(co2),
-        )
-    except ValueError as error:
-        raise Co2FileError(f"{path}: line {number}: {error}") from error
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or len(text) > LONGEST_COUNT:
-        raise ValueError(f"{text[: LONGEST_COUNT + 1]!r} is no number of steps or epochs")
-    return int(text)
-
-
-def _figure(text: str) -> float | None:
-    if not text:
-        return None
-    try:
-        value = float(text)
-    except ValueError as error:
-        raise ValueError(f"{text!r} is no number") from error
-    if not math.isfinite(value):
-        raise ValueError(f"{text} is not finite")
-    return value
+        return ROW.validate_python(dict(zip(HEADER, values, strict=True)))
+    except ValidationError as error:
+        name, value = str(error.errors()[0]["loc"][0]), error.errors()[0]["input"]
+        what = allowed(fields_of(Co2Row)[name])
+        raise Co2FileError(f"line {number}: {name} must be {what}, not {value!r}", where=str(path)) from error
 
 
 def _text(value: object) -> str:

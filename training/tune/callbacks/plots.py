@@ -1,4 +1,4 @@
-"""`out/plots`: the log's losses, validation scores and learning rate as PNG files. Reads nothing but `log.csv`."""
+"""`OUTPUT/plots`: the log's losses, validation scores and learning rate as PNG files. Reads nothing but `log.csv`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from contest.writing import write_bytes
-from training.tune.callbacks.callback import Run
-from training.tune.callbacks.csv_log import LOG_FILE, LogRow, read_log
-from training.tune.callbacks.tolerance import WatchingError
+from training.tune.callbacks.callback import Callback, TrainingRun
+from training.tune.callbacks.csv_log import LOG_FILE, LogFileError, LogRow, read_log
+from training.tune.callbacks.safe_callbacks import CallbackError
 from training.tune.validation import Validation
 
 if TYPE_CHECKING:
@@ -27,25 +27,22 @@ LOG_SCALE_FROM = 20.0  # ratio of the largest to the smallest value from which a
 Curve = tuple[list[int], list[float]]
 
 
-class Plots:
-    """A watcher that draws the plots anew at each validation and at the end."""
+class Plots(Callback):
+    """Draws the plots anew at each validation and at the end."""
 
-    def start(self, run: Run) -> None:
+    def on_start(self, run: TrainingRun) -> None:
         """Remember where to draw."""
-        self._out, self._behind = run.out, False
+        self._output, self._behind = run.output, False
 
-    def step(self, step: int, values: Mapping[str, float]) -> None:
+    def on_step(self, step: int, values: Mapping[str, float]) -> None:
         """Only validations are drawn."""
         self._behind = True
 
-    def validated(self, step: int, validation: Validation) -> None:
-        """Draw. Raises `WatchingError` for whatever kept it from that, OSError and ContestError for the disk."""
+    def on_validation(self, step: int, validation: Validation) -> None:
+        """Draw. Raises `CallbackError` for whatever kept it from that, OSError and ContestError for the disk."""
         self._draw()
 
-    def saved(self, step: int, path: Path) -> None:
-        """A checkpoint changes no plot."""
-
-    def finish(self) -> None:
+    def on_end(self) -> None:
         """Draw what has come since the last validation: a run that broke off has some."""
         if self._behind:
             self._draw()
@@ -53,18 +50,18 @@ class Plots:
     def _draw(self) -> None:
         self._behind = False
         try:
-            draw_plots(self._out)
-        except (ValueError, RuntimeError, ImportError) as error:  # another program's log; what matplotlib can not do
-            raise WatchingError(f"the plots can not be drawn: {error}") from error
+            draw_plots(self._output)
+        except (LogFileError, ValueError, RuntimeError, ImportError) as error:  # another program's log; matplotlib
+            raise CallbackError(f"the plots can not be drawn: {error}") from error
 
 
-def draw_plots(out: Path) -> list[Path]:
-    """Draw all that `out/log.csv` has figures for into `out/plots`; return the files, each written whole or not at all.
+def draw_plots(output: Path) -> list[Path]:
+    """Draw all that `log.csv` has figures for into `plots`; return the files, each written whole or not at all.
 
     Raises `LogFileError` for a file that is no log, OSError (no file), ContestError (not written).
     """
-    curves = curves_of(read_log(out / LOG_FILE))
-    folder = out / FOLDER
+    curves = curves_of(read_log(output / LOG_FILE))
+    folder = output / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     figures = {
         "loss.png": _losses(curves),

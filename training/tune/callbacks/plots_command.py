@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 
+from contest.command_line import DONE, NOT_DONE
 from contest.console import say, show
-from errors import UserError, reason_of
-from training.tune.callbacks.plots import draw_plots
 
 
-def main(argv: Sequence[str]) -> int:
-    """Draw the plots; exit code 2 for a folder without a usable log, or one that can not be written to."""
-    parser = argparse.ArgumentParser(prog="python -m training plots", description="Draw a run's plots from its log.")
-    parser.add_argument("run", type=Path, metavar="DIR", help="the run's folder, with log.csv")
-    arguments = parser.parse_args(argv)
-    try:
-        paths = draw_plots(arguments.run)
-    except (UserError, OSError, ValueError) as error:
-        say(f"plots: {reason_of(error)}")
-        return 2
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what the command takes."""
+    parser.add_argument("folder", type=Path, metavar="DIR", help="the run's output folder, with log.csv")
+    parser.set_defaults(run=run, keeps=("folder",))
+
+
+def run(options: argparse.Namespace) -> int:
+    """Draw the plots; status 2 for a log without values."""
+    from training.tune.callbacks.plots import draw_plots
+
+    paths = draw_plots(options.folder)
     for path in paths:
         show(path)
     if not paths:
-        say(f"plots: {arguments.run}: the log has no values yet")
-    return 0 if paths else 2
+        say(f"training plots: {options.folder}: the log has no values yet")
+    return DONE if paths else NOT_DONE

@@ -1,4 +1,4 @@
-"""`out/tensorboard`: the same rows for TensorBoard. Knows nothing of what they mean.
+"""`OUTPUT/tensorboard`: the same rows for TensorBoard.
 
 The files are written here: the library's writer hands them to a thread, which ends for good, and the training with it,
 when the disk is full.
@@ -17,18 +17,19 @@ from tensorboardX.record_writer import masked_crc32c
 from tensorboardX.summary import scalar
 
 from training.tune.callbacks.appending import append
-from training.tune.callbacks.callback import Run
+from training.tune.callbacks.callback import TrainingRun
+from training.tune.callbacks.log import Sink
 
 FOLDER = "tensorboard"
 VERSION = "brain.Event:2"
 
 
-class TensorBoard:
+class TensorBoard(Sink):
     """A sink for TensorBoard; `<task>.<segment>` stands under `<task>/<segment>` there."""
 
-    def open(self, run: Run) -> None:
+    def open(self, run: TrainingRun) -> None:
         """Start a file of events; TensorBoard drops what an earlier one has of the steps behind the checkpoint."""
-        folder = run.out / FOLDER
+        folder = run.output / FOLDER
         folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / f"events.out.tfevents.{time.time_ns()}.{socket.gethostname()}.{os.getpid()}"
         behind = run.resumed_step + 1
@@ -40,17 +41,11 @@ class TensorBoard:
             ]
         )
 
-    def advance(self, step: int) -> None:
-        """Nothing is written between rows."""
-
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Add a scalar for each value."""
         now = time.time()
         named = ((name.replace(".", "/"), value) for name, value in values.items())
         self._write([Event(wall_time=now, step=step, summary=scalar(name, value)) for name, value in named])
-
-    def close(self) -> None:
-        """Everything is written already."""
 
     def _write(self, events: Sequence[Event]) -> None:
         append(self._path, b"".join(map(_record, events)))

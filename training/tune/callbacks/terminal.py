@@ -1,4 +1,4 @@
-"""The progress bar, and lines for who reads a file of the output. Knows nothing of logs."""
+"""The progress bar, and lines for who reads a file of the output."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from tqdm import tqdm
 
 from contest.console import printable
 from training.tune.bars import bar
-from training.tune.callbacks.callback import Run
+from training.tune.callbacks.callback import TrainingRun
+from training.tune.callbacks.log import Sink
 
 SHORT = {
     "samples_per_second": "samples/s",
@@ -22,13 +23,13 @@ SHORT = {
 ON_BAR = ("loss", "samples_per_second", "tokens_per_second", "peak_cuda_gib", "peak_rss_gib")
 
 
-class Terminal:
+class Terminal(Sink):
     """A sink that shows a bar where there is a terminal, and writes each row as a line with an estimate of the end."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
 
-    def open(self, run: Run) -> None:
+    def open(self, run: TrainingRun) -> None:
         """Show the bar."""
         self._first, self._last, self._begun = run.resumed_step, run.last_step, self._clock()
         self._bar = bar(desc="tune", initial=self._first, total=self._last, unit="step")
@@ -38,7 +39,7 @@ class Terminal:
         self._bar.update()
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
-        """Write a line, and a few values beside the bar."""
+        """Write a line, and a few values next to the bar."""
         named = "  ".join(f"{SHORT.get(name, name)} {value:.4g}" for name, value in values.items())
         tqdm.write(printable(f"step {step}/{self._last}  {named}{self._left(step)}"))
         shown = {SHORT.get(name, name): f"{values[name]:.4g}" for name in ON_BAR if name in values}

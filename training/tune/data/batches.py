@@ -44,7 +44,7 @@ class Batch:
 
 
 def choose_reference(references: Sequence[str], how: str, rng: random.Random) -> str:
-    """Pick the reference to train on; see `TuneSettings.reference`."""
+    """Pick the reference to train on; see `DataSettings.reference`."""
     if how == "random":
         return rng.choice(references)
     if how == "value":

@@ -1,12 +1,12 @@
-"""The folder of what is made of the data once and kept: found, made, and locked between processes. Knows no content."""
+"""The folder of what is made of the data once and kept: made, and locked between processes."""
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from contest import atomic
 from contest.console import say
 from errors import reason_of
 from training.tune.data.sources import TrainingDataError
@@ -20,13 +20,13 @@ def cache_folder(data: Path, chosen: str | None) -> Path:
     Raises `TrainingDataError` for a data folder that does not exist, or a cache folder that can not be made.
     """
     if not data.is_dir():
-        raise TrainingDataError(f"{data}: no such data folder; set data=FOLDER")
+        raise TrainingDataError(f"{data}: no such data folder", "set data.folder=FOLDER")
     folder = data / NAME if chosen is None else Path(chosen)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise TrainingDataError(
-            f"{folder}: the cache folder can not be made ({reason_of(error)}); set cache=FOLDER"
+            f"{folder}: the cache folder can not be made ({reason_of(error)})", "set data.cache=FOLDER"
         ) from error
     return folder
 
@@ -38,14 +38,11 @@ def locked(path: Path) -> Iterator[None]:
     The system lets go of it when the process ends, however it ends. Raises `TrainingDataError` where it can not be
     written.
     """
-    try:
-        stream = path.open("a")
-    except OSError as error:
-        raise TrainingDataError(f"{path}: can not be written ({reason_of(error)}); set cache=FOLDER") from error
-    with stream:
+    with ExitStack() as stack:
+        waiting = f"waiting for the process that fills {path.parent}"
         try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say(f"waiting for the process that fills {path.parent}")
-            fcntl.flock(stream, fcntl.LOCK_EX)
+            stack.enter_context(atomic.locked(path, on_wait=lambda: say(waiting)))
+        except OSError as error:
+            problem = f"{path}: can not be written ({reason_of(error)})"
+            raise TrainingDataError(problem, "set data.cache=FOLDER") from error
         yield

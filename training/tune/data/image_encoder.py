@@ -1,14 +1,16 @@
-"""Pictures of records to VQGAN codes, by worker processes, into the cache. Knows nothing of batches or training."""
+"""Pictures of records to VQGAN codes, by worker processes, into the cache."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import stat
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -30,7 +32,6 @@ from models.vqgan import VQGAN, load_vqgan
 from models.vqgan.loading import read_vqgan_config
 from models.vqgan.preprocessing import to_pixels
 from models.weights import file_sha256, find_weights
-from training.stopping import Stopped, without_interrupts
 from training.tune.bars import bar
 from training.tune.data.cache_folder import locked
 from training.tune.data.codes_cache import IN_A_FILE, Codes, CodesCache, Encoded, PictureKey
@@ -147,7 +148,7 @@ class PictureEncoder:
         """
         if not table.has_pictures:
             return
-        self._demand_codes()
+        self._require_codes()
         with locked(self.folder / "codes.lock"):
             self.cache.prepare()
             errors, flaws = list[ContestError](), list[ContestError]()
@@ -165,7 +166,7 @@ class PictureEncoder:
                     if len(errors) >= MAX_ERRORS:
                         break
         self.__dict__.pop("vqgan", None)  # the training needs the memory
-        _tell_flaws(flaws)
+        _print_flaws(flaws)
         if errors:
             raise ContestFileError(errors)
 
@@ -184,7 +185,7 @@ class PictureEncoder:
             )
         return codes
 
-    def _demand_codes(self) -> None:
+    def _require_codes(self) -> None:
         codes = read_vqgan_config(self.vqgan_folder / "config.json").n_embed
         if codes > self.vocabulary:
             raise TrainingDataError(
@@ -259,7 +260,7 @@ class PictureEncoder:
         return codes.numpy().astype(np.uint16)
 
 
-def _tell_flaws(flaws: Sequence[ContestError]) -> None:
+def _print_flaws(flaws: Sequence[ContestError]) -> None:
     if flaws:
         count = f"{len(flaws)} pictures are" if len(flaws) > 1 else "1 picture is"
         say(f"warning: {count} damaged and used as far as it can be seen")
@@ -337,7 +338,7 @@ def _in_workers(
     try:
         while True:
             for chunk in islice(remaining, 2 * encoder.workers - len(pending)):
-                with without_interrupts():  # here the workers are started
+                with _without_interrupts():  # here the workers are started
                     pending.add(pool.submit(work, chunk))
             if not pending:
                 return
@@ -345,13 +346,25 @@ def _in_workers(
             for future in done:
                 yield future.result()
     except BrokenProcessPool as error:
-        raise ChildProcessError("a worker that encodes pictures was killed; with less memory set workers=0") from error
-    except Stopped:
+        raise ChildProcessError(
+            "a worker that encodes pictures was killed; with less memory set data.workers=0"
+        ) from error
+    except KeyboardInterrupt:
         for worker in active_children():  # what they were at is done again
             worker.terminate()
         raise
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Start processes that a Ctrl-C at the terminal does not reach: this process gets it, and ends them."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 # In a worker process: its own encoder, set when the process starts.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -19,7 +19,8 @@ from training.tune.data.examples import Example, Examples, read_task
 from training.tune.data.image_encoder import PictureEncoder
 from training.tune.data.prefetching import Prefetched
 from training.tune.data.sampler import Sampler, mixture_of
-from training.tune.settings import SettingsError, TuneSettings
+from training.tune.errors import SettingsError
+from training.tune.settings import DataSettings, TaskSettings
 
 SPLITS = ("train", "val")
 TEXT_TASKS = frozenset(("textqa", "mathqa"))  # whose samples need no picture
@@ -46,55 +47,69 @@ class Data:
     sizes: Mapping[str, int]
 
 
-def demand_vqgan(settings: TuneSettings, config: Config) -> None:
+def require_vqgan(tasks: Iterable[str], weights: Path, config: Config) -> None:
     """Raise for a VQGAN that can not make the codes that a RUDOLPH takes, before anything is read, if pictures are due.
 
     Raises `VQGANConfigError`, `WeightsError` (tensors are named), `WeightsFolderError`.
     """
-    if set(settings.tasks) - TEXT_TASKS:
-        weights = Path(settings.weights)
+    if set(tasks) - TEXT_TASKS:
         require_fit(weights, config, None, load_vqgan(weights / VQGAN_FOLDER, "meta"))
 
 
-def read_tasks(settings: TuneSettings, config: Config, split: str) -> dict[str, Examples]:
-    """Open the examples of each task for a RUDOLPH of this configuration; pictures without codes are encoded.
+def open_encoder(data: DataSettings, weights: Path, config: Config, device: str) -> PictureEncoder:
+    """Return what encodes pictures for a RUDOLPH of this configuration, by the VQGAN of a weights directory.
+
+    Raises `TrainingDataError` for a data folder that is not there, or a cache folder that can not be made.
+    """
+    on_gpu = device != "cpu" and torch.cuda.is_available()
+    return PictureEncoder(
+        weights / VQGAN_FOLDER,
+        config.image_tokens_per_dim,
+        config.image_vocab_size,
+        cache_folder(Path(data.folder), data.cache),
+        data.workers,
+        "cuda" if on_gpu else "cpu",
+    )
+
+
+def read_tasks(
+    folder: Path, tasks: Mapping[str, TaskSettings], encoder: PictureEncoder, split: str
+) -> dict[str, Examples]:
+    """Open the examples of each task below `folder`; pictures without codes are encoded.
 
     Raises `SettingsError` for an unknown task, `TrainingDataError`, `ShardError` and `ContestFileError` for unusable
     data, OSError for a cache that can not be written.
     """
-    unknown = sorted(set(settings.tasks) - set(TASK_TOKENS))
+    unknown = sorted(set(tasks) - set(TASK_TOKENS))
     if unknown:
         raise SettingsError(f"tasks: unknown {', '.join(unknown)}; known are {', '.join(TASK_TOKENS)}")
-    folder = Path(settings.data)
-    on_gpu = settings.device != "cpu" and torch.cuda.is_available()
-    encoder = PictureEncoder(
-        Path(settings.weights) / VQGAN_FOLDER,
-        config.image_tokens_per_dim,
-        config.image_vocab_size,
-        cache_folder(folder, settings.cache),
-        settings.workers,
-        "cuda" if on_gpu else "cpu",
-    )
     return {
         task: read_task(Path(of_task.folder or folder / task), task, split, encoder, getattr(of_task, split))
-        for task, of_task in settings.tasks.items()
+        for task, of_task in tasks.items()
     }
 
 
-def open_data(settings: TuneSettings, vocabulary: Vocabulary, rank: int = 0, world: int = 1) -> Data:
-    """Open the data for process `rank` of `world`.
+def open_data(
+    data: DataSettings,
+    tasks: Mapping[str, TaskSettings],
+    encoder: PictureEncoder,
+    vocabulary: Vocabulary,
+    *,
+    seed: int,
+    held_out: int,
+    rank: int = 0,
+    world: int = 1,
+) -> Data:
+    """Open the data for process `rank` of `world`; `held_out`: examples of each task to validate on.
 
     The whole batch of a step is the same for any number of processes; each takes its rows of it. The losses are
     normalised by the counts of the whole batch, so a process's rows may lack tasks, or be none.
 
     Raises what `read_tasks` does.
     """
-    train, held_out = (read_tasks(settings, vocabulary.config, split) for split in SPLITS)
-    sizes = {task: len(found) for task, found in train.items()}
-    sampler = Sampler(mixture_of(settings), sizes, settings.seed, rank, world)
-    maker = BatchMaker(vocabulary, train, settings.tasks, sampler, settings.special_probability, settings.reference)
-    return Data(
-        Prefetched(maker, settings.prefetch),
-        {task: found[: settings.validation_samples] for task, found in held_out.items()},
-        sizes,
-    )
+    train, validation = (read_tasks(Path(data.folder), tasks, encoder, split) for split in SPLITS)
+    sizes = {task: len(examples) for task, examples in train.items()}
+    sampler = Sampler(mixture_of(data, tasks, seed), sizes, seed, rank, world)
+    maker = BatchMaker(vocabulary, train, tasks, sampler, data.special_probability, data.reference)
+    kept = {task: examples[:held_out] for task, examples in validation.items()}
+    return Data(Prefetched(maker, data.prefetch), kept, sizes)

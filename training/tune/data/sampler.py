@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple, Protocol
 
-from training.tune.settings import TuneSettings
+from training.tune.settings import DataSettings, TaskSettings
 
 ROWS_IN_A_ROUND = 1024  # of drawing by shares; within a round each task has its share to the row
 
@@ -91,18 +91,17 @@ class SharedMixture:
         return rows[start - rounds[0] * self.round :][: self.batch]
 
 
-def mixture_of(settings: TuneSettings) -> Mixture:
+def mixture_of(data: DataSettings, tasks: Mapping[str, TaskSettings], seed: int) -> Mixture:
     """Return the mixture that the settings ask for.
 
     `balanced` draws every task equally often, whatever its size, as the published trainer's `BalanceClassSampler` does.
     That one gives up a larger task's surplus anew in each epoch; here the surplus is what comes next.
     """
-    tasks = settings.tasks
-    if settings.sampling == "samples":
+    if data.sampling == "samples":
         return FixedMixture({name: task.samples for name, task in tasks.items()})
-    batch = settings.batch or sum(task.samples for task in tasks.values())
-    weighed = settings.sampling == "weights"
-    return SharedMixture({name: task.share if weighed else 1.0 for name, task in tasks.items()}, batch, settings.seed)
+    batch = data.batch or sum(task.samples for task in tasks.values())
+    weighed = data.sampling == "weights"
+    return SharedMixture({name: task.share if weighed else 1.0 for name, task in tasks.items()}, batch, seed)
 
 
 class Sampler:

@@ -1,6 +1,6 @@
 """What a task folder holds: its samples with their answers, one after the other, from JSON files or Parquet shards.
 
-Memory does not grow with the folder. Knows nothing of what is made of the samples.
+Memory does not grow with the folder.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from contest.ground_truth import GroundTruth
 from contest.items import Sample
 from contest.shards import find_shards, holds_pictures, read_shard
 from contest.streaming import stream_ground_truth, stream_input
+from errors import UserError
 
 ROWS_AT_ONCE = 1024
 ANSWERS = pa.schema({"id": pa.string(), "references": pa.list_(pa.string()), "picture": pa.string()})
 
 
-class TrainingDataError(ValueError):
+class TrainingDataError(UserError):
     """Training data that cannot be used; says which file or folder and why."""
 
 
