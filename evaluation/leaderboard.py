@@ -22,13 +22,12 @@ from contest.checking import is_unicode
 from contest.console import csv_row
 from contest.stand_ins import stand_in_at
 from contest.tasks import TASKS
-from evaluation.errors import BadLeaderboard, shortened
-from evaluation.nomination import BASELINE_INTEGRAL
+from evaluation.errors import LeaderboardError, shortened
 from evaluation.results import Result
+from evaluation.settings import BASELINE_INTEGRAL, INTEGRAL
 from evaluation.statistics import ranks
 from evaluation.table import blocks, cut
 
-INTEGRAL = "integral"
 APPLICATION_ID, SCHEMA_VERSION = 0x46424332, 2  # "FBC2"
 WAIT_SECONDS = 120.0
 SQLITE_INTEGERS = range(-(2**63), 2**63)
@@ -135,7 +134,7 @@ def add(path: Path, name: str, result: Result, provenance: Provenance) -> int:
     """Add a run to the file, which is made if there is none; return the run's id.
 
     Several processes may add at once: each waits for the others (up to two minutes).
-    Raises BadLeaderboard, also for a measured figure of the provenance that is negative or not finite.
+    Raises LeaderboardError, also for a measured figure of the provenance that is negative or not finite.
     """
     _demand_storable(name, provenance)
     low, high = result.integral_interval or (None, None)
@@ -159,22 +158,22 @@ def add(path: Path, name: str, result: Result, provenance: Provenance) -> int:
 
 
 def _demand_storable(name: str, provenance: Provenance) -> None:
-    """Raise BadLeaderboard for what a leaderboard can not hold, or what nobody can have measured."""
+    """Raise LeaderboardError for what a leaderboard can not hold, or what nobody can have measured."""
     for what, text in {"name": name, **asdict(provenance)}.items():
         if isinstance(text, str) and not is_unicode(text):
-            raise BadLeaderboard(f"the run's {what} is no UTF-8: {shortened(text)}", "give it in UTF-8")
+            raise LeaderboardError(f"the run's {what} is no UTF-8: {shortened(text)}", "give it in UTF-8")
     for figure in ("seconds", "co2_kg", "energy_kwh", "own_co2_kg"):
         value = getattr(provenance, figure)
         if value is not None and not (math.isfinite(value) and value >= 0):
-            raise BadLeaderboard(f"{figure} of run {name!r} is {value}", "give what was measured, or nothing")
+            raise LeaderboardError(f"{figure} of run {name!r} is {value}", "give what was measured, or nothing")
     for figure in ("seed", "parameters"):
         value = getattr(provenance, figure)
         if value is not None and value not in SQLITE_INTEGERS:
-            raise BadLeaderboard(f"{figure} of run {name!r} has more than 64 bits", "give the real one, or nothing")
+            raise LeaderboardError(f"{figure} of run {name!r} has more than 64 bits", "give the real one, or nothing")
 
 
 def read(path: Path) -> tuple[Run, ...]:
-    """Return all runs in the order they were added. Raises BadLeaderboard, also for scores that can not be."""
+    """Return all runs in the order they were added. Raises LeaderboardError, also for scores that can not be."""
     with _open(path, must_exist=True) as connection:
         scores: dict[int, dict[str, Score]] = {}
         for run, key, *row in connection.execute("SELECT run, task, score, low, high, n, signature FROM scores"):
@@ -194,18 +193,18 @@ def read(path: Path) -> tuple[Run, ...]:
 
 
 def _demand_sound(path: Path, number: int, integral: float | None, scores: dict[str, Score]) -> None:
-    """Raise BadLeaderboard for a row that `add` would not have written."""
+    """Raise LeaderboardError for a row that `add` would not have written."""
     remedy = "take the run out, or start a leaderboard of your own"
     unknown = [key for key in scores if key not in {task.key for task in TASKS}]
     if unknown:
-        raise BadLeaderboard(
+        raise LeaderboardError(
             f"{path}: run {number} has a score for {shortened(unknown[0])!r}, which is no task", remedy
         )
     if integral is not None and not 0 <= integral <= 1:
-        raise BadLeaderboard(f"{path}: run {number} has the integral score {integral}, outside [0, 1]", remedy)
+        raise LeaderboardError(f"{path}: run {number} has the integral score {integral}, outside [0, 1]", remedy)
     infinite = [key for key, score in scores.items() if not math.isfinite(score.score)]
     if infinite:
-        raise BadLeaderboard(f"{path}: run {number}: the score of {infinite[0]} is not a finite number", remedy)
+        raise LeaderboardError(f"{path}: run {number}: the score of {infinite[0]} is not a finite number", remedy)
 
 
 def grouped(runs: Sequence[Run], by: str = INTEGRAL) -> tuple[Group, ...]:
@@ -312,7 +311,7 @@ def _short(value: str | float) -> str:
 def _open(path: Path, *, must_exist: bool) -> Iterator[sqlite3.Connection]:
     """Yield a connection inside a transaction that holds the file's write lock from its beginning."""
     if must_exist and not path.is_file():
-        raise BadLeaderboard(f"{path} does not exist", "make it with `evaluation leaderboard add`")
+        raise LeaderboardError(f"{path} does not exist", "make it with `evaluation leaderboard add`")
     try:
         connection = sqlite3.connect(path, timeout=WAIT_SECONDS, isolation_level=None)
         try:
@@ -326,14 +325,14 @@ def _open(path: Path, *, must_exist: bool) -> Iterator[sqlite3.Connection]:
     except sqlite3.Error as error:
         # Asked only now: to close a file that SQLite has open takes this process's locks on it away.
         if not isinstance(error, sqlite3.OperationalError) and (found := stand_in_at(path)) is not None:
-            raise BadLeaderboard(f"{path}: {found.what}", found.remedy) from error
-        raise BadLeaderboard(f"{path}: {error}", "give a leaderboard file that may be written to") from error
+            raise LeaderboardError(f"{path}: {found.what}", found.remedy) from error
+        raise LeaderboardError(f"{path}: {error}", "give a leaderboard file that may be written to") from error
 
 
 def _demand_schema(connection: sqlite3.Connection, path: Path) -> None:
     """Make the tables in a file without any, add what an earlier version had not.
 
-    Raises BadLeaderboard if the file is another program's, or a later version's.
+    Raises LeaderboardError if the file is another program's, or a later version's.
     """
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -345,4 +344,4 @@ def _demand_schema(connection: sqlite3.Connection, path: Path) -> None:
         for statement in _UPGRADES[version]:
             connection.execute(statement)
     elif (application, version) != (APPLICATION_ID, SCHEMA_VERSION):
-        raise BadLeaderboard(f"{path} is another program's database, or another version's", "give another file")
+        raise LeaderboardError(f"{path} is another program's database, or another version's", "give another file")

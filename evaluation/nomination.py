@@ -1,4 +1,4 @@
-"""Who wins "the most sustainable solution": the lowest CO2 among scores well above the baseline. Knows no files."""
+"""Who wins "the most sustainable solution": the lowest CO2 among scores well above the baseline."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-BASELINE_INTEGRAL = 0.24
-"""S of the organisers' baseline as they publish it, to two digits."""
+from evaluation.settings import BASELINE_INTEGRAL
+
 TOLERANCE = 1e-9
 
 

@@ -10,8 +10,8 @@ from contest.console import one_line
 from contest.tasks import OPEN_TASKS
 from evaluation.errors import counted, some
 from evaluation.metrics.defects import DEFECTS, DIFFERENCES_PAGE
-from evaluation.nomination import BASELINE_INTEGRAL
 from evaluation.results import Interval, Result, TaskResult
+from evaluation.settings import BASELINE_INTEGRAL
 
 MAX_NAMED = 20
 MAX_WIDTH = 100

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from contest.complete import prediction_errors
 from contest.limits import PREDICTIONS_NAME
 from contest.reading import read_input
-from evaluation.container.judging import BrokeOff, NotInTime, answer, judged
+from evaluation.container.judging import ChildFailedError, ChildTimeoutError, answer, judged
 
 MEMORY_BYTES = 8 * 10**9
 MAX_PROBLEMS = 1000  # of a verdict; nobody reads on
@@ -37,11 +37,11 @@ def check_output(input_json: Path, output: Path, seconds: float) -> Checked:
     question = {"input": str(input_json), "output": str(output)}
     try:
         found = judged("evaluation.container.checking", question, seconds)
-    except NotInTime:
+    except ChildTimeoutError:
         return Checked(
             (f"looking through the predictions and their pictures was not done after {seconds:g} s (limit `checking`)",)
         )
-    except BrokeOff as error:
+    except ChildFailedError as error:
         last = (error.words.splitlines() or [""])[-1]
         return Checked((f"looking through the predictions and their pictures broke off: {error}; {last}".rstrip("; "),))
     return Checked(tuple(found["problems"]), found["hint"])

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from contest.metadata import Metadata
-from evaluation.container.limits import Limits
+from evaluation.container.limits import RunLimits
 from evaluation.container.supervision import Log, Stop
 
 OUTPUT_FOLDER = "output"
@@ -23,7 +23,7 @@ class Job:
     submission: Path
     input: Path
     metadata: Metadata
-    limits: Limits
+    limits: RunLimits
 
     @property
     def output(self) -> Path:
@@ -65,7 +65,7 @@ class Engine(Protocol):
         """Which limits it keeps, in words."""
 
     def image_id(self, job: Job) -> str | None:
-        """Identity of the image that would run, None without a container. Raises HostProblem, ImageTooLarge."""
+        """Identity of the image that would run, None without a container. Raises HostError, ImageTooLargeError."""
 
     def run(self, job: Job, log: Log) -> Ended:
-        """Run a submission to its end. Raises HostProblem if it can not be started at all."""
+        """Run a submission to its end. Raises HostError if it can not be started at all."""

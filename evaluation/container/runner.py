@@ -23,11 +23,11 @@ from evaluation.container.aftermath import Aftermath
 from evaluation.container.bundle import BUNDLE_FOLDER, plain_log, write_bundle
 from evaluation.container.checking import Checked, check_output
 from evaluation.container.container_engine import ContainerEngine
-from evaluation.container.errors import HostProblem, ImageTooLarge
+from evaluation.container.errors import HostError, ImageTooLargeError
 from evaluation.container.job import OUTPUT_FOLDER, Ended, Engine, Job
-from evaluation.container.judging import BrokeOff, NotInTime
+from evaluation.container.judging import ChildFailedError, ChildTimeoutError
 from evaluation.container.keeping import keep_output
-from evaluation.container.limits import Limits
+from evaluation.container.limits import RunLimits
 from evaluation.container.removing import remove_tree, unmount_below
 from evaluation.container.staging import stage_input
 from evaluation.container.supervision import Log, Stop, disk_is_full, usage
@@ -40,7 +40,7 @@ from evaluation.container.verdict import (
     judge,
     write_verdict,
 )
-from evaluation.metrics.base import AttemptAborted
+from evaluation.metrics.errors import AttemptAbortedError
 from evaluation.results import Result, write_result
 
 RUN_FOLDER, SUBMISSION_FOLDER, INPUT_FOLDER = "run", "submission", "input"
@@ -65,7 +65,7 @@ class Request:
     input: Path
     output: Path
     engine: Engine
-    limits: Limits
+    limits: RunLimits
     score: Score | None = None
     keep: bool = False
     attempt: tuple[Path, int] | None = None
@@ -82,14 +82,14 @@ def run_archive(request: Request, sha256: str) -> Verdict:
     `verdict.json` and `verdict.txt`, the submission's `output`, `log.txt`, `scores.json` (by sample, for the
     organisers), and `bundle/` with what the participant may see.
 
-    Raises ContestFileError for an input that can not be read, HostProblem for a folder that is not empty, OSError.
+    Raises ContestFileError for an input that can not be read, HostError for a folder that is not empty, OSError.
     Everything else that goes wrong is in the verdict.
     """
     samples = read_input(request.input_json)
     folder = request.output.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
-        raise HostProblem(f"{folder} is not empty", "name a new folder: each run has one of its own")
+        raise HostError(f"{folder} is not empty", "name a new folder: each run has one of its own")
     log = Log(request.limits.log)
     work = folder / RUN_FOLDER
     blank = Verdict(
@@ -198,9 +198,9 @@ def _run(request: Request, samples: Mapping[str, Sample], folder: Path, log: Log
         stage_input(request.input_json, samples.values(), job.input)
         blank = replace(blank, image_id=request.engine.image_id(job))
         ended = request.engine.run(job, log)
-    except ImageTooLarge as error:
+    except ImageTooLargeError as error:
         return replace(blank, fault=Fault.FORMAT, problems=(str(error),))
-    except (HostProblem, ContestError, OSError) as error:
+    except (HostError, ContestError, OSError) as error:
         return replace(blank, problems=(reason_of(error),))
     finding = _look(job, request.input_json, folder / OUTPUT_FOLDER, ended)
     return replace(
@@ -266,11 +266,11 @@ def _scored(score: Score, folder: Path, verdict: Verdict) -> Verdict:
     """Score the predictions. If a metric stops at them, the attempt is invalid: so the rules have it."""
     try:
         result = score(folder / OUTPUT_FOLDER / PREDICTIONS_NAME)
-    except AttemptAborted as error:
+    except AttemptAbortedError as error:
         return replace(verdict, fault=Fault.FORMAT, problems=(f"a metric stopped: {error}",))
-    except NotInTime as error:
+    except ChildTimeoutError as error:
         return replace(verdict, fault=Fault.HOST, problems=(f"scoring was {error} (limit `scoring`)",))
-    except BrokeOff as error:
+    except ChildFailedError as error:
         write_bytes(folder / TRACE_NAME, error.words.encode())
         return replace(verdict, fault=Fault.HOST, problems=(f"scoring broke off, {error}; {TRACE_NAME} tells",))
     except Exception as error:  # whatever it is, the participant's run of hours is kept, and the trace

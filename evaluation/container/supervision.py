@@ -13,7 +13,7 @@ from enum import Enum, unique
 from pathlib import Path
 from typing import IO
 
-from evaluation.container.limits import Limits
+from evaluation.container.limits import RunLimits
 
 POLL_SECONDS = 0.2
 BLOCK_UNIT = 512  # of st_blocks, whatever the file system's own blocks are
@@ -40,12 +40,12 @@ class Usage:
     bytes: int
     files: int
 
-    def exceeds(self, limits: Limits) -> bool:
+    def exceeds(self, limits: RunLimits) -> bool:
         """Whether it is more than the limits allow."""
         return self.bytes > limits.output or self.files > limits.output_files
 
 
-def usage(folder: Path, limits: Limits) -> Usage:
+def usage(folder: Path, limits: RunLimits) -> Usage:
     """Measure a folder that may change meanwhile. Links are counted and not followed; a sparse file counts in full.
 
     Room that a file takes beyond its size counts too (less than a block is rounding), and of a file system of its own
@@ -148,7 +148,7 @@ class Log:
 def supervise(
     process: subprocess.Popen[bytes],
     output: Path,
-    limits: Limits,
+    limits: RunLimits,
     log: Log,
     kill: Callable[[], None],
     clock: Callable[[], float] = time.monotonic,

@@ -14,7 +14,7 @@ from typing import Any
 
 from contest.writing import write_bytes, write_json
 from evaluation.container.job import MOST_SIGNAL, NOT_FOUND, SIGNAL_BASE, Ended
-from evaluation.container.limits import Limits
+from evaluation.container.limits import RunLimits
 from evaluation.container.supervision import Stop
 
 _FALLBACKS = (
@@ -62,7 +62,7 @@ class Finding:
 
 
 def judge(
-    ended: Ended, limits: Limits, *, wrote_too_much: bool, problems: Sequence[str], hint: str | None = None
+    ended: Ended, limits: RunLimits, *, wrote_too_much: bool, problems: Sequence[str], hint: str | None = None
 ) -> Finding:
     """Return whose fault it is, from how the run ended, what it wrote, and what is wrong with its predictions.
 
@@ -116,7 +116,7 @@ class Verdict:
     status: int | None = None
     engine: str = ""
     limits_kept: str = ""
-    limits: Limits = field(default_factory=Limits)
+    limits: RunLimits = field(default_factory=RunLimits)
     archive_sha256: str = ""
     image: str | None = None
     image_id: str | None = None

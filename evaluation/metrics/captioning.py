@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
 
 import razdel
-import torch
-from torch import Tensor
-from torchmetrics.utilities.data import dim_zero_cat
 
 from contest.checking import described
-from evaluation.metrics.answers import ScriptRaises
-from evaluation.metrics.base import Case, Mode, Note, TaskMetric
+from evaluation.metrics.answers import ScriptError
+from evaluation.metrics.base import TaskMetric, TaskScore
+from evaluation.metrics.cases import Case, Mode, Note
 from evaluation.metrics.clip_score import BATCH_SIZE, ClipNetwork, score_captions
 from evaluation.metrics.english_numbers import NUMBER_WORDS, number_words_to_digits
 from evaluation.metrics.meteor import align_best, align_from_end, best_score_bounds, meteor_score, score_bounds
@@ -93,7 +92,7 @@ def score_cases(cases: Sequence[Case], mode: Mode, wordnet: WordNet = NO_WORDNET
     Mode `strict`: a sample that can not be scored is 0, with a note that names it.
 
     Raises:
-        AttemptAborted: in mode `official`, where the organisers' script raises, or if an answer is missing.
+        AttemptAbortedError: in mode `official`, where the organisers' script raises, or if an answer is missing.
 
     """
     if mode == "strict":
@@ -112,13 +111,11 @@ class Captioning(TaskMetric):
         wordnet: where synonyms come from.
         comparable: whether the network is the contest's.
         batch_size: pictures in memory at a time.
-        progress: told how far it has come.
+        progress: hears how far it has come.
 
     """
 
     name = "captioning"
-
-    halves: list[Tensor]
 
     def __init__(
         self,
@@ -129,74 +126,52 @@ class Captioning(TaskMetric):
         comparable: bool = True,
         batch_size: int = BATCH_SIZE,
         progress: Progress = silent,
-        **kwargs: Any,
     ) -> None:
-        super().__init__(mode=mode, **kwargs)
-        # In a tuple, as torch would otherwise take the network's weights for this module's own.
-        self._networks = (clip,)
+        super().__init__(mode=mode)
+        self._clip = clip
         self.wordnet, self.comparable = wordnet, comparable
         self._batch_size, self._progress = batch_size, progress
-        # Place in the ground truth, METEOR and ruCLIP score of each sample: float64 [samples, 3].
-        self.add_state("halves", default=[], dist_reduce_fx="cat")
 
     def settings(self) -> Mapping[str, str]:
         """Return where lemmas and synonyms come from, and name the network."""
         lemmas = {"lemmas": LEMMAS} if self.mode == "strict" else {}
-        return {**lemmas, "wordnet": self.wordnet.name, "clip": self._networks[0].name}
+        return {**lemmas, "wordnet": self.wordnet.name, "clip": self._clip.name}
 
     def mean_of_none(self) -> float:
-        """Return NaN in mode `official`, as the organisers' script does; raise NothingToScore otherwise."""
+        """Return NaN in mode `official`, as the organisers' script does; raise NothingToScoreError otherwise."""
         return math.nan if self.mode == "official" else super().mean_of_none()
 
     def score_cases(self, cases: Sequence[Case]) -> tuple[list[float], list[Note]]:
-        """Return the mean of both halves a case, and notes on both. Raises AttemptAborted, NeedsInput."""
-        meteor, clip, notes = self._score_halves(cases)
-        return [(first + second) / 2 for first, second in zip(meteor, clip, strict=True)], notes
+        """Return the mean of both halves a case, and notes on both. Raises AttemptAbortedError, NeedsInputError."""
+        halves, notes = self._score_halves(cases)
+        return [(meteor + clip) / 2 for meteor, clip in halves], notes
 
     def update(self, cases: Sequence[Case], indices: Sequence[int]) -> None:
-        """Score cases; `indices` are their places in the ground truth. Raises AttemptAborted, NeedsInput."""
-        if len(cases) != len(indices):
-            raise ValueError(f"{len(cases)} cases, but {len(indices)} indices")
-        meteor, clip, notes = self._score_halves(cases)
-        rows = list(zip(map(float, indices), meteor, clip, strict=True))
-        self.halves.append(torch.tensor(rows, dtype=torch.float64, device=self.device).reshape(-1, 3))
-        self.keep(cases, indices, [(first + second) / 2 for _, first, second in rows], notes)
+        """Score cases; `indices` are their places in the ground truth. Raises AttemptAbortedError, NeedsInputError."""
+        halves, notes = self._score_halves(cases)
+        self.keep(cases, indices, [(meteor + clip) / 2 for meteor, clip in halves], notes, halves)
 
-    def sync(self, *args: Any, **kwargs: Any) -> None:
-        """Gather the states of all processes, also of one that has seen no sample yet."""
-        if isinstance(self.halves, list) and not self.halves:
-            self.halves.append(torch.empty(0, 3, dtype=torch.float64, device=self.device))
-        super().sync(*args, **kwargs)
-
-    def parts(self) -> dict[str, float]:
-        """Return the means of both halves; none without samples. Every process must call it."""
-        with self.sync_context():
-            rows = dim_zero_cat(self.halves).tolist() if len(self.halves) else []
-        halves = {place: pair for place, *pair in rows}  # a sample that two processes were given counts once
-        if not halves:
-            return {}
-        return {
+    def result(self) -> TaskScore:
+        """Return what all samples come to, with the means of both halves as parts."""
+        halves = {one.index: one.details for one in self.samples}  # a sample that two processes scored counts once
+        means = {
             name: math.fsum(pair[half] for pair in halves.values()) / len(halves)
-            for half, name in enumerate(("meteor", "clip"))
+            for half, name in enumerate(("meteor", "clip") if halves else ())
         }
+        return replace(super().result(), parts=means)
 
-    def _score_halves(self, cases: Sequence[Case]) -> tuple[list[float], list[float], list[Note]]:
+    def _score_halves(self, cases: Sequence[Case]) -> tuple[list[tuple[float, float]], list[Note]]:
         meteor, notes = score_cases(cases, self.mode, self.wordnet)
-        (network,) = self._networks
         clip, clip_notes = score_captions(
-            cases, self.mode, network, batch_size=self._batch_size, progress=self._progress
+            cases, self.mode, self._clip, batch_size=self._batch_size, progress=self._progress
         )
-        return meteor, clip, list(_once(notes, clip_notes))
-
-
-def _once(notes: Iterable[Note], others: Iterable[Note]) -> Iterator[Note]:
-    """Both halves name an answer that is missing or unsound: once is enough."""
-    return iter(dict.fromkeys([*notes, *others]))
+        # Both halves name an answer that is missing or unsound: once is enough.
+        return list(zip(meteor, clip, strict=True)), list(dict.fromkeys([*notes, *clip_notes]))
 
 
 def _text_of(content: Any) -> str:
     if not isinstance(content, str):
-        raise ScriptRaises(f"the answer's content is {described(content)}, not a string")
+        raise ScriptError(f"the answer's content is {described(content)}, not a string")
     return content
 
 

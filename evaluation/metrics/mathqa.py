@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from evaluation.metrics.base import Case, Mode, Note
+from evaluation.metrics.cases import Case, Mode, Note
 from evaluation.metrics.normalisation import number_form, official_form
 from evaluation.metrics.numerals import fold_numerals, has_later_numeral
 from evaluation.metrics.option_marker import replacement_letter, right_marker
@@ -68,7 +68,7 @@ def score_cases(cases: Sequence[Case], mode: Mode) -> tuple[list[float], list[No
     Mode `strict`: a sample that can not be scored is 0, with a note that names it.
 
     Raises:
-        AttemptAborted: in mode `official`, if an answer is missing (defect 3).
+        AttemptAbortedError: in mode `official`, if an answer is missing (defect 3).
 
     """
     if mode == "official":

@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from evaluation.metrics.answers import (
-    ScriptRaises,
+    ScriptError,
     demand_every_answer,
     official_answer,
     official_references,
     strict_answer,
     strict_references,
 )
-from evaluation.metrics.base import AttemptAborted, Case, Note
+from evaluation.metrics.cases import Case, Note
+from evaluation.metrics.errors import AttemptAbortedError
 from evaluation.metrics.meteor import Alignment
-from evaluation.metrics.normalisation import NoLemma
+from evaluation.metrics.normalisation import NoLemmaError
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +93,13 @@ def score_official(
 
     Args:
         cases: all cases, in ground-truth order.
-        judge: see `Judge`; may raise NoLemma.
+        judge: see `Judge`; may raise NoLemmaError.
         strikes: names the defects, with a message each, that gave the answer another score than it deserves; is given
             the answer, the references and the best comparison.
-        text_of: makes a text of the content that an unsound answer has; may raise ScriptRaises.
+        text_of: makes a text of the content that an unsound answer has; may raise ScriptError.
 
     Raises:
-        AttemptAborted: where their scripts raise, or an answer is missing.
+        AttemptAbortedError: where their scripts raise, or an answer is missing.
 
     """
     demand_every_answer(cases)
@@ -114,9 +115,9 @@ def score_official(
             text = text_of(answer.text)
             references, reference_notes = _official_references(case)
             best = judge(text, references)
-        except (ScriptRaises, NoLemma) as error:
-            defect = error.defect if isinstance(error, ScriptRaises) else 1
-            raise AttemptAborted(str(error), sample_id=case.id, defect=defect) from error
+        except (ScriptError, NoLemmaError) as error:
+            defect = error.defect if isinstance(error, ScriptError) else 1
+            raise AttemptAbortedError(str(error), sample_id=case.id, defect=defect) from error
         notes += [*answer.notes, *reference_notes]
         scores.append(0.0 if best is None else best.score)
         if best is not None:

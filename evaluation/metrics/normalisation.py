@@ -34,7 +34,7 @@ def _plain_analyzer() -> RememberingAnalyzer:
     return RememberingAnalyzer()
 
 
-class NoLemma(ValueError):  # noqa: N818 - says what there is not
+class NoLemmaError(Exception):
     """pymorphy raises on the word.
 
     It holds a letter that Unicode names in no table of Python's, such as Tangut, or half a surrogate pair; or it begins
@@ -44,7 +44,7 @@ class NoLemma(ValueError):  # noqa: N818 - says what there is not
 
 @lru_cache(maxsize=MAX_CACHED)
 def lemma(word: str) -> str:
-    """Return the normal form of the word's first parse. Raises NoLemma where pymorphy raises.
+    """Return the normal form of the word's first parse. Raises NoLemmaError where pymorphy raises.
 
     >>> lemma("озёр"), lemma("Bergen"), lemma("-3")
     ('озеро', 'bergen', '-3')
@@ -54,7 +54,7 @@ def lemma(word: str) -> str:
             return str(_analyzer().parse(word)[0].normal_form)
         return _plain_analyzer().parse(word)[0].normal_form if "-" in word else _analyzer().phrase_lemma(word)
     except (ValueError, RecursionError) as error:
-        raise NoLemma(f"pymorphy has no lemma for {quote(word)}: {error}") from error
+        raise NoLemmaError(f"pymorphy has no lemma for {quote(word)}: {error}") from error
 
 
 def lemma_or_word(word: str) -> str:
@@ -65,7 +65,7 @@ def lemma_or_word(word: str) -> str:
     """
     try:
         return lemma(word)
-    except NoLemma:
+    except NoLemmaError:
         return word
 
 
@@ -84,7 +84,7 @@ def official_form(text: str, *, keep: str = "") -> str:
     """Return the normal form of the organisers' scripts for TextQA and MathQA (MathQA keeps `-`).
 
     Words as `official_words` gives them, each to its lemma, numerals from 0 to 10 to digits (defect 9), joined by
-    one space. Raises NoLemma, as `lemma` does.
+    one space. Raises NoLemmaError, as `lemma` does.
 
     >>> official_form("на берегах озёр Байкала, три!")
     'на берег озеро байкал 3'

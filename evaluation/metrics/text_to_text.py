@@ -8,15 +8,16 @@ from typing import Protocol, TypeVar
 from contest.checking import described
 from evaluation.metrics.answers import (
     Answer,
-    ScriptRaises,
+    ScriptError,
     demand_every_answer,
     official_answer,
     official_references,
     strict_answer,
     strict_references,
 )
-from evaluation.metrics.base import Case, Note, TaskMetric
-from evaluation.metrics.normalisation import LEMMAS, NoLemma
+from evaluation.metrics.base import TaskMetric
+from evaluation.metrics.cases import Case, Note
+from evaluation.metrics.normalisation import LEMMAS, NoLemmaError
 
 
 class Details(Protocol):
@@ -43,7 +44,7 @@ def score_official(
 
     Args:
         cases: all cases, in ground-truth order.
-        details: scores an answer against references; may raise NoLemma.
+        details: scores an answer against references; may raise NoLemmaError.
         strikes: names the defects, with a message each, that gave the answer another score than it deserves.
 
     Returns:
@@ -51,7 +52,7 @@ def score_official(
         every score is 0, and the last note says why.
 
     Raises:
-        AttemptAborted: if an answer is missing; that is checked outside of what they catch (defect 3).
+        AttemptAbortedError: if an answer is missing; that is checked outside of what they catch (defect 3).
 
     """
     demand_every_answer(cases)
@@ -63,10 +64,10 @@ def score_official(
             answer = official_answer(case, previous)
             references, reference_notes = official_references(case)
             if not isinstance(answer.text, str):
-                raise ScriptRaises(f"the answer's content is {described(answer.text)}, not a string")
+                raise ScriptError(f"the answer's content is {described(answer.text)}, not a string")
             result = details(answer.text, references)
-        except (ScriptRaises, NoLemma) as error:
-            cause = error.defect if isinstance(error, ScriptRaises) else 1
+        except (ScriptError, NoLemmaError) as error:
+            cause = error.defect if isinstance(error, ScriptError) else 1
             reason = f"{error} (defect {cause})" if cause != 1 else str(error)
             notes.append(Note(case.id, 1, f"the whole task is 0, because of this sample: {reason}", voids_task=True))
             return [0.0] * len(cases), notes
@@ -103,5 +104,5 @@ class TextToTextMetric(TaskMetric):
         return {"lemmas": LEMMAS}
 
     def mean_of_none(self) -> float:
-        """Return 0 in mode `official` (their scripts catch the division by zero); raise NothingToScore otherwise."""
+        """Return 0 in mode `official` (they catch the division by zero); raise NothingToScoreError otherwise."""
         return 0.0 if self.mode == "official" else super().mean_of_none()

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from evaluation.metrics.base import Case, Mode, Note
+from evaluation.metrics.cases import Case, Mode, Note
 from evaluation.metrics.normalisation import (
     MAX_CACHED,
     lemma_or_word,
@@ -107,7 +107,7 @@ def score_cases(cases: Sequence[Case], mode: Mode) -> tuple[list[float], list[No
     Mode `strict`: a sample that can not be scored is 0, with a note that names it.
 
     Raises:
-        AttemptAborted: in mode `official`, if an answer is missing (defect 3).
+        AttemptAbortedError: in mode `official`, if an answer is missing (defect 3).
 
     """
     if mode == "official":

@@ -13,8 +13,9 @@ from unicodedata import numeric
 
 from contest.checking import described
 from contest.errors import quote
-from evaluation.metrics.answers import ScriptRaises
-from evaluation.metrics.base import Case, Mode, Note, TaskMetric
+from evaluation.metrics.answers import ScriptError
+from evaluation.metrics.base import TaskMetric
+from evaluation.metrics.cases import Case, Mode, Note
 from evaluation.metrics.english_numbers import number_words_to_digits
 from evaluation.metrics.meteor import (
     Alignment,
@@ -29,7 +30,7 @@ from evaluation.metrics.meteor_tasks import Comparison, first_best, score_offici
 from evaluation.metrics.normalisation import (
     LEMMAS,
     MAX_CACHED,
-    NoLemma,
+    NoLemmaError,
     lemma,
     lemma_or_word,
     number_form,
@@ -55,7 +56,7 @@ def official_comparison(answer: str, reference: str, wordnet: WordNet = NO_WORDN
     """Compare as the organisers' script does.
 
     Both texts are lemmatised whole, as if they were one word (defect 11). A reference that is one number is compared
-    with the first number of the answer (defect 12); else METEOR with Porter's stems (defect 16). Raises NoLemma.
+    with the first number of the answer (defect 12); else METEOR with Porter's stems (defect 16). Raises NoLemmaError.
 
     >>> official_comparison("машина", "красная машина").score
     0.5263157894736842
@@ -96,7 +97,7 @@ def score_cases(cases: Sequence[Case], mode: Mode, wordnet: WordNet = NO_WORDNET
     Mode `strict`: a sample that can not be scored is 0, with a note that names it.
 
     Raises:
-        AttemptAborted: in mode `official`, where the organisers' script raises, or if an answer is missing.
+        AttemptAbortedError: in mode `official`, where the organisers' script raises, or if an answer is missing.
 
     """
     if mode == "strict":
@@ -117,8 +118,8 @@ class VisualQA(TaskMetric):
 
     name = "vqa"
 
-    def __init__(self, *, mode: Mode = "official", wordnet: WordNet = NO_WORDNET, **kwargs: Any) -> None:
-        super().__init__(mode=mode, **kwargs)
+    def __init__(self, *, mode: Mode = "official", wordnet: WordNet = NO_WORDNET) -> None:
+        super().__init__(mode=mode)
         self.wordnet = wordnet
 
     def settings(self) -> Mapping[str, str]:
@@ -126,7 +127,7 @@ class VisualQA(TaskMetric):
         return {"lemmas": LEMMAS, "wordnet": self.wordnet.name}
 
     def mean_of_none(self) -> float:
-        """Return NaN in mode `official`, as the organisers' script does; raise NothingToScore otherwise."""
+        """Return NaN in mode `official`, as the organisers' script does; raise NothingToScoreError otherwise."""
         return math.nan if self.mode == "official" else super().mean_of_none()
 
     def score_cases(self, cases: Sequence[Case]) -> tuple[list[float], list[Note]]:
@@ -148,7 +149,7 @@ def _text_of(content: Any) -> str:
     try:
         return _Joined("".join(part for part in content if part not in _PUNCTUATION))
     except TypeError as error:
-        raise ScriptRaises(f"the answer's content is {described(content)}, not a string") from error
+        raise ScriptError(f"the answer's content is {described(content)}, not a string") from error
 
 
 def _lemma_of(text: str) -> str:
@@ -252,7 +253,7 @@ def _form_word_by_word(text: str) -> str:
     """Return `official_form`, in which a word that has no lemma stays as it is."""
     try:
         return official_form(text)
-    except NoLemma:
+    except NoLemmaError:
         words = map(lemma_or_word, official_words(text))
         return " ".join([FIRST_NUMERALS.get(word, word) for word in words])
 

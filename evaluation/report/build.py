@@ -13,7 +13,7 @@ from contest.tasks import TASKS
 from contest.writing import write_bytes
 from evaluation.co2 import read_emissions
 from evaluation.comparing import TaskComparison, compare
-from evaluation.metrics.base import Note
+from evaluation.metrics.cases import Note
 from evaluation.metrics.defects import DEFECTS
 from evaluation.report.charts import ScoreBar, histogram, score_bar
 from evaluation.report.samples import Album, Card, Change, Files, best_and_worst, changes
@@ -89,8 +89,8 @@ def build(
 
     Raises:
         ContestFileError, ContestError: for files that can not be read or written.
-        NotComparable: if `other` is of another test set.
-        BadEmissions: for a file that is not eco2AI's.
+        NotComparableError: if `other` is of another test set.
+        EmissionsError: for a file that is not eco2AI's.
 
     """
     ids = {sample_id for task in result.tasks.values() for sample_id in task.samples}

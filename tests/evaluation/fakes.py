@@ -8,7 +8,8 @@ from pathlib import Path
 
 from contest.tasks import TASKS, Task
 from evaluation.joining import Files
-from evaluation.metrics.base import Case, Mode, Note, TaskMetric
+from evaluation.metrics.base import TaskMetric
+from evaluation.metrics.cases import Case, Mode, Note
 from evaluation.results import Result, TaskResult
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from contest.errors import ContestFileError
-from evaluation.errors import IdsDiffer, NoSamples
+from evaluation.errors import IdsDifferError, NoSamplesError
 from evaluation.joining import Files, join
-from evaluation.metrics.base import AttemptAborted, Mode
+from evaluation.metrics.cases import Mode
+from evaluation.metrics.errors import AttemptAbortedError
 from tests.evaluation.fakes import text, write_files
 
 MIXED = Path(__file__).parents[1] / "golden/metrics/mixed"
@@ -54,7 +55,7 @@ def test_a_surplus_prediction_is_left_out_with_a_warning() -> None:
 def test_a_byte_order_mark_stops_official_as_it_stops_the_organisers_reader(name: str, tmp_path: Path) -> None:
     files = write_files(tmp_path, {"a": 0})
     (tmp_path / name).write_bytes(b"\xef\xbb\xbf" + (tmp_path / name).read_bytes())
-    with pytest.raises(AttemptAborted) as raised:
+    with pytest.raises(AttemptAbortedError) as raised:
         join(files, "official")
     assert str(raised.value) == (
         f"{tmp_path / name} begins with a byte order mark; the organisers' scripts stop here, "
@@ -66,14 +67,14 @@ def test_a_byte_order_mark_stops_official_as_it_stops_the_organisers_reader(name
 # The organisers' twelve odd runs of the split, and what becomes of each here. Their folders are not made here, so that
 # what goes wrong with folders (folder_exists, no_trailing_slash, same_folder_names, image_without_folder) can not.
 ODD_RUNS: dict[str, tuple[dict[str, object], type[Exception] | None]] = {
-    "prediction_missing": ({"predictions.json": "6"}, AttemptAborted),
-    "ground_truth_missing": ({"ground_truth.json": "6"}, IdsDiffer),
+    "prediction_missing": ({"predictions.json": "6"}, AttemptAbortedError),
+    "ground_truth_missing": ({"ground_truth.json": "6"}, IdsDifferError),
     "id_missing": ({"ids.json": "6"}, None),
     "task_ids_as_strings": ({"ids.json": {"6": "0"}}, None),
     "unknown_task": ({"ids.json": {"6": 12}}, ContestFileError),
     "image_missing": (
         {"predictions.json": {"3": [{"type": "image", "content": "output_pr_images/none.png"}]}},
-        AttemptAborted,
+        AttemptAbortedError,
     ),
     "two_images": (
         {
@@ -118,7 +119,7 @@ def test_official_looks_for_a_drawn_picture_by_its_folder_and_name(
     if is_there:
         assert len(join(files, "official").cases) == 1
     else:
-        with pytest.raises(AttemptAborted, match=r"its picture 'images/none\.png' is not there"):
+        with pytest.raises(AttemptAbortedError, match=r"its picture 'images/none\.png' is not there"):
             join(files, "official")
 
 
@@ -131,7 +132,7 @@ def test_a_sample_without_task_id_is_left_out_with_a_warning(tmp_path: Path) -> 
 
 def test_official_names_the_missing_predictions(tmp_path: Path) -> None:
     files = write_files(tmp_path, {"a": 0, "b": 0, "c": 1}, answers={"b": text("yes")})
-    with pytest.raises(AttemptAborted, match="the predictions lack 2 of 3 samples: a, c") as caught:
+    with pytest.raises(AttemptAbortedError, match="the predictions lack 2 of 3 samples: a, c") as caught:
         join(files, "official")
     assert (caught.value.sample_id, caught.value.defect) == ("a", 3)
 
@@ -157,7 +158,7 @@ def test_an_unsound_prediction_comes_with_what_stands_in_the_file(mode: Mode, tm
 @pytest.mark.parametrize("mode", BOTH)
 @pytest.mark.parametrize("lacking", ["ground_truth.json", "input.json"])
 def test_the_scorer_s_own_files_must_agree(mode: Mode, lacking: str, tmp_path: Path) -> None:
-    with pytest.raises(IdsDiffer, match="lacks 1 of the 36 samples of the ids: 6"):
+    with pytest.raises(IdsDifferError, match="lacks 1 of the 36 samples of the ids: 6"):
         join(copied(tmp_path, {lacking: "6"}), mode)
 
 
@@ -185,7 +186,7 @@ def test_files_that_hold_nothing_are_told_as_what_they_are(name: str, tmp_path: 
 
 
 def test_no_ids_are_no_score(tmp_path: Path) -> None:
-    with pytest.raises(NoSamples):
+    with pytest.raises(NoSamplesError):
         join(write_files(tmp_path, {}), "strict")
 
 

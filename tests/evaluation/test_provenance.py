@@ -10,7 +10,7 @@ import pytest
 
 from evaluation import leaderboard
 from evaluation.__main__ import main
-from evaluation.errors import BadResult
+from evaluation.errors import ResultFileError
 from evaluation.provenance import read_run_report
 from evaluation.results import write_result
 from tests.evaluation.fakes import text, whole_result
@@ -133,7 +133,7 @@ def test_what_is_no_report_of_a_run_is_told_in_its_own_words(
         path.write_bytes(change)
     else:
         path.write_text("[]" if change is None else str(change))
-    with pytest.raises(BadResult) as raised:
+    with pytest.raises(ResultFileError) as raised:
         read_run_report(path)
     assert message in str(raised.value)
     assert str(raised.value).endswith("; give the run.json that `submission run` wrote")

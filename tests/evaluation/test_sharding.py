@@ -14,7 +14,7 @@ from contest.ground_truth import GroundTruth, References
 from contest.items import Item, Sample
 from contest.tasks import task_by_key
 from evaluation.joining import Files
-from evaluation.metrics.base import Case, Mode
+from evaluation.metrics.cases import Case, Mode
 from evaluation.metrics.textqa import TextQA
 from evaluation.results import read_result
 from evaluation.sharding import ALONE, Processes
@@ -69,8 +69,8 @@ def test_notes_end_with_the_one_that_voids_the_task_whoever_went_on_behind_it() 
     whole.update(cases, range(4))
     parts.update(cases[:2], [0, 1])
     parts.update([case(2), case(3, 2)], [2, 3])
-    assert parts.notes == whole.notes
-    assert parts.sample_scores() == whole.sample_scores() == dict.fromkeys("0123", 0.0)
+    assert list(parts.result().notes) == list(whole.result().notes)
+    assert parts.result().samples == whole.result().samples == dict.fromkeys("0123", 0.0)
 
 
 def score(count: int, files: Files, out: Path, *options: object) -> subprocess.CompletedProcess[str]:
@@ -115,7 +115,7 @@ def test_an_error_in_one_process_ends_all_and_is_told_once(tmp_path: Path) -> No
     assert one.returncode == 2
     assert two.returncode != 0
     message = one.stderr.strip()
-    assert message.startswith("evaluation: error: sample 'r8'")
+    assert message.startswith("evaluation score: error [ATTEMPT_ABORTED] sample 'r8'")
     assert two.stderr.count(message) == 1
     assert not (tmp_path / "two/result.json").exists()
 

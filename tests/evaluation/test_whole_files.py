@@ -9,7 +9,7 @@ from contest.errors import ContestFileError
 from contest.tasks import task_by_key
 from evaluation.errors import EvaluationError
 from evaluation.joining import Files
-from evaluation.metrics.base import AttemptAborted
+from evaluation.metrics.errors import AttemptAbortedError
 from evaluation.scoring import score_run
 from evaluation.statistics import Resampling
 from evaluation.tasks import Metrics
@@ -41,7 +41,7 @@ def test_an_odd_sample_does_to_the_file_what_it_does_to_theirs(run: dict, tmp_pa
         assert "the ids do not name" in result.warnings[0]
         return
     if "raises" in outcome:
-        with pytest.raises(AttemptAborted):
+        with pytest.raises(AttemptAbortedError):
             score_run(files, Metrics("official"))
         return
     task = score_run(files, Metrics("official"), resampling=Resampling(10)).tasks[run["task"]]

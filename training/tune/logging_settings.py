@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from contest.emissions.tracking import FINAL_MARK, country_code
-from evaluation.metrics.base import MODES, Mode
+from evaluation.metrics.cases import MODES, Mode
 
 MIN_PERIOD = 0.1
 

@@ -8,10 +8,10 @@ import pytest
 from contest.metadata import Metadata
 from evaluation.container.container_engine import _ended, run_arguments
 from evaluation.container.job import Job
-from evaluation.container.limits import Limits
+from evaluation.container.limits import RunLimits
 from evaluation.container.supervision import Log, Stop
 
-LIMITS = Limits(
+LIMITS = RunLimits(
     seconds=60, memory=4_000, gpus=0, output=100, shared_memory=200, temporary=300, processes=7, output_files=5, log=50
 )
 JOB = Job(Path("/run/submission"), Path("/run/input"), Metadata("team/rudolph:1", "bash run.sh --all"), LIMITS)
@@ -51,7 +51,7 @@ def test_a_container_gets_nothing_of_the_host_but_input_and_output() -> None:
 
 
 def test_a_gpu_is_handed_over_when_the_limits_have_one() -> None:
-    job = Job(JOB.submission, JOB.input, JOB.metadata, Limits())
+    job = Job(JOB.submission, JOB.input, JOB.metadata, RunLimits())
     assert "--gpus=1" in run_arguments(job, "fbc2-1", 1000)
 
 

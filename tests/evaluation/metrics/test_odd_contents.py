@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from evaluation.metrics.base import AttemptAborted
+from evaluation.metrics.errors import AttemptAbortedError
 from evaluation.scoring import score_run
 from evaluation.statistics import Resampling
 from evaluation.tasks import Metrics
@@ -53,7 +53,7 @@ def test_what_is_scored(task: int, content: Any, references: list[str], expected
     [(VQA, [["к"]]), (VQA, [7]), (TEXT_RECOGNITION, [["к"]]), (TEXT_RECOGNITION, [{}]), (TEXT_RECOGNITION, True)],
 )
 def test_what_their_scripts_raise_on(task: int, content: Any, tmp_path: Path) -> None:
-    with pytest.raises(AttemptAborted, match="sample 'a'"):
+    with pytest.raises(AttemptAbortedError, match="sample 'a'"):
         score(task, content, ["женщина"], tmp_path)
 
 

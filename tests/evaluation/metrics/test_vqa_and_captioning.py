@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from pymorphy3.units.by_analogy import KnownSuffixAnalyzer
 
 from evaluation.metrics import captioning, normalisation, russian_stems, vqa
-from evaluation.metrics.base import AttemptAborted, NothingToScore
 from evaluation.metrics.captioning import Captioning
+from evaluation.metrics.errors import AttemptAbortedError, NothingToScoreError
 from evaluation.metrics.phrase_lemmas import PhraseAnalyzer
 from evaluation.metrics.vqa import VisualQA
 from evaluation.metrics.wordnet import NO_WORDNET, WordNet, WordNetError, load_wordnet
@@ -270,26 +270,26 @@ def test_a_caption_is_scored_against_its_references_and_its_picture() -> None:
     metric = Captioning(clip=FakeClip(), mode="strict")
     metric.update(cases[:1], [0])
     metric.update(cases[1:], [1])
-    parts, samples = metric.parts(), metric.sample_scores()
+    parts, samples = metric.result().parts, metric.result().samples
     assert parts["meteor"] == 0.5
     assert samples.keys() == {"7", "8"}
     assert samples["7"] >= 0.5
-    assert metric.compute().item() == pytest.approx((parts["meteor"] + parts["clip"]) / 2)
-    assert pickle.loads(pickle.dumps(copy.deepcopy(metric))).parts() == parts
+    assert metric.result().score == pytest.approx((parts["meteor"] + parts["clip"]) / 2)
+    assert pickle.loads(pickle.dumps(copy.deepcopy(metric))).result().parts == parts
     metric.reset()
-    assert metric.parts() == {}
+    assert metric.result().parts == {}
 
 
 @pytest.mark.parametrize("metric", [VisualQA(mode="strict"), Captioning(clip=FakeClip(), mode="strict")])
 def test_there_is_no_mean_of_nothing_by_the_rules(metric: VisualQA | Captioning) -> None:
-    with pytest.raises(NothingToScore):
+    with pytest.raises(NothingToScoreError):
         metric.mean_of_none()
 
 
 def test_what_their_script_raises_on_aborts_the_attempt() -> None:
     unsound = picture_cases({"0": [text("?")]}, {"0": [text("кот") | {"content": None}]})
     for module in (vqa, captioning):
-        with pytest.raises(AttemptAborted, match="sample '0'"):
+        with pytest.raises(AttemptAbortedError, match="sample '0'"):
             module.score_cases(unsound, "official", NO_WORDNET)
         scores, notes = module.score_cases(unsound, "strict", NO_WORDNET)
         assert scores == [0.0]

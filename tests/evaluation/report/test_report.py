@@ -10,8 +10,8 @@ import pytest
 
 from contest.errors import ContestFileError
 from contest.tasks import TASKS
-from evaluation.co2 import BadEmissions, read_emissions
-from evaluation.errors import NotComparable
+from evaluation.co2 import EmissionsError, read_emissions
+from evaluation.errors import NotComparableError
 from evaluation.metrics.defects import DEFECTS
 from evaluation.report.charts import counts, histogram
 from evaluation.report.samples import Album
@@ -180,9 +180,9 @@ def test_what_can_not_be_reported_is_an_error(run: Run, tmp_path: Path) -> None:
     (tmp_path / "bad.csv").write_text("a,b\n1,2\n")
     with pytest.raises(ContestFileError, match=r"bad\.json"):
         run.report(tmp_path, predictions=tmp_path / "bad.json")
-    with pytest.raises(BadEmissions, match=r"bad\.csv: no column"):
+    with pytest.raises(EmissionsError, match=r"bad\.csv: no column"):
         run.report(tmp_path, emissions=[tmp_path / "bad.csv"])
-    with pytest.raises(NotComparable, match="different test sets"):
+    with pytest.raises(NotComparableError, match="different test sets"):
         run.report(tmp_path, other=replace(run.other, test="another"))
     assert not (tmp_path / "report.html").exists()
 
