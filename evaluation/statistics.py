@@ -176,11 +176,11 @@ def ranks(scores: Sequence[float | None], best: Literal["highest", "lowest"] = "
 
     Scores that agree to twelve decimals are equal: they differ by the order of a sum at most.
     """
+    from scipy.stats import rankdata  # only leaderboards wait for it
+
     sign = -1 if best == "highest" else 1
-    rounded = [None if score is None else sign * round(score, RANK_DIGITS) for score in scores]
-    ordered = sorted(score for score in rounded if score is not None)
-    places = {score: place for place, score in reversed(list(enumerate(ordered, start=1)))}
-    return [None if score is None else places[score] for score in rounded]
+    places = iter(rankdata([sign * round(score, RANK_DIGITS) for score in scores if score is not None], method="min"))
+    return [None if score is None else int(next(places)) for score in scores]
 
 
 def _chunks(rows: int, width: int) -> list[slice]:

@@ -20,7 +20,7 @@ from evaluation.metrics.english_numbers import NUMBER_WORDS, number_words_to_dig
 from evaluation.metrics.meteor import align_best, align_from_end, best_score_bounds, meteor_score, score_bounds
 from evaluation.metrics.meteor_tasks import Comparison, first_best, highest_score, score_official, score_strict
 from evaluation.metrics.normalisation import LEMMAS, MAX_CACHED, strict_form, strict_words
-from evaluation.metrics.russian_stems import nltk_stem, snowball_stem
+from evaluation.metrics.stems import nltk_stem, snowball_stem
 from evaluation.metrics.treebank import word_tokens
 from evaluation.metrics.wordnet import NO_WORDNET, WordNet
 from evaluation.progress import Progress, silent

@@ -39,8 +39,7 @@ from evaluation.metrics.normalisation import (
     spaced_words,
 )
 from evaluation.metrics.numerals import FIRST_NUMERALS, fold_numerals, has_later_numeral
-from evaluation.metrics.porter import porter_stem
-from evaluation.metrics.russian_stems import snowball_stem
+from evaluation.metrics.stems import porter_stem, snowball_stem
 from evaluation.metrics.treebank import word_tokens
 from evaluation.metrics.wordnet import NO_WORDNET, WordNet
 

@@ -8,7 +8,7 @@ import pytest
 
 from contest.tasks import TASKS, Task
 from evaluation.errors import NeedsInputError, NoSamplesError, NotANumberError
-from evaluation.metrics.base import TaskMetric
+from evaluation.metrics.base import TaskMetric, TaskScore
 from evaluation.metrics.cases import Case, Note
 from evaluation.metrics.errors import AttemptAbortedError
 from evaluation.scoring import score_run
@@ -28,11 +28,8 @@ class Fixed(Equality):
     def score_cases(self, cases: Sequence[Case]) -> tuple[list[float], list[Note]]:
         return [self.value] * len(cases), []
 
-    def parts(self) -> dict[str, float]:
-        return {"half": self.value / 2}
-
-    def remarks(self) -> Sequence[str]:
-        return ("few samples",)
+    def result(self) -> TaskScore:
+        return replace(super().result(), parts={"half": self.value / 2}, remarks=("few samples",))
 
 
 def all_twelve(copies: int) -> dict[str, int]:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evaluation.metrics.meteor import Alignment, align_best, align_from_end, meteor_score, weighted_mean
-from evaluation.metrics.russian_stems import nltk_stem, snowball_stem
+from evaluation.metrics.stems import nltk_stem, snowball_stem
 from evaluation.metrics.wordnet import NO_WORDNET, WordNet
 
 WORDNET = WordNet(
