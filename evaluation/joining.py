@@ -37,7 +37,7 @@ from evaluation.metrics.errors import AttemptAbortedError
 
 
 @dataclass(frozen=True, slots=True)
-class Files:
+class ScoringFiles:
     """What is scored. `input` is the folder with `input.json`, or that file; None where there is none.
 
     Pictures' paths are relative to the folder of the JSON file that names them.
@@ -68,7 +68,7 @@ class Joined:
     test: str
 
 
-def join(files: Files, mode: Mode) -> Joined:
+def join(files: ScoringFiles, mode: Mode) -> Joined:
     """Read the files and return the cases.
 
     Raises ContestFileError for files that can not be read, IdsDifferError where ground truth or input lack a sample,
@@ -162,7 +162,7 @@ def _demand_drawn_pictures(cases: Mapping[Task, Iterable[Case]]) -> None:
 
 
 def _warnings(
-    files: Files,
+    files: ScoringFiles,
     task_ids: Mapping[str, int],
     truths: Mapping[str, GroundTruth],
     answers: Predictions,

@@ -9,11 +9,11 @@ from typing import TypeAlias
 
 from contest.tasks import TASKS, Task, integral_score
 from evaluation.errors import NeedsInputError, NoSamplesError, NotANumberError, some
-from evaluation.joining import Files, join
+from evaluation.joining import ScoringFiles, join
 from evaluation.metrics.base import TaskMetric
 from evaluation.metrics.cases import Case, Mode
 from evaluation.results import Result, TaskResult
-from evaluation.sharding import ALONE, Processes
+from evaluation.sharding import ALONE, ScoringProcesses
 from evaluation.statistics import Resampling, intervals
 
 MetricOf: TypeAlias = Callable[[Task], TaskMetric]
@@ -24,13 +24,13 @@ LOOKS_AT_INPUT = ("ruclip_and_fid", "meteor_and_ruclip")
 
 
 def score_run(
-    files: Files,
+    files: ScoringFiles,
     metric_of: MetricOf,
     *,
     mode: Mode = "official",
     tasks: Collection[str] | None = None,
     resampling: Resampling | None = None,
-    processes: Processes = ALONE,
+    processes: ScoringProcesses = ALONE,
 ) -> Result:
     """Score predictions and return what each task got.
 
@@ -81,7 +81,7 @@ def score_run(
     )
 
 
-def _require_input(files: Files, chosen: Iterable[Task]) -> None:
+def _require_input(files: ScoringFiles, chosen: Iterable[Task]) -> None:
     """Raise NeedsInputError if tasks that look at what was asked have nothing to look at."""
     looking = [task.key for task in chosen if task.metric in LOOKS_AT_INPUT]
     if looking and files.input is None:
@@ -91,7 +91,9 @@ def _require_input(files: Files, chosen: Iterable[Task]) -> None:
         )
 
 
-def _score_share(task: Task, cases: Sequence[Case], metric: TaskMetric, mode: Mode, processes: Processes) -> None:
+def _score_share(
+    task: Task, cases: Sequence[Case], metric: TaskMetric, mode: Mode, processes: ScoringProcesses
+) -> None:
     metric.check_all(cases)
     places = processes.share(task, cases, mode)
     if places:

@@ -31,7 +31,7 @@ class LostProcessError(EvaluationError):
 
 
 @dataclass(frozen=True, slots=True)
-class Processes:
+class ScoringProcesses:
     """This process among those of the run: process `rank` of `count`. Raises ValueError if there is no such one."""
 
     rank: int = 0
@@ -103,11 +103,11 @@ class Processes:
                 return  # one that is gone will not come, and this one has done what it could
 
 
-ALONE = Processes()
+ALONE = ScoringProcesses()
 
 
 @contextmanager
-def processes_of(environment: Mapping[str, str] = os.environ) -> Iterator[Processes]:
+def processes_of(environment: Mapping[str, str] = os.environ) -> Iterator[ScoringProcesses]:
     """Meet the other processes that torchrun has started, if it has. Raises LostProcessError if they do not come."""
     if int(environment.get("WORLD_SIZE", "1")) == 1:
         yield ALONE
@@ -117,7 +117,7 @@ def processes_of(environment: Mapping[str, str] = os.environ) -> Iterator[Proces
     with noticing_losses():
         dist.init_process_group("gloo", timeout=PATIENCE)
     try:
-        yield Processes(dist.get_rank(), dist.get_world_size())
+        yield ScoringProcesses(dist.get_rank(), dist.get_world_size())
     finally:
         dist.destroy_process_group()
 

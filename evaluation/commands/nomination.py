@@ -28,7 +28,7 @@ def nomination(options: argparse.Namespace) -> int:
     """Print who is eligible in each group, and who wins. Raises LeaderboardError if no run has an integral score."""
     from evaluation import leaderboard
     from evaluation.errors import LeaderboardError
-    from evaluation.nomination import Entry, nominate
+    from evaluation.nomination import Candidate, nominate
 
     groups = leaderboard.grouped([run for run in leaderboard.read(options.db) if run.integral is not None])
     if not groups:
@@ -36,7 +36,7 @@ def nomination(options: argparse.Namespace) -> int:
     parts = []
     for place, group in enumerate(groups, start=1):
         entries = [
-            Entry(run.name, run.integral, run.provenance.co2_kg) for run in group.runs if run.integral is not None
+            Candidate(run.name, run.integral, run.provenance.co2_kg) for run in group.runs if run.integral is not None
         ]
         parts.append(f"{leaderboard.heading(place, group)}\n{_text(nominate(entries, options.baseline))}")
     show("\n\n".join(parts))

@@ -17,7 +17,7 @@ from evaluation.commands.options import add_metrics, add_resamples
 from evaluation.progress import on_terminal
 
 if TYPE_CHECKING:
-    from evaluation.container.job import Engine
+    from evaluation.container.job import RunEngine
     from evaluation.container.limits import RunLimits
     from evaluation.container.runner import Request, Score
     from evaluation.container.verdict import Verdict
@@ -74,11 +74,11 @@ def run_container(options: argparse.Namespace) -> int:
     return NOT_DONE if verdict.fault is Fault.HOST else WITH_FAULTS
 
 
-def _engine(name: str) -> Engine:
+def _engine(name: str) -> RunEngine:
     from evaluation.container.container_engine import ContainerEngine
     from evaluation.container.process_engine import ProcessEngine
 
-    engines: dict[str, Engine] = {
+    engines: dict[str, RunEngine] = {
         "docker": ContainerEngine("docker"),
         "podman": ContainerEngine("podman"),
         "process": ProcessEngine(),

@@ -20,7 +20,7 @@ from evaluation.progress import on_terminal, silent
 
 if TYPE_CHECKING:
     from evaluation.results import Result
-    from evaluation.sharding import Processes
+    from evaluation.sharding import ScoringProcesses
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,10 +59,10 @@ def score(options: argparse.Namespace) -> int:
     return WITH_FAULTS if result.has_errors else DONE
 
 
-def _scored(options: argparse.Namespace, processes: Processes) -> tuple[Result, list[str]]:
+def _scored(options: argparse.Namespace, processes: ScoringProcesses) -> tuple[Result, list[str]]:
     """Return the result, and a line about each thing that was written."""
     from evaluation.co2 import track_scoring
-    from evaluation.joining import Files
+    from evaluation.joining import ScoringFiles
     from evaluation.scoring import score_run
     from evaluation.tasks import Metrics
 
@@ -71,7 +71,7 @@ def _scored(options: argparse.Namespace, processes: Processes) -> tuple[Result, 
     emissions = list(options.with_emissions)
 
     def scored() -> Result:
-        files = Files(options.predictions, options.ground_truth, options.ids, options.input)
+        files = ScoringFiles(options.predictions, options.ground_truth, options.ids, options.input)
         return score_run(
             files,
             metrics,

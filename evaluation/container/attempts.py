@@ -17,13 +17,12 @@ from pathlib import Path
 
 from contest.console import one_line, say
 from contest.limits import CHOSEN_ATTEMPTS, VALID_ATTEMPTS_A_DAY
-from contest.stand_ins import stand_in_at
 from evaluation.container.errors import AttemptsError
 from evaluation.container.verdict import Fault, Verdict
+from evaluation.sqlite_file import SQLiteFile
+from evaluation.table import columns
 
-APPLICATION_ID, SCHEMA_VERSION = 0x46424341, 2  # "FBCA"
 RUNNING, DROPPED, LAPSED = "running", "dropped", "lapsed"
-WAIT_SECONDS = 120.0  # for another process that writes
 LEASE = timedelta(minutes=10)
 RENEWALS = 5  # in the time of one lease
 VALID = Fault.NONE.name.lower()
@@ -33,11 +32,11 @@ _SCHEMA = (
         id INTEGER PRIMARY KEY, team TEXT NOT NULL, day TEXT NOT NULL, started TEXT NOT NULL, archive TEXT NOT NULL,
         fault TEXT NOT NULL, score REAL, chosen INTEGER NOT NULL DEFAULT 0, private REAL, lease TEXT
     ) STRICT""",
-    f"PRAGMA application_id = {APPLICATION_ID}",
-    f"PRAGMA user_version = {SCHEMA_VERSION}",
 )
-
-_FROM_VERSION_1 = ("ALTER TABLE attempts ADD COLUMN lease TEXT", f"PRAGMA user_version = {SCHEMA_VERSION}")
+_FROM_VERSION_1 = ("ALTER TABLE attempts ADD COLUMN lease TEXT",)
+FILE = SQLiteFile(
+    "register", 0x46424341, _SCHEMA, {1: _FROM_VERSION_1}, AttemptsError, "evaluation run-container --attempts"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,8 +204,6 @@ def standings(attempts: Sequence[Attempt]) -> tuple[Attempt, ...]:
 
 def attempts_table(attempts: Sequence[Attempt]) -> str:
     """Return attempts as text."""
-    from evaluation.table import columns  # it brings torch, for which what frees an attempt has no time
-
     rows = [("attempt", "team", "started", "verdict", "S", "chosen", "private S")]
     for attempt in attempts:
         scores = ["-" if value is None else f"{value:.4f}" for value in (attempt.score, attempt.private)]
@@ -247,37 +244,13 @@ def _read(connection: sqlite3.Connection) -> tuple[Attempt, ...]:
 
 @contextmanager
 def _open(path: Path, *, may_make: bool = False) -> Iterator[sqlite3.Connection]:
-    """Yield a connection inside a transaction that holds the file's write lock from its beginning."""
-    if not may_make and not path.is_file():
-        raise AttemptsError(f"{path} does not exist", "it is made by the first `evaluation run-container --attempts`")
+    """Yield a connection as `SQLiteFile.opened` does; values that SQLite can not hold are errors in words."""
     try:
-        connection = sqlite3.connect(path, timeout=WAIT_SECONDS, isolation_level=None)
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            marks = tuple(
-                connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
-            )
-            if tables == 0:
-                for statement in _SCHEMA:
-                    connection.execute(statement)
-            elif marks == (APPLICATION_ID, 1):
-                for statement in _FROM_VERSION_1:
-                    connection.execute(statement)
-            elif marks != (APPLICATION_ID, SCHEMA_VERSION):
-                raise AttemptsError(f"{path} is another program's database, or another version's", "give another file")
+        with FILE.opened(path, may_make=may_make) as connection:
             yield connection
-            connection.execute("COMMIT")
-        finally:
-            connection.close()  # which rolls an open transaction back
     except OverflowError as error:
         raise AttemptsError(
             "no attempt has a number of so many digits", "look at `evaluation attempts list`"
         ) from error
     except UnicodeEncodeError as error:
         raise AttemptsError("the name of the team is not UTF-8", "give another one") from error
-    except sqlite3.Error as error:
-        # Asked only now: to close a file that SQLite has open takes this process's locks on it away.
-        if not isinstance(error, sqlite3.OperationalError) and (found := stand_in_at(path)) is not None:
-            raise AttemptsError(f"{path}: {found.what}", found.remedy) from error
-        raise AttemptsError(f"{path}: {error}", "give a register that may be written to") from error

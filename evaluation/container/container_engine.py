@@ -18,11 +18,11 @@ from typing import Any, Literal
 from evaluation.container.errors import HostError, ImageTooLargeError
 from evaluation.container.identity import is_gone, this_process
 from evaluation.container.job import NOT_FOUND, OUTPUT_FOLDER, Ended, Job
-from evaluation.container.keeper import Command, start_kept, stop_kept
+from evaluation.container.keeper import KeptCommand, start_kept, stop_kept
 from evaluation.container.limits import RunLimits
 from evaluation.container.output_volume import IMAGE_NAME, OPTIONS, NoVolumeError, OutputVolume, make_output_volume
 from evaluation.container.removing import unmount_below
-from evaluation.container.supervision import Log, Stop, supervise
+from evaluation.container.supervision import BoundedLog, Stop, supervise
 
 SUBMISSION_FOLDER, INPUT_FOLDER = "/contest/submission", "/contest/input"
 CPU_PERIOD_MICROSECONDS = 100_000
@@ -65,7 +65,7 @@ class ContainerEngine:
             )
         return str(told["Id"])
 
-    def run(self, job: Job, log: Log) -> Ended:
+    def run(self, job: Job, log: BoundedLog) -> Ended:
         """Run the entrypoint in a fresh container, which is removed in the end; what dead runners left goes first."""
         if "," in str(job.submission):
             raise HostError(f"{job.submission}: a comma in a path breaks a mount", "choose another --output")
@@ -87,14 +87,14 @@ class ContainerEngine:
             ended = self._run(job, log, user, None)
         return replace(ended, remarks=(*remarks, *ended.remarks))
 
-    def _run(self, job: Job, log: Log, user: int, volume: str | None) -> Ended:
+    def _run(self, job: Job, log: BoundedLog, user: int, volume: str | None) -> Ended:
         container = f"fbc2-{uuid.uuid4().hex}"
         if os.getuid() == 0:
             os.chown(job.output, user, user)
         started = time.monotonic()
         options = [*labels(job.submission.parent, job.limits.seconds), *self._own_options(job.limits)]
         arguments = run_arguments(job, container, user, options, volume)
-        process = start_kept(Command([self.name, *arguments], self.name))
+        process = start_kept(KeptCommand([self.name, *arguments], self.name))
         try:
             stop = supervise(process, job.output, job.limits, log, lambda: self._kill(container, process))
             seconds = time.monotonic() - started
@@ -212,7 +212,7 @@ def run_arguments(
     ]
 
 
-def _ended(stop: Stop, client: int, seconds: float, state: dict[str, Any] | None, log: Log) -> Ended:
+def _ended(stop: Stop, client: int, seconds: float, state: dict[str, Any] | None, log: BoundedLog) -> Ended:
     """Make out how a container ended, from the engine's word and from its own command's exit status."""
     said = reason(log.content.decode(errors="replace"))
     if state is None:  # so that nobody but the engine's command said anything

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from contest.metadata import Metadata
 from evaluation.container.limits import RunLimits
-from evaluation.container.supervision import Log, Stop
+from evaluation.container.supervision import BoundedLog, Stop
 
 OUTPUT_FOLDER = "output"
 SIGNAL_BASE = 128  # a shell's way to say that a signal ended a process: 128 + its number
@@ -53,7 +53,7 @@ class Ended:
     remarks: tuple[str, ...] = ()
 
 
-class Engine(Protocol):
+class RunEngine(Protocol):
     """Runs submissions. `keeps` says in a few words which limits it keeps."""
 
     @property
@@ -67,5 +67,5 @@ class Engine(Protocol):
     def image_id(self, job: Job) -> str | None:
         """Identity of the image that would run, None without a container. Raises HostError, ImageTooLargeError."""
 
-    def run(self, job: Job, log: Log) -> Ended:
+    def run(self, job: Job, log: BoundedLog) -> Ended:
         """Run a submission to its end. Raises HostError if it can not be started at all."""

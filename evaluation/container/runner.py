@@ -21,21 +21,21 @@ from contest.writing import is_disk_full, write_bytes
 from errors import reason_of
 from evaluation.container.aftermath import Aftermath
 from evaluation.container.bundle import BUNDLE_FOLDER, plain_log, write_bundle
-from evaluation.container.checking import Checked, check_output
+from evaluation.container.checking import CheckedOutput, check_output
 from evaluation.container.container_engine import ContainerEngine
 from evaluation.container.errors import HostError, ImageTooLargeError
-from evaluation.container.job import OUTPUT_FOLDER, Ended, Engine, Job
+from evaluation.container.job import OUTPUT_FOLDER, Ended, Job, RunEngine
 from evaluation.container.judging import ChildFailedError, ChildTimeoutError
 from evaluation.container.keeping import keep_output
 from evaluation.container.limits import RunLimits
 from evaluation.container.removing import remove_tree, unmount_below
 from evaluation.container.staging import stage_input
-from evaluation.container.supervision import Log, Stop, disk_is_full, usage
+from evaluation.container.supervision import BoundedLog, Stop, disk_is_full, usage
 from evaluation.container.verdict import (
     VERDICT_JSON,
     VERDICT_TEXT,
     Fault,
-    Finding,
+    Judgement,
     Verdict,
     judge,
     write_verdict,
@@ -64,7 +64,7 @@ class Request:
     archive: Path
     input: Path
     output: Path
-    engine: Engine
+    engine: RunEngine
     limits: RunLimits
     score: Score | None = None
     keep: bool = False
@@ -90,7 +90,7 @@ def run_archive(request: Request, sha256: str) -> Verdict:
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise HostError(f"{folder} is not empty", "name a new folder: each run has one of its own")
-    log = Log(request.limits.log)
+    log = BoundedLog(request.limits.log)
     work = folder / RUN_FOLDER
     blank = Verdict(
         Fault.HOST,
@@ -120,7 +120,7 @@ def run_archive(request: Request, sha256: str) -> Verdict:
     return _written(folder, _plain(verdict, names), log)
 
 
-def _judged(request: Request, samples: Mapping[str, Sample], folder: Path, log: Log, blank: Verdict) -> Verdict:
+def _judged(request: Request, samples: Mapping[str, Sample], folder: Path, log: BoundedLog, blank: Verdict) -> Verdict:
     """Everything but the writing of the verdict, with room for it held on the disk."""
     try:
         with _reserve(folder / RUN_FOLDER, RESERVE_BYTES + 2 * min(request.limits.log, MOST_LOG_RESERVE)):
@@ -150,7 +150,7 @@ def _of_host(error: ContestError | OSError) -> str:
     return f"the organisers' disk is full: {reason_of(error)}" if full else reason_of(error)
 
 
-def _written(folder: Path, verdict: Verdict, log: Log) -> Verdict:
+def _written(folder: Path, verdict: Verdict, log: BoundedLog) -> Verdict:
     """Write a verdict and what goes with it; where that fails, no file says anything but that the host is at fault."""
     try:
         write_bytes(folder / LOG_NAME, plain_log(log.content, verdict.limits.log))
@@ -178,7 +178,7 @@ def _hidden(folder: Path) -> set[str]:
     return {str(folder), *(prefix for prefix in prefixes if prefix and prefix.rstrip("/") not in _COMMON_PREFIXES)}
 
 
-def _run(request: Request, samples: Mapping[str, Sample], folder: Path, log: Log, blank: Verdict) -> Verdict:
+def _run(request: Request, samples: Mapping[str, Sample], folder: Path, log: BoundedLog, blank: Verdict) -> Verdict:
     """Everything up to the scores; what the submission wrote is copied beside the verdict. Raises OSError."""
     work = folder / RUN_FOLDER
     submission, remarks = work / SUBMISSION_FOLDER, []
@@ -214,7 +214,7 @@ def _run(request: Request, samples: Mapping[str, Sample], folder: Path, log: Log
     )
 
 
-def _look(job: Job, input_json: Path, kept_in: Path, ended: Ended) -> Finding:
+def _look(job: Job, input_json: Path, kept_in: Path, ended: Ended) -> Judgement:
     """Take over what a submission wrote, without following any link, look at the copy, and judge. Raises OSError."""
     if job.output.is_symlink() or not job.output.is_dir():
         return judge(ended, job.limits, wrote_too_much=False, problems=["the folder output was replaced"])
@@ -227,21 +227,21 @@ def _look(job: Job, input_json: Path, kept_in: Path, ended: Ended) -> Finding:
         ended = replace(ended, remarks=(*ended.remarks, remark))
     problems = [f"output/{name} is no plain file" for name in kept.not_plain]
     problems += [f"and {kept.unnamed} more that are no plain files"] if kept.unnamed else []
-    checked = Checked()
+    checked = CheckedOutput()
     if not (too_much or kept.cut) and ended.stop is Stop.EXITED and ended.host_problem is None:
         checked = _checked(job, input_json, kept_in)
     problems += checked.problems
     return judge(ended, job.limits, wrote_too_much=too_much or kept.cut, problems=problems, hint=checked.hint)
 
 
-def _checked(job: Job, input_json: Path, output: Path) -> Checked:
+def _checked(job: Job, input_json: Path, output: Path) -> CheckedOutput:
     """Check the copy of the output, where its predictions came along."""
     predictions = output / PREDICTIONS_NAME
     if os.path.lexists(job.output / PREDICTIONS_NAME) and not os.path.lexists(predictions):
         message = "it is a link or a device, not a plain file"
         if (job.output / PREDICTIONS_NAME).is_file() and not (job.output / PREDICTIONS_NAME).is_symlink():
             message = "it can not be read"
-        return Checked((str(ContestError(Code.FILE_UNREADABLE, message, file=predictions)),))
+        return CheckedOutput((str(ContestError(Code.FILE_UNREADABLE, message, file=predictions)),))
     return check_output(input_json, output, job.limits.checking)
 
 

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, NoReturn
 
 from evaluation.container.judging import answer, judged
-from evaluation.joining import Files
+from evaluation.joining import ScoringFiles
 from evaluation.metrics.cases import Mode
 from evaluation.metrics.errors import AttemptAbortedError
 from evaluation.progress import silent
@@ -67,7 +67,7 @@ def _score(question: Mapping[str, Any]) -> dict[str, Any] | None:
     """Score, and write the result; return what stopped a metric, if something did."""
     folders = {name: question[name] and Path(question[name]) for name in ("assets", "wordnet")}
     metrics = Metrics(question["mode"], folders["assets"], folders["wordnet"], question["fid_features"], silent)
-    files = Files(*(Path(question[name]) for name in ("predictions", "ground_truth", "ids", "input")))
+    files = ScoringFiles(*(Path(question[name]) for name in ("predictions", "ground_truth", "ids", "input")))
     try:
         result = score_run(files, metrics, mode=question["mode"], resampling=Resampling(question["resamples"]))
     except AttemptAbortedError as error:

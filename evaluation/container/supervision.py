@@ -104,7 +104,7 @@ def entries(folder: str) -> Iterator[os.DirEntry[str]]:
         os.close(descriptor)
 
 
-class Log:
+class BoundedLog:
     """Keeps the beginning and the end of what a process says, at most `most` bytes, and counts the rest."""
 
     def __init__(self, most: int) -> None:
@@ -149,7 +149,7 @@ def supervise(
     process: subprocess.Popen[bytes],
     output: Path,
     limits: RunLimits,
-    log: Log,
+    log: BoundedLog,
     kill: Callable[[], None],
     clock: Callable[[], float] = time.monotonic,
 ) -> Stop:
@@ -183,7 +183,7 @@ def supervise(
             process.stdout.close()
 
 
-def _drain(pipe: IO[bytes], log: Log) -> None:
+def _drain(pipe: IO[bytes], log: BoundedLog) -> None:
     descriptor = pipe.fileno()
     while chunk := os.read(descriptor, _CHUNK):
         log.add(chunk)

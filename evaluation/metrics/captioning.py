@@ -18,7 +18,7 @@ from evaluation.metrics.cases import Case, Mode, Note
 from evaluation.metrics.clip_score import BATCH_SIZE, ClipNetwork, score_captions
 from evaluation.metrics.english_numbers import NUMBER_WORDS, number_words_to_digits
 from evaluation.metrics.meteor import align_best, align_from_end, best_score_bounds, meteor_score, score_bounds
-from evaluation.metrics.meteor_tasks import Comparison, first_best, highest_score, score_official, score_strict
+from evaluation.metrics.meteor_tasks import TextComparison, first_best, highest_score, score_official, score_strict
 from evaluation.metrics.normalisation import LEMMAS, MAX_CACHED, strict_form, strict_words
 from evaluation.metrics.stems import nltk_stem, snowball_stem
 from evaluation.metrics.treebank import word_tokens
@@ -34,7 +34,7 @@ _SPACED_QUOTATIONS = (re.compile(r'"\s[^"]+\s"'), re.compile(r"'\s[^']+\s'"))
 _UNKNOWN = "@@UNKNOWN@@"
 
 
-def official_comparison(answer: str, reference: str, wordnet: WordNet = NO_WORDNET) -> Comparison:
+def official_comparison(answer: str, reference: str, wordnet: WordNet = NO_WORDNET) -> TextComparison:
     """Compare as the organisers' script does: METEOR with its penalty, over words that keep their form (defect 6).
 
     English number words become digits in the answer only.
@@ -47,21 +47,21 @@ def official_comparison(answer: str, reference: str, wordnet: WordNet = NO_WORDN
     return compared
 
 
-def _judged_officially(answer: str, references: Sequence[str], *, wordnet: WordNet) -> Comparison | None:
+def _judged_officially(answer: str, references: Sequence[str], *, wordnet: WordNet) -> TextComparison | None:
     form, tokens = _official_tokens(answer, is_answer=True)
     expected = [_official_tokens(reference, is_answer=False) for reference in references]
     bounds = score_bounds(tokens, [words for _, words in expected], nltk_stem, wordnet, gamma=OFFICIAL_GAMMA)
 
-    def compare(place: int) -> Comparison:
+    def compare(place: int) -> TextComparison:
         reference_form, words = expected[place]
         alignment = align_from_end(tokens, words, nltk_stem, wordnet)
         score = meteor_score(alignment, gamma=OFFICIAL_GAMMA)
-        return Comparison(score, form, reference_form, tokens, words, alignment)
+        return TextComparison(score, form, reference_form, tokens, words, alignment)
 
     return first_best(bounds, compare)
 
 
-def strict_comparison(answer: str, reference: str, wordnet: WordNet = NO_WORDNET) -> Comparison:
+def strict_comparison(answer: str, reference: str, wordnet: WordNet = NO_WORDNET) -> TextComparison:
     """Compare by the rules: METEOR without penalty, over lemmas without punctuation, numerals as digits.
 
     >>> strict_comparison("На окне сидит кот!", "Коты сидят на окнах").score
@@ -72,16 +72,16 @@ def strict_comparison(answer: str, reference: str, wordnet: WordNet = NO_WORDNET
     return compared
 
 
-def _judged_strictly(answer: str, references: Sequence[str], *, wordnet: WordNet) -> Comparison | None:
+def _judged_strictly(answer: str, references: Sequence[str], *, wordnet: WordNet) -> TextComparison | None:
     tokens = _strict_tokens(answer)
     expected = list(map(_strict_tokens, references))
     bounds = best_score_bounds(tokens, expected, snowball_stem, wordnet)
 
-    def compare(place: int) -> Comparison:
+    def compare(place: int) -> TextComparison:
         words = expected[place]
         alignment = align_best(tokens, words, snowball_stem, wordnet)
         forms = strict_form(answer), strict_form(references[place])
-        return Comparison(meteor_score(alignment, gamma=0), *forms, tokens, words, alignment)
+        return TextComparison(meteor_score(alignment, gamma=0), *forms, tokens, words, alignment)
 
     return first_best(bounds, compare)
 
@@ -98,7 +98,7 @@ def score_cases(cases: Sequence[Case], mode: Mode, wordnet: WordNet = NO_WORDNET
     if mode == "strict":
         return score_strict(cases, partial(_judged_strictly, wordnet=wordnet))
     return score_official(
-        cases, partial(_judged_officially, wordnet=wordnet), partial(_strikes, wordnet=wordnet), _text_of
+        cases, partial(_judged_officially, wordnet=wordnet), partial(_affected_by, wordnet=wordnet), _text_of
     )
 
 
@@ -218,17 +218,19 @@ def _strict_tokens(text: str) -> tuple[str, ...]:
     return words if NUMBER_WORDS.isdisjoint(words) else tuple(number_words_to_digits(" ".join(words)).split())
 
 
-def _strikes(answer: str, references: Sequence[str], best: Comparison, wordnet: WordNet) -> Iterator[tuple[int, str]]:
-    """Name the defects but for which the answer would have another score: each is mended alone, and scored again.
+def _affected_by(
+    answer: str, references: Sequence[str], best: TextComparison, wordnet: WordNet
+) -> Iterator[tuple[int, str]]:
+    """Name the defects but for which the answer would have another score: each is corrected alone, and scored again.
 
     Those of the alignment are judged on the best reference alone.
     """
     assert best.alignment is not None, "captions are always aligned"
     if best.score and best.alignment.matches:
         yield 13, f"without the penalty the score would be {meteor_score(best.alignment, gamma=0):.3g}"
-    mended = _best_score(strict_words(answer), list(map(strict_words, references)), wordnet)
-    if mended != best.score:
-        yield 6, f"in the normal form that the rules name the score would be {mended:.3g}"
+    corrected = _best_score(strict_words(answer), list(map(strict_words, references)), wordnet)
+    if corrected != best.score:
+        yield 6, f"in the normal form that the rules name the score would be {corrected:.3g}"
     aligned = align_best(best.answer_tokens, best.reference_tokens, nltk_stem, wordnet)
     if len(aligned.matches) != len(best.alignment.matches):
         yield 15, f"with synonyms of one synset {len(aligned.matches)} words would match"

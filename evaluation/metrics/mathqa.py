@@ -72,7 +72,7 @@ def score_cases(cases: Sequence[Case], mode: Mode) -> tuple[list[float], list[No
 
     """
     if mode == "official":
-        return score_official(cases, official_details, _strikes)
+        return score_official(cases, official_details, _affected_by)
     return score_strict(cases, strict_details)
 
 
@@ -83,25 +83,25 @@ def _replacing(answer: str, answer_form: str, reference_forms: tuple[str, ...]) 
     return MathQADetails(score, answer_form, reference_forms, is_match, letter)
 
 
-def _strikes(answer: str, references: Sequence[str], details: MathQADetails) -> Iterator[tuple[int, str]]:
-    """Name the defects but for which the answer would have another score: each is mended alone, and scored again."""
+def _affected_by(answer: str, references: Sequence[str], details: MathQADetails) -> Iterator[tuple[int, str]]:
+    """Name the defects but for which the answer would have another score: each is corrected alone, and scored again."""
     if details.score and not details.is_match:
         yield 10, f"the letter {details.letter!r} replaced the answer, and matched"
     forms = (details.answer_form, *details.reference_forms)
     if any(map(has_later_numeral, forms)):
         folded = [" ".join(fold_numerals(form.split())) for form in forms]
-        mended = _replacing(answer, folded[0], tuple(folded[1:]))
-        if mended.score != details.score:
-            yield 9, f"with all numerals as digits the score would be {mended.score:.3g}"
+        corrected = _replacing(answer, folded[0], tuple(folded[1:]))
+        if corrected.score != details.score:
+            yield 9, f"with all numerals as digits the score would be {corrected.score:.3g}"
             return
     if all(_PLAIN.fullmatch(text) for text in (answer, *references)):
         return
-    mended = _replacing(answer, number_form(answer), tuple(number_form(reference) for reference in references))
-    if mended.score != details.score:
+    corrected = _replacing(answer, number_form(answer), tuple(number_form(reference) for reference in references))
+    if corrected.score != details.score:
         if _DIGIT.search(answer) or any(map(_DIGIT.search, references)):
-            yield 8, f"with numbers compared as numbers the score would be {mended.score:.3g}"
+            yield 8, f"with numbers compared as numbers the score would be {corrected.score:.3g}"
         else:
-            yield 7, f"with a space in the place of all punctuation the score would be {mended.score:.3g}"
+            yield 7, f"with a space in the place of all punctuation the score would be {corrected.score:.3g}"
 
 
 class MathQA(TextToTextMetric):

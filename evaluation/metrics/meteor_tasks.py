@@ -21,7 +21,7 @@ from evaluation.metrics.normalisation import NoLemmaError
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class TextComparison:
     """How an answer was compared with one reference.
 
     Attributes:
@@ -42,11 +42,11 @@ class Comparison:
     alignment: Alignment | None
 
 
-Judge: TypeAlias = Callable[[str, Sequence[str]], Comparison | None]
+Judge: TypeAlias = Callable[[str, Sequence[str]], TextComparison | None]
 """Compares an answer with its references; returns the first comparison with the highest score, None without any."""
 
 
-def first_best(bounds: Sequence[float], compare: Callable[[int], Comparison]) -> Comparison | None:
+def first_best(bounds: Sequence[float], compare: Callable[[int], TextComparison]) -> TextComparison | None:
     """Return the first comparison with the highest score, None without any.
 
     Args:
@@ -55,7 +55,7 @@ def first_best(bounds: Sequence[float], compare: Callable[[int], Comparison]) ->
         compare: compares the answer with the reference at a place.
 
     """
-    best: Comparison | None = None
+    best: TextComparison | None = None
     first = 0
     for place in _most_promising_first(bounds):
         if best is not None:
@@ -86,7 +86,7 @@ def _most_promising_first(bounds: Sequence[float]) -> Iterable[int]:
 def score_official(
     cases: Sequence[Case],
     judge: Judge,
-    strikes: Callable[[str, Sequence[str], Comparison], Iterable[tuple[int, str]]],
+    affected_by: Callable[[str, Sequence[str], TextComparison], Iterable[tuple[int, str]]],
     text_of: Callable[[Any], str],
 ) -> tuple[list[float], list[Note]]:
     """Score cases as the organisers' scripts do.
@@ -94,7 +94,7 @@ def score_official(
     Args:
         cases: all cases, in ground-truth order.
         judge: see `Judge`; may raise NoLemmaError.
-        strikes: names the defects, with a message each, that gave the answer another score than it deserves; is given
+        affected_by: names the defects, with a message each, that gave the answer another score than it deserves, from
             the answer, the references and the best comparison.
         text_of: makes a text of the content that an unsound answer has; may raise ScriptError.
 
@@ -121,7 +121,7 @@ def score_official(
         notes += [*answer.notes, *reference_notes]
         scores.append(0.0 if best is None else best.score)
         if best is not None:
-            notes += [Note(case.id, defect, message) for defect, message in strikes(text, references, best)]
+            notes += [Note(case.id, defect, message) for defect, message in affected_by(text, references, best)]
     return scores, notes
 
 

@@ -107,9 +107,9 @@ def _score_official(cases: Sequence[Case]) -> tuple[list[float], list[Note]]:
         scores.append(score)
         notes += [*answer.notes, *reference_notes]
         if score < 1 and isinstance(answer.text, str):
-            mended = strict_details(answer.text, references).score
-            if mended != score:
-                message = f"with lower case, no punctuation and single spaces the score would be {mended:.3g}"
+            corrected = strict_details(answer.text, references).score
+            if corrected != score:
+                message = f"with lower case, no punctuation and single spaces the score would be {corrected:.3g}"
                 notes.append(Note(case.id, 6, message))
         previous = Answer(answer.text)
     return scores, notes

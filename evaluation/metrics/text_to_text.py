@@ -38,14 +38,14 @@ D = TypeVar("D", bound=Details)
 def score_official(
     cases: Sequence[Case],
     details: Callable[[str, Sequence[str]], D],
-    strikes: Callable[[str, Sequence[str], D], Iterable[tuple[int, str]]],
+    affected_by: Callable[[str, Sequence[str], D], Iterable[tuple[int, str]]],
 ) -> tuple[list[float], list[Note]]:
     """Score cases as the organisers' scripts do.
 
     Args:
         cases: all cases, in ground-truth order.
         details: scores an answer against references; may raise NoLemmaError.
-        strikes: names the defects, with a message each, that gave the answer another score than it deserves.
+        affected_by: names the defects, with a message each, that gave the answer another score than it deserves.
 
     Returns:
         One score a case, and notes. Their scripts catch whatever is raised and return 0 for the task (defect 1): then
@@ -73,7 +73,7 @@ def score_official(
             return [0.0] * len(cases), notes
         scores.append(result.score)
         notes += [*answer.notes, *reference_notes]
-        notes += [Note(case.id, defect, message) for defect, message in strikes(answer.text, references, result)]
+        notes += [Note(case.id, defect, message) for defect, message in affected_by(answer.text, references, result)]
         # Their variable holds the letter from now on, so that it is what a sample without items is scored with.
         previous = answer if result.letter is None else Answer(result.letter)
     return scores, notes

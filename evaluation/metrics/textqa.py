@@ -111,7 +111,7 @@ def score_cases(cases: Sequence[Case], mode: Mode) -> tuple[list[float], list[No
 
     """
     if mode == "official":
-        return score_official(cases, official_details, _strikes)
+        return score_official(cases, official_details, _affected_by)
     return score_strict(cases, strict_details)
 
 
@@ -122,21 +122,21 @@ def _replacing(answer: str, answer_form: str, reference_forms: tuple[str, ...]) 
     return TextQADetails(score, answer_form, reference_forms, f1, letter)
 
 
-def _strikes(answer: str, references: Sequence[str], details: TextQADetails) -> Iterator[tuple[int, str]]:
-    """Name the defects but for which the answer would have another score: each is mended alone, and scored again."""
+def _affected_by(answer: str, references: Sequence[str], details: TextQADetails) -> Iterator[tuple[int, str]]:
+    """Name the defects but for which the answer would have another score: each is corrected alone, and scored again."""
     if details.letter is not None and details.score != details.f1:
         yield 10, f"F1 {details.f1:.3g} became {details.score:.3g}: the letter {details.letter!r} replaced the answer"
     texts = (answer, *references)
     if any(map(_splits_otherwise, texts)):
-        mended = _replacing(answer, _spaced_form(answer), tuple(_spaced_form(reference) for reference in references))
-        if mended.score != details.score:
-            yield 7, f"with a space in the place of all punctuation the score would be {mended.score:.3g}"
+        corrected = _replacing(answer, _spaced_form(answer), tuple(_spaced_form(reference) for reference in references))
+        if corrected.score != details.score:
+            yield 7, f"with a space in the place of all punctuation the score would be {corrected.score:.3g}"
     forms = (details.answer_form, *details.reference_forms)
     if any(map(has_later_numeral, forms)):
         folded = [" ".join(fold_numerals(form.split())) for form in forms]
-        mended = _replacing(answer, folded[0], tuple(folded[1:]))
-        if mended.score != details.score:
-            yield 9, f"with all numerals as digits the score would be {mended.score:.3g}"
+        corrected = _replacing(answer, folded[0], tuple(folded[1:]))
+        if corrected.score != details.score:
+            yield 9, f"with all numerals as digits the score would be {corrected.score:.3g}"
 
 
 @lru_cache(maxsize=MAX_CACHED)

@@ -7,7 +7,7 @@ import pytest
 
 from contest.errors import ContestFileError
 from evaluation.errors import IdsDifferError, NoSamplesError
-from evaluation.joining import Files, join
+from evaluation.joining import ScoringFiles, join
 from evaluation.metrics.cases import Mode
 from evaluation.metrics.errors import AttemptAbortedError
 from tests.evaluation.fakes import text, write_files
@@ -17,7 +17,7 @@ EXPECTED = json.loads((MIXED / "expected.json").read_text("utf-8"))
 BOTH: tuple[Mode, ...] = ("official", "strict")
 
 
-def copied(tmp_path: Path, change: dict[str, object]) -> Files:
+def copied(tmp_path: Path, change: dict[str, object]) -> ScoringFiles:
     """The mixed files with some changed: {file name: its content, a key to take out, or keys to put in}."""
     for name in ("ids.json", "ground_truth.json", "predictions.json", "input.json"):
         content = json.loads((MIXED / name).read_text("utf-8"))
@@ -32,11 +32,11 @@ def copied(tmp_path: Path, change: dict[str, object]) -> Files:
     for folder in ("images", "output_images", "output_pr_images"):
         if not (tmp_path / folder).exists():
             (tmp_path / folder).symlink_to(MIXED / folder)
-    return Files(tmp_path / "predictions.json", tmp_path / "ground_truth.json", tmp_path / "ids.json", tmp_path)
+    return ScoringFiles(tmp_path / "predictions.json", tmp_path / "ground_truth.json", tmp_path / "ids.json", tmp_path)
 
 
-def mixed() -> Files:
-    return Files(MIXED / "predictions.json", MIXED / "ground_truth.json", MIXED / "ids.json", MIXED)
+def mixed() -> ScoringFiles:
+    return ScoringFiles(MIXED / "predictions.json", MIXED / "ground_truth.json", MIXED / "ids.json", MIXED)
 
 
 @pytest.mark.parametrize("mode", BOTH)
@@ -193,9 +193,11 @@ def test_no_ids_are_no_score(tmp_path: Path) -> None:
 def test_the_input_may_be_named_as_folder_or_as_file_or_not_at_all(tmp_path: Path) -> None:
     files = write_files(tmp_path, {"a": 0})
     for given in (tmp_path, tmp_path / "input.json"):
-        [(_, (case,))] = join(Files(files.predictions, files.ground_truth, files.ids, given), "strict").cases.items()
+        [(_, (case,))] = join(
+            ScoringFiles(files.predictions, files.ground_truth, files.ids, given), "strict"
+        ).cases.items()
         assert (case.input_root, case.asked is not None) == (tmp_path, True)
-    [(_, (case,))] = join(Files(files.predictions, files.ground_truth, files.ids), "strict").cases.items()
+    [(_, (case,))] = join(ScoringFiles(files.predictions, files.ground_truth, files.ids), "strict").cases.items()
     assert (case.input_root, case.asked) == (None, None)
     assert (case.answer_root, case.truth_root) == (tmp_path, tmp_path)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from contest.tasks import TASKS
-from evaluation import leaderboard
+from evaluation import sqlite_file
 from evaluation.errors import LeaderboardError
 from evaluation.leaderboard import Provenance, add, grouped, leaderboard_table, read, to_csv, to_json
 from evaluation.table import width
@@ -226,7 +226,7 @@ def test_figures_that_can_not_be_are_refused(figure: str, value: float, tmp_path
 def test_a_writer_that_waits_too_long_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "board.sqlite"
     add(path, "first", whole_result(0.5), Provenance())
-    monkeypatch.setattr(leaderboard, "WAIT_SECONDS", 0.0)
+    monkeypatch.setattr(sqlite_file, "WAIT_SECONDS", 0.0)
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("BEGIN IMMEDIATE")
     with pytest.raises(LeaderboardError, match="locked"):

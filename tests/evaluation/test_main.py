@@ -16,7 +16,7 @@ from contest.emissions.training_summary import TrainingEmissions, write_training
 from contest.tasks import HIDDEN_TASKS, OPEN_TASKS, TASKS
 from evaluation import leaderboard
 from evaluation.__main__ import main
-from evaluation.joining import Files
+from evaluation.joining import ScoringFiles
 from evaluation.results import read_result, write_result
 from tests.evaluation.fakes import result_of, text, whole_result, write_files
 
@@ -26,13 +26,13 @@ WORDNET = ROOT / "tests/golden/metrics/wordnet_stub.db"
 EXPECTED = json.loads((MIXED / "expected.json").read_text("utf-8"))["results"]
 
 
-def named(files: Files, *more: object) -> list[str]:
+def named(files: ScoringFiles, *more: object) -> list[str]:
     options = ["score", "--predictions", files.predictions, "--ground-truth", files.ground_truth, "--ids", files.ids]
     return [str(option) for option in (*options, "--resamples", 50, *more)]
 
 
 def mixed(*more: object) -> list[str]:
-    return named(Files(MIXED / "predictions.json", MIXED / "ground_truth.json", MIXED / "ids.json"), *more)
+    return named(ScoringFiles(MIXED / "predictions.json", MIXED / "ground_truth.json", MIXED / "ids.json"), *more)
 
 
 def test_the_mixed_files_get_the_organisers_scores(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -156,7 +156,7 @@ def test_scoring_works_without_sockets_in_a_fresh_process(tmp_path: Path) -> Non
 
 
 @pytest.fixture
-def twelve(tmp_path: Path) -> Files:
+def twelve(tmp_path: Path) -> ScoringFiles:
     """The mixed files, each sample once more as one of the hidden task of its kind, pictures beside them."""
     for name in ("ids", "ground_truth", "predictions", "input"):
         content = json.loads((MIXED / f"{name}.json").read_text("utf-8"))
@@ -164,11 +164,11 @@ def twelve(tmp_path: Path) -> Files:
         (tmp_path / f"{name}.json").write_text(json.dumps(content | again))
     for folder in ("images", "output_images", "output_pr_images"):
         shutil.copytree(MIXED / folder, tmp_path / folder)
-    return Files(*(tmp_path / f"{name}.json" for name in ("predictions", "ground_truth", "ids")), tmp_path)
+    return ScoringFiles(*(tmp_path / f"{name}.json" for name in ("predictions", "ground_truth", "ids")), tmp_path)
 
 
 def test_all_twelve_tasks_with_a_substitute_network(
-    twelve: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    twelve: ScoringFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("FBC2_CACHE", str(tmp_path / "cache"))
     out = tmp_path / "result.json"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from evaluation.container.job import Engine
+from evaluation.container.job import RunEngine
 from evaluation.container.limits import RunLimits
 from evaluation.container.runner import Request, Score, archive_sha256, run_archive
 from evaluation.container.verdict import Fault, Verdict
@@ -159,7 +159,7 @@ FAKES: tuple[Fake, ...] = (
 )  # fmt: skip
 
 
-def run_fake(fake: Fake, engine: Engine, image: str, folder: Path, score: Score | None = None) -> Verdict:
+def run_fake(fake: Fake, engine: RunEngine, image: str, folder: Path, score: Score | None = None) -> Verdict:
     """Run a fake into `folder / "result"`."""
     path = archive(folder / "submission.zip", {"run.py": fake.program, **fake.files}, image=image)
     limits = RunLimits(**{**LIMITS, **fake.limits})  # type: ignore[arg-type]

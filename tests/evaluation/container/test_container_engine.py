@@ -9,7 +9,7 @@ from contest.metadata import Metadata
 from evaluation.container.container_engine import _ended, run_arguments
 from evaluation.container.job import Job
 from evaluation.container.limits import RunLimits
-from evaluation.container.supervision import Log, Stop
+from evaluation.container.supervision import BoundedLog, Stop
 
 LIMITS = RunLimits(
     seconds=60, memory=4_000, gpus=0, output=100, shared_memory=200, temporary=300, processes=7, output_files=5, log=50
@@ -77,7 +77,7 @@ ENDS: tuple[tuple[dict[str, Any] | None, int, int | None, bool, bool], ...] = (
 def test_how_a_container_ended(
     state: dict[str, Any] | None, client: int, status: int | None, out_of_memory: bool, hosts: bool
 ) -> None:
-    log = Log(100)
+    log = BoundedLog(100)
     log.add(b"docker: something\n")
     ended = _ended(Stop.EXITED, client, 1.0, state, log)
     assert (ended.status, ended.out_of_memory, ended.host_problem is not None) == (status, out_of_memory, hosts)

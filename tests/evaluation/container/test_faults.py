@@ -15,9 +15,9 @@ from evaluation.container.job import Ended, Job
 from evaluation.container.limits import RunLimits
 from evaluation.container.process_engine import ProcessEngine
 from evaluation.container.runner import Request, archive_sha256, run_archive
-from evaluation.container.supervision import Log, Stop
+from evaluation.container.supervision import BoundedLog, Stop
 from evaluation.container.verdict import Fault
-from evaluation.joining import Files
+from evaluation.joining import ScoringFiles
 from evaluation.metrics.errors import AttemptAbortedError
 from evaluation.results import Result, read_result
 from evaluation.scoring import score_run
@@ -52,7 +52,7 @@ def _remove_what_pytest_can_not(tmp_path: Path) -> Iterator[None]:
 
 def score(test: Path) -> Callable[[Path], Result]:
     return lambda predictions: score_run(
-        Files(predictions, test / "ground_truth.json", test / "ids.json", test), equality_of()
+        ScoringFiles(predictions, test / "ground_truth.json", test / "ids.json", test), equality_of()
     )
 
 
@@ -149,7 +149,7 @@ class BrokenEngine:
     def image_id(self, job: Job) -> str:
         raise self.error
 
-    def run(self, job: Job, log: Log) -> Ended:
+    def run(self, job: Job, log: BoundedLog) -> Ended:
         return Ended(Stop.EXITED, 0, 0.0)
 
 

@@ -14,7 +14,7 @@ from contest.stop_signals import Stopped
 from evaluation.__main__ import main
 from evaluation.container import attempts, bundle, runner
 from evaluation.container.bundle import plain_log
-from evaluation.container.checking import Checked, check_output
+from evaluation.container.checking import CheckedOutput, check_output
 from evaluation.container.errors import AttemptsError
 from evaluation.container.judging import ChildFailedError, ChildTimeoutError
 from evaluation.container.keeping import Kept, keep_output
@@ -175,7 +175,7 @@ def test_a_run_report_gives_a_hint(report: object, hint: str | None, tmp_path: P
     answers = {key: [{"type": "text", "content": "да"}] for key in ("0", "1")}
     (tmp_path / "predictions.json").write_text(json.dumps(answers))
     (tmp_path / "run.json").write_text(json.dumps(report))
-    assert check_output(test / "input.json", tmp_path, 100) == Checked((), hint)
+    assert check_output(test / "input.json", tmp_path, 100) == CheckedOutput((), hint)
 
 
 def scoring(test: Path, seconds: float) -> Scoring:

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evaluation.container.limits import RunLimits
-from evaluation.container.supervision import Log, Stop, Usage, supervise, usage
+from evaluation.container.supervision import BoundedLog, Stop, Usage, supervise, usage
 
 
 @given(st.lists(st.binary(max_size=50), max_size=20), st.integers(1, 60))
 def test_a_log_keeps_its_beginning_and_its_end_in_bounds(chunks: list[bytes], most: int) -> None:
-    log = Log(most)
+    log = BoundedLog(most)
     for chunk in chunks:
         log.add(chunk)
     whole = b"".join(chunks)
@@ -66,14 +66,14 @@ def test_the_clock_is_ours(tmp_path: Path) -> None:
     """The process would sleep for an hour; our clock says at its second look that the hour is over."""
     process = start("import time; print('here', flush=True); time.sleep(3600)")
     moments = iter([0.0, 3599.9, 3601.0])
-    log = Log(1000)
+    log = BoundedLog(1000)
     assert supervise(process, tmp_path, RunLimits(seconds=3600), log, process.kill, lambda: next(moments)) is Stop.TIME
     assert process.returncode == -9
 
 
 def test_a_process_that_ends_is_waited_for_and_heard_out(tmp_path: Path) -> None:
     process = start("import sys; print('out'); sys.exit(5)")
-    log = Log(1000)
+    log = BoundedLog(1000)
     assert supervise(process, tmp_path, RunLimits(), log, process.kill) is Stop.EXITED
     assert (process.returncode, log.content) == (5, b"out\n")
 
@@ -89,5 +89,5 @@ def test_an_interrupted_runner_leaves_nothing_running(tmp_path: Path) -> None:
             raise KeyboardInterrupt from None
 
     with pytest.raises(KeyboardInterrupt):
-        supervise(process, tmp_path, RunLimits(), Log(10), process.kill, clock)
+        supervise(process, tmp_path, RunLimits(), BoundedLog(10), process.kill, clock)
     assert process.returncode == -9

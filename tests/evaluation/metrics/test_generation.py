@@ -21,7 +21,7 @@ from evaluation.metrics.errors import AttemptAbortedError, NothingToScoreError
 from evaluation.metrics.features import FeatureStore, InceptionFeatures, sound_features
 from evaluation.metrics.frechet import FeatureError, fit_gaussian, frechet_distance
 from evaluation.metrics.generation import Generation, distance_part, generation_score, official_distance
-from evaluation.sharding import Processes
+from evaluation.sharding import ScoringProcesses
 from models.inception import Inception
 from models.weights import save_state_dict
 from tests.evaluation.metrics.cases import GOLDEN, golden
@@ -146,7 +146,7 @@ def score_a_share(rank: int, folder: str) -> None:
     shares = {0: [3, 0], 1: [], 2: [1, 2, 0]}  # sample 0 fills up a batch, process 1 has nothing to do
     if shares[rank]:
         metric.update([cases[number] for number in shares[rank]], shares[rank])
-    metric.samples = Processes(rank, 3).gathered(metric.samples)
+    metric.samples = ScoringProcesses(rank, 3).gathered(metric.samples)
     found = metric.result().parts, metric.result().samples, metric.result().score, metric.result().remarks
     if rank == 1:
         Path(folder, "found.json").write_text(json.dumps(found))

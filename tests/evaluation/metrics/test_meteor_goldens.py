@@ -13,7 +13,7 @@ from contest.errors import ContestFileError
 from evaluation.metrics import captioning, vqa
 from evaluation.metrics.captioning import Captioning
 from evaluation.metrics.errors import AttemptAbortedError
-from evaluation.metrics.meteor_tasks import Comparison
+from evaluation.metrics.meteor_tasks import TextComparison
 from evaluation.metrics.vqa import VisualQA
 from evaluation.metrics.wordnet import load_wordnet
 from tests.evaluation.metrics.cases import GOLDEN, cases_of_files, golden
@@ -22,10 +22,10 @@ from tests.evaluation.metrics.picture_cases import sample
 
 STUB = load_wordnet(GOLDEN / "wordnet_stub.db")
 MODULES = {"vqa": vqa, "captioning": captioning}
-OFFICIAL: dict[str, Callable[[str, str], Comparison]] = {
+OFFICIAL: dict[str, Callable[[str, str], TextComparison]] = {
     task: partial(module.official_comparison, wordnet=STUB) for task, module in MODULES.items()
 }
-STRICT: dict[str, Callable[[str, str], Comparison]] = {
+STRICT: dict[str, Callable[[str, str], TextComparison]] = {
     task: partial(module.strict_comparison, wordnet=STUB) for task, module in MODULES.items()
 }
 
@@ -55,7 +55,7 @@ def test_tokens_and_matches_are_the_organisers(task: str, part: str) -> None:
             assert described(OFFICIAL[task](answer, reference), wanted) == wanted, sample_id
 
 
-def described(found: Comparison, wanted: dict[str, Any]) -> dict[str, Any]:
+def described(found: TextComparison, wanted: dict[str, Any]) -> dict[str, Any]:
     """What was found in the words of the golden files, as far as they tell it for this pair."""
     aligned = found.alignment
     matched = bool(aligned and aligned.matches)
