@@ -79,11 +79,11 @@ def join(files: ScoringFiles, mode: Mode) -> Joined:
     if not task_ids:
         raise NoSamplesError(f"{files.ids} names no sample", "write {sample id: task id, ...}")
     truths = read_ground_truth(files.ground_truth)
-    _demand_all(task_ids, truths, files.ground_truth)
+    _require_all(task_ids, truths, files.ground_truth)
     input_json = files.input_json
     asked = None if input_json is None else read_input(input_json)
     if asked is not None and input_json is not None:
-        _demand_all(task_ids, asked, input_json)
+        _require_all(task_ids, asked, input_json)
     answers = read_answers(files.predictions, task_ids)
     unsound = _unsound(answers)
     marked = [path for path in (files.ids, files.ground_truth, input_json, files.predictions) if path is not None]
@@ -116,7 +116,7 @@ def join(files: ScoringFiles, mode: Mode) -> Joined:
         )
     cases = {task: tuple(found) for task, found in by_task.items() if found}
     if mode == "official":
-        _demand_drawn_pictures(cases)
+        _require_drawn_pictures(cases)
     warnings = _warnings(files, task_ids, truths, answers, marked)
     return Joined(cases, warnings, _fingerprint(task_ids, truths))
 
@@ -138,7 +138,7 @@ def _unsound(answers: Predictions) -> dict[str, UnsoundAnswer]:
     return {key: UnsoundAnswer(value, tuple(errors.get(key, ()))) for key, value in answers.unsound.items()}
 
 
-def _demand_all(task_ids: Mapping[str, int], entries: Mapping[str, object], path: Path) -> None:
+def _require_all(task_ids: Mapping[str, int], entries: Mapping[str, object], path: Path) -> None:
     lacking = [key for key in task_ids if key not in entries]
     if lacking:
         raise IdsDifferError(
@@ -147,7 +147,7 @@ def _demand_all(task_ids: Mapping[str, int], entries: Mapping[str, object], path
         )
 
 
-def _demand_drawn_pictures(cases: Mapping[Task, Iterable[Case]]) -> None:
+def _require_drawn_pictures(cases: Mapping[Task, Iterable[Case]]) -> None:
     """Raise AttemptAbortedError for a drawn picture that is not there: the organisers' splitting can not copy it."""
     for task, found in cases.items():
         if task.kind != "text_to_image":

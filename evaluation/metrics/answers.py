@@ -1,8 +1,8 @@
-"""Takes an answer's text or picture, and the references, out of a case. Knows nothing of how they are compared."""
+"""Takes an answer's text or picture, and the references, out of a case."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +32,7 @@ class Answer:
     notes: tuple[Note, ...] = ()
 
 
-def demand_every_answer(cases: Sequence[Case]) -> None:
+def require_every_answer(cases: Sequence[Case]) -> None:
     """Raise AttemptAbortedError if an answer is missing, as the organisers' scripts do before they score anything."""
     missing = [case.id for case in cases if case.answer is None and case.unsound is None]
     if missing:
@@ -122,10 +122,28 @@ def strict_references(case: Case) -> tuple[str, ...] | Note:
     return case.truth.texts or Note(case.id, None, "the ground truth has no text: scored 0")
 
 
+def score_strict(cases: Sequence[Case], score: Callable[[str, Sequence[str]], float]) -> tuple[list[float], list[Note]]:
+    """Score cases by the rules, each answer against its references.
+
+    Returns one score a case, and notes; a sample that can not be scored is 0, with a note that names it.
+    """
+    scores: list[float] = []
+    notes: list[Note] = []
+    for case in cases:
+        answer, references = strict_answer(case), strict_references(case)
+        if isinstance(answer, Note) or isinstance(references, Note):
+            scores.append(0.0)
+            notes += [note for note in (answer, references) if isinstance(note, Note)]
+            continue
+        scores.append(score(answer.text, references))
+        notes += answer.notes
+    return scores, notes
+
+
 def _official_items(case: Case) -> Sequence[Any]:
     """Return what a loop over the entry yields: items as JSON has them."""
     if case.unsound is None:
-        assert case.answer is not None, "demand_every_answer comes first"
+        assert case.answer is not None, "require_every_answer comes first"
         return [{"type": item.type, "content": item.content} for item in case.answer.items]
     value = case.unsound.value
     if not isinstance(value, list | dict | str):

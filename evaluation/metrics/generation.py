@@ -18,7 +18,7 @@ from torch import Tensor
 from contest.decoding import PixelBudget
 from contest.errors import ContestError
 from contest.pictures import resolve_picture
-from evaluation.metrics.answers import demand_every_answer, official_picture
+from evaluation.metrics.answers import official_picture, require_every_answer
 from evaluation.metrics.base import TaskMetric, TaskScore
 from evaluation.metrics.cases import Case, Mode, Note
 from evaluation.metrics.clip_score import ClipNetwork, score_drawings
@@ -84,7 +84,7 @@ def official_distance(
     It demands equal numbers of files, whatever they are, and then leaves out those whose suffix is none of its own.
     Raises AttemptAbortedError where it raises: other numbers, a broken picture, fewer than two pictures.
     """
-    demand_equal_numbers(truths, drawn)
+    require_equal_numbers(truths, drawn)
     rows = []
     for paths in (truths, drawn):
         counted = [path for path in paths if path.suffix in OFFICIAL_SUFFIXES]
@@ -93,7 +93,7 @@ def official_distance(
     return _official_distances(*rows)
 
 
-def demand_equal_numbers(truths: Sequence[Path], drawn: Sequence[Path]) -> None:
+def require_equal_numbers(truths: Sequence[Path], drawn: Sequence[Path]) -> None:
     """Raise AttemptAbortedError unless there are as many files on both sides: all that the organisers' script asks."""
     counts = len(set(truths)), len(set(drawn))
     if counts[0] != counts[1]:
@@ -184,7 +184,7 @@ class Generation(TaskMetric):
         truths = [_truth_picture(case) for case in cases]
         drawn = [_drawn_picture(case, self.mode) for case in cases]
         if not self._is_checked:
-            self._demand_whole(cases, truths, drawn)
+            self._require_whole(cases, truths, drawn)
         scores, notes = self.score_cases(cases)
         options: dict[str, Any] = {"batch_size": self._batch_size, "progress": self._progress}
         features = [FeatureRows() for _ in cases]
@@ -207,13 +207,13 @@ class Generation(TaskMetric):
         `update` asks that of its own cases, unless they were asked for all of them here.
         """
         drawn = [_drawn_picture(case, self.mode) for case in cases]
-        self._demand_whole(cases, [_truth_picture(case) for case in cases], drawn)
+        self._require_whole(cases, [_truth_picture(case) for case in cases], drawn)
         self._is_checked = True
 
-    def _demand_whole(self, cases: Sequence[Case], truths: Sequence[Path], drawn: Sequence[Path | None]) -> None:
+    def _require_whole(self, cases: Sequence[Case], truths: Sequence[Path], drawn: Sequence[Path | None]) -> None:
         if self.mode == "official":
-            demand_every_answer(cases)
-            demand_equal_numbers(truths, [path for path in drawn if path is not None])
+            require_every_answer(cases)
+            require_equal_numbers(truths, [path for path in drawn if path is not None])
 
     def _truth_features(self, paths: Sequence[Path], options: Mapping[str, Any]) -> Tensor:
         if self._store is None:

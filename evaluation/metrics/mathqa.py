@@ -1,4 +1,4 @@
-"""MathQA: exact match of an answer with one of its references. Knows nothing of files and other tasks."""
+"""MathQA: exact match of an answer with one of its references."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from evaluation.metrics.answers import score_strict
 from evaluation.metrics.cases import Case, Mode, Note
 from evaluation.metrics.normalisation import number_form, official_form
 from evaluation.metrics.numerals import fold_numerals, has_later_numeral
-from evaluation.metrics.option_marker import replacement_letter, right_marker
-from evaluation.metrics.text_to_text import TextToTextMetric, score_official, score_strict
+from evaluation.metrics.text_to_text import TextToTextMetric, replacement_letter, right_marker, score_official
 
 _DIGIT = re.compile(r"\d")
 # Words, and integers that are written with their sign or none: the organisers' form has nothing to spoil here.
@@ -73,7 +73,7 @@ def score_cases(cases: Sequence[Case], mode: Mode) -> tuple[list[float], list[No
     """
     if mode == "official":
         return score_official(cases, official_details, _affected_by)
-    return score_strict(cases, strict_details)
+    return score_strict(cases, lambda answer, references: strict_details(answer, references).score)
 
 
 def _replacing(answer: str, answer_form: str, reference_forms: tuple[str, ...]) -> MathQADetails:

@@ -1,4 +1,4 @@
-"""The way from cases to METEOR scores that VisualQA and captioning share. Knows nothing of how texts are compared."""
+"""The way from cases to METEOR scores that VisualQA and captioning share."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from evaluation.metrics import answers
 from evaluation.metrics.answers import (
     ScriptError,
-    demand_every_answer,
     official_answer,
     official_references,
-    strict_answer,
-    strict_references,
+    require_every_answer,
 )
 from evaluation.metrics.cases import Case, Note
 from evaluation.metrics.errors import AttemptAbortedError
@@ -102,7 +101,7 @@ def score_official(
         AttemptAbortedError: where their scripts raise, or an answer is missing.
 
     """
-    demand_every_answer(cases)
+    require_every_answer(cases)
     scores: list[float] = []
     notes: list[Note] = []
     for case in cases:
@@ -126,19 +125,13 @@ def score_official(
 
 
 def score_strict(cases: Sequence[Case], judge: Judge) -> tuple[list[float], list[Note]]:
-    """Score cases by the rules: one score a case; a sample that can not be scored is 0, with a note that names it."""
-    scores: list[float] = []
-    notes: list[Note] = []
-    for case in cases:
-        answer, references = strict_answer(case), strict_references(case)
-        if isinstance(answer, Note) or isinstance(references, Note):
-            scores.append(0.0)
-            notes += [note for note in (answer, references) if isinstance(note, Note)]
-            continue
-        best = judge(answer.text, references)
-        scores.append(0.0 if best is None else best.score)
-        notes += answer.notes
-    return scores, notes
+    """Score cases by the rules, as `answers.score_strict` does."""
+
+    def score(answer: str, references: Sequence[str]) -> float:
+        best = judge(answer, references)
+        return 0.0 if best is None else best.score
+
+    return answers.score_strict(cases, score)
 
 
 def _has_no_items(case: Case) -> bool:

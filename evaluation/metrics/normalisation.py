@@ -15,7 +15,6 @@ from functools import lru_cache
 
 from contest.errors import quote
 from evaluation.metrics.numerals import FIRST_NUMERALS, can_be_folded, fold_numerals
-from evaluation.metrics.phrase_lemmas import PhraseAnalyzer
 from evaluation.metrics.remembered_parses import RememberingAnalyzer
 
 LEMMAS = "pymorphy3-2.0.6"
@@ -25,13 +24,8 @@ MAX_CACHED = 1 << 18
 
 
 @lru_cache(maxsize=1)
-def _analyzer() -> PhraseAnalyzer:
-    return PhraseAnalyzer()  # its dictionary takes a third of a second to load: once, when first needed
-
-
-@lru_cache(maxsize=1)
-def _plain_analyzer() -> RememberingAnalyzer:
-    return RememberingAnalyzer()
+def _analyzer() -> RememberingAnalyzer:
+    return RememberingAnalyzer()  # its dictionary takes a third of a second to load: once, when first needed
 
 
 class NoLemmaError(Exception):
@@ -50,9 +44,7 @@ def lemma(word: str) -> str:
     ('озеро', 'bergen', '-3')
     """
     try:
-        if " " not in word:
-            return str(_analyzer().parse(word)[0].normal_form)
-        return _plain_analyzer().parse(word)[0].normal_form if "-" in word else _analyzer().phrase_lemma(word)
+        return str(_analyzer().parse(word)[0].normal_form)
     except (ValueError, RecursionError) as error:
         raise NoLemmaError(f"pymorphy has no lemma for {quote(word)}: {error}") from error
 

@@ -1,4 +1,4 @@
-"""TRitW, text recognition in the wild: 1 - normalised edit distance. Knows nothing of pictures and other tasks."""
+"""TRitW, text recognition in the wild: 1 - normalised edit distance."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ from contest.checking import described
 from evaluation.metrics.answers import (
     Answer,
     ScriptError,
-    demand_every_answer,
     official_answer,
     official_references,
-    strict_answer,
-    strict_references,
+    require_every_answer,
+    score_strict,
 )
 from evaluation.metrics.base import TaskMetric
 from evaluation.metrics.cases import Case, Mode, Note
@@ -89,11 +88,13 @@ def score_cases(cases: Sequence[Case], mode: Mode, *, lemmas: bool = False) -> t
         AttemptAbortedError: in mode `official`, if an answer is missing (defect 3) or their script raises (1, 2, 4).
 
     """
-    return _score_official(cases) if mode == "official" else _score_strict(cases, lemmas)
+    if mode == "official":
+        return _score_official(cases)
+    return score_strict(cases, lambda answer, references: strict_details(answer, references, lemmas=lemmas).score)
 
 
 def _score_official(cases: Sequence[Case]) -> tuple[list[float], list[Note]]:
-    demand_every_answer(cases)
+    require_every_answer(cases)
     scores: list[float] = []
     notes: list[Note] = []
     previous: Answer | None = None
@@ -129,20 +130,6 @@ def _official_score(text: Any, references: Sequence[str]) -> float:
         raise ScriptError(f"the answer's content is {described(text)}, which has no edit distance to a string")
     elements = [json.dumps(element) for element in text]
     return max(similarity(elements, [json.dumps(character) for character in reference]) for reference in references)
-
-
-def _score_strict(cases: Sequence[Case], lemmas: bool) -> tuple[list[float], list[Note]]:
-    scores: list[float] = []
-    notes: list[Note] = []
-    for case in cases:
-        answer, references = strict_answer(case), strict_references(case)
-        if isinstance(answer, Note) or isinstance(references, Note):
-            scores.append(0.0)
-            notes += [note for note in (answer, references) if isinstance(note, Note)]
-            continue
-        scores.append(strict_details(answer.text, references, lemmas=lemmas).score)
-        notes += answer.notes
-    return scores, notes
 
 
 class TextRecognition(TaskMetric):

@@ -1,7 +1,8 @@
-"""The way from cases to scores that TextQA and MathQA share. Knows nothing of how one answer is scored."""
+"""The way from cases to scores that TextQA and MathQA share, and the option markers in their answers."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, TypeVar
 
@@ -9,11 +10,9 @@ from contest.checking import described
 from evaluation.metrics.answers import (
     Answer,
     ScriptError,
-    demand_every_answer,
     official_answer,
     official_references,
-    strict_answer,
-    strict_references,
+    require_every_answer,
 )
 from evaluation.metrics.base import TaskMetric
 from evaluation.metrics.cases import Case, Note
@@ -33,6 +32,35 @@ class Details(Protocol):
 
 
 D = TypeVar("D", bound=Details)
+
+_FIRST_LETTER = re.compile("[a-e]")
+_MARKER = re.compile(r"[\s(\[\"'«]*([a-z])(?![^\W_])")
+
+
+def replacement_letter(answer: str) -> str | None:
+    """Return the first Latin lower-case letter from a to e anywhere in the answer, as the organisers do (defect 10).
+
+    >>> replacement_letter("Tesla"), replacement_letter("B"), replacement_letter("f")
+    ('e', None, None)
+    """
+    found = _FIRST_LETTER.search(answer)
+    return found[0] if found else None
+
+
+def leading_marker(answer: str) -> str | None:
+    """Return the option marker at the start of an answer: one Latin letter of any case that stands alone.
+
+    >>> leading_marker("B) на поезде"), leading_marker("(f)"), leading_marker("Tesla"), leading_marker("это b")
+    ('b', 'f', None, None)
+    """
+    found = _MARKER.match(answer.lower())
+    return found[1] if found else None
+
+
+def right_marker(answer: str, reference_forms: Sequence[str]) -> str | None:
+    """Return the marker at the start of an answer if some reference is just that letter, None otherwise."""
+    marker = leading_marker(answer)
+    return marker if marker is not None and marker in reference_forms else None
 
 
 def score_official(
@@ -55,7 +83,7 @@ def score_official(
         AttemptAbortedError: if an answer is missing; that is checked outside of what they catch (defect 3).
 
     """
-    demand_every_answer(cases)
+    require_every_answer(cases)
     scores: list[float] = []
     notes: list[Note] = []
     previous: Answer | None = None
@@ -76,23 +104,6 @@ def score_official(
         notes += [Note(case.id, defect, message) for defect, message in affected_by(answer.text, references, result)]
         # Their variable holds the letter from now on, so that it is what a sample without items is scored with.
         previous = answer if result.letter is None else Answer(result.letter)
-    return scores, notes
-
-
-def score_strict(
-    cases: Sequence[Case], details: Callable[[str, Sequence[str]], Details]
-) -> tuple[list[float], list[Note]]:
-    """Score cases by the rules: one score a case; a sample that can not be scored is 0, with a note that names it."""
-    scores: list[float] = []
-    notes: list[Note] = []
-    for case in cases:
-        answer, references = strict_answer(case), strict_references(case)
-        if isinstance(answer, Note) or isinstance(references, Note):
-            scores.append(0.0)
-            notes += [note for note in (answer, references) if isinstance(note, Note)]
-            continue
-        scores.append(details(answer.text, references).score)
-        notes += answer.notes
     return scores, notes
 
 

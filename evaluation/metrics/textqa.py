@@ -1,4 +1,4 @@
-"""TextQA: token F1 of an answer against its references. Knows nothing of files and other tasks."""
+"""TextQA: token F1 of an answer against its references."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from evaluation.metrics.answers import score_strict
 from evaluation.metrics.cases import Case, Mode, Note
 from evaluation.metrics.normalisation import (
     MAX_CACHED,
@@ -18,8 +19,7 @@ from evaluation.metrics.normalisation import (
     strict_form,
 )
 from evaluation.metrics.numerals import FIRST_NUMERALS, fold_numerals, has_later_numeral
-from evaluation.metrics.option_marker import replacement_letter, right_marker
-from evaluation.metrics.text_to_text import TextToTextMetric, score_official, score_strict
+from evaluation.metrics.text_to_text import TextToTextMetric, replacement_letter, right_marker, score_official
 
 _MARK = re.compile(r"[^\w\s]|_")
 
@@ -112,7 +112,7 @@ def score_cases(cases: Sequence[Case], mode: Mode) -> tuple[list[float], list[No
     """
     if mode == "official":
         return score_official(cases, official_details, _affected_by)
-    return score_strict(cases, strict_details)
+    return score_strict(cases, lambda answer, references: strict_details(answer, references).score)
 
 
 def _replacing(answer: str, answer_form: str, reference_forms: tuple[str, ...]) -> TextQADetails:

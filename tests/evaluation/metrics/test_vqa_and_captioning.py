@@ -5,15 +5,14 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+import pymorphy3
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pymorphy3.units.by_analogy import KnownSuffixAnalyzer
 
 from evaluation.metrics import captioning, normalisation, stems, vqa
 from evaluation.metrics.captioning import Captioning
 from evaluation.metrics.errors import AttemptAbortedError, NothingToScoreError
-from evaluation.metrics.phrase_lemmas import PhraseAnalyzer
 from evaluation.metrics.vqa import VisualQA
 from evaluation.metrics.wordnet import NO_WORDNET, WordNet, WordNetError, load_wordnet
 from tests.evaluation.metrics.cases import GOLDEN, case
@@ -157,10 +156,6 @@ def test_lemmas_and_stems_are_looked_up_once(monkeypatch: pytest.MonkeyPatch) ->
             asked.append(word)
             return analyzer.parse(word)
 
-        def phrase_lemma(self, phrase: str) -> str:
-            asked.append(phrase)
-            return analyzer.phrase_lemma(phrase)
-
     monkeypatch.setattr(normalisation, "_analyzer", Counting)
     cases = [case(["невиданные слова", "небывалая строка"], "невиданная строка", sample_id=str(i)) for i in range(50)]
     for mode in ("official", "strict"):
@@ -180,13 +175,8 @@ def test_lemmas_and_stems_are_looked_up_once(monkeypatch: pytest.MonkeyPatch) ->
         ("2 кота", "2 кот"),
     ],
 )
-def test_a_string_of_russian_words_needs_no_full_parse(
-    phrase: str, lemma: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert normalisation._plain_analyzer().parse(phrase)[0].normal_form == lemma
-    analyzer = PhraseAnalyzer()
-    monkeypatch.setattr(PhraseAnalyzer, "parse", None)
-    assert analyzer.phrase_lemma(phrase) == lemma
+def test_a_string_of_russian_words_is_one_word(phrase: str, lemma: str) -> None:
+    assert normalisation.lemma(phrase) == lemma
 
 
 def test_a_word_that_pymorphy_has_no_lemma_for_does_not_stop_the_notes() -> None:
@@ -204,18 +194,7 @@ def test_leaving_out_references_changes_no_score(answer: list[str], references: 
             assert scores == [max(compare(" ".join(answer), text, STUB).score for text in texts)]
 
 
-def test_a_string_of_several_words_is_guessed_once_for_each_ending(monkeypatch: pytest.MonkeyPatch) -> None:
-    guessed: list[str] = []
-    guess = KnownSuffixAnalyzer.parse
-    monkeypatch.setattr(
-        KnownSuffixAnalyzer, "parse", lambda unit, word, *rest: guessed.append(word) or guess(unit, word, *rest)
-    )
-    analyzer = PhraseAnalyzer()
-    for word in ("серая", "белая", "чёрная", "другая"):
-        analyzer.parse(f"{word} машина")
-    assert guessed == ["серая машина"]
-
-
+_PYMORPHY = pymorphy3.MorphAnalyzer()
 PHRASES = st.lists(
     st.sampled_from(
         ["кот", "в", "лесу", "не", "наилучшая", "красную", "машину", "по", "ещё", "еще", "the", "x", "5", "ых", "авиа"]
@@ -226,7 +205,7 @@ PHRASES = st.lists(
 
 @given(PHRASES)
 def test_strings_of_several_words_have_the_lemma_that_pymorphy_gives(words: list[str]) -> None:
-    plain, phrase = normalisation._plain_analyzer(), " ".join(words)
+    plain, phrase = _PYMORPHY, " ".join(words)
     assert normalisation.lemma(phrase) == plain.parse(phrase)[0].normal_form
     assert normalisation.lemma(f"{phrase} по-русски") == plain.parse(f"{phrase} по-русски")[0].normal_form
 
