@@ -1,4 +1,4 @@
-"""CO2 around a score: the evaluator's own, and what submissions and trainings logged. Knows nothing of metrics."""
+"""CO2 around a score: the evaluator's own, and what submissions and trainings logged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compares two results sample by sample. Knows nothing of texts and metrics.
+"""Compares two results sample by sample.
 
 Scores are compared only where their signatures are equal, unless one asks for it by name.
 """

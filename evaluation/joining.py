@@ -1,4 +1,4 @@
-"""Joins predictions, ground truth, task ids and input into the cases of each task. Knows nothing of metrics.
+"""Joins predictions, ground truth, task ids and input into the cases of each task.
 
 `ids.json` leads: its samples are scored, in its order, each for the task it names. What the other files hold beyond
 them is left out with a warning, as the organisers' splitting of the files leaves it out. What they lack:

@@ -1,4 +1,4 @@
-"""What the leaderboard takes from `run.json`, which `submission run` writes. Knows nothing of options and scores.
+"""What the leaderboard takes from `run.json`, which `submission run` writes.
 
 The leaderboard keeps one hash of the weights, where `run.json` has one for each file: the SHA-256 of the list that
 `sha256sum` would print for these files, sorted by name. So it differs as soon as any one of them does, and a person

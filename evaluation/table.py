@@ -1,4 +1,4 @@
-"""Tables as text, and that of a result: tasks, S, what to know about them. Knows nothing of how scores come about."""
+"""Tables as text, and that of a result: tasks, S, what to know about them."""
 
 from __future__ import annotations
 

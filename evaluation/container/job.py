@@ -1,4 +1,4 @@
-"""What an engine is given and what it gives back. Knows no engine."""
+"""What an engine is given and what it gives back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The limits that a submission runs under: the contest's, or those of one JSON file. Knows not how they are kept.
+"""The limits that a submission runs under: the contest's, or those of one JSON file.
 
 A file names those that are to differ, such as {"seconds": 600, "gpus": 0}; the fields of `RunLimits` are the keys.
 """

@@ -1,4 +1,4 @@
-"""The whole way of an archive: unpack, run, look at what it wrote, score, verdict. Leaves each part to its module."""
+"""The whole way of an archive: unpack, run, look at what it wrote, score, verdict."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Watches a started submission: its clock, what it writes, what it says. Knows nothing of containers."""
+"""Watches a started submission: its clock, what it writes, what it says."""
 
 from __future__ import annotations
 

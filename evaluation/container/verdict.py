@@ -1,4 +1,4 @@
-"""What a run came to: whose fault a failure is, and whether the attempt counts. Decides from facts, and runs nothing.
+"""What a run came to: whose fault a failure is, and whether the attempt counts.
 
 A limit that was passed makes an attempt invalid. Beyond that, what counts is what the submission wrote: where its
 predictions are sound, its exit status is only remarked upon, for the contest scores files and not processes.

@@ -1,4 +1,4 @@
-"""ImageCaptioning: half METEOR with the references, half ruCLIP score with the picture. Knows nothing of files."""
+"""ImageCaptioning: half METEOR with the references, half ruCLIP score with the picture."""
 
 from __future__ import annotations
 

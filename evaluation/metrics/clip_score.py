@@ -1,7 +1,7 @@
 """The ruCLIP halves of captioning and generation: which text and picture reach the model, and the cosine of the two.
 
 Mode `official` takes items from fixed places and makes 0.0 of whatever goes wrong (defects 17 to 19), mode `strict`
-takes them by type, clamps to [0, 1] and names each error. Knows nothing of METEOR or of the Frechet distance.
+takes them by type, clamps to [0, 1] and names each error.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""English number words to digits, as the organisers' scripts do it to a prediction. Knows nothing of Russian.
+"""English number words to digits, as the organisers' scripts do it to a prediction.
 
 The meaning is that of `wordtodigits` 1.0.2 on texts without `. ? !` (both METEOR tasks delete those before), in the
 ways a reader would not expect too: neighbouring number words are added up (`one two` -> `3`, `hundred` -> `0`).

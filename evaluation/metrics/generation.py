@@ -1,7 +1,7 @@
 """Generation: the mean of ruCLIP score and distance part, (ruCLIP + (200 - min(200, FID)) / 200) / 2.
 
 The distance is one of sets, so that every sample's score is (its ruCLIP score + the distance part) / 2; their mean is
-the task's score. Knows nothing of how networks come about.
+the task's score.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Normal forms of texts: lemmas, punctuation, numerals, as the organisers' scripts or the rules have them.
-
-Knows nothing of tasks and scores.
-"""
+"""Normal forms of texts: lemmas, punctuation, numerals, as the organisers' scripts or the rules have them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turns Russian numerals, given as lemmas, into digits. Knows nothing of lemmatising and of what a text is for."""
+"""Turns Russian numerals, given as lemmas, into digits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""VisualQA: METEOR without penalty, and the proportion of numbers. Knows nothing of files and other tasks."""
+"""VisualQA: METEOR without penalty, and the proportion of numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Synonyms from a RuWordNet database (SQLite, the schema of the PyPI package `ruwordnet`). Knows nothing of metrics."""
+"""Synonyms from a RuWordNet database (SQLite, the schema of the PyPI package `ruwordnet`)."""
 
 from __future__ import annotations
 

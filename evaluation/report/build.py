@@ -1,4 +1,4 @@
-"""Builds the report's page from a result and the files it was scored from. Knows nothing of how scores come about."""
+"""Builds the report's page from a result and the files it was scored from."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ def test_a_stand_in_for_a_network_is_named_with_one_remedy(
     assert str(refused.value).count("; ") == 1
 
 
-def test_features_are_kept_in_the_user_s_cache_unless_told_otherwise() -> None:
+def test_where_features_are_kept() -> None:
     for environment, expected in (
         ({"FBC2_CACHE": "kept", "XDG_CACHE_HOME": "shared"}, Path("kept")),
         ({"XDG_CACHE_HOME": "shared"}, Path("shared/fbc2")),

@@ -38,7 +38,7 @@ def test_s_is_compared_where_both_have_it() -> None:
     assert table.splitlines()[-2].split()[:5] == ["S", "0.2500", "0.7500", "+0.5000", "!"]
 
 
-def test_different_signatures_are_refused_unless_asked_for_and_then_marked() -> None:
+def test_different_signatures() -> None:
     first, second = result_of({"vqa": [1.0, 0.0]}), result_of({"vqa": [1.0, 0.0]}, signature="equality|v:2")
     with pytest.raises(NotComparableError, match=r"vqa: equality\|v:1 against equality\|v:2"):
         compare(first, second)

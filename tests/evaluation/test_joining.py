@@ -52,7 +52,7 @@ def test_a_surplus_prediction_is_left_out_with_a_warning() -> None:
 
 
 @pytest.mark.parametrize("name", ["ids.json", "ground_truth.json", "predictions.json", "input.json"])
-def test_a_byte_order_mark_stops_official_as_it_stops_the_organisers_reader(name: str, tmp_path: Path) -> None:
+def test_a_byte_order_mark_stops_official(name: str, tmp_path: Path) -> None:
     files = write_files(tmp_path, {"a": 0})
     (tmp_path / name).write_bytes(b"\xef\xbb\xbf" + (tmp_path / name).read_bytes())
     with pytest.raises(AttemptAbortedError) as raised:
@@ -92,9 +92,7 @@ ODD_RUNS: dict[str, tuple[dict[str, object], type[Exception] | None]] = {
 
 
 @pytest.mark.parametrize("name", ODD_RUNS)
-def test_odd_runs_of_the_split_raise_where_the_organisers_code_raises(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_odd_runs_of_the_split_raise(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # The pictures are linked into the temporary folder, which a foreign submission's folder may not do.
     monkeypatch.setattr("evaluation.joining.resolve_picture", lambda root, content, sample_id: root / content)
     theirs = {run["name"]: run["outcome"] for run in EXPECTED["split_edge_runs"]}
@@ -109,7 +107,7 @@ def test_odd_runs_of_the_split_raise_where_the_organisers_code_raises(
 
 @pytest.mark.parametrize("prefix", ["", "./output/", "/somewhere/else/"])
 @pytest.mark.parametrize(("name", "is_there"), [("image_2.png", True), ("none.png", False)])
-def test_official_looks_for_a_drawn_picture_by_its_folder_and_name(
+def test_official_finds_a_drawn_picture_by_folder_and_name(
     prefix: str, name: str, is_there: bool, tmp_path: Path
 ) -> None:
     drawn = [{"type": "image", "content": f"{prefix}images/{name}"}]
@@ -137,14 +135,14 @@ def test_official_names_the_missing_predictions(tmp_path: Path) -> None:
     assert (caught.value.sample_id, caught.value.defect) == ("a", 3)
 
 
-def test_strict_keeps_a_missing_prediction_as_a_case_without_answer(tmp_path: Path) -> None:
+def test_strict_keeps_a_missing_prediction(tmp_path: Path) -> None:
     joined = join(write_files(tmp_path, {"a": 0, "b": 0}, answers={"b": text("yes")}), "strict")
     [(_, cases)] = joined.cases.items()
     assert [(case.id, case.answer is None) for case in cases] == [("a", True), ("b", False)]
 
 
 @pytest.mark.parametrize("mode", BOTH)
-def test_an_unsound_prediction_comes_with_what_stands_in_the_file(mode: Mode, tmp_path: Path) -> None:
+def test_an_unsound_prediction_keeps_its_entry(mode: Mode, tmp_path: Path) -> None:
     raw = [{"type": "text", "content": None}]
     joined = join(write_files(tmp_path, {"a": 0, "b": 0}, answers={"a": raw, "b": text("yes")}), mode)
     [(_, (first, second))] = joined.cases.items()
@@ -190,7 +188,7 @@ def test_no_ids_are_no_score(tmp_path: Path) -> None:
         join(write_files(tmp_path, {}), "strict")
 
 
-def test_the_input_may_be_named_as_folder_or_as_file_or_not_at_all(tmp_path: Path) -> None:
+def test_ways_to_name_the_input(tmp_path: Path) -> None:
     files = write_files(tmp_path, {"a": 0})
     for given in (tmp_path, tmp_path / "input.json"):
         [(_, (case,))] = join(
@@ -202,7 +200,7 @@ def test_the_input_may_be_named_as_folder_or_as_file_or_not_at_all(tmp_path: Pat
     assert (case.answer_root, case.truth_root) == (tmp_path, tmp_path)
 
 
-def test_the_fingerprint_is_that_of_the_test_set_and_not_of_its_layout(tmp_path: Path) -> None:
+def test_the_fingerprint_ignores_the_layout(tmp_path: Path) -> None:
     def fingerprint(name: str, ids: dict[str, int], **other: object) -> str:
         (tmp_path / name).mkdir()
         return join(write_files(tmp_path / name, ids, **other), "strict").test  # type: ignore[arg-type]

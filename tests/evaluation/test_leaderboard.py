@@ -81,7 +81,7 @@ def test_only_what_measures_the_same_is_ranked_together(tmp_path: Path) -> None:
     ]
 
 
-def test_ranks_by_a_task_leave_out_runs_without_it_and_ask_for_its_signature_only(tmp_path: Path) -> None:
+def test_ranks_by_a_task(tmp_path: Path) -> None:
     path = tmp_path / "board.sqlite"
     add(path, "whole", whole_result(0.5), Provenance())
     add(path, "part", result_of({"vqa": [1.0]}), Provenance())
@@ -90,7 +90,7 @@ def test_ranks_by_a_task_leave_out_runs_without_it_and_ask_for_its_signature_onl
     assert [(rank, run.name) for rank, run in zip(group.ranks, group.runs, strict=True)] == [(1, "part"), (2, "whole")]
 
 
-def test_the_table_shows_runs_with_their_origin_beside_the_published_baseline(tmp_path: Path) -> None:
+def test_the_table_has_the_published_baseline(tmp_path: Path) -> None:
     path = tmp_path / "board.sqlite"
     add(path, "first", whole_result(0.5), ORIGIN)
     add(path, "substitute", whole_result(0.6, signature="equality|v:2"), Provenance())
@@ -200,7 +200,7 @@ def test_a_file_of_the_version_before_is_brought_up_to_date(tmp_path: Path) -> N
     assert (new.provenance.energy_kwh, new.provenance.own_co2_kg, new.provenance.parameters) == (2.0, 0.5, 3)
 
 
-def test_files_that_are_no_leaderboard_are_refused_and_left_alone(tmp_path: Path) -> None:
+def test_files_that_are_no_leaderboard(tmp_path: Path) -> None:
     with pytest.raises(LeaderboardError, match="does not exist"):
         read(tmp_path / "none.sqlite")
     assert not (tmp_path / "none.sqlite").exists()

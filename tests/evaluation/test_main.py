@@ -53,9 +53,7 @@ def test_the_mixed_files_get_the_organisers_scores(tmp_path: Path, capsys: pytes
     assert (tmp_path / "table.csv").read_text("utf-8").startswith("task,score,low,high,n,")
 
 
-def test_strict_ends_with_1_and_names_the_sample_that_lost_its_score(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_strict_names_what_lost_its_score(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     answers = {"a": text("yes"), "b": [{"type": "text", "content": 7}]}
     files = write_files(tmp_path, {"a": 0, "b": 0, "c": 0}, answers=answers)
     assert main(named(files, "--mode", "strict", "--json", tmp_path / "result.json")) == 1

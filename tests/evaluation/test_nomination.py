@@ -11,7 +11,7 @@ GOLDEN = json.loads((Path(__file__).parents[1] / "golden/metrics/integral.json")
 
 
 @pytest.mark.parametrize("case", GOLDEN, ids=lambda case: case["note"])
-def test_the_threshold_is_mean_plus_population_deviation_of_the_scores_above_the_baseline(case: dict) -> None:
+def test_the_threshold_of_eligibility(case: dict) -> None:
     expected = case.get("threshold_population_std")
     found = threshold_of(case["scores"], case["baseline"])
     assert found is None if expected is None else found == pytest.approx(expected, abs=1e-12)

@@ -50,7 +50,7 @@ def test_every_task_is_scored_and_s_is_their_weighted_sum(tmp_path: Path) -> Non
     assert list(result.tasks["hidden1"].samples) == [f"hidden1-{number}" for number in range(4)]
 
 
-def test_each_task_gets_its_own_metric_and_hidden_tasks_that_of_their_kind(tmp_path: Path) -> None:
+def test_the_metric_of_each_task(tmp_path: Path) -> None:
     asked: list[str] = []
 
     def metric_of(task: Task) -> TaskMetric:

@@ -49,7 +49,7 @@ def case(number: int, items: int = 1, asked: int = 1) -> Case:
         ("generation", "strict", [1] * 4, [1, 2, 2, 3], 2, [(0, 2), (2, 4)]),
     ],
 )
-def test_each_process_scores_a_block_and_what_it_must_know_from_before(
+def test_the_share_of_each_process(
     task: str, mode: Mode, items: Sequence[int], asked: Sequence[int], count: int, shares: Sequence[tuple[int, int]]
 ) -> None:
     cases = [case(number, *counts) for number, counts in enumerate(zip(items, asked, strict=True))]
@@ -63,7 +63,7 @@ def test_there_is_no_process_beyond_the_last() -> None:
     assert ALONE.is_first
 
 
-def test_notes_end_with_the_one_that_voids_the_task_whoever_went_on_behind_it() -> None:
+def test_notes_end_with_the_one_that_voids_the_task() -> None:
     cases = [case(number, items) for number, items in enumerate([0, 1, 1, 1])]
     whole, parts = TextQA(), TextQA()
     whole.update(cases, range(4))
@@ -135,7 +135,7 @@ def test_any_number_of_processes_gives_the_mixed_files_scores(mode: Mode, count:
 @pytest.mark.slow
 @pytest.mark.parametrize("count", [2, 4])
 @pytest.mark.parametrize("mode", ["official", "strict"])
-def test_pictures_are_scored_alike_up_to_the_rounding_of_other_batches(mode: Mode, count: int, tmp_path: Path) -> None:
+def test_pictures_score_alike_in_other_batches(mode: Mode, count: int, tmp_path: Path) -> None:
     files = ScoringFiles(MIXED / "predictions.json", MIXED / "ground_truth.json", MIXED / "ids.json")
     networks = ("--input", MIXED, "--assets", ROOT / "weights", "--fid-features", "ruclip")
     options = ("--mode", mode, "--tasks", "generation,captioning", *networks)

@@ -87,7 +87,7 @@ def test_a_new_attempt_frees_what_lapsed(register: Path) -> None:
     submit(register, "red", VALID, NOON + timedelta(minutes=11))
 
 
-def test_a_verdict_that_comes_after_its_lease_is_entered_where_there_is_a_place(register: Path) -> None:
+def test_a_verdict_after_its_lease(register: Path) -> None:
     late = [submit(register, "red", None) for _ in range(3)]
     later = NOON + timedelta(minutes=11)
     submit(register, "red", VALID, later)
@@ -166,7 +166,7 @@ def test_a_verdict_is_entered_once(register: Path) -> None:
         attempts.finish(register, number, CRASHED)
 
 
-def test_up_to_three_valid_attempts_are_chosen_and_the_best_counts(register: Path) -> None:
+def test_choosing_attempts(register: Path) -> None:
     red = [submit(register, "red", VALID, NOON + timedelta(days=day)) for day in range(4)]
     blue = submit(register, "blue", VALID)
     attempts.choose(register, "red", red[1:])

@@ -17,7 +17,7 @@ LIMITS = RunLimits(
 JOB = Job(Path("/run/submission"), Path("/run/input"), Metadata("team/rudolph:1", "bash run.sh --all"), LIMITS)
 
 
-def test_a_container_gets_nothing_of_the_host_but_input_and_output() -> None:
+def test_a_container_sees_input_and_output_only() -> None:
     assert run_arguments(JOB, "fbc2-1", 1000) == [
         "run",
         "--name=fbc2-1",

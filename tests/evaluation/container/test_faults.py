@@ -101,7 +101,7 @@ def test_what_stops_a_metric_makes_the_attempt_invalid(tmp_path: Path) -> None:
     assert "a metric stopped: sample '0': a picture is missing" in said(verdict)
 
 
-def test_a_mistake_of_the_scorer_is_the_hosts_and_its_trace_stays_with_the_host(tmp_path: Path) -> None:
+def test_a_mistake_of_the_scorer_is_the_hosts(tmp_path: Path) -> None:
     def fail(predictions: Path) -> Result:
         raise KeyError(SECRET)
 

@@ -29,7 +29,7 @@ from tests.evaluation.container.fakes import ANSWER, FAKES, Fake, archive, run_f
 GOOD = FAKES[0]
 
 
-def test_only_plain_files_and_folders_are_kept_with_ordinary_permissions(tmp_path: Path) -> None:
+def test_only_plain_files_and_folders_are_kept(tmp_path: Path) -> None:
     source = tmp_path / "source"
     (source / "images").mkdir(parents=True)
     (source / "images").chmod(0o3777)
@@ -124,9 +124,7 @@ def test_an_attempt_that_can_not_be_entered_is_no_valid_one(
     assert (tmp_path / "result/verdict.txt").read_text().startswith("verdict: host")
 
 
-def test_a_disk_that_fills_while_output_is_taken_over_is_the_hosts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_disk_that_fills_at_the_copy_is_the_hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_room(*_arguments: object) -> Kept:
         raise OSError(28, "No space left on device")
 
@@ -223,7 +221,7 @@ def test_a_first_signal_stops_and_the_rest_wait() -> None:
     assert signal.getsignal(signal.SIGTERM) is earlier
 
 
-def test_of_ignored_signals_only_that_of_a_lost_terminal_stays_so() -> None:
+def test_ignored_signals() -> None:
     for number, stops in ((signal.SIGHUP, False), (signal.SIGINT, True)):
         earlier = signal.signal(number, signal.SIG_IGN)
         try:

@@ -73,7 +73,7 @@ WARNINGS: tuple[tuple[int, str | None, tuple[str, ...], str], ...] = (
 
 
 @pytest.mark.parametrize(("status", "hint", "problems", "says"), WARNINGS)
-def test_an_attempt_that_counts_in_spite_of_a_failure_is_warned_of(
+def test_a_counting_attempt_with_a_failure_is_warned_of(
     status: int, hint: str | None, problems: tuple[str, ...], says: str
 ) -> None:
     finding = judge(Ended(EXITED, status, 1.0), RunLimits(), wrote_too_much=False, problems=problems, hint=hint)

@@ -34,7 +34,7 @@ class Lengths(TaskMetric):
         return {"unit": "letter"}
 
 
-def test_scores_and_notes_come_back_in_ground_truth_order_whatever_the_order_of_updates() -> None:
+def test_scores_and_notes_are_in_ground_truth_order() -> None:
     metric = Lengths()
     metric.update(CASES[3:], [3, 4])
     metric.update(CASES[:3], [0, 1, 2])
@@ -112,7 +112,7 @@ def score_a_share(rank: int, folder: str) -> None:
     dist.destroy_process_group()
 
 
-def test_two_processes_give_what_one_gives_even_if_one_had_nothing_to_do(tmp_path: Path) -> None:
+def test_two_processes_give_what_one_gives_in_torchmetrics(tmp_path: Path) -> None:
     mp.start_processes(score_a_share, args=(str(tmp_path),), nprocs=2, start_method="fork")  # no second import of torch
     metric = Lengths()
     metric.update(CASES, range(5))

@@ -171,7 +171,7 @@ def test_nothing_has_no_score() -> None:
         metric.result()
 
 
-def test_the_signature_names_both_networks_and_few_pictures_are_flagged() -> None:
+def test_the_signature_and_few_pictures() -> None:
     metric = generation()
     metric.update(small(), range(4))
     assert metric.signature() == "generation|mode:strict|clip:fake|fid:mean-colour|v:1"
@@ -245,9 +245,7 @@ def test_nan_features_are_refused_and_named() -> None:
 
 
 @pytest.mark.parametrize(("name", "counts"), [("LAST.PNG", False), ("LAST.JPG", True), ("LAST.JPEG", True)])
-def test_upper_case_suffixes_but_for_jpeg_s_are_left_out_in_official_only(
-    name: str, counts: bool, tmp_path: Path
-) -> None:
+def test_upper_case_suffixes(name: str, counts: bool, tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     for usual in NAMES:
         shutil.copy(GOLDEN / "images" / usual, tmp_path / "images")
@@ -277,7 +275,7 @@ def test_official_finds_a_picture_by_its_folder_and_name_alone(answer: list[Any]
 
 
 @pytest.mark.parametrize("answer", [["images/00000.png", image(NAMES[0])], [{"type": "image", "content": 5}]])
-def test_what_the_organisers_splitting_can_not_read_is_no_picture(answer: list[Any]) -> None:
+def test_what_their_splitting_can_not_read_is_no_picture(answer: list[Any]) -> None:
     unsound = UnsoundAnswer(answer, (ContestError(Code.ITEM_NOT_AN_OBJECT, sample_id="3"),))
     cases = [*small()[:3], replace(small()[3], answer=None, unsound=unsound)]
     with pytest.raises(AttemptAbortedError, match="3 pictures were drawn for 4"):

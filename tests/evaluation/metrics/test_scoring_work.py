@@ -64,7 +64,7 @@ def compared(score: float) -> TextComparison:
         ([], [], None, []),
     ],
 )
-def test_the_most_promising_reference_comes_first_and_the_first_best_wins(
+def test_the_order_of_references(
     bounds: list[float], scores: list[float], winner: int | None, asked: list[int]
 ) -> None:
     places: list[int] = []

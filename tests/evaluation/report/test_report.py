@@ -104,14 +104,14 @@ def test_s_its_interval_eligibility_and_what_is_not_comparable(page: Page) -> No
     assert "test:1234" in page.text("signatures")
 
 
-def test_each_task_has_its_histogram_its_worst_and_its_best_samples(page: Page) -> None:
+def test_each_task_has_histogram_worst_and_best(page: Page) -> None:
     assert page.tags["svg"] == len(TASKS)
     for task in TASKS:
         ids = re.findall(rf"{task.key}-(\d+)(?= \d\.\d{{4}})", page.text(f"task-{task.key}"))
         assert ids == ["0", "1", "2", "3", "11", "10", "9", "8"]
 
 
-def test_questions_answers_references_and_what_is_wrong_with_them(page: Page) -> None:
+def test_what_a_sample_shows(page: Page) -> None:
     generation = page.text("task-generation")
     assert "Рыжая кошка лежит на подоконнике, 0" in generation
     assert "picture: a file is not a picture: images/image_generation-0.png" in generation
@@ -242,7 +242,7 @@ def test_a_few_scores_are_points_beside_or_above_each_other() -> None:
         ([-0.1, 1.1], "1", "0"),
     ],
 )
-def test_no_full_score_is_among_the_worst_and_no_zero_among_the_best(
+def test_extreme_scores_are_on_one_side_only(
     scores: list[float], best: str, worst: str, run: Run, tmp_path: Path
 ) -> None:
     task = replace(run.result.tasks["mathqa"], samples={f"mathqa-{n}": score for n, score in enumerate(scores)})
