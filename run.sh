@@ -39,8 +39,8 @@ case "${1:-}" in
         # The published networks of the metrics are not in this repository: the bundled tiny ruCLIP stands in, and says so.
         .venv/bin/python -m evaluation score --predictions output/predictions.json \
             --ground-truth demo/ground_truth.json --ids demo/ids.json --input demo \
-            --assets weights --fid-features ruclip --show-emissions output/emissions.csv \
-            --json output/scores.json --csv output/scores.csv --report output/report
+            --assets weights --fid-features ruclip --with-emissions output/emissions.csv \
+            --json output/scores.json --csv output/scores.csv --html output/report
         echo
         .venv/bin/python -m submission preview --input demo --output output --scores output/scores.json
         ;;

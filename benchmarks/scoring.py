@@ -29,7 +29,7 @@ from contest.ground_truth import GroundTruth, References
 from contest.items import Item, Sample
 from contest.writing import write_json
 from evaluation.metrics import captioning, mathqa, text_recognition, textqa, vqa
-from evaluation.metrics.base import MODES, Case, Mode
+from evaluation.metrics.cases import MODES, Case, Mode
 from evaluation.metrics.wordnet import WordNet, load_wordnet
 
 GOLDEN = Path(__file__).parents[1] / "tests/golden/metrics"

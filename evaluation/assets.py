@@ -1,4 +1,4 @@
-"""Finds and loads the networks of the metrics in a folder on this machine. Fetches nothing, knows no metric.
+"""Finds and loads the networks of the metrics in a folder on this machine. Fetches nothing.
 
 The folder is that of `--assets`, else of the environment variable FBC2_ASSETS. In it:
 
@@ -14,31 +14,29 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
 
 import torch
 
 from errors import reason_of
 from evaluation.errors import EvaluationError
 from evaluation.metrics.features import FeatureNetwork, FeatureStore, InceptionFeatures, RuCLIPFeatures
+from evaluation.settings import FidFeatures
 from models.bpe import BPEFormatError
 from models.inception import Inception
 from models.ruclip import RuCLIP, RuCLIPError
 from models.weights import WeightsError, find_weights
 
 ASSETS_VARIABLE, CACHE_VARIABLE = "FBC2_ASSETS", "FBC2_CACHE"
-FidFeatures: TypeAlias = Literal["inception", "ruclip"]
-FID_FEATURES: tuple[FidFeatures, ...] = ("inception", "ruclip")
 
 # Layers, width, patch and resolution of ruclip-vit-large-patch14-336, the contest's.
 CONTEST_RUCLIP = (24, 1024, 14, 336)
 
 
-class MissingAsset(EvaluationError):  # noqa: N818 - says what is wrong
+class MissingAssetError(EvaluationError):
     """A network that a metric needs is not there: what, where it was looked for, and what to do."""
 
 
-class BadAsset(EvaluationError):  # noqa: N818
+class AssetError(EvaluationError):
     """A network's files are there and can not be used."""
 
 
@@ -50,16 +48,18 @@ class Assets:
 
     @classmethod
     def named(cls, folder: Path | None, environment: Mapping[str, str] = os.environ) -> Assets:
-        """Take `folder`, or else what the environment names. Raises MissingAsset if that is no folder."""
-        told = environment.get(ASSETS_VARIABLE)
-        chosen = folder if folder is not None else Path(told) if told else None
+        """Take `folder`, or else what the environment names. Raises MissingAssetError if that is no folder."""
+        named = environment.get(ASSETS_VARIABLE)
+        chosen = folder if folder is not None else Path(named) if named else None
         if chosen is not None and not chosen.is_dir():
             where = "--assets" if folder is not None else ASSETS_VARIABLE
-            raise MissingAsset(f"{chosen}: no such folder ({where})", "name the folder that holds ruclip and inception")
+            raise MissingAssetError(
+                f"{chosen}: no such folder ({where})", "name the folder that holds ruclip and inception"
+            )
         return cls(chosen)
 
     def ruclip(self, device: torch.device | str = "cpu") -> RuCLIP:
-        """Load ruCLIP. Raises MissingAsset, BadAsset."""
+        """Load ruCLIP. Raises MissingAssetError, AssetError."""
         folder = self._part(
             "ruclip",
             "ruCLIP, which scores captions and drawings,",
@@ -74,7 +74,7 @@ class Assets:
     def features(self, kind: FidFeatures, device: torch.device | str = "cpu") -> FeatureNetwork:
         """Load the network for FID and KID: the contest's, or the substitute asked for by name.
 
-        Raises MissingAsset, BadAsset.
+        Raises MissingAssetError, AssetError.
         """
         if kind == "ruclip":
             return RuCLIPFeatures(self.ruclip(device))
@@ -91,21 +91,21 @@ class Assets:
 
     def _part(self, name: str, what: str, remedy: str) -> Path:
         if self.folder is None:
-            raise MissingAsset(
+            raise MissingAssetError(
                 f"{what} is needed, and no folder of assets was named (--assets, or {ASSETS_VARIABLE})",
                 f"in its part {name}: {remedy}",
             )
         folder = self.folder / name
         if not folder.is_dir():
-            raise MissingAsset(f"{what} is needed, and {folder} does not exist", remedy)
+            raise MissingAssetError(f"{what} is needed, and {folder} does not exist", remedy)
         return folder
 
 
-def _unusable(what: str, error: RuCLIPError | WeightsError | BPEFormatError | OSError, remedy: str) -> BadAsset:
+def _unusable(what: str, error: RuCLIPError | WeightsError | BPEFormatError | OSError, remedy: str) -> AssetError:
     """Return what is wrong with a network's files, with the remedy that the error knows, or else this one."""
     if isinstance(error, OSError):
-        return BadAsset(f"{what} can not be used: {reason_of(error)}", remedy)
-    return BadAsset(f"{what} can not be used: {error.reason}", error.remedy or remedy)
+        return AssetError(f"{what} can not be used: {reason_of(error)}", remedy)
+    return AssetError(f"{what} can not be used: {error.reason}", error.remedy or remedy)
 
 
 def is_contest_ruclip(network: RuCLIP) -> bool:
@@ -117,9 +117,9 @@ def is_contest_ruclip(network: RuCLIP) -> bool:
 
 def feature_store(environment: Mapping[str, str] = os.environ) -> FeatureStore | None:
     """Return where features of ground truths are kept: None for a user who has no home."""
-    told = environment.get(CACHE_VARIABLE)
-    if told:
-        return FeatureStore(Path(told))
+    named = environment.get(CACHE_VARIABLE)
+    if named:
+        return FeatureStore(Path(named))
     shared = environment.get("XDG_CACHE_HOME")
     if shared:
         return FeatureStore(Path(shared) / "fbc2")

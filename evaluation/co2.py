@@ -1,4 +1,4 @@
-"""CO2 around a score: the evaluator's own, and what submissions and trainings logged. Knows nothing of metrics."""
+"""CO2 around a score: the evaluator's own, and what submissions and trainings logged."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from errors import reason_of
 from evaluation.errors import EvaluationError
 
 
-class BadEmissions(EvaluationError):  # noqa: N818 - says what is wrong, as its neighbours do
+class EmissionsError(EvaluationError):
     """A file is none of eco2AI's."""
 
 
@@ -50,22 +50,22 @@ def track_scoring(
 
 
 def read_emissions(csv_path: str | os.PathLike[str]) -> Summary:
-    """Read one of eco2AI's files and what lies beside it. Raises BadEmissions, also if it can not be read."""
+    """Read one of eco2AI's files and what lies beside it. Raises EmissionsError, also if it can not be read."""
     remedy = "give the CSV file that eco2AI wrote, not the encoded one"
     try:
         rows, readings = read_rows(csv_path), read_readings(csv_path)
     except EmissionsFileError as error:
-        raise BadEmissions(error.reason, error.remedy or remedy) from error
+        raise EmissionsError(error.reason, error.remedy or remedy) from error
     except OSError as error:
-        raise BadEmissions(reason_of(error), "check the path") from error
+        raise EmissionsError(reason_of(error), "check the path") from error
     except (RecursionError, OverflowError, AttributeError) as error:
-        raise BadEmissions(f"{os.fspath(csv_path)}: the readings beside it are none of ours", remedy) from error
+        raise EmissionsError(f"{os.fspath(csv_path)}: the readings beside it are none of ours", remedy) from error
     for number, row in enumerate(rows, start=1):
         if None in (row.id, row.project, row.start_time, row.cpu, row.gpu, row.country):
-            raise BadEmissions(f"{os.fspath(csv_path)}: row {number} is cut off", remedy)
+            raise EmissionsError(f"{os.fspath(csv_path)}: row {number} is cut off", remedy)
     for reading in (one for found in readings.values() for one in found):
         if not all(map(_is_figure, (reading.energy_kwh, reading.co2_kg))):
-            raise BadEmissions(f"{os.fspath(csv_path)}: a reading beside it is no figure", remedy)
+            raise EmissionsError(f"{os.fspath(csv_path)}: a reading beside it is no figure", remedy)
     final = [row for row in rows if row.is_final]
     return Summary(
         path=Path(csv_path),

@@ -1,4 +1,4 @@
-"""Compares two results sample by sample. Knows nothing of texts and metrics.
+"""Compares two results sample by sample.
 
 Scores are compared only where their signatures are equal, unless one asks for it by name.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from evaluation.errors import NotComparable, counted, some
+from evaluation.errors import NotComparableError, counted, some
 from evaluation.results import Result
 from evaluation.statistics import Difference, Resampling, paired_differences
 from evaluation.table import columns
@@ -43,25 +43,25 @@ def compare(
 ) -> Comparison:
     """Return how far the second run is above the first, task by task.
 
-    Raises NotComparable if the runs share no task, if test set or samples differ, or if a task's signatures do (unless
-    `different_signatures`).
+    Raises NotComparableError if the runs share no task, if test set or samples differ, or if a task's signatures do
+    (unless `different_signatures`).
     """
     shared = [key for key in first.tasks if key in second.tasks]
     if not shared:
-        raise NotComparable("the two results share no task", "compare runs of one test set")
+        raise NotComparableError("the two results share no task", "compare runs of one test set")
     if first.test != second.test:
-        raise NotComparable("the two results are of different test sets", "compare runs of one test set")
+        raise NotComparableError("the two results are of different test sets", "compare runs of one test set")
     unlike = tuple(key for key in shared if first.tasks[key].signature != second.tasks[key].signature)
     if unlike and not different_signatures:
         lines = [f"{key}: {first.tasks[key].signature} against {second.tasks[key].signature}" for key in unlike]
-        raise NotComparable(
+        raise NotComparableError(
             f"the scores do not measure the same: {'; '.join(lines)}",
             "score both in one way, or ask with --different-signatures",
         )
     for key in shared:
         apart = first.tasks[key].samples.keys() ^ second.tasks[key].samples.keys()
         if apart:
-            raise NotComparable(
+            raise NotComparableError(
                 f"{key}: one result only has {counted(len(apart), 'sample')}: {some(sorted(apart))}",
                 "compare runs of one test set",
             )

@@ -1,48 +1,42 @@
-"""What can go wrong between files and scores, as typed errors. Knows nothing of how it is told."""
+"""What can go wrong between files and scores, as typed errors."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from contest.console import one_line
+from errors import UserError
 
 
-class EvaluationError(Exception):
+class EvaluationError(UserError):
     """Something that stops the command: what was wrong, and what to do about it."""
 
-    def __init__(self, message: str, remedy: str) -> None:
-        self.message, self.remedy = message, remedy
-        super().__init__(message, remedy)
 
-    def __str__(self) -> str:
-        return f"{self.message}; {self.remedy}"
-
-
-class IdsDiffer(EvaluationError):  # noqa: N818 - says what is wrong, as its neighbours do
+class IdsDifferError(EvaluationError):
     """The scorer's own files (ids, ground truth, input) do not speak of the same samples."""
 
 
-class NoSamples(EvaluationError):  # noqa: N818
+class NoSamplesError(EvaluationError):
     """The files hold nothing to score."""
 
 
-class NeedsInput(EvaluationError):  # noqa: N818
+class NeedsInputError(EvaluationError):
     """A task looks at the pictures or captions that were asked about, and no input was given."""
 
 
-class NotANumber(EvaluationError):  # noqa: N818
+class NotANumberError(EvaluationError):
     """A metric gave NaN or infinity."""
 
 
-class BadResult(EvaluationError):  # noqa: N818
+class ResultFileError(EvaluationError):
     """A file is no result of `evaluation score`."""
 
 
-class NotComparable(EvaluationError):  # noqa: N818
+class NotComparableError(EvaluationError):
     """Two scores do not measure the same, or not the same samples."""
 
 
-class BadLeaderboard(EvaluationError):  # noqa: N818
+class LeaderboardError(EvaluationError):
     """A file is no leaderboard, or can not be used as one."""
 
 

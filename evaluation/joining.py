@@ -1,4 +1,4 @@
-"""Joins predictions, ground truth, task ids and input into the cases of each task. Knows nothing of metrics.
+"""Joins predictions, ground truth, task ids and input into the cases of each task.
 
 `ids.json` leads: its samples are scored, in its order, each for the task it names. What the other files hold beyond
 them is left out with a warning, as the organisers' splitting of the files leaves it out. What they lack:
@@ -30,13 +30,14 @@ from contest.pictures import resolve_picture
 from contest.predictions import SURPLUS_NAMED, ParsedPredictions, read_answers
 from contest.reading import begins_with_mark, read_ground_truth, read_ids, read_input
 from contest.tasks import TASKS, Task, task_by_id
-from evaluation.errors import IdsDiffer, NoSamples, counted, some
+from evaluation.errors import IdsDifferError, NoSamplesError, counted, some
 from evaluation.metrics.answers import official_picture
-from evaluation.metrics.base import AttemptAborted, Case, Mode, UnsoundAnswer
+from evaluation.metrics.cases import Case, Mode, UnsoundAnswer
+from evaluation.metrics.errors import AttemptAbortedError
 
 
 @dataclass(frozen=True, slots=True)
-class Files:
+class ScoringFiles:
     """What is scored. `input` is the folder with `input.json`, or that file; None where there is none.
 
     Pictures' paths are relative to the folder of the JSON file that names them.
@@ -67,31 +68,31 @@ class Joined:
     test: str
 
 
-def join(files: Files, mode: Mode) -> Joined:
+def join(files: ScoringFiles, mode: Mode) -> Joined:
     """Read the files and return the cases.
 
-    Raises ContestFileError for files that can not be read, IdsDiffer where ground truth or input lack a sample,
-    NoSamples for an `ids.json` without samples, AttemptAborted (`official`) for missing predictions and pictures, and
-    for a byte order mark.
+    Raises ContestFileError for files that can not be read, IdsDifferError where ground truth or input lack a sample,
+    NoSamplesError for an `ids.json` without samples, AttemptAbortedError (`official`) for missing predictions and
+    pictures, and for a byte order mark.
     """
     task_ids = read_ids(files.ids)
     if not task_ids:
-        raise NoSamples(f"{files.ids} names no sample", "write {sample id: task id, ...}")
+        raise NoSamplesError(f"{files.ids} names no sample", "write {sample id: task id, ...}")
     truths = read_ground_truth(files.ground_truth)
-    _demand_all(task_ids, truths, files.ground_truth)
+    _require_all(task_ids, truths, files.ground_truth)
     input_json = files.input_json
     asked = None if input_json is None else read_input(input_json)
     if asked is not None and input_json is not None:
-        _demand_all(task_ids, asked, input_json)
+        _require_all(task_ids, asked, input_json)
     answers = read_answers(files.predictions, task_ids)
     unsound = _unsound(answers)
     marked = [path for path in (files.ids, files.ground_truth, input_json, files.predictions) if path is not None]
     marked = [path for path in marked if begins_with_mark(path)]
     if marked and mode == "official":
-        raise AttemptAborted(f"{marked[-1]} begins with a byte order mark", defect=1)
+        raise AttemptAbortedError(f"{marked[-1]} begins with a byte order mark", defect=1)
     missing = [key for key in task_ids if key not in answers.valid and key not in unsound]
     if missing and mode == "official":
-        raise AttemptAborted(
+        raise AttemptAbortedError(
             f"the predictions lack {len(missing)} of {counted(len(task_ids), 'sample')}: {some(missing)}",
             sample_id=missing[0],
             defect=3,
@@ -115,7 +116,7 @@ def join(files: Files, mode: Mode) -> Joined:
         )
     cases = {task: tuple(found) for task, found in by_task.items() if found}
     if mode == "official":
-        _demand_drawn_pictures(cases)
+        _require_drawn_pictures(cases)
     warnings = _warnings(files, task_ids, truths, answers, marked)
     return Joined(cases, warnings, _fingerprint(task_ids, truths))
 
@@ -137,17 +138,17 @@ def _unsound(answers: ParsedPredictions) -> dict[str, UnsoundAnswer]:
     return {key: UnsoundAnswer(value, tuple(errors.get(key, ()))) for key, value in answers.invalid.items()}
 
 
-def _demand_all(task_ids: Mapping[str, int], entries: Mapping[str, object], path: Path) -> None:
+def _require_all(task_ids: Mapping[str, int], entries: Mapping[str, object], path: Path) -> None:
     lacking = [key for key in task_ids if key not in entries]
     if lacking:
-        raise IdsDiffer(
+        raise IdsDifferError(
             f"{path} lacks {len(lacking)} of the {len(task_ids)} samples of the ids: {some(lacking)}",
             "give the files of one test set",
         )
 
 
-def _demand_drawn_pictures(cases: Mapping[Task, Iterable[Case]]) -> None:
-    """Raise AttemptAborted for a drawn picture that is not there: the organisers' splitting can not copy it."""
+def _require_drawn_pictures(cases: Mapping[Task, Iterable[Case]]) -> None:
+    """Raise AttemptAbortedError for a drawn picture that is not there: the organisers' splitting can not copy it."""
     for task, found in cases.items():
         if task.kind != "text_to_image":
             continue
@@ -157,11 +158,11 @@ def _demand_drawn_pictures(cases: Mapping[Task, Iterable[Case]]) -> None:
                 continue
             assert case.answer_root is not None
             if not resolve_picture(case.answer_root, content, sample_id=case.id).is_file():
-                raise AttemptAborted(f"its picture {quote(content)} is not there", sample_id=case.id, defect=1)
+                raise AttemptAbortedError(f"its picture {quote(content)} is not there", sample_id=case.id, defect=1)
 
 
 def _warnings(
-    files: Files,
+    files: ScoringFiles,
     task_ids: Mapping[str, int],
     truths: Mapping[str, GroundTruth],
     answers: ParsedPredictions,

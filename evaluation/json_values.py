@@ -10,85 +10,82 @@ from typing import Any, TypeAlias, TypeVar
 
 from contest.checking import described, is_unicode
 from contest.stand_ins import HEAD_BYTES, stand_in_of_data
+from errors import UserError
 from evaluation.errors import shortened
 
 T = TypeVar("T")
 Reader: TypeAlias = Callable[[Any, str], T]
-"""Takes a JSON value and its name, and returns it typed. Raises WrongValue."""
+"""Takes a JSON value and its name, and returns it typed. Raises WrongValueError."""
 
 
-class WrongValue(ValueError):  # noqa: N818 - says what is wrong
+class WrongValueError(UserError):
     """A value of a JSON file is not what its place asks for; names both.
 
-    `remedy` is what helps where that can be told from the value; empty where only the file's reader knows it.
+    The remedy is empty where only the file's reader knows it.
     """
-
-    def __init__(self, problem: str, remedy: str = "") -> None:
-        super().__init__(problem)
-        self.remedy = remedy
 
 
 def read_json(path: Path) -> Any:
-    """Return what a JSON file holds. Raises OSError, WrongValue for a file that is no JSON."""
+    """Return what a JSON file holds. Raises OSError, WrongValueError for a file that is no JSON."""
     data = path.read_bytes()
     if (found := stand_in_of_data(data[:HEAD_BYTES])) is not None:
-        raise WrongValue(found.what, found.remedy)
+        raise WrongValueError(found.what, found.remedy)
     try:
         return json.loads(data.decode("utf-8"))
     except RecursionError as error:
-        raise WrongValue("it is nested too deeply to be read") from error
+        raise WrongValueError("it is nested too deeply to be read") from error
     except ValueError as error:  # not UTF-8, not JSON, a number of more digits than Python converts
         what = "not UTF-8" if isinstance(error, UnicodeDecodeError) else "not JSON"
-        raise WrongValue(f"it is {what}: {shortened(str(error), 200)}") from error
+        raise WrongValueError(f"it is {what}: {shortened(str(error), 200)}") from error
 
 
 def entry(value: Mapping[str, Any], key: str, reader: Reader[T]) -> T:
-    """Return an entry of an object. Raises WrongValue, also where there is none."""
+    """Return an entry of an object. Raises WrongValueError, also where there is none."""
     if key not in value:
-        raise WrongValue(f'it has no "{key}"')
+        raise WrongValueError(f'it has no "{key}"')
     return reader(value[key], f'"{key}"')
 
 
 def mapping(value: Any, name: str) -> dict[str, Any]:
     """Return an object."""
     if not isinstance(value, dict):
-        raise WrongValue(f"{name} is {described(value)}, not an object")
+        raise WrongValueError(f"{name} is {described(value)}, not an object")
     return value
 
 
 def text(value: Any, name: str) -> str:
     """Return a string that can be written as UTF-8."""
     if not isinstance(value, str):
-        raise WrongValue(f"{name} is {described(value)}, not a string")
+        raise WrongValueError(f"{name} is {described(value)}, not a string")
     if not is_unicode(value):
-        raise WrongValue(f"{name} holds half a surrogate pair")
+        raise WrongValueError(f"{name} holds half a surrogate pair")
     return value
 
 
 def flag(value: Any, name: str) -> bool:
     """Return true or false."""
     if not isinstance(value, bool):
-        raise WrongValue(f"{name} is {described(value)}, not true or false")
+        raise WrongValueError(f"{name} is {described(value)}, not true or false")
     return value
 
 
 def number(value: Any, name: str) -> float:
     """Return a finite number that a float can hold."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise WrongValue(f"{name} is {described(value)}, not a number")
+        raise WrongValueError(f"{name} is {described(value)}, not a number")
     try:
         finite = math.isfinite(value)
     except OverflowError:  # a whole number that no float holds
         finite = False
     if not finite:
-        raise WrongValue(f"{name} is {described(value)}, not a finite number")
+        raise WrongValueError(f"{name} is {described(value)}, not a finite number")
     return value
 
 
 def whole(value: Any, name: str) -> int:
     """Return a whole number of at most 64 bits."""
     if isinstance(value, bool) or not isinstance(value, int) or not -(2**63) <= value < 2**63:
-        raise WrongValue(f"{name} is {described(value)}, not a whole number of at most 64 bits")
+        raise WrongValueError(f"{name} is {described(value)}, not a whole number of at most 64 bits")
     return value
 
 
@@ -102,7 +99,7 @@ def list_of(reader: Reader[T]) -> Reader[tuple[T, ...]]:
 
     def read(value: Any, name: str) -> tuple[T, ...]:
         if not isinstance(value, list):
-            raise WrongValue(f"{name} is {described(value)}, not a list")
+            raise WrongValueError(f"{name} is {described(value)}, not a list")
         return tuple(reader(one, f"entry {place} of {name}") for place, one in enumerate(value))
 
     return read

@@ -1,4 +1,4 @@
-"""A leaderboard in one SQLite file: runs, where they came from, and their ranks. Knows nothing of how runs are scored.
+"""A leaderboard in one SQLite file: runs, where they came from, and their ranks.
 
 Ranks are given only among scores that measure the same: one test set, equal signatures. Whatever else is in the file
 stands in a group of its own. The published baseline stands beside every group, without a rank: the files it was
@@ -10,9 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, astuple, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,17 +18,14 @@ from typing import Any
 
 from contest.checking import is_unicode
 from contest.console import csv_row
-from contest.stand_ins import stand_in_at
 from contest.tasks import TASKS
-from evaluation.errors import BadLeaderboard, shortened
-from evaluation.nomination import BASELINE_INTEGRAL
+from evaluation.errors import LeaderboardError, shortened
 from evaluation.results import Result
+from evaluation.settings import BASELINE_INTEGRAL, INTEGRAL
+from evaluation.sqlite_file import SQLiteFile
 from evaluation.statistics import ranks
 from evaluation.table import blocks, cut
 
-INTEGRAL = "integral"
-APPLICATION_ID, SCHEMA_VERSION = 0x46424332, 2  # "FBC2"
-WAIT_SECONDS = 120.0
 SQLITE_INTEGERS = range(-(2**63), 2**63)
 NAME_COLUMNS, ORIGIN_COLUMNS = 30, 20
 
@@ -45,18 +40,15 @@ _SCHEMA = (
         run INTEGER NOT NULL REFERENCES runs (id), task TEXT NOT NULL, score REAL NOT NULL, low REAL, high REAL,
         n INTEGER NOT NULL, signature TEXT NOT NULL, PRIMARY KEY (run, task)
     ) STRICT""",
-    f"PRAGMA application_id = {APPLICATION_ID}",
-    f"PRAGMA user_version = {SCHEMA_VERSION}",
 )
-# What makes a file of the version before into one of this version.
-_UPGRADES = {
-    1: (
-        "ALTER TABLE runs ADD COLUMN energy_kwh REAL",
-        "ALTER TABLE runs ADD COLUMN own_co2_kg REAL",
-        "ALTER TABLE runs ADD COLUMN parameters INTEGER",
-        "PRAGMA user_version = 2",
-    )
-}
+_FROM_VERSION_1 = (
+    "ALTER TABLE runs ADD COLUMN energy_kwh REAL",
+    "ALTER TABLE runs ADD COLUMN own_co2_kg REAL",
+    "ALTER TABLE runs ADD COLUMN parameters INTEGER",
+)
+FILE = SQLiteFile(
+    "leaderboard file", 0x46424332, _SCHEMA, {1: _FROM_VERSION_1}, LeaderboardError, "evaluation leaderboard add"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +87,7 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class LeaderboardRun:
     """A row of the leaderboard. `scores` holds those of the tasks by key."""
 
     id: int
@@ -123,11 +115,11 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class RankedGroup:
     """Runs that measure the same, best first, with their ranks (None without a score)."""
 
     measures: tuple[str, ...]
-    runs: tuple[Run, ...]
+    runs: tuple[LeaderboardRun, ...]
     ranks: tuple[int | None, ...]
 
 
@@ -135,13 +127,13 @@ def add(path: Path, name: str, result: Result, provenance: Provenance) -> int:
     """Add a run to the file, which is made if there is none; return the run's id.
 
     Several processes may add at once: each waits for the others (up to two minutes).
-    Raises BadLeaderboard, also for a measured figure of the provenance that is negative or not finite.
+    Raises LeaderboardError, also for a measured figure of the provenance that is negative or not finite.
     """
-    _demand_storable(name, provenance)
+    _require_storable(name, provenance)
     low, high = result.integral_interval or (None, None)
     added = datetime.now(UTC).isoformat(timespec="seconds")
     head = (added, name, result.mode, result.test, int(result.comparable), result.integral, low, high)
-    with _open(path, must_exist=False) as connection:
+    with FILE.opened(path, may_make=True) as connection:
         cursor = connection.execute(
             "INSERT INTO runs (added, name, mode, test, comparable, integral, low, high,"
             f" {_ORIGIN}) VALUES ({', '.join('?' * (len(head) + len(fields(Provenance))))})",
@@ -158,24 +150,24 @@ def add(path: Path, name: str, result: Result, provenance: Provenance) -> int:
         return cursor.lastrowid
 
 
-def _demand_storable(name: str, provenance: Provenance) -> None:
-    """Raise BadLeaderboard for what a leaderboard can not hold, or what nobody can have measured."""
+def _require_storable(name: str, provenance: Provenance) -> None:
+    """Raise LeaderboardError for what a leaderboard can not hold, or what nobody can have measured."""
     for what, text in {"name": name, **asdict(provenance)}.items():
         if isinstance(text, str) and not is_unicode(text):
-            raise BadLeaderboard(f"the run's {what} is no UTF-8: {shortened(text)}", "give it in UTF-8")
+            raise LeaderboardError(f"the run's {what} is no UTF-8: {shortened(text)}", "give it in UTF-8")
     for figure in ("seconds", "co2_kg", "energy_kwh", "own_co2_kg"):
         value = getattr(provenance, figure)
         if value is not None and not (math.isfinite(value) and value >= 0):
-            raise BadLeaderboard(f"{figure} of run {name!r} is {value}", "give what was measured, or nothing")
+            raise LeaderboardError(f"{figure} of run {name!r} is {value}", "give what was measured, or nothing")
     for figure in ("seed", "parameters"):
         value = getattr(provenance, figure)
         if value is not None and value not in SQLITE_INTEGERS:
-            raise BadLeaderboard(f"{figure} of run {name!r} has more than 64 bits", "give the real one, or nothing")
+            raise LeaderboardError(f"{figure} of run {name!r} has more than 64 bits", "give the real one, or nothing")
 
 
-def read(path: Path) -> tuple[Run, ...]:
-    """Return all runs in the order they were added. Raises BadLeaderboard, also for scores that can not be."""
-    with _open(path, must_exist=True) as connection:
+def read(path: Path) -> tuple[LeaderboardRun, ...]:
+    """Return all runs in the order they were added. Raises LeaderboardError, also for scores that can not be."""
+    with FILE.opened(path) as connection:
         scores: dict[int, dict[str, Score]] = {}
         for run, key, *row in connection.execute("SELECT run, task, score, low, high, n, signature FROM scores"):
             scores.setdefault(run, {})[key] = Score(*row)
@@ -186,53 +178,57 @@ def read(path: Path) -> tuple[Run, ...]:
         runs = []
         for number, added, name, mode, test, comparable, integral, low, high, *origin in found:
             found_scores = scores.get(number, {})
-            _demand_sound(path, number, integral, found_scores)
+            _require_sound(path, number, integral, found_scores)
             tasks = dict(sorted(found_scores.items(), key=lambda pair: order[pair[0]]))
             provenance = Provenance(*origin)
-            runs.append(Run(number, added, name, mode, test, bool(comparable), integral, low, high, provenance, tasks))
+            runs.append(
+                LeaderboardRun(
+                    number, added, name, mode, test, bool(comparable), integral, low, high, provenance, tasks
+                )
+            )
         return tuple(runs)
 
 
-def _demand_sound(path: Path, number: int, integral: float | None, scores: dict[str, Score]) -> None:
-    """Raise BadLeaderboard for a row that `add` would not have written."""
+def _require_sound(path: Path, number: int, integral: float | None, scores: dict[str, Score]) -> None:
+    """Raise LeaderboardError for a row that `add` would not have written."""
     remedy = "take the run out, or start a leaderboard of your own"
     unknown = [key for key in scores if key not in {task.key for task in TASKS}]
     if unknown:
-        raise BadLeaderboard(
+        raise LeaderboardError(
             f"{path}: run {number} has a score for {shortened(unknown[0])!r}, which is no task", remedy
         )
     if integral is not None and not 0 <= integral <= 1:
-        raise BadLeaderboard(f"{path}: run {number} has the integral score {integral}, outside [0, 1]", remedy)
+        raise LeaderboardError(f"{path}: run {number} has the integral score {integral}, outside [0, 1]", remedy)
     infinite = [key for key, score in scores.items() if not math.isfinite(score.score)]
     if infinite:
-        raise BadLeaderboard(f"{path}: run {number}: the score of {infinite[0]} is not a finite number", remedy)
+        raise LeaderboardError(f"{path}: run {number}: the score of {infinite[0]} is not a finite number", remedy)
 
 
-def grouped(runs: Sequence[Run], by: str = INTEGRAL) -> tuple[Group, ...]:
+def grouped(runs: Sequence[LeaderboardRun], by: str = INTEGRAL) -> tuple[RankedGroup, ...]:
     """Return the runs in groups that measure the same, each ranked by S or by the score of a task.
 
     Equal scores share the better rank. Groups stand in the order of their first run; for a task, runs without it are
     left out.
     """
-    found: dict[tuple[str, ...], list[Run]] = {}
+    found: dict[tuple[str, ...], list[LeaderboardRun]] = {}
     for run in runs:
         if by == INTEGRAL or by in run.scores:
             found.setdefault(run.measures(by), []).append(run)
     groups = []
     for measures, members in found.items():
         members.sort(key=lambda run: _descending(run.value(by)))
-        groups.append(Group(measures, tuple(members), tuple(ranks([run.value(by) for run in members]))))
+        groups.append(RankedGroup(measures, tuple(members), tuple(ranks([run.value(by) for run in members]))))
     return tuple(groups)
 
 
-def heading(number: int, group: Group, by: str = INTEGRAL) -> str:
+def heading(number: int, group: RankedGroup, by: str = INTEGRAL) -> str:
     """Return the line above a group: what its runs have in common."""
     first = group.runs[0]
     flag = "" if first.comparable else ", not comparable with the contest's scores"
     return f"group {number}: mode {shortened(first.mode, 12)}, test {shortened(first.test, 13)}, ranked by {by}{flag}"
 
 
-def leaderboard_table(runs: Sequence[Run], by: str = INTEGRAL, *, verbose: bool = False) -> str:
+def leaderboard_table(runs: Sequence[LeaderboardRun], by: str = INTEGRAL, *, verbose: bool = False) -> str:
     """Return the leaderboard as text: tables a group, each with the published baseline beside its runs.
 
     No line is wider than a terminal of 100 columns; `verbose` adds the signatures, whole.
@@ -251,7 +247,7 @@ def leaderboard_table(runs: Sequence[Run], by: str = INTEGRAL, *, verbose: bool 
     return "\n\n".join(parts)
 
 
-def to_json(runs: Sequence[Run]) -> dict[str, Any]:
+def to_json(runs: Sequence[LeaderboardRun]) -> dict[str, Any]:
     """Return the whole leaderboard as a JSON object: the published baseline, and the runs with group and rank."""
     places = {
         run.id: {"group": number, "rank": rank}
@@ -262,7 +258,7 @@ def to_json(runs: Sequence[Run]) -> dict[str, Any]:
     return {"baseline": baseline, "runs": [{**asdict(run), **places[run.id]} for run in runs]}
 
 
-def to_csv(runs: Sequence[Run]) -> str:
+def to_csv(runs: Sequence[LeaderboardRun]) -> str:
     """Return the whole leaderboard as CSV, the published baseline in its first row; empty is what is not known."""
     stream = io.StringIO()
     keys = [task.key for task in TASKS]
@@ -287,11 +283,11 @@ def _descending(score: float | None) -> tuple[bool, float]:
     return (score is None, -(score or 0.0))
 
 
-def _ranked_rows(group: Group, keys: Sequence[str]) -> list[tuple[str, ...]]:
+def _ranked_rows(group: RankedGroup, keys: Sequence[str]) -> list[tuple[str, ...]]:
     return [_row(rank, run, keys) for rank, run in zip(group.ranks, group.runs, strict=True)]
 
 
-def _row(rank: int | None, run: Run, keys: Sequence[str]) -> tuple[str, ...]:
+def _row(rank: int | None, run: LeaderboardRun, keys: Sequence[str]) -> tuple[str, ...]:
     interval = "-" if run.low is None else f"{run.low:.4f} .. {run.high:.4f}"
     values = ["-" if (value := run.value(key)) is None else f"{value:.4f}" for key in (INTEGRAL, *keys)]
     origin = ["-" if value is None else _short(value) for value in astuple(run.provenance)]
@@ -306,43 +302,3 @@ def _baseline(keys: Sequence[str]) -> tuple[str, ...]:
 
 def _short(value: str | float) -> str:
     return f"{value:g}" if isinstance(value, float) else cut(str(value), ORIGIN_COLUMNS)
-
-
-@contextmanager
-def _open(path: Path, *, must_exist: bool) -> Iterator[sqlite3.Connection]:
-    """Yield a connection inside a transaction that holds the file's write lock from its beginning."""
-    if must_exist and not path.is_file():
-        raise BadLeaderboard(f"{path} does not exist", "make it with `evaluation leaderboard add`")
-    try:
-        connection = sqlite3.connect(path, timeout=WAIT_SECONDS, isolation_level=None)
-        try:
-            # Taken at once: a transaction that reads first and writes later would fail where another came between.
-            connection.execute("BEGIN IMMEDIATE")
-            _demand_schema(connection, path)
-            yield connection
-            connection.execute("COMMIT")
-        finally:
-            connection.close()  # which rolls an open transaction back
-    except sqlite3.Error as error:
-        # Asked only now: to close a file that SQLite has open takes this process's locks on it away.
-        if not isinstance(error, sqlite3.OperationalError) and (found := stand_in_at(path)) is not None:
-            raise BadLeaderboard(f"{path}: {found.what}", found.remedy) from error
-        raise BadLeaderboard(f"{path}: {error}", "give a leaderboard file that may be written to") from error
-
-
-def _demand_schema(connection: sqlite3.Connection, path: Path) -> None:
-    """Make the tables in a file without any, add what an earlier version had not.
-
-    Raises BadLeaderboard if the file is another program's, or a later version's.
-    """
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    if tables == 0:
-        for statement in _SCHEMA:
-            connection.execute(statement)
-    elif application == APPLICATION_ID and version in _UPGRADES:
-        for statement in _UPGRADES[version]:
-            connection.execute(statement)
-    elif (application, version) != (APPLICATION_ID, SCHEMA_VERSION):
-        raise BadLeaderboard(f"{path} is another program's database, or another version's", "give another file")

@@ -1,4 +1,4 @@
-"""Who wins "the most sustainable solution": the lowest CO2 among scores well above the baseline. Knows no files."""
+"""Who wins "the most sustainable solution": the lowest CO2 among scores well above the baseline."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-BASELINE_INTEGRAL = 0.24
-"""S of the organisers' baseline as they publish it, to two digits."""
+from evaluation.settings import BASELINE_INTEGRAL
+
 TOLERANCE = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class Candidate:
     """A solution: its name, its integral score, and the kilograms of CO2 of its training (None: not measured).
 
     Raises ValueError for a score outside [0, 1] or CO2 that is negative or not finite.
@@ -40,9 +40,9 @@ class Nomination:
 
     baseline: float
     threshold: float | None
-    eligible: tuple[Entry, ...]
-    unmeasured: tuple[Entry, ...]
-    winners: tuple[Entry, ...]
+    eligible: tuple[Candidate, ...]
+    unmeasured: tuple[Candidate, ...]
+    winners: tuple[Candidate, ...]
 
 
 def threshold_of(scores: Sequence[float], baseline: float = BASELINE_INTEGRAL) -> float | None:
@@ -54,7 +54,7 @@ def threshold_of(scores: Sequence[float], baseline: float = BASELINE_INTEGRAL) -
     return float(np.mean(above) + np.std(above)) if above else None
 
 
-def nominate(entries: Sequence[Entry], baseline: float = BASELINE_INTEGRAL) -> Nomination:
+def nominate(entries: Sequence[Candidate], baseline: float = BASELINE_INTEGRAL) -> Nomination:
     """Return who is eligible (a score of at least the threshold, to 1e-9) and who of them made the least CO2.
 
     With two scores above the baseline the threshold equals the larger one but for rounding: hence the tolerance.

@@ -1,4 +1,4 @@
-"""Shows on a terminal how far something long has come. Knows nothing of what it is."""
+"""Shows on a terminal how far something long has come."""
 
 from __future__ import annotations
 

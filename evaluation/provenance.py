@@ -1,4 +1,4 @@
-"""What the leaderboard takes from `run.json`, which `submission run` writes. Knows nothing of options and scores.
+"""What the leaderboard takes from `run.json`, which `submission run` writes.
 
 The leaderboard keeps one hash of the weights, where `run.json` has one for each file: the SHA-256 of the list that
 `sha256sum` would print for these files, sorted by name. So it differs as soon as any one of them does, and a person
@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluation.errors import BadResult
-from evaluation.json_values import WrongValue, dict_of, entry, list_of, mapping, number, read_json, text, whole
+from evaluation.errors import ResultFileError
+from evaluation.json_values import WrongValueError, dict_of, entry, list_of, mapping, number, read_json, text, whole
 
 FINISHED = "finished"
 """What `run.json` says of a run that came to its end."""
@@ -40,14 +40,14 @@ class RunReport:
 
 
 def read_run_report(path: Path) -> RunReport:
-    """Read what `submission run` wrote. Raises BadResult."""
+    """Read what `submission run` wrote. Raises ResultFileError."""
     try:
         return _parsed(mapping(read_json(path), "the top level"))
     except OSError as error:
-        raise BadResult(f"{path} can not be read: {error.strerror}", "check the path") from error
-    except WrongValue as error:
+        raise ResultFileError(f"{path} can not be read: {error.strerror}", "check the path") from error
+    except WrongValueError as error:
         remedy = error.remedy or "give the run.json that `submission run` wrote"
-        raise BadResult(f"{path} is no report of a run: {error}", remedy) from error
+        raise ResultFileError(f"{path} is no report of a run: {error.message}", remedy) from error
 
 
 def weights_hash(files: Mapping[str, str]) -> str | None:

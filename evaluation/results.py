@@ -1,22 +1,22 @@
-"""The typed result of a scoring run, and its JSON and CSV forms. Knows nothing of how scores come about."""
+"""The typed result of a scoring run, and its JSON and CSV forms."""
 
 from __future__ import annotations
 
 import csv
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from contest.checking import described
 from contest.console import Cell, csv_row
 from contest.tasks import TASKS, Task, task_by_key
 from contest.writing import write_bytes, write_json
-from evaluation.errors import BadResult
+from evaluation.errors import ResultFileError
 from evaluation.json_values import (
-    WrongValue,
+    WrongValueError,
     dict_of,
     entry,
     flag,
@@ -27,9 +27,10 @@ from evaluation.json_values import (
     read_json,
     text,
 )
-from evaluation.metrics.base import MODES, Mode, Note
+from evaluation.metrics.cases import MODES, Mode, Note
 from evaluation.metrics.defects import DEFECTS
 
+T = TypeVar("T")
 Interval: TypeAlias = tuple[float, float]
 
 
@@ -159,10 +160,11 @@ def to_json(result: Result) -> dict[str, Any]:
 
 
 def from_json(value: Any) -> Result:
-    """Return the result that a JSON object holds. Raises ValueError if it holds none."""
+    """Return the result that a JSON object holds. Raises WrongValueError if it holds none."""
     whole_value = mapping(value, "the top level")
     tasks = entry(whole_value, "tasks", mapping)
-    return Result(
+    return _made(
+        Result,
         mode=entry(whole_value, "mode", _mode),
         test=entry(whole_value, "test", text),
         tasks={key: _task_result(key, mapping(task, f"task {key[:40]!r}")) for key, task in tasks.items()},
@@ -173,17 +175,26 @@ def from_json(value: Any) -> Result:
 
 
 def _task_result(key: str, task: Mapping[str, Any]) -> TaskResult:
-    return TaskResult(
-        key,
-        entry(task, "score", number),
-        entry(task, "signature", text),
-        entry(task, "samples", dict_of(number)),
-        entry(task, "interval", optional(_interval)),
-        entry(task, "comparable", flag),
-        entry(task, "notes", list_of(_note)),
-        entry(task, "parts", dict_of(number)),
-        entry(task, "remarks", list_of(text)),
+    return _made(
+        TaskResult,
+        key=key,
+        score=entry(task, "score", number),
+        signature=entry(task, "signature", text),
+        samples=entry(task, "samples", dict_of(number)),
+        interval=entry(task, "interval", optional(_interval)),
+        comparable=entry(task, "comparable", flag),
+        notes=entry(task, "notes", list_of(_note)),
+        parts=entry(task, "parts", dict_of(number)),
+        remarks=entry(task, "remarks", list_of(text)),
     )
+
+
+def _made(kind: Callable[..., T], **values: Any) -> T:
+    """Make a value of what a file says. Raises WrongValueError for what no value of its kind can be."""
+    try:
+        return kind(**values)
+    except ValueError as error:
+        raise WrongValueError(str(error)) from error
 
 
 def _note(value: Any, name: str) -> Note:
@@ -200,38 +211,36 @@ def _mode(value: Any, name: str) -> Mode:
     for mode in MODES:
         if value == mode:
             return mode
-    raise WrongValue(f"{name} is {described(value)}; modes: {', '.join(MODES)}")
+    raise WrongValueError(f"{name} is {described(value)}; modes: {', '.join(MODES)}")
 
 
 def _defect(value: Any, name: str) -> int:
     if not isinstance(value, int) or value not in DEFECTS:
-        raise WrongValue(f"{name} is {described(value)}, the number of no difference")
+        raise WrongValueError(f"{name} is {described(value)}, the number of no difference")
     return value
 
 
 def _interval(value: Any, name: str) -> Interval:
     bounds = list_of(number)(value, name)
     if len(bounds) != 2:
-        raise WrongValue(f"{name} is {described(value)}, not two numbers")
+        raise WrongValueError(f"{name} is {described(value)}, not two numbers")
     return bounds[0], bounds[1]
 
 
 def write_result(path: Path, result: Result) -> None:
     """Write the result as JSON. Raises ContestError."""
-    write_json(path, to_json(result))
+    write_json(path, to_json(result), indent=1)
 
 
 def read_result(path: Path) -> Result:
-    """Read what `write_result` wrote. Raises BadResult."""
+    """Read what `write_result` wrote. Raises ResultFileError."""
     try:
         return from_json(read_json(path))
     except OSError as error:
-        raise BadResult(f"{path} can not be read: {error.strerror}", "check the path") from error
-    except ValueError as error:
-        remedy = error.remedy if isinstance(error, WrongValue) else ""
-        raise BadResult(
-            f"{path} is no result: {error}", remedy or "give a file that `evaluation score --json` wrote"
-        ) from error
+        raise ResultFileError(f"{path} can not be read: {error.strerror}", "check the path") from error
+    except WrongValueError as error:
+        remedy = error.remedy or "give a file that `evaluation score --json` wrote"
+        raise ResultFileError(f"{path} is no result: {error.message}", remedy) from error
 
 
 # One row a task, then one for S.

@@ -1,4 +1,4 @@
-"""Scores a run: the cases of each task through its metric, intervals, S. Knows nothing of any one metric."""
+"""Scores a run: the cases of each task through its metric, intervals, S."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from contest.tasks import TASKS, Task, integral_score
-from evaluation.errors import NeedsInput, NoSamples, NotANumber, some
-from evaluation.joining import Files, join
-from evaluation.metrics.base import Case, Mode, TaskMetric
+from evaluation.errors import NeedsInputError, NoSamplesError, NotANumberError, some
+from evaluation.joining import ScoringFiles, join
+from evaluation.metrics.base import TaskMetric
+from evaluation.metrics.cases import Case, Mode
 from evaluation.results import Result, TaskResult
-from evaluation.sharding import ALONE, Processes, noticing_losses
+from evaluation.sharding import ALONE, ScoringProcesses
 from evaluation.statistics import Resampling, intervals
 
 MetricOf: TypeAlias = Callable[[Task], TaskMetric]
@@ -23,13 +24,13 @@ LOOKS_AT_INPUT = ("ruclip_and_fid", "meteor_and_ruclip")
 
 
 def score_run(
-    files: Files,
+    files: ScoringFiles,
     metric_of: MetricOf,
     *,
     mode: Mode = "official",
     tasks: Collection[str] | None = None,
     resampling: Resampling | None = None,
-    processes: Processes = ALONE,
+    processes: ScoringProcesses = ALONE,
 ) -> Result:
     """Score predictions and return what each task got.
 
@@ -42,23 +43,24 @@ def score_run(
         processes: who scores a share each; every one of them must call this, and gets the whole result.
 
     Raises:
-        ContestFileError, IdsDiffer, NoSamples, AttemptAborted: as `evaluation.joining.join`.
-        NeedsInput: for tasks that look at what was asked, where `files.input` is None.
-        NotANumber: if a metric gives NaN or infinity.
+        ContestFileError, IdsDifferError, NoSamplesError, AttemptAbortedError: as `evaluation.joining.join`.
+        NeedsInputError: for tasks that look at what was asked, where `files.input` is None.
+        NotANumberError: if a metric gives NaN or infinity.
 
     """
     joined = processes.together(lambda: join(files, mode))
     chosen = {task: cases for task, cases in joined.cases.items() if tasks is None or task.key in tasks}
     if not chosen:
-        raise NoSamples("none of the samples belongs to the chosen tasks", "choose tasks that the ids name")
-    _demand_input(files, chosen)
-    # All before any: what one of them lacks is told at once.
+        raise NoSamplesError("none of the samples belongs to the chosen tasks", "choose tasks that the ids name")
+    _require_input(files, chosen)
+    # All before any: what one of them lacks ends the scoring at once.
     metrics = processes.together(lambda: {task: metric_of(task) for task in chosen})
     results = {}
     for task, cases in chosen.items():
-        processes.together(lambda: _score_share(task, cases, metrics[task], mode, processes))  # noqa: B023 - called now
-        with noticing_losses():
-            results[task.key] = _result_of(task, metrics[task])
+        metric = metrics[task]
+        processes.together(lambda: _score_share(task, cases, metric, mode, processes))  # noqa: B023 - called now
+        metric.samples = processes.gathered(metric.samples)
+        results[task.key] = _result_of(task, metric)
     found = intervals(
         {key: list(result.samples.values()) for key, result in results.items()}, resampling or Resampling()
     )
@@ -79,17 +81,19 @@ def score_run(
     )
 
 
-def _demand_input(files: Files, chosen: Iterable[Task]) -> None:
-    """Raise NeedsInput if tasks that look at what was asked have nothing to look at."""
+def _require_input(files: ScoringFiles, chosen: Iterable[Task]) -> None:
+    """Raise NeedsInputError if tasks that look at what was asked have nothing to look at."""
     looking = [task.key for task in chosen if task.metric in LOOKS_AT_INPUT]
     if looking and files.input is None:
-        raise NeedsInput(
+        raise NeedsInputError(
             f"{', '.join(looking)}: the score looks at the pictures or captions of the input, and none was given",
             "name its folder with --input, or choose other tasks with --tasks",
         )
 
 
-def _score_share(task: Task, cases: Sequence[Case], metric: TaskMetric, mode: Mode, processes: Processes) -> None:
+def _score_share(
+    task: Task, cases: Sequence[Case], metric: TaskMetric, mode: Mode, processes: ScoringProcesses
+) -> None:
     metric.check_all(cases)
     places = processes.share(task, cases, mode)
     if places:
@@ -97,19 +101,18 @@ def _score_share(task: Task, cases: Sequence[Case], metric: TaskMetric, mode: Mo
 
 
 def _result_of(task: Task, metric: TaskMetric) -> TaskResult:
-    """Return what a task got. Every process must call it: the metric gathers what the others found."""
-    samples = metric.sample_scores()
-    score = float(metric.compute())
-    broken = [sample_id for sample_id, value in samples.items() if not math.isfinite(value)]
-    if broken or not math.isfinite(score):
-        raise NotANumber(f"{task.key}: the score is not a number, at samples: {some(broken)}", "check their pictures")
+    found = metric.result()
+    broken = [sample_id for sample_id, value in found.samples.items() if not math.isfinite(value)]
+    if broken or not math.isfinite(found.score):
+        what = f"{task.key}: the score is not a number, at samples: {some(broken)}"
+        raise NotANumberError(what, "check their pictures")
     return TaskResult(
         task.key,
-        score,
+        found.score,
         metric.signature(),
-        samples,
-        notes=tuple(metric.notes),
+        found.samples,
+        notes=found.notes,
         comparable=metric.comparable,
-        parts=metric.parts(),
-        remarks=tuple(metric.remarks()),
+        parts=found.parts,
+        remarks=found.remarks,
     )

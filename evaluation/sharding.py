@@ -2,7 +2,7 @@
 
 torchrun sets RANK, WORLD_SIZE and where they meet; without it there is one process. Each one scores a block of
 neighbouring samples, since in mode official a score can depend on the sample before: a block then begins early enough
-to know what came before it, and a sample that two processes have scored counts once. Knows nothing of metrics.
+to know what came before it, and a sample that two processes have scored counts once.
 """
 
 from __future__ import annotations
@@ -12,13 +12,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import chain
 from typing import Any, TypeVar
-
-import torch.distributed as dist
 
 from contest.tasks import Task
 from evaluation.errors import EvaluationError
-from evaluation.metrics.base import Case, Mode
+from evaluation.metrics.cases import Case, Mode
 
 T = TypeVar("T")
 
@@ -27,12 +26,12 @@ LEAVING = timedelta(seconds=30)
 ITEMS_WITH_A_PLACE = (1, 2)  # numbers of items of which official_prompt takes the text from a fixed place
 
 
-class LostProcess(EvaluationError):  # noqa: N818 - says what is wrong, as its neighbours do
+class LostProcessError(EvaluationError):
     """Another process of the run is gone, or does not answer."""
 
 
 @dataclass(frozen=True, slots=True)
-class Processes:
+class ScoringProcesses:
     """This process among those of the run: process `rank` of `count`. Raises ValueError if there is no such one."""
 
     rank: int = 0
@@ -63,7 +62,7 @@ class Processes:
 
         Raises:
             Exception: on every process, what the first one raised that failed.
-            LostProcess: if a process is gone, or took longer than PATIENCE.
+            LostProcessError: if a process is gone, or took longer than PATIENCE.
 
         """
         if self.count == 1:
@@ -73,49 +72,67 @@ class Processes:
             result = work()
         except Exception as error:  # whatever it is, the others must hear of it instead of waiting
             failure = error
-        failures: list[Any] = [None] * self.count
-        with noticing_losses():
-            dist.all_gather_object(failures, failure)
+        failures: list[Exception | None] = self._all(failure)
         first = next((rank for rank, found in enumerate(failures) if found is not None), None)
         if first is None:
             return result
-        raise failure if failure is not None and first == self.rank else failures[first]
+        found = failure if first == self.rank else failures[first]
+        assert found is not None, "the first that is there"
+        raise found
+
+    def gathered(self, parts: list[T]) -> list[T]:
+        """Return what all processes have, on each of them. Raises LostProcessError."""
+        return parts if self.count == 1 else list(chain.from_iterable(self._all(parts)))
+
+    def _all(self, own: T) -> list[T]:
+        import torch.distributed as dist  # only here: one process needs no torch
+
+        found: list[Any] = [None] * self.count
+        with noticing_losses():
+            dist.all_gather_object(found, own)
+        return found
 
     def leave_together(self) -> None:
         """Wait until all have come here: the launcher ends the others as soon as one has failed, told or not."""
         if self.count > 1:
+            import torch.distributed as dist
+
             try:
                 dist.monitored_barrier(timeout=LEAVING)
             except RuntimeError:
                 return  # one that is gone will not come, and this one has done what it could
 
 
-ALONE = Processes()
+ALONE = ScoringProcesses()
 
 
 @contextmanager
-def processes_of(environment: Mapping[str, str] = os.environ) -> Iterator[Processes]:
-    """Meet the other processes that torchrun has started, if it has. Raises LostProcess if they do not come."""
+def processes_of(environment: Mapping[str, str] = os.environ) -> Iterator[ScoringProcesses]:
+    """Meet the other processes that torchrun has started, if it has. Raises LostProcessError if they do not come."""
     if int(environment.get("WORLD_SIZE", "1")) == 1:
         yield ALONE
         return
+    import torch.distributed as dist
+
     with noticing_losses():
         dist.init_process_group("gloo", timeout=PATIENCE)
     try:
-        yield Processes(dist.get_rank(), dist.get_world_size())
+        yield ScoringProcesses(dist.get_rank(), dist.get_world_size())
     finally:
         dist.destroy_process_group()
 
 
 @contextmanager
 def noticing_losses() -> Iterator[None]:
-    """Turn what torch raises where another process is gone into LostProcess."""
+    """Turn what torch raises where another process is gone into LostProcessError."""
+    import torch.distributed as dist
+
     try:
         yield
     except RuntimeError as error:
         if not isinstance(error, dist.DistError) and "gloo" not in str(error).lower():
             raise
-        raise LostProcess(
+        raise LostProcessError(
             f"a process of the run is gone, or does not answer: {str(error).splitlines()[0]}",
             "see what it said, and start all of them anew",
         ) from error

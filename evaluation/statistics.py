@@ -1,4 +1,4 @@
-"""Confidence intervals, significance and ranks from per-sample scores. Knows nothing of texts, metrics or files.
+"""Confidence intervals, significance and ranks from per-sample scores.
 
 Every score here is a mean over samples, so that the scores of the samples are all that resampling needs: no text or
 picture is looked at again. The Frechet part of the generation score belongs to the whole set and not to a sample; it
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contest.tasks import TASKS, task_by_key
+from evaluation.settings import RESAMPLES, SEED
 
 Floats = NDArray[np.float64]
 Means = Mapping[str, Floats]
@@ -32,9 +33,9 @@ class Resampling:
     Raises ValueError for fewer than one resample, a confidence outside (0, 1) or a negative seed.
     """
 
-    resamples: int = 1000
+    resamples: int = RESAMPLES
     confidence: float = 0.95
-    seed: int = 0
+    seed: int = SEED
 
     def __post_init__(self) -> None:
         if self.resamples < 1 or not 0 < self.confidence < 1 or self.seed < 0:
@@ -175,11 +176,11 @@ def ranks(scores: Sequence[float | None], best: Literal["highest", "lowest"] = "
 
     Scores that agree to twelve decimals are equal: they differ by the order of a sum at most.
     """
+    from scipy.stats import rankdata  # only leaderboards wait for it
+
     sign = -1 if best == "highest" else 1
-    rounded = [None if score is None else sign * round(score, RANK_DIGITS) for score in scores]
-    ordered = sorted(score for score in rounded if score is not None)
-    places = {score: place for place, score in reversed(list(enumerate(ordered, start=1)))}
-    return [None if score is None else places[score] for score in rounded]
+    places = iter(rankdata([sign * round(score, RANK_DIGITS) for score in scores if score is not None], method="min"))
+    return [None if score is None else int(next(places)) for score in scores]
 
 
 def _chunks(rows: int, width: int) -> list[slice]:

@@ -1,4 +1,4 @@
-"""Tables as text, and that of a result: tasks, S, what to know about them. Knows nothing of how scores come about."""
+"""Tables as text, and that of a result: tasks, S, what to know about them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from contest.console import one_line
 from contest.tasks import OPEN_TASKS
 from evaluation.errors import counted, some
 from evaluation.metrics.defects import DEFECTS, DIFFERENCES_PAGE
-from evaluation.nomination import BASELINE_INTEGRAL
 from evaluation.results import Interval, Result, TaskResult
+from evaluation.settings import BASELINE_INTEGRAL
 
 MAX_NAMED = 20
 MAX_WIDTH = 100

@@ -1,4 +1,4 @@
-"""Which metric scores which task. Knows nothing of how a metric works, nor of files with answers."""
+"""Which metric scores which task."""
 
 from __future__ import annotations
 
@@ -6,20 +6,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from contest.tasks import MetricName, Task
-from evaluation.assets import Assets, FidFeatures, feature_store, is_contest_ruclip
-from evaluation.metrics.base import Mode, TaskMetric
-from evaluation.metrics.captioning import Captioning
-from evaluation.metrics.features import FeatureNetwork, RuCLIPFeatures
-from evaluation.metrics.generation import Generation
+from evaluation.metrics.base import TaskMetric
+from evaluation.metrics.cases import Mode
 from evaluation.metrics.mathqa import MathQA
 from evaluation.metrics.text_recognition import TextRecognition
 from evaluation.metrics.textqa import TextQA
 from evaluation.metrics.vqa import VisualQA
 from evaluation.metrics.wordnet import NO_WORDNET, WordNet, load_wordnet
 from evaluation.progress import Progress, silent
-from models.ruclip import RuCLIP
+from evaluation.settings import FidFeatures
+
+if TYPE_CHECKING:  # with torch, for which nobody waits who scores texts
+    from evaluation.assets import Assets
+    from evaluation.metrics.features import FeatureNetwork
+    from models.ruclip import RuCLIP
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Metrics:
         assets: folder of the networks; None to look where the environment says.
         wordnet: RuWordNet's SQLite file; None to do without synonyms, which the signature says.
         fid_features: the network behind the Frechet distance.
-        progress: told how far the networks have come.
+        progress: hears how far the networks have come.
 
     """
 
@@ -44,7 +47,7 @@ class Metrics:
     progress: Progress = silent
 
     def __call__(self, task: Task) -> TaskMetric:
-        """Return the metric of a task. Raises MissingAsset, BadAsset, WordNetError."""
+        """Return the metric of a task. Raises MissingAssetError, AssetError, WordNetError."""
         makers: Mapping[MetricName, Callable[[], TaskMetric]] = {
             "token_f1": lambda: TextQA(mode=self.mode),
             "exact_match": lambda: MathQA(mode=self.mode),
@@ -55,7 +58,10 @@ class Metrics:
         }
         return makers[task.metric]()
 
-    def _generation(self) -> Generation:
+    def _generation(self) -> TaskMetric:
+        from evaluation.assets import feature_store, is_contest_ruclip
+        from evaluation.metrics.generation import Generation
+
         return Generation(
             mode=self.mode,
             clip=self._ruclip,
@@ -65,7 +71,10 @@ class Metrics:
             progress=self.progress,
         )
 
-    def _captioning(self) -> Captioning:
+    def _captioning(self) -> TaskMetric:
+        from evaluation.assets import is_contest_ruclip
+        from evaluation.metrics.captioning import Captioning
+
         return Captioning(
             mode=self.mode,
             clip=self._ruclip,
@@ -80,6 +89,8 @@ class Metrics:
 
     @cached_property
     def _assets(self) -> Assets:
+        from evaluation.assets import Assets
+
         return Assets.named(self.assets)
 
     @cached_property
@@ -88,6 +99,8 @@ class Metrics:
 
     @cached_property
     def _features(self) -> FeatureNetwork:
+        from evaluation.metrics.features import RuCLIPFeatures
+
         if self.fid_features == "ruclip":
             return RuCLIPFeatures(self._ruclip)
         return self._assets.features(self.fid_features)

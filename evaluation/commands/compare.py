@@ -5,23 +5,26 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from contest.command_line import DONE
 from contest.console import show
 from evaluation.commands.options import add_resampling, resampling_of
-from evaluation.comparing import compare, comparison_table
-from evaluation.results import read_result
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Give a parser the options of `compare`."""
-    parser.add_argument("first", type=Path, help="a result that `score --json` wrote")
+    parser.add_argument("first", type=Path, help="a result that `evaluation score --json` wrote")
     parser.add_argument("second", type=Path, help="the result to compare with it")
-    parser.add_argument("--different-signatures", action="store_true", help="compare what does not measure the same")
+    unlike = "compare tasks that were not scored in one way, too"
+    parser.add_argument("--different-signatures", action="store_true", help=unlike)
     add_resampling(parser)
-    parser.set_defaults(command=compare_results)
+    parser.set_defaults(run=compare_results)
 
 
 def compare_results(options: argparse.Namespace) -> int:
     """Print how far the second result is above the first."""
+    from evaluation.comparing import compare, comparison_table
+    from evaluation.results import read_result
+
     comparison = compare(
         read_result(options.first),
         read_result(options.second),
@@ -29,4 +32,4 @@ def compare_results(options: argparse.Namespace) -> int:
         resampling=resampling_of(options),
     )
     show(comparison_table(comparison))
-    return 0
+    return DONE

@@ -5,93 +5,106 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from contest.command_line import DONE, number, seed
 from contest.console import say, show
-from contest.emissions.training_summary import TrainingEmissions, TrainingEmissionsError, read_training_emissions
 from contest.tasks import TASKS
-from contest.writing import write_bytes, write_json
 from errors import reason_of
-from evaluation import leaderboard
-from evaluation.co2 import BadEmissions, read_emissions
-from evaluation.commands.options import add_board, number, whole
-from evaluation.leaderboard import Provenance
-from evaluation.provenance import read_run_report
-from evaluation.results import read_result
+from evaluation.commands.options import add_board, add_old, add_result, result_path
+from evaluation.settings import INTEGRAL
+
+if TYPE_CHECKING:
+    from contest.emissions.training_summary import TrainingEmissions
+    from evaluation.leaderboard import Provenance
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Give a parser the actions of `leaderboard`."""
-    actions = parser.add_subparsers(required=True, metavar="action")
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
     _add_add(actions.add_parser("add", help="add a result"))
     show_parser = actions.add_parser("show", help="print the ranks")
     add_board(show_parser)
-    by = "rank by S, or by a task (default: %(default)s)"
-    keys = (leaderboard.INTEGRAL, *(task.key for task in TASKS))
-    show_parser.add_argument("--by", choices=keys, default=leaderboard.INTEGRAL, help=by)
+    keys = (INTEGRAL, *(task.key for task in TASKS))
+    show_parser.add_argument("--by", choices=keys, default=INTEGRAL, help="rank by S (integral), or by a task")
     show_parser.add_argument("--verbose", action="store_true", help="print what each group measures: its signatures")
-    show_parser.set_defaults(command=show_ranks)
+    show_parser.set_defaults(run=show_ranks)
     export_parser = actions.add_parser("export", help="write all of it to a file")
     add_board(export_parser)
-    export_parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="*.csv is CSV, all else JSON")
-    export_parser.set_defaults(command=export, keeps=("out",))
+    export_parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="*.csv is CSV, all else JSON")
+    export_parser.set_defaults(run=export, keeps=("output",))
 
 
 def _add_add(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
+    add_result(parser)
     add_board(parser)
-    add("--result", type=Path, required=True, metavar="FILE", help="a result that `score --json` wrote")
     add("--name", required=True, help="what to call the run")
-    add("--run", type=Path, metavar="FILE", help="run.json of the submission, which tells most of the rest")
+    add("--run", dest="run_json", type=Path, metavar="FILE", help="run.json of the submission, with most of the rest")
     add("--commit", help="the commit that answered")
-    add("--weights", metavar="HASH", help="SHA-256 of the weights; from run.json, it is one over those of all files")
+    hashed = "SHA-256 of the weights; from run.json, it is one over those of all files"
+    add("--weights-hash", metavar="HASH", help=hashed)
+    add_old(parser, "--weights", dest="weights_hash")
     add("--profile", help="profile of the submission")
-    add("--seed", type=whole(least=0), metavar="N", help="seed of the submission")
+    add("--seed", type=seed, metavar="N", help="seed of the submission")
     add("--hardware", help="the machine that answered")
-    add("--seconds", type=number(least=0), metavar="S", help="how long answering took")
+    add("--seconds", type=number(least=0), metavar="S", help="how long answering took, in seconds")
     co2 = parser.add_mutually_exclusive_group()
-    co2.add_argument("--co2", type=number(least=0), metavar="KG", help="CO2 of the training")
-    co2.add_argument("--emissions", type=Path, metavar="FILE", help="eco2AI's CSV file of the training")
-    summary = "training_emissions.json that `training co2-report` wrote: the sum over all stretches of a training"
+    co2.add_argument("--co2", type=number(least=0), metavar="KG", help="CO2 of the training, in kilograms")
+    co2.add_argument("--with-emissions", type=Path, metavar="FILE", help="eco2AI's CSV file of the training")
+    add_old(co2, "--emissions", dest="with_emissions", type=Path)
+    summary = "training_emissions.json that `training co2-report` wrote: the sum over all sessions of a training"
     co2.add_argument("--training-emissions", type=Path, metavar="FILE", help=summary)
-    parser.set_defaults(command=add_run, keeps=("db",))
+    parser.set_defaults(run=add_run, keeps=("db",))
 
 
 def add_run(options: argparse.Namespace) -> int:
-    """Add a result and where it came from. Raises BadLeaderboard, BadResult, BadEmissions."""
-    identifier = leaderboard.add(options.db, options.name, read_result(options.result), _provenance(options))
+    """Add a result and where it came from. Raises LeaderboardError, ResultFileError, EmissionsError."""
+    from evaluation import leaderboard
+    from evaluation.results import read_result
+
+    identifier = leaderboard.add(options.db, options.name, read_result(result_path(options)), _provenance(options))
     show(f"added to {options.db} as run {identifier} (next: `evaluation leaderboard show`)")
-    return 0
+    return DONE
 
 
 def show_ranks(options: argparse.Namespace) -> int:
     """Print the runs that measure the same, ranked."""
+    from evaluation import leaderboard
+
     show(leaderboard.leaderboard_table(leaderboard.read(options.db), options.by, verbose=options.verbose))
-    return 0
+    return DONE
 
 
 def export(options: argparse.Namespace) -> int:
     """Write all of it as JSON or CSV, by the ending of the file's name."""
+    from contest.writing import write_bytes, write_json
+    from evaluation import leaderboard
+
     runs = leaderboard.read(options.db)
-    if options.out.suffix == ".csv":
-        write_bytes(options.out, leaderboard.to_csv(runs).encode())
+    if options.output.suffix == ".csv":
+        write_bytes(options.output, leaderboard.to_csv(runs).encode())
     else:
-        write_json(options.out, leaderboard.to_json(runs))
-    show(f"leaderboard: {options.out}")
-    return 0
+        write_json(options.output, leaderboard.to_json(runs), indent=1)
+    show(f"leaderboard: {options.output} (next: `evaluation nomination`)")
+    return DONE
 
 
 def _provenance(options: argparse.Namespace) -> Provenance:
-    """Return what `run.json` of the submission tells, overruled by what the options say."""
-    run = None if options.run is None else read_run_report(options.run)
+    """Return what `run.json` of the submission says, overruled by the options."""
+    from evaluation.leaderboard import Provenance
+    from evaluation.provenance import read_run_report
+
+    run = None if options.run_json is None else read_run_report(options.run_json)
     if run is not None and not run.is_whole:
-        say(f"evaluation: warning: {options.run} is of a run that ended early: {run.ended}")
-    told = Provenance()
+        say(f"evaluation leaderboard: warning: {options.run_json} is of a run that ended early: {run.ended}")
+    read = Provenance()
     if run is not None:
-        told = Provenance(None, run.weights, run.profile, run.seed, run.hardware, run.seconds)
+        read = Provenance(None, run.weights, run.profile, run.seed, run.hardware, run.seconds)
     if options.training_emissions is not None:
         summary = _of_training(options.training_emissions)
-        told = replace(
-            told,
+        read = replace(
+            read,
             co2_kg=summary.co2_kg,
             energy_kwh=summary.energy_kwh,
             own_co2_kg=summary.own_co2_kg,
@@ -99,33 +112,38 @@ def _provenance(options: argparse.Namespace) -> Provenance:
         )
     said = {
         "commit_id": options.commit,
-        "weights": options.weights,
+        "weights": options.weights_hash,
         "profile": options.profile,
         "seed": options.seed,
         "hardware": options.hardware,
         "seconds": options.seconds,
-        "co2_kg": options.co2 if options.emissions is None else _counted_co2(options.emissions),
+        "co2_kg": options.co2 if options.with_emissions is None else _counted_co2(options.with_emissions),
     }
-    return replace(told, **{name: value for name, value in said.items() if value is not None})
+    return replace(read, **{name: value for name, value in said.items() if value is not None})
 
 
 def _of_training(path: Path) -> TrainingEmissions:
-    """Return what `training co2-report` tells. Raises BadEmissions, also if eco2AI measured nothing."""
+    """Return what `training co2-report` wrote. Raises EmissionsError, also if eco2AI measured nothing."""
+    from contest.emissions.training_summary import TrainingEmissionsError, read_training_emissions
+    from evaluation.co2 import EmissionsError
+
     try:
-        found = read_training_emissions(path)
+        summary = read_training_emissions(path)
     except TrainingEmissionsError as error:
-        raise BadEmissions(error.reason, error.remedy) from error
+        raise EmissionsError(error.reason, error.remedy) from error
     except OSError as error:
-        raise BadEmissions(reason_of(error), "check the path") from error
-    if found.co2_kg is None:
-        reasons = "; ".join(found.problems)
-        raise BadEmissions(f"{path}: eco2AI measured nothing: {reasons}", "add the run without --training-emissions")
-    return found
+        raise EmissionsError(reason_of(error), "check the path") from error
+    if summary.co2_kg is None:
+        reasons = "; ".join(summary.problems)
+        raise EmissionsError(f"{path}: eco2AI measured nothing: {reasons}", "add the run without --training-emissions")
+    return summary
 
 
 def _counted_co2(path: Path) -> float:
-    """Return the CO2 of the row that the rules count. Raises BadEmissions if none is marked as final."""
+    """Return the CO2 of the row that the rules count. Raises EmissionsError if none is marked as final."""
+    from evaluation.co2 import EmissionsError, read_emissions
+
     counted = read_emissions(path).counted
     if counted is None:
-        raise BadEmissions(f"{path}: no row has TargetValue in its description", "say which figure counts with --co2")
+        raise EmissionsError(f"{path}: no row has TargetValue in its description", "say which figure counts with --co2")
     return counted.co2_kg

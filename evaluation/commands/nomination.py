@@ -3,41 +3,49 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
+from contest.command_line import DONE, number
 from contest.console import show
-from evaluation import leaderboard
-from evaluation.commands.options import add_board, number
-from evaluation.errors import BadLeaderboard
-from evaluation.nomination import BASELINE_INTEGRAL, Entry, Nomination, nominate
-from evaluation.table import columns
+from evaluation.commands.options import add_board
+from evaluation.settings import BASELINE_INTEGRAL
+
+if TYPE_CHECKING:
+    from evaluation.nomination import Nomination
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Give a parser the options of `nomination`."""
     add_board(parser)
-    to_beat = "S to be above, from 0 to 1 (default: %(default)s)"
+    to_beat = "S that a solution must be above, from 0 to 1"
     parser.add_argument(
         "--baseline", type=number(least=0, most=1), default=BASELINE_INTEGRAL, metavar="S", help=to_beat
     )
-    parser.set_defaults(command=nomination)
+    parser.set_defaults(run=nomination)
 
 
 def nomination(options: argparse.Namespace) -> int:
-    """Print who is eligible in each group, and who wins. Raises BadLeaderboard if no run has an integral score."""
+    """Print who is eligible in each group, and who wins. Raises LeaderboardError if no run has an integral score."""
+    from evaluation import leaderboard
+    from evaluation.errors import LeaderboardError
+    from evaluation.nomination import Candidate, nominate
+
     groups = leaderboard.grouped([run for run in leaderboard.read(options.db) if run.integral is not None])
     if not groups:
-        raise BadLeaderboard("no run of the leaderboard has an integral score", "add runs of all twelve tasks")
+        raise LeaderboardError("no run of the leaderboard has an integral score", "add runs of all twelve tasks")
     parts = []
     for place, group in enumerate(groups, start=1):
         entries = [
-            Entry(run.name, run.integral, run.provenance.co2_kg) for run in group.runs if run.integral is not None
+            Candidate(run.name, run.integral, run.provenance.co2_kg) for run in group.runs if run.integral is not None
         ]
         parts.append(f"{leaderboard.heading(place, group)}\n{_text(nominate(entries, options.baseline))}")
     show("\n\n".join(parts))
-    return 0
+    return DONE
 
 
 def _text(outcome: Nomination) -> str:
+    from evaluation.table import columns
+
     if outcome.threshold is None:
         return f"no score is above the baseline of {outcome.baseline:g}: there is no winner"
     rows = [("solution", "S", "CO2, kg", "")]

@@ -1,26 +1,48 @@
-"""Options that several commands share, and the words for a value that makes no sense. Knows no command."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
 import argparse
-import math
-from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from contest.command_line import UsageError, whole
 from contest.tasks import TASKS
-from evaluation.statistics import Resampling
+from evaluation.metrics.cases import MODES
+from evaluation.settings import FID_FEATURES, RESAMPLES, SEED
+
+if TYPE_CHECKING:  # with numpy, for which no `--help` waits
+    from evaluation.statistics import Resampling
 
 
 def add_files(parser: argparse.ArgumentParser) -> None:
-    """Add what is scored or reported, and what the report shows beside it."""
+    """Add what is scored or reported, and what the report shows in addition."""
     add = parser.add_argument
-    add("--predictions", type=Path, required=True, metavar="FILE", help="predictions.json, its pictures beside it")
-    add("--ground-truth", type=Path, required=True, metavar="FILE", help="ground_truth.json, its pictures beside it")
+    add(
+        "--predictions",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="predictions.json, in the folder of its pictures",
+    )
+    truth = "ground_truth.json, in its pictures' folder"
+    add("--ground-truth", type=Path, required=True, metavar="FILE", help=truth)
     add("--input", type=Path, metavar="DIR", help="folder with input.json; needed by tasks with pictures or captions")
     add("--other", type=Path, metavar="RESULT", help="in the report: an earlier result to show the differences to")
-    add("--other-predictions", type=Path, metavar="FILE", help="in the report: its predictions")
+    add("--other-predictions", type=Path, metavar="FILE", help="in the report: the predictions of --other")
     show = "in the report: eco2AI's CSV file of the training or the submission; may be repeated"
-    add("--show-emissions", type=Path, action="append", default=[], metavar="FILE", help=show)
+    add("--with-emissions", type=Path, action="append", default=[], metavar="FILE", help=show)
+
+
+def add_metrics(parser: argparse.ArgumentParser) -> None:
+    """Add how predictions are scored."""
+    add = parser.add_argument
+    add("--mode", choices=MODES, default="official", help="official: as their scripts do; strict: by their rules")
+    add("--wordnet", type=Path, metavar="FILE", help="RuWordNet's SQLite file; without it no word has synonyms")
+    folder = "folder with the networks of the metrics; without it, that of the variable FBC2_ASSETS"
+    add("--assets", type=Path, metavar="DIR", help=folder)
+    network = "network that FID is taken with; ruclip is a substitute, and marked as one"
+    add("--fid-features", choices=FID_FEATURES, default=FID_FEATURES[0], help=network)
 
 
 def add_board(parser: argparse.ArgumentParser) -> None:
@@ -28,50 +50,42 @@ def add_board(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--db", type=Path, required=True, metavar="FILE", help="the leaderboard's SQLite file")
 
 
+def add_resamples(parser: argparse.ArgumentParser) -> None:
+    """Add how many resamples confidence intervals are made of."""
+    number = "resamples of the bootstrap behind the confidence intervals"
+    parser.add_argument("--resamples", type=whole(least=1), default=RESAMPLES, metavar="N", help=number)
+
+
 def add_resampling(parser: argparse.ArgumentParser) -> None:
     """Add how confidence intervals are made."""
-    default = Resampling()
-    add = parser.add_argument
-    of_bootstrap = "resamples of the bootstrap (default: %(default)s)"
-    add("--resamples", type=whole(least=1), default=default.resamples, metavar="N", help=of_bootstrap)
-    seed = "seed of the bootstrap (default: %(default)s)"
-    add("--bootstrap-seed", type=whole(least=0), default=default.seed, metavar="N", help=seed)
+    add_resamples(parser)
+    parser.add_argument("--seed", type=whole(least=0), default=SEED, metavar="N", help="seed of the bootstrap")
 
 
 def resampling_of(options: argparse.Namespace) -> Resampling:
     """Return what the options say about confidence intervals."""
-    return Resampling(options.resamples, seed=options.bootstrap_seed)
+    from evaluation.statistics import Resampling
+
+    return Resampling(options.resamples, seed=options.seed)
 
 
-def whole(*, least: int, most: int = 2**63 - 1) -> Callable[[str], int]:
-    """Return a reader of whole numbers between two bounds (by default those of SQLite)."""
-
-    def read(text: str) -> int:
-        try:
-            number = int(text)
-        except ValueError:  # no digits, or more of them than Python converts
-            number = least - 1
-        if not least <= number <= most:
-            raise argparse.ArgumentTypeError(f"{text[:40]!r} is no whole number from {least} to {most}")
-        return number
-
-    return read
+def add_result(parser: argparse.ArgumentParser) -> None:
+    """Add the result that a command is about; it was an option once."""
+    parser.add_argument("result", type=Path, nargs="?", metavar="RESULT", help="what `evaluation score --json` wrote")
+    add_old(parser, "--result", dest="old_result", type=Path)
 
 
-def number(*, least: float, most: float = math.inf) -> Callable[[str], float]:
-    """Return a reader of finite numbers between two bounds."""
-    bounds = f"of at least {least:g}" if most == math.inf else f"from {least:g} to {most:g}"
+def result_path(options: argparse.Namespace) -> Path:
+    """Return the path of the result that a command is about. Raises UsageError if none is named."""
+    path: Path | None = options.result or options.old_result
+    if path is None:
+        raise UsageError("no result is named", "name the file that `evaluation score --json` wrote")
+    return path
 
-    def read(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not (math.isfinite(value) and least <= value <= most):
-            raise argparse.ArgumentTypeError(f"{text[:40]!r} is no number {bounds}")
-        return value
 
-    return read
+def add_old(parser: Any, name: str, **options: Any) -> None:
+    """Add an option under the name that it had before: it is read, and not shown."""
+    parser.add_argument(name, help=argparse.SUPPRESS, **options)
 
 
 def task_keys(text: str) -> tuple[str, ...]:

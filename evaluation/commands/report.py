@@ -1,35 +1,43 @@
-"""The command `report`: a result that was scored before as one HTML file, beside another if asked for."""
+"""The command `report`: a result that was scored before as one HTML file, compared with another if asked for."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from contest.command_line import DONE
 from contest.console import show
-from evaluation.commands.options import add_files, add_resampling, resampling_of
-from evaluation.report import build
-from evaluation.results import Result, read_result
+from evaluation.commands.options import add_files, add_resampling, add_result, resampling_of, result_path
+
+if TYPE_CHECKING:
+    from evaluation.results import Result
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Give a parser the options of `report`."""
-    parser.add_argument("--result", type=Path, required=True, metavar="FILE", help="what `score --json` wrote")
+    add_result(parser)
     add_files(parser)
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the report")
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder for the report")
     add_resampling(parser)
-    parser.set_defaults(command=report, keeps=("out",))
+    parser.set_defaults(run=report, keeps=("output",))
 
 
 def report(options: argparse.Namespace) -> int:
     """Write the report of a result, and say where it is."""
-    path = write_report(options.out, read_result(options.result), options, options.show_emissions)
+    from evaluation.results import read_result
+
+    path = write_report(options.output, read_result(result_path(options)), options, options.with_emissions)
     show(report_line(path))
-    return 0
+    return DONE
 
 
 def write_report(folder: Path, result: Result, options: argparse.Namespace, emissions: Sequence[Path]) -> Path:
     """Write the report of a result into a folder and return its path. Raises as `evaluation.report.build` does."""
+    from evaluation.report import build
+    from evaluation.results import read_result
+
     return build(
         result,
         folder,

@@ -8,25 +8,19 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from contest.command_line import DONE, NOT_DONE, WITH_FAULTS
 from contest.console import say, show
 from contest.emissions.tracking import country_code
-from errors import reason_of
-from evaluation.assets import FID_FEATURES
-from evaluation.co2 import track_scoring
-from evaluation.commands import NOT_DONE, TELLABLE
-from evaluation.commands.options import add_files, add_resampling, resampling_of, task_keys
+from errors import UserError
+from evaluation.commands.options import add_files, add_metrics, add_resampling, resampling_of, task_keys
 from evaluation.commands.report import report_line, write_report
-from evaluation.joining import Files
-from evaluation.metrics.base import MODES
 from evaluation.progress import on_terminal, silent
-from evaluation.results import Result, write_csv, write_result
-from evaluation.scoring import score_run
-from evaluation.sharding import Processes, processes_of
-from evaluation.table import result_table
-from evaluation.tasks import Metrics
 
-DONE, DONE_WITH_ERRORS = 0, 1
+if TYPE_CHECKING:
+    from evaluation.results import Result
+    from evaluation.sharding import ScoringProcesses
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,45 +28,50 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add_files(parser)
     add("--ids", type=Path, required=True, metavar="FILE", help="ids.json: the task of each sample")
-    add("--mode", choices=MODES, default="official", help="their scripts, or their rules (default: %(default)s)")
-    add("--tasks", type=task_keys, metavar="A,B,...", help="score these tasks only")
-    add("--wordnet", type=Path, metavar="FILE", help="RuWordNet's SQLite file, for synonyms in captions")
-    add("--assets", type=Path, metavar="DIR", help="folder with the networks of the metrics")
-    add("--fid-features", choices=FID_FEATURES, default=FID_FEATURES[0], help="ruclip is a substitute, and flagged")
-    add("--json", type=Path, metavar="OUT", help="write the result, with the score of each sample")
-    add("--csv", type=Path, metavar="OUT", help="write the table")
-    add("--report", type=Path, metavar="DIR", help="write the report, one HTML file, into this folder")
-    add("--verbose", action="store_true", help="print the signatures, and what struck which sample, under the table")
+    add("--tasks", type=task_keys, metavar="A,B,...", help="score these tasks only, instead of all that the ids name")
+    add_metrics(parser)
+    add("--json", type=Path, metavar="FILE", help="write the result, with the score of each sample")
+    add("--csv", type=Path, metavar="FILE", help="write the table")
+    add("--html", type=Path, metavar="DIR", help="write the report, one HTML file, into this folder")
+    add("--verbose", action="store_true", help="print the signatures, and what affected which sample, under the table")
     add("--emissions", type=Path, metavar="FILE", help="log the CO2 of this scoring to eco2AI's CSV file")
-    add("--country", type=country_code, default="RU", metavar="CODE", help="where it runs (default: %(default)s)")
+    add("--country", type=country_code, default="RU", metavar="CODE", help="two letters: where the machine stands")
     add_resampling(parser)
-    parser.set_defaults(command=score, keeps=("json", "csv", "report"))
+    parser.set_defaults(run=score, keeps=("json", "csv", "html"))
 
 
 def score(options: argparse.Namespace) -> int:
     """Score, write what was asked for, print the table."""
+    from evaluation.sharding import processes_of
+    from evaluation.table import result_table
+
     with processes_of() as processes:
         try:
             result, written = _scored(options, processes)
-        except TELLABLE as error:
-            if processes.is_first:
-                say(f"evaluation: error: {reason_of(error)}")
+        except (UserError, OSError):
             processes.leave_together()
+            if processes.is_first:
+                raise
             return NOT_DONE
         processes.leave_together()
     if processes.is_first:
         show("\n".join([result_table(result, verbose=options.verbose), *written]))
-    return DONE_WITH_ERRORS if result.has_errors else DONE
+    return WITH_FAULTS if result.has_errors else DONE
 
 
-def _scored(options: argparse.Namespace, processes: Processes) -> tuple[Result, list[str]]:
+def _scored(options: argparse.Namespace, processes: ScoringProcesses) -> tuple[Result, list[str]]:
     """Return the result, and a line about each thing that was written."""
+    from evaluation.co2 import track_scoring
+    from evaluation.joining import ScoringFiles
+    from evaluation.scoring import score_run
+    from evaluation.tasks import Metrics
+
     progress = on_terminal if processes.is_first else silent
     metrics = Metrics(options.mode, options.assets, options.wordnet, options.fid_features, progress)
-    emissions = list(options.show_emissions)
+    emissions = list(options.with_emissions)
 
     def scored() -> Result:
-        files = Files(options.predictions, options.ground_truth, options.ids, options.input)
+        files = ScoringFiles(options.predictions, options.ground_truth, options.ids, options.input)
         return score_run(
             files,
             metrics,
@@ -94,11 +93,13 @@ def _scored(options: argparse.Namespace, processes: Processes) -> tuple[Result, 
 
 
 def _written(result: Result, options: argparse.Namespace, emissions: Sequence[Path]) -> list[str]:
+    from evaluation.results import write_csv, write_result
+
     if options.json:
         write_result(options.json, result)
     if options.csv:
         write_csv(options.csv, result)
-    path = write_report(options.report, result, options, emissions) if options.report else None
-    next_ = " (next: `evaluation compare`, or `evaluation leaderboard add --result`)" if options.json else ""
+    path = write_report(options.html, result, options, emissions) if options.html else None
+    next_ = " (next: `evaluation compare`, or `evaluation leaderboard add`)" if options.json else ""
     files = ", ".join(str(file) for file in (options.json, options.csv) if file)
     return [f"result: {files}{next_}"] * bool(files) + ([report_line(path)] if path else [])

@@ -18,7 +18,7 @@ from typing import NoReturn
 
 from evaluation.container import attempts
 from evaluation.container.container_engine import remove_run
-from evaluation.container.errors import BadAttempts
+from evaluation.container.errors import AttemptsError
 from evaluation.container.removing import remove_tree
 
 _ROOT = Path(__file__).parents[2]
@@ -78,7 +78,7 @@ def main() -> NoReturn:
     order = json.loads(sys.stdin.buffer.readline())
     if sys.stdin.buffer.readline() != DONE:
         if order["register"] is not None:
-            with suppress(BadAttempts):  # it has its verdict already
+            with suppress(AttemptsError):  # it has its verdict already
                 attempts.drop(Path(order["register"]), order["number"])
         clear_away(Path(order["work"]), order["engine"], keep=order["keep"])
     sys.exit()

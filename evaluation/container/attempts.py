@@ -17,13 +17,12 @@ from pathlib import Path
 
 from contest.console import one_line, say
 from contest.limits import CHOSEN_ATTEMPTS, VALID_ATTEMPTS_A_DAY
-from contest.stand_ins import stand_in_at
-from evaluation.container.errors import BadAttempts
+from evaluation.container.errors import AttemptsError
 from evaluation.container.verdict import Fault, Verdict
+from evaluation.sqlite_file import SQLiteFile
+from evaluation.table import columns
 
-APPLICATION_ID, SCHEMA_VERSION = 0x46424341, 2  # "FBCA"
 RUNNING, DROPPED, LAPSED = "running", "dropped", "lapsed"
-WAIT_SECONDS = 120.0  # for another process that writes
 LEASE = timedelta(minutes=10)
 RENEWALS = 5  # in the time of one lease
 VALID = Fault.NONE.name.lower()
@@ -33,11 +32,11 @@ _SCHEMA = (
         id INTEGER PRIMARY KEY, team TEXT NOT NULL, day TEXT NOT NULL, started TEXT NOT NULL, archive TEXT NOT NULL,
         fault TEXT NOT NULL, score REAL, chosen INTEGER NOT NULL DEFAULT 0, private REAL, lease TEXT
     ) STRICT""",
-    f"PRAGMA application_id = {APPLICATION_ID}",
-    f"PRAGMA user_version = {SCHEMA_VERSION}",
 )
-
-_FROM_VERSION_1 = ("ALTER TABLE attempts ADD COLUMN lease TEXT", f"PRAGMA user_version = {SCHEMA_VERSION}")
+_FROM_VERSION_1 = ("ALTER TABLE attempts ADD COLUMN lease TEXT",)
+FILE = SQLiteFile(
+    "register", 0x46424341, _SCHEMA, {1: _FROM_VERSION_1}, AttemptsError, "evaluation run-container --attempts"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,7 @@ class Attempt:
 def begin(path: Path, team: str, archive_sha256: str, now: datetime | None = None) -> int:
     """Enter a new attempt of a team and return its number.
 
-    Raises BadAttempts if the team's valid and running attempts of the day are as many as it has.
+    Raises AttemptsError if the team's valid and running attempts of the day are as many as it has.
     """
     moment = _moment(now)
     day = moment.date().isoformat()
@@ -68,7 +67,7 @@ def begin(path: Path, team: str, archive_sha256: str, now: datetime | None = Non
             "SELECT count(*) FROM attempts WHERE team = ? AND day = ? AND fault IN (?, ?)", (team, day, VALID, RUNNING)
         ).fetchone()
         if taken >= VALID_ATTEMPTS_A_DAY:
-            raise BadAttempts(
+            raise AttemptsError(
                 f"{one_line(team)} has {taken} valid or running attempts on {day} (UTC); "
                 f"{VALID_ATTEMPTS_A_DAY} are allowed",
                 "submit again tomorrow",
@@ -82,7 +81,7 @@ def begin(path: Path, team: str, archive_sha256: str, now: datetime | None = Non
 
 
 def renew(path: Path, number: int, now: datetime | None = None) -> None:
-    """Prolong the lease of an attempt that is running. Raises BadAttempts."""
+    """Prolong the lease of an attempt that is running. Raises AttemptsError."""
     with _open(path) as connection:
         connection.execute(
             "UPDATE attempts SET lease = ? WHERE id = ? AND fault = ?",
@@ -92,18 +91,18 @@ def renew(path: Path, number: int, now: datetime | None = None) -> None:
 
 @contextmanager
 def held(path: Path, number: int) -> Iterator[None]:
-    """Renew the lease of an attempt for as long as this lasts; a register that can not be written to is told once."""
+    """Renew the lease of an attempt for as long as this lasts; one that can not be renewed is named once."""
     done = threading.Event()
 
     def hold() -> None:
-        told = False
+        said = False
         while not done.wait(LEASE.total_seconds() / RENEWALS):
             try:
                 renew(path, number)
-            except BadAttempts as error:
-                if not told:
+            except AttemptsError as error:
+                if not said:
                     say(f"evaluation: warning: the lease of attempt {number} can not be renewed: {error}")
-                told = True
+                said = True
 
     holder = threading.Thread(target=hold, daemon=True)
     holder.start()
@@ -114,14 +113,18 @@ def held(path: Path, number: int) -> Iterator[None]:
         holder.join()
 
 
-def lapsed(path: Path, now: datetime | None = None) -> tuple[Attempt, ...]:
-    """Free the places of attempts whose lease has lapsed, and return these. Raises BadAttempts."""
+def free_lapsed(path: Path, now: datetime | None = None) -> tuple[Attempt, ...]:
+    """Free the places of attempts whose lease has lapsed, say so, and return these. Raises AttemptsError."""
     with _open(path) as connection:
-        return _lapse(connection, _moment(now))
+        lapsed = _lapse(connection, _moment(now))
+    for attempt in lapsed:
+        name = one_line(attempt.team)
+        say(f"evaluation: attempt {attempt.id} of {name} ended without a verdict; its place is free again")
+    return lapsed
 
 
 def finish(path: Path, number: int, verdict: Verdict) -> None:
-    """Enter what an attempt came to. Raises BadAttempts if it is not running.
+    """Enter what an attempt came to. Raises AttemptsError if it is not running.
 
     The verdict of one whose lease lapsed (a machine that slept) is entered too, unless its place was taken meanwhile.
     """
@@ -136,56 +139,56 @@ def finish(path: Path, number: int, verdict: Verdict) -> None:
             (number, VALID, RUNNING),
         ).fetchone()
         if changed and verdict.counts and taken > VALID_ATTEMPTS_A_DAY:
-            raise BadAttempts(
+            raise AttemptsError(
                 f"attempt {number} lost its place when its lease lapsed, and {VALID_ATTEMPTS_A_DAY} others count",
                 "decide which of them is to count",
             )
         if not changed:
-            raise BadAttempts(f"attempt {number} is not running", "look at `evaluation attempts list`")
+            raise AttemptsError(f"attempt {number} is not running", "look at `evaluation attempts list`")
 
 
 def drop(path: Path, number: int) -> None:
-    """Free the place of an attempt whose runner died. Raises BadAttempts if it is not running."""
+    """Free the place of an attempt whose runner died. Raises AttemptsError if it is not running."""
     with _open(path) as connection:
         if not connection.execute(
             "UPDATE attempts SET fault = ? WHERE id = ? AND fault = ?", (DROPPED, number, RUNNING)
         ).rowcount:
-            raise BadAttempts(f"attempt {number} is not running", "only an attempt without a verdict can be dropped")
+            raise AttemptsError(f"attempt {number} is not running", "only an attempt without a verdict can be dropped")
 
 
 def choose(path: Path, team: str, numbers: Sequence[int]) -> None:
     """Choose a team's attempts for the private test, in place of those chosen before.
 
-    Raises BadAttempts for too many, for another team's, for one that is not valid, and after the private test.
+    Raises AttemptsError for too many, for another team's, for one that is not valid, and after the private test.
     """
     if len(set(numbers)) > CHOSEN_ATTEMPTS:
-        raise BadAttempts(f"{len(set(numbers))} attempts were chosen; {CHOSEN_ATTEMPTS} are allowed", "choose fewer")
+        raise AttemptsError(f"{len(set(numbers))} attempts were chosen; {CHOSEN_ATTEMPTS} are allowed", "choose fewer")
     name = one_line(team)
     with _open(path) as connection:
         own = {attempt.id: attempt for attempt in _read(connection) if attempt.team == team}
         bad = [number for number in numbers if number not in own or own[number].fault != VALID]
         if bad:
-            raise BadAttempts(f"{bad} are no valid attempts of {name}", "choose from `evaluation attempts list`")
+            raise AttemptsError(f"{bad} are no valid attempts of {name}", "choose from `evaluation attempts list`")
         if any(attempt.private is not None for attempt in own.values()):
-            raise BadAttempts(f"the private test of {name} has been scored", "a choice can not be changed after it")
+            raise AttemptsError(f"the private test of {name} has been scored", "a choice can not be changed after it")
         connection.execute("UPDATE attempts SET chosen = 0 WHERE team = ?", (team,))
         connection.executemany("UPDATE attempts SET chosen = 1 WHERE id = ?", [(number,) for number in numbers])
 
 
 def enter_private(path: Path, number: int, score: float) -> None:
-    """Enter the score of a chosen attempt on the private test. Raises BadAttempts if it was not chosen."""
+    """Enter the score of a chosen attempt on the private test. Raises AttemptsError if it was not chosen."""
     if not 0 <= score <= 1:
-        raise BadAttempts(f"{score} is no score", "a score lies within [0, 1]")
+        raise AttemptsError(f"{score} is no score", "a score lies within [0, 1]")
     with _open(path) as connection:
         changed = connection.execute(
             "UPDATE attempts SET private = ? WHERE id = ? AND chosen = 1", (score, number)
         ).rowcount
         if not changed:
-            raise BadAttempts(f"attempt {number} was not chosen for the private test", "choose it first")
+            raise AttemptsError(f"attempt {number} was not chosen for the private test", "choose it first")
 
 
 def read(path: Path) -> tuple[Attempt, ...]:
-    """Return all attempts in the order they were entered. Raises BadAttempts."""
+    """Return all attempts in the order they were entered. Raises AttemptsError."""
     with _open(path) as connection:
         return _read(connection)
 
@@ -201,8 +204,6 @@ def standings(attempts: Sequence[Attempt]) -> tuple[Attempt, ...]:
 
 def attempts_table(attempts: Sequence[Attempt]) -> str:
     """Return attempts as text."""
-    from evaluation.table import columns  # it brings torch, for which what frees an attempt has no time
-
     rows = [("attempt", "team", "started", "verdict", "S", "chosen", "private S")]
     for attempt in attempts:
         scores = ["-" if value is None else f"{value:.4f}" for value in (attempt.score, attempt.private)]
@@ -243,35 +244,13 @@ def _read(connection: sqlite3.Connection) -> tuple[Attempt, ...]:
 
 @contextmanager
 def _open(path: Path, *, may_make: bool = False) -> Iterator[sqlite3.Connection]:
-    """Yield a connection inside a transaction that holds the file's write lock from its beginning."""
-    if not may_make and not path.is_file():
-        raise BadAttempts(f"{path} does not exist", "it is made by the first `evaluation run-container --attempts`")
+    """Yield a connection as `SQLiteFile.opened` does; values that SQLite can not hold are errors in words."""
     try:
-        connection = sqlite3.connect(path, timeout=WAIT_SECONDS, isolation_level=None)
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            marks = tuple(
-                connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
-            )
-            if tables == 0:
-                for statement in _SCHEMA:
-                    connection.execute(statement)
-            elif marks == (APPLICATION_ID, 1):
-                for statement in _FROM_VERSION_1:
-                    connection.execute(statement)
-            elif marks != (APPLICATION_ID, SCHEMA_VERSION):
-                raise BadAttempts(f"{path} is another program's database, or another version's", "give another file")
+        with FILE.opened(path, may_make=may_make) as connection:
             yield connection
-            connection.execute("COMMIT")
-        finally:
-            connection.close()  # which rolls an open transaction back
     except OverflowError as error:
-        raise BadAttempts("no attempt has a number of so many digits", "look at `evaluation attempts list`") from error
+        raise AttemptsError(
+            "no attempt has a number of so many digits", "look at `evaluation attempts list`"
+        ) from error
     except UnicodeEncodeError as error:
-        raise BadAttempts("the name of the team is not UTF-8", "give another one") from error
-    except sqlite3.Error as error:
-        # Asked only now: to close a file that SQLite has open takes this process's locks on it away.
-        if not isinstance(error, sqlite3.OperationalError) and (found := stand_in_at(path)) is not None:
-            raise BadAttempts(f"{path}: {found.what}", found.remedy) from error
-        raise BadAttempts(f"{path}: {error}", "give a register that may be written to") from error
+        raise AttemptsError("the name of the team is not UTF-8", "give another one") from error

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from contest.console import printable
 from contest.writing import write_bytes
-from evaluation.container.supervision import Log
+from evaluation.container.supervision import BoundedLog
 from evaluation.container.verdict import Verdict, write_verdict
 
 BUNDLE_FOLDER, LOG_NAME = "bundle", "log.txt"
@@ -34,6 +34,6 @@ def write_bundle(folder: Path, verdict: Verdict, log: bytes, hidden: Iterable[st
 def plain_log(log: bytes, most: int) -> bytes:
     """Return a log as text that a terminal shows and does not obey, its middle left out if it is longer."""
     text = log.decode(errors="replace").replace("\r\n", "\n")
-    short = Log(most)
+    short = BoundedLog(most)
     short.add(printable(text).encode())
     return short.content.decode(errors="replace").encode()  # a cut may have gone through a letter

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 from contest.complete import prediction_errors
 from contest.limits import PREDICTIONS_NAME
 from contest.reading import read_input
-from evaluation.container.judging import BrokeOff, NotInTime, answer, judged
+from evaluation.container.judging import ChildFailedError, ChildTimeoutError, answer, judged
 
 MEMORY_BYTES = 8 * 10**9
 MAX_PROBLEMS = 1000  # of a verdict; nobody reads on
@@ -25,26 +25,28 @@ MAX_HINT_CHARACTERS = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class CheckedOutput:
     """What is wrong with predictions, and a hint by the submission itself that it could not do its work."""
 
     problems: tuple[str, ...] = ()
     hint: str | None = None
 
 
-def check_output(input_json: Path, output: Path, seconds: float) -> Checked:
+def check_output(input_json: Path, output: Path, seconds: float) -> CheckedOutput:
     """Look through a folder of plain files that a submission wrote."""
     question = {"input": str(input_json), "output": str(output)}
     try:
         found = judged("evaluation.container.checking", question, seconds)
-    except NotInTime:
-        return Checked(
+    except ChildTimeoutError:
+        return CheckedOutput(
             (f"looking through the predictions and their pictures was not done after {seconds:g} s (limit `checking`)",)
         )
-    except BrokeOff as error:
+    except ChildFailedError as error:
         last = (error.words.splitlines() or [""])[-1]
-        return Checked((f"looking through the predictions and their pictures broke off: {error}; {last}".rstrip("; "),))
-    return Checked(tuple(found["problems"]), found["hint"])
+        return CheckedOutput(
+            (f"looking through the predictions and their pictures broke off: {error}; {last}".rstrip("; "),)
+        )
+    return CheckedOutput(tuple(found["problems"]), found["hint"])
 
 
 def main() -> NoReturn:

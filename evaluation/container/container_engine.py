@@ -15,14 +15,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from evaluation.container.errors import HostProblem, ImageTooLarge
+from evaluation.container.errors import HostError, ImageTooLargeError
 from evaluation.container.identity import is_gone, this_process
 from evaluation.container.job import NOT_FOUND, OUTPUT_FOLDER, Ended, Job
-from evaluation.container.keeper import Command, start_kept, stop_kept
-from evaluation.container.limits import Limits
-from evaluation.container.output_volume import IMAGE_NAME, OPTIONS, NoVolume, OutputVolume, make_output_volume
+from evaluation.container.keeper import KeptCommand, start_kept, stop_kept
+from evaluation.container.limits import RunLimits
+from evaluation.container.output_volume import IMAGE_NAME, OPTIONS, NoVolumeError, OutputVolume, make_output_volume
 from evaluation.container.removing import unmount_below
-from evaluation.container.supervision import Log, Stop, supervise
+from evaluation.container.supervision import BoundedLog, Stop, supervise
 
 SUBMISSION_FOLDER, INPUT_FOLDER = "/contest/submission", "/contest/input"
 CPU_PERIOD_MICROSECONDS = 100_000
@@ -47,26 +47,28 @@ class ContainerEngine:
     def image_id(self, job: Job) -> str:
         """Identity of the image; it is never fetched from here.
 
-        Raises HostProblem if the engine does not answer or has no such image, ImageTooLarge.
+        Raises HostError if the engine does not answer or has no such image, ImageTooLargeError.
         """
         if shutil.which(self.name) is None:
-            raise HostProblem(f"{self.name} is not installed", "install it, or choose another --engine")
+            raise HostError(f"{self.name} is not installed", "install it, or choose another --engine")
         version = self._call("version", "--format", "{{json .}}")
         if version.returncode:
-            raise HostProblem(f"{self.name} does not answer: {reason(version.stderr)}", "start its service")
+            raise HostError(f"{self.name} does not answer: {reason(version.stderr)}", "start its service")
         image = job.metadata.image
         found = self._call("image", "inspect", image)
         if found.returncode:
-            raise HostProblem(f"{self.name} has no image {image}", f"build it, or `{self.name} pull {image}`")
+            raise HostError(f"{self.name} has no image {image}", f"build it, or `{self.name} pull {image}`")
         (told,) = json.loads(found.stdout)
         if told["Size"] > job.limits.image:
-            raise ImageTooLarge(f"the image {image} has {told['Size']} bytes; at most {job.limits.image} are allowed")
+            raise ImageTooLargeError(
+                f"the image {image} has {told['Size']} bytes; at most {job.limits.image} are allowed"
+            )
         return str(told["Id"])
 
-    def run(self, job: Job, log: Log) -> Ended:
+    def run(self, job: Job, log: BoundedLog) -> Ended:
         """Run the entrypoint in a fresh container, which is removed in the end; what dead runners left goes first."""
         if "," in str(job.submission):
-            raise HostProblem(f"{job.submission}: a comma in a path breaks a mount", "choose another --output")
+            raise HostError(f"{job.submission}: a comma in a path breaks a mount", "choose another --output")
         swept = remove_abandoned(self.name)
         remarks = [f"{swept} containers of runners that are gone were removed first"] if swept else []
         user = os.getuid() or USER
@@ -74,7 +76,7 @@ class ContainerEngine:
         try:
             made = make_output_volume(job.output, job.submission.parent / IMAGE_NAME, job.limits, user)
             volume = self._volume(job, made)
-        except NoVolume as error:
+        except NoVolumeError as error:
             unmount_below(job.submission)
             remarks.append(f"the output is counted and not bounded: {error}")
         ended = self._run(job, log, user, volume)
@@ -85,14 +87,14 @@ class ContainerEngine:
             ended = self._run(job, log, user, None)
         return replace(ended, remarks=(*remarks, *ended.remarks))
 
-    def _run(self, job: Job, log: Log, user: int, volume: str | None) -> Ended:
+    def _run(self, job: Job, log: BoundedLog, user: int, volume: str | None) -> Ended:
         container = f"fbc2-{uuid.uuid4().hex}"
         if os.getuid() == 0:
             os.chown(job.output, user, user)
         started = time.monotonic()
         options = [*labels(job.submission.parent, job.limits.seconds), *self._own_options(job.limits)]
         arguments = run_arguments(job, container, user, options, volume)
-        process = start_kept(Command([self.name, *arguments], self.name))
+        process = start_kept(KeptCommand([self.name, *arguments], self.name))
         try:
             stop = supervise(process, job.output, job.limits, log, lambda: self._kill(container, process))
             seconds = time.monotonic() - started
@@ -110,10 +112,10 @@ class ContainerEngine:
         marks = labels(job.submission.parent, job.limits.seconds)
         called = self._call("volume", "create", "--driver=local", *options, *marks, name)
         if called.returncode:
-            raise NoVolume(f"{self.name}: {reason(called.stderr)}")
+            raise NoVolumeError(f"{self.name}: {reason(called.stderr)}")
         return name
 
-    def _own_options(self, limits: Limits) -> list[str]:
+    def _own_options(self, limits: RunLimits) -> list[str]:
         """What this engine alone must be told: podman asks for more processes than it may have, unless it is told."""
         return [f"--ulimit=nproc={limits.processes}:{limits.processes}"] if self.name == "podman" else []
 
@@ -139,7 +141,7 @@ class ContainerEngine:
 
 
 def call(engine: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a short command of an engine to its end. Raises HostProblem if it does not come back, or can not start."""
+    """Run a short command of an engine to its end. Raises HostError if it does not come back, or can not start."""
     try:
         return subprocess.run(
             [engine, *arguments],
@@ -151,9 +153,9 @@ def call(engine: str, *arguments: str) -> subprocess.CompletedProcess[str]:
             start_new_session=True,  # an interrupt from the keyboard is for the runner, which then cleans up by these
         )
     except subprocess.TimeoutExpired as error:
-        raise HostProblem(f"{engine} {arguments[0]} does not come back", "restart its service") from error
+        raise HostError(f"{engine} {arguments[0]} does not come back", "restart its service") from error
     except OSError as error:
-        raise HostProblem(f"{engine} can not be started: {error.strerror}", "install it again") from error
+        raise HostError(f"{engine} can not be started: {error.strerror}", "install it again") from error
 
 
 def run_arguments(
@@ -210,7 +212,7 @@ def run_arguments(
     ]
 
 
-def _ended(stop: Stop, client: int, seconds: float, state: dict[str, Any] | None, log: Log) -> Ended:
+def _ended(stop: Stop, client: int, seconds: float, state: dict[str, Any] | None, log: BoundedLog) -> Ended:
     """Make out how a container ended, from the engine's word and from its own command's exit status."""
     said = reason(log.content.decode(errors="replace"))
     if state is None:  # so that nobody but the engine's command said anything
@@ -244,7 +246,7 @@ def labels(work: Path, seconds: float) -> list[str]:
 
 def remove_run(engine: str, work: Path) -> None:
     """Remove the containers and volumes of the run in a folder. Does nothing where the engine does not answer."""
-    with suppress(HostProblem):
+    with suppress(HostError):
         _remove(engine, f"label={WORK_LABEL}={work}", lambda _runner, _end: True)
 
 

@@ -1,4 +1,4 @@
-"""What an engine is given and what it gives back. Knows no engine."""
+"""What an engine is given and what it gives back."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Protocol
 
 from contest.metadata import Metadata
-from evaluation.container.limits import Limits
-from evaluation.container.supervision import Log, Stop
+from evaluation.container.limits import RunLimits
+from evaluation.container.supervision import BoundedLog, Stop
 
 OUTPUT_FOLDER = "output"
 SIGNAL_BASE = 128  # a shell's way to say that a signal ended a process: 128 + its number
@@ -23,7 +23,7 @@ class Job:
     submission: Path
     input: Path
     metadata: Metadata
-    limits: Limits
+    limits: RunLimits
 
     @property
     def output(self) -> Path:
@@ -53,7 +53,7 @@ class Ended:
     remarks: tuple[str, ...] = ()
 
 
-class Engine(Protocol):
+class RunEngine(Protocol):
     """Runs submissions. `keeps` says in a few words which limits it keeps."""
 
     @property
@@ -65,7 +65,7 @@ class Engine(Protocol):
         """Which limits it keeps, in words."""
 
     def image_id(self, job: Job) -> str | None:
-        """Identity of the image that would run, None without a container. Raises HostProblem, ImageTooLarge."""
+        """Identity of the image that would run, None without a container. Raises HostError, ImageTooLargeError."""
 
-    def run(self, job: Job, log: Log) -> Ended:
-        """Run a submission to its end. Raises HostProblem if it can not be started at all."""
+    def run(self, job: Job, log: BoundedLog) -> Ended:
+        """Run a submission to its end. Raises HostError if it can not be started at all."""

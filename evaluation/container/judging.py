@@ -23,11 +23,11 @@ _ROOT = Path(__file__).parents[2]
 _START = "import sys; sys.path.insert(0, sys.argv[1]); import importlib as i; i.import_module(sys.argv[2]).main()"
 
 
-class NotInTime(Exception):  # noqa: N818 - says what happened
+class ChildTimeoutError(Exception):
     """The child was not done within its seconds, and was killed."""
 
 
-class BrokeOff(Exception):  # noqa: N818
+class ChildFailedError(Exception):
     """The child ended without an answer: how it ended, and what it said (`words`)."""
 
     def __init__(self, how: str, words: str) -> None:
@@ -36,7 +36,7 @@ class BrokeOff(Exception):  # noqa: N818
 
 
 def judged(module: str, question: object, seconds: float) -> Any:
-    """Have the function `main` of a module answer a question. Raises NotInTime, BrokeOff."""
+    """Have the function `main` of a module answer a question. Raises ChildTimeoutError, ChildFailedError."""
     with subprocess.Popen(
         [sys.executable, "-P", "-c", _START, str(_ROOT), module],
         stdin=subprocess.PIPE,
@@ -48,14 +48,14 @@ def judged(module: str, question: object, seconds: float) -> Any:
             asked = json.dumps({"parent": os.getpid(), "question": question}).encode()
             said, words = process.communicate(asked, timeout=seconds)
         except subprocess.TimeoutExpired as error:
-            raise NotInTime(f"not done after {seconds:g} s") from error
+            raise ChildTimeoutError(f"not done after {seconds:g} s") from error
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)  # what it started, too
     if process.returncode:
         status = process.returncode
         how = f"signal {-status} ended it" if status < 0 else f"it ended with status {status}"
-        raise BrokeOff(how, words.decode(errors="replace"))
+        raise ChildFailedError(how, words.decode(errors="replace"))
     return json.loads(said)
 
 

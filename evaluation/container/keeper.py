@@ -30,7 +30,7 @@ _SIGNALS = frozenset((signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGH
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
+class KeptCommand:
     """What is to be started: in a folder (None: the runner's), with an environment (None: the runner's).
 
     `file_bytes` bounds each file that it writes; `name` is what it is called where it can not be started.
@@ -43,7 +43,7 @@ class Command:
     file_bytes: int | None = None
 
 
-def start_kept(command: Command) -> subprocess.Popen[bytes]:
+def start_kept(command: KeptCommand) -> subprocess.Popen[bytes]:
     """Start a command below a keeper, its words in a pipe. The exit status is its own, 128 + number for a signal."""
     order = json.dumps({"parent": os.getpid(), **asdict(command)})
     return subprocess.Popen(
@@ -69,7 +69,7 @@ def stop_kept(keeper: subprocess.Popen[bytes]) -> None:
 def main(order: str) -> NoReturn:
     """Run as a keeper."""
     told = json.loads(order)
-    parent, command = told.pop("parent"), Command(**told)
+    parent, command = told.pop("parent"), KeptCommand(**told)
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # they are waited for, one at a time
     end_with_parent(parent, signal.SIGTERM)
     if sys.platform == "linux":
@@ -77,7 +77,7 @@ def main(order: str) -> NoReturn:
     os._exit(_run(command))
 
 
-def _run(command: Command) -> int:
+def _run(command: KeptCommand) -> int:
     keeper = os.getpid()
 
     def prepare() -> None:

@@ -11,7 +11,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from evaluation.container.limits import Limits
+from evaluation.container.limits import RunLimits
 from evaluation.container.supervision import entries
 
 MOST_NAMED = 1000
@@ -36,7 +36,7 @@ class Kept:
     cut: bool = False
 
 
-def keep_output(source: Path, target: Path, limits: Limits) -> Kept:
+def keep_output(source: Path, target: Path, limits: RunLimits) -> Kept:
     """Copy the folder `source` to the new folder `target`, as far as the limits go.
 
     Raises OSError if the copies can not be written.

@@ -1,6 +1,6 @@
-"""The limits that a submission runs under: the contest's, or those of one JSON file. Knows not how they are kept.
+"""The limits that a submission runs under: the contest's, or those of one JSON file.
 
-A file names those that are to differ, such as {"seconds": 600, "gpus": 0}; the fields of `Limits` are the keys.
+A file names those that are to differ, such as {"seconds": 600, "gpus": 0}; the fields of `RunLimits` are the keys.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from contest import limits as contest
 from contest.checking import described, object_of, repeated_keys
 from contest.console import one_line
 from contest.stand_ins import HEAD_BYTES, stand_in_of_data
-from evaluation.container.errors import BadLimits
+from evaluation.container.errors import LimitsFileError
 from evaluation.errors import some
 
 MAX_FILE_BYTES = 1_000_000
@@ -33,7 +33,7 @@ _EXAMPLE = 'write {"seconds": 600, ...}'
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class RunLimits:
     """What a submission may use. Sizes are in bytes. The network is not here: there is none.
 
     Attributes:
@@ -89,37 +89,37 @@ def _shown(value: object) -> str:
     return repr(value) if is_short or (isinstance(value, str) and len(value) <= 60) else described(value)
 
 
-def read_limits(path: Path) -> Limits:
-    """Read a limits file; what it does not name is the contest's. Raises BadLimits."""
+def read_limits(path: Path) -> RunLimits:
+    """Read a limits file; what it does not name is the contest's. Raises LimitsFileError."""
     try:
         with path.open("rb") as stream:
             data = stream.read(MAX_FILE_BYTES + 1)
     except OSError as error:
-        raise BadLimits(f"{path} can not be read: {error.strerror}", "check the path") from error
+        raise LimitsFileError(f"{path} can not be read: {error.strerror}", "check the path") from error
     if len(data) > MAX_FILE_BYTES:
-        raise BadLimits(f"{path} has more than {MAX_FILE_BYTES} bytes", _EXAMPLE)
+        raise LimitsFileError(f"{path} has more than {MAX_FILE_BYTES} bytes", _EXAMPLE)
     if (found := stand_in_of_data(data[:HEAD_BYTES])) is not None:
-        raise BadLimits(f"{path}: {found.what}", found.remedy)
+        raise LimitsFileError(f"{path}: {found.what}", found.remedy)
     try:
         value = json.loads(data.decode("utf-8-sig"), object_pairs_hook=object_of)
     except UnicodeDecodeError as error:
-        raise BadLimits(f"{path} is not JSON: byte {error.start} is not UTF-8", _EXAMPLE) from error
+        raise LimitsFileError(f"{path} is not JSON: byte {error.start} is not UTF-8", _EXAMPLE) from error
     except json.JSONDecodeError as error:
-        raise BadLimits(f"{path} is not JSON: {error}", _EXAMPLE) from error
+        raise LimitsFileError(f"{path} is not JSON: {error}", _EXAMPLE) from error
     except ValueError as error:  # Python's own bound on the digits of a number
-        raise BadLimits(f"{path}: a number has more digits than can be read", "give a shorter one") from error
+        raise LimitsFileError(f"{path}: a number has more digits than can be read", "give a shorter one") from error
     except RecursionError as error:
-        raise BadLimits(f"{path} is not JSON that can be read: it is nested too deeply", _EXAMPLE) from error
-    known = [field.name for field in fields(Limits)]
+        raise LimitsFileError(f"{path} is not JSON that can be read: it is nested too deeply", _EXAMPLE) from error
+    known = [field.name for field in fields(RunLimits)]
     unknown = [one_line(key) for key in value if key not in known] if isinstance(value, dict) else [_kind(value)]
     if unknown:
-        raise BadLimits(f"{path}: unknown: {some(unknown)}", f"the limits are {', '.join(known)}")
+        raise LimitsFileError(f"{path}: unknown: {some(unknown)}", f"the limits are {', '.join(known)}")
     if repeated_keys(value):
-        raise BadLimits(f"{path}: twice: {some(repeated_keys(value))}", "name each limit once")
+        raise LimitsFileError(f"{path}: twice: {some(repeated_keys(value))}", "name each limit once")
     try:
-        return Limits(**value)
+        return RunLimits(**value)
     except ValueError as error:
-        raise BadLimits(f"{path}: {error}", "give a number above zero") from error
+        raise LimitsFileError(f"{path}: {error}", "give a number above zero") from error
 
 
 def _kind(value: object) -> str:

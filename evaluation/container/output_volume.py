@@ -13,7 +13,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from evaluation.container.limits import Limits
+from evaluation.container.limits import RunLimits
 
 TOOLS = ("mkfs.ext4", "mount", "umount", "fallocate")
 IMAGE_NAME = "output.ext4"
@@ -24,7 +24,7 @@ SPARE_FILES, SPARE_BYTES = 1024, 16 * 2**20  # beyond the limits, so that passin
 LEAST_BYTES = 8 * 2**20
 
 
-class NoVolume(Exception):  # noqa: N818 - says what there is not
+class NoVolumeError(Exception):
     """This host can not give the output a file system of its own; the text says why."""
 
 
@@ -36,29 +36,29 @@ class OutputVolume:
     mounted_at: Path
 
 
-def make_output_volume(folder: Path, image: Path, limits: Limits, owner: int) -> OutputVolume:
+def make_output_volume(folder: Path, image: Path, limits: RunLimits, owner: int) -> OutputVolume:
     """Mount a new file system at the empty `folder`, for a user `owner`; it is gone when it is unmounted.
 
     It has the size of the limits, or what a third of the free disk holds (the rest is for a copy, and for others).
-    Raises NoVolume.
+    Raises NoVolumeError.
     """
     if os.getuid() != 0:
-        raise NoVolume("only root can mount")
+        raise NoVolumeError("only root can mount")
     missing = [tool for tool in TOOLS if shutil.which(tool) is None]
     if missing:
-        raise NoVolume(f"{', '.join(missing)} can not be found")
+        raise NoVolumeError(f"{', '.join(missing)} can not be found")
     free = shutil.disk_usage(image.parent).free
     files = limits.output_files + SPARE_FILES
     size = min(limits.output + limits.output // 20 + files * INODE_BYTES + SPARE_BYTES, free // 3) // BLOCK * BLOCK
     if size < LEAST_BYTES:
-        raise NoVolume("the disk has no room for it")
+        raise NoVolumeError("the disk has no room for it")
     try:
         _tool("fallocate", "--length", str(size), str(image))
         # Without a journal, which would take room; the blocks of the file stay taken ("nodiscard").
         inodes = str(min(files, size // BLOCK))
         _tool("mkfs.ext4", "-q", "-F", "-m0", "-O^has_journal", "-Enodiscard", f"-b{BLOCK}", "-N", inodes, str(image))
         _tool("mount", "-o", f"loop,{OPTIONS}", str(image), str(folder))
-    except NoVolume:
+    except NoVolumeError:
         image.unlink(missing_ok=True)
         raise
     (folder / "lost+found").rmdir()
@@ -72,6 +72,6 @@ def _tool(*command: str) -> None:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=TOOL_SECONDS, check=False)
     except subprocess.TimeoutExpired as error:
-        raise NoVolume(f"{command[0]} does not come back") from error
+        raise NoVolumeError(f"{command[0]} does not come back") from error
     if done.returncode:
-        raise NoVolume(f"{command[0]}: {' '.join(done.stderr.split()) or f'exit status {done.returncode}'}")
+        raise NoVolumeError(f"{command[0]}: {' '.join(done.stderr.split()) or f'exit status {done.returncode}'}")

@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 from evaluation.container.job import Ended, Job
-from evaluation.container.keeper import Command, start_kept, stop_kept
-from evaluation.container.supervision import Log, supervise
+from evaluation.container.keeper import KeptCommand, start_kept, stop_kept
+from evaluation.container.supervision import BoundedLog, supervise
 
 # Of this process's environment, what a submission gets to see: nothing that tells of this machine or holds a secret.
 PASSED_ON = ("OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH")
@@ -29,11 +29,11 @@ class ProcessEngine:
     def image_id(self, job: Job) -> None:
         """No image is used."""
 
-    def run(self, job: Job, log: Log) -> Ended:
+    def run(self, job: Job, log: BoundedLog) -> Ended:
         """Run the entrypoint in the submission's folder. A command that does not exist ends with status 127."""
         started = time.monotonic()
         keeper = start_kept(
-            Command(
+            KeptCommand(
                 job.metadata.command,
                 job.metadata.entrypoint,
                 folder=str(job.submission),

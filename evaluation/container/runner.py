@@ -1,4 +1,4 @@
-"""The whole way of an archive: unpack, run, look at what it wrote, score, verdict. Leaves each part to its module."""
+"""The whole way of an archive: unpack, run, look at what it wrote, score, verdict."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ from contest.writing import is_disk_full, write_bytes
 from errors import reason_of
 from evaluation.container.aftermath import Aftermath
 from evaluation.container.bundle import BUNDLE_FOLDER, plain_log, write_bundle
-from evaluation.container.checking import Checked, check_output
+from evaluation.container.checking import CheckedOutput, check_output
 from evaluation.container.container_engine import ContainerEngine
-from evaluation.container.errors import HostProblem, ImageTooLarge
-from evaluation.container.job import OUTPUT_FOLDER, Ended, Engine, Job
-from evaluation.container.judging import BrokeOff, NotInTime
+from evaluation.container.errors import HostError, ImageTooLargeError
+from evaluation.container.job import OUTPUT_FOLDER, Ended, Job, RunEngine
+from evaluation.container.judging import ChildFailedError, ChildTimeoutError
 from evaluation.container.keeping import keep_output
-from evaluation.container.limits import Limits
+from evaluation.container.limits import RunLimits
 from evaluation.container.removing import remove_tree, unmount_below
 from evaluation.container.staging import stage_input
-from evaluation.container.supervision import Log, Stop, disk_is_full, usage
+from evaluation.container.supervision import BoundedLog, Stop, disk_is_full, usage
 from evaluation.container.verdict import (
     VERDICT_JSON,
     VERDICT_TEXT,
     Fault,
-    Finding,
+    Judgement,
     Verdict,
     judge,
     write_verdict,
 )
-from evaluation.metrics.base import AttemptAborted
+from evaluation.metrics.errors import AttemptAbortedError
 from evaluation.results import Result, write_result
 
 RUN_FOLDER, SUBMISSION_FOLDER, INPUT_FOLDER = "run", "submission", "input"
@@ -64,8 +64,8 @@ class Request:
     archive: Path
     input: Path
     output: Path
-    engine: Engine
-    limits: Limits
+    engine: RunEngine
+    limits: RunLimits
     score: Score | None = None
     keep: bool = False
     attempt: tuple[Path, int] | None = None
@@ -82,15 +82,15 @@ def run_archive(request: Request, sha256: str) -> Verdict:
     `verdict.json` and `verdict.txt`, the submission's `output`, `log.txt`, `scores.json` (by sample, for the
     organisers), and `bundle/` with what the participant may see.
 
-    Raises ContestFileError for an input that can not be read, HostProblem for a folder that is not empty, OSError.
+    Raises ContestFileError for an input that can not be read, HostError for a folder that is not empty, OSError.
     Everything else that goes wrong is in the verdict.
     """
     samples = read_input(request.input_json)
     folder = request.output.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
-        raise HostProblem(f"{folder} is not empty", "name a new folder: each run has one of its own")
-    log = Log(request.limits.log)
+        raise HostError(f"{folder} is not empty", "name a new folder: each run has one of its own")
+    log = BoundedLog(request.limits.log)
     work = folder / RUN_FOLDER
     blank = Verdict(
         Fault.HOST,
@@ -120,7 +120,7 @@ def run_archive(request: Request, sha256: str) -> Verdict:
     return _written(folder, _plain(verdict, names), log)
 
 
-def _judged(request: Request, samples: Mapping[str, Sample], folder: Path, log: Log, blank: Verdict) -> Verdict:
+def _judged(request: Request, samples: Mapping[str, Sample], folder: Path, log: BoundedLog, blank: Verdict) -> Verdict:
     """Everything but the writing of the verdict, with room for it held on the disk."""
     try:
         with _reserve(folder / RUN_FOLDER, RESERVE_BYTES + 2 * min(request.limits.log, MOST_LOG_RESERVE)):
@@ -150,7 +150,7 @@ def _of_host(error: ContestError | OSError) -> str:
     return f"the organisers' disk is full: {reason_of(error)}" if full else reason_of(error)
 
 
-def _written(folder: Path, verdict: Verdict, log: Log) -> Verdict:
+def _written(folder: Path, verdict: Verdict, log: BoundedLog) -> Verdict:
     """Write a verdict and what goes with it; where that fails, no file says anything but that the host is at fault."""
     try:
         write_bytes(folder / LOG_NAME, plain_log(log.content, verdict.limits.log))
@@ -178,7 +178,7 @@ def _hidden(folder: Path) -> set[str]:
     return {str(folder), *(prefix for prefix in prefixes if prefix and prefix.rstrip("/") not in _COMMON_PREFIXES)}
 
 
-def _run(request: Request, samples: Mapping[str, Sample], folder: Path, log: Log, blank: Verdict) -> Verdict:
+def _run(request: Request, samples: Mapping[str, Sample], folder: Path, log: BoundedLog, blank: Verdict) -> Verdict:
     """Everything up to the scores; what the submission wrote is copied beside the verdict. Raises OSError."""
     work = folder / RUN_FOLDER
     submission, remarks = work / SUBMISSION_FOLDER, []
@@ -198,9 +198,9 @@ def _run(request: Request, samples: Mapping[str, Sample], folder: Path, log: Log
         stage_input(request.input_json, samples.values(), job.input)
         blank = replace(blank, image_id=request.engine.image_id(job))
         ended = request.engine.run(job, log)
-    except ImageTooLarge as error:
+    except ImageTooLargeError as error:
         return replace(blank, fault=Fault.FORMAT, problems=(str(error),))
-    except (HostProblem, ContestError, OSError) as error:
+    except (HostError, ContestError, OSError) as error:
         return replace(blank, problems=(reason_of(error),))
     finding = _look(job, request.input_json, folder / OUTPUT_FOLDER, ended)
     return replace(
@@ -214,7 +214,7 @@ def _run(request: Request, samples: Mapping[str, Sample], folder: Path, log: Log
     )
 
 
-def _look(job: Job, input_json: Path, kept_in: Path, ended: Ended) -> Finding:
+def _look(job: Job, input_json: Path, kept_in: Path, ended: Ended) -> Judgement:
     """Take over what a submission wrote, without following any link, look at the copy, and judge. Raises OSError."""
     if job.output.is_symlink() or not job.output.is_dir():
         return judge(ended, job.limits, wrote_too_much=False, problems=["the folder output was replaced"])
@@ -227,21 +227,21 @@ def _look(job: Job, input_json: Path, kept_in: Path, ended: Ended) -> Finding:
         ended = replace(ended, remarks=(*ended.remarks, remark))
     problems = [f"output/{name} is no plain file" for name in kept.not_plain]
     problems += [f"and {kept.unnamed} more that are no plain files"] if kept.unnamed else []
-    checked = Checked()
+    checked = CheckedOutput()
     if not (too_much or kept.cut) and ended.stop is Stop.EXITED and ended.host_problem is None:
         checked = _checked(job, input_json, kept_in)
     problems += checked.problems
     return judge(ended, job.limits, wrote_too_much=too_much or kept.cut, problems=problems, hint=checked.hint)
 
 
-def _checked(job: Job, input_json: Path, output: Path) -> Checked:
+def _checked(job: Job, input_json: Path, output: Path) -> CheckedOutput:
     """Check the copy of the output, where its predictions came along."""
     predictions = output / PREDICTIONS_NAME
     if os.path.lexists(job.output / PREDICTIONS_NAME) and not os.path.lexists(predictions):
         message = "it is a link or a device, not a plain file"
         if (job.output / PREDICTIONS_NAME).is_file() and not (job.output / PREDICTIONS_NAME).is_symlink():
             message = "it can not be read"
-        return Checked((str(ContestError(Code.FILE_UNREADABLE, message, file=predictions)),))
+        return CheckedOutput((str(ContestError(Code.FILE_UNREADABLE, message, file=predictions)),))
     return check_output(input_json, output, job.limits.checking)
 
 
@@ -266,11 +266,11 @@ def _scored(score: Score, folder: Path, verdict: Verdict) -> Verdict:
     """Score the predictions. If a metric stops at them, the attempt is invalid: so the rules have it."""
     try:
         result = score(folder / OUTPUT_FOLDER / PREDICTIONS_NAME)
-    except AttemptAborted as error:
+    except AttemptAbortedError as error:
         return replace(verdict, fault=Fault.FORMAT, problems=(f"a metric stopped: {error}",))
-    except NotInTime as error:
+    except ChildTimeoutError as error:
         return replace(verdict, fault=Fault.HOST, problems=(f"scoring was {error} (limit `scoring`)",))
-    except BrokeOff as error:
+    except ChildFailedError as error:
         write_bytes(folder / TRACE_NAME, error.words.encode())
         return replace(verdict, fault=Fault.HOST, problems=(f"scoring broke off, {error}; {TRACE_NAME} tells",))
     except Exception as error:  # whatever it is, the participant's run of hours is kept, and the trace

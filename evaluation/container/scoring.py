@@ -11,13 +11,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NoReturn
 
-from evaluation.assets import FidFeatures
 from evaluation.container.judging import answer, judged
-from evaluation.joining import Files
-from evaluation.metrics.base import AttemptAborted, Mode
+from evaluation.joining import ScoringFiles
+from evaluation.metrics.cases import Mode
+from evaluation.metrics.errors import AttemptAbortedError
 from evaluation.progress import silent
 from evaluation.results import Result, read_result, write_result
 from evaluation.scoring import score_run
+from evaluation.settings import FidFeatures
 from evaluation.statistics import Resampling
 from evaluation.tasks import Metrics
 
@@ -37,7 +38,7 @@ class Scoring:
     seconds: float
 
     def __call__(self, predictions: Path) -> Result:
-        """Score a predictions file. Raises AttemptAborted, NotInTime, BrokeOff."""
+        """Score a predictions file. Raises AttemptAbortedError, ChildTimeoutError, ChildFailedError."""
         with TemporaryDirectory() as folder:
             question = {
                 "predictions": str(predictions),
@@ -53,7 +54,7 @@ class Scoring:
             }
             stopped = judged("evaluation.container.scoring", question, self.seconds)
             if stopped is not None:
-                raise AttemptAborted(**stopped)
+                raise AttemptAbortedError(**stopped)
             return read_result(Path(folder) / "result.json")
 
 
@@ -66,10 +67,10 @@ def _score(question: Mapping[str, Any]) -> dict[str, Any] | None:
     """Score, and write the result; return what stopped a metric, if something did."""
     folders = {name: question[name] and Path(question[name]) for name in ("assets", "wordnet")}
     metrics = Metrics(question["mode"], folders["assets"], folders["wordnet"], question["fid_features"], silent)
-    files = Files(*(Path(question[name]) for name in ("predictions", "ground_truth", "ids", "input")))
+    files = ScoringFiles(*(Path(question[name]) for name in ("predictions", "ground_truth", "ids", "input")))
     try:
         result = score_run(files, metrics, mode=question["mode"], resampling=Resampling(question["resamples"]))
-    except AttemptAborted as error:
+    except AttemptAbortedError as error:
         return {"message": error.message, "sample_id": error.sample_id, "defect": error.defect}
     write_result(Path(question["result"]), result)
     return None

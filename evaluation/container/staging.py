@@ -13,13 +13,13 @@ from pathlib import Path, PurePosixPath
 from contest.items import Sample
 from contest.limits import INPUT_NAME
 from contest.pictures import resolve_picture
-from evaluation.container.errors import HostProblem
+from evaluation.container.errors import HostError
 
 
 def stage_input(input_json: Path, samples: Iterable[Sample], target: Path) -> None:
     """Make the folder `target` with copies of `input.json` and of its pictures, readable for everyone.
 
-    Raises HostProblem if a picture is missing, ContestError if its path leads out of the folder, OSError.
+    Raises HostError if a picture is missing, ContestError if its path leads out of the folder, OSError.
     """
     target.mkdir()
     _copy(input_json, target / INPUT_NAME)
@@ -29,7 +29,7 @@ def stage_input(input_json: Path, samples: Iterable[Sample], target: Path) -> No
         try:
             _copy(resolve_picture(input_json.parent, content, follow_links=True), place)
         except FileNotFoundError as error:
-            raise HostProblem(f"the input names {content}, which is not there", "complete the input") from error
+            raise HostError(f"the input names {content}, which is not there", "complete the input") from error
 
 
 def _copy(source: Path, place: Path) -> None:

@@ -1,4 +1,4 @@
-"""Signals that end the runner, as an exception that leaves time to clean up. Knows nothing of what is cleaned up."""
+"""Signals that end the runner, as an exception that leaves time to clean up."""
 
 from __future__ import annotations
 
@@ -7,30 +7,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-
-
-class Stopped(BaseException):
-    """The runner was told to end. Not an Exception, so that nothing takes it for a failure of its own."""
-
-    def __init__(self, number: signal.Signals) -> None:
-        super().__init__(number.name)
-        self.number = number
+from contest.stop_signals import SIGNALS, Stopped
 
 
 @contextmanager
 def stopped_by_signals() -> Iterator[None]:
     """Raise Stopped at the first signal of SIGNALS; later ones wait for the end of what the first one began.
 
-    SIGHUP stays ignored where it is (under `nohup`). SIGINT does not: shells make what they start in the background
-    deaf to it, and whoever sends it by number means it.
+    An engine may take minutes to remove a container, which no second Ctrl-C shall leave behind. SIGHUP stays ignored
+    where it is (under `nohup`). SIGINT does not: shells make what they start in the background deaf to it, and whoever
+    sends it by number means it.
     """
-    came: list[signal.Signals] = []
+    came: list[int] = []
 
     def stop(number: int, _frame: FrameType | None) -> None:
-        came.append(signal.Signals(number))
+        came.append(number)
         if len(came) == 1:
-            raise Stopped(came[0])
+            raise Stopped(number)
 
     earlier = {number: signal.getsignal(number) for number in SIGNALS}
     for number in SIGNALS:

@@ -1,4 +1,4 @@
-"""Watches a started submission: its clock, what it writes, what it says. Knows nothing of containers."""
+"""Watches a started submission: its clock, what it writes, what it says."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from enum import Enum, unique
 from pathlib import Path
 from typing import IO
 
-from evaluation.container.limits import Limits
+from evaluation.container.limits import RunLimits
 
 POLL_SECONDS = 0.2
 BLOCK_UNIT = 512  # of st_blocks, whatever the file system's own blocks are
@@ -40,12 +40,12 @@ class Usage:
     bytes: int
     files: int
 
-    def exceeds(self, limits: Limits) -> bool:
+    def exceeds(self, limits: RunLimits) -> bool:
         """Whether it is more than the limits allow."""
         return self.bytes > limits.output or self.files > limits.output_files
 
 
-def usage(folder: Path, limits: Limits) -> Usage:
+def usage(folder: Path, limits: RunLimits) -> Usage:
     """Measure a folder that may change meanwhile. Links are counted and not followed; a sparse file counts in full.
 
     Room that a file takes beyond its size counts too (less than a block is rounding), and of a file system of its own
@@ -104,7 +104,7 @@ def entries(folder: str) -> Iterator[os.DirEntry[str]]:
         os.close(descriptor)
 
 
-class Log:
+class BoundedLog:
     """Keeps the beginning and the end of what a process says, at most `most` bytes, and counts the rest."""
 
     def __init__(self, most: int) -> None:
@@ -148,8 +148,8 @@ class Log:
 def supervise(
     process: subprocess.Popen[bytes],
     output: Path,
-    limits: Limits,
-    log: Log,
+    limits: RunLimits,
+    log: BoundedLog,
     kill: Callable[[], None],
     clock: Callable[[], float] = time.monotonic,
 ) -> Stop:
@@ -183,7 +183,7 @@ def supervise(
             process.stdout.close()
 
 
-def _drain(pipe: IO[bytes], log: Log) -> None:
+def _drain(pipe: IO[bytes], log: BoundedLog) -> None:
     descriptor = pipe.fileno()
     while chunk := os.read(descriptor, _CHUNK):
         log.add(chunk)

@@ -1,4 +1,4 @@
-"""What a run came to: whose fault a failure is, and whether the attempt counts. Decides from facts, and runs nothing.
+"""What a run came to: whose fault a failure is, and whether the attempt counts.
 
 A limit that was passed makes an attempt invalid. Beyond that, what counts is what the submission wrote: where its
 predictions are sound, its exit status is only remarked upon, for the contest scores files and not processes.
@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from enum import Enum, unique
+from enum import unique
 from pathlib import Path
 from typing import Any
 
 from contest.writing import write_bytes, write_json
+from errors import ErrorCode
 from evaluation.container.job import MOST_SIGNAL, NOT_FOUND, SIGNAL_BASE, Ended
-from evaluation.container.limits import Limits
+from evaluation.container.limits import RunLimits
 from evaluation.container.supervision import Stop
+from evaluation.table import columns
 
 _FALLBACKS = (
     "the attempt counts, but the submission may have answered nothing itself: {}. "
@@ -26,7 +28,7 @@ MAX_PROBLEMS = 20
 
 
 @unique
-class Fault(Enum):
+class Fault(ErrorCode):
     """Who or what is at fault: (what happened, what its owner can do)."""
 
     NONE = ("the attempt is valid", "nothing")
@@ -37,19 +39,9 @@ class Fault(Enum):
     FORMAT = ("the archive or its predictions are not as the contest wants them", "`python -m submission check` tells")
     HOST = ("the organisers' machine failed, and not the submission", "nothing: the organisers run it again")
 
-    @property
-    def meaning(self) -> str:
-        """What happened."""
-        return self.value[0]
-
-    @property
-    def remedy(self) -> str:
-        """What helps."""
-        return self.value[1]
-
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Judgement:
     """Whose fault it is, in particular: problems one by one (of the submission's own files), remarks, and warnings.
 
     A warning is for an attempt that counts, though it may not be what its makers meant.
@@ -62,8 +54,8 @@ class Finding:
 
 
 def judge(
-    ended: Ended, limits: Limits, *, wrote_too_much: bool, problems: Sequence[str], hint: str | None = None
-) -> Finding:
+    ended: Ended, limits: RunLimits, *, wrote_too_much: bool, problems: Sequence[str], hint: str | None = None
+) -> Judgement:
     """Return whose fault it is, from how the run ended, what it wrote, and what is wrong with its predictions.
 
     `hint` is what the submission says of a failure of its own: it is passed on, and decides nothing.
@@ -75,21 +67,23 @@ def judge(
         remarks.append(f"the submission {_status_in_words(ended.status)}")
     said = tuple(remarks)
     if ended.host_problem is not None:
-        return Finding(Fault.HOST, (ended.host_problem,), said)
+        return Judgement(Fault.HOST, (ended.host_problem,), said)
     if ended.stop is Stop.DISK:
-        return Finding(Fault.HOST, ("the organisers' disk was full before the limit of the output was reached",), said)
+        return Judgement(
+            Fault.HOST, ("the organisers' disk was full before the limit of the output was reached",), said
+        )
     if ended.stop is Stop.TIME:
-        return Finding(Fault.TIME, (f"stopped after {ended.seconds:.0f} s; {limits.seconds:g} s are allowed",), said)
+        return Judgement(Fault.TIME, (f"stopped after {ended.seconds:.0f} s; {limits.seconds:g} s are allowed",), said)
     if ended.stop is Stop.OUTPUT or wrote_too_much:
         allowed = f"{limits.output} bytes and {limits.output_files} files are allowed"
-        return Finding(Fault.OUTPUT, (f"it wrote too much; {allowed}",), said)
+        return Judgement(Fault.OUTPUT, (f"it wrote too much; {allowed}",), said)
     if ended.out_of_memory and ended.status:
-        return Finding(Fault.MEMORY, (f"{limits.memory} bytes are allowed",), said)
+        return Judgement(Fault.MEMORY, (f"{limits.memory} bytes are allowed",), said)
     if not problems:
         signs = [f"it {_status_in_words(ended.status)}"] if ended.status else []
         signs += [] if hint is None else [hint]
-        return Finding(Fault.NONE, (), said, (_FALLBACKS.format(" and ".join(signs)),) if signs else ())
-    return Finding(Fault.CRASH if ended.status else Fault.FORMAT, tuple(problems), said)
+        return Judgement(Fault.NONE, (), said, (_FALLBACKS.format(" and ".join(signs)),) if signs else ())
+    return Judgement(Fault.CRASH if ended.status else Fault.FORMAT, tuple(problems), said)
 
 
 def _status_in_words(status: int) -> str:
@@ -116,7 +110,7 @@ class Verdict:
     status: int | None = None
     engine: str = ""
     limits_kept: str = ""
-    limits: Limits = field(default_factory=Limits)
+    limits: RunLimits = field(default_factory=RunLimits)
     archive_sha256: str = ""
     image: str | None = None
     image_id: str | None = None
@@ -132,13 +126,11 @@ class Verdict:
     def to_json(self) -> dict[str, Any]:
         """Return the content of `verdict.json`."""
         rest = {key: value for key, value in asdict(self).items() if key != "fault"}
-        told = {"fault": self.fault.name.lower(), "meaning": self.fault.meaning, "remedy": self.fault.remedy}
-        return {"counts": self.counts, **told, **rest}
+        fault = {"fault": self.fault.name.lower(), "meaning": self.fault.meaning, "remedy": self.fault.remedy}
+        return {"counts": self.counts, **fault, **rest}
 
     def to_text(self) -> str:
         """Return the verdict as a person reads it."""
-        from evaluation.table import columns  # it brings torch, for which a process that only waits has no use
-
         lines = [f"verdict: {'valid' if self.counts else self.fault.name.lower()} ({self.fault.meaning})"]
         lines.append(f"counts as an attempt: {'yes' if self.counts else 'no'}")
         lines += [f"WARNING: {warning}" for warning in self.warnings]
@@ -163,5 +155,5 @@ class Verdict:
 
 def write_verdict(folder: Path, verdict: Verdict) -> None:
     """Write `verdict.json` and `verdict.txt`. Raises ContestError."""
-    write_json(folder / VERDICT_JSON, verdict.to_json())
+    write_json(folder / VERDICT_JSON, verdict.to_json(), indent=1)
     write_bytes(folder / VERDICT_TEXT, verdict.to_text().encode())

@@ -1,16 +1,17 @@
-"""Takes an answer's text or picture, and the references, out of a case. Knows nothing of how they are compared."""
+"""Takes an answer's text or picture, and the references, out of a case."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from contest.checking import described
-from evaluation.metrics.base import AttemptAborted, Case, Note
+from evaluation.metrics.cases import Case, Note
+from evaluation.metrics.errors import AttemptAbortedError
 
 
-class ScriptRaises(Exception):  # noqa: N818 - it is the organisers' script that errs
+class ScriptError(Exception):
     """The organisers' script raises on this sample; what becomes of the task is the metric's affair.
 
     Attributes:
@@ -19,11 +20,8 @@ class ScriptRaises(Exception):  # noqa: N818 - it is the organisers' script that
     """
 
     def __init__(self, message: str, *, defect: int = 1) -> None:
-        self.message, self.defect = message, defect
-        super().__init__(message, defect)
-
-    def __str__(self) -> str:
-        return self.message
+        super().__init__(message)
+        self.defect = defect
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +32,12 @@ class Answer:
     notes: tuple[Note, ...] = ()
 
 
-def demand_every_answer(cases: Sequence[Case]) -> None:
-    """Raise AttemptAborted if an answer is missing, as the organisers' scripts do before they score anything."""
+def require_every_answer(cases: Sequence[Case]) -> None:
+    """Raise AttemptAbortedError if an answer is missing, as the organisers' scripts do before they score anything."""
     missing = [case.id for case in cases if case.answer is None and case.unsound is None]
     if missing:
         message = f"the predictions lack {len(missing)} of {len(cases)} ids, first this one"
-        raise AttemptAborted(message, sample_id=missing[0], defect=3)
+        raise AttemptAbortedError(message, sample_id=missing[0], defect=3)
 
 
 def official_answer(case: Case, previous: Answer | None) -> Answer:
@@ -49,7 +47,7 @@ def official_answer(case: Case, previous: Answer | None) -> Answer:
     items (defect 2). An answer whose items hold no text is empty.
 
     Raises:
-        ScriptRaises: if their script would raise: nothing to keep, or an entry that is no list of items.
+        ScriptError: if their script would raise: nothing to keep, or an entry that is no list of items.
 
     """
     for item in _official_items(case):
@@ -59,7 +57,7 @@ def official_answer(case: Case, previous: Answer | None) -> Answer:
     if _official_items(case):
         return Answer("", (Note(case.id, None, "the answer has no item of type text: scored as an empty text"),))
     if previous is None:
-        raise ScriptRaises("the answer has no items, and no sample before it has an answer to use again", defect=2)
+        raise ScriptError("the answer has no items, and no sample before it has an answer to use again", defect=2)
     note = Note(case.id, 2, f"the answer has no items: {described(previous.text)} of the sample before counts again")
     return Answer(previous.text, (note,))
 
@@ -68,17 +66,17 @@ def official_references(case: Case) -> tuple[tuple[str, ...], tuple[Note, ...]]:
     """Return the references as the organisers' scripts find them, with notes: the contents of the first item.
 
     Raises:
-        ScriptRaises: if the ground truth is one item instead of a list (defect 4), or an empty string (defect 5).
+        ScriptError: if the ground truth is one item instead of a list (defect 4), or an empty string (defect 5).
 
     """
     if case.truth.is_bare_item:
-        raise ScriptRaises("the ground truth is one item, not a list of items", defect=4)
+        raise ScriptError("the ground truth is one item, not a list of items", defect=4)
     first = case.truth.items[0]
     if not first.is_bare_string:
         return first.contents, ()
     characters = tuple(first.contents[0])
     if not characters:
-        raise ScriptRaises("the reference is an empty string, which leaves no characters as references", defect=5)
+        raise ScriptError("the reference is an empty string, which leaves no characters as references", defect=5)
     return characters, (Note(case.id, 5, "the reference is a bare string: its characters become the references"),)
 
 
@@ -124,20 +122,38 @@ def strict_references(case: Case) -> tuple[str, ...] | Note:
     return case.truth.texts or Note(case.id, None, "the ground truth has no text: scored 0")
 
 
+def score_strict(cases: Sequence[Case], score: Callable[[str, Sequence[str]], float]) -> tuple[list[float], list[Note]]:
+    """Score cases by the rules, each answer against its references.
+
+    Returns one score a case, and notes; a sample that can not be scored is 0, with a note that names it.
+    """
+    scores: list[float] = []
+    notes: list[Note] = []
+    for case in cases:
+        answer, references = strict_answer(case), strict_references(case)
+        if isinstance(answer, Note) or isinstance(references, Note):
+            scores.append(0.0)
+            notes += [note for note in (answer, references) if isinstance(note, Note)]
+            continue
+        scores.append(score(answer.text, references))
+        notes += answer.notes
+    return scores, notes
+
+
 def _official_items(case: Case) -> Sequence[Any]:
     """Return what a loop over the entry yields: items as JSON has them."""
     if case.unsound is None:
-        assert case.answer is not None, "demand_every_answer comes first"
+        assert case.answer is not None, "require_every_answer comes first"
         return [{"type": item.type, "content": item.content} for item in case.answer.items]
     value = case.unsound.value
     if not isinstance(value, list | dict | str):
-        raise ScriptRaises(f"the answer is {described(value)}, which is no list of items")
+        raise ScriptError(f"the answer is {described(value)}, which is no list of items")
     return list(value)
 
 
 def _lookup(item: Any, key: str) -> Any:
     if not isinstance(item, dict):
-        raise ScriptRaises(f"the answer's item is {described(item)}, not an object")
+        raise ScriptError(f"the answer's item is {described(item)}, not an object")
     if key not in item:
-        raise ScriptRaises(f"the answer's item has no {key}")
+        raise ScriptError(f"the answer's item has no {key}")
     return item[key]

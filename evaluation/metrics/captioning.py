@@ -1,27 +1,26 @@
-"""ImageCaptioning: half METEOR with the references, half ruCLIP score with the picture. Knows nothing of files."""
+"""ImageCaptioning: half METEOR with the references, half ruCLIP score with the picture."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
 
 import razdel
-import torch
-from torch import Tensor
-from torchmetrics.utilities.data import dim_zero_cat
 
 from contest.checking import described
-from evaluation.metrics.answers import ScriptRaises
-from evaluation.metrics.base import Case, Mode, Note, TaskMetric
+from evaluation.metrics.answers import ScriptError
+from evaluation.metrics.base import TaskMetric, TaskScore
+from evaluation.metrics.cases import Case, Mode, Note
 from evaluation.metrics.clip_score import BATCH_SIZE, ClipNetwork, score_captions
 from evaluation.metrics.english_numbers import NUMBER_WORDS, number_words_to_digits
 from evaluation.metrics.meteor import align_best, align_from_end, best_score_bounds, meteor_score, score_bounds
-from evaluation.metrics.meteor_tasks import Comparison, first_best, highest_score, score_official, score_strict
+from evaluation.metrics.meteor_tasks import TextComparison, first_best, highest_score, score_official, score_strict
 from evaluation.metrics.normalisation import LEMMAS, MAX_CACHED, strict_form, strict_words
-from evaluation.metrics.russian_stems import nltk_stem, snowball_stem
+from evaluation.metrics.stems import nltk_stem, snowball_stem
 from evaluation.metrics.treebank import word_tokens
 from evaluation.metrics.wordnet import NO_WORDNET, WordNet
 from evaluation.progress import Progress, silent
@@ -35,7 +34,7 @@ _SPACED_QUOTATIONS = (re.compile(r'"\s[^"]+\s"'), re.compile(r"'\s[^']+\s'"))
 _UNKNOWN = "@@UNKNOWN@@"
 
 
-def official_comparison(answer: str, reference: str, wordnet: WordNet = NO_WORDNET) -> Comparison:
+def official_comparison(answer: str, reference: str, wordnet: WordNet = NO_WORDNET) -> TextComparison:
     """Compare as the organisers' script does: METEOR with its penalty, over words that keep their form (defect 6).
 
     English number words become digits in the answer only.
@@ -48,21 +47,21 @@ def official_comparison(answer: str, reference: str, wordnet: WordNet = NO_WORDN
     return compared
 
 
-def _judged_officially(answer: str, references: Sequence[str], *, wordnet: WordNet) -> Comparison | None:
+def _judged_officially(answer: str, references: Sequence[str], *, wordnet: WordNet) -> TextComparison | None:
     form, tokens = _official_tokens(answer, is_answer=True)
     expected = [_official_tokens(reference, is_answer=False) for reference in references]
     bounds = score_bounds(tokens, [words for _, words in expected], nltk_stem, wordnet, gamma=OFFICIAL_GAMMA)
 
-    def compare(place: int) -> Comparison:
+    def compare(place: int) -> TextComparison:
         reference_form, words = expected[place]
         alignment = align_from_end(tokens, words, nltk_stem, wordnet)
         score = meteor_score(alignment, gamma=OFFICIAL_GAMMA)
-        return Comparison(score, form, reference_form, tokens, words, alignment)
+        return TextComparison(score, form, reference_form, tokens, words, alignment)
 
     return first_best(bounds, compare)
 
 
-def strict_comparison(answer: str, reference: str, wordnet: WordNet = NO_WORDNET) -> Comparison:
+def strict_comparison(answer: str, reference: str, wordnet: WordNet = NO_WORDNET) -> TextComparison:
     """Compare by the rules: METEOR without penalty, over lemmas without punctuation, numerals as digits.
 
     >>> strict_comparison("На окне сидит кот!", "Коты сидят на окнах").score
@@ -73,16 +72,16 @@ def strict_comparison(answer: str, reference: str, wordnet: WordNet = NO_WORDNET
     return compared
 
 
-def _judged_strictly(answer: str, references: Sequence[str], *, wordnet: WordNet) -> Comparison | None:
+def _judged_strictly(answer: str, references: Sequence[str], *, wordnet: WordNet) -> TextComparison | None:
     tokens = _strict_tokens(answer)
     expected = list(map(_strict_tokens, references))
     bounds = best_score_bounds(tokens, expected, snowball_stem, wordnet)
 
-    def compare(place: int) -> Comparison:
+    def compare(place: int) -> TextComparison:
         words = expected[place]
         alignment = align_best(tokens, words, snowball_stem, wordnet)
         forms = strict_form(answer), strict_form(references[place])
-        return Comparison(meteor_score(alignment, gamma=0), *forms, tokens, words, alignment)
+        return TextComparison(meteor_score(alignment, gamma=0), *forms, tokens, words, alignment)
 
     return first_best(bounds, compare)
 
@@ -93,13 +92,13 @@ def score_cases(cases: Sequence[Case], mode: Mode, wordnet: WordNet = NO_WORDNET
     Mode `strict`: a sample that can not be scored is 0, with a note that names it.
 
     Raises:
-        AttemptAborted: in mode `official`, where the organisers' script raises, or if an answer is missing.
+        AttemptAbortedError: in mode `official`, where the organisers' script raises, or if an answer is missing.
 
     """
     if mode == "strict":
         return score_strict(cases, partial(_judged_strictly, wordnet=wordnet))
     return score_official(
-        cases, partial(_judged_officially, wordnet=wordnet), partial(_strikes, wordnet=wordnet), _text_of
+        cases, partial(_judged_officially, wordnet=wordnet), partial(_affected_by, wordnet=wordnet), _text_of
     )
 
 
@@ -112,13 +111,11 @@ class Captioning(TaskMetric):
         wordnet: where synonyms come from.
         comparable: whether the network is the contest's.
         batch_size: pictures in memory at a time.
-        progress: told how far it has come.
+        progress: hears how far it has come.
 
     """
 
     name = "captioning"
-
-    halves: list[Tensor]
 
     def __init__(
         self,
@@ -129,74 +126,52 @@ class Captioning(TaskMetric):
         comparable: bool = True,
         batch_size: int = BATCH_SIZE,
         progress: Progress = silent,
-        **kwargs: Any,
     ) -> None:
-        super().__init__(mode=mode, **kwargs)
-        # In a tuple, as torch would otherwise take the network's weights for this module's own.
-        self._networks = (clip,)
+        super().__init__(mode=mode)
+        self._clip = clip
         self.wordnet, self.comparable = wordnet, comparable
         self._batch_size, self._progress = batch_size, progress
-        # Place in the ground truth, METEOR and ruCLIP score of each sample: float64 [samples, 3].
-        self.add_state("halves", default=[], dist_reduce_fx="cat")
 
     def settings(self) -> Mapping[str, str]:
         """Return where lemmas and synonyms come from, and name the network."""
         lemmas = {"lemmas": LEMMAS} if self.mode == "strict" else {}
-        return {**lemmas, "wordnet": self.wordnet.name, "clip": self._networks[0].name}
+        return {**lemmas, "wordnet": self.wordnet.name, "clip": self._clip.name}
 
     def mean_of_none(self) -> float:
-        """Return NaN in mode `official`, as the organisers' script does; raise NothingToScore otherwise."""
+        """Return NaN in mode `official`, as the organisers' script does; raise NothingToScoreError otherwise."""
         return math.nan if self.mode == "official" else super().mean_of_none()
 
     def score_cases(self, cases: Sequence[Case]) -> tuple[list[float], list[Note]]:
-        """Return the mean of both halves a case, and notes on both. Raises AttemptAborted, NeedsInput."""
-        meteor, clip, notes = self._score_halves(cases)
-        return [(first + second) / 2 for first, second in zip(meteor, clip, strict=True)], notes
+        """Return the mean of both halves a case, and notes on both. Raises AttemptAbortedError, NeedsInputError."""
+        halves, notes = self._score_halves(cases)
+        return [(meteor + clip) / 2 for meteor, clip in halves], notes
 
     def update(self, cases: Sequence[Case], indices: Sequence[int]) -> None:
-        """Score cases; `indices` are their places in the ground truth. Raises AttemptAborted, NeedsInput."""
-        if len(cases) != len(indices):
-            raise ValueError(f"{len(cases)} cases, but {len(indices)} indices")
-        meteor, clip, notes = self._score_halves(cases)
-        rows = list(zip(map(float, indices), meteor, clip, strict=True))
-        self.halves.append(torch.tensor(rows, dtype=torch.float64, device=self.device).reshape(-1, 3))
-        self.keep(cases, indices, [(first + second) / 2 for _, first, second in rows], notes)
+        """Score cases; `indices` are their places in the ground truth. Raises AttemptAbortedError, NeedsInputError."""
+        halves, notes = self._score_halves(cases)
+        self.keep(cases, indices, [(meteor + clip) / 2 for meteor, clip in halves], notes, halves)
 
-    def sync(self, *args: Any, **kwargs: Any) -> None:
-        """Gather the states of all processes, also of one that has seen no sample yet."""
-        if isinstance(self.halves, list) and not self.halves:
-            self.halves.append(torch.empty(0, 3, dtype=torch.float64, device=self.device))
-        super().sync(*args, **kwargs)
-
-    def parts(self) -> dict[str, float]:
-        """Return the means of both halves; none without samples. Every process must call it."""
-        with self.sync_context():
-            rows = dim_zero_cat(self.halves).tolist() if len(self.halves) else []
-        halves = {place: pair for place, *pair in rows}  # a sample that two processes were given counts once
-        if not halves:
-            return {}
-        return {
+    def result(self) -> TaskScore:
+        """Return what all samples come to, with the means of both halves as parts."""
+        halves = {one.index: one.details for one in self.samples}  # a sample that two processes scored counts once
+        means = {
             name: math.fsum(pair[half] for pair in halves.values()) / len(halves)
-            for half, name in enumerate(("meteor", "clip"))
+            for half, name in enumerate(("meteor", "clip") if halves else ())
         }
+        return replace(super().result(), parts=means)
 
-    def _score_halves(self, cases: Sequence[Case]) -> tuple[list[float], list[float], list[Note]]:
+    def _score_halves(self, cases: Sequence[Case]) -> tuple[list[tuple[float, float]], list[Note]]:
         meteor, notes = score_cases(cases, self.mode, self.wordnet)
-        (network,) = self._networks
         clip, clip_notes = score_captions(
-            cases, self.mode, network, batch_size=self._batch_size, progress=self._progress
+            cases, self.mode, self._clip, batch_size=self._batch_size, progress=self._progress
         )
-        return meteor, clip, list(_once(notes, clip_notes))
-
-
-def _once(notes: Iterable[Note], others: Iterable[Note]) -> Iterator[Note]:
-    """Both halves name an answer that is missing or unsound: once is enough."""
-    return iter(dict.fromkeys([*notes, *others]))
+        # Both halves name an answer that is missing or unsound: once is enough.
+        return list(zip(meteor, clip, strict=True)), list(dict.fromkeys([*notes, *clip_notes]))
 
 
 def _text_of(content: Any) -> str:
     if not isinstance(content, str):
-        raise ScriptRaises(f"the answer's content is {described(content)}, not a string")
+        raise ScriptError(f"the answer's content is {described(content)}, not a string")
     return content
 
 
@@ -243,17 +218,19 @@ def _strict_tokens(text: str) -> tuple[str, ...]:
     return words if NUMBER_WORDS.isdisjoint(words) else tuple(number_words_to_digits(" ".join(words)).split())
 
 
-def _strikes(answer: str, references: Sequence[str], best: Comparison, wordnet: WordNet) -> Iterator[tuple[int, str]]:
-    """Name the defects but for which the answer would have another score: each is mended alone, and scored again.
+def _affected_by(
+    answer: str, references: Sequence[str], best: TextComparison, wordnet: WordNet
+) -> Iterator[tuple[int, str]]:
+    """Name the defects but for which the answer would have another score: each is corrected alone, and scored again.
 
     Those of the alignment are judged on the best reference alone.
     """
     assert best.alignment is not None, "captions are always aligned"
     if best.score and best.alignment.matches:
         yield 13, f"without the penalty the score would be {meteor_score(best.alignment, gamma=0):.3g}"
-    mended = _best_score(strict_words(answer), list(map(strict_words, references)), wordnet)
-    if mended != best.score:
-        yield 6, f"in the normal form that the rules name the score would be {mended:.3g}"
+    corrected = _best_score(strict_words(answer), list(map(strict_words, references)), wordnet)
+    if corrected != best.score:
+        yield 6, f"in the normal form that the rules name the score would be {corrected:.3g}"
     aligned = align_best(best.answer_tokens, best.reference_tokens, nltk_stem, wordnet)
     if len(aligned.matches) != len(best.alignment.matches):
         yield 15, f"with synonyms of one synset {len(aligned.matches)} words would match"

@@ -1,7 +1,7 @@
 """The ruCLIP halves of captioning and generation: which text and picture reach the model, and the cosine of the two.
 
 Mode `official` takes items from fixed places and makes 0.0 of whatever goes wrong (defects 17 to 19), mode `strict`
-takes them by type, clamps to [0, 1] and names each error. Knows nothing of METEOR or of the Frechet distance.
+takes them by type, clamps to [0, 1] and names each error.
 """
 
 from __future__ import annotations
@@ -11,22 +11,23 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import torch
 from PIL import Image
-from torch import Tensor
 
 from contest.checking import is_unicode
 from contest.decoding import PixelBudget
 from contest.errors import ContestError, quote
 from contest.items import Sample
 from contest.pictures import open_published, resolve_picture
-from evaluation.errors import NeedsInput
+from evaluation.errors import NeedsInputError
 from evaluation.metrics.answers import copied_path, strict_answer
-from evaluation.metrics.base import Case, Mode, Note
+from evaluation.metrics.cases import Case, Mode, Note
 from evaluation.metrics.prompts import official_prompt, strict_prompt
 from evaluation.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 BATCH_SIZE = 32
 
@@ -57,12 +58,12 @@ class _Question:
     picture: Image.Image
 
 
-class _Unanswerable(Exception):  # noqa: N818 - it is a sample that can not be scored, not the program that errs
+class _UnanswerableError(Exception):
     """No pair can be made of a case: the score is 0."""
 
     def __init__(self, message: str, defect: int | None = None) -> None:
-        self.message, self.defect = message, defect
-        super().__init__(message, defect)
+        super().__init__(message)
+        self.defect = defect
 
 
 def score_captions(
@@ -76,7 +77,7 @@ def score_captions(
     """Score each caption against the picture that was asked about; 0 and a note where there is no pair.
 
     `official`: the answer's first item, which must be a text, against the input's second item, which must be a
-    picture. `strict`: the first text against the first picture. Raises NeedsInput for a case without its input.
+    picture. `strict`: the first text against the first picture. Raises NeedsInputError for a case without its input.
     """
     notes: list[Note] = []
     pair = _official_caption if mode == "official" else _strict_caption
@@ -95,7 +96,7 @@ def score_drawings(
 
     `official`: the answer's second item, which must be a picture, looked for by the last two parts of its path,
     against the text of `official_prompt`: cases must come in order. `strict`: the first picture against
-    `strict_prompt`. Raises NeedsInput for a case without its input.
+    `strict_prompt`. Raises NeedsInputError for a case without its input.
     """
     notes: list[Note] = []
     budget = PixelBudget.for_samples(len(cases))
@@ -112,6 +113,8 @@ def _score(
     batch_size: int,
     progress: Progress,
 ) -> tuple[list[float], list[Note]]:
+    import torch  # trainings take METEOR from `captioning`, without this half
+
     scores = [0.0] * len(cases)
     while batch := list(islice(questions, batch_size)):
         pixels = torch.stack([network.preprocess(question.picture) for question in batch])
@@ -134,30 +137,30 @@ def _questions(
     for index, case in enumerate(cases):
         try:
             yield _Question(index, *pair(case))
-        except _Unanswerable as reason:
-            notes.append(Note(case.id, reason.defect, f"ruCLIP score 0: {reason.message}"))
+        except _UnanswerableError as reason:
+            notes.append(Note(case.id, reason.defect, f"ruCLIP score 0: {reason}"))
 
 
 def _official_caption(case: Case) -> tuple[str, Image.Image]:
     asked = _asked(case)
     if len(asked.items) < 2 or asked.items[1].type != "image":
-        raise _Unanswerable("the input's second item is no picture", 18)
+        raise _UnanswerableError("the input's second item is no picture", 18)
     picture = _open(case.input_root, asked.items[1].content, case, None, defect=19)
     kind, content = _official_item(case, 0, 18)
     if kind != "text":
-        raise _Unanswerable("the answer's first item is no text", 18)
+        raise _UnanswerableError("the answer's first item is no text", 18)
     return _official_text(content), picture
 
 
 def _strict_caption(case: Case) -> tuple[str, Image.Image]:
     answer = strict_answer(case)
     if isinstance(answer, Note):
-        raise _Unanswerable(answer.message)
+        raise _UnanswerableError(answer.message)
     if not answer.text.strip():
-        raise _Unanswerable("the answer has no text")
+        raise _UnanswerableError("the answer has no text")
     asked = _asked(case)
     if not asked.images:
-        raise _Unanswerable("the input has no picture")
+        raise _UnanswerableError("the input has no picture")
     return answer.text, _open(case.input_root, asked.images[0], case, None)
 
 
@@ -172,15 +175,15 @@ class _OfficialDrawing:
     def __call__(self, case: Case) -> tuple[str, Image.Image]:
         kind, content = _official_item(case, 1, 17)
         if kind != "image":
-            raise _Unanswerable("the answer's second item is no picture", 17)
+            raise _UnanswerableError("the answer's second item is no picture", 17)
         if not isinstance(content, str):
-            raise _Unanswerable("the picture's path is no string", 19)
+            raise _UnanswerableError("the picture's path is no string", 19)
         # The picture is opened first: where that fails, the variable keeps an older text.
         picture = _open(case.answer_root, copied_path(content), case, self._budget, defect=19)
         asked = _asked(case)
         self._text = official_prompt(asked, self._text)
         if self._text is None:
-            raise _Unanswerable("its text stands at no fixed place, and there is no sample before it", 18)
+            raise _UnanswerableError("its text stands at no fixed place, and there is no sample before it", 18)
         if self._text.strip() != strict_prompt(asked.texts):
             message = f"asked for {quote(self._text)}, and by the rules {quote(strict_prompt(asked.texts))}"
             self._notes.append(Note(case.id, 18, message))
@@ -190,18 +193,18 @@ class _OfficialDrawing:
 def _strict_drawing(case: Case, budget: PixelBudget) -> tuple[str, Image.Image]:
     if case.answer is None:
         answer = strict_answer(case)
-        raise _Unanswerable(answer.message if isinstance(answer, Note) else "there is no answer")
+        raise _UnanswerableError(answer.message if isinstance(answer, Note) else "there is no answer")
     if not case.answer.images:
-        raise _Unanswerable("the answer has no picture")
+        raise _UnanswerableError("the answer has no picture")
     prompt = strict_prompt(_asked(case).texts)
     if not prompt:
-        raise _Unanswerable("the input has no text")
+        raise _UnanswerableError("the input has no text")
     return prompt, _open(case.answer_root, case.answer.images[0], case, budget)
 
 
 def _asked(case: Case) -> Sample:
     if case.asked is None:
-        raise NeedsInput(f"sample {case.id!r} is scored against its input, which is not there", "give --input")
+        raise NeedsInputError(f"sample {case.id!r} is scored against its input, which is not there", "give --input")
     return case.asked
 
 
@@ -210,22 +213,22 @@ def _official_item(case: Case, place: int, defect: int) -> tuple[Any, Any]:
     if case.answer is not None:
         if len(case.answer.items) <= place:
             defect = defect if case.answer.items else 2
-            raise _Unanswerable(f"the answer has {len(case.answer.items)} items", defect)
+            raise _UnanswerableError(f"the answer has {len(case.answer.items)} items", defect)
         item = case.answer.items[place]
         return item.type, item.content
     if case.unsound is None:
-        raise _Unanswerable("there is no prediction", 3)
+        raise _UnanswerableError("there is no prediction", 3)
     value = case.unsound.value
     if isinstance(value, list) and len(value) > place and isinstance(value[place], dict):
         return value[place].get("type"), value[place].get("content")
-    raise _Unanswerable("the answer is no sound list of items", 19)
+    raise _UnanswerableError("the answer is no sound list of items", 19)
 
 
 def _official_text(content: Any) -> str:
     if not isinstance(content, str):
-        raise _Unanswerable("the answer's text is no string", 19)
+        raise _UnanswerableError("the answer's text is no string", 19)
     if not is_unicode(content):
-        raise _Unanswerable("the answer's text holds half a surrogate pair", 19)
+        raise _UnanswerableError("the answer's text holds half a surrogate pair", 19)
     return content
 
 
@@ -239,4 +242,4 @@ def _open(
         path = resolve_picture(root, content, follow_links=budget is None, sample_id=case.id)
         return open_published(path, budget=budget)
     except ContestError as error:
-        raise _Unanswerable(str(error), defect) from error
+        raise _UnanswerableError(str(error), defect) from error

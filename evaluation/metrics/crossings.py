@@ -1,4 +1,4 @@
-"""Matches with the fewest crossings among all that have the most matches. Knows nothing of words and scores."""
+"""Matches with the fewest crossings among all that have the most matches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The differences between the contest's rules and its scoring scripts, numbered. Knows nothing of how they strike.
+"""The differences between the contest's rules and its scoring scripts, numbered.
 
 Mode `official` reproduces them, each with a Note that bears its number; mode `strict` follows the rules.
 """

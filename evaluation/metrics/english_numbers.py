@@ -1,4 +1,4 @@
-"""English number words to digits, as the organisers' scripts do it to a prediction. Knows nothing of Russian.
+"""English number words to digits, as the organisers' scripts do it to a prediction.
 
 The meaning is that of `wordtodigits` 1.0.2 on texts without `. ? !` (both METEOR tasks delete those before), in the
 ways a reader would not expect too: neighbouring number words are added up (`one two` -> `3`, `hundred` -> `0`).
@@ -41,7 +41,7 @@ _SCALES = {"thousand": 1_000, "million": 1_000_000}
 NUMBER_WORDS = frozenset(_UNITS) | frozenset(_TENS) | frozenset(_SCALES) | {"hundred"}
 
 
-class _Number:
+class _EnglishNumber:
     """A number being put together from words: what thousands and millions have closed, and what is still open."""
 
     __slots__ = ("closed", "open")
@@ -68,7 +68,7 @@ def number_words_to_digits(text: str) -> str:
     if NUMBER_WORDS.isdisjoint(text.lower().split()):
         return " ".join(words)
     written = ""
-    number = _Number()
+    number = _EnglishNumber()
     is_whole_part, is_decimals = False, False
     for word, following in zip(words, [*words[1:], ""], strict=True):
         key = word.lower()
@@ -86,7 +86,7 @@ def number_words_to_digits(text: str) -> str:
             is_whole_part, is_decimals = False, True
         else:
             written += f" {number.closed + number.open} {word}" if is_whole_part else f" {word}"
-            number = _Number()
+            number = _EnglishNumber()
             is_whole_part, is_decimals = False, False
     if is_whole_part:
         written += f" {number.closed + number.open}"

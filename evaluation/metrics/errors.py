@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from errors import UserError
 
 
-class AttemptAborted(Exception):  # noqa: N818 - the organisers' word for what happens
+class AttemptAbortedError(UserError):
     """The organisers' scripts raise on these predictions, which makes the whole attempt invalid (mode `official`).
 
     Attributes:
@@ -15,24 +15,14 @@ class AttemptAborted(Exception):  # noqa: N818 - the organisers' word for what h
     """
 
     def __init__(self, message: str, *, sample_id: str | None = None, defect: int | None = None) -> None:
-        self.message, self.sample_id, self.defect = message, sample_id, defect
-        super().__init__(message, sample_id, defect)
-
-    def __str__(self) -> str:
-        where = "" if self.sample_id is None else f"sample {self.sample_id!r}: "
-        return f"{where}{self.message}; the organisers' scripts stop here, score in mode strict to go on"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild_aborted, (self.message, self.sample_id, self.defect)
+        where = "" if sample_id is None else f"sample {sample_id!r}"
+        super().__init__(message, "the organisers' scripts stop here, score in mode strict to go on", where=where)
+        self.sample_id, self.defect = sample_id, defect
 
 
-class NothingToScore(ValueError):  # noqa: N818 - reads better than an Error more
+class NothingToScoreError(UserError):
     """A mean over no samples was asked for."""
 
 
-class WordNetError(ValueError):
-    """A wordnet file is missing or is no RuWordNet database. Says which, and what to do."""
-
-
-def _rebuild_aborted(message: str, sample_id: str | None, defect: int | None) -> AttemptAborted:
-    return AttemptAborted(message, sample_id=sample_id, defect=defect)
+class WordNetError(UserError):
+    """A wordnet file is missing or is no RuWordNet database."""

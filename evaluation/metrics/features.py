@@ -1,9 +1,8 @@
-"""Features of pictures by a network, with those of the ground truth kept on disk. Knows nothing of distances."""
+"""Features of pictures by a network, with those of the ground truth kept on disk."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from contest.atomic import replacing
 from contest.decoding import PixelBudget
 from contest.errors import ContestError
 from contest.pictures import open_published
@@ -244,10 +244,5 @@ def _read(path: Path, shape: tuple[int, int]) -> Tensor | None:
 
 def _write(path: Path, rows: Tensor) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            np.savez(file, features=rows.numpy())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, features=rows.numpy())

@@ -1,4 +1,4 @@
-"""The exact Frechet distance between Gaussian fits of two sets of features. Knows nothing of pictures or networks.
+"""The exact Frechet distance between Gaussian fits of two sets of features.
 
 Distance of N(m, S) and N(n, T): |m - n|^2 + tr S + tr T - 2 tr sqrt(S T) (Dowson and Landau, 1982; as FID: Heusel et
 al., 2017). With S = A'A and T = B'B, tr sqrt(S T) is the sum of the singular values of A B'. A and B are the centred

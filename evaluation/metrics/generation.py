@@ -1,27 +1,28 @@
 """Generation: the mean of ruCLIP score and distance part, (ruCLIP + (200 - min(200, FID)) / 200) / 2.
 
 The distance is one of sets, so that every sample's score is (its ruCLIP score + the distance part) / 2; their mean is
-the task's score. Knows nothing of how networks come about.
+the task's score.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
+import numpy as np
+import numpy.typing as npt
 from torch import Tensor
-from torchmetrics.utilities.data import dim_zero_cat
 
 from contest.decoding import PixelBudget
 from contest.errors import ContestError
 from contest.pictures import resolve_picture
-from evaluation.metrics.answers import demand_every_answer, official_picture
-from evaluation.metrics.base import AttemptAborted, Case, Mode, Note, TaskMetric
+from evaluation.metrics.answers import official_picture, require_every_answer
+from evaluation.metrics.base import TaskMetric, TaskScore
+from evaluation.metrics.cases import Case, Mode, Note
 from evaluation.metrics.clip_score import ClipNetwork, score_drawings
+from evaluation.metrics.errors import AttemptAbortedError
 from evaluation.metrics.features import (
     BATCH_SIZE,
     FeatureNetwork,
@@ -35,6 +36,7 @@ from evaluation.metrics.kid import KernelDistance, kernel_distance
 from evaluation.progress import Progress, silent
 
 INTERVAL_REMARK = "the interval holds the FID part fixed: it is a resampling of the samples' cosines alone"
+Rows = npt.NDArray[np.float32]
 WORST_DISTANCE = 200.0
 ENOUGH_PICTURES = 2048  # below, the covariance of Inception's features is singular and FID strongly biased
 # As the organisers' script has it: case matters, and JPEG's alone stand there in capitals too, so that .PNG is none.
@@ -61,13 +63,12 @@ class Distances:
     truths: int
 
 
-def distances(truths: Tensor, drawn: Tensor) -> Distances:
+def distances(truths: Rows, drawn: Rows) -> Distances:
     """Return both distances of features [n, d] and [m, d]. Raises FeatureError (NaN, fewer than two rows, widths)."""
-    first, second = truths.numpy(), drawn.numpy()
     fid = frechet_distance(
-        fit_gaussian(first, "features of the ground truth"), fit_gaussian(second, "features of the drawn pictures")
+        fit_gaussian(truths, "features of the ground truth"), fit_gaussian(drawn, "features of the drawn pictures")
     )
-    return Distances(fid, kernel_distance(first, second), len(drawn), len(truths))
+    return Distances(fid, kernel_distance(truths, drawn), len(drawn), len(truths))
 
 
 def official_distance(
@@ -81,36 +82,46 @@ def official_distance(
     """Return the distances that the organisers' script takes of two folders' files (defect 20).
 
     It demands equal numbers of files, whatever they are, and then leaves out those whose suffix is none of its own.
-    Raises AttemptAborted where it raises: other numbers, a broken picture, fewer than two pictures.
+    Raises AttemptAbortedError where it raises: other numbers, a broken picture, fewer than two pictures.
     """
-    demand_equal_numbers(truths, drawn)
+    require_equal_numbers(truths, drawn)
     rows = []
     for paths in (truths, drawn):
         counted = [path for path in paths if path.suffix in OFFICIAL_SUFFIXES]
         found = picture_features(counted, network, batch_size=batch_size, progress=progress)
-        rows.append(_whole(found))
+        rows.append(_whole(found).numpy())
     return _official_distances(*rows)
 
 
-def demand_equal_numbers(truths: Sequence[Path], drawn: Sequence[Path]) -> None:
-    """Raise AttemptAborted unless there are as many files on both sides: all that the organisers' script asks."""
+def require_equal_numbers(truths: Sequence[Path], drawn: Sequence[Path]) -> None:
+    """Raise AttemptAbortedError unless there are as many files on both sides: all that the organisers' script asks."""
     counts = len(set(truths)), len(set(drawn))
     if counts[0] != counts[1]:
-        raise AttemptAborted(f"{counts[1]} pictures were drawn for {counts[0]} of the ground truth", defect=20)
+        raise AttemptAbortedError(f"{counts[1]} pictures were drawn for {counts[0]} of the ground truth", defect=20)
 
 
 def _whole(found: PictureFeatures) -> Tensor:
     if found.errors:
         error = found.errors[0]
-        raise AttemptAborted(f"a drawn picture can not be opened: {error.reason}", sample_id=error.sample_id, defect=1)
+        raise AttemptAbortedError(
+            f"a drawn picture can not be opened: {error.reason}", sample_id=error.sample_id, defect=1
+        )
     return found.rows
 
 
-def _official_distances(truths: Tensor, drawn: Tensor) -> Distances:
+def _official_distances(truths: Rows, drawn: Rows) -> Distances:
     try:
         return distances(truths, drawn)
     except FeatureError as error:
-        raise AttemptAborted(f"no Frechet distance can be taken: {error.message}", defect=1) from error
+        raise AttemptAbortedError(f"no Frechet distance can be taken: {error.message}", defect=1) from error
+
+
+@dataclass
+class FeatureRows:
+    """Features [d] of a sample's two pictures; None for one that does not count."""
+
+    truth: Rows | None = None
+    drawn: Rows | None = None
 
 
 class Generation(TaskMetric):
@@ -125,16 +136,11 @@ class Generation(TaskMetric):
         features: the network that the distances are taken in.
         store: where the ground truth's features are kept; nowhere if None.
         batch_size: pictures in memory at a time.
-        progress: told how far it has come.
+        progress: hears how far it has come.
 
     """
 
     name = "generation"
-
-    truth_rows: list[Tensor]
-    truth_places: list[Tensor]
-    drawn_rows: list[Tensor]
-    drawn_places: list[Tensor]
 
     def __init__(
         self,
@@ -146,29 +152,23 @@ class Generation(TaskMetric):
         store: FeatureStore | None = None,
         batch_size: int = BATCH_SIZE,
         progress: Progress = silent,
-        **kwargs: Any,
     ) -> None:
-        super().__init__(mode=mode, **kwargs)
-        # In a tuple, as torch would otherwise take the networks' weights for this module's own.
-        self._networks = (clip, features)
+        super().__init__(mode=mode)
+        self._clip, self._features = clip, features
         self._store, self._batch_size, self._progress = store, batch_size, progress
         self.comparable = comparable and not features.is_substitute
-        self._distances: Distances | None = None
         self._problem: str | None = None
         self._is_checked = False
-        # What is counted comes as rows of features and their samples' places; a row that came twice counts once.
-        for state in ("truth_rows", "truth_places", "drawn_rows", "drawn_places"):
-            self.add_state(state, default=[], dist_reduce_fx="cat")
 
     def settings(self) -> Mapping[str, str]:
         """Name the networks."""
-        clip, features = self._networks
-        return {"clip": clip.name, "fid": features.name}
+        return {"clip": self._clip.name, "fid": self._features.name}
 
     def score_cases(self, cases: Sequence[Case]) -> tuple[list[float], list[Note]]:
-        """Return the ruCLIP half, and notes on both. Raises NeedsInput."""
-        clip, _ = self._networks
-        scores, notes = score_drawings(cases, self.mode, clip, batch_size=self._batch_size, progress=self._progress)
+        """Return the ruCLIP half, and notes on both. Raises NeedsInputError."""
+        scores, notes = score_drawings(
+            cases, self.mode, self._clip, batch_size=self._batch_size, progress=self._progress
+        )
         for case in cases:
             path = _drawn_picture(case, self.mode)
             if path is not None and not self._counts(path):
@@ -178,86 +178,69 @@ class Generation(TaskMetric):
     def update(self, cases: Sequence[Case], indices: Sequence[int]) -> None:
         """Score cases and take the features of their pictures; `indices` are their places in the ground truth.
 
-        Raises ContestError for a picture of the ground truth that is not sound, AttemptAborted (`official`) for a
+        Raises ContestError for a picture of the ground truth that is not sound, AttemptAbortedError (`official`) for a
         drawn one.
         """
-        self._distances = None
         truths = [_truth_picture(case) for case in cases]
         drawn = [_drawn_picture(case, self.mode) for case in cases]
         if not self._is_checked:
-            self._demand_whole(cases, truths, drawn)
-        super().update(cases, indices)
-        _, network = self._networks
+            self._require_whole(cases, truths, drawn)
+        scores, notes = self.score_cases(cases)
         options: dict[str, Any] = {"batch_size": self._batch_size, "progress": self._progress}
+        features = [FeatureRows() for _ in cases]
         counted = [number for number, path in enumerate(truths) if self._counts(path)]
-        rows = self._truth_features([truths[number] for number in counted], network, options)
-        self._add("truth", rows, [indices[number] for number in counted])
-        counted = [number for number, path in enumerate(drawn) if path is not None and self._counts(path)]
+        for number, row in zip(counted, self._truth_features([truths[n] for n in counted], options), strict=True):
+            features[number].truth = row.numpy()
+        chosen = {number: path for number, path in enumerate(drawn) if path is not None and self._counts(path)}
         options["budget"] = PixelBudget.for_samples(len(cases))
-        found = picture_features([path for path in drawn if path and self._counts(path)], network, **options)
+        found = picture_features(list(chosen.values()), self._features, **options)
         if self.mode == "official":
             _whole(found)  # in mode strict the ruCLIP half has named what can not be opened
-        self._add("drawn", found.rows, [indices[counted[place]] for place in found.places])
+        numbers = list(chosen)
+        for place, row in zip(found.places, found.rows, strict=True):
+            features[numbers[place]].drawn = row.numpy()
+        self.keep(cases, indices, scores, notes, features)
 
     def check_all(self, cases: Sequence[Case]) -> None:
-        """Raise AttemptAborted (`official`) unless as many pictures were drawn as there are in the ground truth.
+        """Raise AttemptAbortedError (`official`) unless as many pictures were drawn as there are in the ground truth.
 
         `update` asks that of its own cases, unless they were asked for all of them here.
         """
         drawn = [_drawn_picture(case, self.mode) for case in cases]
-        self._demand_whole(cases, [_truth_picture(case) for case in cases], drawn)
+        self._require_whole(cases, [_truth_picture(case) for case in cases], drawn)
         self._is_checked = True
 
-    def _demand_whole(self, cases: Sequence[Case], truths: Sequence[Path], drawn: Sequence[Path | None]) -> None:
+    def _require_whole(self, cases: Sequence[Case], truths: Sequence[Path], drawn: Sequence[Path | None]) -> None:
         if self.mode == "official":
-            demand_every_answer(cases)
-            demand_equal_numbers(truths, [path for path in drawn if path is not None])
+            require_every_answer(cases)
+            require_equal_numbers(truths, [path for path in drawn if path is not None])
 
-    def _truth_features(self, paths: Sequence[Path], network: FeatureNetwork, options: Mapping[str, Any]) -> Tensor:
+    def _truth_features(self, paths: Sequence[Path], options: Mapping[str, Any]) -> Tensor:
         if self._store is None:
-            return sound_features(paths, network, **options)
-        kept = self._store.features(paths, network, **options)
+            return sound_features(paths, self._features, **options)
+        kept = self._store.features(paths, self._features, **options)
         self._problem = kept.problem
         return kept.rows
 
-    def reset(self) -> None:
-        """Forget all samples."""
-        super().reset()
-        self._distances, self._is_checked = None, False
+    def result(self) -> TaskScore:
+        """Return (ruCLIP score + distance part) / 2 of each sample and of all, with both halves and the distances.
 
-    def sync(self, *args: Any, **kwargs: Any) -> None:
-        """Gather the states of all processes, also of one that has seen no sample yet."""
-        _, network = self._networks
-        for side in ("truth", "drawn"):
-            if isinstance(getattr(self, f"{side}_rows"), list) and not getattr(self, f"{side}_rows"):
-                self._add(side, torch.empty(0, network.width), [])
-        super().sync(*args, **kwargs)
-
-    def compute(self) -> Tensor:
-        """Return the task's score as a float64 scalar. Raises what `found_distances` does, NothingToScore."""
-        return (super().compute() + self._part()) / 2
-
-    def sample_scores(self) -> dict[str, float]:
-        """Return (ruCLIP score + distance part) / 2 of each sample by id. Every process must call it."""
-        with self.sync_context():
-            part = self._part()
-        return {sample_id: (score + part) / 2 for sample_id, score in super().sample_scores().items()}
-
-    def parts(self) -> dict[str, float]:
-        """Return ruCLIP score, distance part and distances. Every process must call it."""
-        with self.sync_context():
-            found, scores, part = self._found(), self._score_by_index(), self._part()
-        clip = math.fsum(scores.values()) / len(scores) if scores else self.mean_of_none()
-        parts = {"clip": clip, "distance_part": part}
+        Raises NothingToScoreError, FeatureError, AttemptAbortedError (`official`) where no distance can be taken.
+        """
+        ruclip = super().result()
+        found = self._distances()
+        part = 0.0 if found is None else distance_part(found.fid)
+        parts = {"clip": ruclip.score, "distance_part": part}
         if found is not None:
+            if self.mode == "strict":
+                parts["distance_part"] = part = part * found.drawn / found.truths
             parts |= {"fid": found.fid, "kid": found.kid.mean, "kid_std": found.kid.std}
-        return parts
+        samples = {sample_id: (score + part) / 2 for sample_id, score in ruclip.samples.items()}
+        score = (ruclip.score + part) / 2
+        return replace(ruclip, score=score, samples=samples, parts=parts, remarks=self._remarks(found))
 
-    def remarks(self) -> tuple[str, ...]:
-        """Tell what makes the distance less than it seems. Every process must call it."""
-        with self.sync_context():
-            found = self._found()
-        _, network = self._networks
+    def _remarks(self, found: Distances | None) -> tuple[str, ...]:
+        """Return what makes the distance less than it seems."""
         remarks = []
         if found is None:
             remarks.append("fewer than two pictures were drawn: the distance part is 0")
@@ -268,38 +251,23 @@ class Generation(TaskMetric):
             if self.mode == "strict" and missing:
                 remarks.append(f"{missing} of {found.truths} samples lack a sound picture: the distance part shrinks")
             remarks.append(INTERVAL_REMARK)
-        if network.is_substitute:
-            remarks.append(f"FID is taken in the features of {network.name}: not comparable with the contest's")
+        if self._features.is_substitute:
+            remarks.append(f"FID is taken in the features of {self._features.name}: not comparable with the contest's")
         return (*remarks, self._problem) if self._problem else tuple(remarks)
 
     def _counts(self, path: Path) -> bool:
         return self.mode == "strict" or path.suffix in OFFICIAL_SUFFIXES
 
-    def _add(self, side: str, rows: Tensor, places: Sequence[int]) -> None:
-        getattr(self, f"{side}_rows").append(rows.to(self.device))
-        getattr(self, f"{side}_places").append(torch.tensor(places, dtype=torch.int64, device=self.device))
-
-    def _rows(self, side: str) -> Tensor:
-        rows, places = (dim_zero_cat(getattr(self, f"{side}_{kind}")).cpu() for kind in ("rows", "places"))
-        row_of = {place: number for number, place in enumerate(places.tolist())}
-        return rows[[row_of[place] for place in sorted(row_of)]]
-
-    def _found(self) -> Distances | None:
-        """Return the distances of the states as they are, None (`strict`) with fewer than two drawn pictures."""
-        if self._distances is None and len(self.truth_rows):
-            truths, drawn = self._rows("truth"), self._rows("drawn")
-            if self.mode == "official":
-                self._distances = _official_distances(truths, drawn)
-            elif len(drawn) > 1:
-                self._distances = distances(truths, drawn)
-        return self._distances
-
-    def _part(self) -> float:
-        found = self._found()
-        if found is None:
-            return 0.0
-        part = distance_part(found.fid)
-        return part if self.mode == "official" else part * found.drawn / found.truths
+    def _distances(self) -> Distances | None:
+        """Return the distances of all samples, None (`strict`) with fewer than two drawn pictures."""
+        rows = {one.index: one.details for one in sorted(self.samples, key=lambda one: one.index)}
+        truths, drawn = (
+            np.array([row for row in side if row is not None], np.float32).reshape(-1, self._features.width)
+            for side in zip(*((one.truth, one.drawn) for one in rows.values()), strict=True)
+        )
+        if self.mode == "official":
+            return _official_distances(truths, drawn)
+        return distances(truths, drawn) if len(drawn) > 1 else None
 
 
 def _truth_picture(case: Case) -> Path:

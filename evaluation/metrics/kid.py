@@ -1,4 +1,4 @@
-"""Kernel Inception distance: an unbiased distance for few pictures. Knows nothing of pictures or networks."""
+"""Kernel Inception distance: an unbiased distance for few pictures."""
 
 from __future__ import annotations
 
@@ -18,16 +18,13 @@ class KernelDistance:
     std: float
 
 
-def polynomial_kernel(rows: Array, columns: Array) -> Array:
-    """Return (x . y / d + 1)^3 for all rows x [n, d] and y [m, d]: [n, m]."""
-    return (rows @ columns.T / rows.shape[1] + 1) ** 3
-
-
 def squared_mmd(first: Array, second: Array) -> float:
     """Return the unbiased estimate of the squared maximum mean discrepancy of two samples of one size; can be < 0.
 
-    Binkowski et al., 2018: within a sample a picture is not compared with itself.
+    Binkowski et al., 2018, with the kernel (x . y / d + 1)^3: within a sample a picture is not compared with itself.
     """
+    from sklearn.metrics.pairwise import polynomial_kernel  # it takes a second to import
+
     size = len(first)
     within = [polynomial_kernel(rows, rows) for rows in (first, second)]
     apart = sum(float(kernel.sum() - np.trace(kernel)) for kernel in within) / (size * (size - 1))

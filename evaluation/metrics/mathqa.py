@@ -1,4 +1,4 @@
-"""MathQA: exact match of an answer with one of its references. Knows nothing of files and other tasks."""
+"""MathQA: exact match of an answer with one of its references."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from evaluation.metrics.base import Case, Mode, Note
+from evaluation.metrics.answers import score_strict
+from evaluation.metrics.cases import Case, Mode, Note
 from evaluation.metrics.normalisation import number_form, official_form
 from evaluation.metrics.numerals import fold_numerals, has_later_numeral
-from evaluation.metrics.option_marker import replacement_letter, right_marker
-from evaluation.metrics.text_to_text import TextToTextMetric, score_official, score_strict
+from evaluation.metrics.text_to_text import TextToTextMetric, replacement_letter, right_marker, score_official
 
 _DIGIT = re.compile(r"\d")
 # Words, and integers that are written with their sign or none: the organisers' form has nothing to spoil here.
@@ -68,12 +68,12 @@ def score_cases(cases: Sequence[Case], mode: Mode) -> tuple[list[float], list[No
     Mode `strict`: a sample that can not be scored is 0, with a note that names it.
 
     Raises:
-        AttemptAborted: in mode `official`, if an answer is missing (defect 3).
+        AttemptAbortedError: in mode `official`, if an answer is missing (defect 3).
 
     """
     if mode == "official":
-        return score_official(cases, official_details, _strikes)
-    return score_strict(cases, strict_details)
+        return score_official(cases, official_details, _affected_by)
+    return score_strict(cases, lambda answer, references: strict_details(answer, references).score)
 
 
 def _replacing(answer: str, answer_form: str, reference_forms: tuple[str, ...]) -> MathQADetails:
@@ -83,25 +83,25 @@ def _replacing(answer: str, answer_form: str, reference_forms: tuple[str, ...]) 
     return MathQADetails(score, answer_form, reference_forms, is_match, letter)
 
 
-def _strikes(answer: str, references: Sequence[str], details: MathQADetails) -> Iterator[tuple[int, str]]:
-    """Name the defects but for which the answer would have another score: each is mended alone, and scored again."""
+def _affected_by(answer: str, references: Sequence[str], details: MathQADetails) -> Iterator[tuple[int, str]]:
+    """Name the defects but for which the answer would have another score: each is corrected alone, and scored again."""
     if details.score and not details.is_match:
         yield 10, f"the letter {details.letter!r} replaced the answer, and matched"
     forms = (details.answer_form, *details.reference_forms)
     if any(map(has_later_numeral, forms)):
         folded = [" ".join(fold_numerals(form.split())) for form in forms]
-        mended = _replacing(answer, folded[0], tuple(folded[1:]))
-        if mended.score != details.score:
-            yield 9, f"with all numerals as digits the score would be {mended.score:.3g}"
+        corrected = _replacing(answer, folded[0], tuple(folded[1:]))
+        if corrected.score != details.score:
+            yield 9, f"with all numerals as digits the score would be {corrected.score:.3g}"
             return
     if all(_PLAIN.fullmatch(text) for text in (answer, *references)):
         return
-    mended = _replacing(answer, number_form(answer), tuple(number_form(reference) for reference in references))
-    if mended.score != details.score:
+    corrected = _replacing(answer, number_form(answer), tuple(number_form(reference) for reference in references))
+    if corrected.score != details.score:
         if _DIGIT.search(answer) or any(map(_DIGIT.search, references)):
-            yield 8, f"with numbers compared as numbers the score would be {mended.score:.3g}"
+            yield 8, f"with numbers compared as numbers the score would be {corrected.score:.3g}"
         else:
-            yield 7, f"with a space in the place of all punctuation the score would be {mended.score:.3g}"
+            yield 7, f"with a space in the place of all punctuation the score would be {corrected.score:.3g}"
 
 
 class MathQA(TextToTextMetric):

@@ -1,4 +1,4 @@
-"""METEOR: words of an answer aligned with those of a reference, and the score. Knows nothing of texts and tokens.
+"""METEOR: words of an answer aligned with those of a reference, and the score.
 
 A. Lavie, A. Agarwal, METEOR: An Automatic Metric for MT Evaluation with High Levels of Correlation with Human
 Judgments, WMT 2007. The stages are equal words, then equal stems, then synonyms; each only takes words that those

@@ -1,4 +1,4 @@
-"""The way from cases to METEOR scores that VisualQA and captioning share. Knows nothing of how texts are compared."""
+"""The way from cases to METEOR scores that VisualQA and captioning share."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from evaluation.metrics import answers
 from evaluation.metrics.answers import (
-    ScriptRaises,
-    demand_every_answer,
+    ScriptError,
     official_answer,
     official_references,
-    strict_answer,
-    strict_references,
+    require_every_answer,
 )
-from evaluation.metrics.base import AttemptAborted, Case, Note
+from evaluation.metrics.cases import Case, Note
+from evaluation.metrics.errors import AttemptAbortedError
 from evaluation.metrics.meteor import Alignment
-from evaluation.metrics.normalisation import NoLemma
+from evaluation.metrics.normalisation import NoLemmaError
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class TextComparison:
     """How an answer was compared with one reference.
 
     Attributes:
@@ -41,11 +41,11 @@ class Comparison:
     alignment: Alignment | None
 
 
-Judge: TypeAlias = Callable[[str, Sequence[str]], Comparison | None]
+Judge: TypeAlias = Callable[[str, Sequence[str]], TextComparison | None]
 """Compares an answer with its references; returns the first comparison with the highest score, None without any."""
 
 
-def first_best(bounds: Sequence[float], compare: Callable[[int], Comparison]) -> Comparison | None:
+def first_best(bounds: Sequence[float], compare: Callable[[int], TextComparison]) -> TextComparison | None:
     """Return the first comparison with the highest score, None without any.
 
     Args:
@@ -54,7 +54,7 @@ def first_best(bounds: Sequence[float], compare: Callable[[int], Comparison]) ->
         compare: compares the answer with the reference at a place.
 
     """
-    best: Comparison | None = None
+    best: TextComparison | None = None
     first = 0
     for place in _most_promising_first(bounds):
         if best is not None:
@@ -85,23 +85,23 @@ def _most_promising_first(bounds: Sequence[float]) -> Iterable[int]:
 def score_official(
     cases: Sequence[Case],
     judge: Judge,
-    strikes: Callable[[str, Sequence[str], Comparison], Iterable[tuple[int, str]]],
+    affected_by: Callable[[str, Sequence[str], TextComparison], Iterable[tuple[int, str]]],
     text_of: Callable[[Any], str],
 ) -> tuple[list[float], list[Note]]:
     """Score cases as the organisers' scripts do.
 
     Args:
         cases: all cases, in ground-truth order.
-        judge: see `Judge`; may raise NoLemma.
-        strikes: names the defects, with a message each, that gave the answer another score than it deserves; is given
+        judge: see `Judge`; may raise NoLemmaError.
+        affected_by: names the defects, with a message each, that gave the answer another score than it deserves, from
             the answer, the references and the best comparison.
-        text_of: makes a text of the content that an unsound answer has; may raise ScriptRaises.
+        text_of: makes a text of the content that an unsound answer has; may raise ScriptError.
 
     Raises:
-        AttemptAborted: where their scripts raise, or an answer is missing.
+        AttemptAbortedError: where their scripts raise, or an answer is missing.
 
     """
-    demand_every_answer(cases)
+    require_every_answer(cases)
     scores: list[float] = []
     notes: list[Note] = []
     for case in cases:
@@ -114,30 +114,24 @@ def score_official(
             text = text_of(answer.text)
             references, reference_notes = _official_references(case)
             best = judge(text, references)
-        except (ScriptRaises, NoLemma) as error:
-            defect = error.defect if isinstance(error, ScriptRaises) else 1
-            raise AttemptAborted(str(error), sample_id=case.id, defect=defect) from error
+        except (ScriptError, NoLemmaError) as error:
+            defect = error.defect if isinstance(error, ScriptError) else 1
+            raise AttemptAbortedError(str(error), sample_id=case.id, defect=defect) from error
         notes += [*answer.notes, *reference_notes]
         scores.append(0.0 if best is None else best.score)
         if best is not None:
-            notes += [Note(case.id, defect, message) for defect, message in strikes(text, references, best)]
+            notes += [Note(case.id, defect, message) for defect, message in affected_by(text, references, best)]
     return scores, notes
 
 
 def score_strict(cases: Sequence[Case], judge: Judge) -> tuple[list[float], list[Note]]:
-    """Score cases by the rules: one score a case; a sample that can not be scored is 0, with a note that names it."""
-    scores: list[float] = []
-    notes: list[Note] = []
-    for case in cases:
-        answer, references = strict_answer(case), strict_references(case)
-        if isinstance(answer, Note) or isinstance(references, Note):
-            scores.append(0.0)
-            notes += [note for note in (answer, references) if isinstance(note, Note)]
-            continue
-        best = judge(answer.text, references)
-        scores.append(0.0 if best is None else best.score)
-        notes += answer.notes
-    return scores, notes
+    """Score cases by the rules, as `answers.score_strict` does."""
+
+    def score(answer: str, references: Sequence[str]) -> float:
+        best = judge(answer, references)
+        return 0.0 if best is None else best.score
+
+    return answers.score_strict(cases, score)
 
 
 def _has_no_items(case: Case) -> bool:

@@ -1,7 +1,4 @@
-"""Normal forms of texts: lemmas, punctuation, numerals, as the organisers' scripts or the rules have them.
-
-Knows nothing of tasks and scores.
-"""
+"""Normal forms of texts: lemmas, punctuation, numerals, as the organisers' scripts or the rules have them."""
 
 from __future__ import annotations
 
@@ -15,7 +12,6 @@ from functools import lru_cache
 
 from contest.errors import quote
 from evaluation.metrics.numerals import FIRST_NUMERALS, can_be_folded, fold_numerals
-from evaluation.metrics.phrase_lemmas import PhraseAnalyzer
 from evaluation.metrics.remembered_parses import RememberingAnalyzer
 
 LEMMAS = "pymorphy3-2.0.6"
@@ -25,16 +21,11 @@ MAX_CACHED = 1 << 18
 
 
 @lru_cache(maxsize=1)
-def _analyzer() -> PhraseAnalyzer:
-    return PhraseAnalyzer()  # its dictionary takes a third of a second to load: once, when first needed
+def _analyzer() -> RememberingAnalyzer:
+    return RememberingAnalyzer()  # its dictionary takes a third of a second to load: once, when first needed
 
 
-@lru_cache(maxsize=1)
-def _plain_analyzer() -> RememberingAnalyzer:
-    return RememberingAnalyzer()
-
-
-class NoLemma(ValueError):  # noqa: N818 - says what there is not
+class NoLemmaError(Exception):
     """pymorphy raises on the word.
 
     It holds a letter that Unicode names in no table of Python's, such as Tangut, or half a surrogate pair; or it begins
@@ -44,17 +35,15 @@ class NoLemma(ValueError):  # noqa: N818 - says what there is not
 
 @lru_cache(maxsize=MAX_CACHED)
 def lemma(word: str) -> str:
-    """Return the normal form of the word's first parse. Raises NoLemma where pymorphy raises.
+    """Return the normal form of the word's first parse. Raises NoLemmaError where pymorphy raises.
 
     >>> lemma("озёр"), lemma("Bergen"), lemma("-3")
     ('озеро', 'bergen', '-3')
     """
     try:
-        if " " not in word:
-            return str(_analyzer().parse(word)[0].normal_form)
-        return _plain_analyzer().parse(word)[0].normal_form if "-" in word else _analyzer().phrase_lemma(word)
+        return str(_analyzer().parse(word)[0].normal_form)
     except (ValueError, RecursionError) as error:
-        raise NoLemma(f"pymorphy has no lemma for {quote(word)}: {error}") from error
+        raise NoLemmaError(f"pymorphy has no lemma for {quote(word)}: {error}") from error
 
 
 def lemma_or_word(word: str) -> str:
@@ -65,7 +54,7 @@ def lemma_or_word(word: str) -> str:
     """
     try:
         return lemma(word)
-    except NoLemma:
+    except NoLemmaError:
         return word
 
 
@@ -84,7 +73,7 @@ def official_form(text: str, *, keep: str = "") -> str:
     """Return the normal form of the organisers' scripts for TextQA and MathQA (MathQA keeps `-`).
 
     Words as `official_words` gives them, each to its lemma, numerals from 0 to 10 to digits (defect 9), joined by
-    one space. Raises NoLemma, as `lemma` does.
+    one space. Raises NoLemmaError, as `lemma` does.
 
     >>> official_form("на берегах озёр Байкала, три!")
     'на берег озеро байкал 3'

@@ -1,4 +1,4 @@
-"""Turns Russian numerals, given as lemmas, into digits. Knows nothing of lemmatising and of what a text is for."""
+"""Turns Russian numerals, given as lemmas, into digits."""
 
 from __future__ import annotations
 
@@ -106,23 +106,23 @@ def fold_numerals(words: Sequence[str]) -> list[str]:
     if _NUMERALS.isdisjoint(words) and not any(map(str.isdecimal, words)):
         return list(words)
     folded: list[str] = []
-    number = _Number()
+    number = _RussianNumber()
     for word in words:
         if not number.takes(word):
             folded += number.digits()
-            number = _Number()
+            number = _RussianNumber()
             if not number.takes(word):
                 folded.append(word)
                 continue
         number = number.with_word(word)
         if word in _ORDINALS or word in _ORDINAL_SCALES:  # an ordinal ends its numeral
             folded += number.digits()
-            number = _Number()
+            number = _RussianNumber()
     return folded + number.digits()
 
 
 @dataclass(frozen=True, slots=True)
-class _Number:
+class _RussianNumber:
     """A numeral as far as it was read: whole scales so far, the group below the next scale, and what may follow."""
 
     total: int = 0
@@ -142,19 +142,19 @@ class _Number:
         value = _value(word)
         return value is not None and 0 < value < self.room
 
-    def with_word(self, word: str) -> _Number:
+    def with_word(self, word: str) -> _RussianNumber:
         """Return the numeral with this word, which it takes, at its end."""
         if word in _SCALES or word in _ORDINAL_SCALES:
             scale = _SCALES.get(word) or _ORDINAL_SCALES[word]
             counted = 1 if self.group is None else self.group
-            return _Number(self.total + counted * scale, None, min(scale, _GROUP), scale, "", True)
+            return _RussianNumber(self.total + counted * scale, None, min(scale, _GROUP), scale, "", True)
         value = _value(word)
         assert value is not None, "takes comes first"
         if _is_number(word):
             written = "" if self.is_open else word
-            return _Number(self.total, (self.group or 0) + value, 0, self.scale, written, True)
+            return _RussianNumber(self.total, (self.group or 0) + value, 0, self.scale, written, True)
         room = 100 if value >= 100 else 10 if value >= 20 else 0
-        return _Number(self.total, (self.group or 0) + value, room, self.scale, "", True)
+        return _RussianNumber(self.total, (self.group or 0) + value, room, self.scale, "", True)
 
     def digits(self) -> list[str]:
         if not self.is_open:

@@ -1,4 +1,4 @@
-"""What a generation sample asks to be drawn, found among its texts. Knows nothing of pictures or scores."""
+"""What a generation sample asks to be drawn, found among its texts."""
 
 from __future__ import annotations
 

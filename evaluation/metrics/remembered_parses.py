@@ -2,7 +2,7 @@
 
 It takes known prefixes off a word in every way there is and parses what is left each time, so that `недо` n times
 (`недо`, or `не` and `до`) costs 2^n parses: one such word in an answer would keep the scorer for hours. A parse depends
-on the word alone, so remembering it changes nothing else. Knows nothing of metrics.
+on the word alone, so remembering it changes nothing else.
 """
 
 from __future__ import annotations

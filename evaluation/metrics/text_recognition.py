@@ -1,4 +1,4 @@
-"""TRitW, text recognition in the wild: 1 - normalised edit distance. Knows nothing of pictures and other tasks."""
+"""TRitW, text recognition in the wild: 1 - normalised edit distance."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from rapidfuzz.distance import Levenshtein
 from contest.checking import described
 from evaluation.metrics.answers import (
     Answer,
-    ScriptRaises,
-    demand_every_answer,
+    ScriptError,
     official_answer,
     official_references,
-    strict_answer,
-    strict_references,
+    require_every_answer,
+    score_strict,
 )
-from evaluation.metrics.base import AttemptAborted, Case, Mode, Note, TaskMetric
+from evaluation.metrics.base import TaskMetric
+from evaluation.metrics.cases import Case, Mode, Note
+from evaluation.metrics.errors import AttemptAbortedError
 from evaluation.metrics.normalisation import LEMMAS, lemma_or_word, spaced_form
 
 
@@ -84,14 +85,16 @@ def score_cases(cases: Sequence[Case], mode: Mode, *, lemmas: bool = False) -> t
     """Score cases in ground-truth order: one score a case, and notes. `lemmas` belongs to mode `strict`.
 
     Raises:
-        AttemptAborted: in mode `official`, if an answer is missing (defect 3) or their script raises on one (1, 2, 4).
+        AttemptAbortedError: in mode `official`, if an answer is missing (defect 3) or their script raises (1, 2, 4).
 
     """
-    return _score_official(cases) if mode == "official" else _score_strict(cases, lemmas)
+    if mode == "official":
+        return _score_official(cases)
+    return score_strict(cases, lambda answer, references: strict_details(answer, references, lemmas=lemmas).score)
 
 
 def _score_official(cases: Sequence[Case]) -> tuple[list[float], list[Note]]:
-    demand_every_answer(cases)
+    require_every_answer(cases)
     scores: list[float] = []
     notes: list[Note] = []
     previous: Answer | None = None
@@ -100,14 +103,14 @@ def _score_official(cases: Sequence[Case]) -> tuple[list[float], list[Note]]:
             answer = official_answer(case, previous)
             references, reference_notes = official_references(case)
             score = _official_score(answer.text, references)
-        except ScriptRaises as error:
-            raise AttemptAborted(str(error), sample_id=case.id, defect=error.defect) from error
+        except ScriptError as error:
+            raise AttemptAbortedError(str(error), sample_id=case.id, defect=error.defect) from error
         scores.append(score)
         notes += [*answer.notes, *reference_notes]
         if score < 1 and isinstance(answer.text, str):
-            mended = strict_details(answer.text, references).score
-            if mended != score:
-                message = f"with lower case, no punctuation and single spaces the score would be {mended:.3g}"
+            corrected = strict_details(answer.text, references).score
+            if corrected != score:
+                message = f"with lower case, no punctuation and single spaces the score would be {corrected:.3g}"
                 notes.append(Note(case.id, 6, message))
         previous = Answer(answer.text)
     return scores, notes
@@ -116,7 +119,7 @@ def _score_official(cases: Sequence[Case]) -> tuple[list[float], list[Note]]:
 def _official_score(text: Any, references: Sequence[str]) -> float:
     """Score whatever stands in the answer's content: their edit distance takes a list as readily as a string.
 
-    What is empty is 0 before any distance is taken. Raises ScriptRaises for what has no length, or elements that have
+    What is empty is 0 before any distance is taken. Raises ScriptError for what has no length, or elements that have
     no hash.
     """
     if isinstance(text, str):
@@ -124,23 +127,9 @@ def _official_score(text: Any, references: Sequence[str]) -> float:
     if isinstance(text, list | dict) and not (text and any(references)):
         return 0.0
     if not isinstance(text, list) or any(isinstance(element, list | dict) for element in text):
-        raise ScriptRaises(f"the answer's content is {described(text)}, which has no edit distance to a string")
+        raise ScriptError(f"the answer's content is {described(text)}, which has no edit distance to a string")
     elements = [json.dumps(element) for element in text]
     return max(similarity(elements, [json.dumps(character) for character in reference]) for reference in references)
-
-
-def _score_strict(cases: Sequence[Case], lemmas: bool) -> tuple[list[float], list[Note]]:
-    scores: list[float] = []
-    notes: list[Note] = []
-    for case in cases:
-        answer, references = strict_answer(case), strict_references(case)
-        if isinstance(answer, Note) or isinstance(references, Note):
-            scores.append(0.0)
-            notes += [note for note in (answer, references) if isinstance(note, Note)]
-            continue
-        scores.append(strict_details(answer.text, references, lemmas=lemmas).score)
-        notes += answer.notes
-    return scores, notes
 
 
 class TextRecognition(TaskMetric):
@@ -149,7 +138,6 @@ class TextRecognition(TaskMetric):
     Args:
         mode: as in TaskMetric.
         lemmas: in mode `strict`, compare lemmas instead of words as they were read.
-        kwargs: those of torchmetrics.Metric.
 
     Raises:
         ValueError: if lemmas are asked for in mode `official`.
@@ -158,8 +146,8 @@ class TextRecognition(TaskMetric):
 
     name = "text_recognition"
 
-    def __init__(self, *, mode: Mode = "official", lemmas: bool = False, **kwargs: Any) -> None:
-        super().__init__(mode=mode, **kwargs)
+    def __init__(self, *, mode: Mode = "official", lemmas: bool = False) -> None:
+        super().__init__(mode=mode)
         if lemmas and mode == "official":
             raise ValueError("text_recognition: mode official compares strings as they are, lemmas belong to strict")
         self.lemmas = lemmas
@@ -173,7 +161,7 @@ class TextRecognition(TaskMetric):
         return score_cases(cases, self.mode, lemmas=self.lemmas)
 
     def mean_of_none(self) -> float:
-        """Raise AttemptAborted in mode `official` (their script divides by zero), NothingToScore otherwise."""
+        """Raise AttemptAbortedError in mode `official` (their script divides by zero), else NothingToScoreError."""
         if self.mode == "official":
-            raise AttemptAborted("there is no sample, and their mean divides by zero", defect=1)
+            raise AttemptAbortedError("there is no sample, and their mean divides by zero", defect=1)
         return super().mean_of_none()

@@ -1,22 +1,22 @@
-"""The way from cases to scores that TextQA and MathQA share. Knows nothing of how one answer is scored."""
+"""The way from cases to scores that TextQA and MathQA share, and the option markers in their answers."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, TypeVar
 
 from contest.checking import described
 from evaluation.metrics.answers import (
     Answer,
-    ScriptRaises,
-    demand_every_answer,
+    ScriptError,
     official_answer,
     official_references,
-    strict_answer,
-    strict_references,
+    require_every_answer,
 )
-from evaluation.metrics.base import Case, Note, TaskMetric
-from evaluation.metrics.normalisation import LEMMAS, NoLemma
+from evaluation.metrics.base import TaskMetric
+from evaluation.metrics.cases import Case, Note
+from evaluation.metrics.normalisation import LEMMAS, NoLemmaError
 
 
 class Details(Protocol):
@@ -33,28 +33,57 @@ class Details(Protocol):
 
 D = TypeVar("D", bound=Details)
 
+_FIRST_LETTER = re.compile("[a-e]")
+_MARKER = re.compile(r"[\s(\[\"'«]*([a-z])(?![^\W_])")
+
+
+def replacement_letter(answer: str) -> str | None:
+    """Return the first Latin lower-case letter from a to e anywhere in the answer, as the organisers do (defect 10).
+
+    >>> replacement_letter("Tesla"), replacement_letter("B"), replacement_letter("f")
+    ('e', None, None)
+    """
+    found = _FIRST_LETTER.search(answer)
+    return found[0] if found else None
+
+
+def leading_marker(answer: str) -> str | None:
+    """Return the option marker at the start of an answer: one Latin letter of any case that stands alone.
+
+    >>> leading_marker("B) на поезде"), leading_marker("(f)"), leading_marker("Tesla"), leading_marker("это b")
+    ('b', 'f', None, None)
+    """
+    found = _MARKER.match(answer.lower())
+    return found[1] if found else None
+
+
+def right_marker(answer: str, reference_forms: Sequence[str]) -> str | None:
+    """Return the marker at the start of an answer if some reference is just that letter, None otherwise."""
+    marker = leading_marker(answer)
+    return marker if marker is not None and marker in reference_forms else None
+
 
 def score_official(
     cases: Sequence[Case],
     details: Callable[[str, Sequence[str]], D],
-    strikes: Callable[[str, Sequence[str], D], Iterable[tuple[int, str]]],
+    affected_by: Callable[[str, Sequence[str], D], Iterable[tuple[int, str]]],
 ) -> tuple[list[float], list[Note]]:
     """Score cases as the organisers' scripts do.
 
     Args:
         cases: all cases, in ground-truth order.
-        details: scores an answer against references; may raise NoLemma.
-        strikes: names the defects, with a message each, that gave the answer another score than it deserves.
+        details: scores an answer against references; may raise NoLemmaError.
+        affected_by: names the defects, with a message each, that gave the answer another score than it deserves.
 
     Returns:
         One score a case, and notes. Their scripts catch whatever is raised and return 0 for the task (defect 1): then
         every score is 0, and the last note says why.
 
     Raises:
-        AttemptAborted: if an answer is missing; that is checked outside of what they catch (defect 3).
+        AttemptAbortedError: if an answer is missing; that is checked outside of what they catch (defect 3).
 
     """
-    demand_every_answer(cases)
+    require_every_answer(cases)
     scores: list[float] = []
     notes: list[Note] = []
     previous: Answer | None = None
@@ -63,35 +92,18 @@ def score_official(
             answer = official_answer(case, previous)
             references, reference_notes = official_references(case)
             if not isinstance(answer.text, str):
-                raise ScriptRaises(f"the answer's content is {described(answer.text)}, not a string")
+                raise ScriptError(f"the answer's content is {described(answer.text)}, not a string")
             result = details(answer.text, references)
-        except (ScriptRaises, NoLemma) as error:
-            cause = error.defect if isinstance(error, ScriptRaises) else 1
+        except (ScriptError, NoLemmaError) as error:
+            cause = error.defect if isinstance(error, ScriptError) else 1
             reason = f"{error} (defect {cause})" if cause != 1 else str(error)
             notes.append(Note(case.id, 1, f"the whole task is 0, because of this sample: {reason}", voids_task=True))
             return [0.0] * len(cases), notes
         scores.append(result.score)
         notes += [*answer.notes, *reference_notes]
-        notes += [Note(case.id, defect, message) for defect, message in strikes(answer.text, references, result)]
+        notes += [Note(case.id, defect, message) for defect, message in affected_by(answer.text, references, result)]
         # Their variable holds the letter from now on, so that it is what a sample without items is scored with.
         previous = answer if result.letter is None else Answer(result.letter)
-    return scores, notes
-
-
-def score_strict(
-    cases: Sequence[Case], details: Callable[[str, Sequence[str]], Details]
-) -> tuple[list[float], list[Note]]:
-    """Score cases by the rules: one score a case; a sample that can not be scored is 0, with a note that names it."""
-    scores: list[float] = []
-    notes: list[Note] = []
-    for case in cases:
-        answer, references = strict_answer(case), strict_references(case)
-        if isinstance(answer, Note) or isinstance(references, Note):
-            scores.append(0.0)
-            notes += [note for note in (answer, references) if isinstance(note, Note)]
-            continue
-        scores.append(details(answer.text, references).score)
-        notes += answer.notes
     return scores, notes
 
 
@@ -103,5 +115,5 @@ class TextToTextMetric(TaskMetric):
         return {"lemmas": LEMMAS}
 
     def mean_of_none(self) -> float:
-        """Return 0 in mode `official` (their scripts catch the division by zero); raise NothingToScore otherwise."""
+        """Return 0 in mode `official` (they catch the division by zero); raise NothingToScoreError otherwise."""
         return 0.0 if self.mode == "official" else super().mean_of_none()

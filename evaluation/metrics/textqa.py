@@ -1,4 +1,4 @@
-"""TextQA: token F1 of an answer against its references. Knows nothing of files and other tasks."""
+"""TextQA: token F1 of an answer against its references."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from evaluation.metrics.base import Case, Mode, Note
+from evaluation.metrics.answers import score_strict
+from evaluation.metrics.cases import Case, Mode, Note
 from evaluation.metrics.normalisation import (
     MAX_CACHED,
     lemma_or_word,
@@ -18,8 +19,7 @@ from evaluation.metrics.normalisation import (
     strict_form,
 )
 from evaluation.metrics.numerals import FIRST_NUMERALS, fold_numerals, has_later_numeral
-from evaluation.metrics.option_marker import replacement_letter, right_marker
-from evaluation.metrics.text_to_text import TextToTextMetric, score_official, score_strict
+from evaluation.metrics.text_to_text import TextToTextMetric, replacement_letter, right_marker, score_official
 
 _MARK = re.compile(r"[^\w\s]|_")
 
@@ -107,12 +107,12 @@ def score_cases(cases: Sequence[Case], mode: Mode) -> tuple[list[float], list[No
     Mode `strict`: a sample that can not be scored is 0, with a note that names it.
 
     Raises:
-        AttemptAborted: in mode `official`, if an answer is missing (defect 3).
+        AttemptAbortedError: in mode `official`, if an answer is missing (defect 3).
 
     """
     if mode == "official":
-        return score_official(cases, official_details, _strikes)
-    return score_strict(cases, strict_details)
+        return score_official(cases, official_details, _affected_by)
+    return score_strict(cases, lambda answer, references: strict_details(answer, references).score)
 
 
 def _replacing(answer: str, answer_form: str, reference_forms: tuple[str, ...]) -> TextQADetails:
@@ -122,21 +122,21 @@ def _replacing(answer: str, answer_form: str, reference_forms: tuple[str, ...]) 
     return TextQADetails(score, answer_form, reference_forms, f1, letter)
 
 
-def _strikes(answer: str, references: Sequence[str], details: TextQADetails) -> Iterator[tuple[int, str]]:
-    """Name the defects but for which the answer would have another score: each is mended alone, and scored again."""
+def _affected_by(answer: str, references: Sequence[str], details: TextQADetails) -> Iterator[tuple[int, str]]:
+    """Name the defects but for which the answer would have another score: each is corrected alone, and scored again."""
     if details.letter is not None and details.score != details.f1:
         yield 10, f"F1 {details.f1:.3g} became {details.score:.3g}: the letter {details.letter!r} replaced the answer"
     texts = (answer, *references)
     if any(map(_splits_otherwise, texts)):
-        mended = _replacing(answer, _spaced_form(answer), tuple(_spaced_form(reference) for reference in references))
-        if mended.score != details.score:
-            yield 7, f"with a space in the place of all punctuation the score would be {mended.score:.3g}"
+        corrected = _replacing(answer, _spaced_form(answer), tuple(_spaced_form(reference) for reference in references))
+        if corrected.score != details.score:
+            yield 7, f"with a space in the place of all punctuation the score would be {corrected.score:.3g}"
     forms = (details.answer_form, *details.reference_forms)
     if any(map(has_later_numeral, forms)):
         folded = [" ".join(fold_numerals(form.split())) for form in forms]
-        mended = _replacing(answer, folded[0], tuple(folded[1:]))
-        if mended.score != details.score:
-            yield 9, f"with all numerals as digits the score would be {mended.score:.3g}"
+        corrected = _replacing(answer, folded[0], tuple(folded[1:]))
+        if corrected.score != details.score:
+            yield 9, f"with all numerals as digits the score would be {corrected.score:.3g}"
 
 
 @lru_cache(maxsize=MAX_CACHED)

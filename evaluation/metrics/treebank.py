@@ -1,8 +1,8 @@
-"""Treebank word tokens of one sentence in lower case, as NLTK's word tokenizer gives them. Knows nothing of languages.
+"""Treebank word tokens of one sentence in lower case, as NLTK's word tokenizer gave them in the contest's time.
 
-The version is that of the contest's time, NLTK 3.7; later ones also split off long dashes. Both METEOR tasks leave a
-text without most marks, but for an answer that was no string. The conventions are those of R. MacIntyre's tokenizer
-script for the Penn Treebank.
+That is NLTK 3.7; later ones also split off long dashes, and an apostrophe before a Cyrillic letter. Both METEOR tasks
+leave a text without most marks, but for an answer that was no string. The conventions are those of R. MacIntyre's
+tokenizer script for the Penn Treebank.
 """
 
 from __future__ import annotations

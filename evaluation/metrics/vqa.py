@@ -1,4 +1,4 @@
-"""VisualQA: METEOR without penalty, and the proportion of numbers. Knows nothing of files and other tasks."""
+"""VisualQA: METEOR without penalty, and the proportion of numbers."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from unicodedata import numeric
 
 from contest.checking import described
 from contest.errors import quote
-from evaluation.metrics.answers import ScriptRaises
-from evaluation.metrics.base import Case, Mode, Note, TaskMetric
+from evaluation.metrics.answers import ScriptError
+from evaluation.metrics.base import TaskMetric
+from evaluation.metrics.cases import Case, Mode, Note
 from evaluation.metrics.english_numbers import number_words_to_digits
 from evaluation.metrics.meteor import (
     Alignment,
@@ -25,11 +26,11 @@ from evaluation.metrics.meteor import (
     score_bounds,
     weighted_mean,
 )
-from evaluation.metrics.meteor_tasks import Comparison, first_best, score_official, score_strict
+from evaluation.metrics.meteor_tasks import TextComparison, first_best, score_official, score_strict
 from evaluation.metrics.normalisation import (
     LEMMAS,
     MAX_CACHED,
-    NoLemma,
+    NoLemmaError,
     lemma,
     lemma_or_word,
     number_form,
@@ -38,8 +39,7 @@ from evaluation.metrics.normalisation import (
     spaced_words,
 )
 from evaluation.metrics.numerals import FIRST_NUMERALS, fold_numerals, has_later_numeral
-from evaluation.metrics.porter import porter_stem
-from evaluation.metrics.russian_stems import snowball_stem
+from evaluation.metrics.stems import porter_stem, snowball_stem
 from evaluation.metrics.treebank import word_tokens
 from evaluation.metrics.wordnet import NO_WORDNET, WordNet
 
@@ -51,11 +51,11 @@ _PUNCTUATION = frozenset(string.punctuation)
 _WITHOUT_PUNCTUATION = {ord(mark): None for mark in string.punctuation}
 
 
-def official_comparison(answer: str, reference: str, wordnet: WordNet = NO_WORDNET) -> Comparison:
+def official_comparison(answer: str, reference: str, wordnet: WordNet = NO_WORDNET) -> TextComparison:
     """Compare as the organisers' script does.
 
     Both texts are lemmatised whole, as if they were one word (defect 11). A reference that is one number is compared
-    with the first number of the answer (defect 12); else METEOR with Porter's stems (defect 16). Raises NoLemma.
+    with the first number of the answer (defect 12); else METEOR with Porter's stems (defect 16). Raises NoLemmaError.
 
     >>> official_comparison("машина", "красная машина").score
     0.5263157894736842
@@ -67,7 +67,7 @@ def official_comparison(answer: str, reference: str, wordnet: WordNet = NO_WORDN
     return compared
 
 
-def strict_comparison(answer: str, reference: str, wordnet: WordNet = NO_WORDNET) -> Comparison:
+def strict_comparison(answer: str, reference: str, wordnet: WordNet = NO_WORDNET) -> TextComparison:
     """Compare by the rules: METEOR over lemmas, in which two numbers match by the proportion of the smaller one.
 
     Numerals of both languages are numbers. Each number of the reference is compared with one of the answer, in order.
@@ -82,7 +82,7 @@ def strict_comparison(answer: str, reference: str, wordnet: WordNet = NO_WORDNET
     return _compared_strictly(_strict_words(answer), _strict_words(reference), wordnet)
 
 
-def _judged_strictly(answer: str, references: Sequence[str], *, wordnet: WordNet) -> Comparison | None:
+def _judged_strictly(answer: str, references: Sequence[str], *, wordnet: WordNet) -> TextComparison | None:
     words, expected = _strict_words(answer), list(map(_strict_words, references))
     bounds = best_score_bounds(words, expected, snowball_stem, wordnet)
     if _numbers(words):
@@ -96,13 +96,13 @@ def score_cases(cases: Sequence[Case], mode: Mode, wordnet: WordNet = NO_WORDNET
     Mode `strict`: a sample that can not be scored is 0, with a note that names it.
 
     Raises:
-        AttemptAborted: in mode `official`, where the organisers' script raises, or if an answer is missing.
+        AttemptAbortedError: in mode `official`, where the organisers' script raises, or if an answer is missing.
 
     """
     if mode == "strict":
         return score_strict(cases, partial(_judged_strictly, wordnet=wordnet))
     return score_official(
-        cases, partial(_judged_officially, wordnet=wordnet), partial(_strikes, wordnet=wordnet), _text_of
+        cases, partial(_judged_officially, wordnet=wordnet), partial(_affected_by, wordnet=wordnet), _text_of
     )
 
 
@@ -117,8 +117,8 @@ class VisualQA(TaskMetric):
 
     name = "vqa"
 
-    def __init__(self, *, mode: Mode = "official", wordnet: WordNet = NO_WORDNET, **kwargs: Any) -> None:
-        super().__init__(mode=mode, **kwargs)
+    def __init__(self, *, mode: Mode = "official", wordnet: WordNet = NO_WORDNET) -> None:
+        super().__init__(mode=mode)
         self.wordnet = wordnet
 
     def settings(self) -> Mapping[str, str]:
@@ -126,7 +126,7 @@ class VisualQA(TaskMetric):
         return {"lemmas": LEMMAS, "wordnet": self.wordnet.name}
 
     def mean_of_none(self) -> float:
-        """Return NaN in mode `official`, as the organisers' script does; raise NothingToScore otherwise."""
+        """Return NaN in mode `official`, as the organisers' script does; raise NothingToScoreError otherwise."""
         return math.nan if self.mode == "official" else super().mean_of_none()
 
     def score_cases(self, cases: Sequence[Case]) -> tuple[list[float], list[Note]]:
@@ -148,7 +148,7 @@ def _text_of(content: Any) -> str:
     try:
         return _Joined("".join(part for part in content if part not in _PUNCTUATION))
     except TypeError as error:
-        raise ScriptRaises(f"the answer's content is {described(content)}, not a string") from error
+        raise ScriptError(f"the answer's content is {described(content)}, not a string") from error
 
 
 def _lemma_of(text: str) -> str:
@@ -161,7 +161,7 @@ def _whole_lemma(text: str) -> str:
     return _lemma_of(text.translate(_WITHOUT_PUNCTUATION))
 
 
-def _judged_officially(answer: str, references: Sequence[str], *, wordnet: WordNet) -> Comparison | None:
+def _judged_officially(answer: str, references: Sequence[str], *, wordnet: WordNet) -> TextComparison | None:
     if not references:
         return None
     # Not by the remembered ones: a text and what was joined to the same letters are equal.
@@ -169,19 +169,21 @@ def _judged_officially(answer: str, references: Sequence[str], *, wordnet: WordN
     return _judged_forms(form, list(map(_whole_lemma, references)), wordnet)
 
 
-def _judged_forms(form: str, reference_forms: Sequence[str], wordnet: WordNet) -> Comparison | None:
+def _judged_forms(form: str, reference_forms: Sequence[str], wordnet: WordNet) -> TextComparison | None:
     answer, references = _answer_tokens(form), list(map(word_tokens, reference_forms))
     numeric = [len(reference) == 1 and reference[0].isnumeric() for reference in references]
     bounds = score_bounds(answer, references, porter_stem, wordnet, gamma=0)
     bounds = [1.0 if is_number else bound for is_number, bound in zip(numeric, bounds, strict=True)]
 
-    def compare(place: int) -> Comparison:
+    def compare(place: int) -> TextComparison:
         reference = references[place]
         if numeric[place]:
             score = _official_proportion(answer, reference[0])
-            return Comparison(score, form, reference_forms[place], answer, reference, None)
+            return TextComparison(score, form, reference_forms[place], answer, reference, None)
         alignment = align_from_end(answer, reference, porter_stem, wordnet)
-        return Comparison(meteor_score(alignment, gamma=0), form, reference_forms[place], answer, reference, alignment)
+        return TextComparison(
+            meteor_score(alignment, gamma=0), form, reference_forms[place], answer, reference, alignment
+        )
 
     return first_best(bounds, compare)
 
@@ -217,15 +219,15 @@ def _strict_words(text: str) -> tuple[str, ...]:
     return tuple(number_words_to_digits(number_form(text)).split())
 
 
-def _compared_strictly(answer: tuple[str, ...], reference: tuple[str, ...], wordnet: WordNet) -> Comparison:
+def _compared_strictly(answer: tuple[str, ...], reference: tuple[str, ...], wordnet: WordNet) -> TextComparison:
     forms = " ".join(answer), " ".join(reference)
     if answer == reference:
         alignment = Alignment(tuple((i, i) for i in range(len(answer))), len(answer), len(reference))
-        return Comparison(meteor_score(alignment, gamma=0), *forms, answer, reference, alignment)
+        return TextComparison(meteor_score(alignment, gamma=0), *forms, answer, reference, alignment)
     found, expected = _numbers(answer), _numbers(reference)
     if len(reference) == len(expected) == 1:
         score = proportion(found[0], expected[0]) if found else 0.0
-        return Comparison(score, *forms, answer, reference, None)
+        return TextComparison(score, *forms, answer, reference, None)
     places, reference_places = _places_of_words(answer), _places_of_words(reference)
     aligned = align_best([answer[i] for i in places], [reference[j] for j in reference_places], snowball_stem, wordnet)
     matches = [(places[i], reference_places[j]) for i, j in aligned.matches]
@@ -237,7 +239,7 @@ def _compared_strictly(answer: tuple[str, ...], reference: tuple[str, ...], word
         matches += [(i, j)] if weight else []
     alignment = Alignment(tuple(sorted(matches)), len(answer), len(reference))
     score = weighted_mean(matched / len(answer), matched / len(reference)) if matched else 0.0
-    return Comparison(score, *forms, answer, reference, alignment)
+    return TextComparison(score, *forms, answer, reference, alignment)
 
 
 def _places_of_words(words: Sequence[str]) -> list[int]:
@@ -252,30 +254,32 @@ def _form_word_by_word(text: str) -> str:
     """Return `official_form`, in which a word that has no lemma stays as it is."""
     try:
         return official_form(text)
-    except NoLemma:
+    except NoLemmaError:
         words = map(lemma_or_word, official_words(text))
         return " ".join([FIRST_NUMERALS.get(word, word) for word in words])
 
 
-def _strikes(answer: str, references: Sequence[str], best: Comparison, wordnet: WordNet) -> Iterator[tuple[int, str]]:
-    """Name the defects but for which the answer would have another score: each is mended alone, and scored again."""
+def _affected_by(
+    answer: str, references: Sequence[str], best: TextComparison, wordnet: WordNet
+) -> Iterator[tuple[int, str]]:
+    """Name the defects but for which the answer would have another score: each is corrected alone, and scored again."""
     texts = (answer, *references)
     if any(" " in form for form in (best.answer_form, best.reference_form)):
-        mended = _best_of([_form_word_by_word(text) for text in texts], wordnet)
-        if mended != best.score:
+        corrected = _best_of([_form_word_by_word(text) for text in texts], wordnet)
+        if corrected != best.score:
             yield (
                 11,
-                f"word by word lemmas would give {mended:.3g}: {quote(best.answer_form)} stands for {quote(answer)}",
+                f"word by word lemmas would give {corrected:.3g}: {quote(best.answer_form)} stands for {quote(answer)}",
             )
     if any(_MARK.search(text) for text in texts) and any(official_words(text) != spaced_words(text) for text in texts):
-        mended = _best_of([_whole_lemma(" ".join(spaced_words(text))) for text in texts], wordnet)
-        if mended != best.score:
-            yield 7, f"with a space in the place of all punctuation the score would be {mended:.3g}"
+        corrected = _best_of([_whole_lemma(" ".join(spaced_words(text))) for text in texts], wordnet)
+        if corrected != best.score:
+            yield 7, f"with a space in the place of all punctuation the score would be {corrected:.3g}"
     if has_later_numeral(best.answer_form) or has_later_numeral(best.reference_form):
-        mended = _best_of([" ".join(fold_numerals(_whole_lemma(text).split())) for text in texts], wordnet)
-        if mended != best.score:
-            yield 9, f"with all numerals as digits the score would be {mended:.3g}"
-    yield from _strikes_on_numbers(answer, references, best)
+        corrected = _best_of([" ".join(fold_numerals(_whole_lemma(text).split())) for text in texts], wordnet)
+        if corrected != best.score:
+            yield 9, f"with all numerals as digits the score would be {corrected:.3g}"
+    yield from _affected_by_numbers(answer, references, best)
     if best.alignment is not None and len(best.alignment.matches) < len(best.answer_tokens):
         stemmed = align_from_end(best.answer_tokens, best.reference_tokens, snowball_stem, wordnet)
         if len(stemmed.matches) != len(best.alignment.matches):
@@ -286,14 +290,14 @@ def _strikes(answer: str, references: Sequence[str], best: Comparison, wordnet: 
             yield 15, f"with synonyms of one synset {len(aligned.matches)} words would match"
 
 
-def _strikes_on_numbers(answer: str, references: Sequence[str], best: Comparison) -> Iterator[tuple[int, str]]:
+def _affected_by_numbers(answer: str, references: Sequence[str], best: TextComparison) -> Iterator[tuple[int, str]]:
     found = _numbers(_strict_words(answer)) if _DIGIT.search(answer) else []
     expected = [_numbers(_strict_words(text)) for text in references if _DIGIT.search(text)] if found else []
     single = [numbers[0] for numbers in expected if len(numbers) == 1]
     if best.alignment is None and single:
-        mended = max(proportion(found[0], number) for number in single)
-        if mended != best.score:
-            yield 12, f"with signs and decimals the numbers would give {mended:.3g}"
+        corrected = max(proportion(found[0], number) for number in single)
+        if corrected != best.score:
+            yield 12, f"with signs and decimals the numbers would give {corrected:.3g}"
     elif best.alignment is not None and any(numbers and numbers != found for numbers in expected):
         yield 12, "the numbers are compared as words, as the reference is not one number"
 

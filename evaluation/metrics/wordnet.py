@@ -1,7 +1,8 @@
-"""Synonyms from a RuWordNet database (SQLite, the schema of the PyPI package `ruwordnet`). Knows nothing of metrics."""
+"""Synonyms from a RuWordNet database (SQLite, the schema of the PyPI package `ruwordnet`)."""
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
@@ -13,7 +14,6 @@ from pathlib import Path
 
 from contest.stand_ins import stand_in_at, stand_in_of_data
 from evaluation.metrics.errors import WordNetError as WordNetError
-from models.weights import file_sha256
 
 _SENSES = "SELECT lemma, synset_id FROM sense WHERE lemma IS NOT NULL AND synset_id IS NOT NULL"
 _HYPERNYM_TITLES = """
@@ -94,19 +94,20 @@ def load_wordnet(path: str | PathLike[str]) -> WordNet:
 @lru_cache(maxsize=4)
 def _load(path: Path) -> WordNet:
     if not path.is_file():
-        raise WordNetError(f"wordnet: there is no file {path}; give the path of a RuWordNet database, or none")
+        raise WordNetError(
+            f"there is no file {path}", "give the path of a RuWordNet database, or none", where="wordnet"
+        )
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
             relatives = [*database.execute(_HYPERNYM_TITLES), *database.execute(_DERIVATIONS)]
             senses = list(database.execute(_SENSES))
     except sqlite3.Error as error:
-        if (found := stand_in_at(path, stand_in_of_data)) is not None:
-            raise WordNetError(f"wordnet: {path}: {found}") from error
-        raise WordNetError(
-            f"wordnet: {path} is no RuWordNet database ({error}); take the file of the PyPI package ruwordnet"
-        ) from error
+        if (stand_in := stand_in_at(path, stand_in_of_data)) is not None:
+            raise WordNetError(f"{path}: {stand_in.what}", stand_in.remedy, where="wordnet") from error
+        message, remedy = f"{path} is no RuWordNet database ({error})", "take the file of the PyPI package ruwordnet"
+        raise WordNetError(message, remedy, where="wordnet") from error
     return WordNet(
-        file_sha256(path)[:12],
+        hashlib.sha256(path.read_bytes()).hexdigest()[:12],
         _gathered((lemma, relative.lower()) for lemma, relative in relatives),
         _gathered((_folded(lemma), synset) for lemma, synset in senses),
     )

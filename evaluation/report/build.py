@@ -1,4 +1,4 @@
-"""Builds the report's page from a result and the files it was scored from. Knows nothing of how scores come about."""
+"""Builds the report's page from a result and the files it was scored from."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from contest.tasks import TASKS
 from contest.writing import write_bytes
 from evaluation.co2 import read_emissions
 from evaluation.comparing import TaskComparison, compare
-from evaluation.metrics.base import Note
+from evaluation.metrics.cases import Note
 from evaluation.metrics.defects import DEFECTS
 from evaluation.report.charts import ScoreBar, histogram, score_bar
-from evaluation.report.samples import Album, Card, Change, Files, best_and_worst, changes
+from evaluation.report.samples import Album, Change, ReportFiles, SampleCard, best_and_worst, changes
 from evaluation.results import Result, TaskResult
 from evaluation.statistics import Resampling
 
@@ -40,8 +40,8 @@ class TaskPart:
     result: TaskResult
     bar: ScoreBar
     histogram: str
-    best: tuple[Card, ...]
-    worst: tuple[Card, ...]
+    best: tuple[SampleCard, ...]
+    worst: tuple[SampleCard, ...]
     notes: tuple[NoteGroup, ...]
 
 
@@ -89,12 +89,12 @@ def build(
 
     Raises:
         ContestFileError, ContestError: for files that can not be read or written.
-        NotComparable: if `other` is of another test set.
-        BadEmissions: for a file that is not eco2AI's.
+        NotComparableError: if `other` is of another test set.
+        EmissionsError: for a file that is not eco2AI's.
 
     """
     ids = {sample_id for task in result.tasks.values() for sample_id in task.samples}
-    files = Files.read(predictions, ground_truth, input_root, other_predictions, ids)
+    files = ReportFiles.read(predictions, ground_truth, input_root, other_predictions, ids)
     album = Album()
     page = _environment().get_template("report.html").render(
         result=result,
@@ -129,7 +129,7 @@ def _environment() -> Environment:
     return environment
 
 
-def _task_part(task: TaskResult, files: Files, album: Album) -> TaskPart:
+def _task_part(task: TaskResult, files: ReportFiles, album: Album) -> TaskPart:
     best, worst = best_and_worst(task, files, album)
     scores = list(task.samples.values())
     return TaskPart(task, score_bar(task), histogram(scores, task.score), best, worst, tuple(_grouped(task.notes)))
@@ -143,7 +143,7 @@ def _grouped(notes: Iterable[Note]) -> list[NoteGroup]:
 
 
 def _differences(
-    before: Result, after: Result, files: Files, album: Album, resampling: Resampling | None
+    before: Result, after: Result, files: ReportFiles, album: Album, resampling: Resampling | None
 ) -> tuple[Differences, ...]:
     comparison = compare(before, after, different_signatures=True, resampling=resampling)
     found = []

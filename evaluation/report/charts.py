@@ -1,4 +1,4 @@
-"""Draws the report's charts as inline SVG and as places in percent. Knows nothing of samples but their scores."""
+"""Draws the report's charts as inline SVG and as places in percent."""
 
 from __future__ import annotations
 

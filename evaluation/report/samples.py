@@ -1,4 +1,4 @@
-"""Chooses the samples that the report shows, and gathers their texts and pictures. Knows nothing of the page."""
+"""Chooses the samples that the report shows, and gathers their texts and pictures."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PICTURES = 3  # of a question, an answer or a reference
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class Thumbnail:
     """A thumbnail as a data URI, or what prevents it."""
 
     uri: str | None
@@ -42,13 +42,13 @@ class Side:
     """One side of a sample (question, answer, references): `is_there` tells no answer from an empty one."""
 
     texts: tuple[str, ...] = ()
-    pictures: tuple[Picture, ...] = ()
+    pictures: tuple[Thumbnail, ...] = ()
     is_there: bool = True
     more: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class SampleCard:
     """A sample as the page shows it."""
 
     id: str
@@ -63,13 +63,13 @@ class Card:
 class Change:
     """A sample whose score is not the same in both runs; `before` is the other run's answer, None if not given."""
 
-    card: Card
+    card: SampleCard
     score_before: float
     before: Side | None
 
 
 @dataclass(frozen=True, slots=True)
-class Files:
+class ReportFiles:
     """The samples, answers and references by id, and the folders that their pictures' paths are relative to."""
 
     questions: dict[str, Sample]
@@ -84,7 +84,7 @@ class Files:
     @classmethod
     def read(
         cls, predictions: Path, ground_truth: Path, input_root: Path | None, before: Path | None, ids: Collection[str]
-    ) -> Files:
+    ) -> ReportFiles:
         """Read what is sound of each file, of the predictions only what answers `ids`.
 
         Raises ContestFileError for a file that is no JSON object.
@@ -113,29 +113,31 @@ class Album:
     def __init__(self, size: int = ALBUM_BYTES, pixels: int = FREE_PIXELS) -> None:
         self._free = size
         self._budget = PixelBudget(pixels)
-        self._pictures: dict[Path, Picture] = {}
+        self._pictures: dict[Path, Thumbnail] = {}
         self.left_out = 0
 
-    def picture(self, root: Path | None, content: str, *, follow_links: bool) -> Picture:
+    def picture(self, root: Path | None, content: str, *, follow_links: bool) -> Thumbnail:
         """Return the thumbnail of the picture that an item names."""
         try:
             if root is None:
-                return Picture(None, "its folder is not known")
+                return Thumbnail(None, "its folder is not known")
             path = resolve_picture(root, content, follow_links=follow_links)
             if path not in self._pictures:
-                picture = Picture(_thumbnail(path, None if follow_links else self._budget), None)
+                picture = Thumbnail(_thumbnail(path, None if follow_links else self._budget), None)
                 if len(picture.uri or "") > self._free:
                     self.left_out += 1
-                    picture = Picture(None, "left out: the report would become too large")
+                    picture = Thumbnail(None, "left out: the report would become too large")
                 self._free -= len(picture.uri or "")
                 self._pictures[path] = picture
             return self._pictures[path]
         except ContestError as error:
             # Not the error's own words, which may name the folders of the machine.
-            return Picture(None, f"{error.code.value[0]}: {content[:80]}")
+            return Thumbnail(None, f"{error.code.value[0]}: {content[:80]}")
 
 
-def best_and_worst(task: TaskResult, files: Files, album: Album) -> tuple[tuple[Card, ...], tuple[Card, ...]]:
+def best_and_worst(
+    task: TaskResult, files: ReportFiles, album: Album
+) -> tuple[tuple[SampleCard, ...], tuple[SampleCard, ...]]:
     """Return the samples with the highest and the lowest scores, the extreme ones first; no sample is in both.
 
     A sample with a full score is none of the worst, and one that got nothing is none of the best.
@@ -153,7 +155,7 @@ def best_and_worst(task: TaskResult, files: Files, album: Album) -> tuple[tuple[
 
 
 def changes(
-    before: TaskResult, after: TaskResult, files: Files, album: Album
+    before: TaskResult, after: TaskResult, files: ReportFiles, album: Album
 ) -> tuple[tuple[Change, ...], tuple[Change, ...]]:
     """Return the samples that gained most and those that lost most."""
     gaps = {name: after.samples[name] - before.samples[name] for name in after.samples}
@@ -169,8 +171,8 @@ def changes(
     return tuple(change(name) for name in gains[:SHOWN]), tuple(change(name) for name in losses[:SHOWN])
 
 
-def _card(name: str, task: TaskResult, files: Files, album: Album) -> Card:
-    return Card(
+def _card(name: str, task: TaskResult, files: ReportFiles, album: Album) -> SampleCard:
+    return SampleCard(
         id=name,
         score=task.samples[name],
         question=_sample_side(files.questions.get(name), files.question_root, album, follow_links=True),
@@ -193,7 +195,7 @@ def _truth_side(truth: GroundTruth | None, root: Path, album: Album) -> Side:
     return _side(truth.texts, (album.picture(root, content, follow_links=True) for content in truth.images[:PICTURES]))
 
 
-def _side(texts: Sequence[str], pictures: Iterable[Picture]) -> Side:
+def _side(texts: Sequence[str], pictures: Iterable[Thumbnail]) -> Side:
     return Side(
         texts=tuple(_shortened(text) for text in texts[:REFERENCES]),
         pictures=tuple(pictures),

@@ -16,7 +16,7 @@ import pytest
 from contest.limits import MAX_PREDICTIONS_BYTES_A_SAMPLE, PREDICTIONS_FREE_BYTES
 from evaluation.container import container_engine, output_volume
 from evaluation.container.container_engine import ContainerEngine
-from evaluation.container.output_volume import NoVolume
+from evaluation.container.output_volume import NoVolumeError
 from evaluation.container.verdict import Fault
 from tests.evaluation.container.ended_runners import end_runners
 from tests.evaluation.container.fakes import ANSWER, Fake, run_fake, said
@@ -93,7 +93,7 @@ def test_unbounded_output_is_counted(
     engine: ContainerEngine, submission_image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_arguments: object) -> None:
-        raise NoVolume("only root can mount")
+        raise NoVolumeError("only root can mount")
 
     monkeypatch.setattr(container_engine, "make_output_volume", refuse)
     fake = Fake("", ANSWER + FALLOCATE + "write()", Fault.OUTPUT, limits={"output": 100 * MEGABYTE})

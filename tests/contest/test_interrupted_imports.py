@@ -27,7 +27,7 @@ sys.meta_path.insert(0, Pressing())
         ("submission run", "torch"),
         ("submission check weights", "submission.checks"),
         ("evaluation score", "contest.emissions.tracking"),
-        ("evaluation score", "numpy"),
+        ("evaluation score --predictions p --ground-truth g --ids i", "numpy"),
         ("data_prep synthetic", "data_prep.commands"),
         ("training tune", "pydantic"),
     ],
@@ -44,9 +44,7 @@ def test_an_interrupted_import_ends_with_one_word(tmp_path: Path, command: str, 
     )
     assert (run.returncode, run.stdout) == (130, "")
     program, name = command.split()[:2]
-    assert run.stderr in ("interrupted
-", f"{program} {name}: interrupted
-")
+    assert run.stderr in ("interrupted\n", f"{program} {name}: interrupted\n")
 
 
 def test_an_interrupt_that_nobody_sees_to_ends_with_one_word() -> None:

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from contest.tasks import TASKS, Task
-from evaluation.joining import Files
-from evaluation.metrics.base import Case, Mode, Note, TaskMetric
+from evaluation.joining import ScoringFiles
+from evaluation.metrics.base import TaskMetric
+from evaluation.metrics.cases import Case, Mode, Note
 from evaluation.results import Result, TaskResult
 
 
@@ -44,7 +45,7 @@ def write_files(
     answers: Mapping[str, object] | None = None,
     truths: Mapping[str, object] | None = None,
     asked: Mapping[str, object] | None = None,
-) -> Files:
+) -> ScoringFiles:
     """Write a test set whose references are all `yes`; so are the answers, unless others are given."""
     contents = {
         "ids.json": ids,
@@ -54,7 +55,7 @@ def write_files(
     }
     for name, content in contents.items():
         (folder / name).write_text(json.dumps(content), "utf-8")
-    return Files(folder / "predictions.json", folder / "ground_truth.json", folder / "ids.json", folder)
+    return ScoringFiles(folder / "predictions.json", folder / "ground_truth.json", folder / "ids.json", folder)
 
 
 def result_of(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.assets import Assets, BadAsset, MissingAsset, feature_store, is_contest_ruclip
+from evaluation.assets import AssetError, Assets, MissingAssetError, feature_store, is_contest_ruclip
 from evaluation.metrics.features import InceptionFeatures, RuCLIPFeatures
 from models.weights import save_state_dict
 from tests.inception_weights import made_up_weights
@@ -30,7 +30,7 @@ def test_the_option_comes_before_the_environment(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("option", "where"), [(True, "--assets"), (False, "FBC2_ASSETS")])
 def test_a_folder_that_is_none_is_named_with_its_source(tmp_path: Path, option: bool, where: str) -> None:
     absent = tmp_path / "absent"
-    with pytest.raises(MissingAsset, match=rf"absent: no such folder \({where}\)"):
+    with pytest.raises(MissingAssetError, match=rf"absent: no such folder \({where}\)"):
         Assets.named(absent if option else None, {"FBC2_ASSETS": str(absent)})
 
 
@@ -47,7 +47,9 @@ def test_networks_are_loaded(folder: Path) -> None:
 
 
 def test_the_substitute_is_had_by_name_only(folder: Path) -> None:
-    with pytest.raises(MissingAsset, match=r"inception does not exist.*--fid-features ruclip, which is not comparable"):
+    with pytest.raises(
+        MissingAssetError, match=r"inception does not exist.*--fid-features ruclip, which is not comparable"
+    ):
         Assets(folder).features("inception")
     features = Assets(folder).features("ruclip")
     assert isinstance(features, RuCLIPFeatures)
@@ -57,21 +59,23 @@ def test_the_substitute_is_had_by_name_only(folder: Path) -> None:
 
 
 def test_what_is_missing_is_named_with_a_remedy(tmp_path: Path) -> None:
-    with pytest.raises(MissingAsset, match=r"ruCLIP.*no folder of assets was named.*FBC2_ASSETS.*pytorch_model.bin"):
+    with pytest.raises(
+        MissingAssetError, match=r"ruCLIP.*no folder of assets was named.*FBC2_ASSETS.*pytorch_model.bin"
+    ):
         Assets(None).ruclip()
-    with pytest.raises(MissingAsset, match=r"ruclip does not exist; put config.json"):
+    with pytest.raises(MissingAssetError, match=r"ruclip does not exist; put config.json"):
         Assets(tmp_path).ruclip()
 
 
 def test_what_can_not_be_used_is_named(folder: Path) -> None:
     (folder / "ruclip" / "bpe.model").unlink()
-    with pytest.raises(BadAsset, match=r"needs bpe.model as well; get its three files again"):
+    with pytest.raises(AssetError, match=r"needs bpe.model as well; get its three files again"):
         Assets(folder).ruclip()
     (folder / "inception").mkdir()
-    with pytest.raises(BadAsset, match="no weights file"):
+    with pytest.raises(AssetError, match="no weights file"):
         Assets(folder).features("inception")
     save_state_dict({"weight": made_up_weights()["fc.bias"]}, folder / "inception" / "other.pth")
-    with pytest.raises(BadAsset, match=r"Conv2d_1a_3x3\.conv\.weight"):
+    with pytest.raises(AssetError, match=r"Conv2d_1a_3x3\.conv\.weight"):
         Assets(folder).features("inception")
 
 
@@ -102,13 +106,13 @@ def test_a_stand_in_for_a_network_is_named_with_one_remedy(
     (folder / "inception").mkdir()
     (folder / name).write_text(content)
     assets = Assets(folder)
-    with pytest.raises(BadAsset) as refused:
+    with pytest.raises(AssetError) as refused:
         assets.features("inception") if what == "Inception" else assets.ruclip()
     assert str(refused.value).startswith(f"{what} can not be used: {folder / name}: {told}")
     assert str(refused.value).count("; ") == 1
 
 
-def test_features_are_kept_in_the_user_s_cache_unless_told_otherwise() -> None:
+def test_where_features_are_kept() -> None:
     for environment, expected in (
         ({"FBC2_CACHE": "kept", "XDG_CACHE_HOME": "shared"}, Path("kept")),
         ({"XDG_CACHE_HOME": "shared"}, Path("shared/fbc2")),

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from evaluation.comparing import compare, comparison_table
-from evaluation.errors import NotComparable
+from evaluation.errors import NotComparableError
 from evaluation.statistics import Resampling
 from tests.evaluation.fakes import result_of, whole_result
 
@@ -38,9 +38,9 @@ def test_s_is_compared_where_both_have_it() -> None:
     assert table.splitlines()[-2].split()[:5] == ["S", "0.2500", "0.7500", "+0.5000", "!"]
 
 
-def test_different_signatures_are_refused_unless_asked_for_and_then_marked() -> None:
+def test_different_signatures() -> None:
     first, second = result_of({"vqa": [1.0, 0.0]}), result_of({"vqa": [1.0, 0.0]}, signature="equality|v:2")
-    with pytest.raises(NotComparable, match=r"vqa: equality\|v:1 against equality\|v:2"):
+    with pytest.raises(NotComparableError, match=r"vqa: equality\|v:1 against equality\|v:2"):
         compare(first, second)
     comparison = compare(first, second, different_signatures=True, resampling=FEW)
     assert comparison.unlike == ("vqa",)
@@ -72,5 +72,5 @@ def test_the_widest_table_fits_a_terminal() -> None:
 )
 def test_what_is_not_of_one_test_can_not_be_compared(second: object, message: str) -> None:
     for different_signatures in (False, True):
-        with pytest.raises(NotComparable, match=message):
+        with pytest.raises(NotComparableError, match=message):
             compare(result_of({"vqa": [1.0]}), second, different_signatures=different_signatures)  # type: ignore[arg-type]

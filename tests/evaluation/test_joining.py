@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from contest.errors import ContestFileError
-from evaluation.errors import IdsDiffer, NoSamples
-from evaluation.joining import Files, join
-from evaluation.metrics.base import AttemptAborted, Mode
+from evaluation.errors import IdsDifferError, NoSamplesError
+from evaluation.joining import ScoringFiles, join
+from evaluation.metrics.cases import Mode
+from evaluation.metrics.errors import AttemptAbortedError
 from tests.evaluation.fakes import text, write_files
 
 MIXED = Path(__file__).parents[1] / "golden/metrics/mixed"
@@ -16,7 +17,7 @@ EXPECTED = json.loads((MIXED / "expected.json").read_text("utf-8"))
 BOTH: tuple[Mode, ...] = ("official", "strict")
 
 
-def copied(tmp_path: Path, change: dict[str, object]) -> Files:
+def copied(tmp_path: Path, change: dict[str, object]) -> ScoringFiles:
     """The mixed files with some changed: {file name: its content, a key to take out, or keys to put in}."""
     for name in ("ids.json", "ground_truth.json", "predictions.json", "input.json"):
         content = json.loads((MIXED / name).read_text("utf-8"))
@@ -31,11 +32,11 @@ def copied(tmp_path: Path, change: dict[str, object]) -> Files:
     for folder in ("images", "output_images", "output_pr_images"):
         if not (tmp_path / folder).exists():
             (tmp_path / folder).symlink_to(MIXED / folder)
-    return Files(tmp_path / "predictions.json", tmp_path / "ground_truth.json", tmp_path / "ids.json", tmp_path)
+    return ScoringFiles(tmp_path / "predictions.json", tmp_path / "ground_truth.json", tmp_path / "ids.json", tmp_path)
 
 
-def mixed() -> Files:
-    return Files(MIXED / "predictions.json", MIXED / "ground_truth.json", MIXED / "ids.json", MIXED)
+def mixed() -> ScoringFiles:
+    return ScoringFiles(MIXED / "predictions.json", MIXED / "ground_truth.json", MIXED / "ids.json", MIXED)
 
 
 @pytest.mark.parametrize("mode", BOTH)
@@ -51,10 +52,10 @@ def test_a_surplus_prediction_is_left_out_with_a_warning() -> None:
 
 
 @pytest.mark.parametrize("name", ["ids.json", "ground_truth.json", "predictions.json", "input.json"])
-def test_a_byte_order_mark_stops_official_as_it_stops_the_organisers_reader(name: str, tmp_path: Path) -> None:
+def test_a_byte_order_mark_stops_official(name: str, tmp_path: Path) -> None:
     files = write_files(tmp_path, {"a": 0})
     (tmp_path / name).write_bytes(b"\xef\xbb\xbf" + (tmp_path / name).read_bytes())
-    with pytest.raises(AttemptAborted) as raised:
+    with pytest.raises(AttemptAbortedError) as raised:
         join(files, "official")
     assert str(raised.value) == (
         f"{tmp_path / name} begins with a byte order mark; the organisers' scripts stop here, "
@@ -66,14 +67,14 @@ def test_a_byte_order_mark_stops_official_as_it_stops_the_organisers_reader(name
 # The organisers' twelve odd runs of the split, and what becomes of each here. Their folders are not made here, so that
 # what goes wrong with folders (folder_exists, no_trailing_slash, same_folder_names, image_without_folder) can not.
 ODD_RUNS: dict[str, tuple[dict[str, object], type[Exception] | None]] = {
-    "prediction_missing": ({"predictions.json": "6"}, AttemptAborted),
-    "ground_truth_missing": ({"ground_truth.json": "6"}, IdsDiffer),
+    "prediction_missing": ({"predictions.json": "6"}, AttemptAbortedError),
+    "ground_truth_missing": ({"ground_truth.json": "6"}, IdsDifferError),
     "id_missing": ({"ids.json": "6"}, None),
     "task_ids_as_strings": ({"ids.json": {"6": "0"}}, None),
     "unknown_task": ({"ids.json": {"6": 12}}, ContestFileError),
     "image_missing": (
         {"predictions.json": {"3": [{"type": "image", "content": "output_pr_images/none.png"}]}},
-        AttemptAborted,
+        AttemptAbortedError,
     ),
     "two_images": (
         {
@@ -91,9 +92,7 @@ ODD_RUNS: dict[str, tuple[dict[str, object], type[Exception] | None]] = {
 
 
 @pytest.mark.parametrize("name", ODD_RUNS)
-def test_odd_runs_of_the_split_raise_where_the_organisers_code_raises(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_odd_runs_of_the_split_raise(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # The pictures are linked into the temporary folder, which a foreign submission's folder may not do.
     monkeypatch.setattr("evaluation.joining.resolve_picture", lambda root, content, sample_id: root / content)
     theirs = {run["name"]: run["outcome"] for run in EXPECTED["split_edge_runs"]}
@@ -108,7 +107,7 @@ def test_odd_runs_of_the_split_raise_where_the_organisers_code_raises(
 
 @pytest.mark.parametrize("prefix", ["", "./output/", "/somewhere/else/"])
 @pytest.mark.parametrize(("name", "is_there"), [("image_2.png", True), ("none.png", False)])
-def test_official_looks_for_a_drawn_picture_by_its_folder_and_name(
+def test_official_finds_a_drawn_picture_by_folder_and_name(
     prefix: str, name: str, is_there: bool, tmp_path: Path
 ) -> None:
     drawn = [{"type": "image", "content": f"{prefix}images/{name}"}]
@@ -118,7 +117,7 @@ def test_official_looks_for_a_drawn_picture_by_its_folder_and_name(
     if is_there:
         assert len(join(files, "official").cases) == 1
     else:
-        with pytest.raises(AttemptAborted, match=r"its picture 'images/none\.png' is not there"):
+        with pytest.raises(AttemptAbortedError, match=r"its picture 'images/none\.png' is not there"):
             join(files, "official")
 
 
@@ -131,19 +130,19 @@ def test_a_sample_without_task_id_is_left_out_with_a_warning(tmp_path: Path) -> 
 
 def test_official_names_the_missing_predictions(tmp_path: Path) -> None:
     files = write_files(tmp_path, {"a": 0, "b": 0, "c": 1}, answers={"b": text("yes")})
-    with pytest.raises(AttemptAborted, match="the predictions lack 2 of 3 samples: a, c") as caught:
+    with pytest.raises(AttemptAbortedError, match="the predictions lack 2 of 3 samples: a, c") as caught:
         join(files, "official")
     assert (caught.value.sample_id, caught.value.defect) == ("a", 3)
 
 
-def test_strict_keeps_a_missing_prediction_as_a_case_without_answer(tmp_path: Path) -> None:
+def test_strict_keeps_a_missing_prediction(tmp_path: Path) -> None:
     joined = join(write_files(tmp_path, {"a": 0, "b": 0}, answers={"b": text("yes")}), "strict")
     [(_, cases)] = joined.cases.items()
     assert [(case.id, case.answer is None) for case in cases] == [("a", True), ("b", False)]
 
 
 @pytest.mark.parametrize("mode", BOTH)
-def test_an_unsound_prediction_comes_with_what_stands_in_the_file(mode: Mode, tmp_path: Path) -> None:
+def test_an_unsound_prediction_keeps_its_entry(mode: Mode, tmp_path: Path) -> None:
     raw = [{"type": "text", "content": None}]
     joined = join(write_files(tmp_path, {"a": 0, "b": 0}, answers={"a": raw, "b": text("yes")}), mode)
     [(_, (first, second))] = joined.cases.items()
@@ -157,7 +156,7 @@ def test_an_unsound_prediction_comes_with_what_stands_in_the_file(mode: Mode, tm
 @pytest.mark.parametrize("mode", BOTH)
 @pytest.mark.parametrize("lacking", ["ground_truth.json", "input.json"])
 def test_the_scorer_s_own_files_must_agree(mode: Mode, lacking: str, tmp_path: Path) -> None:
-    with pytest.raises(IdsDiffer, match="lacks 1 of the 36 samples of the ids: 6"):
+    with pytest.raises(IdsDifferError, match="lacks 1 of the 36 samples of the ids: 6"):
         join(copied(tmp_path, {lacking: "6"}), mode)
 
 
@@ -185,21 +184,23 @@ def test_files_that_hold_nothing_are_told_as_what_they_are(name: str, tmp_path: 
 
 
 def test_no_ids_are_no_score(tmp_path: Path) -> None:
-    with pytest.raises(NoSamples):
+    with pytest.raises(NoSamplesError):
         join(write_files(tmp_path, {}), "strict")
 
 
-def test_the_input_may_be_named_as_folder_or_as_file_or_not_at_all(tmp_path: Path) -> None:
+def test_ways_to_name_the_input(tmp_path: Path) -> None:
     files = write_files(tmp_path, {"a": 0})
     for given in (tmp_path, tmp_path / "input.json"):
-        [(_, (case,))] = join(Files(files.predictions, files.ground_truth, files.ids, given), "strict").cases.items()
+        [(_, (case,))] = join(
+            ScoringFiles(files.predictions, files.ground_truth, files.ids, given), "strict"
+        ).cases.items()
         assert (case.input_root, case.asked is not None) == (tmp_path, True)
-    [(_, (case,))] = join(Files(files.predictions, files.ground_truth, files.ids), "strict").cases.items()
+    [(_, (case,))] = join(ScoringFiles(files.predictions, files.ground_truth, files.ids), "strict").cases.items()
     assert (case.input_root, case.asked) == (None, None)
     assert (case.answer_root, case.truth_root) == (tmp_path, tmp_path)
 
 
-def test_the_fingerprint_is_that_of_the_test_set_and_not_of_its_layout(tmp_path: Path) -> None:
+def test_the_fingerprint_ignores_the_layout(tmp_path: Path) -> None:
     def fingerprint(name: str, ids: dict[str, int], **other: object) -> str:
         (tmp_path / name).mkdir()
         return join(write_files(tmp_path / name, ids, **other), "strict").test  # type: ignore[arg-type]

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from contest.tasks import TASKS
-from evaluation import leaderboard
-from evaluation.errors import BadLeaderboard
+from evaluation import sqlite_file
+from evaluation.errors import LeaderboardError
 from evaluation.leaderboard import Provenance, add, grouped, leaderboard_table, read, to_csv, to_json
 from evaluation.table import width
 from tests.evaluation.fakes import result_of, whole_result
@@ -53,7 +53,7 @@ def test_a_run_that_fails_half_way_leaves_nothing(tmp_path: Path, monkeypatch: p
     add(path, "sound", whole_result(0.5), Provenance())
     broken = result_of({"vqa": [1.0]})
     monkeypatch.setattr(type(broken.tasks["vqa"]), "n", property(lambda self: None))
-    with pytest.raises(BadLeaderboard, match="NOT NULL"):
+    with pytest.raises(LeaderboardError, match="NOT NULL"):
         add(path, "broken", broken, Provenance())
     assert [run.name for run in read(path)] == ["sound"]
 
@@ -81,7 +81,7 @@ def test_only_what_measures_the_same_is_ranked_together(tmp_path: Path) -> None:
     ]
 
 
-def test_ranks_by_a_task_leave_out_runs_without_it_and_ask_for_its_signature_only(tmp_path: Path) -> None:
+def test_ranks_by_a_task(tmp_path: Path) -> None:
     path = tmp_path / "board.sqlite"
     add(path, "whole", whole_result(0.5), Provenance())
     add(path, "part", result_of({"vqa": [1.0]}), Provenance())
@@ -90,7 +90,7 @@ def test_ranks_by_a_task_leave_out_runs_without_it_and_ask_for_its_signature_onl
     assert [(rank, run.name) for rank, run in zip(group.ranks, group.runs, strict=True)] == [(1, "part"), (2, "whole")]
 
 
-def test_the_table_shows_runs_with_their_origin_beside_the_published_baseline(tmp_path: Path) -> None:
+def test_the_table_has_the_published_baseline(tmp_path: Path) -> None:
     path = tmp_path / "board.sqlite"
     add(path, "first", whole_result(0.5), ORIGIN)
     add(path, "substitute", whole_result(0.6, signature="equality|v:2"), Provenance())
@@ -145,7 +145,7 @@ def test_a_spreadsheet_takes_no_name_for_a_formula(tmp_path: Path) -> None:
 def test_what_a_leaderboard_can_not_hold_is_refused(
     name: str, provenance: Provenance, message: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(BadLeaderboard) as raised:
+    with pytest.raises(LeaderboardError) as raised:
         add(tmp_path / "board.sqlite", name, whole_result(0.5), provenance)
     assert str(raised.value) == message
     assert not (tmp_path / "board.sqlite").exists()
@@ -164,7 +164,7 @@ def test_rows_that_nobody_here_wrote_are_refused(statement: str, message: str, t
     add(path, "x", whole_result(0.5), Provenance())
     with sqlite3.connect(path) as connection:
         connection.execute(statement)
-    with pytest.raises(BadLeaderboard) as raised:
+    with pytest.raises(LeaderboardError) as raised:
         read(path)
     assert message in str(raised.value)
 
@@ -200,25 +200,25 @@ def test_a_file_of_the_version_before_is_brought_up_to_date(tmp_path: Path) -> N
     assert (new.provenance.energy_kwh, new.provenance.own_co2_kg, new.provenance.parameters) == (2.0, 0.5, 3)
 
 
-def test_files_that_are_no_leaderboard_are_refused_and_left_alone(tmp_path: Path) -> None:
-    with pytest.raises(BadLeaderboard, match="does not exist"):
+def test_files_that_are_no_leaderboard(tmp_path: Path) -> None:
+    with pytest.raises(LeaderboardError, match="does not exist"):
         read(tmp_path / "none.sqlite")
     assert not (tmp_path / "none.sqlite").exists()
     (tmp_path / "text.sqlite").write_text("no database at all, but long enough to be looked at as one" * 20)
-    with pytest.raises(BadLeaderboard, match="not a database"):
+    with pytest.raises(LeaderboardError, match="not a database"):
         read(tmp_path / "text.sqlite")
     with sqlite3.connect(tmp_path / "other.sqlite") as connection:
         connection.execute("CREATE TABLE runs (id)")
-    with pytest.raises(BadLeaderboard, match="another program"):
+    with pytest.raises(LeaderboardError, match="another program"):
         add(tmp_path / "other.sqlite", "x", whole_result(0.5), Provenance())
-    with pytest.raises(BadLeaderboard, match="unable to open"):
+    with pytest.raises(LeaderboardError, match="unable to open"):
         add(tmp_path / "no folder" / "x.sqlite", "x", whole_result(0.5), Provenance())
 
 
 @pytest.mark.parametrize("figure", ["seconds", "co2_kg", "energy_kwh", "own_co2_kg"])
 @pytest.mark.parametrize("value", [-0.5, float("nan"), float("inf")])
 def test_figures_that_can_not_be_are_refused(figure: str, value: float, tmp_path: Path) -> None:
-    with pytest.raises(BadLeaderboard, match=f"{figure} of run 'x' is "):
+    with pytest.raises(LeaderboardError, match=f"{figure} of run 'x' is "):
         add(tmp_path / "board.sqlite", "x", whole_result(0.5), replace(Provenance(), **{figure: value}))
     assert not (tmp_path / "board.sqlite").exists()
 
@@ -226,9 +226,9 @@ def test_figures_that_can_not_be_are_refused(figure: str, value: float, tmp_path
 def test_a_writer_that_waits_too_long_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "board.sqlite"
     add(path, "first", whole_result(0.5), Provenance())
-    monkeypatch.setattr(leaderboard, "WAIT_SECONDS", 0.0)
+    monkeypatch.setattr(sqlite_file, "WAIT_SECONDS", 0.0)
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("BEGIN IMMEDIATE")
-    with pytest.raises(BadLeaderboard, match="locked"):
+    with pytest.raises(LeaderboardError, match="locked"):
         add(path, "second", whole_result(0.5), Provenance())
     connection.close()

@@ -16,7 +16,7 @@ from contest.emissions.training_summary import TrainingEmissions, write_training
 from contest.tasks import HIDDEN_TASKS, OPEN_TASKS, TASKS
 from evaluation import leaderboard
 from evaluation.__main__ import main
-from evaluation.joining import Files
+from evaluation.joining import ScoringFiles
 from evaluation.results import read_result, write_result
 from tests.evaluation.fakes import result_of, text, whole_result, write_files
 
@@ -26,13 +26,13 @@ WORDNET = ROOT / "tests/golden/metrics/wordnet_stub.db"
 EXPECTED = json.loads((MIXED / "expected.json").read_text("utf-8"))["results"]
 
 
-def named(files: Files, *more: object) -> list[str]:
+def named(files: ScoringFiles, *more: object) -> list[str]:
     options = ["score", "--predictions", files.predictions, "--ground-truth", files.ground_truth, "--ids", files.ids]
     return [str(option) for option in (*options, "--resamples", 50, *more)]
 
 
 def mixed(*more: object) -> list[str]:
-    return named(Files(MIXED / "predictions.json", MIXED / "ground_truth.json", MIXED / "ids.json"), *more)
+    return named(ScoringFiles(MIXED / "predictions.json", MIXED / "ground_truth.json", MIXED / "ids.json"), *more)
 
 
 def test_the_mixed_files_get_the_organisers_scores(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -53,9 +53,7 @@ def test_the_mixed_files_get_the_organisers_scores(tmp_path: Path, capsys: pytes
     assert (tmp_path / "table.csv").read_text("utf-8").startswith("task,score,low,high,n,")
 
 
-def test_strict_ends_with_1_and_names_the_sample_that_lost_its_score(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_strict_names_what_lost_its_score(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     answers = {"a": text("yes"), "b": [{"type": "text", "content": 7}]}
     files = write_files(tmp_path, {"a": 0, "b": 0, "c": 0}, answers=answers)
     assert main(named(files, "--mode", "strict", "--json", tmp_path / "result.json")) == 1
@@ -90,11 +88,11 @@ def test_what_can_not_be_scored_ends_with_2_and_one_message(
     assert main(named(files)) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert captured.err.startswith("evaluation: error: ")
+    assert captured.err.startswith("evaluation score: error [")
 
 
 def test_options_that_make_no_sense_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    for wrong in (["--tasks", "poetry"], ["--mode", "kind"], ["--resamples", "0"], ["--bootstrap-seed", "-1"]):
+    for wrong in (["--tasks", "poetry"], ["--mode", "kind"], ["--resamples", "0"], ["--seed", "-1"]):
         with pytest.raises(SystemExit) as stopped:
             main(mixed(*wrong))
         assert stopped.value.code == 2
@@ -104,8 +102,8 @@ def test_options_that_make_no_sense_are_refused(capsys: pytest.CaptureFixture[st
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--resamples", "many"], "'many' is no whole number from 1 to 9223372036854775807"),
-        (["--resamples", "9" * 5000], f"{'9' * 40!r} is no whole number from 1 to 9223372036854775807"),
+        (["--resamples", "many"], "must be a whole number from 1, not 'many'"),
+        (["--resamples", "9" * 5000], f"must be a whole number from 1, not '{'9' * 39}…'"),
         (["--tasks", "vqa,poetry"], "there is no task 'poetry'; the tasks are textqa, mathqa"),
         (["--country", "Russia"], "'Russia' is no code of a country, such as RU"),
     ],
@@ -124,7 +122,7 @@ def test_a_wrong_option_is_told_in_plain_words(
 def test_a_baseline_that_no_score_can_have(baseline: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["nomination", "--db", "board", "--baseline", baseline])
-    assert f"'{baseline}' is no number from 0 to 1" in capsys.readouterr().err
+    assert f"must be a number from 0 to 1, not '{baseline}'" in capsys.readouterr().err
 
 
 def test_a_path_that_is_no_utf_8_costs_no_result(tmp_path: Path) -> None:
@@ -156,7 +154,7 @@ def test_scoring_works_without_sockets_in_a_fresh_process(tmp_path: Path) -> Non
 
 
 @pytest.fixture
-def twelve(tmp_path: Path) -> Files:
+def twelve(tmp_path: Path) -> ScoringFiles:
     """The mixed files, each sample once more as one of the hidden task of its kind, pictures beside them."""
     for name in ("ids", "ground_truth", "predictions", "input"):
         content = json.loads((MIXED / f"{name}.json").read_text("utf-8"))
@@ -164,16 +162,16 @@ def twelve(tmp_path: Path) -> Files:
         (tmp_path / f"{name}.json").write_text(json.dumps(content | again))
     for folder in ("images", "output_images", "output_pr_images"):
         shutil.copytree(MIXED / folder, tmp_path / folder)
-    return Files(*(tmp_path / f"{name}.json" for name in ("predictions", "ground_truth", "ids")), tmp_path)
+    return ScoringFiles(*(tmp_path / f"{name}.json" for name in ("predictions", "ground_truth", "ids")), tmp_path)
 
 
 def test_all_twelve_tasks_with_a_substitute_network(
-    twelve: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    twelve: ScoringFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("FBC2_CACHE", str(tmp_path / "cache"))
     out = tmp_path / "result.json"
     networks = ("--assets", ROOT / "tests/golden", "--fid-features", "ruclip", "--wordnet", WORDNET)
-    arguments = named(twelve, "--input", tmp_path, *networks, "--json", out, "--report", tmp_path / "report")
+    arguments = named(twelve, "--input", tmp_path, *networks, "--json", out, "--html", tmp_path / "report")
     assert main(arguments) == 0
     result = read_result(out)
     assert result.missing_tasks == ()
@@ -189,7 +187,7 @@ def test_all_twelve_tasks_with_a_substitute_network(
     assert "not comparable with the contest's scores (generation, captioning, hidden3, hidden4)" in printed
     assert "<html" in (tmp_path / "report/report.html").read_text("utf-8")
 
-    assert main(["report", "--result", str(out), *arguments[1:5], "--out", str(tmp_path / "again")]) == 0
+    assert main(["report", str(out), *arguments[1:5], "--output", str(tmp_path / "again")]) == 0
     assert (tmp_path / "again/report.html").is_file()
 
 
@@ -222,7 +220,7 @@ def test_leaderboard_and_nomination(tmp_path: Path, capsys: pytest.CaptureFixtur
     board = str(tmp_path / "board.sqlite")
     for name, score, co2 in (("green", 0.5, "0.01"), ("grey", 0.5, "3"), ("weak", 0.1, "0.001")):
         write_result(tmp_path / "r.json", whole_result(score))
-        add = ["leaderboard", "add", "--db", board, "--result", str(tmp_path / "r.json"), "--name", name, "--co2", co2]
+        add = ["leaderboard", "add", "--db", board, str(tmp_path / "r.json"), "--name", name, "--co2", co2]
         assert main([*add, "--commit", "abc", "--profile", "mine", "--seed", "7"]) == 0
     with sqlite3.connect(board) as connection:
         rows = connection.execute("SELECT commit_id, profile, seed FROM runs").fetchall()
@@ -236,8 +234,8 @@ def test_leaderboard_and_nomination(tmp_path: Path, capsys: pytest.CaptureFixtur
         ["3", "weak"],
     ]
     assert main(["leaderboard", "show", "--db", board, "--by", "vqa"]) == 0
-    assert main(["leaderboard", "export", "--db", board, "--out", str(tmp_path / "b.csv")]) == 0
-    assert main(["leaderboard", "export", "--db", board, "--out", str(tmp_path / "b.json")]) == 0
+    assert main(["leaderboard", "export", "--db", board, "--output", str(tmp_path / "b.csv")]) == 0
+    assert main(["leaderboard", "export", "--db", board, "--output", str(tmp_path / "b.json")]) == 0
     assert len(json.loads((tmp_path / "b.json").read_text("utf-8"))["runs"]) == 3
     capsys.readouterr()
     assert main(["nomination", "--db", board]) == 0
@@ -253,12 +251,12 @@ def test_the_training_s_co2_is_that_of_the_row_that_counts(
 ) -> None:
     board, log, written = str(tmp_path / "board.sqlite"), tmp_path / "emissions.csv", emissions.read_text("utf-8")
     write_result(tmp_path / "r.json", whole_result(0.5))
-    add = ["leaderboard", "add", "--db", board, "--result", str(tmp_path / "r.json"), "--name", "x"]
-    assert main([*add, "--emissions", str(emissions)]) == 0
+    add = ["leaderboard", "add", "--db", board, str(tmp_path / "r.json"), "--name", "x"]
+    assert main([*add, "--with-emissions", str(emissions)]) == 0
     [run] = leaderboard.read(Path(board))
     assert run.provenance.co2_kg == 0.52
     log.write_text(written.replace(" TargetValue", ""))
-    assert main([*add, "--emissions", str(log)]) == 2
+    assert main([*add, "--with-emissions", str(log)]) == 2
     assert "TargetValue" in capsys.readouterr().err
     head, first, _ = written.splitlines()
     readings = json.loads(emissions.with_name("training.csv.readings.json").read_text("utf-8"))
@@ -279,14 +277,14 @@ def test_the_training_s_co2_is_that_of_the_row_that_counts(
         log.write_text(table)
         beside.write_text(own)
         capsys.readouterr()
-        assert main([*add, "--emissions", str(log)]) == 2
-        assert capsys.readouterr().err.startswith(f"evaluation: error: {log}")
+        assert main([*add, "--with-emissions", str(log)]) == 2
+        assert capsys.readouterr().err.startswith(f"evaluation leaderboard: error [EMISSIONS] {log}")
 
 
 def test_a_training_s_summary_fills_the_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     board, path = tmp_path / "board.sqlite", tmp_path / "training_emissions.json"
     write_result(tmp_path / "r.json", whole_result(0.5))
-    add = ["leaderboard", "add", "--db", str(board), "--result", str(tmp_path / "r.json"), "--name", "x"]
+    add = ["leaderboard", "add", "--db", str(board), str(tmp_path / "r.json"), "--name", "x"]
     add += ["--training-emissions", str(path)]
     readings = (EnergyReading("cpu", "time x TDP", 0.5, 0.25), EnergyReading("gpu 0", "counter", 1.0, 0.5))
     summary = TrainingEmissions("p", "d", 2_700_000_000, True, 2, 60.0, 2.0, 1.0, readings, ())
@@ -324,9 +322,36 @@ def test_what_a_leaderboard_can_not_use_ends_with_2(tmp_path: Path, capsys: pyte
     board = str(tmp_path / "board.sqlite")
     assert main(["leaderboard", "show", "--db", board]) == 2
     write_result(tmp_path / "r.json", result_of({task.key: [0.5] for task in TASKS[:3]}))
-    add = ["leaderboard", "add", "--db", board, "--result", str(tmp_path / "r.json"), "--name", "part"]
+    add = ["leaderboard", "add", "--db", board, str(tmp_path / "r.json"), "--name", "part"]
     (tmp_path / "run.json").write_text("[]")
     assert main([*add, "--run", str(tmp_path / "run.json")]) == 2
     assert main(add) == 0
     assert main(["nomination", "--db", board]) == 2
     assert "no run of the leaderboard has an integral score" in capsys.readouterr().err
+
+
+def test_old_names_of_options_are_read_and_not_shown(
+    emissions: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files, board, result = write_files(tmp_path, {"a": 0}), str(tmp_path / "board"), str(tmp_path / "r.json")
+    named = ["--predictions", str(files.predictions), "--ground-truth", str(files.ground_truth)]
+    shown = ["--show-emissions", str(emissions), "--bootstrap-seed", "7"]
+    assert main(["score", *named, "--ids", str(files.ids), "--json", result, "--report", str(tmp_path), *shown]) == 0
+    assert main(["report", "--result", result, *named, "--out", str(tmp_path / "again"), *shown]) == 0
+    add = ["leaderboard", "add", "--db", board, "--result", result, "--name", "x", "--weights", "5e"]
+    assert main([*add, "--emissions", str(emissions)]) == 0
+    [run] = leaderboard.read(Path(board))
+    assert (run.provenance.weights, run.provenance.co2_kg) == ("5e", 0.52)
+    assert main(["leaderboard", "export", "--db", board, "--out", str(tmp_path / "b.csv")]) == 0
+    assert {path.name for path in tmp_path.rglob("*") if path.suffix in (".html", ".csv")} == {"report.html", "b.csv"}
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        main(["leaderboard", "add", "--help"])
+    assert not {"--result", "--weights", "--emissions"} & set(capsys.readouterr().out.split())
+
+
+def test_no_result_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["leaderboard", "add", "--db", "board", "--name", "x"]) == 2
+    assert capsys.readouterr().err == (
+        "evaluation leaderboard: error [USAGE] no result is named; name the file that `evaluation score --json` wrote\n"
+    )

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.nomination import Entry, nominate, threshold_of
+from evaluation.nomination import Candidate, nominate, threshold_of
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden/metrics/integral.json").read_text("utf-8"))["nomination"]
 
 
 @pytest.mark.parametrize("case", GOLDEN, ids=lambda case: case["note"])
-def test_the_threshold_is_mean_plus_population_deviation_of_the_scores_above_the_baseline(case: dict) -> None:
+def test_the_threshold_of_eligibility(case: dict) -> None:
     expected = case.get("threshold_population_std")
     found = threshold_of(case["scores"], case["baseline"])
     assert found is None if expected is None else found == pytest.approx(expected, abs=1e-12)
@@ -33,11 +33,11 @@ def test_the_threshold_is_mean_plus_population_deviation_of_the_scores_above_the
 def test_the_lowest_co2_of_the_eligible_wins(
     entries: list[tuple[str, float, float | None]], winners: list[str]
 ) -> None:
-    assert [entry.name for entry in nominate([Entry(*entry) for entry in entries], 0.24).winners] == winners
+    assert [entry.name for entry in nominate([Candidate(*entry) for entry in entries], 0.24).winners] == winners
 
 
 def test_who_did_not_measure_is_named_but_can_not_win() -> None:
-    outcome = nominate([Entry("a", 0.33, None), Entry("b", 0.33, 2.0)])
+    outcome = nominate([Candidate("a", 0.33, None), Candidate("b", 0.33, 2.0)])
     assert [entry.name for entry in outcome.unmeasured] == ["a"]
     assert [entry.name for entry in outcome.eligible] == ["b"]
 
@@ -47,4 +47,4 @@ def test_who_did_not_measure_is_named_but_can_not_win() -> None:
 )
 def test_impossible_entries_are_refused(wrong: tuple[str, float, float]) -> None:
     with pytest.raises(ValueError, match="a: "):
-        Entry(*wrong)
+        Candidate(*wrong)

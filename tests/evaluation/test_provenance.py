@@ -10,7 +10,7 @@ import pytest
 
 from evaluation import leaderboard
 from evaluation.__main__ import main
-from evaluation.errors import BadResult
+from evaluation.errors import ResultFileError
 from evaluation.provenance import read_run_report
 from evaluation.results import write_result
 from tests.evaluation.fakes import text, whole_result
@@ -34,27 +34,35 @@ RUNS = {
 }
 
 
-@pytest.fixture(scope="module")
-def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The run.json of each of RUNS."""
-    folder = tmp_path_factory.mktemp("runs")
-    (folder / "input.json").write_text(json.dumps({"0": text("2 + 2?"), "1": text("Нарисуй круг")}), "utf-8")
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    found = {}
-    for name, (launcher, options) in RUNS.items():
-        output = folder / name
-        command = [*launcher, "submission", "run", "--input", folder, "--output", output, *options]
+class Reports(dict[str, Path]):
+    """The run.json of each of RUNS; a run is made when it is first asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+        (folder / "input.json").write_text(json.dumps({"0": text("2 + 2?"), "1": text("Нарисуй круг")}), "utf-8")
+
+    def __missing__(self, name: str) -> Path:
+        launcher, options = RUNS[name]
+        output = self.folder / name
+        command = [*launcher, "submission", "run", "--input", self.folder, "--output", output, *options]
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
         subprocess.run(
             [sys.executable, "-m", *map(str, command)], cwd=ROOT, env=environment, capture_output=True, timeout=300
         )
-        found[name] = output / "run.json"
-    return found
+        self[name] = output / "run.json"
+        return self[name]
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory: pytest.TempPathFactory) -> Reports:
+    return Reports(tmp_path_factory.mktemp("runs"))
 
 
 def added(run: Path, folder: Path, *options: str) -> leaderboard.Provenance:
     write_result(folder / "result.json", whole_result(0.5))
     board = folder / "board.sqlite"
-    names = ["--db", str(board), "--result", str(folder / "result.json"), "--name", "x", "--run", str(run)]
+    names = ["--db", str(board), str(folder / "result.json"), "--name", "x", "--run", str(run)]
     assert main(["leaderboard", "add", *names, *options]) == 0
     return leaderboard.read(board)[-1].provenance
 
@@ -65,7 +73,7 @@ def sha256sums(*more: str) -> str:
     return sums.decode().split()[0]
 
 
-def test_a_run_of_one_process(reports: dict[str, Path], tmp_path: Path) -> None:
+def test_a_run_of_one_process(reports: Reports, tmp_path: Path) -> None:
     report = json.loads(reports["one process"].read_text("utf-8"))
     found = added(reports["one process"], tmp_path)
     assert (found.profile, found.seed, found.seconds) == ("tuned", 7, report["seconds"])
@@ -73,33 +81,43 @@ def test_a_run_of_one_process(reports: dict[str, Path], tmp_path: Path) -> None:
     assert found.weights == sha256sums()
 
 
-def test_processes_that_choose_among_drawings(reports: dict[str, Path], tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_processes_that_choose_among_drawings(reports: Reports, tmp_path: Path) -> None:
     report = json.loads(reports["two processes that choose"].read_text("utf-8"))
     found = added(reports["two processes that choose"], tmp_path)
     assert found.hardware == f"2 x {report['device']['name']}"
     assert found.weights not in (None, sha256sums())  # the ruCLIP that chose is part of it
 
 
+# Whether the weights are loaded before the time is up depends on the machine.
 @pytest.mark.parametrize(
-    ("name", "ended", "weights"), [("no time", "time limit", sha256sums()), ("no weights", "failed", None)]
+    ("name", "ended", "weights"), [("no time", "time limit", (None, sha256sums())), ("no weights", "failed", (None,))]
 )
 def test_a_run_that_ended_early(
     name: str,
     ended: str,
-    weights: str | None,
-    reports: dict[str, Path],
+    weights: tuple[str | None, ...],
+    reports: Reports,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     found = added(reports[name], tmp_path)
-    assert (found.weights, found.profile, found.seed) == (weights, "tuned", 0)
+    assert (found.profile, found.seed) == ("tuned", 0)
+    assert found.weights in weights
     assert f"run.json is of a run that ended early: {ended}" in capsys.readouterr().err
 
 
-def test_options_overrule_the_report(reports: dict[str, Path], tmp_path: Path) -> None:
-    options = ("--profile", "mine", "--seed", "0", "--weights", "5e1f", "--hardware", "abacus", "--seconds", "0")
+def test_options_overrule_the_report(reports: Reports, tmp_path: Path) -> None:
+    options = ("--profile", "mine", "--seed", "0", "--weights-hash", "5e1f", "--hardware", "abacus", "--seconds", "0")
     found = added(reports["one process"], tmp_path, *options)
     assert (found.profile, found.seed, found.weights, found.hardware, found.seconds) == ("mine", 0, "5e1f", "abacus", 0)
+
+
+def test_several_processes_are_one_line_of_hardware(reports: Reports, tmp_path: Path) -> None:
+    report = json.loads(reports["one process"].read_text("utf-8"))
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps(report | {"processes": [{"device": {"name": name}} for name in ("A", "A", "B")]}))
+    assert read_run_report(path).hardware == "2 x A, B"
 
 
 DEEP = "[" * 200_000
@@ -124,7 +142,7 @@ DEEP = "[" * 200_000
     ids=range(12),
 )
 def test_what_is_no_report_of_a_run_is_told_in_its_own_words(
-    change: object, message: str, reports: dict[str, Path], tmp_path: Path
+    change: object, message: str, reports: Reports, tmp_path: Path
 ) -> None:
     path = tmp_path / "run.json"
     if isinstance(change, dict):
@@ -133,7 +151,7 @@ def test_what_is_no_report_of_a_run_is_told_in_its_own_words(
         path.write_bytes(change)
     else:
         path.write_text("[]" if change is None else str(change))
-    with pytest.raises(BadResult) as raised:
+    with pytest.raises(ResultFileError) as raised:
         read_run_report(path)
     assert message in str(raised.value)
     assert str(raised.value).endswith("; give the run.json that `submission run` wrote")

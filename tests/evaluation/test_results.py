@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from contest.tasks import TASKS
-from evaluation.errors import BadResult
-from evaluation.metrics.base import Note
+from evaluation.errors import ResultFileError
+from evaluation.metrics.cases import Note
 from evaluation.results import Result, TaskResult, read_result, to_json, write_csv, write_result
 from evaluation.table import result_table
 from tests.evaluation.fakes import result_of, whole_result
@@ -96,7 +96,7 @@ def task_with(**changes: object) -> dict[str, object]:
 def test_files_that_are_no_result_are_refused(change: dict[str, object], message: str, tmp_path: Path) -> None:
     path = tmp_path / "result.json"
     path.write_text(json.dumps(to_json(rich_result()) | change))
-    with pytest.raises(BadResult) as raised:
+    with pytest.raises(ResultFileError) as raised:
         read_result(path)
     assert str(raised.value) == (f"{path} is no result: {message}; give a file that `evaluation score --json` wrote")
 
@@ -111,9 +111,9 @@ def test_an_integral_score_lies_from_0_to_1(score: float) -> None:
 def test_other_json_is_no_result(content: str, tmp_path: Path) -> None:
     path = tmp_path / "result.json"
     path.write_text(content)
-    with pytest.raises(BadResult, match="is no result"):
+    with pytest.raises(ResultFileError, match="is no result"):
         read_result(path)
-    with pytest.raises(BadResult, match="can not be read"):
+    with pytest.raises(ResultFileError, match="can not be read"):
         read_result(tmp_path / "none.json")
 
 

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from contest.tasks import TASKS, Task
-from evaluation.errors import NeedsInput, NoSamples, NotANumber
-from evaluation.metrics.base import AttemptAborted, Case, Note, TaskMetric
+from evaluation.errors import NeedsInputError, NoSamplesError, NotANumberError
+from evaluation.metrics.base import TaskMetric, TaskScore
+from evaluation.metrics.cases import Case, Note
+from evaluation.metrics.errors import AttemptAbortedError
 from evaluation.scoring import score_run
 from evaluation.statistics import Resampling
 from tests.evaluation.fakes import Equality, equality_of, text, write_files
@@ -26,11 +28,8 @@ class Fixed(Equality):
     def score_cases(self, cases: Sequence[Case]) -> tuple[list[float], list[Note]]:
         return [self.value] * len(cases), []
 
-    def parts(self) -> dict[str, float]:
-        return {"half": self.value / 2}
-
-    def remarks(self) -> Sequence[str]:
-        return ("few samples",)
+    def result(self) -> TaskScore:
+        return replace(super().result(), parts={"half": self.value / 2}, remarks=("few samples",))
 
 
 def all_twelve(copies: int) -> dict[str, int]:
@@ -51,7 +50,7 @@ def test_every_task_is_scored_and_s_is_their_weighted_sum(tmp_path: Path) -> Non
     assert list(result.tasks["hidden1"].samples) == [f"hidden1-{number}" for number in range(4)]
 
 
-def test_each_task_gets_its_own_metric_and_hidden_tasks_that_of_their_kind(tmp_path: Path) -> None:
+def test_the_metric_of_each_task(tmp_path: Path) -> None:
     asked: list[str] = []
 
     def metric_of(task: Task) -> TaskMetric:
@@ -73,13 +72,13 @@ def test_a_file_with_some_tasks_is_scored_for_those(tmp_path: Path) -> None:
 def test_chosen_tasks_only(tmp_path: Path) -> None:
     files = replace(write_files(tmp_path, all_twelve(1)), input=None)
     assert list(score_run(files, equality_of(), tasks=["vqa", "hidden1"], resampling=FEW).tasks) == ["vqa", "hidden1"]
-    with pytest.raises(NoSamples):
+    with pytest.raises(NoSamplesError):
         score_run(write_files(tmp_path, {"a": 0}), equality_of(), tasks=["vqa"])
 
 
 def test_the_input_is_demanded_by_tasks_that_look_at_it(tmp_path: Path) -> None:
     files = replace(write_files(tmp_path, all_twelve(1)), input=None)
-    with pytest.raises(NeedsInput, match=r"^generation, captioning, hidden3, hidden4: .*--input"):
+    with pytest.raises(NeedsInputError, match=r"^generation, captioning, hidden3, hidden4: .*--input"):
         score_run(files, equality_of())
 
 
@@ -90,7 +89,7 @@ def test_strict_scores_a_missing_prediction_0_and_names_it(tmp_path: Path) -> No
     assert result.tasks["textqa"].score == 0.5
     assert [note.sample_id for note in result.tasks["textqa"].notes] == ["a"]
     assert result.has_errors
-    with pytest.raises(AttemptAborted):
+    with pytest.raises(AttemptAbortedError):
         score_run(files, equality_of(), mode="official")
 
 
@@ -124,7 +123,7 @@ def test_a_score_below_0_stays_as_it_is_but_enters_s_as_0(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_what_is_no_number_is_an_error_that_names_the_samples(value: float, tmp_path: Path) -> None:
-    with pytest.raises(NotANumber, match=r"textqa.*a, b"):
+    with pytest.raises(NotANumberError, match=r"textqa.*a, b"):
         score_run(write_files(tmp_path, {"a": 0, "b": 0}), lambda task: Fixed(value))
 
 

@@ -13,11 +13,11 @@ import pytest
 from contest.ground_truth import GroundTruth, References
 from contest.items import Item, Sample
 from contest.tasks import task_by_key
-from evaluation.joining import Files
-from evaluation.metrics.base import Case, Mode
+from evaluation.joining import ScoringFiles
+from evaluation.metrics.cases import Case, Mode
 from evaluation.metrics.textqa import TextQA
 from evaluation.results import read_result
-from evaluation.sharding import ALONE, Processes
+from evaluation.sharding import ALONE, ScoringProcesses
 from tests.evaluation.fakes import text, write_files
 
 ROOT = Path(__file__).parents[2]
@@ -49,31 +49,31 @@ def case(number: int, items: int = 1, asked: int = 1) -> Case:
         ("generation", "strict", [1] * 4, [1, 2, 2, 3], 2, [(0, 2), (2, 4)]),
     ],
 )
-def test_each_process_scores_a_block_and_what_it_must_know_from_before(
+def test_the_share_of_each_process(
     task: str, mode: Mode, items: Sequence[int], asked: Sequence[int], count: int, shares: Sequence[tuple[int, int]]
 ) -> None:
     cases = [case(number, *counts) for number, counts in enumerate(zip(items, asked, strict=True))]
-    found = [Processes(rank, count).share(task_by_key(task), cases, mode) for rank in range(count)]
+    found = [ScoringProcesses(rank, count).share(task_by_key(task), cases, mode) for rank in range(count)]
     assert [(share.start, share.stop) for share in found] == list(shares)
 
 
 def test_there_is_no_process_beyond_the_last() -> None:
     with pytest.raises(ValueError, match="process 2 of 2"):
-        Processes(2, 2)
+        ScoringProcesses(2, 2)
     assert ALONE.is_first
 
 
-def test_notes_end_with_the_one_that_voids_the_task_whoever_went_on_behind_it() -> None:
+def test_notes_end_with_the_one_that_voids_the_task() -> None:
     cases = [case(number, items) for number, items in enumerate([0, 1, 1, 1])]
     whole, parts = TextQA(), TextQA()
     whole.update(cases, range(4))
     parts.update(cases[:2], [0, 1])
     parts.update([case(2), case(3, 2)], [2, 3])
-    assert parts.notes == whole.notes
-    assert parts.sample_scores() == whole.sample_scores() == dict.fromkeys("0123", 0.0)
+    assert list(parts.result().notes) == list(whole.result().notes)
+    assert parts.result().samples == whole.result().samples == dict.fromkeys("0123", 0.0)
 
 
-def score(count: int, files: Files, out: Path, *options: object) -> subprocess.CompletedProcess[str]:
+def score(count: int, files: ScoringFiles, out: Path, *options: object) -> subprocess.CompletedProcess[str]:
     """Run `evaluation score` with its JSON and CSV in `out`, under torchrun if there are several processes."""
     out.mkdir()
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"] if count > 1 else []
@@ -84,7 +84,7 @@ def score(count: int, files: Files, out: Path, *options: object) -> subprocess.C
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=500, check=False)
 
 
-def odd_files(folder: Path, broken: str | None = None) -> Files:
+def odd_files(folder: Path, broken: str | None = None) -> ScoringFiles:
     """A test of two text tasks whose answers depend on those before, at every place where a block could begin."""
     ids = {f"{key}{number}": task for key, task in (("t", 0), ("r", 5)) for number in range(9)}
     truths = {key: [{"type": "text", "content": ["b", "кот на окне"]}] for key in ids}
@@ -115,7 +115,7 @@ def test_an_error_in_one_process_ends_all_and_is_told_once(tmp_path: Path) -> No
     assert one.returncode == 2
     assert two.returncode != 0
     message = one.stderr.strip()
-    assert message.startswith("evaluation: error: sample 'r8'")
+    assert message.startswith("evaluation score: error [ATTEMPT_ABORTED] sample 'r8'")
     assert two.stderr.count(message) == 1
     assert not (tmp_path / "two/result.json").exists()
 
@@ -124,7 +124,7 @@ def test_an_error_in_one_process_ends_all_and_is_told_once(tmp_path: Path) -> No
 @pytest.mark.parametrize("count", [2, 4])
 @pytest.mark.parametrize("mode", ["official", "strict"])
 def test_any_number_of_processes_gives_the_mixed_files_scores(mode: Mode, count: int, tmp_path: Path) -> None:
-    files = Files(MIXED / "predictions.json", MIXED / "ground_truth.json", MIXED / "ids.json")
+    files = ScoringFiles(MIXED / "predictions.json", MIXED / "ground_truth.json", MIXED / "ids.json")
     options = ("--mode", mode, "--tasks", TEXT_TASKS)
     one, several = (score(number, files, tmp_path / str(number), *options) for number in (1, count))
     assert several.stdout.splitlines()[:-1] == one.stdout.splitlines()[:-1]  # the last line names the files
@@ -135,8 +135,8 @@ def test_any_number_of_processes_gives_the_mixed_files_scores(mode: Mode, count:
 @pytest.mark.slow
 @pytest.mark.parametrize("count", [2, 4])
 @pytest.mark.parametrize("mode", ["official", "strict"])
-def test_pictures_are_scored_alike_up_to_the_rounding_of_other_batches(mode: Mode, count: int, tmp_path: Path) -> None:
-    files = Files(MIXED / "predictions.json", MIXED / "ground_truth.json", MIXED / "ids.json")
+def test_pictures_score_alike_in_other_batches(mode: Mode, count: int, tmp_path: Path) -> None:
+    files = ScoringFiles(MIXED / "predictions.json", MIXED / "ground_truth.json", MIXED / "ids.json")
     networks = ("--input", MIXED, "--assets", ROOT / "weights", "--fid-features", "ruclip")
     options = ("--mode", mode, "--tasks", "generation,captioning", *networks)
     one, several = (score(number, files, tmp_path / str(number), *options) for number in (1, count))
@@ -166,7 +166,7 @@ def test_a_process_that_is_killed_leaves_no_other_waiting(tmp_path: Path) -> Non
     assert ended.returncode != 0
 
 
-def _named(files: Files) -> list[str]:
+def _named(files: ScoringFiles) -> list[str]:
     return list(
         map(str, ["--predictions", files.predictions, "--ground-truth", files.ground_truth, "--ids", files.ids])
     )

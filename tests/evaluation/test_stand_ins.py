@@ -30,7 +30,7 @@ def files(tmp_path: Path) -> Path:
     """A sound file of each kind that a command reads."""
     write_files(tmp_path, {"1": 1}, answers={"1": text("yes")})
     write_result(tmp_path / "result.json", whole_result(0.5))
-    main(["leaderboard", "add", "--db", str(tmp_path / "b.db"), "--result", str(tmp_path / "result.json"), "--name=x"])
+    main(["leaderboard", "add", "--db", str(tmp_path / "b.db"), str(tmp_path / "result.json"), "--name=x"])
     return tmp_path
 
 
@@ -40,7 +40,7 @@ def _score(*more: str) -> list[str]:
 
 
 def _add(*more: str) -> list[str]:
-    return ["leaderboard", "add", "--db", "new.db", "--result", "result.json", "--name", "x", *more]
+    return ["leaderboard", "add", "--db", "new.db", "result.json", "--name", "x", *more]
 
 
 _RUN = ["run-container", "a.zip", "--input", ".", "--output", "out", "--engine", "process"]
@@ -50,7 +50,7 @@ READERS = {
     "ids.json": _score(),
     "result.json": ["compare", "result.json", "result.json"],
     "run.json": _add("--run", "run.json"),
-    "emissions.csv": _add("--emissions", "emissions.csv"),
+    "emissions.csv": _add("--with-emissions", "emissions.csv"),
     "training_emissions.json": _add("--training-emissions", "training_emissions.json"),
     "b.db": ["leaderboard", "show", "--db", "b.db"],
     "attempts.db": ["attempts", "list", "--db", "attempts.db"],

@@ -32,7 +32,7 @@ def test_the_interval_is_that_of_scipy_s_percentile_bootstrap() -> None:
     assert ours == pytest.approx((theirs.low, theirs.high), abs=1e-3)
 
 
-def test_the_spread_of_resamples_is_the_standard_error_of_the_mean() -> None:
+def test_the_spread_of_resamples() -> None:
     values = np.random.default_rng(1).random(500)
     means = bootstrap_means(values, np.random.default_rng(2), 20_000)
     assert means.mean() == pytest.approx(values.mean(), abs=1e-3)
@@ -48,7 +48,7 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
     assert 0.85 <= covered / 400 <= 0.94
 
 
-def test_resampling_in_chunks_gives_means_of_the_right_number_of_values(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resampling_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("evaluation.statistics._CELLS_AT_ONCE", 7)
     means = bootstrap_means(np.array([0.0, 1.0, 1.0]), np.random.default_rng(0), 50)
     assert set(np.round(means * 3)) == {0, 1, 2, 3}
@@ -76,7 +76,7 @@ def test_an_interval_lies_within_the_scores_and_repeats(scores: list[float]) -> 
     assert min(scores) - 1e-9 <= low <= high <= max(scores) + 1e-9
 
 
-def test_an_interval_does_not_depend_on_which_other_tasks_are_there() -> None:
+def test_an_interval_is_its_tasks_own() -> None:
     scores = [0.0, 0.5, 1.0, 1.0]
     assert intervals({"vqa": scores}, FEW)["vqa"] == intervals({"textqa": [0.0, 1.0], "vqa": scores}, FEW)["vqa"]
 
@@ -86,7 +86,7 @@ def test_another_seed_gives_another_interval() -> None:
     assert intervals({"vqa": scores}, FEW) != intervals({"vqa": scores}, Resampling(200, seed=1))
 
 
-def test_a_single_sample_has_no_interval_and_takes_that_of_s_with_it() -> None:
+def test_a_single_sample_has_no_interval() -> None:
     samples = {task.key: [0.0, 1.0] for task in TASKS} | {"vqa": [1.0]}
     found = intervals(samples, FEW)
     assert found["vqa"] is None
@@ -94,7 +94,7 @@ def test_a_single_sample_has_no_interval_and_takes_that_of_s_with_it() -> None:
     assert found["textqa"] == (0.0, 1.0)
 
 
-def test_the_interval_of_s_has_the_spread_of_a_weighted_sum_of_independent_means() -> None:
+def test_the_spread_of_s() -> None:
     generator = np.random.default_rng(3)
     samples = {task.key: list(generator.random(100)) for task in TASKS}
     low, high = intervals(samples, Resampling(20_000))["integral"]  # type: ignore[misc]
@@ -117,7 +117,7 @@ def test_a_run_does_not_differ_from_itself(scores: list[float]) -> None:
 
 @given(SCORES, st.randoms(use_true_random=False))
 @settings(max_examples=50, deadline=None)
-def test_exchanging_the_runs_turns_the_sign_and_keeps_the_significance(scores: list[float], random: object) -> None:
+def test_exchanging_the_runs_turns_the_sign(scores: list[float], random: object) -> None:
     other = random.sample(scores, len(scores))  # type: ignore[attr-defined]
     there = paired_differences({"vqa": scores}, {"vqa": other}, FEW)["vqa"]
     back = paired_differences({"vqa": other}, {"vqa": scores}, FEW)["vqa"]
@@ -146,7 +146,7 @@ def test_false_alarms_come_as_often_as_they_should() -> None:
         assert 0.05 <= alarms <= 0.16
 
 
-def test_the_difference_of_s_is_the_weighted_sum_of_the_tasks_differences() -> None:
+def test_the_difference_of_s() -> None:
     first = {task.key: [0.0, 0.5, 1.0] for task in TASKS}
     second = first | {"vqa": [0.3, 0.8, 1.0], "hidden1": [0.0, 0.2, 1.0]}
     found = paired_differences(first, second, FEW)["integral"]

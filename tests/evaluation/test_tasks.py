@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from contest.tasks import TASKS, task_by_key
-from evaluation.assets import MissingAsset
+from evaluation.assets import MissingAssetError
 from evaluation.metrics.mathqa import MathQA
 from evaluation.metrics.text_recognition import TextRecognition
 from evaluation.metrics.textqa import TextQA
@@ -31,9 +31,9 @@ def test_tasks_with_pictures_say_which_network_is_missing(
     key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("FBC2_ASSETS", raising=False)
-    with pytest.raises(MissingAsset, match="ruCLIP"):
+    with pytest.raises(MissingAssetError, match="ruCLIP"):
         Metrics(assets=tmp_path)(task_by_key(key))
-    with pytest.raises(MissingAsset, match="--assets"):
+    with pytest.raises(MissingAssetError, match="--assets"):
         Metrics()(task_by_key(key))
 
 

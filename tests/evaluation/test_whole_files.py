@@ -8,8 +8,8 @@ import pytest
 from contest.errors import ContestFileError
 from contest.tasks import task_by_key
 from evaluation.errors import EvaluationError
-from evaluation.joining import Files
-from evaluation.metrics.base import AttemptAborted
+from evaluation.joining import ScoringFiles
+from evaluation.metrics.errors import AttemptAbortedError
 from evaluation.scoring import score_run
 from evaluation.statistics import Resampling
 from evaluation.tasks import Metrics
@@ -21,12 +21,12 @@ TEXT_RUNS = [run for run in RUNS if run["task"] != "captioning"]  # whose METEOR
 SCORER_S_OWN_FAULT = ("gt_empty_refs", "gt_refs_with_null", "empty_files")
 
 
-def files_of(run: dict, folder: Path) -> Files:
+def files_of(run: dict, folder: Path) -> ScoringFiles:
     task = task_by_key(run["task"])
     (folder / "ids.json").write_text(json.dumps(dict.fromkeys(run["gt"], task.id)))
     (folder / "ground_truth.json").write_text(json.dumps(run["gt"]))
     (folder / "predictions.json").write_text(run.get("raw_pred") or json.dumps(run["pred"]))
-    return Files(folder / "predictions.json", folder / "ground_truth.json", folder / "ids.json")
+    return ScoringFiles(folder / "predictions.json", folder / "ground_truth.json", folder / "ids.json")
 
 
 @pytest.mark.parametrize("run", TEXT_RUNS, ids=lambda run: f"{run['task']}-{run['name']}")
@@ -41,7 +41,7 @@ def test_an_odd_sample_does_to_the_file_what_it_does_to_theirs(run: dict, tmp_pa
         assert "the ids do not name" in result.warnings[0]
         return
     if "raises" in outcome:
-        with pytest.raises(AttemptAborted):
+        with pytest.raises(AttemptAbortedError):
             score_run(files, Metrics("official"))
         return
     task = score_run(files, Metrics("official"), resampling=Resampling(10)).tasks[run["task"]]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from evaluation.metrics.base import Mode
+from evaluation.metrics.cases import Mode
 from models.rudolph import Rudolph
 from models.rudolph.vocabulary import PAD, Vocabulary
 from tests.training.small_world import TINY

@@ -16,7 +16,8 @@ from torch import Tensor
 from contest.ground_truth import GroundTruth, References
 from contest.items import Item, Sample
 from evaluation.metrics import captioning, mathqa, text_recognition, textqa, vqa
-from evaluation.metrics.base import AttemptAborted, Case, Mode, Note
+from evaluation.metrics.cases import Case, Mode, Note
+from evaluation.metrics.errors import AttemptAbortedError
 from models.rudolph import Rudolph
 from models.rudolph.decoding import answer
 from models.rudolph.sampling import Sampling
@@ -124,7 +125,7 @@ def score_answers(
     ]
     try:
         scores, notes = METRICS[task].score(cases, mode)
-    except AttemptAborted as error:
+    except AttemptAbortedError as error:
         return None, str(error)
     return scores, next((note.message for note in notes if note.voids_task), None)
 

@@ -10,7 +10,7 @@ import pytest
 from contest.emissions.rows import COLUMNS, append_problem
 from contest.emissions.tracking import EmissionsFileError, Status, read_readings, read_rows, track
 from contest.emissions.training_summary import TrainingEmissionsError, read_training_emissions
-from evaluation.co2 import BadEmissions, read_emissions
+from evaluation.co2 import EmissionsError, read_emissions
 
 ROW = {
     "id": "0b5e",
@@ -152,7 +152,7 @@ def test_what_is_no_file_of_eco2ai_s_is_called_what_it_is(content: bytes, said: 
     with pytest.raises(EmissionsFileError, match=said):
         read_rows(path)
     assert said in str(append_problem(path))
-    with pytest.raises(BadEmissions, match=said) as caught:
+    with pytest.raises(EmissionsError, match=said) as caught:
         read_emissions(path)
     assert str(caught.value).count(";") <= 2  # what is wrong, and one remedy
 

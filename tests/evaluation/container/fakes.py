@@ -12,13 +12,13 @@ from pathlib import Path
 
 from PIL import Image
 
-from evaluation.container.job import Engine
-from evaluation.container.limits import Limits
+from evaluation.container.job import RunEngine
+from evaluation.container.limits import RunLimits
 from evaluation.container.runner import Request, Score, archive_sha256, run_archive
 from evaluation.container.verdict import Fault, Verdict
 
 SECRET = "ответ, который никто не видит"
-# Limits that any machine can give and that a fake never meets by chance.
+# RunLimits that any machine can give and that a fake never meets by chance.
 LIMITS = {"gpus": 0, "seconds": 100, "memory": 10**9, "shared_memory": 10**7, "temporary": 10**7, "log": 20_000}
 
 ANSWER = """
@@ -159,10 +159,10 @@ FAKES: tuple[Fake, ...] = (
 )  # fmt: skip
 
 
-def run_fake(fake: Fake, engine: Engine, image: str, folder: Path, score: Score | None = None) -> Verdict:
+def run_fake(fake: Fake, engine: RunEngine, image: str, folder: Path, score: Score | None = None) -> Verdict:
     """Run a fake into `folder / "result"`."""
     path = archive(folder / "submission.zip", {"run.py": fake.program, **fake.files}, image=image)
-    limits = Limits(**{**LIMITS, **fake.limits})  # type: ignore[arg-type]
+    limits = RunLimits(**{**LIMITS, **fake.limits})  # type: ignore[arg-type]
     test = write_test(folder / "test")
     return run_archive(Request(path, test, folder / "result", engine, limits, score), archive_sha256(path))
 

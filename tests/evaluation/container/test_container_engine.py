@@ -8,16 +8,16 @@ import pytest
 from contest.metadata import Metadata
 from evaluation.container.container_engine import _ended, run_arguments
 from evaluation.container.job import Job
-from evaluation.container.limits import Limits
-from evaluation.container.supervision import Log, Stop
+from evaluation.container.limits import RunLimits
+from evaluation.container.supervision import BoundedLog, Stop
 
-LIMITS = Limits(
+LIMITS = RunLimits(
     seconds=60, memory=4_000, gpus=0, output=100, shared_memory=200, temporary=300, processes=7, output_files=5, log=50
 )
 JOB = Job(Path("/run/submission"), Path("/run/input"), Metadata("team/rudolph:1", "bash run.sh --all"), LIMITS)
 
 
-def test_a_container_gets_nothing_of_the_host_but_input_and_output() -> None:
+def test_a_container_sees_input_and_output_only() -> None:
     assert run_arguments(JOB, "fbc2-1", 1000) == [
         "run",
         "--name=fbc2-1",
@@ -51,7 +51,7 @@ def test_a_container_gets_nothing_of_the_host_but_input_and_output() -> None:
 
 
 def test_a_gpu_is_handed_over_when_the_limits_have_one() -> None:
-    job = Job(JOB.submission, JOB.input, JOB.metadata, Limits())
+    job = Job(JOB.submission, JOB.input, JOB.metadata, RunLimits())
     assert "--gpus=1" in run_arguments(job, "fbc2-1", 1000)
 
 
@@ -77,7 +77,7 @@ ENDS: tuple[tuple[dict[str, Any] | None, int, int | None, bool, bool], ...] = (
 def test_how_a_container_ended(
     state: dict[str, Any] | None, client: int, status: int | None, out_of_memory: bool, hosts: bool
 ) -> None:
-    log = Log(100)
+    log = BoundedLog(100)
     log.add(b"docker: something\n")
     ended = _ended(Stop.EXITED, client, 1.0, state, log)
     assert (ended.status, ended.out_of_memory, ended.host_problem is not None) == (status, out_of_memory, hosts)

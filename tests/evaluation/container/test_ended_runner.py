@@ -8,7 +8,7 @@ from pathlib import Path
 
 from evaluation.container.identity import is_gone, this_process
 from evaluation.container.judging import judged
-from evaluation.container.keeper import Command, start_kept, stop_kept
+from evaluation.container.keeper import KeptCommand, start_kept, stop_kept
 from tests.evaluation.container.ended_runners import ROOT, end_runners, until
 
 
@@ -29,7 +29,7 @@ def test_a_signal_ends_the_submission_too(tmp_path: Path) -> None:
         until(lambda: not any(map(runs, one.processes)), "the submission ends")  # noqa: B023 - called now
         assert list(one.result.iterdir()) == []
         assert one.attempt == "dropped"
-        assert one.number is signal.SIGKILL or f"stopped by {one.number.name}" in one.said
+        assert one.number is signal.SIGKILL or "terminated; nothing runs on, and this run has no verdict" in one.said
 
 
 FAMILY = (
@@ -40,7 +40,7 @@ FAMILY = (
 
 
 def kept(program: str) -> subprocess.Popen[bytes]:
-    return start_kept(Command([sys.executable, "-c", program], "it"))
+    return start_kept(KeptCommand([sys.executable, "-c", program], "it"))
 
 
 def test_what_a_command_left_behind_ends_with_it() -> None:
@@ -64,7 +64,7 @@ def test_a_status_is_the_commands_own() -> None:
         keeper = kept(program)
         keeper.communicate(timeout=60)
         assert keeper.returncode == status
-    missing = start_kept(Command(["./no-such-program"], "no program"))
+    missing = start_kept(KeptCommand(["./no-such-program"], "no program"))
     assert missing.communicate(timeout=60)[0] == b"no program: No such file or directory\n"
     assert missing.returncode == 127
 

@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 
 from evaluation.container.container_engine import ContainerEngine
-from evaluation.container.errors import HostProblem, ImageTooLarge
+from evaluation.container.errors import HostError, ImageTooLargeError
 from evaluation.container.job import Ended, Job
-from evaluation.container.limits import Limits
+from evaluation.container.limits import RunLimits
 from evaluation.container.process_engine import ProcessEngine
 from evaluation.container.runner import Request, archive_sha256, run_archive
-from evaluation.container.supervision import Log, Stop
+from evaluation.container.supervision import BoundedLog, Stop
 from evaluation.container.verdict import Fault
-from evaluation.joining import Files
-from evaluation.metrics.base import AttemptAborted
+from evaluation.joining import ScoringFiles
+from evaluation.metrics.errors import AttemptAbortedError
 from evaluation.results import Result, read_result
 from evaluation.scoring import score_run
 from tests.evaluation.container.fakes import (
@@ -52,7 +52,7 @@ def _remove_what_pytest_can_not(tmp_path: Path) -> Iterator[None]:
 
 def score(test: Path) -> Callable[[Path], Result]:
     return lambda predictions: score_run(
-        Files(predictions, test / "ground_truth.json", test / "ids.json", test), equality_of()
+        ScoringFiles(predictions, test / "ground_truth.json", test / "ids.json", test), equality_of()
     )
 
 
@@ -71,7 +71,7 @@ def test_each_submission_gets_its_verdict(fake: Fake, tmp_path: Path) -> None:
 def test_a_bad_archive_is_not_started(what: str, make: Callable[[], bytes], says: str, tmp_path: Path) -> None:
     path = tmp_path / "submission.zip"
     path.write_bytes(make())
-    request = Request(path, write_test(tmp_path / "test"), tmp_path / "result", ProcessEngine(), Limits())
+    request = Request(path, write_test(tmp_path / "test"), tmp_path / "result", ProcessEngine(), RunLimits())
     verdict = run_archive(request, archive_sha256(path))
     assert (verdict.fault, verdict.seconds, verdict.counts) == (Fault.FORMAT, None, False)
     assert says in said(verdict)
@@ -94,14 +94,14 @@ def test_a_good_run_is_scored_and_its_bundle_holds_no_reference(tmp_path: Path) 
 
 def test_what_stops_a_metric_makes_the_attempt_invalid(tmp_path: Path) -> None:
     def stop(predictions: Path) -> Result:
-        raise AttemptAborted("a picture is missing", sample_id="0", defect=1)
+        raise AttemptAbortedError("a picture is missing", sample_id="0", defect=1)
 
     verdict = run_fake(GOOD, ProcessEngine(), "fake:1", tmp_path, stop)
     assert (verdict.fault, verdict.counts) == (Fault.FORMAT, False)
     assert "a metric stopped: sample '0': a picture is missing" in said(verdict)
 
 
-def test_a_mistake_of_the_scorer_is_the_hosts_and_its_trace_stays_with_the_host(tmp_path: Path) -> None:
+def test_a_mistake_of_the_scorer_is_the_hosts(tmp_path: Path) -> None:
     def fail(predictions: Path) -> Result:
         raise KeyError(SECRET)
 
@@ -126,7 +126,7 @@ def test_a_log_for_participants_is_short_and_plain(tmp_path: Path) -> None:
 def test_a_folder_that_holds_something_is_not_written_into(tmp_path: Path) -> None:
     (tmp_path / "result").mkdir()
     (tmp_path / "result/earlier").write_text("kept")
-    with pytest.raises(HostProblem, match="not empty"):
+    with pytest.raises(HostError, match="not empty"):
         run_fake(GOOD, ProcessEngine(), "fake:1", tmp_path)
     assert [path.name for path in (tmp_path / "result").iterdir()] == ["earlier"]
 
@@ -149,16 +149,16 @@ class BrokenEngine:
     def image_id(self, job: Job) -> str:
         raise self.error
 
-    def run(self, job: Job, log: Log) -> Ended:
+    def run(self, job: Job, log: BoundedLog) -> Ended:
         return Ended(Stop.EXITED, 0, 0.0)
 
 
 @pytest.mark.parametrize(
     ("error", "fault"),
     [
-        (HostProblem("it is broken", "mend it"), Fault.HOST),
+        (HostError("it is broken", "mend it"), Fault.HOST),
         (OSError(28, "No space left on device"), Fault.HOST),
-        (ImageTooLarge("the image has 26 GB"), Fault.FORMAT),
+        (ImageTooLargeError("the image has 26 GB"), Fault.FORMAT),
     ],
 )
 def test_what_an_engine_can_not_do(error: Exception, fault: Fault, tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_a_picture_that_the_input_lacks_is_the_hosts_fault(tmp_path: Path) -> No
     path = archive(tmp_path / "submission.zip", {"run.py": GOOD.program}, image="fake:1")
     test = write_test(tmp_path / "test")
     (test / "images/asked.png").unlink()
-    limits = Limits(**LIMITS)  # type: ignore[arg-type]
+    limits = RunLimits(**LIMITS)  # type: ignore[arg-type]
     verdict = run_archive(Request(path, test, tmp_path / "result", ProcessEngine(), limits), "0" * 64)
     assert verdict.fault is Fault.HOST
     assert "images/asked.png" in said(verdict)

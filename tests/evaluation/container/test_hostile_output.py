@@ -10,25 +10,26 @@ from pathlib import Path
 import pytest
 
 from contest.errors import Code, ContestError
+from contest.stop_signals import Stopped
 from evaluation.__main__ import main
-from evaluation.container import attempts, bundle, command, runner
+from evaluation.container import attempts, bundle, runner
 from evaluation.container.bundle import plain_log
-from evaluation.container.checking import Checked, check_output
-from evaluation.container.errors import BadAttempts
-from evaluation.container.judging import BrokeOff, NotInTime
+from evaluation.container.checking import CheckedOutput, check_output
+from evaluation.container.errors import AttemptsError
+from evaluation.container.judging import ChildFailedError, ChildTimeoutError
 from evaluation.container.keeping import Kept, keep_output
-from evaluation.container.limits import Limits
+from evaluation.container.limits import RunLimits
 from evaluation.container.process_engine import ProcessEngine
 from evaluation.container.scoring import Scoring
-from evaluation.container.stopping import Stopped, stopped_by_signals
+from evaluation.container.stopping import stopped_by_signals
 from evaluation.container.verdict import Fault
-from evaluation.metrics.base import AttemptAborted
+from evaluation.metrics.errors import AttemptAbortedError
 from tests.evaluation.container.fakes import ANSWER, FAKES, Fake, archive, run_fake, said, write_test
 
 GOOD = FAKES[0]
 
 
-def test_only_plain_files_and_folders_are_kept_with_ordinary_permissions(tmp_path: Path) -> None:
+def test_only_plain_files_and_folders_are_kept(tmp_path: Path) -> None:
     source = tmp_path / "source"
     (source / "images").mkdir(parents=True)
     (source / "images").chmod(0o3777)
@@ -37,7 +38,7 @@ def test_only_plain_files_and_folders_are_kept_with_ordinary_permissions(tmp_pat
     os.link(source / "images/a", source / "same")
     os.symlink("/etc", source / "link")
     os.mkfifo(source / "pipe")
-    assert keep_output(source, tmp_path / "kept", Limits()) == Kept(not_plain=("link", "pipe"))
+    assert keep_output(source, tmp_path / "kept", RunLimits()) == Kept(not_plain=("link", "pipe"))
     kept = {str(path.relative_to(tmp_path / "kept")): path.stat() for path in (tmp_path / "kept").rglob("*")}
     assert {name: (oct(status.st_mode & 0o7777), status.st_nlink) for name, status in kept.items()} == {
         "images": ("0o755", 2),
@@ -53,8 +54,8 @@ def test_a_thousand_links_are_named_and_the_rest_counted(tmp_path: Path) -> None
     assert verdict.problems[-2:] == ("output/0999 is no plain file", "and 500 more that are no plain files")
 
 
-@pytest.mark.parametrize("limits", [Limits(output=25), Limits(output_files=2)])
-def test_no_more_is_kept_than_the_limits_allow(limits: Limits, tmp_path: Path) -> None:
+@pytest.mark.parametrize("limits", [RunLimits(output=25), RunLimits(output_files=2)])
+def test_no_more_is_kept_than_the_limits_allow(limits: RunLimits, tmp_path: Path) -> None:
     (tmp_path / "source").mkdir()
     for number in range(5):
         (tmp_path / "source" / str(number)).write_bytes(bytes(10))
@@ -115,17 +116,15 @@ def test_an_attempt_that_can_not_be_entered_is_no_valid_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def refuse(*_arguments: object) -> None:
-        raise BadAttempts("the disk is full", "make room")
+        raise AttemptsError("the disk is full", "make room")
 
-    monkeypatch.setattr(command.attempts, "finish", refuse)
+    monkeypatch.setattr(attempts, "finish", refuse)
     assert run_command(tmp_path, GOOD.program) == 2
     assert "not entered in the register of attempts: the disk is full" in capsys.readouterr().out
     assert (tmp_path / "result/verdict.txt").read_text().startswith("verdict: host")
 
 
-def test_a_disk_that_fills_while_output_is_taken_over_is_the_hosts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_disk_that_fills_at_the_copy_is_the_hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_room(*_arguments: object) -> Kept:
         raise OSError(28, "No space left on device")
 
@@ -174,7 +173,7 @@ def test_a_run_report_gives_a_hint(report: object, hint: str | None, tmp_path: P
     answers = {key: [{"type": "text", "content": "да"}] for key in ("0", "1")}
     (tmp_path / "predictions.json").write_text(json.dumps(answers))
     (tmp_path / "run.json").write_text(json.dumps(report))
-    assert check_output(test / "input.json", tmp_path, 100) == Checked((), hint)
+    assert check_output(test / "input.json", tmp_path, 100) == CheckedOutput((), hint)
 
 
 def scoring(test: Path, seconds: float) -> Scoring:
@@ -186,15 +185,17 @@ def test_scoring_has_a_clock_and_its_own_process(tmp_path: Path) -> None:
     (tmp_path / "predictions.json").write_text(json.dumps({key: [{"type": "text", "content": "да"}] for key in "01"}))
     result = scoring(test, 500)(tmp_path / "predictions.json")
     assert set(result.tasks["textqa"].samples) == {"0", "1"}
-    with pytest.raises(NotInTime):
+    with pytest.raises(ChildTimeoutError):
         scoring(test, 0.001)(tmp_path / "predictions.json")
     (tmp_path / "predictions.json").write_text('{"0": [{"type": "text", "content": "да"}]}')
-    with pytest.raises(AttemptAborted) as raised:
+    with pytest.raises(AttemptAbortedError) as raised:
         scoring(test, 500)(tmp_path / "predictions.json")
     assert raised.value.sample_id == "1"
 
 
-@pytest.mark.parametrize("error", [NotInTime("not done after 1 s"), BrokeOff("signal 9 ended it", "its words")])
+@pytest.mark.parametrize(
+    "error", [ChildTimeoutError("not done after 1 s"), ChildFailedError("signal 9 ended it", "its words")]
+)
 def test_scoring_that_ends_without_a_score_is_the_hosts(error: Exception, tmp_path: Path) -> None:
     def fail(_predictions: Path) -> None:
         raise error
@@ -216,11 +217,11 @@ def test_a_first_signal_stops_and_the_rest_wait() -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         with pytest.raises(Stopped) as raised, stopped_by_signals():
             end_twice(number)
-        assert raised.value.number is number
+        assert raised.value.status == 128 + number
     assert signal.getsignal(signal.SIGTERM) is earlier
 
 
-def test_of_ignored_signals_only_that_of_a_lost_terminal_stays_so() -> None:
+def test_ignored_signals() -> None:
     for number, stops in ((signal.SIGHUP, False), (signal.SIGINT, True)):
         earlier = signal.signal(number, signal.SIG_IGN)
         try:

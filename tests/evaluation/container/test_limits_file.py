@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.container.errors import BadLimits
-from evaluation.container.limits import Limits, read_limits
+from evaluation.container.errors import LimitsFileError
+from evaluation.container.limits import RunLimits, read_limits
 
 
 def test_the_default_is_the_contests() -> None:
-    limits = Limits()
+    limits = RunLimits()
     assert (limits.seconds, limits.cpus, limits.memory, limits.gpus) == (18_000, 3, 100 * 10**9, 1)
     assert (limits.archive, limits.image) == (15 * 10**9, 25 * 10**9)
 
@@ -18,7 +18,7 @@ def test_the_default_is_the_contests() -> None:
 def test_a_file_names_what_differs(tmp_path: Path) -> None:
     path = tmp_path / "limits.json"
     path.write_text(json.dumps({"seconds": 0.5, "gpus": 0}))
-    assert read_limits(path) == Limits(seconds=0.5, gpus=0)
+    assert read_limits(path) == RunLimits(seconds=0.5, gpus=0)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_a_file_names_what_differs(tmp_path: Path) -> None:
 def test_a_bad_file_is_refused_by_name(content: str, says: str, tmp_path: Path) -> None:
     path = tmp_path / "limits.json"
     path.write_text(content)
-    with pytest.raises(BadLimits) as raised:
+    with pytest.raises(LimitsFileError) as raised:
         read_limits(path)
     assert says in str(raised.value)
     assert str(path) in str(raised.value)
@@ -67,10 +67,10 @@ def test_a_byte_order_mark_is_read_over(tmp_path: Path) -> None:
     path.write_bytes(b'\xef\xbb\xbf{"seconds": 7}')
     assert read_limits(path).seconds == 7
     path.write_bytes(b'{"seconds": "\xff"}')
-    with pytest.raises(BadLimits, match="byte 13 is not UTF-8"):
+    with pytest.raises(LimitsFileError, match="byte 13 is not UTF-8"):
         read_limits(path)
 
 
 def test_a_missing_file_is_said(tmp_path: Path) -> None:
-    with pytest.raises(BadLimits, match="can not be read"):
+    with pytest.raises(LimitsFileError, match="can not be read"):
         read_limits(tmp_path / "none.json")

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluation.container.limits import Limits
-from evaluation.container.supervision import Log, Stop, Usage, supervise, usage
+from evaluation.container.limits import RunLimits
+from evaluation.container.supervision import BoundedLog, Stop, Usage, supervise, usage
 
 
 @given(st.lists(st.binary(max_size=50), max_size=20), st.integers(1, 60))
 def test_a_log_keeps_its_beginning_and_its_end_in_bounds(chunks: list[bytes], most: int) -> None:
-    log = Log(most)
+    log = BoundedLog(most)
     for chunk in chunks:
         log.add(chunk)
     whole = b"".join(chunks)
@@ -37,7 +37,7 @@ def test_output_is_measured_without_following_links(tmp_path: Path) -> None:
         stream.truncate(10**9)
     (tmp_path / "loop").symlink_to(tmp_path)
     link = len(os.readlink(tmp_path / "loop"))
-    assert usage(tmp_path, Limits()) == Usage(100 + 10**9 + link, 4)
+    assert usage(tmp_path, RunLimits()) == Usage(100 + 10**9 + link, 4)
 
 
 def test_room_beyond_the_size_of_a_file_counts(tmp_path: Path) -> None:
@@ -47,15 +47,15 @@ def test_room_beyond_the_size_of_a_file_counts(tmp_path: Path) -> None:
         stream.write(b"x")
         stream.flush()
         assert reserve(stream.fileno(), 1, 0, 10**6) == 0  # 1: the size stays
-    assert 10**6 <= usage(tmp_path, Limits()).bytes < 10**6 + 10_000
-    assert usage(tmp_path, Limits(output=10**6 - 1)).exceeds(Limits(output=10**6 - 1))
+    assert 10**6 <= usage(tmp_path, RunLimits()).bytes < 10**6 + 10_000
+    assert usage(tmp_path, RunLimits(output=10**6 - 1)).exceeds(RunLimits(output=10**6 - 1))
 
 
 def test_measuring_ends_at_a_bound(tmp_path: Path) -> None:
     for number in range(10):
         (tmp_path / str(number)).write_bytes(bytes(10))
-    assert usage(tmp_path, Limits(output=25)) == Usage(30, 3)
-    assert usage(tmp_path, Limits(output_files=4)).files == 5
+    assert usage(tmp_path, RunLimits(output=25)) == Usage(30, 3)
+    assert usage(tmp_path, RunLimits(output_files=4)).files == 5
 
 
 def start(program: str) -> subprocess.Popen[bytes]:
@@ -66,15 +66,15 @@ def test_the_clock_is_ours(tmp_path: Path) -> None:
     """The process would sleep for an hour; our clock says at its second look that the hour is over."""
     process = start("import time; print('here', flush=True); time.sleep(3600)")
     moments = iter([0.0, 3599.9, 3601.0])
-    log = Log(1000)
-    assert supervise(process, tmp_path, Limits(seconds=3600), log, process.kill, lambda: next(moments)) is Stop.TIME
+    log = BoundedLog(1000)
+    assert supervise(process, tmp_path, RunLimits(seconds=3600), log, process.kill, lambda: next(moments)) is Stop.TIME
     assert process.returncode == -9
 
 
 def test_a_process_that_ends_is_waited_for_and_heard_out(tmp_path: Path) -> None:
     process = start("import sys; print('out'); sys.exit(5)")
-    log = Log(1000)
-    assert supervise(process, tmp_path, Limits(), log, process.kill) is Stop.EXITED
+    log = BoundedLog(1000)
+    assert supervise(process, tmp_path, RunLimits(), log, process.kill) is Stop.EXITED
     assert (process.returncode, log.content) == (5, b"out\n")
 
 
@@ -89,5 +89,5 @@ def test_an_interrupted_runner_leaves_nothing_running(tmp_path: Path) -> None:
             raise KeyboardInterrupt from None
 
     with pytest.raises(KeyboardInterrupt):
-        supervise(process, tmp_path, Limits(), Log(10), process.kill, clock)
+        supervise(process, tmp_path, RunLimits(), BoundedLog(10), process.kill, clock)
     assert process.returncode == -9

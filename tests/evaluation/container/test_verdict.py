@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from evaluation.container.job import Ended
-from evaluation.container.limits import Limits
+from evaluation.container.limits import RunLimits
 from evaluation.container.supervision import Stop
 from evaluation.container.verdict import Fault, Verdict, judge, write_verdict
 
@@ -40,7 +40,7 @@ CASES: tuple[tuple[Ended, bool, tuple[str, ...], Fault], ...] = (
 
 @pytest.mark.parametrize(("ended", "too_much", "problems", "fault"), CASES)
 def test_who_is_at_fault(ended: Ended, too_much: bool, problems: tuple[str, ...], fault: Fault) -> None:
-    assert judge(ended, Limits(), wrote_too_much=too_much, problems=problems).fault is fault
+    assert judge(ended, RunLimits(), wrote_too_much=too_much, problems=problems).fault is fault
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_who_is_at_fault(ended: Ended, too_much: bool, problems: tuple[str, ...]
     ],
 )
 def test_a_status_in_words(status: int, words: str) -> None:
-    finding = judge(Ended(EXITED, status, 1.0), Limits(), wrote_too_much=False, problems=BROKEN)
+    finding = judge(Ended(EXITED, status, 1.0), RunLimits(), wrote_too_much=False, problems=BROKEN)
     assert finding.remarks == (f"the submission {words}",)
 
 
@@ -73,10 +73,10 @@ WARNINGS: tuple[tuple[int, str | None, tuple[str, ...], str], ...] = (
 
 
 @pytest.mark.parametrize(("status", "hint", "problems", "says"), WARNINGS)
-def test_an_attempt_that_counts_in_spite_of_a_failure_is_warned_of(
+def test_a_counting_attempt_with_a_failure_is_warned_of(
     status: int, hint: str | None, problems: tuple[str, ...], says: str
 ) -> None:
-    finding = judge(Ended(EXITED, status, 1.0), Limits(), wrote_too_much=False, problems=problems, hint=hint)
+    finding = judge(Ended(EXITED, status, 1.0), RunLimits(), wrote_too_much=False, problems=problems, hint=hint)
     assert len(finding.warnings) == bool(says)
     assert says in "".join(finding.warnings)
     lines = Verdict(finding.fault, warnings=finding.warnings).to_text().splitlines()

@@ -8,7 +8,7 @@ from typing import Any
 from contest.ground_truth import GroundTruth, References
 from contest.items import Item, Sample
 from contest.reading import read_ground_truth, read_predictions_lenient
-from evaluation.metrics.base import Case, UnsoundAnswer
+from evaluation.metrics.cases import Case, UnsoundAnswer
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "metrics"
 

@@ -7,7 +7,7 @@ from typing import Any
 from contest.errors import Code, ContestError
 from contest.ground_truth import GroundTruth, References
 from contest.items import Item, Sample
-from evaluation.metrics.base import Case, UnsoundAnswer
+from evaluation.metrics.cases import Case, UnsoundAnswer
 from tests.evaluation.metrics.cases import GOLDEN
 
 

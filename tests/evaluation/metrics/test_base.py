@@ -11,7 +11,10 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 
 from contest.errors import Code, ContestError
-from evaluation.metrics.base import AttemptAborted, Case, Note, NothingToScore, TaskMetric, UnsoundAnswer
+from evaluation.metrics.base import TaskMetric
+from evaluation.metrics.cases import Case, Note, UnsoundAnswer
+from evaluation.metrics.errors import AttemptAbortedError, NothingToScoreError
+from evaluation.metrics.torch_metric import TorchMetric
 from tests.evaluation.metrics.cases import case
 
 CASES = [case(["хор"], "x" * length, sample_id=f"id {length}") for length in (3, 0, 5, 2, 4)]
@@ -31,48 +34,47 @@ class Lengths(TaskMetric):
         return {"unit": "letter"}
 
 
-def test_scores_and_notes_come_back_in_ground_truth_order_whatever_the_order_of_updates() -> None:
+def test_scores_and_notes_are_in_ground_truth_order() -> None:
     metric = Lengths()
     metric.update(CASES[3:], [3, 4])
     metric.update(CASES[:3], [0, 1, 2])
-    assert list(metric.sample_scores().items()) == [(c.id, float(c.id[3:]) / 10) for c in CASES]
-    assert metric.notes == [Note("id 3", 6, "3 букв\n"), Note("id 5", 6, "5 букв\n")]
-    assert metric.compute().dtype == torch.float64
-    assert metric.compute().item() == pytest.approx(0.28, abs=1e-15)
+    assert list(metric.result().samples.items()) == [(c.id, float(c.id[3:]) / 10) for c in CASES]
+    assert list(metric.result().notes) == [Note("id 3", 6, "3 букв\n"), Note("id 5", 6, "5 букв\n")]
+    assert metric.result().score == pytest.approx(0.28, abs=1e-15)
 
 
-def test_forward_gives_the_batch_and_keeps_all() -> None:
-    metric = Lengths()
+def test_torchmetrics_forward_gives_the_batch_and_keeps_all() -> None:
+    metric = TorchMetric(Lengths())
     assert metric(CASES[:2], [0, 1]).item() == pytest.approx(0.15)
     assert metric(CASES[2:], [2, 3, 4]).item() == pytest.approx(1.1 / 3)
+    assert metric.compute().dtype == torch.float64
     assert metric.compute().item() == pytest.approx(0.28)
-    assert len(metric.notes) == 2
+    assert len(metric.scorer().result().notes) == 2
 
 
 @pytest.mark.filterwarnings("ignore:The ``compute`` method")
-def test_reset_forgets_scores_and_notes() -> None:
-    metric = Lengths()
+def test_torchmetrics_reset_forgets_scores_and_notes() -> None:
+    metric = TorchMetric(Lengths())
     metric.update(CASES, range(5))
     metric.reset()
-    assert metric.sample_scores() == {}
-    assert metric.notes == []
-    with pytest.raises(NothingToScore, match="lengths: there is no sample to score"):
+    assert metric.scorer().samples == []
+    with pytest.raises(NothingToScoreError, match="lengths: there is no sample to score"):
         metric.compute()
 
 
 def test_a_note_can_void_the_whole_task() -> None:
     metric = Lengths()
     metric.update([*CASES, case(["хор"], "x" * 9, sample_id="id 9")], range(6))
-    assert metric.compute().item() == 0
-    assert set(metric.sample_scores().values()) == {0.0}
+    assert metric.result().score == 0
+    assert set(metric.result().samples.values()) == {0.0}
 
 
 def test_a_sample_that_two_batches_hold_counts_once() -> None:
     metric = Lengths()
     metric.update(CASES[:3], [0, 1, 2])
     metric.update(CASES[2:], [2, 3, 4])
-    assert metric.compute().item() == pytest.approx(0.28)
-    assert len(metric.notes) == 2
+    assert metric.result().score == pytest.approx(0.28)
+    assert len(metric.result().notes) == 2
 
 
 def test_bad_arguments_are_refused() -> None:
@@ -90,7 +92,7 @@ def test_the_signature_names_all_that_scores_depend_on() -> None:
 
 
 def test_an_abort_crosses_processes() -> None:
-    error = pickle.loads(pickle.dumps(AttemptAborted("an id is missing", sample_id="7", defect=3)))
+    error = pickle.loads(pickle.dumps(AttemptAbortedError("an id is missing", sample_id="7", defect=3)))
     assert (error.sample_id, error.defect) == ("7", 3)
     assert str(error).startswith("sample '7': an id is missing; the organisers' scripts stop here")
 
@@ -99,18 +101,20 @@ def score_a_share(rank: int, folder: str) -> None:
     dist.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
     results = []
     for shares in (([0, 3], [1, 2, 4]), ([0, 1, 2, 3, 4], None)):
-        metric = Lengths()
+        metric = TorchMetric(Lengths())
         if (share := shares[rank]) is not None:
             metric.update([CASES[index] for index in share], share)
-        notes = [note.sample_id for note in metric.notes]
-        results.append([metric.compute().item(), list(metric.sample_scores().items()), notes])
+        score = metric.compute().item()
+        with metric.sync_context():
+            found = metric.scorer().result()
+        results.append([score, list(found.samples.items()), [note.sample_id for note in found.notes]])
     Path(folder, f"{rank}.json").write_text(json.dumps(results))
     dist.destroy_process_group()
 
 
-def test_two_processes_give_what_one_gives_even_if_one_had_nothing_to_do(tmp_path: Path) -> None:
+def test_two_processes_give_what_one_gives_in_torchmetrics(tmp_path: Path) -> None:
     mp.start_processes(score_a_share, args=(str(tmp_path),), nprocs=2, start_method="fork")  # no second import of torch
     metric = Lengths()
     metric.update(CASES, range(5))
-    alone = [metric.compute().item(), [list(pair) for pair in metric.sample_scores().items()], ["id 3", "id 5"]]
+    alone = [metric.result().score, [list(pair) for pair in metric.result().samples.items()], ["id 3", "id 5"]]
     assert [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1)] == [[alone, alone]] * 2

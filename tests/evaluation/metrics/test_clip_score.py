@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from contest.errors import Code, ContestError
-from evaluation.errors import NeedsInput
-from evaluation.metrics.base import Case, Mode, Note, UnsoundAnswer
+from evaluation.errors import NeedsInputError
+from evaluation.metrics.cases import Case, Mode, Note, UnsoundAnswer
 from evaluation.metrics.clip_score import score_captions, score_drawings
 from evaluation.metrics.prompts import strict_prompt
 from tests.evaluation.metrics.cases import case, golden
@@ -125,7 +125,7 @@ def test_negative_cosines_become_zero_in_strict() -> None:
 
 @pytest.mark.parametrize("mode", ["official", "strict"])
 def test_the_input_is_needed(mode: Mode) -> None:
-    with pytest.raises(NeedsInput, match="give --input"):
+    with pytest.raises(NeedsInputError, match="give --input"):
         score_captions([case("кот", "кот")], mode, FakeClip())
 
 

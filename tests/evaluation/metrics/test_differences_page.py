@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[3]
 ROW = re.compile(r"^\| (\d+) \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)
 
 
-def test_the_page_names_every_difference_in_the_words_of_the_code() -> None:
+def test_the_page_names_every_difference() -> None:
     rows = ROW.findall((ROOT / DIFFERENCES_PAGE).read_text("utf-8"))
     assert {int(number): scripts for number, _, scripts, _ in rows} == DEFECTS
     assert [int(number) for number, *_ in rows] == sorted(DEFECTS)

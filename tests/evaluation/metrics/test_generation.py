@@ -15,11 +15,13 @@ import torch.multiprocessing as mp
 
 from contest.errors import Code, ContestError
 from contest.reading import read_ground_truth, read_input, read_predictions
-from evaluation.metrics.base import AttemptAborted, Case, Mode, NothingToScore, UnsoundAnswer
+from evaluation.metrics.cases import Case, Mode, UnsoundAnswer
 from evaluation.metrics.clip_score import score_captions
+from evaluation.metrics.errors import AttemptAbortedError, NothingToScoreError
 from evaluation.metrics.features import FeatureStore, InceptionFeatures, sound_features
 from evaluation.metrics.frechet import FeatureError, fit_gaussian, frechet_distance
 from evaluation.metrics.generation import Generation, distance_part, generation_score, official_distance
+from evaluation.sharding import ScoringProcesses
 from models.inception import Inception
 from models.weights import save_state_dict
 from tests.evaluation.metrics.cases import GOLDEN, golden
@@ -60,7 +62,7 @@ def test_the_distance_of_two_folders_is_the_organisers(name: str, inception: Inc
     sides = folder(tmp_path / "ref", run["ref"]), folder(tmp_path / "pred", run["pred"])
     network = InceptionFeatures(inception, run["dims"])
     if "raises" in run["outcome"]:
-        with pytest.raises(AttemptAborted):
+        with pytest.raises(AttemptAbortedError):
             official_distance(*sides, network, batch_size=4)
     else:
         found = official_distance(*sides, network, batch_size=4)
@@ -75,14 +77,14 @@ def test_official_equals_the_organisers_on_the_mixed_set(dims: Any, inception: I
     metric = Generation(mode="official", clip=FakeClip(), features=InceptionFeatures(inception, dims))
     cases = mixed_cases("generation")
     metric.update(cases, range(len(cases)))
-    parts = metric.parts()
+    parts = metric.result().parts
     assert parts["clip"] == pytest.approx(expected["ruclip"], abs=1e-7)
     assert parts["fid"] == pytest.approx(expected["fid"], rel=1e-5)
     if dims == 2048:
         assert parts["fid"] == pytest.approx(EXPECTED["fid_exact_by_singular_values"], rel=1e-6)
-    assert float(metric.compute()) == pytest.approx(expected["value"], abs=1e-6)
+    assert metric.result().score == pytest.approx(expected["value"], abs=1e-6)
     # Key "0" has its picture first, which the organisers' script does not see.
-    assert [note.defect for note in metric.notes if note.sample_id == "0"] == [17]
+    assert [note.defect for note in metric.result().notes if note.sample_id == "0"] == [17]
 
 
 def test_the_ruclip_half_of_captioning_on_the_mixed_set() -> None:
@@ -115,10 +117,10 @@ def generation(mode: Mode = "strict", **options: Any) -> Generation:
 def test_the_mean_of_the_samples_is_the_score() -> None:
     metric = generation()
     metric.update(small(), range(4))
-    samples, parts = metric.sample_scores(), metric.parts()
+    samples, parts = metric.result().samples, metric.result().parts
     assert list(samples) == ["0", "1", "2", "3"]
-    assert float(metric.compute()) == pytest.approx(np.mean(list(samples.values())), abs=1e-15)
-    assert float(metric.compute()) == pytest.approx(generation_score(parts["clip"], parts["fid"]), abs=1e-12)
+    assert metric.result().score == pytest.approx(np.mean(list(samples.values())), abs=1e-15)
+    assert metric.result().score == pytest.approx(generation_score(parts["clip"], parts["fid"]), abs=1e-12)
     assert parts["fid"] == pytest.approx(0, abs=1e-9)
     assert {"kid", "kid_std", "distance_part"} < set(parts)
 
@@ -129,11 +131,11 @@ def test_pieces_and_repetitions_give_what_the_whole_gives() -> None:
     whole.update(cases, range(4))
     pieces.update(cases[2:], [2, 3])
     pieces.update(cases[:3], [0, 1, 2])
-    assert pieces.parts() == pytest.approx(whole.parts(), abs=1e-12)
-    assert pieces.sample_scores() == pytest.approx(whole.sample_scores(), abs=1e-12)
-    pieces.reset()
+    assert pieces.result().parts == pytest.approx(whole.result().parts, abs=1e-12)
+    assert pieces.result().samples == pytest.approx(whole.result().samples, abs=1e-12)
+    pieces = generation()
     pieces.update(small(), range(4))
-    assert pieces.parts()["fid"] == pytest.approx(0, abs=1e-9)
+    assert pieces.result().parts["fid"] == pytest.approx(0, abs=1e-9)
 
 
 def score_a_share(rank: int, folder: str) -> None:
@@ -144,7 +146,8 @@ def score_a_share(rank: int, folder: str) -> None:
     shares = {0: [3, 0], 1: [], 2: [1, 2, 0]}  # sample 0 fills up a batch, process 1 has nothing to do
     if shares[rank]:
         metric.update([cases[number] for number in shares[rank]], shares[rank])
-    found = metric.parts(), metric.sample_scores(), float(metric.compute()), metric.remarks()
+    metric.samples = ScoringProcesses(rank, 3).gathered(metric.samples)
+    found = metric.result().parts, metric.result().samples, metric.result().score, metric.result().remarks
     if rank == 1:
         Path(folder, "found.json").write_text(json.dumps(found))
     dist.destroy_process_group()
@@ -155,27 +158,25 @@ def test_three_processes_give_what_one_gives(tmp_path: Path) -> None:
     metric = generation()
     metric.update(small({"2": [image("one.png")]}), range(4))
     parts, samples, score, remarks = json.loads((tmp_path / "found.json").read_text())
-    assert parts == pytest.approx(metric.parts(), abs=1e-12)
-    assert samples == pytest.approx(metric.sample_scores(), abs=1e-12)
+    assert parts == pytest.approx(metric.result().parts, abs=1e-12)
+    assert samples == pytest.approx(metric.result().samples, abs=1e-12)
     assert list(samples) == ["0", "1", "2", "3"]
-    assert score == pytest.approx(float(metric.compute()), abs=1e-12)
-    assert tuple(remarks) == metric.remarks()
+    assert score == pytest.approx(metric.result().score, abs=1e-12)
+    assert tuple(remarks) == metric.result().remarks
 
 
-@pytest.mark.filterwarnings("ignore:The ``compute`` method")
 def test_nothing_has_no_score() -> None:
     metric = generation()
-    for ask in (metric.compute, metric.parts):
-        with pytest.raises(NothingToScore):
-            ask()
+    with pytest.raises(NothingToScoreError):
+        metric.result()
 
 
-def test_the_signature_names_both_networks_and_few_pictures_are_flagged() -> None:
+def test_the_signature_and_few_pictures() -> None:
     metric = generation()
     metric.update(small(), range(4))
     assert metric.signature() == "generation|mode:strict|clip:fake|fid:mean-colour|v:1"
     assert metric.comparable
-    assert metric.remarks() == (
+    assert metric.result().remarks == (
         "FID of 4 pictures, fewer than 2048, is biased: KID stands beside it",
         "the interval holds the FID part fixed: it is a resampling of the samples' cosines alone",
     )
@@ -185,7 +186,7 @@ def test_a_substitute_is_not_comparable_and_says_so() -> None:
     metric = Generation(clip=FakeClip(), features=MeanColour(is_substitute=True))
     metric.update(small(), range(4))
     assert not metric.comparable
-    assert "not comparable" in metric.remarks()[-1]
+    assert "not comparable" in metric.result().remarks[-1]
     assert not generation(comparable=False).comparable
 
 
@@ -194,14 +195,14 @@ def test_a_missing_drawing_is_named_in_strict_and_stops_official(answer: list[An
     metric = generation()
     metric.update(small({"1": answer}), range(4))
     expected = frechet_distance(*(fit_gaussian(colours(names)) for names in (NAMES, [NAMES[n] for n in (3, 1, 0)])))
-    parts = metric.parts()
+    parts = metric.result().parts
     assert parts["fid"] == pytest.approx(expected, abs=1e-6)
     # Even a distance of 0 could not make up for the picture that is not there.
     assert parts["distance_part"] == pytest.approx(3 / 4 * distance_part(expected), abs=1e-9)
-    assert float(metric.compute()) == pytest.approx((parts["clip"] + parts["distance_part"]) / 2, abs=1e-12)
-    assert "1 of 4 samples lack a sound picture: the distance part shrinks" in metric.remarks()
-    assert [note.sample_id for note in metric.notes] == ["1"]
-    with pytest.raises(AttemptAborted):
+    assert metric.result().score == pytest.approx((parts["clip"] + parts["distance_part"]) / 2, abs=1e-12)
+    assert "1 of 4 samples lack a sound picture: the distance part shrinks" in metric.result().remarks
+    assert [note.sample_id for note in metric.result().notes] == ["1"]
+    with pytest.raises(AttemptAbortedError):
         generation("official").update(small({"1": answer}), range(4))
 
 
@@ -212,18 +213,18 @@ def colours(names: Any) -> list[np.ndarray]:
 def test_fewer_than_two_drawings_get_no_distance_part() -> None:
     metric = generation()
     metric.update(small({"0": None, "1": None, "2": [text("")]}), range(4))
-    assert "fid" not in metric.parts()
-    assert metric.parts()["distance_part"] == 0
-    assert metric.remarks()[0] == "fewer than two pictures were drawn: the distance part is 0"
+    assert "fid" not in metric.result().parts
+    assert metric.result().parts["distance_part"] == 0
+    assert metric.result().remarks[0] == "fewer than two pictures were drawn: the distance part is 0"
 
 
 def test_a_single_sample_has_no_distance() -> None:
     strict, official = generation(), generation("official")
     for metric in (strict, official):
         metric.update(small()[:1], [0])
-    assert strict.parts()["distance_part"] == 0
-    with pytest.raises(AttemptAborted, match="a covariance needs two"):
-        official.compute()
+    assert strict.result().parts["distance_part"] == 0
+    with pytest.raises(AttemptAbortedError, match="a covariance needs two"):
+        official.result()
 
 
 def test_a_broken_picture_of_the_ground_truth_is_an_error() -> None:
@@ -240,13 +241,11 @@ def test_nan_features_are_refused_and_named() -> None:
     metric = Generation(mode="strict", clip=FakeClip(), features=Broken())
     metric.update(small(), range(4))
     with pytest.raises(FeatureError, match="ground truth: NaN or infinity in 4 of 4 rows"):
-        metric.compute()
+        metric.result()
 
 
 @pytest.mark.parametrize(("name", "counts"), [("LAST.PNG", False), ("LAST.JPG", True), ("LAST.JPEG", True)])
-def test_upper_case_suffixes_but_for_jpeg_s_are_left_out_in_official_only(
-    name: str, counts: bool, tmp_path: Path
-) -> None:
+def test_upper_case_suffixes(name: str, counts: bool, tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     for usual in NAMES:
         shutil.copy(GOLDEN / "images" / usual, tmp_path / "images")
@@ -255,9 +254,9 @@ def test_upper_case_suffixes_but_for_jpeg_s_are_left_out_in_official_only(
     official, strict = generation("official"), generation()
     for metric in (official, strict):
         metric.update(cases, range(4))
-    assert strict.parts()["fid"] == pytest.approx(0, abs=1e-9)
-    assert (official.parts()["fid"] < 1e-9) == counts
-    assert [note.sample_id for note in official.notes if note.defect == 20] == ([] if counts else ["3"])
+    assert strict.result().parts["fid"] == pytest.approx(0, abs=1e-9)
+    assert (official.result().parts["fid"] < 1e-9) == counts
+    assert [note.sample_id for note in official.result().notes if note.defect == 20] == ([] if counts else ["3"])
 
 
 @pytest.mark.parametrize(
@@ -272,14 +271,14 @@ def test_official_finds_a_picture_by_its_folder_and_name_alone(answer: list[Any]
     metric, usual = generation("official"), generation("official")
     metric.update(small({"3": answer}), range(4))
     usual.update(small(), range(4))
-    assert metric.parts() == pytest.approx(usual.parts(), abs=1e-12)
+    assert metric.result().parts == pytest.approx(usual.result().parts, abs=1e-12)
 
 
 @pytest.mark.parametrize("answer", [["images/00000.png", image(NAMES[0])], [{"type": "image", "content": 5}]])
-def test_what_the_organisers_splitting_can_not_read_is_no_picture(answer: list[Any]) -> None:
+def test_what_their_splitting_can_not_read_is_no_picture(answer: list[Any]) -> None:
     unsound = UnsoundAnswer(answer, (ContestError(Code.ITEM_NOT_AN_OBJECT, sample_id="3"),))
     cases = [*small()[:3], replace(small()[3], answer=None, unsound=unsound)]
-    with pytest.raises(AttemptAborted, match="3 pictures were drawn for 4"):
+    with pytest.raises(AttemptAbortedError, match="3 pictures were drawn for 4"):
         generation("official").update(cases, range(4))
 
 

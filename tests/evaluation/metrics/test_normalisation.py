@@ -13,7 +13,7 @@ from evaluation.metrics import normalisation
 from evaluation.metrics.normalisation import lemma, number_form, official_form, spaced_words, strict_form
 from evaluation.metrics.numerals import fold_numerals
 
-MODULES = ("answers", "base", "mathqa", "normalisation", "numerals", "option_marker", "text_recognition", "textqa")
+MODULES = ("answers", "base", "mathqa", "normalisation", "numerals", "text_recognition", "text_to_text", "textqa")
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -6,7 +6,8 @@ import pytest
 from PIL import ImageFile
 
 from contest.limits import PIXELS_A_SAMPLE
-from evaluation.metrics.base import AttemptAborted, Case
+from evaluation.metrics.cases import Case
+from evaluation.metrics.errors import AttemptAbortedError
 from evaluation.metrics.generation import Generation
 from evaluation.report.samples import Album
 from tests.evaluation.metrics.cases import GOLDEN
@@ -52,7 +53,7 @@ def test_strict_names_what_it_does_not_decode(tmp_path: Path, decoded: list[str]
     metric = Generation(mode="strict", clip=FakeClip(), features=MeanColour())
     metric.update(cases, range(SAMPLES))
     assert decoded == [f"{number}.png" for number in range(AFFORDED)] * 2, "for ruCLIP and for the distance"
-    named = [note.sample_id for note in metric.notes if "PICTURES_TOO_LARGE_IN_ALL" in note.message]
+    named = [note.sample_id for note in metric.result().notes if "PICTURES_TOO_LARGE_IN_ALL" in note.message]
     assert named == [str(number) for number in range(AFFORDED, SAMPLES)]
 
 
@@ -63,7 +64,7 @@ def test_official_stops_there(tmp_path: Path, decoded: list[str]) -> None:
     answers = {key: [text("кот"), image(f"{key}.png")] for key in asked}
     truths = {key: f"images/truth{key}.png" for key in asked}
     metric = Generation(mode="official", clip=FakeClip(), features=MeanColour())
-    with pytest.raises(AttemptAborted, match="PICTURES_TOO_LARGE_IN_ALL"):
+    with pytest.raises(AttemptAbortedError, match="PICTURES_TOO_LARGE_IN_ALL"):
         metric.update(picture_cases(asked, answers, truths, tmp_path), range(SAMPLES))
     assert len(decoded) == 2 * AFFORDED
 

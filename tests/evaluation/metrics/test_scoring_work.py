@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from evaluation.metrics import captioning, crossings, vqa
 from evaluation.metrics.crossings import fewest_crossings, match_equal
-from evaluation.metrics.meteor_tasks import Comparison, first_best, highest_score
+from evaluation.metrics.meteor_tasks import TextComparison, first_best, highest_score
 from evaluation.metrics.wordnet import NO_WORDNET
 from tests.evaluation.metrics.cases import case
 
@@ -49,8 +49,8 @@ def test_only_references_that_could_score_more_are_aligned(
     assert (aligned.count("align_from_end"), aligned.count("align_best")) == (from_end, best)
 
 
-def compared(score: float) -> Comparison:
-    return Comparison(score, "", "", (), (), None)
+def compared(score: float) -> TextComparison:
+    return TextComparison(score, "", "", (), (), None)
 
 
 @pytest.mark.parametrize(
@@ -64,13 +64,13 @@ def compared(score: float) -> Comparison:
         ([], [], None, []),
     ],
 )
-def test_the_most_promising_reference_comes_first_and_the_first_best_wins(
+def test_the_order_of_references(
     bounds: list[float], scores: list[float], winner: int | None, asked: list[int]
 ) -> None:
     places: list[int] = []
     comparisons = [compared(score) for score in scores]
 
-    def compare(place: int) -> Comparison:
+    def compare(place: int) -> TextComparison:
         places.append(place)
         return comparisons[place]
 

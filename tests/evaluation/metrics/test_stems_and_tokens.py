@@ -1,10 +1,12 @@
 """Stems, tokens, number words: literal cases whose answers were taken from NLTK 3.7 and wordtodigits 1.0.2."""
 
+import random
+
 import pytest
+from nltk.tokenize import NLTKWordTokenizer
 
 from evaluation.metrics.english_numbers import number_words_to_digits
-from evaluation.metrics.porter import porter_stem
-from evaluation.metrics.russian_stems import nltk_stem, snowball_stem
+from evaluation.metrics.stems import nltk_stem, porter_stem, snowball_stem
 from evaluation.metrics.treebank import word_tokens
 
 
@@ -103,3 +105,12 @@ def test_russian_stems(word: str, of_nltk: str, of_snowball: str) -> None:
 )
 def test_tokens_of_a_cleaned_text(text: str, tokens: list[str]) -> None:
     assert list(word_tokens(text)) == tokens
+
+
+def test_tokens_are_those_of_todays_nltk_but_for_its_later_rules() -> None:
+    """Later versions split off dashes and an apostrophe before a Cyrillic letter; all else is as it was."""
+    generator, tokenizer = random.Random(13), NLTKWordTokenizer()
+    pieces = [*'«»“‘„”’`"@#$&*{<>.,:;%?!()[]} ', "--", "...", "``", " кот ", "кот", "cannot", " gonna ", "3.5", "it's "]
+    for _ in range(2000):
+        text = "".join(generator.choices(pieces, k=generator.randrange(1, 9)))
+        assert list(word_tokens(text)) == tokenizer.tokenize(text)

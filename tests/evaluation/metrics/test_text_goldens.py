@@ -9,7 +9,9 @@ import pytest
 
 from contest.errors import ContestFileError
 from evaluation.metrics import mathqa, text_recognition, textqa
-from evaluation.metrics.base import AttemptAborted, Case, TaskMetric
+from evaluation.metrics.base import TaskMetric
+from evaluation.metrics.cases import Case
+from evaluation.metrics.errors import AttemptAbortedError
 from evaluation.metrics.mathqa import MathQA
 from evaluation.metrics.text_recognition import TextRecognition
 from evaluation.metrics.textqa import TextQA
@@ -27,8 +29,8 @@ def test_scores_and_mean_are_the_organisers(task: str, part: str, tmp_path: Path
     metric = METRICS[task](mode="official")
     cases = cases_of_files(tmp_path, expected["gt"], expected["pred"])
     metric.update(cases, range(len(cases)))
-    assert metric.sample_scores() == pytest.approx(expected["scores"], abs=1e-12)
-    assert metric.compute().item() == pytest.approx(expected["mean"], abs=1e-12)
+    assert metric.result().samples == pytest.approx(expected["scores"], abs=1e-12)
+    assert metric.result().score == pytest.approx(expected["mean"], abs=1e-12)
 
 
 @pytest.mark.parametrize("part", ["cases", "random"])
@@ -60,7 +62,7 @@ def test_edit_distances_are_the_organisers(part: str) -> None:
 
 def score(metric: TaskMetric, cases: Sequence[Case]) -> float:
     metric.update(cases, range(len(cases)))
-    return metric.compute().item()
+    return metric.result().score
 
 
 # What is settled before a metric sees cases: surplus ids by joining the files, and a ground truth without references
@@ -86,14 +88,14 @@ def test_a_whole_file_comes_out_as_with_the_organisers(run: dict[str, Any], tmp_
     metric = METRICS[run["task"]](mode="official")
     cases = cases_of_files(tmp_path, truths, predictions)
     if "raises" in outcome:
-        with pytest.raises(AttemptAborted):
+        with pytest.raises(AttemptAbortedError):
             score(metric, cases)
         return
     assert score(metric, cases) == pytest.approx(outcome["value"], abs=1e-12)
     is_swallowed = "printed" in outcome
     if cases:
-        assert [note.defect for note in metric.notes if note.voids_task] == [1] * is_swallowed
-        assert metric.sample_scores() == pytest.approx(
+        assert [note.defect for note in metric.result().notes if note.voids_task] == [1] * is_swallowed
+        assert metric.result().samples == pytest.approx(
             dict.fromkeys((case.id for case in cases), 0.0) if is_swallowed else outcome["scores"], abs=1e-12
         )
 
@@ -106,7 +108,7 @@ def test_the_mixed_file_gives_each_task_its_score(task: str, tmp_path: Path) -> 
     metric = METRICS[task](mode="official")
     cases = cases_of_files(tmp_path, {i: truths[i] for i in ids}, {i: predictions[i] for i in ids})
     metric.update(cases, range(len(cases)))
-    assert metric.compute().item() == pytest.approx(expected["results"][task], abs=1e-12)
+    assert metric.result().score == pytest.approx(expected["results"][task], abs=1e-12)
 
 
 # The plain reading deletes a hyphen; the rules of mode strict leave a space in its place, so that the words match.

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from contest.tasks import TASKS, integral_score
-from evaluation.metrics.base import Note
+from evaluation.metrics.cases import Note
 from evaluation.report import build
 from evaluation.results import Result, TaskResult
 from evaluation.statistics import Resampling

@@ -113,9 +113,7 @@ def test_the_page_is_painted_in_the_reader_s_colours(
 
 
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "telephone"])
-def test_every_picture_is_there_nothing_runs_and_nothing_sticks_out(
-    chromium: str, report: Path, tmp_path: Path, size: tuple[int, int]
-) -> None:
+def test_pictures_scripts_and_widths(chromium: str, report: Path, tmp_path: Path, size: tuple[int, int]) -> None:
     source = report.read_text("utf-8")
     measured = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", source)
     assert measured != source

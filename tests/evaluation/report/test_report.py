@@ -10,8 +10,8 @@ import pytest
 
 from contest.errors import ContestFileError
 from contest.tasks import TASKS
-from evaluation.co2 import BadEmissions, read_emissions
-from evaluation.errors import NotComparable
+from evaluation.co2 import EmissionsError, read_emissions
+from evaluation.errors import NotComparableError
 from evaluation.metrics.defects import DEFECTS
 from evaluation.report.charts import counts, histogram
 from evaluation.report.samples import Album
@@ -104,14 +104,14 @@ def test_s_its_interval_eligibility_and_what_is_not_comparable(page: Page) -> No
     assert "test:1234" in page.text("signatures")
 
 
-def test_each_task_has_its_histogram_its_worst_and_its_best_samples(page: Page) -> None:
+def test_each_task_has_histogram_worst_and_best(page: Page) -> None:
     assert page.tags["svg"] == len(TASKS)
     for task in TASKS:
         ids = re.findall(rf"{task.key}-(\d+)(?= \d\.\d{{4}})", page.text(f"task-{task.key}"))
         assert ids == ["0", "1", "2", "3", "11", "10", "9", "8"]
 
 
-def test_questions_answers_references_and_what_is_wrong_with_them(page: Page) -> None:
+def test_what_a_sample_shows(page: Page) -> None:
     generation = page.text("task-generation")
     assert "Рыжая кошка лежит на подоконнике, 0" in generation
     assert "picture: a file is not a picture: images/image_generation-0.png" in generation
@@ -180,9 +180,9 @@ def test_what_can_not_be_reported_is_an_error(run: Run, tmp_path: Path) -> None:
     (tmp_path / "bad.csv").write_text("a,b\n1,2\n")
     with pytest.raises(ContestFileError, match=r"bad\.json"):
         run.report(tmp_path, predictions=tmp_path / "bad.json")
-    with pytest.raises(BadEmissions, match=r"bad\.csv: no column"):
+    with pytest.raises(EmissionsError, match=r"bad\.csv: no column"):
         run.report(tmp_path, emissions=[tmp_path / "bad.csv"])
-    with pytest.raises(NotComparable, match="different test sets"):
+    with pytest.raises(NotComparableError, match="different test sets"):
         run.report(tmp_path, other=replace(run.other, test="another"))
     assert not (tmp_path / "report.html").exists()
 
@@ -242,7 +242,7 @@ def test_a_few_scores_are_points_beside_or_above_each_other() -> None:
         ([-0.1, 1.1], "1", "0"),
     ],
 )
-def test_no_full_score_is_among_the_worst_and_no_zero_among_the_best(
+def test_extreme_scores_are_on_one_side_only(
     scores: list[float], best: str, worst: str, run: Run, tmp_path: Path
 ) -> None:
     task = replace(run.result.tasks["mathqa"], samples={f"mathqa-{n}": score for n, score in enumerate(scores)})
