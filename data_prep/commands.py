@@ -26,11 +26,11 @@ from data_prep.arguments import (
     whole,
 )
 from data_prep.folder_commands import add_check, add_folder_tools
-from data_prep.records import Reason, Source
+from data_prep.records import DataSource, SkipReason
 from data_prep.split import DEFAULT_SHARE, Splitting
 from data_prep.telling import counted, tell_passed_over
 
-LAYINGS = ("link", "copy", "pad")
+IMAGE_MODES = ("link", "copy", "pad")
 GRADES = "easy,middle,hard"
 DRILLS = "drill_textqa,drill_mathqa,drill_copying,drill_retelling,drill_vqa,drill_picture_facts"
 
@@ -149,12 +149,12 @@ def _add_picture_sources(commands: Commands) -> None:
 
 
 def _left_out() -> str:
-    reasons = "; ".join(reason.meaning for reason in Reason if not reason.is_fault)
+    reasons = "; ".join(reason.meaning for reason in SkipReason if not reason.is_fault)
     return textwrap.fill(f"Left out by rule, and counted, with exit status 0: {reasons}.", 100) + "\n"
 
 
 def _source(
-    commands: Commands, name: str, text: str, make: Callable[[argparse.Namespace], Source]
+    commands: Commands, name: str, text: str, make: Callable[[argparse.Namespace], DataSource]
 ) -> argparse.ArgumentParser:
     command = subcommand(commands, name, text, _left_out())
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the task folders go")
@@ -197,7 +197,7 @@ def _pictures(command: argparse.ArgumentParser, what: str) -> None:
     command.add_argument("--images", type=Path, required=True, metavar="DIR", help=what)
     command.add_argument(
         "--pictures",
-        choices=LAYINGS,
+        choices=IMAGE_MODES,
         default="link",
         help="link the source's pictures, copy them, or pad them to squares (default: %(default)s)",
     )
@@ -216,19 +216,19 @@ def _translation(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _sberquad(arguments: argparse.Namespace) -> Source:
+def _sberquad(arguments: argparse.Namespace) -> DataSource:
     from data_prep.sources.sberquad import SberQuAD
 
     return SberQuAD(tuple(arguments.files), arguments.seed, arguments.variants)
 
 
-def _muserc(arguments: argparse.Namespace) -> Source:
+def _muserc(arguments: argparse.Namespace) -> DataSource:
     from data_prep.sources.muserc import MuSeRC
 
     return MuSeRC(tuple(arguments.files), arguments.seed, arguments.variants)
 
 
-def _mathematics(arguments: argparse.Namespace) -> Source:
+def _mathematics(arguments: argparse.Namespace) -> DataSource:
     from data_prep.sources.mathematics.source import Mathematics, passed_over
 
     if not arguments.files and arguments.generate < 1:
@@ -240,7 +240,7 @@ def _mathematics(arguments: argparse.Namespace) -> Source:
     )
 
 
-def _coco(arguments: argparse.Namespace) -> Source:
+def _coco(arguments: argparse.Namespace) -> DataSource:
     from data_prep.sources.coco import Coco
 
     _demand_translator(arguments)
@@ -255,7 +255,7 @@ def _coco(arguments: argparse.Namespace) -> Source:
     )
 
 
-def _visual_genome(arguments: argparse.Namespace) -> Source:
+def _visual_genome(arguments: argparse.Namespace) -> DataSource:
     from data_prep.sources.visual_genome import VisualGenome
 
     if arguments.per_picture < 0:
@@ -279,7 +279,7 @@ def _demand_translator(arguments: argparse.Namespace) -> None:
         say("data_prep: --cache has no effect without --translator")
 
 
-def _texts(arguments: argparse.Namespace) -> Source:
+def _texts(arguments: argparse.Namespace) -> DataSource:
     from data_prep.sources.start import TextInPictures
 
     return TextInPictures(
@@ -294,28 +294,28 @@ def _texts(arguments: argparse.Namespace) -> Source:
 
 def run_source(arguments: argparse.Namespace) -> int:
     """Convert a source, say what came of it, and return the exit status: 1 if broken records were skipped."""
-    from data_prep.pipeline import Conversion, run
+    from data_prep.pipeline import ConversionSettings, run
 
-    conversion = Conversion(
+    conversion = ConversionSettings(
         splitting=Splitting(arguments.validation_share, arguments.split_seed),
         workers=arguments.workers,
         strict=arguments.strict,
-        laying=arguments.pictures,
+        image_mode=arguments.pictures,
         bpe=arguments.bpe,
         left_limit=left_limit(arguments),
     )
     source = arguments.make(arguments)
-    tally = run(source, arguments.out, conversion)
-    skipped = ", ".join(f"{name} {count}" for name, count in sorted(tally.skipped.items())) or "none"
-    show(f"read {tally.read}, used {tally.used}, skipped {sum(tally.skipped.values())} ({skipped})")
-    for name, count in sorted(tally.written.items()):
+    counts = run(source, arguments.out, conversion)
+    skipped = ", ".join(f"{name} {count}" for name, count in sorted(counts.skipped.items())) or "none"
+    show(f"read {counts.read}, used {counts.used}, skipped {sum(counts.skipped.values())} ({skipped})")
+    for name, count in sorted(counts.written.items()):
         show(f"{name}: {counted(count, 'sample')}")
-    if not tally.used:
+    if not counts.used:
         show("no sample came of it")
-    left_out = sum(tally.skipped.values()) - tally.faults
+    left_out = sum(counts.skipped.values()) - counts.faults
     if left_out:
         show(f"left out by rule: {counted(left_out, 'record')}, named in skipped.jsonl")
-    if tally.faults:
-        show(f"broken: {counted(tally.faults, 'record')}, named in skipped.jsonl; --strict refuses the first one")
+    if counts.faults:
+        show(f"broken: {counted(counts.faults, 'record')}, named in skipped.jsonl; --strict refuses the first one")
     show(f"cards: {', '.join(str(arguments.out / task / 'card.md') for task in source.tasks)}")
-    return 1 if tally.faults else 0
+    return 1 if counts.faults else 0

@@ -77,7 +77,7 @@ def run_check(arguments: argparse.Namespace) -> int:
     """Check folders, print the table, and return the exit status: 1 if a rule was broken that is no mere warning."""
     from data_prep.check.checking import check
     from data_prep.check.page import write_page
-    from data_prep.check.table import table, to_wire
+    from data_prep.check.table import table, to_json
     from data_prep.reading_folders import find_folders
     from models.bpe import BPE
 
@@ -85,7 +85,7 @@ def run_check(arguments: argparse.Namespace) -> int:
     _tell_passed_over(arguments.directory, find_folders(arguments.directory))
     report = check(arguments.directory, bpe, left_limit(arguments))
     if arguments.json is not None:
-        write_json(arguments.json, to_wire(report))
+        write_json(arguments.json, to_json(report))
     if arguments.html is not None:
         write_page(report, arguments.html)
     show(table(report))

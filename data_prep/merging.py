@@ -15,7 +15,7 @@ from contest.items import Item
 from contest.pictures import resolve_picture
 from data_prep.pictures import lay
 from data_prep.reading_folders import Pair, TaskFolder, find_folders, pairs
-from data_prep.records import Picture, SourceError
+from data_prep.records import SourceError, SourcePicture
 from data_prep.split import SPLITS
 from data_prep.writing_folders import FolderWriter
 
@@ -78,7 +78,9 @@ def _entry(writer: FolderWriter, number: int, folder: TaskFolder, pair: Pair) ->
     def named(content: str) -> str:
         # Without the leading `images/`; pictures of deeper folders may share a name.
         name = f"{number}_{'_'.join(PurePosixPath(content).parts).removeprefix('images_')}"
-        picture = Picture(resolve_picture(folder.path, content, follow_links=True, sample_id=pair.sample.id), name)
+        picture = SourcePicture(
+            resolve_picture(folder.path, content, follow_links=True, sample_id=pair.sample.id), name
+        )
         lay(picture, writer.images(folder.task), "link")
         return picture.content
 

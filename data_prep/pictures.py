@@ -14,11 +14,11 @@ from PIL import Image
 
 from contest.errors import Code, ContestError
 from contest.pictures import probe_picture, view_picture
-from data_prep.records import Picture
+from data_prep.records import SourcePicture
 from errors import bare_reason
 
-Laying: TypeAlias = Literal["link", "copy", "pad"]
-LAYINGS: tuple[Laying, ...] = ("link", "copy", "pad")
+ImageMode: TypeAlias = Literal["link", "copy", "pad"]
+IMAGE_MODES: tuple[ImageMode, ...] = ("link", "copy", "pad")
 JPEG_QUALITY = 95
 PADDING = (127, 127, 127)
 
@@ -27,7 +27,7 @@ class NameTakenError(ValueError):
     """Two pictures of a source would get one name in a task folder; says which."""
 
 
-def lay(picture: Picture, images: Path, laying: Laying) -> None:
+def lay(picture: SourcePicture, images: Path, image_mode: ImageMode) -> None:
     """Put a picture into a folder under its name, unless it is there already.
 
     `link` makes a symbolic link to the file, which is only read as far as its header; `copy` copies its bytes; `pad`
@@ -37,18 +37,18 @@ def lay(picture: Picture, images: Path, laying: Laying) -> None:
     picture has the name.
     """
     target = images / picture.name
-    data = _padded(picture.path) if laying == "pad" else None
+    data = _padded(picture.path) if image_mode == "pad" else None
     if data is None:
         probe_picture(picture.path)
     temporary = images / f".{uuid4().hex}.tmp"
     try:
         if target.exists():  # no dangling link, which is laid anew
-            if not _is_there(picture.path, target, laying, data):
+            if not _is_there(picture.path, target, image_mode, data):
                 raise NameTakenError(f"{picture.path}: another picture is called {target.name} too; rename one of them")
             return
         if data is not None:
             temporary.write_bytes(data)
-        elif laying == "link":
+        elif image_mode == "link":
             temporary.symlink_to(os.path.abspath(picture.path))
         else:
             shutil.copyfile(picture.path, temporary)
@@ -58,10 +58,10 @@ def lay(picture: Picture, images: Path, laying: Laying) -> None:
         raise ContestError(Code.WRITE_FAILED, f"not written: {bare_reason(error)}", file=target) from error
 
 
-def _is_there(path: Path, target: Path, laying: Laying, data: bytes | None) -> bool:
+def _is_there(path: Path, target: Path, image_mode: ImageMode, data: bytes | None) -> bool:
     if data is not None:
         return target.read_bytes() == data
-    return os.path.samefile(path, target) if laying == "link" else filecmp.cmp(path, target, shallow=False)
+    return os.path.samefile(path, target) if image_mode == "link" else filecmp.cmp(path, target, shallow=False)
 
 
 def _padded(path: Path) -> bytes:

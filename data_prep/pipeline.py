@@ -29,11 +29,11 @@ from tqdm import tqdm
 from contest.children import end_with_parent
 from contest.console import one_line, printable, say
 from data_prep.card import write_card
-from data_prep.conversion import Converted, Converter
-from data_prep.pictures import Laying
-from data_prep.records import Problem, Record, Source, SourceError
+from data_prep.conversion import ConvertedChunk, Converter
+from data_prep.counts import Counts
+from data_prep.pictures import ImageMode
+from data_prep.records import DataSource, SkippedRecord, SourceError, SourceRecord
 from data_prep.split import Splitting
-from data_prep.tally import Tally
 from data_prep.writing_folders import FolderWriter
 from models.bpe import BPE
 
@@ -49,7 +49,7 @@ class StrictError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Conversion:
+class ConversionSettings:
     """How a source is converted.
 
     `workers`: processes beside this one; with one, everything happens in this process. `strict`: stop at the first
@@ -62,7 +62,7 @@ class Conversion:
     splitting: Splitting = field(default_factory=Splitting)
     workers: int = 1
     strict: bool = False
-    laying: Laying = "link"
+    image_mode: ImageMode = "link"
     bpe: Path | None = None
     left_limit: int = 384
 
@@ -75,7 +75,7 @@ class Conversion:
             raise ValueError(f"--left-limit must be at least 1, got {self.left_limit}")
 
 
-def run(source: Source, out: Path, conversion: Conversion) -> Tally:
+def run(source: DataSource, out: Path, conversion: ConversionSettings) -> Counts:
     """Convert a source into task folders below `out`, with a card in each, or go on with a conversion that was killed.
 
     Broken records are named on the standard error (the first twenty) and in `skipped.jsonl` (all).
@@ -86,39 +86,39 @@ def run(source: Source, out: Path, conversion: Conversion) -> Tally:
     writer = FolderWriter(out, source.name, source.tasks, _agreement(source, conversion))
     if writer.is_whole:
         writer.finish(writer.progress, {})
-        return Tally.from_wire(writer.progress["tally"])
+        return Counts.from_json(writer.progress["tally"])
     images = {task: writer.images(task) for task in source.tasks}
-    converter = Converter(source, conversion.splitting, images, conversion.laying, bpe)
+    converter = Converter(source, conversion.splitting, images, conversion.image_mode, bpe)
     try:
-        tally = _run(source, converter, writer, conversion)
+        counts = _run(source, converter, writer, conversion)
     finally:
         writer.close()
-    return tally
+    return counts
 
 
-def _agreement(source: Source, conversion: Conversion) -> dict[str, Any]:
+def _agreement(source: DataSource, conversion: ConversionSettings) -> dict[str, Any]:
     return {
         **source.settings,
         "validation_share": conversion.splitting.share,
         "split_seed": conversion.splitting.seed,
-        "pictures": conversion.laying,
+        "pictures": conversion.image_mode,
         "bpe": None if conversion.bpe is None else one_line(conversion.bpe.name),
         "left_limit": conversion.left_limit,
     }
 
 
-def _run(source: Source, converter: Converter, writer: FolderWriter, conversion: Conversion) -> Tally:
-    saved = writer.progress or {"chunks": 0, "tally": Tally().to_wire(), "printed": 0}
-    tally, done, printed = Tally.from_wire(saved["tally"]), saved["chunks"], saved["printed"]
-    if conversion.strict and tally.faults:
+def _run(source: DataSource, converter: Converter, writer: FolderWriter, conversion: ConversionSettings) -> Counts:
+    saved = writer.progress or {"chunks": 0, "tally": Counts().to_json(), "printed": 0}
+    counts, done, printed = Counts.from_json(saved["tally"]), saved["chunks"], saved["printed"]
+    if conversion.strict and counts.faults:
         raise StrictError(
-            f"{writer.folder} holds a conversion that has skipped {tally.faults} broken records: remove it first"
+            f"{writer.folder} holds a conversion that has skipped {counts.faults} broken records: remove it first"
         )
     scratch = writer.folder / "scratch"
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir()
     saved_at = time.monotonic()
-    with tqdm(unit=" records", disable=None, initial=tally.read) as progress:
+    with tqdm(unit=" records", disable=None, initial=counts.read) as progress:
         for converted in _convert_all(converter, _chunks(source, scratch, done), conversion.workers):
             faults = [problem for problem in converted.problems if problem.reason.is_fault]
             if faults and conversion.strict:
@@ -127,21 +127,21 @@ def _run(source: Source, converter: Converter, writer: FolderWriter, conversion:
                 tqdm.write(printable(f"data_prep: {problem}"), file=sys.stderr)
                 printed += 1
             _write(writer, converted)
-            tally.add(converted.tally)
+            counts.add(converted.counts)
             done += 1
-            progress.update(converted.tally.read)
+            progress.update(converted.counts.read)
             if time.monotonic() - saved_at >= SAVE_SECONDS:
-                writer.save({"chunks": done, "tally": tally.to_wire(), "printed": printed})
+                writer.save({"chunks": done, "tally": counts.to_json(), "printed": printed})
                 saved_at = time.monotonic()
-    if tally.faults > printed:
-        say(f"data_prep: ... and {tally.faults - printed} more, see skipped.jsonl")
+    if counts.faults > printed:
+        say(f"data_prep: ... and {counts.faults - printed} more, see skipped.jsonl")
     shutil.rmtree(scratch)
-    cards = write_card(source, writer, tally, conversion.left_limit)
-    writer.finish({"chunks": done, "tally": tally.to_wire(), "printed": printed}, cards)
-    return tally
+    cards = write_card(source, writer, counts, conversion.left_limit)
+    writer.finish({"chunks": done, "tally": counts.to_json(), "printed": printed}, cards)
+    return counts
 
 
-def _chunks(source: Source, scratch: Path, done: int) -> Iterator[list[Record | Problem]]:
+def _chunks(source: DataSource, scratch: Path, done: int) -> Iterator[list[SourceRecord | SkippedRecord]]:
     """The source's records in chunks, but for those that are done."""
     records = source.records(scratch)
     for _ in range(done):
@@ -151,7 +151,9 @@ def _chunks(source: Source, scratch: Path, done: int) -> Iterator[list[Record | 
         yield chunk
 
 
-def _convert_all(converter: Converter, chunks: Iterator[list[Record | Problem]], workers: int) -> Iterator[Converted]:
+def _convert_all(
+    converter: Converter, chunks: Iterator[list[SourceRecord | SkippedRecord]], workers: int
+) -> Iterator[ConvertedChunk]:
     """Convert chunks, in order."""
     if workers == 1:
         yield from map(converter.convert, chunks)
@@ -160,7 +162,7 @@ def _convert_all(converter: Converter, chunks: Iterator[list[Record | Problem]],
     context = multiprocessing.get_context("spawn")
     resource_tracker.ensure_running()  # starting it lets signals through that `_ctrl_c_waits` holds
     with ProcessPoolExecutor(workers, context, initializer=_take, initargs=(os.getpid(), converter)) as pool:
-        waiting: deque[Future[Converted]] = deque()
+        waiting: deque[Future[ConvertedChunk]] = deque()
         try:
             for chunk in chunks:
                 with _ctrl_c_waits():
@@ -196,12 +198,12 @@ def _take(parent: int, converter: Converter) -> None:
     _converter = converter
 
 
-def _convert(chunk: Sequence[Record | Problem]) -> Converted:
+def _convert(chunk: Sequence[SourceRecord | SkippedRecord]) -> ConvertedChunk:
     assert _converter is not None
     return _converter.convert(chunk)
 
 
-def _write(writer: FolderWriter, converted: Converted) -> None:
+def _write(writer: FolderWriter, converted: ConvertedChunk) -> None:
     for (task, split), entries in converted.entries.items():
         writer.add(task, split, entries, converted.digests[task, split])
     writer.skip(

@@ -20,7 +20,7 @@ from data_prep.cleaning import clean
 from data_prep.opening import demand_data
 from data_prep.records import SourceError
 from data_prep.sources.reading import FieldError, lines, parse_line
-from data_prep.tables import Form, form_of, rows
+from data_prep.tables import TableForm, form_of, rows
 
 FEWEST_CYRILLIC = 0.6  # of the letters
 LENGTH_RATIO = (0.35, 3.0)
@@ -40,7 +40,7 @@ class Translator(Protocol):
         """The translations, None where there is none. Raises SourceError if it can not go on."""
 
 
-class AsItIs:
+class IdentityTranslator:
     """For texts that are Russian already."""
 
     def translate(self, texts: Sequence[str]) -> list[str | None]:
@@ -48,7 +48,7 @@ class AsItIs:
         return list(texts)
 
 
-class Table:
+class TranslationTable:
     """A file of texts with their translations, indexed on disk.
 
     JSON lines `{"text": ..., "translation": ...}`, or else (.tsv, .csv) two columns without a header. Its texts may be
@@ -84,7 +84,7 @@ class Table:
         return said
 
 
-class Hook:
+class TranslatorHook:
     """A function that translates, asked once for each text: what it said is kept in a file and outlives a kill.
 
     Raises SourceError for a name that leads to no function, or a cache of another kind of file.
@@ -136,13 +136,13 @@ class Hook:
 def translator_of(table: Path | None, hook: str | None, cache: Path | None, scratch: Path) -> Translator:
     """The translator that the command line asks for. Raises SourceError."""
     if table is not None:
-        return Table(table, scratch)
+        return TranslationTable(table, scratch)
     if hook is not None:
-        return Hook(hook, cache or scratch.parent.parent / "translations.sqlite")
-    return AsItIs()
+        return TranslatorHook(hook, cache or scratch.parent.parent / "translations.sqlite")
+    return IdentityTranslator()
 
 
-def doubt(text: str, translation: str) -> str | None:
+def check_translation(text: str, translation: str) -> str | None:
     """What speaks against a translation into Russian; None if nothing does.
 
     Too few Cyrillic letters, another length, a question mark or a number lost or found, a loop.
@@ -192,7 +192,7 @@ def _pairs(file: Path) -> Iterator[tuple[str, str]]:
     ending = file.suffix.lower()
     if ending in (".tsv", ".csv"):
         mark = "," if ending == ".csv" else "\t"
-        form = form_of(file, lambda row: len(row) == _COLUMNS, mark) or Form(mark, quoted=True, spaced=False)
+        form = form_of(file, lambda row: len(row) == _COLUMNS, mark) or TableForm(mark, quoted=True, spaced=False)
         # A tab stands in no text: there quotation marks of a text may be doubled and enclosed, as spreadsheets do.
         for number, cells in rows(file, replace(form, quoted=True)):
             if len(cells) != _COLUMNS:

@@ -14,10 +14,10 @@ from contest.errors import ContestError
 from contest.pictures import resolve_picture, view_picture
 from data_prep.card import RESERVED_TOKENS
 from data_prep.check.near import NearTexts
-from data_prep.check.rules import Finding, Rule, sample_findings, without_options
+from data_prep.check.rules import Rule, Violation, sample_findings, without_options
+from data_prep.counts import Lengths
 from data_prep.reading_folders import Pair, TaskFolder, find_folders, pairs
 from data_prep.split import SPLITS, Split
-from data_prep.tally import Lengths
 from models.bpe import BPE
 
 KEPT = 50  # findings of a rule that are told; the others are counted
@@ -43,15 +43,15 @@ class SplitReport:
 
 
 @dataclass(slots=True)
-class Report:
+class CheckReport:
     """Everything found. `counts` of a rule may exceed the findings that are kept."""
 
     splits: list[SplitReport] = field(default_factory=list)
     counts: Counter[Rule] = field(default_factory=Counter)
-    findings: dict[Rule, list[Finding]] = field(default_factory=dict)
+    findings: dict[Rule, list[Violation]] = field(default_factory=dict)
     counted_tokens: bool = False
 
-    def add(self, finding: Finding) -> None:
+    def add(self, finding: Violation) -> None:
         """Count a finding, and keep it if few of its rule are kept yet."""
         self.counts[finding.rule] += 1
         kept = self.findings.setdefault(finding.rule, [])
@@ -72,13 +72,13 @@ class _Seen:
     pictures: dict[bytes, str] = field(default_factory=dict)
 
 
-def check(directory: Path, bpe: BPE | None = None, left_limit: int = 384) -> Report:
+def check(directory: Path, bpe: BPE | None = None, left_limit: int = 384) -> CheckReport:
     """Check all task folders at and below a directory.
 
     Validation splits are read first, and training splits are held against them: memory grows with validation, and by
     about seventy bytes a training sample. Raises SourceError if there is no task folder.
     """
-    report = Report(counted_tokens=bpe is not None)
+    report = CheckReport(counted_tokens=bpe is not None)
     folders = find_folders(directory)
     seen = _Seen()
     held: dict[TaskFolder, tuple[NearTexts, dict[int, str]]] = {}
@@ -94,7 +94,7 @@ def check(directory: Path, bpe: BPE | None = None, left_limit: int = 384) -> Rep
 class _Checking:
     """The check of one split."""
 
-    report: Report
+    report: CheckReport
     folder: TaskFolder
     split: Split
     seen: _Seen
@@ -135,7 +135,7 @@ class _Checking:
         self.part.looked_at = [pair for _, _, pair in sorted(looked_at, key=lambda entry: entry[1])]
 
     def _found(self, rule: Rule, sample_id: str, detail: str) -> None:
-        self.report.add(Finding(rule, self.part.place, sample_id, detail))
+        self.report.add(Violation(rule, self.part.place, sample_id, detail))
 
     def _one(self, pair: Pair) -> None:
         self.part.samples += 1

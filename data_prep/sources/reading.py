@@ -14,7 +14,7 @@ from contest.checking import described
 from contest.console import one_line
 from data_prep.json_stream import elements
 from data_prep.opening import demand_data
-from data_prep.records import Problem, Reason, Record, SourceError
+from data_prep.records import SkippedRecord, SkipReason, SourceError, SourceRecord
 
 PARQUET_ROWS = 1024
 MAX_LINE_BYTES = 64 << 20
@@ -27,14 +27,14 @@ Value = TypeVar("Value")
 class FieldError(ValueError):
     """A field of a record that can not be used: which reason, and which field."""
 
-    def __init__(self, reason: Reason, detail: str) -> None:
+    def __init__(self, reason: SkipReason, detail: str) -> None:
         super().__init__(reason, detail)
         self.reason = reason
         self.detail = detail
 
-    def at(self, record: Record, place: str = "") -> Problem:
+    def at(self, record: SourceRecord, place: str = "") -> SkippedRecord:
         """The problem that it makes of a record, or of a place inside it."""
-        return Problem(record.file, f"{record.place}{place}", self.reason, self.detail)
+        return SkippedRecord(record.file, f"{record.place}{place}", self.reason, self.detail)
 
 
 def describe(paths: Sequence[Path]) -> list[dict[str, object]]:
@@ -52,7 +52,7 @@ def describe(paths: Sequence[Path]) -> list[dict[str, object]]:
     return described
 
 
-def lines(path: Path) -> Iterator[Record]:
+def lines(path: Path) -> Iterator[SourceRecord]:
     """Yield a text file's lines as bytes without their end, empty ones left out. Raises SourceError."""
     name = str(path)
     try:
@@ -63,23 +63,23 @@ def lines(path: Path) -> Iterator[Record]:
                 if len(line) == MAX_LINE_BYTES:
                     raise SourceError(path, f"line {number}", f"longer than {MAX_LINE_BYTES} bytes; is it JSON lines?")
                 if line := line.rstrip(b"\r\n"):
-                    yield Record(name, f"line {number}", line)
+                    yield SourceRecord(name, f"line {number}", line)
     except OSError as error:
         raise SourceError(path, "", f"can not be read: {error.strerror}; check the path") from error
 
 
-def parse_line(record: Record) -> Any:
+def parse_line(record: SourceRecord) -> Any:
     """The JSON value of a line. Raises FieldError (NOT_UTF8, NOT_JSON)."""
     try:
         return _DECODER.decode(record.value.removeprefix(b"\xef\xbb\xbf").decode("utf-8"))
     except UnicodeDecodeError as error:
-        raise FieldError(Reason.NOT_UTF8, f"byte {error.start}") from error
+        raise FieldError(SkipReason.NOT_UTF8, f"byte {error.start}") from error
     except RecursionError as error:
-        raise FieldError(Reason.NOT_JSON, "nested too deeply") from error
+        raise FieldError(SkipReason.NOT_JSON, "nested too deeply") from error
     except json.JSONDecodeError as error:
-        raise FieldError(Reason.NOT_JSON, str(error)) from error
+        raise FieldError(SkipReason.NOT_JSON, str(error)) from error
     except ValueError as error:
-        raise FieldError(Reason.NOT_JSON, "a number has more digits than are read") from error
+        raise FieldError(SkipReason.NOT_JSON, "a number has more digits than are read") from error
 
 
 def _refuse(name: str) -> float:
@@ -89,17 +89,17 @@ def _refuse(name: str) -> float:
 _DECODER = json.JSONDecoder(parse_constant=_refuse)
 
 
-def json_elements(path: Path, inside: str = "", forms: str = "a JSON document is read") -> Iterator[Record]:
+def json_elements(path: Path, inside: str = "", forms: str = "a JSON document is read") -> Iterator[SourceRecord]:
     """Yield the elements of a JSON document; the places are such as `data[3]`. Raises SourceError.
 
     `inside`, `forms`: see `data_prep.json_stream.elements`.
     """
     name = str(path)
     for element in elements(path, inside, forms):
-        yield Record(name, element.place, element.value)
+        yield SourceRecord(name, element.place, element.value)
 
 
-def parquet_rows(path: Path) -> Iterator[Record]:
+def parquet_rows(path: Path) -> Iterator[SourceRecord]:
     """Yield the rows of a Parquet file as dictionaries. Raises SourceError."""
     name = str(path)
     try:
@@ -107,7 +107,7 @@ def parquet_rows(path: Path) -> Iterator[Record]:
             number = 0
             for batch in table.iter_batches(PARQUET_ROWS):
                 for row in _python_rows(path, number, batch):
-                    yield Record(name, f"row {number}", row)
+                    yield SourceRecord(name, f"row {number}", row)
                     number += 1
     except (OSError, pa.ArrowException) as error:
         raise SourceError(path, "", f"is no Parquet file that can be read: {error}; fetch it again") from error
@@ -121,7 +121,7 @@ def _python_rows(path: Path, first: int, batch: pa.RecordBatch) -> list[dict[str
         raise SourceError(path, where, f"hold a value that can not be read: {error}; fetch it again") from error
 
 
-def any_records(path: Path, inside: str = "", forms: str = FORMS) -> Iterator[Record]:
+def any_records(path: Path, inside: str = "", forms: str = FORMS) -> Iterator[SourceRecord]:
     """Yield a file's records by its ending: .parquet rows, .jsonl lines (bytes), else elements of a JSON document.
 
     `inside`, `forms`: see `data_prep.json_stream.elements`.
@@ -136,17 +136,17 @@ def any_records(path: Path, inside: str = "", forms: str = FORMS) -> Iterator[Re
 def object_of(value: Any, what: str) -> dict[str, Any]:
     """The value as an object. Raises FieldError."""
     if not isinstance(value, dict):
-        raise FieldError(Reason.FIELD_TYPE, f"{what} is no object")
+        raise FieldError(SkipReason.FIELD_TYPE, f"{what} is no object")
     return value
 
 
 def field_of(value: dict[str, Any], key: str, kind: type[Value]) -> Value:
     """A field of an object. Raises FieldError (FIELD_MISSING, FIELD_TYPE); true and false are of no type here."""
     if key not in value:
-        raise FieldError(Reason.FIELD_MISSING, f'no "{key}"')
+        raise FieldError(SkipReason.FIELD_MISSING, f'no "{key}"')
     found = value[key]
     if not isinstance(found, kind) or isinstance(found, bool):
-        raise FieldError(Reason.FIELD_TYPE, f'"{key}" is {described(found)}')
+        raise FieldError(SkipReason.FIELD_TYPE, f'"{key}" is {described(found)}')
     return found
 
 
@@ -159,7 +159,7 @@ def text_of(value: dict[str, Any], key: str, cleaned: Callable[[str], str] = str
     """A text field, cleaned. Raises FieldError, EMPTY_TEXT among its reasons."""
     text = cleaned(writable(field_of(value, key, str)))
     if not text:
-        raise FieldError(Reason.EMPTY_TEXT, f'"{key}"')
+        raise FieldError(SkipReason.EMPTY_TEXT, f'"{key}"')
     return text
 
 
@@ -168,7 +168,7 @@ def writable(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise FieldError(Reason.NOT_UTF8, f"half a surrogate pair in {text[:60]!a}") from error
+        raise FieldError(SkipReason.NOT_UTF8, f"half a surrogate pair in {text[:60]!a}") from error
     return text
 
 

@@ -16,7 +16,7 @@ from data_prep.synthetic.instructions import (
     with_picture_anywhere,
 )
 from data_prep.synthetic.language import number_word
-from data_prep.synthetic.scenes import COLOURS, SHAPES, Group, Scene, arrange, draw_scene
+from data_prep.synthetic.scenes import COLOURS, SHAPES, Scene, ShapeGroup, arrange, draw_scene
 from data_prep.synthetic.signs import draw_sign
 from data_prep.synthetic.vqa import side_of
 
@@ -103,5 +103,5 @@ def _changes(rng: random.Random, scene: Scene) -> list[Callable[[Scene], Scene]]
     return changes
 
 
-def _with_group(scene: Scene, place: int, group: Group) -> Scene:
+def _with_group(scene: Scene, place: int, group: ShapeGroup) -> Scene:
     return replace(scene, groups=(*scene.groups[:place], group, *scene.groups[place + 1 :]))

@@ -8,8 +8,8 @@ from typing import Literal, TypeAlias
 
 from contest.items import Item
 
-Form: TypeAlias = Literal["apart", "merged", "absent"]
-FORMS: tuple[Form, ...] = ("apart", "merged", "absent")
+InstructionForm: TypeAlias = Literal["apart", "merged", "absent"]
+FORMS: tuple[InstructionForm, ...] = ("apart", "merged", "absent")
 
 # Tasks that are not listed have their question as the only instruction (the hidden variants).
 INSTRUCTIONS: Mapping[str, tuple[str, ...]] = {

@@ -54,7 +54,7 @@ _LARGEST_COUNTS: Mapping[int, int] = {1: max(ALONE_CENTRES), 2: max(HALF_RADIUS)
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class ShapeGroup:
     """`count` equal shapes of one colour. Raises ValueError for what the world does not have."""
 
     count: int
@@ -75,7 +75,7 @@ class Scene:
     """
 
     background: str
-    groups: tuple[Group, ...]
+    groups: tuple[ShapeGroup, ...]
     arrangement: Arrangement
     jitter: int
 
@@ -112,7 +112,7 @@ def arrange(rng: random.Random, counts: list[int]) -> Scene:
     arrangements: tuple[Arrangement, ...] = ("alone",) if len(counts) == 1 else ("row", "column")
     return Scene(
         background=rng.choice(list(BACKGROUNDS)),
-        groups=tuple(Group(*parts) for parts in zip(counts, colours, shapes, strict=True)),
+        groups=tuple(ShapeGroup(*parts) for parts in zip(counts, colours, shapes, strict=True)),
         arrangement=rng.choice(arrangements),
         jitter=rng.randrange(1 << 30),
     )

@@ -10,8 +10,8 @@ import pytest
 
 from data_prep import commands
 from data_prep.__main__ import main
-from data_prep.pictures import LAYINGS
-from data_prep.records import Reason
+from data_prep.pictures import IMAGE_MODES
+from data_prep.records import SkipReason
 from data_prep.synthetic.drawn import GRADES
 from data_prep.synthetic.drills import DRILLS
 from tests.data_prep.conversions import convert, paint, write_document, write_lines
@@ -26,14 +26,14 @@ def rows(tmp_path):
 
 
 def test_the_help_names_what_there_is(capsys):
-    assert commands.LAYINGS == LAYINGS
+    assert commands.IMAGE_MODES == IMAGE_MODES
     assert tuple(commands.GRADES.split(",")) == GRADES
     assert commands.DRILLS.split(",") == list(DRILLS)
     with pytest.raises(SystemExit):
         main(["coco", "--help"])
     told = " ".join(capsys.readouterr().out.split())
     assert "exit status: 0 done; what is left out by rule is counted and told 1 done, but broken records" in told
-    assert all((reason.meaning in told) is not reason.is_fault for reason in Reason)
+    assert all((reason.meaning in told) is not reason.is_fault for reason in SkipReason)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 from contest.shards import find_shards, read_pictures, read_shard
 from data_prep import sharding
 from data_prep.__main__ import main
-from tests.data_prep.conversions import Converted, convert, paint, write_document, write_lines
+from tests.data_prep.conversions import ConvertedFolder, convert, paint, write_document, write_lines
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def merged(tmp_path, sets):
 def test_all_samples_arrive_with_their_pictures_split_and_group(tmp_path, sets, capsys):
     out = merged(tmp_path, sets)
     assert "text_recognition train: 3 samples\n" in capsys.readouterr().out
-    made = Converted(0, "", "", out)
+    made = ConvertedFolder(0, "", "", out)
     signs = made.task("text_recognition")
     assert [truth.texts for _, truth, _ in signs] == [("АПТЕКА",), ("ХЛЕБ",), ("24",)]
     assert [source["group"] for _, _, source in signs] == ["start:a.jpg", "sberidp:a.jpg", "sberidp:b.jpg"]
@@ -62,7 +62,7 @@ def nested(tmp_path, *names):
 
 def test_pictures_of_one_name_in_two_folders_stay_two(tmp_path):
     out = merged(tmp_path, [nested(tmp_path, "images/a/1.png", "images/b/1.png")])
-    pictures = [truth.images[0] for _, truth, _ in Converted(0, "", "", out).task("generation")]
+    pictures = [truth.images[0] for _, truth, _ in ConvertedFolder(0, "", "", out).task("generation")]
     assert pictures == ["images/0_a_1.png", "images/0_b_1.png"]
     assert len({(out / "generation" / name).read_bytes() for name in pictures}) == 2
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from data_prep import duplicates
-from data_prep.tally import Lengths
+from data_prep.counts import Lengths
 from tests.data_prep.conversions import convert, tree, write_lines
 
 ROOT = Path(__file__).parents[2]

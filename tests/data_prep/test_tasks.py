@@ -8,10 +8,10 @@ import pytest
 
 from contest.tasks import OPEN_TASKS
 from data_prep.instructions import INSTRUCTIONS, instructed, text_item
-from data_prep.records import Picture
+from data_prep.records import SourcePicture
 from data_prep.tasks import bare_picture, drawing, options_of, passage_question, picture_question, rng_of
 
-PICTURE = Picture(Path("x.jpg"), "x.jpg")
+PICTURE = SourcePicture(Path("x.jpg"), "x.jpg")
 
 
 def shape(items, bank, texts):

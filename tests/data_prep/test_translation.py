@@ -5,7 +5,7 @@ import random
 import pytest
 
 from data_prep.answer_forms import references, wrong_answers
-from data_prep.translation import doubt
+from data_prep.translation import check_translation
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ from data_prep.translation import doubt
     ],
 )
 def test_doubts(text, translation, doubted):
-    assert doubt(text, translation) == doubted
+    assert check_translation(text, translation) == doubted
 
 
 @pytest.mark.parametrize(

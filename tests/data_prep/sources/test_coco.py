@@ -127,9 +127,9 @@ def test_pictures_of_one_name_in_two_folders_stay_two(tmp_path):
 
 
 @pytest.mark.parametrize("laying", ["link", "copy", "pad"])
-def test_two_pictures_that_would_get_one_name_are_refused(tmp_path, laying):
+def test_two_pictures_that_would_get_one_name_are_refused(tmp_path, image_mode):
     value = two_pictures(tmp_path, "a/1.png", "a_1.png")
-    refused = run(tmp_path, tmp_path / "pictures", value, "--pictures", laying)
+    refused = run(tmp_path, tmp_path / "pictures", value, "--pictures", image_mode)
     assert refused.status == 2
     assert "pictures/a_1.png: another picture is called a_1.png too; rename one of them" in refused.errors
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from data_prep.records import Reason
+from data_prep.records import SkipReason
 
 
 @dataclass(slots=True)
@@ -43,7 +43,7 @@ class Lengths:
 
 
 @dataclass(slots=True)
-class Tally:
+class Counts:
     """Counts of a conversion, or of a part of it.
 
     `read`: questions, pairs or pictures that the source offered; each was used or skipped, so
@@ -64,9 +64,9 @@ class Tally:
     @property
     def faults(self) -> int:
         """Records skipped because they are broken, not because a rule leaves them out."""
-        return sum(count for name, count in self.skipped.items() if Reason[name].is_fault)
+        return sum(count for name, count in self.skipped.items() if SkipReason[name].is_fault)
 
-    def add(self, other: Tally) -> None:
+    def add(self, other: Counts) -> None:
         """Take another part's counts in."""
         self.read += other.read
         self.used += other.used
@@ -78,7 +78,7 @@ class Tally:
             for task, lengths in theirs.items():
                 mine.setdefault(task, Lengths()).counts.update(lengths.counts)
 
-    def to_wire(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The counts as JSON."""
         wire: dict[str, Any] = {item.name: getattr(self, item.name) for item in fields(self)}
         for name in _LENGTHS:
@@ -86,16 +86,16 @@ class Tally:
         return wire
 
     @classmethod
-    def from_wire(cls, wire: dict[str, Any]) -> Tally:
-        """The counts that `to_wire` gave."""
-        tally = cls(wire["read"], wire["used"])
+    def from_json(cls, wire: dict[str, Any]) -> Counts:
+        """The counts that `to_json` gave."""
+        counts = cls(wire["read"], wire["used"])
         for name in ("skipped", "written", "kinds"):
-            getattr(tally, name).update(wire[name])
+            getattr(counts, name).update(wire[name])
         for name in _LENGTHS:
             for task, counts in wire[name].items():
                 counted = Counter({int(length): count for length, count in counts.items()})
-                getattr(tally, name)[task] = Lengths(counted)
-        return tally
+                getattr(counts, name)[task] = Lengths(counted)
+        return counts
 
 
 _LENGTHS = ("characters", "left_tokens", "right_tokens")
