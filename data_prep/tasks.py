@@ -11,8 +11,8 @@ import re
 from collections.abc import Sequence
 
 from contest.items import Item
+from data_prep.answer_forms import lettered_options
 from data_prep.instructions import instructed, text_item
-from data_prep.options import lettered_options
 from data_prep.records import SourcePicture
 
 QUESTION_FIRST_SHARE = 0.2

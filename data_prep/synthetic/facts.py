@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from data_prep.synthetic.drawn import Grade
+from data_prep.synthetic.grades import Grade
 from data_prep.synthetic.language import capitalised
 from data_prep.synthetic.people import BIRTH_YEARS, CARS, CITIES, FOODS, JOBS, NAMES, PETS, Name
 

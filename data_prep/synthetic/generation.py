@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 
 from data_prep.synthetic.captions import captions
-from data_prep.synthetic.drawn import Drawn, Grade
+from data_prep.synthetic.drawn import Drawn
+from data_prep.synthetic.grades import Grade
 from data_prep.synthetic.instructions import text_item, with_instruction
 from data_prep.synthetic.scenes import draw_scene
 

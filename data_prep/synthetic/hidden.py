@@ -6,9 +6,10 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 
-from data_prep.options import lettered_options
+from data_prep.answer_forms import lettered_options
 from data_prep.synthetic.captions import content, phrase
-from data_prep.synthetic.drawn import Drawn, Grade
+from data_prep.synthetic.drawn import Drawn
+from data_prep.synthetic.grades import Grade
 from data_prep.synthetic.instructions import (
     image_item,
     text_item,

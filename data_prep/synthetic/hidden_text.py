@@ -6,10 +6,11 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from data_prep.options import lettered_options
+from data_prep.answer_forms import lettered_options
 from data_prep.synthetic.distractors import four_integers
-from data_prep.synthetic.drawn import Drawn, Grade
+from data_prep.synthetic.drawn import Drawn
 from data_prep.synthetic.facts import draw_facts, passage, rivals
+from data_prep.synthetic.grades import Grade
 from data_prep.synthetic.instructions import text_item, with_instruction
 from data_prep.synthetic.people import NAMES, Name
 

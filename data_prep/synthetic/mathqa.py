@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeAlias
 
-from data_prep.options import lettered_options
+from data_prep.answer_forms import lettered_options
 from data_prep.synthetic.distractors import OPTIONS, four_integers
-from data_prep.synthetic.drawn import Drawn, Grade
+from data_prep.synthetic.drawn import Drawn
+from data_prep.synthetic.grades import Grade
 from data_prep.synthetic.instructions import text_item, with_instruction
 
 UNKNOWNS = "xyzkmnp"  # no letter that could be an option's marker

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 
 from PIL import Image, ImageDraw
 
-from data_prep.synthetic.drawn import Grade
+from data_prep.synthetic.grades import Grade
 
 RGB: TypeAlias = tuple[int, int, int]
 Arrangement: TypeAlias = Literal["alone", "row", "column"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 
-from data_prep.synthetic.drawn import Drawn, Grade
+from data_prep.synthetic.drawn import Drawn
+from data_prep.synthetic.grades import Grade
 from data_prep.synthetic.instructions import image_item, with_instruction
 from data_prep.synthetic.signs import draw_sign
 

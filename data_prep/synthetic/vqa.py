@@ -6,9 +6,10 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from data_prep.options import lettered_options
+from data_prep.answer_forms import lettered_options
 from data_prep.synthetic.captions import phrase
-from data_prep.synthetic.drawn import Drawn, Grade
+from data_prep.synthetic.drawn import Drawn
+from data_prep.synthetic.grades import Grade
 from data_prep.synthetic.instructions import text_item, with_instruction, with_picture_anywhere
 from data_prep.synthetic.language import (
     ANY_SHAPE,

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 from data_prep.synthetic import captioning, generation, hidden, hidden_text, mathqa, text_recognition, textqa, vqa
-from data_prep.synthetic.drawn import GRADES, Drawn, Grade
+from data_prep.synthetic.drawn import Drawn
 from data_prep.synthetic.drills import DRILLS
+from data_prep.synthetic.grades import GRADES, Grade
 
 Maker: TypeAlias = Callable[[random.Random, Grade], Drawn]
 

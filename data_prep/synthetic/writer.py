@@ -19,7 +19,8 @@ from contest.items import Sample
 from contest.limits import GROUND_TRUTH_NAME, IDS_NAME, INPUT_NAME
 from contest.tasks import task_by_key
 from contest.writing import ground_truth_to_wire, ids_to_wire, samples_to_wire, write_json
-from data_prep.synthetic.drawn import GRADES, Drawn, Grade
+from data_prep.synthetic.drawn import Drawn
+from data_prep.synthetic.grades import GRADES, Grade
 from data_prep.synthetic.scenes import Scene, paint_scene
 from data_prep.synthetic.signs import Sign, paint_sign
 from data_prep.synthetic.world import draw

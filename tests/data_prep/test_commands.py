@@ -12,8 +12,8 @@ from data_prep import commands
 from data_prep.__main__ import main
 from data_prep.pictures import IMAGE_MODES
 from data_prep.records import SkipReason
-from data_prep.synthetic.drawn import GRADES
 from data_prep.synthetic.drills import DRILLS
+from data_prep.synthetic.grades import GRADES
 from tests.data_prep.conversions import convert, paint, write_document, write_lines
 
 ROOT = Path(__file__).parents[2]

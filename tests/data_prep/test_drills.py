@@ -7,7 +7,6 @@ from fractions import Fraction
 
 import pytest
 
-from data_prep.synthetic.drawn import GRADES, Grade
 from data_prep.synthetic.drills import (
     COPIED_WORDS,
     DRILLS,
@@ -22,6 +21,7 @@ from data_prep.synthetic.drills import (
     make_textqa_drill,
     make_vqa_drill,
 )
+from data_prep.synthetic.grades import GRADES, Grade
 from data_prep.synthetic.language import SHAPE_NOUNS, adjective, several
 from data_prep.synthetic.scenes import Scene
 from data_prep.synthetic.world import draw

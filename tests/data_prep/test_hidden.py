@@ -6,7 +6,7 @@ import pytest
 
 from data_prep.synthetic import hidden
 from data_prep.synthetic.captions import content
-from data_prep.synthetic.drawn import GRADES
+from data_prep.synthetic.grades import GRADES
 from data_prep.synthetic.language import SHAPE_NOUNS
 from tests.data_prep.test_vqa import ALONE, COLUMN, ROW, nearest_to_the_rest
 

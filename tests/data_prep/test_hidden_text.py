@@ -11,8 +11,9 @@ import pymorphy3
 import pytest
 
 from data_prep.synthetic import hidden_text
-from data_prep.synthetic.drawn import GRADES, Drawn, Grade
+from data_prep.synthetic.drawn import Drawn
 from data_prep.synthetic.facts import ATTRIBUTES
+from data_prep.synthetic.grades import GRADES, Grade
 from data_prep.synthetic.hidden_text import THINGS, Thing
 from data_prep.synthetic.instructions import INSTRUCTIONS
 from data_prep.synthetic.people import NAMES

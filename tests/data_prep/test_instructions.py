@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from contest.tasks import OPEN_TASKS
-from data_prep.options import MARKERS, lettered_options
+from data_prep.answer_forms import MARKERS, lettered_options
 from data_prep.synthetic.instructions import (
     INSTRUCTIONS,
     image_item,

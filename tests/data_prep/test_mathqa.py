@@ -11,7 +11,8 @@ import pytest
 
 from data_prep.synthetic import mathqa
 from data_prep.synthetic.distractors import four_integers
-from data_prep.synthetic.drawn import GRADES, Drawn, Grade
+from data_prep.synthetic.drawn import Drawn
+from data_prep.synthetic.grades import GRADES, Grade
 from data_prep.synthetic.instructions import INSTRUCTIONS
 
 SAMPLES = 4000

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_prep.synthetic.captions import captions, content
-from data_prep.synthetic.drawn import GRADES
+from data_prep.synthetic.grades import GRADES
 from data_prep.synthetic.language import SHAPE_NOUNS
 from data_prep.synthetic.scenes import BACKGROUNDS, COLOURS, SHAPES, Scene, ShapeGroup, draw_scene, paint_scene
 

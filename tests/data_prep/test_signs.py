@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from data_prep.synthetic.drawn import GRADES
+from data_prep.synthetic.grades import GRADES
 from data_prep.synthetic.sign_words import LONG_WORDS, MIDDLE_WORDS, SHORT_WORDS, WORDS
 from data_prep.synthetic.signs import FONT_FILES, GROUND, Sign, draw_sign, paint_sign
 

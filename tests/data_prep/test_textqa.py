@@ -10,8 +10,9 @@ import pymorphy3
 import pytest
 
 from data_prep.synthetic import textqa
-from data_prep.synthetic.drawn import GRADES, Drawn, Grade
+from data_prep.synthetic.drawn import Drawn
 from data_prep.synthetic.facts import ATTRIBUTES
+from data_prep.synthetic.grades import GRADES, Grade
 from data_prep.synthetic.instructions import INSTRUCTIONS
 from data_prep.synthetic.people import CAR_COLOURS, CARS, CITIES, FOODS, JOBS, NAMES, PETS, Name
 

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from data_prep.synthetic import vqa
-from data_prep.synthetic.drawn import GRADES
+from data_prep.synthetic.grades import GRADES
 from data_prep.synthetic.scenes import Scene, ShapeGroup, draw_scene
 
 ALONE = Scene("серый", (ShapeGroup(1, "синий", "звезда"),), "alone", 0)

@@ -13,7 +13,8 @@ from contest.pictures import check_pictures, open_picture, resolve_picture
 from contest.reading import read_ground_truth, read_ids, read_input
 from contest.tasks import OPEN_TASKS, TASKS, task_by_id
 from data_prep.__main__ import main
-from data_prep.synthetic.drawn import GRADES, Drawn
+from data_prep.synthetic.drawn import Drawn
+from data_prep.synthetic.grades import GRADES
 from data_prep.synthetic.instructions import INSTRUCTIONS, text_item
 from data_prep.synthetic.scenes import Scene
 from data_prep.synthetic.signs import Sign

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from contest.items import Item
-from data_prep.options import lettered_options
+from data_prep.answer_forms import lettered_options
 from data_prep.sources.mathematics.options import among, integers, orders, unlike
 from data_prep.sources.mathematics.problems import Closest, Compared, Extreme, Larger, Linear, Order, Task
 from data_prep.tasks import problem_options, question_options

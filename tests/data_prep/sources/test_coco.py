@@ -126,7 +126,7 @@ def test_pictures_of_one_name_in_two_folders_stay_two(tmp_path):
     assert found == [(255, 0, 0), (0, 0, 255)]
 
 
-@pytest.mark.parametrize("laying", ["link", "copy", "pad"])
+@pytest.mark.parametrize("image_mode", ["link", "copy", "pad"])
 def test_two_pictures_that_would_get_one_name_are_refused(tmp_path, image_mode):
     value = two_pictures(tmp_path, "a/1.png", "a_1.png")
     refused = run(tmp_path, tmp_path / "pictures", value, "--pictures", image_mode)
