@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from errors import UserError
+
 MAX_JSON_BYTES = 64 * 1024**2
 """Of a configuration or an index of shards: a hundred thousand tensors are named in a few megabytes."""
 MAX_SHOWN_CHARACTERS = 60
@@ -14,7 +16,7 @@ _HEAD_BYTES = 512
 _POINTERS = (b"version https://git-lfs", b"version https://hawser.github.com", b"version http://git-media.io")
 
 
-class ModelFileError(ValueError):
+class ModelFileError(UserError, ValueError):
     """A file of a model can not be used.
 
     Args:
@@ -22,14 +24,6 @@ class ModelFileError(ValueError):
         remedy: what to do; empty where the reason says all.
 
     """
-
-    def __init__(self, reason: str, remedy: str = "") -> None:
-        super().__init__(reason, remedy)
-        self.reason = reason
-        self.remedy = remedy
-
-    def __str__(self) -> str:
-        return f"{self.reason}; {self.remedy}" if self.remedy else self.reason
 
     @property
     def brief(self) -> str:
