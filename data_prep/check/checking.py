@@ -1,4 +1,4 @@
-"""Runs every rule over task folders and gathers what was found, and samples to look at. Knows no page and no table."""
+"""Runs every rule over task folders and gathers what was found, and samples to look at."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tqdm import tqdm
 from contest.errors import ContestError
 from contest.pictures import resolve_picture, view_picture
 from data_prep.card import RESERVED_TOKENS
-from data_prep.check.near import NearTexts
+from data_prep.check.near import BLOCK, NearTexts
 from data_prep.check.rules import Rule, Violation, sample_findings, without_options
 from data_prep.counts import Lengths
 from data_prep.reading_folders import Pair, TaskFolder, find_folders, pairs
@@ -104,6 +104,7 @@ class _Checking:
     left_limit: int
     part: SplitReport = field(init=False)
     own: set[int] = field(default_factory=set)
+    asked: dict[str, tuple[str, str]] = field(default_factory=dict)  # texts that wait to be compared, by sample
     opened: dict[Path, bytes | None] = field(default_factory=dict)
     groups: set[str] = field(default_factory=set)
 
@@ -132,6 +133,7 @@ class _Checking:
                     heapq.heappush(looked_at, entry)
                 else:
                     heapq.heappushpop(looked_at, entry)
+        self._near()
         self.part.looked_at = [pair for _, _, pair in sorted(looked_at, key=lambda entry: entry[1])]
 
     def _found(self, rule: Rule, sample_id: str, detail: str) -> None:
@@ -195,14 +197,23 @@ class _Checking:
             return
         if content in self.validation:
             self._found(Rule.TEXT_LEAK, pair.sample.id, f"is also {self.validation[content]}")
-        elif (like := self.near.like(longest, asked)) is not None:
-            self._found(Rule.NEAR_LEAK, pair.sample.id, f"{like[1]:.0%} like validation sample {like[0]}")
+        else:
+            self.asked[pair.sample.id] = (longest, asked)
+            if len(self.asked) == BLOCK:
+                self._near()
         if pair.group in self.seen.groups and pair.group not in self.groups:
             self.groups.add(pair.group)  # told once
             self._found(Rule.GROUP_LEAK, pair.sample.id, f"{pair.group} is also in {self.seen.groups[pair.group]}")
         for picture in pictures:
             if picture in self.seen.pictures:
                 self._found(Rule.PICTURE_LEAK, pair.sample.id, f"is also the picture of {self.seen.pictures[picture]}")
+
+    def _near(self) -> None:
+        """Look for the texts that wait among those of validation."""
+        for sample_id, like in zip(self.asked, self.near.like(list(self.asked.values())), strict=True):
+            if like is not None:
+                self._found(Rule.NEAR_LEAK, sample_id, f"{like[1]:.0%} like validation sample {like[0]}")
+        self.asked.clear()
 
 
 def _hash(text: str) -> int:
