@@ -1,4 +1,4 @@
-"""The data card: what a conversion made of a source, as JSON and as Markdown. Knows no source in particular."""
+"""The data card: what a conversion made of a source, as JSON and as Markdown."""
 
 from __future__ import annotations
 
@@ -24,11 +24,7 @@ def write_card(source: DataSource, writer: FolderWriter, counts: Counts, left_li
         "source": source.name,
         "licence": source.licence,
         "settings": writer.agreement,
-        "records": {
-            "read": counts.read,
-            "used": counts.used,
-            "skipped": dict(sorted(counts.skipped.items())),
-        },
+        "records": {"read": counts.read, "used": counts.used, "skipped": dict(sorted(counts.skipped.items()))},
         "tasks": {task: _task(writer, counts, task, left_limit) for task in writer.tasks},
     }
     return {

@@ -1,4 +1,4 @@
-"""Turns a chunk of a source's records into lines of contest files: what one worker does. Knows no source."""
+"""Turns a chunk of a source's records into lines of contest files: what one worker does."""
 
 from __future__ import annotations
 
@@ -10,21 +10,20 @@ from pathlib import Path
 from contest.errors import Code, ContestError
 from data_prep.counts import Counts, Lengths
 from data_prep.duplicates import digest
-from data_prep.pictures import ImageMode, lay
+from data_prep.pictures import add_picture
 from data_prep.records import (
     ConversionResult,
     ConvertedSample,
     DataSource,
+    ImageMode,
     SkippedRecord,
     SkipReason,
-    SourcePicture,
     SourceRecord,
 )
 from data_prep.split import Splitting
 from models.bpe import BPE
 
 _quote: Callable[[str], str] = json.encoder.encode_basestring  # a JSON string, its letters as they are
-_MISSING = (Code.PICTURE_MISSING,)
 _OUR_DISK = (Code.WRITE_FAILED, Code.DISK_FULL)
 
 
@@ -49,7 +48,7 @@ class Converter:
         source: the data set.
         splitting: how groups are split.
         images: the folder of each task's pictures, by task.
-        laying: how pictures are laid there.
+        laying: how pictures are put there.
         bpe: a BPE model that texts are measured with, if one is given.
 
     """
@@ -65,46 +64,34 @@ class Converter:
         result = ConvertedChunk()
         made: list[ConvertedSample] = []
         for record in chunk:
-            if isinstance(record, SkippedRecord):
-                self._skip(result, record)
-                continue
-            for outcome in self.source.convert(record):
-                settled = self._settle(record, outcome)
-                if isinstance(settled, SkippedRecord):
-                    self._skip(result, settled)
+            for outcome in (record,) if isinstance(record, SkippedRecord) else self.source.convert(record):
+                outcome = self._with_pictures(record, outcome)
+                result.counts.read += 1
+                if isinstance(outcome, SkippedRecord):
+                    result.counts.skipped[outcome.reason.name] += 1
+                    result.problems.append(outcome)
                 else:
-                    result.counts.read += 1
                     result.counts.used += 1
-                    made += settled
+                    made += outcome
         self._add(result, made)
         return result
 
-    @staticmethod
-    def _skip(result: ConvertedChunk, problem: SkippedRecord) -> None:
-        result.counts.read += 1
-        result.counts.skipped[problem.reason.name] += 1
-        result.problems.append(problem)
-
-    def _settle(self, record: SourceRecord, outcome: ConversionResult) -> ConversionResult:
-        """Lay the samples' pictures; what can not be laid is a problem instead."""
+    def _with_pictures(self, record: SourceRecord | SkippedRecord, outcome: ConversionResult) -> ConversionResult:
+        """Add the samples' pictures; if one can not be added, the record is skipped."""
         if isinstance(outcome, SkippedRecord):
             return outcome
         for made in outcome:
-            if made.picture is not None:
-                problem = self._lay(record, made.task, made.picture)
-                if problem is not None:
-                    return problem
+            if made.picture is None:
+                continue
+            try:
+                add_picture(made.picture, self.images[made.task], self.image_mode)
+            except ContestError as error:
+                if error.code in _OUR_DISK:
+                    raise
+                missing = error.code is Code.PICTURE_MISSING
+                reason = SkipReason.PICTURE_MISSING if missing else SkipReason.PICTURE_UNUSABLE
+                return SkippedRecord(record.file, record.place, reason, f"{made.picture.path}: {error.message}")
         return outcome
-
-    def _lay(self, record: SourceRecord, task: str, picture: SourcePicture) -> SkippedRecord | None:
-        try:
-            lay(picture, self.images[task], self.image_mode)
-        except ContestError as error:
-            if error.code in _OUR_DISK:
-                raise
-            reason = SkipReason.PICTURE_MISSING if error.code in _MISSING else SkipReason.PICTURE_UNUSABLE
-            return SkippedRecord(record.file, record.place, reason, f"{picture.path}: {error.message}")
-        return None
 
     def _add(self, result: ConvertedChunk, made: Sequence[ConvertedSample]) -> None:
         digests: dict[tuple[str, str], list[bytes]] = {}

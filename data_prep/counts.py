@@ -1,10 +1,12 @@
-"""What a conversion counted: records, samples, reasons, lengths. Adds up, and survives a restart. Knows no source."""
+"""What a conversion counted: records, samples, reasons, lengths. Adds up, and survives a restart."""
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
+from itertools import accumulate
 from typing import Any
 
 from data_prep.records import SkipReason
@@ -31,15 +33,10 @@ class Lengths:
             return {}
         mean = sum(length * count for length, count in self.counts.items()) / total
         ranks = {"median": 0.5, "p95": 0.95, "p99": 0.99}
-        found: dict[str, float] = {"count": total, "mean": round(mean, 2)}
-        for name, share in ranks.items():
-            seen = 0
-            for length in sorted(self.counts):
-                seen += self.counts[length]
-                if seen >= share * total:
-                    found[name] = length
-                    break
-        return {**found, "max": max(self.counts)}
+        lengths = sorted(self.counts)
+        seen = list(accumulate(self.counts[length] for length in lengths))
+        percentiles = {name: lengths[bisect_left(seen, share * total)] for name, share in ranks.items()}
+        return {"count": total, "mean": round(mean, 2), **percentiles, "max": lengths[-1]}
 
 
 @dataclass(slots=True)
@@ -70,9 +67,8 @@ class Counts:
         """Take another part's counts in."""
         self.read += other.read
         self.used += other.used
-        self.skipped.update(other.skipped)
-        self.written.update(other.written)
-        self.kinds.update(other.kinds)
+        for name in _COUNTERS:
+            getattr(self, name).update(getattr(other, name))
         for name in _LENGTHS:
             mine, theirs = getattr(self, name), getattr(other, name)
             for task, lengths in theirs.items():
@@ -86,16 +82,17 @@ class Counts:
         return wire
 
     @classmethod
-    def from_json(cls, wire: dict[str, Any]) -> Counts:
+    def from_json(cls, saved: dict[str, Any]) -> Counts:
         """The counts that `to_json` gave."""
-        counts = cls(wire["read"], wire["used"])
-        for name in ("skipped", "written", "kinds"):
-            getattr(counts, name).update(wire[name])
-        for name in _LENGTHS:
-            for task, counts in wire[name].items():
-                counted = Counter({int(length): count for length, count in counts.items()})
-                getattr(counts, name)[task] = Lengths(counted)
-        return counts
+        lengths = {
+            name: {
+                task: Lengths(Counter({int(length): count for length, count in counts.items()}))
+                for task, counts in saved[name].items()
+            }
+            for name in _LENGTHS
+        }
+        return cls(**{**saved, **{name: Counter(saved[name]) for name in _COUNTERS}, **lengths})
 
 
+_COUNTERS = ("skipped", "written", "kinds")
 _LENGTHS = ("characters", "left_tokens", "right_tokens")

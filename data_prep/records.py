@@ -1,4 +1,4 @@
-"""What a source hands over: a record, the samples made of it, or why there are none. Knows no source in particular."""
+"""What a source hands over: a record, the samples made of it, or why there are none."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, unique
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, get_args
 
 from contest.items import Item, ItemType
+from errors import UserError
+
+ImageMode: TypeAlias = Literal["link", "copy", "pad"]
+IMAGE_MODES: tuple[ImageMode, ...] = get_args(ImageMode)
 
 
 @unique
@@ -94,7 +98,7 @@ class ConvertedSample:
         answers: every acceptable answer, the canonical one first; for generation the picture's content.
         content: what it asks apart from its wording and order: equal contents are duplicates.
         answer_type: whether the answers are texts or a picture.
-        picture: the picture to be laid into the task folder, if it has one.
+        picture: the picture to be put into the task folder, if it has one.
 
     """
 
@@ -149,9 +153,12 @@ class DataSource(Protocol):
         """Make samples of a record; depends on the record and the settings alone."""
 
 
-class SourceError(ValueError):
+class SourceError(UserError):
     """A source's file that can not be read (on): which one, where, why, and what to do."""
 
     def __init__(self, file: str | Path, place: str, problem: str) -> None:
-        where = ", ".join(filter(None, (str(file), place)))
-        super().__init__(f"{where}: {problem}" if where else problem)
+        super().__init__(problem, where=", ".join(filter(None, (str(file), place))))
+
+
+class OutputTakenError(UserError):
+    """Something lies where the output shall go."""

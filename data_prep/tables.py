@@ -1,4 +1,4 @@
-"""Reads tables of text as they are published: commas, semicolons, tabs, bars or spaces, quoted or not. Knows no names.
+"""Reads tables of text as they are published: commas, semicolons, tabs, bars or spaces, quoted or not.
 
 Which of them a file has is seen from its first rows, by what whoever asks expects of a first row.
 """

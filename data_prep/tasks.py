@@ -1,4 +1,4 @@
-"""How a sample of each task is worded: which items, in which order, with which instruction. Knows no source, no file.
+"""How a sample of each task is worded: which items, in which order, with which instruction.
 
 Each function draws from a generator that its caller seeds with the record, and returns items (and, with options, the
 acceptable answers). What the contest leaves open (apart, merged or absent; which item first) is drawn here.

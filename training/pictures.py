@@ -58,7 +58,7 @@ def read_pictures(directory: Path, split: Split, side: int, most: int | None = N
             out = shlex.quote(str(directory))
             raise PictureDataError(
                 f"{directory}: no {split} pictures of {' or '.join(folders)}; write them with "
-                f"`python -m data_prep synthetic --out {out} --tasks captioning,text_recognition`"
+                f"`python -m data_prep synthetic --output {out} --tasks captioning,text_recognition`"
             )
         kinds[kind] = torch.stack([_pixels(path, side) for path in paths])
     return Pictures(kinds)

@@ -106,7 +106,7 @@ def read_pairs(directory: Path, split: str, network: RuCLIP) -> Pairs:
     if not found:
         raise PairDataError(
             f"{directory}: no {split} pairs of caption and picture; write them with "
-            f"`python -m data_prep synthetic --out {shlex.quote(str(directory))} --tasks captioning,generation`"
+            f"`python -m data_prep synthetic --output {shlex.quote(str(directory))} --tasks captioning,generation`"
         )
     side = network.config.image_resolution
     pictures = torch.empty(len(found), 3, side, side, dtype=torch.uint8)

@@ -1,4 +1,4 @@
-"""The check's result as one HTML page with samples to look at. Knows nothing of how it was found."""
+"""The check's result as one HTML page with samples to look at."""
 
 from __future__ import annotations
 

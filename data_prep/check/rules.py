@@ -1,4 +1,4 @@
-"""The rules of a task folder and what breaks them. Knows nothing of how a folder is read or a page is made."""
+"""The rules of a task folder and what breaks them."""
 
 from __future__ import annotations
 

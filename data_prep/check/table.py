@@ -1,4 +1,4 @@
-"""The check's result as a table for the terminal and as JSON. Knows nothing of how it was found."""
+"""The check's result as a table for the terminal and as JSON."""
 
 from __future__ import annotations
 

@@ -23,17 +23,9 @@ from urllib.parse import urlsplit
 from data_prep.cleaning import clean, fold
 from data_prep.gathering import Gathering
 from data_prep.records import ConversionResult, ConvertedSample, SkippedRecord, SkipReason, SourcePicture, SourceRecord
-from data_prep.sources.reading import (
-    FieldError,
-    describe,
-    id_of,
-    json_elements,
-    object_of,
-    text_of,
-    writable,
-)
+from data_prep.sources.reading import FieldError, describe, id_of, json_elements, object_of, text_of, writable
 from data_prep.tasks import Options, bare_picture, drawing, options_of, picture_question, rng_of
-from data_prep.translation import check_translation, translator_of
+from data_prep.translation import RUSSIAN, Translation, check_translation
 
 PICTURES_AT_ONCE = 64  # whose captions a translator gets together
 OTHERS = 3  # captions of other pictures that a choice offers
@@ -49,9 +41,7 @@ class Coco:
         files: the annotations of captions.
         images: the folder with the pictures, or with `train2014/`, `val2017/` and the like.
         seed: of the wording and of the caption that is drawn.
-        table: a file of translations; see `data_prep.translation.TranslationTable`.
-        hook: "module:function" of a translator.
-        cache: where its translations are kept.
+        translation: where translations come from.
         variants: share of the captioning samples that are a choice of four captions.
 
     """
@@ -59,9 +49,7 @@ class Coco:
     files: Sequence[Path]
     images: Path
     seed: int = 0
-    table: Path | None = None
-    hook: str | None = None
-    cache: Path | None = None
+    translation: Translation = RUSSIAN
     variants: float = 0.0
 
     name: ClassVar[str] = "coco"
@@ -71,17 +59,16 @@ class Coco:
     @property
     def settings(self) -> dict[str, object]:
         """What the output depends on."""
-        tables = [] if self.table is None else [self.table]
         return {
-            "files": describe([*self.files, *tables]),
+            "files": describe([*self.files, *self.translation.files]),
             "seed": self.seed,
-            "translator": self.hook,
+            "translator": self.translation.hook,
             "variants": self.variants,
         }
 
     def records(self, scratch: Path) -> Iterator[SourceRecord | SkippedRecord]:
         """Gather the captions of each picture, translate them, and stream the pictures."""
-        translator = translator_of(self.table, self.hook, self.cache, scratch)
+        translator = self.translation.translator(scratch)
         for number, file in enumerate(self.files):
             with Gathering(scratch / f"coco{number}.sqlite") as gathering:
                 yield from _gather(file, gathering)
@@ -201,7 +188,7 @@ def _problem(file: str, place: str, caption: str, translation: str | None) -> Sk
     try:
         doubted = check_translation(caption, clean(writable(translation)))
     except FieldError as error:
-        return SkippedRecord(file, place, error.reason, error.detail)
+        return SkippedRecord(file, place, error.skip_reason, error.detail)
     if doubted is not None:
         return SkippedRecord(file, place, SkipReason.TRANSLATION_DOUBTFUL, f"{translation[:60]!r}: {doubted}")
     return None

@@ -23,13 +23,13 @@ from data_prep.records import ConversionResult, ConvertedSample, SkippedRecord, 
 from data_prep.sources.reading import (
     PARQUET,
     FieldError,
+    QuestionFiles,
     any_records,
-    describe,
     field_of,
     list_of,
     object_of,
     parquet_rows,
-    parse_line,
+    record_object,
     text_of,
 )
 from data_prep.split import document_group
@@ -41,28 +41,12 @@ _MARK = re.compile(r"\((\d{1,6})\)\s*")
 
 
 @dataclass(frozen=True)
-class MuSeRC:
-    """The data set.
-
-    Args:
-        files: its files.
-        seed: of the wording.
-        variants: share of the questions that also ask whether an answer is true ("Верно ли, что ...").
-
-    """
-
-    files: Sequence[Path]
-    seed: int = 0
-    variants: float = 0.0
+class MuSeRC(QuestionFiles):
+    """The data set; a variant is one sample more."""
 
     name: ClassVar[str] = "muserc"
     tasks: ClassVar[tuple[str, ...]] = ("textqa",)
     licence: ClassVar[str] = "MIT"
-
-    @property
-    def settings(self) -> dict[str, object]:
-        """What the output depends on."""
-        return {"files": describe(self.files), "seed": self.seed, "variants": self.variants}
 
     def records(self, scratch: Path) -> Iterator[SourceRecord | SkippedRecord]:
         """Stream passages with their questions."""
@@ -72,7 +56,7 @@ class MuSeRC:
     def convert(self, record: SourceRecord) -> Iterator[ConversionResult]:
         """Make up to three samples of each question of a passage."""
         try:
-            value = object_of(parse_line(record) if isinstance(record.value, bytes) else record.value, "the record")
+            value = record_object(record)
             holder = object_of(value["passage"], '"passage"') if "passage" in value else value
             passage = clean(without_marks(text_of(holder, "text")))
             questions = list_of(holder, "questions")

@@ -49,7 +49,7 @@ def question_rows(file: Path, scratch: Path) -> Iterator[SourceRecord | SkippedR
             try:
                 found = _cells(row, places, len(header.cells))
             except FieldError as error:
-                yield SkippedRecord(str(file), place, error.reason, error.detail)
+                yield SkippedRecord(str(file), place, error.skip_reason, error.detail)
                 continue
             about = [place, found["context"], found["question"], found["id"]]
             key = hashlib.blake2b(json.dumps(about[1:3]).encode(), digest_size=16).hexdigest()
@@ -61,7 +61,7 @@ def question_rows(file: Path, scratch: Path) -> Iterator[SourceRecord | SkippedR
             try:
                 value["answers"] = [answer for _, cell in question.entries for answer in _answers(cell)]
             except FieldError as error:
-                yield SkippedRecord(str(file), place, error.reason, error.detail)
+                yield SkippedRecord(str(file), place, error.skip_reason, error.detail)
                 continue
             yield SourceRecord(str(file), place, value)
 

@@ -1,9 +1,10 @@
-"""Streams records out of published files: lines, JSON documents, Parquet tables. Knows nothing of what they hold."""
+"""Streams records out of published files: lines, JSON documents, Parquet tables."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,9 +13,10 @@ import pyarrow.parquet as pq
 
 from contest.checking import described
 from contest.console import one_line
+from contest.stand_ins import HEAD_BYTES, stand_in_of_data
 from data_prep.json_stream import elements
-from data_prep.opening import demand_data
 from data_prep.records import SkippedRecord, SkipReason, SourceError, SourceRecord
+from errors import UserError
 
 PARQUET_ROWS = 1024
 MAX_LINE_BYTES = 64 << 20
@@ -24,17 +26,43 @@ FORMS = "JSON documents, JSON lines (.jsonl, .ndjson) and Parquet (.parquet) are
 Value = TypeVar("Value")
 
 
-class FieldError(ValueError):
+class FieldError(UserError):
     """A field of a record that can not be used: which reason, and which field."""
 
     def __init__(self, reason: SkipReason, detail: str) -> None:
-        super().__init__(reason, detail)
-        self.reason = reason
+        super().__init__(f"{reason.meaning}: {detail}" if detail else reason.meaning)
+        self.skip_reason = reason
         self.detail = detail
+
+    @property
+    def code_name(self) -> str:
+        """The reason's name."""
+        return self.skip_reason.name
 
     def at(self, record: SourceRecord, place: str = "") -> SkippedRecord:
         """The problem that it makes of a record, or of a place inside it."""
-        return SkippedRecord(record.file, f"{record.place}{place}", self.reason, self.detail)
+        return SkippedRecord(record.file, f"{record.place}{place}", self.skip_reason, self.detail)
+
+
+@dataclass(frozen=True)
+class QuestionFiles:
+    """What the data sets of questions about texts share.
+
+    Args:
+        files: their files.
+        seed: of the wording.
+        variants: share of the questions that are asked in the manner of a hidden task ("Верно ли, что ...").
+
+    """
+
+    files: Sequence[Path]
+    seed: int = 0
+    variants: float = 0.0
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """What the output depends on."""
+        return {"files": describe(self.files), "seed": self.seed, "variants": self.variants}
 
 
 def describe(paths: Sequence[Path]) -> list[dict[str, object]]:
@@ -48,8 +76,24 @@ def describe(paths: Sequence[Path]) -> list[dict[str, object]]:
             described.append({"name": one_line(path.name), "bytes": path.stat().st_size})
         except OSError as error:
             raise SourceError(path, "", f"can not be read: {error.strerror}; check the path") from error
-        demand_data(path)
+        require_data(path)
     return described
+
+
+def require_data(path: Path) -> None:
+    """Raise SourceError if something else lies in a file's place: a Git LFS pointer, a page of the web, nothing at all.
+
+    What is no plain file, or can not be read, is left to whoever reads it.
+    """
+    if not path.is_file():  # a pipe's beginning can be read once
+        return
+    try:
+        with open(path, "rb") as stream:
+            found = stand_in_of_data(stream.read(HEAD_BYTES))
+    except OSError:
+        return
+    if found is not None:
+        raise SourceError(path, "", str(found))
 
 
 def lines(path: Path) -> Iterator[SourceRecord]:
@@ -83,7 +127,7 @@ def parse_line(record: SourceRecord) -> Any:
 
 
 def _refuse(name: str) -> float:
-    raise FieldError(Reason.NOT_JSON, f"{name} is no JSON")
+    raise FieldError(SkipReason.NOT_JSON, f"{name} is no JSON")
 
 
 _DECODER = json.JSONDecoder(parse_constant=_refuse)
@@ -138,6 +182,11 @@ def object_of(value: Any, what: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise FieldError(SkipReason.FIELD_TYPE, f"{what} is no object")
     return value
+
+
+def record_object(record: SourceRecord) -> dict[str, Any]:
+    """The object that a record is, or that its line holds. Raises FieldError."""
+    return object_of(parse_line(record) if isinstance(record.value, bytes) else record.value, "the record")
 
 
 def field_of(value: dict[str, Any], key: str, kind: type[Value]) -> Value:

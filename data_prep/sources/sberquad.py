@@ -19,12 +19,12 @@ from data_prep.records import ConversionResult, ConvertedSample, SkippedRecord, 
 from data_prep.sources import question_tables
 from data_prep.sources.reading import (
     FieldError,
+    QuestionFiles,
     any_records,
-    describe,
     field_of,
     list_of,
     object_of,
-    parse_line,
+    record_object,
     text_of,
     writable,
 )
@@ -38,28 +38,12 @@ FORMS = (
 
 
 @dataclass(frozen=True)
-class SberQuAD:
-    """The data set.
-
-    Args:
-        files: its files, in any of the forms.
-        seed: of the wording.
-        variants: share of the questions that are asked in the manner of a hidden task ("Верно ли, что ...").
-
-    """
-
-    files: Sequence[Path]
-    seed: int = 0
-    variants: float = 0.0
+class SberQuAD(QuestionFiles):
+    """The data set."""
 
     name: ClassVar[str] = "sberquad"
     tasks: ClassVar[tuple[str, ...]] = ("textqa",)
     licence: ClassVar[str] = "Apache-2.0 as distributed with DeepPavlov; passages: Russian Wikipedia, CC BY-SA"
-
-    @property
-    def settings(self) -> dict[str, object]:
-        """What the output depends on."""
-        return {"files": describe(self.files), "seed": self.seed, "variants": self.variants}
 
     def records(self, scratch: Path) -> Iterator[SourceRecord | SkippedRecord]:
         """Stream articles, paragraphs or questions, whichever the files hold."""
@@ -76,7 +60,7 @@ class SberQuAD:
     def convert(self, record: SourceRecord) -> Iterator[ConversionResult]:
         """Make a sample of each question of the record."""
         try:
-            value = object_of(parse_line(record) if isinstance(record.value, bytes) else record.value, "the record")
+            value = record_object(record)
             if "paragraphs" in value:
                 paragraphs = [(f".paragraphs[{i}]", p) for i, p in enumerate(list_of(value, "paragraphs"))]
             else:

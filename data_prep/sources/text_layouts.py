@@ -1,4 +1,4 @@
-"""Layouts in which annotations of text in pictures are published; each gives a picture's words. Knows no data set.
+"""Layouts in which annotations of text in pictures are published; each gives a picture's words.
 
 (a) a table (with a header or without one; commas, semicolons, tabs, bars or spaces between its columns) or an object of
 file -> text; (b) COCO-Text and TextOCR: `imgs`, `anns` with `utf8_string` and `bbox` or

@@ -21,18 +21,9 @@ from data_prep.answer_forms import references, wrong_answers
 from data_prep.cleaning import clean
 from data_prep.gathering import Gathering
 from data_prep.records import ConversionResult, ConvertedSample, SkippedRecord, SkipReason, SourcePicture, SourceRecord
-from data_prep.sources.reading import (
-    FieldError,
-    describe,
-    id_of,
-    json_elements,
-    list_of,
-    object_of,
-    text_of,
-    writable,
-)
+from data_prep.sources.reading import FieldError, describe, id_of, json_elements, list_of, object_of, text_of, writable
 from data_prep.tasks import NO, YES, claim_of, options_of, picture_question, rng_of
-from data_prep.translation import Translator, check_translation, translator_of
+from data_prep.translation import RUSSIAN, Translation, Translator, check_translation
 
 PICTURES_AT_ONCE = 32  # whose questions a translator gets together
 OPTIONS_SHARE = 0.5  # of the answers that have surely wrong others
@@ -48,9 +39,7 @@ class VisualGenome:
         images: the folder that holds `VG_100K/` and `VG_100K_2/`.
         seed: of the wording and of the questions that are drawn.
         per_picture: how many questions of a picture are taken, drawn at random; all of them if 0.
-        table: a file of translations of "question answer"; see `data_prep.translation.TranslationTable`.
-        hook: "module:function" of a translator.
-        cache: where its translations are kept.
+        translation: where translations come from of "question answer".
         variants: share of the questions with surely wrong answers that ask whether one is right ("Верно ли, что ...").
 
     """
@@ -60,9 +49,7 @@ class VisualGenome:
     images: Path
     seed: int = 0
     per_picture: int = 0
-    table: Path | None = None
-    hook: str | None = None
-    cache: Path | None = None
+    translation: Translation = RUSSIAN
     variants: float = 0.0
 
     name: ClassVar[str] = "visual-genome"
@@ -72,18 +59,17 @@ class VisualGenome:
     @property
     def settings(self) -> dict[str, object]:
         """What the output depends on."""
-        tables = [] if self.table is None else [self.table]
         return {
-            "files": describe([*self.questions, self.image_data, *tables]),
+            "files": describe([*self.questions, self.image_data, *self.translation.files]),
             "seed": self.seed,
             "per_picture": self.per_picture,
-            "translator": self.hook,
+            "translator": self.translation.hook,
             "variants": self.variants,
         }
 
     def records(self, scratch: Path) -> Iterator[SourceRecord | SkippedRecord]:
         """Stream the questions of each picture with what is known of it, translated."""
-        translator = translator_of(self.table, self.hook, self.cache, scratch)
+        translator = self.translation.translator(scratch)
         with Gathering(scratch / "image_data.sqlite") as gathering:
             for entry in json_elements(self.image_data):
                 problem = _gather(entry, gathering)

@@ -1,4 +1,4 @@
-"""Scenes in words: the canonical caption and its paraphrases. Knows neither tasks nor pixels."""
+"""Scenes in words: the canonical caption and its paraphrases."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Our hidden variants with a picture, H3 to H6 (the contest never published its own). Leaves H1 and H2 to others."""
+"""Our hidden variants with a picture, H3 to H6 (the contest never published its own)."""
 
 from __future__ import annotations
 
@@ -7,15 +7,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from data_prep.answer_forms import lettered_options
+from data_prep.instructions import text_item
 from data_prep.synthetic.captions import content, phrase
 from data_prep.synthetic.drawn import Drawn
 from data_prep.synthetic.grades import Grade
-from data_prep.synthetic.instructions import (
-    image_item,
-    text_item,
-    with_instruction,
-    with_picture_anywhere,
-)
+from data_prep.synthetic.instructions import image_item, with_instruction, with_picture_anywhere
 from data_prep.synthetic.language import number_word
 from data_prep.synthetic.scenes import COLOURS, SHAPES, Scene, ShapeGroup, arrange, draw_scene
 from data_prep.synthetic.signs import draw_sign

@@ -1,4 +1,4 @@
-"""MathQA: sums, linear equations, systems and comparisons with four options. Knows no file and no picture.
+"""MathQA: sums, linear equations, systems and comparisons with four options.
 
 Every problem is built around its options (see distractors.py), so they do not tell which of them is right.
 """
@@ -12,19 +12,14 @@ from fractions import Fraction
 from typing import TypeAlias
 
 from data_prep.answer_forms import lettered_options
+from data_prep.instructions import text_item
 from data_prep.synthetic.distractors import OPTIONS, four_integers
 from data_prep.synthetic.drawn import Drawn
 from data_prep.synthetic.grades import Grade
-from data_prep.synthetic.instructions import text_item, with_instruction
+from data_prep.synthetic.instructions import with_instruction
 
 UNKNOWNS = "xyzkmnp"  # no letter that could be an option's marker
-SIGN_WORDS: Mapping[str, str] = {
-    "+": "плюс",
-    "-": "минус",
-    "*": "умножить на",
-    "/": "разделить на",
-    "=": "равно",
-}
+SIGN_WORDS: Mapping[str, str] = {"+": "плюс", "-": "минус", "*": "умножить на", "/": "разделить на", "=": "равно"}
 WORDS_SHARE = 0.4
 EASY_LARGEST = 5  # of the numbers in easy problems: few enough facts for a tiny model to learn by heart
 MIDDLE_LARGEST = 30
@@ -174,18 +169,9 @@ def compare_fractions(rng: random.Random) -> MathProblem:
 Maker: TypeAlias = Callable[[random.Random], MathProblem]
 
 KINDS: Mapping[Grade, tuple[Mapping[str, Maker], tuple[float, ...]]] = {
-    "easy": (
-        {"sum": sum_or_difference, "linear_1d": one_step_easy, "comparison": compare_two},
-        (0.4, 0.4, 0.2),
-    ),
-    "middle": (
-        {"linear_1d": one_step_middle, "comparison": compare_integers},
-        (0.65, 0.35),
-    ),
-    "hard": (
-        {"linear_1d": linear_hard, "linear_2d": linear_system, "comparison": compare_fractions},
-        (0.4, 0.3, 0.3),
-    ),
+    "easy": ({"sum": sum_or_difference, "linear_1d": one_step_easy, "comparison": compare_two}, (0.4, 0.4, 0.2)),
+    "middle": ({"linear_1d": one_step_middle, "comparison": compare_integers}, (0.65, 0.35)),
+    "hard": ({"linear_1d": linear_hard, "linear_2d": linear_system, "comparison": compare_fractions}, (0.4, 0.3, 0.3)),
 }
 
 

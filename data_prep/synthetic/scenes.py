@@ -1,4 +1,4 @@
-"""Scenes of coloured shapes: their description, drawing one by chance, painting it. Knows no Russian grammar."""
+"""Scenes of coloured shapes: their description, drawing one by chance, painting it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signs with one word or number: their description, how to draw one by chance, how to paint one. Knows no task."""
+"""Signs with one word or number: their description, how to draw one by chance, how to paint one."""
 
 from __future__ import annotations
 

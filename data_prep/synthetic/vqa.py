@@ -1,4 +1,4 @@
-"""VisualQA: questions about a scene that it answers without doubt, with and without options. Knows no pixels."""
+"""VisualQA: questions about a scene that it answers without doubt, with and without options."""
 
 from __future__ import annotations
 
@@ -7,18 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from data_prep.answer_forms import lettered_options
+from data_prep.instructions import text_item
 from data_prep.synthetic.captions import phrase
 from data_prep.synthetic.drawn import Drawn
 from data_prep.synthetic.grades import Grade
-from data_prep.synthetic.instructions import text_item, with_instruction, with_picture_anywhere
-from data_prep.synthetic.language import (
-    ANY_SHAPE,
-    SHAPE_NOUNS,
-    adjective,
-    counted,
-    number_word,
-    several,
-)
+from data_prep.synthetic.instructions import with_instruction, with_picture_anywhere
+from data_prep.synthetic.language import ANY_SHAPE, SHAPE_NOUNS, adjective, counted, number_word, several
 from data_prep.synthetic.scenes import BACKGROUNDS, COLOURS, SHAPES, Scene, ShapeGroup, draw_scene
 
 OPTIONS_SHARE = 0.3

@@ -102,7 +102,7 @@ def test_what_is_told_again_was_told_before(grade: Grade, most: int) -> None:
 
 
 @pytest.mark.parametrize("grade", GRADES)
-def test_questions_about_one_picture_are_answered_in_their_order(grade: Grade) -> None:
+def test_picture_questions_keep_their_order(grade: Grade) -> None:
     questions = 0
     for seed in range(SAMPLES):
         drawn = make_vqa_drill(random.Random(seed), grade)

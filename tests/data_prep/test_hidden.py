@@ -26,7 +26,7 @@ def test_attribute_list(scene, expected):
     assert hidden.attribute_list(scene) == expected
 
 
-def test_a_drawing_from_a_list_has_a_picture_for_an_answer_and_none_in_its_input():
+def test_drawing_from_list_answers_with_picture():
     drawn = hidden.make_drawing_from_list(random.Random(0), "hard")
     assert drawn.answers == ()
     assert drawn.items[-1].content.endswith(hidden.attribute_list(drawn.picture))
@@ -50,7 +50,7 @@ def test_part_description_names_one_group_of_several(grade):
 
 
 @pytest.mark.parametrize("scene", [ALONE, ROW, COLUMN])
-def test_caption_choice_has_four_different_captions_and_the_first_is_right(scene):
+def test_caption_choice_has_one_right_caption(scene):
     for seed in range(100):
         square = hidden.caption_square(random.Random(seed), scene)
         assert len(set(square)) == 4

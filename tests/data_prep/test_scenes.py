@@ -77,7 +77,7 @@ def test_captions(scene, expected):
 
 
 @given(scenes, scenes)
-def test_scenes_have_one_caption_exactly_if_they_differ_in_jitter_alone(one, other):
+def test_captions_tell_scenes_apart_but_for_jitter(one, other):
     def facts(scene):
         return scene.background, scene.groups, scene.arrangement
 
@@ -116,7 +116,7 @@ def islands(mask, smallest):
 
 
 @pytest.mark.parametrize("grade", GRADES)
-def test_the_picture_shows_each_group_in_its_place_and_number(grade):
+def test_picture_shows_each_group_in_its_place_and_number(grade):
     for seed in range(40):
         scene = draw_scene(random.Random(seed), grade)
         axis = 1 if scene.arrangement == "row" else 0

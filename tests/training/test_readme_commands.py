@@ -41,7 +41,7 @@ def test_a_bundled_settings_file_is_taken_and_nothing_in_it_is_without_effect(
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("readme")
-    run("data_prep synthetic --out {world} --seed 1 --train 150 --validation 3 --test 2", world=folder / "world")
+    run("data_prep synthetic --output {world} --seed 1 --train 150 --validation 3 --test 2", world=folder / "world")
     return folder
 
 

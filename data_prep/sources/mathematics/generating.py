@@ -1,4 +1,4 @@
-"""Has the `mathematics_dataset` package make problems. Knows nothing of how they are worded.
+"""Has the `mathematics_dataset` package make problems.
 
 The package is optional: `pip install mathematics-dataset==1.0.1`. It makes two to three hundred problems a second.
 """

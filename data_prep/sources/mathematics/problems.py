@@ -1,4 +1,4 @@
-"""Understands the published English problems and checks their answers. Knows no Russian and no options.
+"""Understands the published English problems and checks their answers.
 
 A problem that is understood is solved here: what the file gives as its answer must be the solution.
 """
