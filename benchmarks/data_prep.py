@@ -63,7 +63,7 @@ SOURCES = {
 
 def measure(source: str, file: Path, out: Path, workers: int, seconds: float) -> dict[str, float]:
     """Wall and processor seconds and megabytes of one conversion, in a process of its own."""
-    command = [sys.executable, "-m", "data_prep", source, file, "--out", out, "--workers", str(workers)]
+    command = [sys.executable, "-m", "data_prep", source, file, "--output", out, "--workers", str(workers)]
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL, timeout=seconds)
     wall, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)

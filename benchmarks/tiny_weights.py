@@ -99,7 +99,7 @@ def main() -> None:
         work = (arguments.keep or Path(temporary)).resolve()
         world, output = work / "world", work / "output"
         sizes = ("--train", 0, "--validation", 0, "--test", arguments.samples)
-        run("data_prep", "synthetic", "--out", world, "--seed", arguments.seed, *sizes)
+        run("data_prep", "synthetic", "--output", world, "--seed", arguments.seed, *sizes)
         submit(world / "test", output, arguments)
         figures = measure(world / "test", output)
         pairs = round_trip(world, output, work, arguments).values()

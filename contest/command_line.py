@@ -42,11 +42,13 @@ class Command:
     Attributes:
         module: its dotted name; imported only when this command is named.
         purpose: what it is for, in a few words: the line in the list of commands.
+        adds: the module's function that adds the options, where a module has several commands.
 
     """
 
     module: str
     purpose: str
+    adds: str = "add_arguments"
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,7 @@ def _parser(program: Program, named: str) -> argparse.ArgumentParser:
         added = commands.add_parser(name, help=purpose, description=f"{purpose[0].upper()}{purpose[1:]}.")
         added.epilog = _epilog(program)
         if name == named:
-            import_module(command.module).add_arguments(added)
+            getattr(import_module(command.module), command.adds)(added)
     return parser
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 from contest.atomic import replacing
 from contest.errors import Code, ContestError
@@ -40,9 +41,15 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
 
     Raises ContestError: DISK_FULL, or WRITE_FAILED for a missing folder, a lack of permission and the like.
     """
+    with writing(path), replacing(path, sync=True) as temporary:
+        temporary.write_bytes(data)
+
+
+@contextmanager
+def writing(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turn the operating system's errors in the enclosed work into ContestError: DISK_FULL, WRITE_FAILED."""
     try:
-        with replacing(path, sync=True) as temporary:
-            temporary.write_bytes(data)
+        yield
     except OSError as error:
         code = Code.DISK_FULL if is_disk_full(error) else Code.WRITE_FAILED
         raise ContestError(code, f"not written: {bare_reason(error)}", file=path) from error

@@ -1,73 +1,56 @@
-"""Entry point of data_prep: how a command ends. Knows no command; what commands need is imported when one is run."""
+"""Entry point of data_prep: its commands; what they need is imported when one is run."""
 
 from __future__ import annotations
 
-if __name__ == "__main__":  # what follows takes seconds to import
+if __name__ == "__main__":  # what follows takes its time to import
     from contest.console import end_on_interrupt
 
     end_on_interrupt()
 
-import signal
-import sqlite3
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Sequence
 
-from contest.console import say, start_program
-from errors import UserError
+from contest.command_line import Command, Program, run_program
+from contest.console import start_program
 
-NOTHING_DONE, INTERRUPTED, TERMINATED = 2, 130, 143
+SOURCES, FOLDERS = "data_prep.source_commands", "data_prep.folder_commands"
+TEXTS = "text recognition from annotated pictures: tables, COCO-Text, COCO"
 
-
-class TerminatedError(KeyboardInterrupt):
-    """SIGTERM came: the command ends as after Ctrl-C."""
+PROGRAM = Program(
+    "data_prep",
+    "Turn a source into contest files, or check, merge and pack such files.",
+    {
+        "synthetic": Command(
+            "data_prep.synthetic.command", "a procedural world in Russian: all twelve tasks, any size, no downloads"
+        ),
+        "sberquad": Command(SOURCES, "TextQA from SberQuAD: JSON, JSON lines, Parquet, CSV of 2017", "add_questions"),
+        "muserc": Command(SOURCES, "TextQA from MuSeRC: JSON lines or Parquet", "add_questions"),
+        "mathematics": Command(SOURCES, "MathQA from DeepMind Mathematics, in Russian", "add_mathematics"),
+        "coco": Command(SOURCES, "ImageGeneration and ImageCaptioning from COCO captions", "add_coco"),
+        "visual-genome": Command(SOURCES, "VisualQA from Visual Genome's questions", "add_visual_genome"),
+        "start": Command(SOURCES, TEXTS, "add_texts"),
+        "sberidp": Command(SOURCES, TEXTS, "add_texts"),
+        "check": Command(
+            FOLDERS,
+            "check task folders: the format, pictures, answers, options, leaks between training and validation",
+            "add_check",
+        ),
+        "merge": Command(
+            FOLDERS, "make one set of task folders of several, such as those of SberQuAD and MuSeRC", "add_merge"
+        ),
+        "shards": Command(
+            FOLDERS,
+            "pack task folders into Parquet shards, for more samples than one JSON file should have",
+            "add_shards",
+        ),
+    },
+    old_options={"--out": "--output"},
+    statuses={1: "done, but broken records were skipped (--strict refuses the first one), or `check` found an error"},
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a subcommand; return its exit status: 0, 1 for data with faults, or 2 (and a line why) if nothing is done.
-
-    130 and 143 if it was stopped by SIGINT or SIGTERM.
-    """
-    stopped = "stopped"
-    try:
-        with _sigterm_raises():
-            from data_prep.commands import parser
-
-            parsed = parser().parse_args(arguments)
-            stopped = parsed.stopped
-            status: int | None = parsed.command(parsed)
-            return status or 0
-    except (UserError, OSError, ValueError, OverflowError, sqlite3.Error) as error:
-        say(f"data_prep: {_reason(error)}")
-        return NOTHING_DONE
-    except KeyboardInterrupt as error:
-        say(f"data_prep: {stopped}")
-        return TERMINATED if isinstance(error, TerminatedError) else INTERRUPTED
-
-
-def _reason(error: BaseException) -> str:
-    """The error in a person's words: the system's own without its number."""
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return f"{error.filename!s}: {error.strerror}"
-    return str(error)
-
-
-@contextmanager
-def _sigterm_raises() -> Iterator[None]:
-    """Have SIGTERM end the enclosed work as Ctrl-C does, so that what is open is closed and children are ended."""
-
-    def end(number: int, frame: FrameType | None) -> None:
-        raise TerminatedError
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    """Run a command line (that of the process, if None) and return the exit status."""
+    return run_program(PROGRAM, arguments)
 
 
 if __name__ == "__main__":

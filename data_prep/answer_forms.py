@@ -1,12 +1,13 @@
-"""Forms of short answers: what else is right, and which options are surely wrong. Knows no source.
+"""Forms of short answers: lettered options, what else is right, and which options are surely wrong.
 
-Only closed classes are touched (colours, small numbers, yes and no): of other words nobody can say what is wrong.
+Of right and wrong, only closed classes are touched (colours, small numbers, yes and no): of other words nobody can say
+what is wrong.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from data_prep.cleaning import fold
 
@@ -21,6 +22,24 @@ COLOURS: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 YES_NO = ("да", "нет")
 WRONG_OPTIONS = 3
+MARKERS = "abcdefgh"
+OPTIONS_LEAD = "Варианты: "
+LEAD_SHARE = 0.3
+
+
+def lettered_options(rng: random.Random, right: str, wrong: Sequence[str]) -> tuple[str, tuple[str, str, str]]:
+    """An options text "a) ...; b) ...; c) ..." in random order, and the three answers (marker, value, "marker value").
+
+    Raises ValueError if two options are equal or there are more than eight.
+    """
+    options = [right, *wrong]
+    if len(set(options)) != len(options) or len(options) > len(MARKERS):
+        raise ValueError(f"options must be different and at most {len(MARKERS)}, got {options}")
+    rng.shuffle(options)
+    marker = MARKERS[options.index(right)]
+    text = "; ".join(f"{letter}) {option}" for letter, option in zip(MARKERS, options, strict=False))
+    lead = OPTIONS_LEAD if rng.random() < LEAD_SHARE else ""
+    return lead + text, (marker, right, f"{marker} {right}")
 
 
 def references(answer: str) -> tuple[str, ...]:

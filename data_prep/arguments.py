@@ -1,86 +1,49 @@
-"""What the commands' lines share: what options take, in plain words, and how commands end. Knows no command."""
+"""What the commands' lines share: options, and words for numbers of things and for files that are not read."""
 
 from __future__ import annotations
 
 import argparse
-from typing import TypeAlias
+from pathlib import Path
 
-from contest.console import say
-
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+from contest.command_line import whole
+from contest.console import one_line, say
 
 DEFAULT_LEFT_LIMIT = 384
-GOES_ON = "stopped; the same command goes on from here"
-STATUSES = """
-exit status:
-  0  done; what is left out by rule is counted and told
-  1  done, but broken records were skipped (--strict refuses the first one), or `check` found an error
-  2  nothing was done, and a line says why
-  130, 143  stopped by Ctrl-C or SIGTERM
-"""
-MOST = 10**18  # of any count: more is a slip of the finger, and many things in Python end at 2**63
-MOST_DIGITS = 40  # of any number: Python converts no more than 4,300
+GOES_ON = "the same command goes on from here"
+NAMED = 3  # files that are not read
 
 
-def whole(text: str) -> int:
-    """A whole number that any count may be. Raises ArgumentTypeError."""
-    number = seed(text)
-    if abs(number) > MOST:
-        raise argparse.ArgumentTypeError(f"must be at most {MOST}")
-    return number
+def add_output(command: argparse.ArgumentParser, what: str = "where the task folders go") -> None:
+    """Add `--output`."""
+    command.add_argument("--output", type=Path, required=True, metavar="DIR", help=what)
 
 
-def seed(text: str) -> int:
-    """A whole number of any size that people write. Raises ArgumentTypeError."""
-    try:
-        if len(text) > MOST_DIGITS:
-            raise ValueError("too long")
-        return int(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"must be a whole number, got {text[:MOST_DIGITS]!r}") from error
-
-
-def number(text: str) -> float:
-    """A number. Raises ArgumentTypeError."""
-    try:
-        return float(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"must be a number, got {text[:MOST_DIGITS]!r}") from error
-
-
-def share(text: str) -> float:
-    """A number from 0 to 1. Raises ArgumentTypeError."""
-    found = number(text)
-    if not 0 <= found <= 1:
-        raise argparse.ArgumentTypeError(f"must lie in [0, 1], got {text[:MOST_DIGITS]}")
-    return found
-
-
-def subcommand(commands: Commands, name: str, text: str, more: str = "") -> argparse.ArgumentParser:
-    """Add a command, whose help ends with `more` and the exit statuses."""
-    return commands.add_parser(
-        name,
-        help=text,
-        description=text,
-        epilog=f"{more}{STATUSES}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-
-
-def add_left_limit(command: argparse.ArgumentParser) -> None:
-    """Add `--left-limit`, which has an effect with `--bpe` alone."""
+def add_measuring(command: argparse.ArgumentParser) -> None:
+    """Add `--bpe` and `--left-limit`, of which the second has an effect with the first alone."""
+    command.add_argument("--bpe", type=Path, metavar="FILE", help="measure texts in tokens of this bpe.model")
     command.add_argument(
         "--left-limit",
-        type=whole,
+        type=whole(least=1),
         metavar="TOKENS",
-        help=f"of a left text, measured with --bpe (default: {DEFAULT_LEFT_LIMIT})",
+        help=f"of a left text, in tokens, measured with --bpe (default: {DEFAULT_LEFT_LIMIT})",
     )
 
 
-def left_limit(arguments: argparse.Namespace) -> int:
-    """The limit of a left text in tokens; one that has no effect is told."""
-    if arguments.left_limit is None:
-        return DEFAULT_LEFT_LIMIT
-    if arguments.bpe is None:
+def left_limit(options: argparse.Namespace) -> int:
+    """Return the limit of a left text in tokens, and say so if it has no effect."""
+    if options.left_limit is not None and options.bpe is None:
         say("data_prep: --left-limit has no effect without --bpe")
-    return int(arguments.left_limit)
+    return DEFAULT_LEFT_LIMIT if options.left_limit is None else int(options.left_limit)
+
+
+def say_passed_over(directory: Path, files: list[Path], read: str) -> None:
+    """Say which files of a folder are not read: how many, and the first names."""
+    if files:
+        names = ", ".join(one_line(str(file.relative_to(directory))) for file in files[:NAMED])
+        more = f" and {len(files) - NAMED} more" if len(files) > NAMED else ""
+        say(f"data_prep: {directory}: passed over {counted(len(files), 'file')} ({names}{more}); read are {read}")
+
+
+def counted(count: int, thing: str) -> str:
+    """Return a number of things, such as "1 record" or "2 records"."""
+    return f"{count} {thing}{'' if count == 1 else 's'}"

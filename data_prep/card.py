@@ -1,4 +1,4 @@
-"""The data card: what a conversion made of a source, as JSON and as Markdown. Knows no source in particular."""
+"""The data card: what a conversion made of a source, as JSON and as Markdown."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from data_prep.counts import Counts, Lengths
 from data_prep.duplicates import count_repeated, count_shared
-from data_prep.records import Reason, Source
+from data_prep.records import DataSource, SkipReason
 from data_prep.split import SPLITS
-from data_prep.tally import Lengths, Tally
 from data_prep.writing_folders import FolderWriter
 
 CARD_JSON = "card.json"
@@ -17,19 +17,15 @@ CARD_MARKDOWN = "card.md"
 RESERVED_TOKENS = 3  # BOS, the task's token and EOS share the left text with its pieces
 
 
-def write_card(source: Source, writer: FolderWriter, tally: Tally, left_limit: int) -> dict[str, bytes]:
+def write_card(source: DataSource, writer: FolderWriter, counts: Counts, left_limit: int) -> dict[str, bytes]:
     """Return the card's files by name. The writer's files are read for duplicates, so they must be whole by now."""
     writer.flush()
     card: dict[str, Any] = {
         "source": source.name,
         "licence": source.licence,
         "settings": writer.agreement,
-        "records": {
-            "read": tally.read,
-            "used": tally.used,
-            "skipped": dict(sorted(tally.skipped.items())),
-        },
-        "tasks": {task: _task(writer, tally, task, left_limit) for task in writer.tasks},
+        "records": {"read": counts.read, "used": counts.used, "skipped": dict(sorted(counts.skipped.items()))},
+        "tasks": {task: _task(writer, counts, task, left_limit) for task in writer.tasks},
     }
     return {
         CARD_JSON: (json.dumps(card, ensure_ascii=False, indent=1) + "\n").encode(),
@@ -37,26 +33,26 @@ def write_card(source: Source, writer: FolderWriter, tally: Tally, left_limit: i
     }
 
 
-def _task(writer: FolderWriter, tally: Tally, task: str, left_limit: int) -> dict[str, Any]:
+def _task(writer: FolderWriter, counts: Counts, task: str, left_limit: int) -> dict[str, Any]:
     train, val = (writer.digests(task, split) for split in SPLITS)
     kinds = {
         name.removeprefix(f"{task} "): count
-        for name, count in sorted(tally.kinds.items())
+        for name, count in sorted(counts.kinds.items())
         if name.startswith(f"{task} ")
     }
     card: dict[str, Any] = {
-        "samples": {split: tally.written[f"{task} {split}"] for split in SPLITS},
+        "samples": {split: counts.written[f"{task} {split}"] for split in SPLITS},
         "kinds": kinds,
         "repeated": {split: count_repeated(file) for split, file in zip(SPLITS, (train, val), strict=True)},
         "validation_samples_that_training_has": count_shared(train, val),
-        "left_characters": tally.characters.get(task, Lengths()).summary(),
+        "left_characters": counts.characters.get(task, Lengths()).summary(),
     }
-    if task in tally.left_tokens:
+    if task in counts.left_tokens:
         capacity = left_limit - RESERVED_TOKENS
-        card["left_tokens"] = tally.left_tokens[task].summary()
-        card["right_tokens"] = tally.right_tokens[task].summary()
+        card["left_tokens"] = counts.left_tokens[task].summary()
+        card["right_tokens"] = counts.right_tokens[task].summary()
         card["left_limit"] = left_limit
-        card["left_texts_over_limit"] = tally.left_tokens[task].above(capacity)
+        card["left_texts_over_limit"] = counts.left_tokens[task].above(capacity)
     return card
 
 
@@ -74,7 +70,7 @@ def markdown(card: Mapping[str, Any]) -> str:
     if records["skipped"]:
         lines += ["| skipped | why | broken |", "| --- | --- | --- |"]
         for name, count in records["skipped"].items():
-            reason = Reason[name]
+            reason = SkipReason[name]
             lines.append(f"| {count} | {reason.meaning} ({name}) | {'yes' if reason.is_fault else 'no'} |")
         lines.append("")
     for task, figures in card["tasks"].items():

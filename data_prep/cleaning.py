@@ -1,4 +1,4 @@
-"""Removes what published texts have and answers should not: odd spaces, dashes, invisible letters. Knows no source."""
+"""Removes what published texts have and answers should not: odd spaces, dashes, invisible letters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turns a chunk of a source's records into lines of contest files: what one worker does. Knows no source."""
+"""Turns a chunk of a source's records into lines of contest files: what one worker does."""
 
 from __future__ import annotations
 
@@ -8,20 +8,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from contest.errors import Code, ContestError
+from data_prep.counts import Counts, Lengths
 from data_prep.duplicates import digest
-from data_prep.pictures import Laying, lay
-from data_prep.records import Made, Outcome, Picture, Problem, Reason, Record, Source
+from data_prep.pictures import add_picture
+from data_prep.records import (
+    ConversionResult,
+    ConvertedSample,
+    DataSource,
+    ImageMode,
+    SkippedRecord,
+    SkipReason,
+    SourceRecord,
+)
 from data_prep.split import Splitting
-from data_prep.tally import Lengths, Tally
 from models.bpe import BPE
 
 _quote: Callable[[str], str] = json.encoder.encode_basestring  # a JSON string, its letters as they are
-_MISSING = (Code.PICTURE_MISSING,)
 _OUR_DISK = (Code.WRITE_FAILED, Code.DISK_FULL)
 
 
 @dataclass(slots=True)
-class Converted:
+class ConvertedChunk:
     """What became of a chunk.
 
     `entries`: (items, answers, source) as JSON by (task, split); `digests`: of their contents, one after the other.
@@ -29,8 +36,8 @@ class Converted:
 
     entries: dict[tuple[str, str], list[tuple[str, str, str]]] = field(default_factory=dict)
     digests: dict[tuple[str, str], bytes] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
-    tally: Tally = field(default_factory=Tally)
+    problems: list[SkippedRecord] = field(default_factory=list)
+    counts: Counts = field(default_factory=Counts)
 
 
 @dataclass(frozen=True)
@@ -41,64 +48,52 @@ class Converter:
         source: the data set.
         splitting: how groups are split.
         images: the folder of each task's pictures, by task.
-        laying: how pictures are laid there.
+        laying: how pictures are put there.
         bpe: a BPE model that texts are measured with, if one is given.
 
     """
 
-    source: Source
+    source: DataSource
     splitting: Splitting
     images: dict[str, Path]
-    laying: Laying = "link"
+    image_mode: ImageMode = "link"
     bpe: BPE | None = None
 
-    def convert(self, chunk: Sequence[Record | Problem]) -> Converted:
+    def convert(self, chunk: Sequence[SourceRecord | SkippedRecord]) -> ConvertedChunk:
         """Convert a chunk; depends on its records and the settings alone, so any process may do it."""
-        result = Converted()
-        made: list[Made] = []
+        result = ConvertedChunk()
+        made: list[ConvertedSample] = []
         for record in chunk:
-            if isinstance(record, Problem):
-                self._skip(result, record)
-                continue
-            for outcome in self.source.convert(record):
-                settled = self._settle(record, outcome)
-                if isinstance(settled, Problem):
-                    self._skip(result, settled)
+            for outcome in (record,) if isinstance(record, SkippedRecord) else self.source.convert(record):
+                outcome = self._with_pictures(record, outcome)
+                result.counts.read += 1
+                if isinstance(outcome, SkippedRecord):
+                    result.counts.skipped[outcome.reason.name] += 1
+                    result.problems.append(outcome)
                 else:
-                    result.tally.read += 1
-                    result.tally.used += 1
-                    made += settled
+                    result.counts.used += 1
+                    made += outcome
         self._add(result, made)
         return result
 
-    @staticmethod
-    def _skip(result: Converted, problem: Problem) -> None:
-        result.tally.read += 1
-        result.tally.skipped[problem.reason.name] += 1
-        result.problems.append(problem)
-
-    def _settle(self, record: Record, outcome: Outcome) -> Outcome:
-        """Lay the samples' pictures; what can not be laid is a problem instead."""
-        if isinstance(outcome, Problem):
+    def _with_pictures(self, record: SourceRecord | SkippedRecord, outcome: ConversionResult) -> ConversionResult:
+        """Add the samples' pictures; if one can not be added, the record is skipped."""
+        if isinstance(outcome, SkippedRecord):
             return outcome
         for made in outcome:
-            if made.picture is not None:
-                problem = self._lay(record, made.task, made.picture)
-                if problem is not None:
-                    return problem
+            if made.picture is None:
+                continue
+            try:
+                add_picture(made.picture, self.images[made.task], self.image_mode)
+            except ContestError as error:
+                if error.code in _OUR_DISK:
+                    raise
+                missing = error.code is Code.PICTURE_MISSING
+                reason = SkipReason.PICTURE_MISSING if missing else SkipReason.PICTURE_UNUSABLE
+                return SkippedRecord(record.file, record.place, reason, f"{made.picture.path}: {error.message}")
         return outcome
 
-    def _lay(self, record: Record, task: str, picture: Picture) -> Problem | None:
-        try:
-            lay(picture, self.images[task], self.laying)
-        except ContestError as error:
-            if error.code in _OUR_DISK:
-                raise
-            reason = Reason.PICTURE_MISSING if error.code in _MISSING else Reason.PICTURE_UNUSABLE
-            return Problem(record.file, record.place, reason, f"{picture.path}: {error.message}")
-        return None
-
-    def _add(self, result: Converted, made: Sequence[Made]) -> None:
+    def _add(self, result: ConvertedChunk, made: Sequence[ConvertedSample]) -> None:
         digests: dict[tuple[str, str], list[bytes]] = {}
         for sample in made:
             key = (sample.task, self.splitting.side(sample.group))
@@ -115,21 +110,21 @@ class Converter:
             )
             result.entries.setdefault(key, []).append(entry)
             digests.setdefault(key, []).append(digest(sample.content))
-            result.tally.written[f"{key[0]} {key[1]}"] += 1
-            result.tally.kinds[f"{sample.task} {sample.kind}"] += 1
+            result.counts.written[f"{key[0]} {key[1]}"] += 1
+            result.counts.kinds[f"{sample.task} {sample.kind}"] += 1
         result.digests = {key: b"".join(parts) for key, parts in digests.items()}
-        self._measure(result.tally, made)
+        self._measure(result.counts, made)
 
-    def _measure(self, tally: Tally, made: Sequence[Made]) -> None:
+    def _measure(self, counts: Counts, made: Sequence[ConvertedSample]) -> None:
         for task in sorted({sample.task for sample in made}):
             samples = [sample for sample in made if sample.task == task]
             lefts = [" ".join(item.content for item in sample.items if item.type == "text") for sample in samples]
-            tally.characters.setdefault(task, Lengths()).add(map(len, lefts))
+            counts.characters.setdefault(task, Lengths()).add(map(len, lefts))
             if self.bpe is None:
                 continue
             # In lower case, as the networks read them.
-            tally.left_tokens.setdefault(task, Lengths()).add(
+            counts.left_tokens.setdefault(task, Lengths()).add(
                 map(len, self.bpe.encode_batch([t.lower() for t in lefts]))
             )
             rights = [sample.answers[0].lower() for sample in samples if sample.answer_type == "text"]
-            tally.right_tokens.setdefault(task, Lengths()).add(map(len, self.bpe.encode_batch(rights)))
+            counts.right_tokens.setdefault(task, Lengths()).add(map(len, self.bpe.encode_batch(rights)))

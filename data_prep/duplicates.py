@@ -1,4 +1,4 @@
-"""Counts equal samples among millions by eight-byte digests in files. Knows nothing of what the samples are.
+"""Counts equal samples among millions by eight-byte digests in files.
 
 Memory is bounded: digests are taken in ranges of their value, each small enough to be sorted in memory.
 """

@@ -1,7 +1,4 @@
-"""Command lines of what is done with task folders: check, merge, shards. Knows what each one calls.
-
-What a command needs is imported when it is run.
-"""
+"""Command lines of what is done with task folders: check, merge, shards."""
 
 from __future__ import annotations
 
@@ -10,91 +7,89 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from contest.command_line import whole
 from contest.console import show
 from contest.writing import write_json
-from data_prep.arguments import GOES_ON, Commands, add_left_limit, left_limit, subcommand, whole
-from data_prep.telling import counted, tell_passed_over
+from data_prep.arguments import GOES_ON, add_measuring, add_output, counted, left_limit, say_passed_over
 
 if TYPE_CHECKING:
     from data_prep.reading_folders import TaskFolder
 
 
-def add_check(commands: Commands) -> None:
-    """Add the subcommand that checks task folders."""
-    text = "check task folders: the format, pictures, answers, options, leaks between training and validation"
-    command = subcommand(commands, "check", text)
+def add_check(command: argparse.ArgumentParser) -> None:
+    """Add the options of `check`."""
     command.add_argument("directory", type=Path, metavar="DIR", help="a task folder, or a folder of them")
     command.add_argument("--html", type=Path, metavar="FILE", help="write a page with samples to look at")
     command.add_argument("--json", type=Path, metavar="FILE", help="write the result as JSON")
-    command.add_argument("--bpe", type=Path, metavar="FILE", help="measure texts in tokens of this bpe.model")
-    add_left_limit(command)
-    command.set_defaults(command=run_check, stopped="stopped before everything was checked")
+    add_measuring(command)
+    command.set_defaults(run=run_check, when_stopped="not everything was checked", keeps=("html", "json"))
 
 
-def add_folder_tools(commands: Commands) -> None:
-    """Add the subcommands that make other folders of task folders."""
-    text = "make one set of task folders of several, such as those of SberQuAD and MuSeRC"
-    command = subcommand(commands, "merge", text)
+def add_merge(command: argparse.ArgumentParser) -> None:
+    """Add the options of `merge`."""
     command.add_argument("directories", type=Path, nargs="+", metavar="DIR", help="task folders, or folders of them")
-    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the task folders go")
-    command.set_defaults(command=run_merge, stopped="stopped; the same command begins again from the first folder")
-    text = "pack task folders into Parquet shards, for more samples than one JSON file should have"
-    command = subcommand(commands, "shards", text)
+    add_output(command)
+    again = "the same command begins again from the first folder"
+    command.set_defaults(run=run_merge, when_stopped=again, keeps=("output",))
+
+
+def add_shards(command: argparse.ArgumentParser) -> None:
+    """Add the options of `shards`."""
     command.add_argument("directory", type=Path, metavar="DIR", help="a task folder, or a folder of them")
-    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the shards go")
-    command.add_argument("--rows", type=whole, default=20_000, help="samples of a shard (default: %(default)s)")
+    add_output(command, "where the shards go")
+    command.add_argument("--rows", type=whole(least=1), default=20_000, metavar="N", help="samples of a shard")
     command.add_argument(
         "--pictures-beside", action="store_true", help="link the folder of pictures instead of packing their bytes"
     )
-    command.set_defaults(command=run_shards, stopped=GOES_ON)
+    command.set_defaults(run=run_shards, when_stopped=GOES_ON, keeps=("output",))
 
 
-def run_merge(arguments: argparse.Namespace) -> int:
+def run_merge(options: argparse.Namespace) -> int:
     """Merge folders and say what came of it."""
     from data_prep.merging import merge
     from data_prep.reading_folders import find_folders
 
-    for directory in arguments.directories:
-        _tell_passed_over(directory, find_folders(directory))
-    for name, count in merge(arguments.directories, arguments.out).items():
+    for directory in options.directories:
+        _say_passed_over(directory, find_folders(directory))
+    for name, count in merge(options.directories, options.output).items():
         show(f"{name}: {counted(count, 'sample')}")
     return 0
 
 
-def run_shards(arguments: argparse.Namespace) -> int:
+def run_shards(options: argparse.Namespace) -> int:
     """Write shards and say how many."""
     from data_prep.reading_folders import find_folders
     from data_prep.sharding import write_shards
 
-    _tell_passed_over(arguments.directory, find_folders(arguments.directory))
-    written = write_shards(arguments.directory, arguments.out, arguments.rows, not arguments.pictures_beside)
+    _say_passed_over(options.directory, find_folders(options.directory))
+    written = write_shards(options.directory, options.output, options.rows, not options.pictures_beside)
     for name, count in written.items():
         show(f"{name}: {counted(count, 'shard')}")
     return 0
 
 
-def run_check(arguments: argparse.Namespace) -> int:
+def run_check(options: argparse.Namespace) -> int:
     """Check folders, print the table, and return the exit status: 1 if a rule was broken that is no mere warning."""
     from data_prep.check.checking import check
     from data_prep.check.page import write_page
-    from data_prep.check.table import table, to_wire
+    from data_prep.check.table import table, to_json
     from data_prep.reading_folders import find_folders
     from models.bpe import BPE
 
-    bpe = None if arguments.bpe is None else BPE(arguments.bpe)
-    _tell_passed_over(arguments.directory, find_folders(arguments.directory))
-    report = check(arguments.directory, bpe, left_limit(arguments))
-    if arguments.json is not None:
-        write_json(arguments.json, to_wire(report))
-    if arguments.html is not None:
-        write_page(report, arguments.html)
+    bpe = None if options.bpe is None else BPE(options.bpe)
+    _say_passed_over(options.directory, find_folders(options.directory))
+    report = check(options.directory, bpe, left_limit(options))
+    if options.json is not None:
+        write_json(options.json, to_json(report), indent=1)
+    if options.html is not None:
+        write_page(report, options.html)
     show(table(report))
-    if arguments.html is not None:
-        show(f"\npage: {arguments.html}")
+    if options.html is not None:
+        show(f"\npage: {options.html}")
     return 1 if report.errors else 0
 
 
-def _tell_passed_over(directory: Path, folders: Iterable[TaskFolder]) -> None:
+def _say_passed_over(directory: Path, folders: Iterable[TaskFolder]) -> None:
     from data_prep.reading_folders import passed_over
 
-    tell_passed_over(directory, passed_over(directory, folders), "samples, answers and sources of task folders")
+    say_passed_over(directory, passed_over(directory, folders), "samples, answers and sources of task folders")

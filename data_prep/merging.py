@@ -1,4 +1,4 @@
-"""Makes one set of task folders of several: SberQuAD and MuSeRC, START and SberIDP. Knows no source in particular."""
+"""Makes one set of task folders of several: SberQuAD and MuSeRC, START and SberIDP."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from tqdm import tqdm
 from contest.console import one_line
 from contest.items import Item
 from contest.pictures import resolve_picture
-from data_prep.pictures import lay
-from data_prep.reading_folders import Pair, TaskFolder, find_folders, pairs
-from data_prep.records import Picture, SourceError
-from data_prep.split import SPLITS
+from data_prep.pictures import add_picture
+from data_prep.reading_folders import Pair, TaskFolder, find_folders, refused, sound_pairs
+from data_prep.records import SourcePicture
+from data_prep.split import SPLITS, Split
 from data_prep.writing_folders import FolderWriter
 
 CHUNK = 1000
@@ -31,7 +31,7 @@ def merge(directories: Sequence[Path], out: Path) -> dict[str, int]:
     Raises:
         SourceError: no task folder, a folder with faults, or a document or picture in training and validation.
         ContestError: a picture that can not be opened, a file that can not be written.
-        FileExistsError: a task folder is there already.
+        OutputTakenError: a task folder is there already.
         NameTakenError: two pictures would get one name.
 
     """
@@ -54,18 +54,15 @@ def merge(directories: Sequence[Path], out: Path) -> dict[str, int]:
     return writer.counts
 
 
-def _merge(writer: FolderWriter, number: int, folder: TaskFolder, split: Any, sides: dict[str, str]) -> None:
-    def refuse(fault: str) -> None:
-        raise SourceError(folder.file(split), "", f"{fault} (python -m data_prep check names every fault)")
-
+def _merge(writer: FolderWriter, number: int, folder: TaskFolder, split: Split, sides: dict[str, str]) -> None:
     entries: list[tuple[str, str, str]] = []
-    stream = pairs(folder, split, refuse, lambda sample_id, fault: refuse(f"sample {sample_id} {fault}"))
     shown = one_line(f"{folder.path} {split}")
     with tqdm(desc=shown, unit=" samples", disable=None, leave=False) as progress:
-        for pair in stream:
+        for pair in sound_pairs(folder, split):
             progress.update()
             if pair.group and sides.setdefault(pair.group, split) != split:
-                refuse(f"sample {pair.sample.id}: {pair.group} stands in training and in validation")
+                fault = f"sample {pair.sample.id}: {pair.group} stands in training and in validation"
+                raise refused(folder, split, fault)
             entries.append(_entry(writer, number, folder, pair))
             if len(entries) == CHUNK:
                 writer.add(folder.task, split, entries, b"")
@@ -78,8 +75,10 @@ def _entry(writer: FolderWriter, number: int, folder: TaskFolder, pair: Pair) ->
     def named(content: str) -> str:
         # Without the leading `images/`; pictures of deeper folders may share a name.
         name = f"{number}_{'_'.join(PurePosixPath(content).parts).removeprefix('images_')}"
-        picture = Picture(resolve_picture(folder.path, content, follow_links=True, sample_id=pair.sample.id), name)
-        lay(picture, writer.images(folder.task), "link")
+        picture = SourcePicture(
+            resolve_picture(folder.path, content, follow_links=True, sample_id=pair.sample.id), name
+        )
+        add_picture(picture, writer.images(folder.task), "link")
         return picture.content
 
     items = [_renamed(item, named) for item in pair.sample.items]

@@ -1,4 +1,4 @@
-"""Lays a source's pictures into a task folder: as links, as copies, or padded to squares. Knows no source."""
+"""Puts a source's pictures into a task folder: as links, as copies, or padded to squares."""
 
 from __future__ import annotations
 
@@ -7,27 +7,24 @@ import io
 import os
 import shutil
 from pathlib import Path
-from typing import Literal, TypeAlias
-from uuid import uuid4
 
 from PIL import Image
 
-from contest.errors import Code, ContestError
+from contest.atomic import replacing
 from contest.pictures import probe_picture, view_picture
-from data_prep.records import Picture
-from errors import bare_reason
+from contest.writing import writing
+from data_prep.records import ImageMode, SourcePicture
+from errors import UserError
 
-Laying: TypeAlias = Literal["link", "copy", "pad"]
-LAYINGS: tuple[Laying, ...] = ("link", "copy", "pad")
 JPEG_QUALITY = 95
 PADDING = (127, 127, 127)
 
 
-class NameTakenError(ValueError):
+class NameTakenError(UserError):
     """Two pictures of a source would get one name in a task folder; says which."""
 
 
-def lay(picture: Picture, images: Path, laying: Laying) -> None:
+def add_picture(picture: SourcePicture, images: Path, image_mode: ImageMode) -> None:
     """Put a picture into a folder under its name, unless it is there already.
 
     `link` makes a symbolic link to the file, which is only read as far as its header; `copy` copies its bytes; `pad`
@@ -37,31 +34,28 @@ def lay(picture: Picture, images: Path, laying: Laying) -> None:
     picture has the name.
     """
     target = images / picture.name
-    data = _padded(picture.path) if laying == "pad" else None
+    data = _padded(picture.path) if image_mode == "pad" else None
     if data is None:
         probe_picture(picture.path)
-    temporary = images / f".{uuid4().hex}.tmp"
-    try:
-        if target.exists():  # no dangling link, which is laid anew
-            if not _is_there(picture.path, target, laying, data):
-                raise NameTakenError(f"{picture.path}: another picture is called {target.name} too; rename one of them")
+    with writing(target):
+        if target.exists():  # no dangling link, which is made anew
+            if not _is_there(picture.path, target, image_mode, data):
+                problem = f"another picture is called {target.name} too"
+                raise NameTakenError(problem, "rename one of them", where=str(picture.path))
             return
-        if data is not None:
-            temporary.write_bytes(data)
-        elif laying == "link":
-            temporary.symlink_to(os.path.abspath(picture.path))
-        else:
-            shutil.copyfile(picture.path, temporary)
-        os.replace(temporary, target)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise ContestError(Code.WRITE_FAILED, f"not written: {bare_reason(error)}", file=target) from error
+        with replacing(target) as temporary:
+            if data is not None:
+                temporary.write_bytes(data)
+            elif image_mode == "link":
+                temporary.symlink_to(os.path.abspath(picture.path))
+            else:
+                shutil.copyfile(picture.path, temporary)
 
 
-def _is_there(path: Path, target: Path, laying: Laying, data: bytes | None) -> bool:
+def _is_there(path: Path, target: Path, image_mode: ImageMode, data: bytes | None) -> bool:
     if data is not None:
         return target.read_bytes() == data
-    return os.path.samefile(path, target) if laying == "link" else filecmp.cmp(path, target, shallow=False)
+    return os.path.samefile(path, target) if image_mode == "link" else filecmp.cmp(path, target, shallow=False)
 
 
 def _padded(path: Path) -> bytes:

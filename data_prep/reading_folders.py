@@ -1,4 +1,4 @@
-"""Finds task folders and streams their samples beside their answers. Knows nothing of rules."""
+"""Finds task folders and streams their samples beside their answers."""
 
 from __future__ import annotations
 
@@ -111,6 +111,20 @@ def pairs(
         alone(sample_id, "has no answer")
     for sample_id in early_truths:
         alone(sample_id, "is an answer without its sample")
+
+
+def sound_pairs(folder: TaskFolder, split: Split) -> Iterator[Pair]:
+    """Yield a split's samples with their answers. Raises SourceError at the first fault."""
+
+    def refuse(fault: str) -> None:
+        raise refused(folder, split, fault)
+
+    return pairs(folder, split, refuse, lambda sample_id, fault: refuse(f"sample {sample_id} {fault}"))
+
+
+def refused(folder: TaskFolder, split: Split, fault: str) -> SourceError:
+    """The error of a folder with a fault."""
+    return SourceError(folder.file(split), "", f"{fault} (python -m data_prep check names every fault)")
 
 
 def _sound(stream: Iterator[Any], faulty: Callable[[str], None]) -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""What a source hands over: a record, the samples made of it, or why there are none. Knows no source in particular."""
+"""What a source hands over: a record, the samples made of it, or why there are none."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, unique
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, get_args
 
 from contest.items import Item, ItemType
+from errors import UserError
+
+ImageMode: TypeAlias = Literal["link", "copy", "pad"]
+IMAGE_MODES: tuple[ImageMode, ...] = get_args(ImageMode)
 
 
 @unique
-class Reason(Enum):
+class SkipReason(Enum):
     """Why a record gives no sample; its value is (meaning, whether the record is at fault).
 
     What a rule leaves out is no fault (a test question without its answer, a doubtful translation, and what the
@@ -55,12 +59,12 @@ class Reason(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class SkippedRecord:
     """A record that gives no sample: its file, its place there (a line, an index, an id), why, and a detail."""
 
     file: str
     place: str
-    reason: Reason
+    reason: SkipReason
     detail: str = ""
 
     def __str__(self) -> str:
@@ -70,7 +74,7 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class SourcePicture:
     """A source's picture: its file, and the name that it gets in the task folder's `images/`."""
 
     path: Path
@@ -83,7 +87,7 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class ConvertedSample:
     """A sample made of a record.
 
     Attributes:
@@ -94,7 +98,7 @@ class Made:
         answers: every acceptable answer, the canonical one first; for generation the picture's content.
         content: what it asks apart from its wording and order: equal contents are duplicates.
         answer_type: whether the answers are texts or a picture.
-        picture: the picture to be laid into the task folder, if it has one.
+        picture: the picture to be put into the task folder, if it has one.
 
     """
 
@@ -105,14 +109,14 @@ class Made:
     answers: tuple[str, ...]
     content: str
     answer_type: ItemType = "text"
-    picture: Picture | None = None
+    picture: SourcePicture | None = None
 
 
-Outcome: TypeAlias = tuple[Made, ...] | Problem
+ConversionResult: TypeAlias = tuple[ConvertedSample, ...] | SkippedRecord
 """What becomes of one question, pair or picture of a source: at least one sample, or the reason why there is none."""
 
 
-class Record(NamedTuple):
+class SourceRecord(NamedTuple):
     """A piece of a source's file as it was read: enough to say where it stands, and what `convert` needs."""
 
     file: str
@@ -120,7 +124,7 @@ class Record(NamedTuple):
     value: Any
 
 
-class Source(Protocol):
+class DataSource(Protocol):
     """A published data set. Pickled into the worker processes, so it holds paths and settings and nothing open."""
 
     @property
@@ -139,19 +143,22 @@ class Source(Protocol):
     def settings(self) -> dict[str, object]:
         """All that its output depends on, as JSON: what a restart must agree with, and what the card records."""
 
-    def records(self, scratch: Path) -> Iterator[Record | Problem]:
+    def records(self, scratch: Path) -> Iterator[SourceRecord | SkippedRecord]:
         """Stream the records in a fixed order. `scratch` is an empty folder for what has to be sorted on disk first.
 
         Raises `SourceError` for a file that can not be read on.
         """
 
-    def convert(self, record: Record) -> Iterator[Outcome]:
+    def convert(self, record: SourceRecord) -> Iterator[ConversionResult]:
         """Make samples of a record; depends on the record and the settings alone."""
 
 
-class SourceError(ValueError):
+class SourceError(UserError):
     """A source's file that can not be read (on): which one, where, why, and what to do."""
 
     def __init__(self, file: str | Path, place: str, problem: str) -> None:
-        where = ", ".join(filter(None, (str(file), place)))
-        super().__init__(f"{where}: {problem}" if where else problem)
+        super().__init__(problem, where=", ".join(filter(None, (str(file), place))))
+
+
+class OutputTakenError(UserError):
+    """Something lies where the output shall go."""

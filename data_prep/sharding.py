@@ -1,4 +1,4 @@
-"""Packs task folders into Parquet shards, for sets that single JSON files are too large for. Knows no source.
+"""Packs task folders into Parquet shards, for sets that single JSON files are too large for.
 
 The form of a shard is that of `contest.shards`; fine-tuning reads folders of them as it reads task folders.
 """
@@ -15,7 +15,7 @@ from tqdm import tqdm
 from contest.errors import Code, ContestError
 from contest.pictures import resolve_picture
 from contest.shards import ShardRow, shard_name, write_shard
-from data_prep.reading_folders import TaskFolder, find_folders, pairs
+from data_prep.reading_folders import TaskFolder, find_folders, sound_pairs
 from data_prep.records import SourceError
 from data_prep.split import SPLITS, Split
 from errors import bare_reason
@@ -36,8 +36,6 @@ def write_shards(directory: Path, out: Path, rows: int, embed: bool) -> dict[str
         OSError: the shards can not be written.
 
     """
-    if rows < 1:
-        raise ValueError(f"--rows must be at least 1, got {rows}")
     folders = find_folders(directory)
     tasks = [folder.task for folder in folders]
     for task in tasks:
@@ -70,11 +68,7 @@ def _write_split(folder: TaskFolder, split: Split, target: Path, rows: int, embe
 
 
 def _rows(folder: TaskFolder, split: Split, embed: bool, first: int = 0) -> Iterator[ShardRow]:
-    def refuse(fault: str) -> None:
-        raise SourceError(folder.file(split), "", f"{fault} (python -m data_prep check names every fault)")
-
-    stream = pairs(folder, split, refuse, lambda sample_id, fault: refuse(f"sample {sample_id} {fault}"))
-    for pair in islice(stream, first, None):
+    for pair in islice(sound_pairs(folder, split), first, None):
         picture = None
         if embed:
             content = next(iter(pair.truth.images), pair.sample.images[-1] if pair.sample.has_image else None)

@@ -1,4 +1,4 @@
-"""Training or validation, decided by the document or picture that a sample comes from. Knows no source and no file.
+"""Training or validation, decided by the document or picture that a sample comes from.
 
 The decision is a hash of the group's name: whatever is converted, when and in which order, a document or picture
 always falls on the same side, and so no picture that two data sets share is trained on and validated with.
@@ -18,17 +18,13 @@ _HASHES = 1 << 64
 
 @dataclass(frozen=True, slots=True)
 class Splitting:
-    """How groups are split. Two folders are free of leaks between them only if both numbers agree.
+    """How groups are split: the share of validation, from 0 to 1, and a seed.
 
-    Raises ValueError for a share outside [0, 1].
+    Two folders are free of leaks between them only if both numbers agree.
     """
 
     share: float = DEFAULT_SHARE
     seed: int = 0
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.share <= 1:
-            raise ValueError(f"--validation-share must lie in [0, 1], got {self.share}")
 
     def side(self, group: str) -> Split:
         """The split that a group belongs to."""

@@ -1,4 +1,4 @@
-"""Reads tables of text as they are published: commas, semicolons, tabs, bars or spaces, quoted or not. Knows no names.
+"""Reads tables of text as they are published: commas, semicolons, tabs, bars or spaces, quoted or not.
 
 Which of them a file has is seen from its first rows, by what whoever asks expects of a first row.
 """
@@ -28,7 +28,7 @@ _NAMED = re.compile(
 _TWO_WORDS = re.compile(r"\s*(\S+)\s+(.*)", re.DOTALL)
 
 
-class Row(NamedTuple):
+class TableRow(NamedTuple):
     """A row that is not empty, and the number of the line that it ends in."""
 
     line: int
@@ -36,7 +36,7 @@ class Row(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class TableForm:
     """How a table is written: what stands between two cells, whether cells may be quoted, also after a space."""
 
     mark: str
@@ -46,7 +46,7 @@ class Form:
 
 def form_of(
     file: Path, is_first: Callable[[list[str]], bool], native: str = "", *, spaces: bool = False
-) -> Form | None:
+) -> TableForm | None:
     """The form under which the table's first row is one that is expected; None if there is none.
 
     `native` is the mark that is tried first: that of the file's ending if it is left out. `spaces`: whether a space may
@@ -57,13 +57,13 @@ def form_of(
     with _text(file) as stream:
         head = list(islice((line for line in stream if line.strip()), LOOKED_AT))
         for mark in marks:
-            form = Form(mark, mark != "\t", any(f'{mark} "' in line for line in head))
-            if is_first(next(_cells(iter(head), form), Row(0, [])).cells):
+            form = TableForm(mark, mark != "\t", any(f'{mark} "' in line for line in head))
+            if is_first(next(_cells(iter(head), form), TableRow(0, [])).cells):
                 return form
     return None
 
 
-def rows(file: Path, form: Form) -> Iterator[Row]:
+def rows(file: Path, form: TableForm) -> Iterator[TableRow]:
     """Yield the rows of a table in UTF-8. Raises SourceError."""
     with _text(file) as stream:
         yield from _cells(stream, form)
@@ -74,11 +74,11 @@ def column(name: str) -> str:
     return "_".join(name.replace("-", " ").replace("_", " ").lower().split())
 
 
-def _cells(lines: Iterator[str] | TextIO, form: Form) -> Iterator[Row]:
+def _cells(lines: Iterator[str] | TextIO, form: TableForm) -> Iterator[TableRow]:
     if form.mark == SPACE:
         for number, line in enumerate(lines, start=1):
             if line.strip():
-                yield Row(number, _spaced(line.strip("\r\n")))
+                yield TableRow(number, _spaced(line.strip("\r\n")))
         return
     csv.field_size_limit(LONGEST_CELL)
     reader = csv.reader(
@@ -89,7 +89,7 @@ def _cells(lines: Iterator[str] | TextIO, form: Form) -> Iterator[Row]:
     )
     for row in reader:
         if any(cell.strip() for cell in row):
-            yield Row(reader.line_num, row)
+            yield TableRow(reader.line_num, row)
 
 
 def _spaced(line: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""How a sample of each task is worded: which items, in which order, with which instruction. Knows no source, no file.
+"""How a sample of each task is worded: which items, in which order, with which instruction.
 
 Each function draws from a generator that its caller seeds with the record, and returns items (and, with options, the
 acceptable answers). What the contest leaves open (apart, merged or absent; which item first) is drawn here.
@@ -11,9 +11,9 @@ import re
 from collections.abc import Sequence
 
 from contest.items import Item
+from data_prep.answer_forms import lettered_options
 from data_prep.instructions import instructed, text_item
-from data_prep.options import lettered_options
-from data_prep.records import Picture
+from data_prep.records import SourcePicture
 
 QUESTION_FIRST_SHARE = 0.2
 JOINED_SHARE = 0.15  # passage and question, or problem and question, in one item
@@ -89,13 +89,13 @@ def drawing(rng: random.Random, caption: str) -> tuple[Item, ...]:
     return instructed(rng, "generation", [text_item(caption)])
 
 
-def bare_picture(rng: random.Random, bank: str, picture: Picture) -> tuple[Item, ...]:
+def bare_picture(rng: random.Random, bank: str, picture: SourcePicture) -> tuple[Item, ...]:
     """ImageCaptioning and text recognition: an instruction and the picture, in either order."""
     return instructed(rng, bank, [Item("image", picture.content)])
 
 
 def picture_question(
-    rng: random.Random, picture: Picture, question: str, options: str | None = None
+    rng: random.Random, picture: SourcePicture, question: str, options: str | None = None
 ) -> tuple[Item, ...]:
     """VisualQA: the question (and its options), the picture before, between or after the texts."""
     texts = [text_item(text) for text in (question, options) if text is not None]

@@ -7,20 +7,19 @@ from __future__ import annotations
 
 import importlib
 import re
-import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
 from contest.checking import is_unicode
 from data_prep.cleaning import clean
-from data_prep.opening import demand_data
+from data_prep.database import Database
 from data_prep.records import SourceError
-from data_prep.sources.reading import FieldError, lines, parse_line
-from data_prep.tables import Form, form_of, rows
+from data_prep.sources.reading import FieldError, lines, parse_line, require_data
+from data_prep.tables import TableForm, form_of, rows
 
 FEWEST_CYRILLIC = 0.6  # of the letters
 LENGTH_RATIO = (0.35, 3.0)
@@ -30,6 +29,7 @@ MOST_REPEATS = 3  # of three words in a row
 _WORD = re.compile(r"\w+")
 _DIGITS = re.compile(r"\d+")
 _COLUMNS = 2
+_KNOWN = "CREATE TABLE IF NOT EXISTS known (text TEXT PRIMARY KEY, said TEXT)"
 _NO_PAIR = 'is no {"text": ..., "translation": ...} of texts in Unicode; two columns are read of .tsv and .csv files'
 
 
@@ -40,7 +40,7 @@ class Translator(Protocol):
         """The translations, None where there is none. Raises SourceError if it can not go on."""
 
 
-class AsItIs:
+class IdentityTranslator:
     """For texts that are Russian already."""
 
     def translate(self, texts: Sequence[str]) -> list[str | None]:
@@ -48,7 +48,7 @@ class AsItIs:
         return list(texts)
 
 
-class Table:
+class TranslationTable:
     """A file of texts with their translations, indexed on disk.
 
     JSON lines `{"text": ..., "translation": ...}`, or else (.tsv, .csv) two columns without a header. Its texts may be
@@ -57,34 +57,31 @@ class Table:
     """
 
     def __init__(self, file: Path, scratch: Path) -> None:
-        demand_data(file)
-        self._base = sqlite3.connect(scratch / "translations.sqlite")
-        self._base.executescript(
-            "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;"
-            "CREATE TABLE known (text TEXT PRIMARY KEY, said TEXT);"
-            "CREATE TABLE cleaned (text TEXT PRIMARY KEY, said TEXT);"
+        require_data(file)
+        self._base = Database(
+            scratch / "translations.sqlite",
+            f"{_KNOWN}; CREATE TABLE cleaned (text TEXT PRIMARY KEY, said TEXT)",
+            "translations",
         )
         for text, said in _pairs(file):
-            self._base.execute("INSERT OR IGNORE INTO known VALUES (?, ?)", (text, said))
+            self._base.change("INSERT OR IGNORE INTO known VALUES (?, ?)", (text, said))
             if (plain := clean(text)) != text:
-                self._base.execute("INSERT OR IGNORE INTO cleaned VALUES (?, ?)", (plain, said))
+                self._base.change("INSERT OR IGNORE INTO cleaned VALUES (?, ?)", (plain, said))
 
     def translate(self, texts: Sequence[str]) -> list[str | None]:
         """What the table has."""
         return [self._said(text) for text in texts]
 
     def _said(self, text: str) -> str | None:
-        said = _known(self._base, text)
-        plain = clean(text)
+        plain, said = clean(text), _known(self._base, text)
         if said is None and plain != text:
             said = _known(self._base, plain)
         if said is None:
-            row = self._base.execute("SELECT said FROM cleaned WHERE text = ?", (plain,)).fetchone()
-            said = None if row is None else str(row[0])
+            said = self._base.value("SELECT said FROM cleaned WHERE text = ?", plain)
         return said
 
 
-class Hook:
+class TranslatorHook:
     """A function that translates, asked once for each text: what it said is kept in a file and outlives a kill.
 
     Raises SourceError for a name that leads to no function, or a cache of another kind of file.
@@ -101,20 +98,14 @@ class Hook:
             problem = f"there is no such function: {type(error).__name__}: {error}"
             raise SourceError(name, "", problem) from error
         if cache.exists() and cache.stat().st_size:  # an empty one is a new one
-            demand_data(cache)
-        try:
-            self._base = sqlite3.connect(cache)
-            self._base.execute("CREATE TABLE IF NOT EXISTS known (text TEXT PRIMARY KEY, said TEXT)")
-        except sqlite3.Error as error:
-            raise SourceError(cache, "", f"can not hold translations: {error}") from error
+            require_data(cache)
+        self._base = Database(cache, _KNOWN, "translations", keep=True)
 
     def translate(self, texts: Sequence[str]) -> list[str | None]:
         """What the hook said, now or before."""
         missing = [text for text in dict.fromkeys(texts) if _known(self._base, text) is None]
         if missing:
-            said = self._ask(missing)
-            with self._base:
-                self._base.executemany("INSERT INTO known VALUES (?, ?)", zip(missing, said, strict=True))
+            self._base.keep("INSERT INTO known VALUES (?, ?)", zip(missing, self._ask(missing), strict=True))
         return [_known(self._base, text) for text in texts]
 
     def _ask(self, texts: list[str]) -> list[str]:
@@ -133,16 +124,39 @@ class Hook:
         return list(said)
 
 
-def translator_of(table: Path | None, hook: str | None, cache: Path | None, scratch: Path) -> Translator:
-    """The translator that the command line asks for. Raises SourceError."""
-    if table is not None:
-        return Table(table, scratch)
-    if hook is not None:
-        return Hook(hook, cache or scratch.parent.parent / "translations.sqlite")
-    return AsItIs()
+@dataclass(frozen=True)
+class Translation:
+    """Where translations come from; without a table and a hook the texts are Russian already.
+
+    Args:
+        table: a file of translations; see `TranslationTable`.
+        hook: "module:function" of a translator.
+        cache: where its translations are kept.
+
+    """
+
+    table: Path | None = None
+    hook: str | None = None
+    cache: Path | None = None
+
+    @property
+    def files(self) -> list[Path]:
+        """The files that the output depends on."""
+        return [] if self.table is None else [self.table]
+
+    def translator(self, scratch: Path) -> Translator:
+        """The translator. Raises SourceError."""
+        if self.table is not None:
+            return TranslationTable(self.table, scratch)
+        if self.hook is not None:
+            return TranslatorHook(self.hook, self.cache or scratch.parent.parent / "translations.sqlite")
+        return IdentityTranslator()
 
 
-def doubt(text: str, translation: str) -> str | None:
+RUSSIAN = Translation()
+
+
+def check_translation(text: str, translation: str) -> str | None:
     """What speaks against a translation into Russian; None if nothing does.
 
     Too few Cyrillic letters, another length, a question mark or a number lost or found, a loop.
@@ -183,16 +197,16 @@ def _is_writable(text: object) -> bool:
     return isinstance(text, str) and is_unicode(text)
 
 
-def _known(base: sqlite3.Connection, text: str) -> str | None:
-    row = base.execute("SELECT said FROM known WHERE text = ?", (text,)).fetchone()
-    return None if row is None else str(row[0])
+def _known(base: Database, text: str) -> str | None:
+    said: str | None = base.value("SELECT said FROM known WHERE text = ?", text)
+    return said
 
 
 def _pairs(file: Path) -> Iterator[tuple[str, str]]:
     ending = file.suffix.lower()
     if ending in (".tsv", ".csv"):
         mark = "," if ending == ".csv" else "\t"
-        form = form_of(file, lambda row: len(row) == _COLUMNS, mark) or Form(mark, quoted=True, spaced=False)
+        form = form_of(file, lambda row: len(row) == _COLUMNS, mark) or TableForm(mark, quoted=True, spaced=False)
         # A tab stands in no text: there quotation marks of a text may be doubled and enclosed, as spreadsheets do.
         for number, cells in rows(file, replace(form, quoted=True)):
             if len(cells) != _COLUMNS:

@@ -1,4 +1,4 @@
-"""Writes contest task folders entry by entry, so that a killed conversion goes on where it was. Knows no source.
+"""Writes contest task folders entry by entry, so that a killed conversion goes on where it was.
 
     DIR/<task>/<task>_{train,val}.json          input, one sample a line
     DIR/<task>/<task>_{train,val}_answer.json   every acceptable answer
@@ -11,7 +11,6 @@ reader of its own may stream a file of any size; to every other reader it is one
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import shutil
@@ -19,11 +18,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from contest.errors import Code, ContestError
-from contest.writing import write_json
+from contest.writing import write_json, writing
 from data_prep.reading_folders import PARTS
+from data_prep.records import OutputTakenError
 from data_prep.split import SPLITS
-from errors import bare_reason
 
 PROGRESS = "progress.json"
 SKIPPED = "skipped.jsonl"
@@ -39,7 +37,7 @@ class FolderWriter:
         agreement: all that the output depends on; a conversion goes on only under the same one.
 
     Raises:
-        FileExistsError: a task folder is there already, or a conversion under another agreement was begun.
+        OutputTakenError: a task folder is there already, or a conversion under another agreement was begun.
         ContestError: WRITE_FAILED, DISK_FULL.
 
     """
@@ -55,11 +53,11 @@ class FolderWriter:
         moving = bool(progress.get("whole"))
         for task in self.tasks:
             if (out / task).exists() and not (moving and not (self.folder / task).exists()):
-                raise FileExistsError(f"{out / task} exists already: remove it, or name another directory")
+                raise OutputTakenError(f"{out / task} exists already", "remove it, or name another directory")
         self.progress: Any = progress.get("progress")
         if moving:
             return
-        with _writing(self.folder):
+        with writing(self.folder):
             for task in self.tasks:
                 (self.folder / task / "images").mkdir(parents=True, exist_ok=True)
             for name in self._names():
@@ -87,7 +85,7 @@ class FolderWriter:
         """Append entries, each (items, answers, source) as JSON, and their digests. Ids count from 0 in each split."""
         key = f"{task} {split}"
         first = self.counts[key]
-        with _writing(self.folder):
+        with writing(self.folder):
             for place, part in enumerate(PARTS):
                 lines = [f'"{number}": {entry[place]}' for number, entry in enumerate(entries, start=first)]
                 lead = ",\n" if first else "{\n"
@@ -97,18 +95,18 @@ class FolderWriter:
 
     def skip(self, lines: Sequence[str]) -> None:
         """Append lines to the list of what was skipped."""
-        with _writing(self.folder):
+        with writing(self.folder):
             self._files[SKIPPED].write("".join(f"{line}\n" for line in lines).encode("utf-8", "replace"))
 
     def flush(self) -> None:
         """Let other readers of the files see everything so far."""
-        with _writing(self.folder):
+        with writing(self.folder):
             for stream in self._files.values():
                 stream.flush()
 
     def save(self, progress: Any) -> None:
         """Make everything so far last, and `progress` (JSON) with it."""
-        with _writing(self.folder):
+        with writing(self.folder):
             offsets = {}
             for name, stream in self._files.items():
                 stream.flush()
@@ -120,14 +118,14 @@ class FolderWriter:
     def finish(self, progress: Any, beside: dict[str, bytes]) -> None:
         """End the files, put `beside` (content by file name) into every task folder, and move the folders in place."""
         if self._files:
-            with _writing(self.folder):
+            with writing(self.folder):
                 for task in self.tasks:
                     for split in SPLITS:
                         for part in PARTS:
                             ending = b"\n}\n" if self.counts[f"{task} {split}"] else b"{}\n"
                             self._files[f"{task}/{task}_{split}{part}.json"].write(ending)
             self.close(sync=True)
-            with _writing(self.folder):
+            with writing(self.folder):
                 for task in self.tasks:
                     for name, content in beside.items():
                         (self.folder / task / name).write_bytes(content)
@@ -135,7 +133,7 @@ class FolderWriter:
                     if not any(self.images(task).iterdir()):
                         self.images(task).rmdir()
             write_json(self.folder / PROGRESS, {"agreement": self.agreement, "whole": True, "progress": progress})
-        with _writing(self.out):
+        with writing(self.out):
             for task in self.tasks:
                 if (self.folder / task).exists():
                     _move(self.folder / task, self.out / task)
@@ -143,7 +141,7 @@ class FolderWriter:
 
     def close(self, sync: bool = False) -> None:
         """Close the files; what is not saved will be written again by the next process."""
-        with _writing(self.folder):
+        with writing(self.folder):
             for stream in self._files.values():
                 if not stream.closed:
                     stream.flush()
@@ -160,7 +158,7 @@ class FolderWriter:
         return names
 
     def _read_progress(self) -> dict[str, Any]:
-        """What an earlier process saved, or nothing. Raises FileExistsError if it agreed on other things."""
+        """What an earlier process saved, or nothing. Raises OutputTakenError if it agreed on other things."""
         file = self.folder / PROGRESS
         if not file.exists():
             return {}
@@ -168,32 +166,14 @@ class FolderWriter:
             progress = json.loads(file.read_text("utf-8"))
             agreed = progress["agreement"]
         except (ValueError, KeyError, TypeError) as error:
-            raise FileExistsError(f"{file} is damaged ({error}): remove {self.folder} and start again") from error
+            raise OutputTakenError(f"{file} is damaged ({error})", f"remove {self.folder} and start again") from error
         if agreed != self.agreement:
             names = sorted({*agreed, *self.agreement})
             changed = [name for name in names if agreed.get(name) != self.agreement.get(name)]
-            raise FileExistsError(
-                f"{self.folder} holds a conversion that was begun with another {', '.join(changed)}: "
-                "go on with what it was begun with, or remove it"
-            )
+            problem = f"{self.folder} holds a conversion that was begun with another {', '.join(changed)}"
+            raise OutputTakenError(problem, "go on with what it was begun with, or remove it")
         return dict(progress)
 
 
 def _move(folder: Path, place: Path) -> None:
     os.replace(folder, place)
-
-
-class _writing:  # noqa: N801 - read as a phrase: with _writing(folder)
-    """Turns the operating system's errors into ContestFileError."""
-
-    def __init__(self, place: Path) -> None:
-        self.place = place
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, OSError):
-            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-            code = Code.DISK_FULL if full else Code.WRITE_FAILED
-            raise ContestError(code, f"not written: {bare_reason(error)}", file=self.place) from error

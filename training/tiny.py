@@ -86,7 +86,7 @@ def stages(output: Path, threads: int = 1, scale: float = 1.0) -> list[Stage]:
         return str(max(least, round(full * scale)))
 
     def world(part: WorldPart) -> Stage:
-        command = ["data_prep", "synthetic", "--out", str(data), "--seed", str(part.seed), "--test", "0"]
+        command = ["data_prep", "synthetic", "--output", str(data), "--seed", str(part.seed), "--test", "0"]
         command += ["--train", amount(part.samples, 150), "--validation", amount(VALIDATION_SAMPLES, 30)]
         command += ["--tasks", ",".join(part.tasks), "--grades", ",".join(part.grades)]
         folders, last = tuple(data / task for task in part.tasks), f"{part.tasks[-1]}_val_grade.json"

@@ -1,4 +1,4 @@
-"""Runs every rule over task folders and gathers what was found, and samples to look at. Knows no page and no table."""
+"""Runs every rule over task folders and gathers what was found, and samples to look at."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tqdm import tqdm
 from contest.errors import ContestError
 from contest.pictures import resolve_picture, view_picture
 from data_prep.card import RESERVED_TOKENS
-from data_prep.check.near import NearTexts
-from data_prep.check.rules import Finding, Rule, sample_findings, without_options
+from data_prep.check.near import BLOCK, NearTexts
+from data_prep.check.rules import Rule, Violation, sample_findings, without_options
+from data_prep.counts import Lengths
 from data_prep.reading_folders import Pair, TaskFolder, find_folders, pairs
 from data_prep.split import SPLITS, Split
-from data_prep.tally import Lengths
 from models.bpe import BPE
 
 KEPT = 50  # findings of a rule that are told; the others are counted
@@ -43,15 +43,15 @@ class SplitReport:
 
 
 @dataclass(slots=True)
-class Report:
+class CheckReport:
     """Everything found. `counts` of a rule may exceed the findings that are kept."""
 
     splits: list[SplitReport] = field(default_factory=list)
     counts: Counter[Rule] = field(default_factory=Counter)
-    findings: dict[Rule, list[Finding]] = field(default_factory=dict)
+    findings: dict[Rule, list[Violation]] = field(default_factory=dict)
     counted_tokens: bool = False
 
-    def add(self, finding: Finding) -> None:
+    def add(self, finding: Violation) -> None:
         """Count a finding, and keep it if few of its rule are kept yet."""
         self.counts[finding.rule] += 1
         kept = self.findings.setdefault(finding.rule, [])
@@ -72,13 +72,13 @@ class _Seen:
     pictures: dict[bytes, str] = field(default_factory=dict)
 
 
-def check(directory: Path, bpe: BPE | None = None, left_limit: int = 384) -> Report:
+def check(directory: Path, bpe: BPE | None = None, left_limit: int = 384) -> CheckReport:
     """Check all task folders at and below a directory.
 
     Validation splits are read first, and training splits are held against them: memory grows with validation, and by
     about seventy bytes a training sample. Raises SourceError if there is no task folder.
     """
-    report = Report(counted_tokens=bpe is not None)
+    report = CheckReport(counted_tokens=bpe is not None)
     folders = find_folders(directory)
     seen = _Seen()
     held: dict[TaskFolder, tuple[NearTexts, dict[int, str]]] = {}
@@ -94,7 +94,7 @@ def check(directory: Path, bpe: BPE | None = None, left_limit: int = 384) -> Rep
 class _Checking:
     """The check of one split."""
 
-    report: Report
+    report: CheckReport
     folder: TaskFolder
     split: Split
     seen: _Seen
@@ -104,6 +104,7 @@ class _Checking:
     left_limit: int
     part: SplitReport = field(init=False)
     own: set[int] = field(default_factory=set)
+    asked: dict[str, tuple[str, str]] = field(default_factory=dict)  # texts that wait to be compared, by sample
     opened: dict[Path, bytes | None] = field(default_factory=dict)
     groups: set[str] = field(default_factory=set)
 
@@ -132,10 +133,11 @@ class _Checking:
                     heapq.heappush(looked_at, entry)
                 else:
                     heapq.heappushpop(looked_at, entry)
+        self._near()
         self.part.looked_at = [pair for _, _, pair in sorted(looked_at, key=lambda entry: entry[1])]
 
     def _found(self, rule: Rule, sample_id: str, detail: str) -> None:
-        self.report.add(Finding(rule, self.part.place, sample_id, detail))
+        self.report.add(Violation(rule, self.part.place, sample_id, detail))
 
     def _one(self, pair: Pair) -> None:
         self.part.samples += 1
@@ -195,14 +197,23 @@ class _Checking:
             return
         if content in self.validation:
             self._found(Rule.TEXT_LEAK, pair.sample.id, f"is also {self.validation[content]}")
-        elif (like := self.near.like(longest, asked)) is not None:
-            self._found(Rule.NEAR_LEAK, pair.sample.id, f"{like[1]:.0%} like validation sample {like[0]}")
+        else:
+            self.asked[pair.sample.id] = (longest, asked)
+            if len(self.asked) == BLOCK:
+                self._near()
         if pair.group in self.seen.groups and pair.group not in self.groups:
             self.groups.add(pair.group)  # told once
             self._found(Rule.GROUP_LEAK, pair.sample.id, f"{pair.group} is also in {self.seen.groups[pair.group]}")
         for picture in pictures:
             if picture in self.seen.pictures:
                 self._found(Rule.PICTURE_LEAK, pair.sample.id, f"is also the picture of {self.seen.pictures[picture]}")
+
+    def _near(self) -> None:
+        """Look for the texts that wait among those of validation."""
+        for sample_id, like in zip(self.asked, self.near.like(list(self.asked.values())), strict=True):
+            if like is not None:
+                self._found(Rule.NEAR_LEAK, sample_id, f"{like[1]:.0%} like validation sample {like[0]}")
+        self.asked.clear()
 
 
 def _hash(text: str) -> int:

@@ -1,74 +1,107 @@
-"""Finds validation texts that are nearly training texts, by sketches of their words. Knows nothing of samples' tasks.
+"""Finds validation texts that are nearly training texts, by the three-word shingles that they share.
 
-A text's sketch is the smallest hashes of its three-word shingles (bottom-k sketching, Broder 1997): two texts share as
-large a part of their sketches as of their shingles. Candidates that a sketch finds are compared shingle by shingle, and
-number by number: in a problem the numbers are the problem, and the words around them a template.
+The similarity is that of Jaccard, exact, from products of sparse matrices. Numbers are compared by themselves: in a
+problem the numbers are the problem, and the words around them a template.
 """
 
 from __future__ import annotations
 
 import re
-import zlib
 from collections import Counter
-from typing import NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csr_array
+from sklearn.feature_extraction.text import HashingVectorizer
 
 from data_prep.cleaning import fold
 
 SHINGLE_WORDS = 3
-SKETCH = 16
-COMMON = 100  # validation texts
+COMMON = 100  # validation texts: what more of them share is their template, which makes none of them near
 NEAR = 0.7  # Jaccard similarity of the shingles, and of the numbers
 FEWEST_WORDS = 8  # shorter texts are alike by chance
+BLOCK = 1024  # texts that are asked for at a time: it bounds the memory of the products
 _WORD = re.compile(r"\w+")
 _NUMBER = re.compile(r"(?:(?<!\w)-)?\d+(?:[.,/:]\d+)*")  # signs, fractions and times belong to it
 
+Sizes = npt.NDArray[np.int64]
 
-class _Known(NamedTuple):
-    """What is remembered of a validation text."""
 
-    shingles: frozenset[int]
-    numbers: Counter[str]
+@dataclass(frozen=True)
+class _Index:
+    """The validation texts: their shingles' hashes, in order, and a row for each text with a one for each it has."""
+
+    hashes: npt.NDArray[np.int32]
+    texts: csr_array
+    rare: npt.NDArray[np.bool_]  # shingles that few texts have
+    by_rare: csr_array  # a row for each rare shingle, with a one for each text
+    sizes: Sizes
 
 
 class NearTexts:
     """Validation texts, asked for by training texts; memory grows with the validation split alone."""
 
     def __init__(self) -> None:
-        self._known: dict[str, _Known] = {}
-        self._by_hash: dict[int, list[str]] = {}
+        self._names: list[str] = []
+        self._texts: list[str] = []
+        self._numbers: list[Counter[str]] = []
+        self._index: _Index | None = None
 
     def add(self, name: str, text: str, whole: str | None = None) -> None:
         """Take a validation text in; its numbers are those of `whole`, of which it may be a part."""
-        shingles = _shingles(text)
-        if not shingles:
-            return
-        self._known[name] = _Known(shingles, _numbers(text if whole is None else whole))
-        for value in _sketch(shingles):
-            self._by_hash.setdefault(value, []).append(name)
+        self._names.append(name)
+        self._texts.append(text)
+        self._numbers.append(_numbers(text if whole is None else whole))
+        self._index = None
 
-    def like(self, text: str, whole: str | None = None) -> tuple[str, float] | None:
-        """The name of the validation text that is most like this one and their similarity, if they are near.
+    def like(self, texts: Sequence[tuple[str, str]]) -> list[tuple[str, float] | None]:
+        """For each (text, whole): the name of the most similar validation text and their similarity, if they are near.
 
         Texts with other numbers are not near, however alike their words are; those of `whole` count, as in `add`.
         """
-        shingles = _shingles(text)
-        if not shingles or not self._known:
-            return None
-        # What very many texts share is their template, which tells none of them.
-        telling = [names for value in _sketch(shingles) if len(names := self._by_hash.get(value, ())) <= COMMON]
-        shared = Counter(name for names in telling for name in names)
-        numbers = _numbers(text if whole is None else whole)
-        best: tuple[str, float] | None = None
-        for name, count in shared.items():
-            known = self._known[name]
-            if count < len(telling) // 2:
-                continue
-            similarity = len(shingles & known.shingles) / len(shingles | known.shingles)
-            if similarity < NEAR or (best is not None and similarity <= best[1]):
-                continue
-            if _share_numbers(numbers, known.numbers):
-                best = (name, similarity)
-        return best
+        found: list[tuple[str, float] | None] = [None] * len(texts)
+        if not (self._names and texts):
+            return found
+        if self._index is None:
+            self._index = _index(self._texts)
+        if not len(self._index.hashes):
+            return found
+        index, shingles = self._index, _VECTORIZER.transform([text for text, _ in texts])
+        asked = _known(shingles, index.hashes)
+        rare = asked[:, index.rare]
+        pairs = (rare @ index.by_rare).tocoo()
+        ours, theirs = pairs.coords
+        total = np.diff(shingles.indptr)[ours] + index.sizes[theirs]
+        most = pairs.data + np.diff(asked.indptr)[ours] - np.diff(rare.indptr)[ours]  # were all the common ones shared
+        hopeful = most * (1 + NEAR) >= NEAR * total
+        ours, theirs, total = ours[hopeful], theirs[hopeful], total[hopeful]
+        shared = asked[ours].multiply(index.texts[theirs]).sum(axis=1)
+        similarity = shared / (total - shared)
+        for pair in np.lexsort((theirs, -similarity)):
+            text, known = ours[pair], theirs[pair]
+            if similarity[pair] < NEAR:
+                break
+            if found[text] is None and _share_numbers(_numbers(texts[text][1]), self._numbers[known]):
+                found[text] = (self._names[known], float(similarity[pair]))
+        return found
+
+
+def _index(texts: Sequence[str]) -> _Index:
+    shingles = _VECTORIZER.transform(texts)
+    hashes, counts = np.unique(shingles.indices, return_counts=True)
+    rows, rare = _known(shingles, hashes), counts <= COMMON
+    return _Index(hashes, rows, rare, rows[:, rare].T.tocsr(), np.diff(shingles.indptr).astype(np.int64))
+
+
+def _known(shingles: Any, hashes: npt.NDArray[np.int32]) -> csr_array:
+    """The rows with a column for each of the hashes, which are sorted, and none for other shingles."""
+    kept = np.isin(shingles.indices, hashes)
+    ends = np.concatenate(([0], np.cumsum(kept)))[shingles.indptr]
+    places = np.searchsorted(hashes, shingles.indices[kept])
+    return csr_array((np.ones(len(places), np.int32), places, ends), shape=(shingles.shape[0], len(hashes)))
 
 
 def _numbers(text: str) -> Counter[str]:
@@ -80,15 +113,14 @@ def _share_numbers(some: Counter[str], others: Counter[str]) -> bool:
     return (some & others).total() >= NEAR * (some | others).total()
 
 
-def _shingles(text: str) -> frozenset[int]:
+def _shingles(text: str) -> list[str]:
     words = _WORD.findall(fold(text))
     if len(words) < FEWEST_WORDS:
-        return frozenset()
-    return frozenset(
-        zlib.crc32(" ".join(words[start : start + SHINGLE_WORDS]).encode())
-        for start in range(len(words) - SHINGLE_WORDS + 1)
-    )
+        return []
+    return [" ".join(words[start : start + SHINGLE_WORDS]) for start in range(len(words) - SHINGLE_WORDS + 1)]
 
 
-def _sketch(shingles: frozenset[int]) -> list[int]:
-    return sorted(shingles)[:SKETCH]
+# As many columns as there are: two shingles in one would count as equal.
+_VECTORIZER = HashingVectorizer(
+    analyzer=_shingles, n_features=2**31 - 1, binary=True, norm=None, alternate_sign=False, dtype=np.int32
+)

@@ -1,4 +1,4 @@
-"""The check's result as one HTML page with samples to look at. Knows nothing of how it was found."""
+"""The check's result as one HTML page with samples to look at."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from contest.errors import ContestError
 from contest.pictures import open_picture, resolve_picture
 from contest.writing import write_bytes
-from data_prep.check.checking import Report
+from data_prep.check.checking import CheckReport
 from data_prep.check.rules import Rule
 from data_prep.reading_folders import Pair, TaskFolder
 
@@ -20,7 +20,7 @@ THUMBNAIL = 240  # pixels, the longer side
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class ShownSample:
     """A sample as the page shows it: its items and references, each a text or a picture's data URI."""
 
     sample_id: str
@@ -29,7 +29,7 @@ class Card:
     references: tuple[tuple[str, str], ...]
 
 
-def write_page(report: Report, file: Path) -> None:
+def write_page(report: CheckReport, file: Path) -> None:
     """Write the page. Raises ContestError (WRITE_FAILED, DISK_FULL)."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined
@@ -41,10 +41,10 @@ def write_page(report: Report, file: Path) -> None:
     write_bytes(file, page.encode("utf-8", "backslashreplace"))  # a folder's name need not be UTF-8
 
 
-def _card(folder: TaskFolder, pair: Pair) -> Card:
+def _card(folder: TaskFolder, pair: Pair) -> ShownSample:
     items = tuple(_shown(folder, item.type, item.content) for item in pair.sample.items)
     references = tuple(_shown(folder, item.type, content) for item in pair.truth.items for content in item.contents)
-    return Card(pair.sample.id, pair.kind, items, references)
+    return ShownSample(pair.sample.id, pair.kind, items, references)
 
 
 def _shown(folder: TaskFolder, kind: str, content: str) -> tuple[str, str]:

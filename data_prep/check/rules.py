@@ -1,4 +1,4 @@
-"""The rules of a task folder and what breaks them. Knows nothing of how a folder is read or a page is made."""
+"""The rules of a task folder and what breaks them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Rule(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Violation:
     """A rule broken: by which folder and split, which sample, and how."""
 
     rule: Rule
@@ -83,14 +83,14 @@ def without_options(text: str) -> str:
     return text if start is None else text[: start.start()]
 
 
-def sample_findings(task: str, place: str, sample: Sample, truth: GroundTruth, kind: str = "") -> Iterator[Finding]:
+def sample_findings(task: str, place: str, sample: Sample, truth: GroundTruth, kind: str = "") -> Iterator[Violation]:
     """Yield what a sample and its answer break of the rules that need no other sample and no picture.
 
     An answer of the kind "free answer" need not be a span of its passage.
     """
 
-    def finding(rule: Rule, detail: str) -> Finding:
-        return Finding(rule, place, sample.id, detail)
+    def finding(rule: Rule, detail: str) -> Violation:
+        return Violation(rule, place, sample.id, detail)
 
     for index, text in enumerate(sample.texts):
         if not text.strip():

@@ -1,17 +1,17 @@
-"""The check's result as a table for the terminal and as JSON. Knows nothing of how it was found."""
+"""The check's result as a table for the terminal and as JSON."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from contest.console import one_line, printable
-from data_prep.check.checking import Report
+from data_prep.check.checking import CheckReport
 from data_prep.check.rules import Rule
 
 PRINTED = 3  # findings of a rule
 
 
-def table(report: Report) -> str:
+def table(report: CheckReport) -> str:
     """Splits with their sizes, rules with how often they were broken, and the first findings of each."""
     lines = [f"{'folder':<40} {'split':<5} {'samples':>8} {'p95 chars':>9} {'p95 tokens':>10}"]
     for part in report.splits:
@@ -31,7 +31,7 @@ def table(report: Report) -> str:
     return "\n".join(lines)
 
 
-def to_wire(report: Report) -> dict[str, Any]:
+def to_json(report: CheckReport) -> dict[str, Any]:
     """The result as JSON."""
     return {
         "errors": report.errors,
@@ -61,7 +61,7 @@ def to_wire(report: Report) -> dict[str, Any]:
     }
 
 
-def _count(report: Report, rule: Rule) -> str:
+def _count(report: CheckReport, rule: Rule) -> str:
     """How often a rule was broken; "-" for one that was not looked at, which is not the same as never."""
     if rule is Rule.LONG and not report.counted_tokens:
         return "-"

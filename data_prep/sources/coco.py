@@ -22,18 +22,10 @@ from urllib.parse import urlsplit
 
 from data_prep.cleaning import clean, fold
 from data_prep.gathering import Gathering
-from data_prep.records import Made, Outcome, Picture, Problem, Reason, Record
-from data_prep.sources.reading import (
-    FieldError,
-    describe,
-    id_of,
-    json_elements,
-    object_of,
-    text_of,
-    writable,
-)
+from data_prep.records import ConversionResult, ConvertedSample, SkippedRecord, SkipReason, SourcePicture, SourceRecord
+from data_prep.sources.reading import FieldError, describe, id_of, json_elements, object_of, text_of, writable
 from data_prep.tasks import Options, bare_picture, drawing, options_of, picture_question, rng_of
-from data_prep.translation import doubt, translator_of
+from data_prep.translation import RUSSIAN, Translation, check_translation
 
 PICTURES_AT_ONCE = 64  # whose captions a translator gets together
 OTHERS = 3  # captions of other pictures that a choice offers
@@ -49,9 +41,7 @@ class Coco:
         files: the annotations of captions.
         images: the folder with the pictures, or with `train2014/`, `val2017/` and the like.
         seed: of the wording and of the caption that is drawn.
-        table: a file of translations; see `data_prep.translation.Table`.
-        hook: "module:function" of a translator.
-        cache: where its translations are kept.
+        translation: where translations come from.
         variants: share of the captioning samples that are a choice of four captions.
 
     """
@@ -59,9 +49,7 @@ class Coco:
     files: Sequence[Path]
     images: Path
     seed: int = 0
-    table: Path | None = None
-    hook: str | None = None
-    cache: Path | None = None
+    translation: Translation = RUSSIAN
     variants: float = 0.0
 
     name: ClassVar[str] = "coco"
@@ -71,22 +59,21 @@ class Coco:
     @property
     def settings(self) -> dict[str, object]:
         """What the output depends on."""
-        tables = [] if self.table is None else [self.table]
         return {
-            "files": describe([*self.files, *tables]),
+            "files": describe([*self.files, *self.translation.files]),
             "seed": self.seed,
-            "translator": self.hook,
+            "translator": self.translation.hook,
             "variants": self.variants,
         }
 
-    def records(self, scratch: Path) -> Iterator[Record | Problem]:
+    def records(self, scratch: Path) -> Iterator[SourceRecord | SkippedRecord]:
         """Gather the captions of each picture, translate them, and stream the pictures."""
-        translator = translator_of(self.table, self.hook, self.cache, scratch)
+        translator = self.translation.translator(scratch)
         for number, file in enumerate(self.files):
             with Gathering(scratch / f"coco{number}.sqlite") as gathering:
                 yield from _gather(file, gathering)
                 for place, picture in gathering.orphans():
-                    yield Problem(str(file), place, Reason.PICTURE_UNKNOWN, f"image_id {picture}")
+                    yield SkippedRecord(str(file), place, SkipReason.PICTURE_UNKNOWN, f"image_id {picture}")
                 pictures = gathering.pictures()
                 while batch := list(islice(pictures, PICTURES_AT_ONCE)):
                     captions = [caption for gathered in batch for _, caption in gathered.entries]
@@ -95,9 +82,9 @@ class Coco:
                     for index, gathered in enumerate(batch):
                         others = [captions[0][2] for captions in (*entries[index + 1 :], *entries[:index]) if captions]
                         value = (gathered.picture_id, gathered.about, entries[index], others[: 2 * OTHERS])
-                        yield Record(str(file), f"image {gathered.picture_id}", value)
+                        yield SourceRecord(str(file), f"image {gathered.picture_id}", value)
 
-    def convert(self, record: Record) -> Iterator[Outcome]:
+    def convert(self, record: SourceRecord) -> Iterator[ConversionResult]:
         """Make both samples of a picture; captions that can not be used are told one by one."""
         picture_id, (file_name, part), entries, others = record.value
         captions: list[str] = []
@@ -109,19 +96,21 @@ class Coco:
                 yield problem
         captions = list(dict.fromkeys(captions))
         if not captions:
-            reason = Reason.NO_CAPTION
-            yield Problem(record.file, record.place, reason, "none is left" if entries else "")
+            reason = SkipReason.NO_CAPTION
+            yield SkippedRecord(record.file, record.place, reason, "none is left" if entries else "")
             return
         rng = rng_of(self.seed, self.name, picture_id)
-        picture = Picture(picture_path(self.images, file_name, part), "_".join(Path(file_name).parts))
+        picture = SourcePicture(picture_path(self.images, file_name, part), "_".join(Path(file_name).parts))
         group = f"coco:{picture_id}"
         prompt = rng.choice(captions)
-        drawn = Made("generation", group, "caption", drawing(rng, prompt), (picture.content,), prompt, "image", picture)
+        drawn = ConvertedSample(
+            "generation", group, "caption", drawing(rng, prompt), (picture.content,), prompt, "image", picture
+        )
         yield drawn, self._captioning(rng, group, picture, captions, others)
 
     def _captioning(
-        self, rng: random.Random, group: str, picture: Picture, captions: list[str], others: list[str | None]
-    ) -> Made:
+        self, rng: random.Random, group: str, picture: SourcePicture, captions: list[str], others: list[str | None]
+    ) -> ConvertedSample:
         kind, answers = "caption", tuple(captions)
         items = bare_picture(rng, "captioning", picture)
         if self.variants and rng.random() < self.variants:
@@ -129,7 +118,7 @@ class Coco:
             if choice is not None:
                 kind, answers = "caption choice", choice[1]
                 items = picture_question(rng, picture, WHICH, choice[0])
-        return Made("captioning", group, kind, items, answers, picture.content, picture=picture)
+        return ConvertedSample("captioning", group, kind, items, answers, picture.content, picture=picture)
 
 
 def _choice(rng: random.Random, captions: list[str], others: list[str | None]) -> Options | None:
@@ -168,7 +157,7 @@ def part_of(value: dict[str, Any], file: str) -> str:
     return named or (told.group() if told else "")
 
 
-def _gather(file: Path, gathering: Gathering) -> Iterator[Problem]:
+def _gather(file: Path, gathering: Gathering) -> Iterator[SkippedRecord]:
     """Put a file's pictures and captions together; yield what is wrong with single ones."""
     for record in json_elements(file):
         is_picture, is_caption = record.place.startswith("images["), record.place.startswith("annotations[")
@@ -179,7 +168,7 @@ def _gather(file: Path, gathering: Gathering) -> Iterator[Problem]:
             if is_picture:
                 picture_id, name = id_of(value, "id"), _file_name(value)
                 if not gathering.put(picture_id, (name, part_of(value, record.file))):
-                    raise FieldError(Reason.DUPLICATE_RECORD, f"image {picture_id}")
+                    raise FieldError(SkipReason.DUPLICATE_RECORD, f"image {picture_id}")
             else:
                 gathering.add(id_of(value, "image_id"), record.place, text_of(value, "caption", clean))
         except FieldError as error:
@@ -189,17 +178,17 @@ def _gather(file: Path, gathering: Gathering) -> Iterator[Problem]:
 def _file_name(value: dict[str, Any]) -> str:
     name = text_of(value, "file_name")
     if Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name:
-        raise FieldError(Reason.FIELD_TYPE, f'"file_name" leads out of its folder: {name!r}')
+        raise FieldError(SkipReason.FIELD_TYPE, f'"file_name" leads out of its folder: {name!r}')
     return name
 
 
-def _problem(file: str, place: str, caption: str, translation: str | None) -> Problem | None:
+def _problem(file: str, place: str, caption: str, translation: str | None) -> SkippedRecord | None:
     if translation is None:
-        return Problem(file, place, Reason.TRANSLATION_MISSING, repr(caption[:60]))
+        return SkippedRecord(file, place, SkipReason.TRANSLATION_MISSING, repr(caption[:60]))
     try:
-        doubted = doubt(caption, clean(writable(translation)))
+        doubted = check_translation(caption, clean(writable(translation)))
     except FieldError as error:
-        return Problem(file, place, error.reason, error.detail)
+        return SkippedRecord(file, place, error.skip_reason, error.detail)
     if doubted is not None:
-        return Problem(file, place, Reason.TRANSLATION_DOUBTFUL, f"{translation[:60]!r}: {doubted}")
+        return SkippedRecord(file, place, SkipReason.TRANSLATION_DOUBTFUL, f"{translation[:60]!r}: {doubted}")
     return None

@@ -19,17 +19,17 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from data_prep.cleaning import clean, fold
-from data_prep.records import Made, Outcome, Problem, Reason, Record
+from data_prep.records import ConversionResult, ConvertedSample, SkippedRecord, SkipReason, SourceRecord
 from data_prep.sources.reading import (
     PARQUET,
     FieldError,
+    QuestionFiles,
     any_records,
-    describe,
     field_of,
     list_of,
     object_of,
     parquet_rows,
-    parse_line,
+    record_object,
     text_of,
 )
 from data_prep.split import document_group
@@ -41,38 +41,22 @@ _MARK = re.compile(r"\((\d{1,6})\)\s*")
 
 
 @dataclass(frozen=True)
-class MuSeRC:
-    """The data set.
-
-    Args:
-        files: its files.
-        seed: of the wording.
-        variants: share of the questions that also ask whether an answer is true ("Верно ли, что ...").
-
-    """
-
-    files: Sequence[Path]
-    seed: int = 0
-    variants: float = 0.0
+class MuSeRC(QuestionFiles):
+    """The data set; a variant is one sample more."""
 
     name: ClassVar[str] = "muserc"
     tasks: ClassVar[tuple[str, ...]] = ("textqa",)
     licence: ClassVar[str] = "MIT"
 
-    @property
-    def settings(self) -> dict[str, object]:
-        """What the output depends on."""
-        return {"files": describe(self.files), "seed": self.seed, "variants": self.variants}
-
-    def records(self, scratch: Path) -> Iterator[Record | Problem]:
+    def records(self, scratch: Path) -> Iterator[SourceRecord | SkippedRecord]:
         """Stream passages with their questions."""
         for file in self.files:
             yield from _questions(parquet_rows(file)) if file.suffix.lower() == PARQUET else any_records(file)
 
-    def convert(self, record: Record) -> Iterator[Outcome]:
+    def convert(self, record: SourceRecord) -> Iterator[ConversionResult]:
         """Make up to three samples of each question of a passage."""
         try:
-            value = object_of(parse_line(record) if isinstance(record.value, bytes) else record.value, "the record")
+            value = record_object(record)
             holder = object_of(value["passage"], '"passage"') if "passage" in value else value
             passage = clean(without_marks(text_of(holder, "text")))
             questions = list_of(holder, "questions")
@@ -86,19 +70,19 @@ class MuSeRC:
             except FieldError as error:
                 yield error.at(record, f", question {place}")
 
-    def _samples(self, passage: str, group: str, question: dict[str, Any]) -> tuple[Made, ...]:
+    def _samples(self, passage: str, group: str, question: dict[str, Any]) -> tuple[ConvertedSample, ...]:
         asked = text_of(question, "question", clean)
         true, false = _answers(question)
         rng = rng_of(self.seed, self.name, group, asked)
         content = f"{passage}\n{asked}"
-        made = [Made("textqa", group, "free answer", passage_question(rng, passage, asked), true, content)]
+        made = [ConvertedSample("textqa", group, "free answer", passage_question(rng, passage, asked), true, content)]
         if false:
             offered = rng.sample(false, min(MOST_FALSE, len(false)))
             options = options_of(rng, rng.choice(true), offered)
             if options is not None:
                 text, answers = options
                 made.append(
-                    Made(
+                    ConvertedSample(
                         "textqa", group, "options", passage_question(rng, passage, asked, text), answers, content + text
                     )
                 )
@@ -107,7 +91,7 @@ class MuSeRC:
         return tuple(made)
 
 
-def _questions(rows: Iterator[Record]) -> Iterator[Record]:
+def _questions(rows: Iterator[SourceRecord]) -> Iterator[SourceRecord]:
     """Put rows of one question after the other together again, in the nested form."""
     for (paragraph, question), answers in groupby(rows, _question):
         same = list(answers)
@@ -116,18 +100,20 @@ def _questions(rows: Iterator[Record]) -> Iterator[Record]:
             for row in same
         ]
         value = {"text": paragraph, "questions": [{"question": question, "answers": given}]}
-        yield Record(same[0].file, same[0].place, value)
+        yield SourceRecord(same[0].file, same[0].place, value)
 
 
-def _question(row: Record) -> tuple[Any, Any]:
+def _question(row: SourceRecord) -> tuple[Any, Any]:
     return row.value.get("paragraph"), row.value.get("question")
 
 
-def _claim(rng: random.Random, passage: str, group: str, asked: str, true: Sequence[str], false: Sequence[str]) -> Made:
+def _claim(
+    rng: random.Random, passage: str, group: str, asked: str, true: Sequence[str], false: Sequence[str]
+) -> ConvertedSample:
     holds = not false or rng.random() < 0.5
     answer = rng.choice(true if holds else false)
     items = passage_claim(rng, passage, asked, answer)
-    return Made("textqa", group, "claim", items, YES if holds else NO, f"{passage}\n{asked}\n{answer}")
+    return ConvertedSample("textqa", group, "claim", items, YES if holds else NO, f"{passage}\n{asked}\n{answer}")
 
 
 def _answers(question: dict[str, Any]) -> tuple[tuple[str, ...], list[str]]:
@@ -141,12 +127,12 @@ def _answers(question: dict[str, Any]) -> tuple[tuple[str, ...], list[str]]:
         text = text_of(answer, "text", lambda found: clean(found).rstrip(" .;"))
         label = HIDDEN if answer.get("label") is None and "label" not in answer else field_of(answer, "label", int)
         if label not in by_label:
-            raise FieldError(Reason.LABEL_UNKNOWN, str(label))
+            raise FieldError(SkipReason.LABEL_UNKNOWN, str(label))
         by_label[label].setdefault(fold(text), text)
     if by_label[HIDDEN]:
-        raise FieldError(Reason.UNANSWERED, "")
+        raise FieldError(SkipReason.UNANSWERED, "")
     if not by_label[TRUE]:
-        raise FieldError(Reason.NO_TRUE_ANSWER, "")
+        raise FieldError(SkipReason.NO_TRUE_ANSWER, "")
     false = [text for folded, text in by_label[FALSE].items() if folded not in by_label[TRUE]]
     return tuple(by_label[TRUE].values()), false
 

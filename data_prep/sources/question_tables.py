@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from data_prep.gathering import Gathering
-from data_prep.records import Problem, Reason, Record, SourceError
+from data_prep.records import SkippedRecord, SkipReason, SourceError, SourceRecord
 from data_prep.sources.reading import FieldError
-from data_prep.tables import Row, column, form_of, rows
+from data_prep.tables import TableRow, column, form_of, rows
 
 ENDINGS = (".csv", ".tsv")
 PASSAGES = ("paragraph", "context", "passage", "text")
@@ -27,7 +27,7 @@ ANSWERS = ("answer", "answers", "answer_text")
 IDS = ("question_id", "id")
 
 
-def question_rows(file: Path, scratch: Path) -> Iterator[Record | Problem]:
+def question_rows(file: Path, scratch: Path) -> Iterator[SourceRecord | SkippedRecord]:
     """Stream the questions of a table in the form of records of the other tables. Raises SourceError.
 
     A table without answers, as of a test set, gives questions whose answers are blank.
@@ -49,7 +49,7 @@ def question_rows(file: Path, scratch: Path) -> Iterator[Record | Problem]:
             try:
                 found = _cells(row, places, len(header.cells))
             except FieldError as error:
-                yield Problem(str(file), place, error.reason, error.detail)
+                yield SkippedRecord(str(file), place, error.skip_reason, error.detail)
                 continue
             about = [place, found["context"], found["question"], found["id"]]
             key = hashlib.blake2b(json.dumps(about[1:3]).encode(), digest_size=16).hexdigest()
@@ -61,9 +61,9 @@ def question_rows(file: Path, scratch: Path) -> Iterator[Record | Problem]:
             try:
                 value["answers"] = [answer for _, cell in question.entries for answer in _answers(cell)]
             except FieldError as error:
-                yield Problem(str(file), place, error.reason, error.detail)
+                yield SkippedRecord(str(file), place, error.skip_reason, error.detail)
                 continue
-            yield Record(str(file), place, value)
+            yield SourceRecord(str(file), place, value)
 
 
 _NAMES = {"context": PASSAGES, "question": QUESTIONS, "answer": ANSWERS, "id": IDS}
@@ -74,10 +74,10 @@ def _place(row: list[str], names: tuple[str, ...]) -> int | None:
     return next((found.index(name) for name in names if name in found), None)
 
 
-def _cells(row: Row, places: dict[str, int | None], width: int) -> dict[str, str]:
+def _cells(row: TableRow, places: dict[str, int | None], width: int) -> dict[str, str]:
     """A row's cells by our names. Raises FieldError for a row that has not as many cells as the first."""
     if len(row.cells) != width:
-        raise FieldError(Reason.FIELD_MISSING, f"{len(row.cells)} columns, the first row has {width}")
+        raise FieldError(SkipReason.FIELD_MISSING, f"{len(row.cells)} columns, the first row has {width}")
     return {name: "" if place is None else row.cells[place] for name, place in places.items()}
 
 
@@ -94,7 +94,7 @@ def _answers(cell: str) -> list[Any]:
             value = None
     texts = value.get("text") if isinstance(value, dict) else None
     if not isinstance(texts, list):
-        raise FieldError(Reason.FIELD_TYPE, 'the answers are no text and no {"text": [...]}')
+        raise FieldError(SkipReason.FIELD_TYPE, 'the answers are no text and no {"text": [...]}')
     starts = value.get("answer_start")
     starts = starts if isinstance(starts, list) and len(starts) == len(texts) else [None] * len(texts)
     return [{"text": text, "answer_start": start} for text, start in zip(texts, starts, strict=True)]

@@ -15,16 +15,16 @@ from typing import Any, ClassVar
 
 from contest.checking import described
 from data_prep.cleaning import clean, find_span
-from data_prep.records import Made, Outcome, Problem, Reason, Record
+from data_prep.records import ConversionResult, ConvertedSample, SkippedRecord, SkipReason, SourceRecord
 from data_prep.sources import question_tables
 from data_prep.sources.reading import (
     FieldError,
+    QuestionFiles,
     any_records,
-    describe,
     field_of,
     list_of,
     object_of,
-    parse_line,
+    record_object,
     text_of,
     writable,
 )
@@ -38,30 +38,14 @@ FORMS = (
 
 
 @dataclass(frozen=True)
-class SberQuAD:
-    """The data set.
-
-    Args:
-        files: its files, in any of the forms.
-        seed: of the wording.
-        variants: share of the questions that are asked in the manner of a hidden task ("Верно ли, что ...").
-
-    """
-
-    files: Sequence[Path]
-    seed: int = 0
-    variants: float = 0.0
+class SberQuAD(QuestionFiles):
+    """The data set."""
 
     name: ClassVar[str] = "sberquad"
     tasks: ClassVar[tuple[str, ...]] = ("textqa",)
     licence: ClassVar[str] = "Apache-2.0 as distributed with DeepPavlov; passages: Russian Wikipedia, CC BY-SA"
 
-    @property
-    def settings(self) -> dict[str, object]:
-        """What the output depends on."""
-        return {"files": describe(self.files), "seed": self.seed, "variants": self.variants}
-
-    def records(self, scratch: Path) -> Iterator[Record | Problem]:
+    def records(self, scratch: Path) -> Iterator[SourceRecord | SkippedRecord]:
         """Stream articles, paragraphs or questions, whichever the files hold."""
         for number, file in enumerate(self.files):
             if file.suffix.lower() in question_tables.ENDINGS:
@@ -73,10 +57,10 @@ class SberQuAD:
                     continue
                 yield record
 
-    def convert(self, record: Record) -> Iterator[Outcome]:
+    def convert(self, record: SourceRecord) -> Iterator[ConversionResult]:
         """Make a sample of each question of the record."""
         try:
-            value = object_of(parse_line(record) if isinstance(record.value, bytes) else record.value, "the record")
+            value = record_object(record)
             if "paragraphs" in value:
                 paragraphs = [(f".paragraphs[{i}]", p) for i, p in enumerate(list_of(value, "paragraphs"))]
             else:
@@ -87,12 +71,12 @@ class SberQuAD:
         for place, paragraph in paragraphs:
             yield from self._paragraph(record, place, paragraph)
 
-    def _paragraph(self, record: Record, place: str, paragraph: Any) -> Iterator[Outcome]:
+    def _paragraph(self, record: SourceRecord, place: str, paragraph: Any) -> Iterator[ConversionResult]:
         try:
             context = text_of(object_of(paragraph, "the paragraph"), "context", lambda text: text)
             passage = clean(context)
             if not passage:
-                raise FieldError(Reason.EMPTY_TEXT, '"context"')
+                raise FieldError(SkipReason.EMPTY_TEXT, '"context"')
             if "qas" in paragraph:
                 questions = [(f"{place}.qas[{i}]", question) for i, question in enumerate(list_of(paragraph, "qas"))]
             else:
@@ -108,7 +92,7 @@ class SberQuAD:
                 named = question.get("id") if isinstance(question, dict) else None
                 yield error.at(record, where if named is None else f"{where} (id {named})")
 
-    def _sample(self, context: str, passage: str, group: str, question: dict[str, Any]) -> Made:
+    def _sample(self, context: str, passage: str, group: str, question: dict[str, Any]) -> ConvertedSample:
         asked = text_of(question, "question", clean)
         answers = tuple(dict.fromkeys(_spans(context, passage, question)))
         rng = rng_of(self.seed, self.name, group, asked)
@@ -118,17 +102,17 @@ class SberQuAD:
             offered = answers[0] if holds else _other_span(rng.random(), passage, answers)
             if offered is not None:
                 items = passage_claim(rng, passage, asked, offered)
-                return Made("textqa", group, "claim", items, YES if holds else NO, f"{content}\n{offered}")
-        return Made("textqa", group, "span", passage_question(rng, passage, asked), answers, content)
+                return ConvertedSample("textqa", group, "claim", items, YES if holds else NO, f"{content}\n{offered}")
+        return ConvertedSample("textqa", group, "span", passage_question(rng, passage, asked), answers, content)
 
 
 def _spans(context: str, passage: str, question: dict[str, Any]) -> list[str]:
     """The answers as the passage writes them. Raises FieldError: UNANSWERED, ANSWER_ABSENT and those of its fields."""
     if "answers" not in question:
-        raise FieldError(Reason.FIELD_MISSING, 'no "answers"')
+        raise FieldError(SkipReason.FIELD_MISSING, 'no "answers"')
     given = _pairs(question["answers"])
     if not any(text.strip() for text, _ in given):
-        raise FieldError(Reason.UNANSWERED, "")
+        raise FieldError(SkipReason.UNANSWERED, "")
     spans = []
     for text, start in given:
         # Where the offset is right it says which letters are meant, to the invisible ones.
@@ -138,7 +122,7 @@ def _spans(context: str, passage: str, question: dict[str, Any]) -> list[str]:
         if span:
             spans.append(span)
     if not spans:
-        raise FieldError(Reason.ANSWER_ABSENT, repr(given[0][0][:60]))
+        raise FieldError(SkipReason.ANSWER_ABSENT, repr(given[0][0][:60]))
     return spans
 
 
@@ -148,17 +132,17 @@ def _pairs(answers: Any) -> list[tuple[str, int | None]]:
         texts = list_of(answers, "text")
         starts = list_of(answers, "answer_start") if "answer_start" in answers else [None] * len(texts)
         if len(starts) != len(texts):
-            raise FieldError(Reason.FIELD_TYPE, '"text" and "answer_start" have different lengths')
+            raise FieldError(SkipReason.FIELD_TYPE, '"text" and "answer_start" have different lengths')
         pairs = list(zip(texts, starts, strict=True))
     elif isinstance(answers, list):
         pairs = [
             (field_of(object_of(answer, "an answer"), "text", str), answer.get("answer_start")) for answer in answers
         ]
     else:
-        raise FieldError(Reason.FIELD_TYPE, f'"answers" is {described(answers)}')
+        raise FieldError(SkipReason.FIELD_TYPE, f'"answers" is {described(answers)}')
     for text, start in pairs:
         if not isinstance(text, str) or isinstance(start, bool) or not isinstance(start, int | None):
-            raise FieldError(Reason.FIELD_TYPE, "an answer's text or offset is of the wrong type")
+            raise FieldError(SkipReason.FIELD_TYPE, "an answer's text or offset is of the wrong type")
         writable(text)
     return pairs
 

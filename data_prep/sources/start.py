@@ -13,7 +13,7 @@ from typing import ClassVar
 from contest.items import Item
 from data_prep.cleaning import clean
 from data_prep.instructions import text_item
-from data_prep.records import Made, Outcome, Picture, Problem, Reason, Record
+from data_prep.records import ConversionResult, ConvertedSample, SkippedRecord, SkipReason, SourcePicture, SourceRecord
 from data_prep.sources.reading import describe
 from data_prep.sources.text_layouts import in_reading_order, read_texts
 from data_prep.tasks import bare_picture, rng_of
@@ -55,24 +55,24 @@ class TextInPictures:
             "most_characters": self.most_characters,
         }
 
-    def records(self, scratch: Path) -> Iterator[Record | Problem]:
+    def records(self, scratch: Path) -> Iterator[SourceRecord | SkippedRecord]:
         """Stream pictures with their words."""
         for number, file in enumerate(self.files):
             part = scratch / str(number)
             part.mkdir()
             yield from read_texts(file, part)
 
-    def convert(self, record: Record) -> Iterator[Outcome]:
+    def convert(self, record: SourceRecord) -> Iterator[ConversionResult]:
         """Make a sample of a picture."""
         file_name, words = record.value
         text = clean(in_reading_order(words))
         if not text:
-            yield Problem(record.file, record.place, Reason.EMPTY_TEXT, "nothing visible")
+            yield SkippedRecord(record.file, record.place, SkipReason.EMPTY_TEXT, "nothing visible")
             return
         if len(text) > self.most_characters:
-            yield Problem(record.file, record.place, Reason.TEXT_TOO_LONG, f"{len(text)} characters")
+            yield SkippedRecord(record.file, record.place, SkipReason.TEXT_TOO_LONG, f"{len(text)} characters")
             return
-        picture = Picture(self.images / file_name, file_name.replace("/", "_"))
+        picture = SourcePicture(self.images / file_name, file_name.replace("/", "_"))
         group = f"{self.name}:{file_name}"
         rng = rng_of(self.seed, self.name, file_name)
         if self.variants and text.isalpha() and rng.random() < self.variants:
@@ -80,11 +80,13 @@ class TextInPictures:
             items: list[Item] = [text_item(asked), Item("image", picture.content)]
             rng.shuffle(items)
             yield (
-                Made("text_recognition", group, "about the word", tuple(items), answers, file_name, picture=picture),
+                ConvertedSample(
+                    "text_recognition", group, "about the word", tuple(items), answers, file_name, picture=picture
+                ),
             )
             return
         worded = bare_picture(rng, "text_recognition", picture)
-        yield (Made("text_recognition", group, "text", worded, (text,), file_name, picture=picture),)
+        yield (ConvertedSample("text_recognition", group, "text", worded, (text,), file_name, picture=picture),)
 
 
 def _question(first: bool, word: str) -> tuple[str, tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""Layouts in which annotations of text in pictures are published; each gives a picture's words. Knows no data set.
+"""Layouts in which annotations of text in pictures are published; each gives a picture's words.
 
 (a) a table (with a header or without one; commas, semicolons, tabs, bars or spaces between its columns) or an object of
 file -> text; (b) COCO-Text and TextOCR: `imgs`, `anns` with `utf8_string` and `bbox` or
@@ -16,9 +16,9 @@ from typing import Any, TypeAlias
 from contest.checking import described
 from data_prep.gathering import Gathering
 from data_prep.json_stream import Element, elements
-from data_prep.records import Problem, Reason, Record
+from data_prep.records import SkippedRecord, SkipReason, SourceRecord
 from data_prep.sources.reading import JSON_LINES, FieldError, id_of, lines, object_of, parse_line, text_of, writable
-from data_prep.tables import ENDINGS, LOOKED_AT, SPACE, Form, column, form_of, rows
+from data_prep.tables import ENDINGS, LOOKED_AT, SPACE, TableForm, column, form_of, rows
 
 Word: TypeAlias = tuple[str, tuple[float, float, float, float] | None]
 """A word and its box: left, top, width, height."""
@@ -36,7 +36,7 @@ _PICTURE = re.compile(r"\.(jpe?g|png|bmp|gif|tiff?|webp|ppm)\s*$", re.IGNORECASE
 _ILLEGIBLE = ("", "*", "#", "###", ".")
 
 
-def read_texts(file: Path, scratch: Path) -> Iterator[Record | Problem]:
+def read_texts(file: Path, scratch: Path) -> Iterator[SourceRecord | SkippedRecord]:
     """Stream a file's pictures as records of (file name, [Word, ...]).
 
     A picture's words may stand anywhere in the file; those without boxes keep their order. Raises SourceError for a
@@ -56,21 +56,21 @@ def read_texts(file: Path, scratch: Path) -> Iterator[Record | Problem]:
         yield from _pictures(file, gathering)
 
 
-def _pictures(file: Path, gathering: Gathering) -> Iterator[Record | Problem]:
+def _pictures(file: Path, gathering: Gathering) -> Iterator[SourceRecord | SkippedRecord]:
     for place, picture_id in gathering.orphans():
-        yield Problem(str(file), place, Reason.PICTURE_UNKNOWN, f"image {picture_id}")
+        yield SkippedRecord(str(file), place, SkipReason.PICTURE_UNKNOWN, f"image {picture_id}")
     for picture in gathering.pictures():
         words: list[Word] = []
         for place, (text, box, legible) in picture.entries:
             if legible:
                 words.append((text, box))
             else:
-                yield Problem(str(file), place, Reason.NOT_LEGIBLE)
+                yield SkippedRecord(str(file), place, SkipReason.NOT_LEGIBLE)
         where = f"image {picture.picture_id}"
         if words:
-            yield Record(str(file), where, (picture.about, words))
+            yield SourceRecord(str(file), where, (picture.about, words))
         else:
-            yield Problem(str(file), where, Reason.NO_CAPTION, "no legible text")
+            yield SkippedRecord(str(file), where, SkipReason.NO_CAPTION, "no legible text")
 
 
 def in_reading_order(words: list[Word]) -> str:
@@ -92,11 +92,11 @@ def in_reading_order(words: list[Word]) -> str:
     return " ".join(text for row in rows for _, text in sorted(row))
 
 
-def _table(file: Path, gathering: Gathering) -> Iterator[Problem]:
+def _table(file: Path, gathering: Gathering) -> Iterator[SkippedRecord]:
     """Take the rows of a table in, with or without a header."""
     form = form_of(file, _is_first, spaces=True) or form_of(file, _may_be_first, spaces=True)
     if form is None:
-        form = Form("\t", quoted=False, spaced=False)
+        form = TableForm("\t", quoted=False, spaced=False)
     # Without a header, a row that is longer than others has a comma in its text.
     width = min((len(row.cells) for row in islice(rows(file, form), LOOKED_AT)), default=0)
     columns = (0, 1)
@@ -105,7 +105,7 @@ def _table(file: Path, gathering: Gathering) -> Iterator[Problem]:
         if header is not None:
             columns, width = header, len(row.cells)
             continue
-        record = Record(str(file), f"line {row.line}", row.cells)
+        record = SourceRecord(str(file), f"line {row.line}", row.cells)
         try:
             name, text = _two(row.cells, columns, width, form.mark)
             _take(gathering, record.place, name, text)
@@ -117,13 +117,15 @@ def _two(cells: list[str], columns: tuple[int, int], width: int, mark: str) -> t
     """A row's file and its text, which may hold what separates the cells if it is the last one."""
     if len(cells) <= max(columns):
         count = len(cells)
-        raise FieldError(Reason.FIELD_MISSING, f"{count} column{'' if count == 1 else 's'}, a file and a text are two")
+        raise FieldError(
+            SkipReason.FIELD_MISSING, f"{count} column{'' if count == 1 else 's'}, a file and a text are two"
+        )
     name, text = columns
     if len(cells) <= max(width, 2):
         return cells[name], cells[text]
     if text == max(width, 2) - 1:
         return cells[name], mark.join(cells[text:])
-    raise FieldError(Reason.FIELD_TYPE, f"{len(cells)} columns where {width} are expected")
+    raise FieldError(SkipReason.FIELD_TYPE, f"{len(cells)} columns where {width} are expected")
 
 
 def _is_first(row: list[str]) -> bool:
@@ -147,7 +149,7 @@ def _take(gathering: Gathering, place: str, name: str, text: str) -> None:
     name = _file_name(name)
     text = writable(text.strip())
     if not text:
-        raise FieldError(Reason.EMPTY_TEXT, "the text in the picture")
+        raise FieldError(SkipReason.EMPTY_TEXT, "the text in the picture")
     gathering.put(name, name)
     gathering.add(name, place, (text, None, True))
 
@@ -159,14 +161,14 @@ def _take_entry(gathering: Gathering, place: str, value: Any) -> None:
     names = [found[key] for key in FILE_COLUMNS if isinstance(found.get(key), str)]
     texts = [found[key] for key in TEXT_COLUMNS if isinstance(found.get(key), str)]
     if not names or not texts:
-        raise FieldError(Reason.FIELD_MISSING, f"no file ({', '.join(FILE_COLUMNS[:3])}) or no {TEXT_COLUMNS[0]}")
+        raise FieldError(SkipReason.FIELD_MISSING, f"no file ({', '.join(FILE_COLUMNS[:3])}) or no {TEXT_COLUMNS[0]}")
     _take(gathering, place, names[0], texts[0])
 
 
-def _document(file: Path, gathering: Gathering) -> Iterator[Problem]:
+def _document(file: Path, gathering: Gathering) -> Iterator[SkippedRecord]:
     """Take in the elements of a JSON document of any layout."""
     for element in elements(file, forms=FORMS):
-        record = Record(str(file), element.place, element.value)
+        record = SourceRecord(str(file), element.place, element.value)
         try:
             if _gathered(element, gathering):
                 continue
@@ -185,7 +187,7 @@ def _gathered(element: Element, gathering: Gathering) -> bool:
         picture_id = writable(element.key) if element.section == "imgs" else id_of(value, "id")
         name = _file_name(text_of(value, "filename" if "filename" in value else "file_name"))
         if not gathering.put(picture_id, name):
-            raise FieldError(Reason.DUPLICATE_RECORD, f"image {picture_id}")
+            raise FieldError(SkipReason.DUPLICATE_RECORD, f"image {picture_id}")
         return True
     if element.section in ("anns", "annotations"):
         value = object_of(element.value, "the annotation")
@@ -194,7 +196,7 @@ def _gathered(element: Element, gathering: Gathering) -> bool:
         key = next((key for key in ("utf8_string", "translation", "text") if key in holder), "utf8_string")
         text = holder.get(key, "")
         if not isinstance(text, str):
-            raise FieldError(Reason.FIELD_TYPE, f'"{key}" is {described(text)}')
+            raise FieldError(SkipReason.FIELD_TYPE, f'"{key}" is {described(text)}')
         legible = text.strip() not in _ILLEGIBLE and value.get("legibility", "legible") == "legible"
         gathering.add(id_of(value, "image_id"), element.place, (writable(text.strip()), _box(value), legible))
         return True
@@ -206,7 +208,7 @@ def _box(value: dict[str, Any]) -> tuple[float, float, float, float] | None:
     box = value.get("bbox")
     if box is not None:
         if not isinstance(box, list) or len(box) != 4 or not all(_is_number(side) for side in box):
-            raise FieldError(Reason.FIELD_TYPE, '"bbox" is no list of four numbers')
+            raise FieldError(SkipReason.FIELD_TYPE, '"bbox" is no list of four numbers')
         return (float(box[0]), float(box[1]), float(box[2]), float(box[3]))
     points = value.get("points")
     if points is None:
@@ -217,7 +219,7 @@ def _box(value: dict[str, Any]) -> tuple[float, float, float, float] | None:
         else []
     )
     if len(flat) < 4 or len(flat) % 2 or not all(_is_number(side) for side in flat):
-        raise FieldError(Reason.FIELD_TYPE, '"points" is no list of points')
+        raise FieldError(SkipReason.FIELD_TYPE, '"points" is no list of points')
     across, down = flat[::2], flat[1::2]
     return (float(min(across)), float(min(down)), float(max(across) - min(across)), float(max(down) - min(down)))
 
@@ -229,5 +231,5 @@ def _is_number(value: Any) -> bool:
 def _file_name(name: str) -> str:
     name = writable(name.strip().replace("\\", "/"))
     if not name or name.startswith("/") or ".." in name.split("/") or "\0" in name:
-        raise FieldError(Reason.FIELD_TYPE, f"{name!r} names no file of the folder")
+        raise FieldError(SkipReason.FIELD_TYPE, f"{name!r} names no file of the folder")
     return name

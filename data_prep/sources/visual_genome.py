@@ -20,19 +20,10 @@ from contest.checking import described
 from data_prep.answer_forms import references, wrong_answers
 from data_prep.cleaning import clean
 from data_prep.gathering import Gathering
-from data_prep.records import Made, Outcome, Picture, Problem, Reason, Record
-from data_prep.sources.reading import (
-    FieldError,
-    describe,
-    id_of,
-    json_elements,
-    list_of,
-    object_of,
-    text_of,
-    writable,
-)
+from data_prep.records import ConversionResult, ConvertedSample, SkippedRecord, SkipReason, SourcePicture, SourceRecord
+from data_prep.sources.reading import FieldError, describe, id_of, json_elements, list_of, object_of, text_of, writable
 from data_prep.tasks import NO, YES, claim_of, options_of, picture_question, rng_of
-from data_prep.translation import Translator, doubt, translator_of
+from data_prep.translation import RUSSIAN, Translation, Translator, check_translation
 
 PICTURES_AT_ONCE = 32  # whose questions a translator gets together
 OPTIONS_SHARE = 0.5  # of the answers that have surely wrong others
@@ -48,9 +39,7 @@ class VisualGenome:
         images: the folder that holds `VG_100K/` and `VG_100K_2/`.
         seed: of the wording and of the questions that are drawn.
         per_picture: how many questions of a picture are taken, drawn at random; all of them if 0.
-        table: a file of translations of "question answer"; see `data_prep.translation.Table`.
-        hook: "module:function" of a translator.
-        cache: where its translations are kept.
+        translation: where translations come from of "question answer".
         variants: share of the questions with surely wrong answers that ask whether one is right ("Верно ли, что ...").
 
     """
@@ -60,9 +49,7 @@ class VisualGenome:
     images: Path
     seed: int = 0
     per_picture: int = 0
-    table: Path | None = None
-    hook: str | None = None
-    cache: Path | None = None
+    translation: Translation = RUSSIAN
     variants: float = 0.0
 
     name: ClassVar[str] = "visual-genome"
@@ -72,18 +59,17 @@ class VisualGenome:
     @property
     def settings(self) -> dict[str, object]:
         """What the output depends on."""
-        tables = [] if self.table is None else [self.table]
         return {
-            "files": describe([*self.questions, self.image_data, *tables]),
+            "files": describe([*self.questions, self.image_data, *self.translation.files]),
             "seed": self.seed,
             "per_picture": self.per_picture,
-            "translator": self.hook,
+            "translator": self.translation.hook,
             "variants": self.variants,
         }
 
-    def records(self, scratch: Path) -> Iterator[Record | Problem]:
+    def records(self, scratch: Path) -> Iterator[SourceRecord | SkippedRecord]:
         """Stream the questions of each picture with what is known of it, translated."""
-        translator = translator_of(self.table, self.hook, self.cache, scratch)
+        translator = self.translation.translator(scratch)
         with Gathering(scratch / "image_data.sqlite") as gathering:
             for entry in json_elements(self.image_data):
                 problem = _gather(entry, gathering)
@@ -92,21 +78,21 @@ class VisualGenome:
             for file in self.questions:
                 pictures = self._pictures(file, gathering)
                 while batch := list(islice(pictures, PICTURES_AT_ONCE)):
-                    drawn = [record for record in batch if isinstance(record, Record)]
+                    drawn = [record for record in batch if isinstance(record, SourceRecord)]
                     said = iter(_said(translator, [pair for record in drawn for pair in record.value[1]]))
                     for record in batch:
-                        if isinstance(record, Record):
+                        if isinstance(record, SourceRecord):
                             about, pairs = record.value
                             translated = [(*pair, next(said)) for pair in pairs]
-                            yield Record(record.file, record.place, (about, translated))
+                            yield SourceRecord(record.file, record.place, (about, translated))
                         else:
                             yield record
 
-    def convert(self, record: Record) -> Iterator[Outcome]:
+    def convert(self, record: SourceRecord) -> Iterator[ConversionResult]:
         """Make a sample of each question of a picture."""
         (picture_id, coco_id, path), pairs = record.value
         group = f"vg:{picture_id}" if coco_id is None else f"coco:{coco_id}"
-        picture = Picture(picture_path(self.images, path), path.replace("/", "_"))
+        picture = SourcePicture(picture_path(self.images, path), path.replace("/", "_"))
         for place, question, answer, translation in pairs:
             try:
                 asked, answered = _translated(question, answer, translation)
@@ -115,7 +101,7 @@ class VisualGenome:
                 continue
             yield (self._sample(group, picture, asked, answered),)
 
-    def _sample(self, group: str, picture: Picture, asked: str, answered: str) -> Made:
+    def _sample(self, group: str, picture: SourcePicture, asked: str, answered: str) -> ConvertedSample:
         rng = rng_of(self.seed, self.name, picture.name, asked)
         content = f"{picture.name}\n{asked}"
         wrong = wrong_answers(rng, answered)
@@ -123,17 +109,19 @@ class VisualGenome:
             holds = rng.random() < 0.5
             claim = claim_of(rng, asked, answered.lower() if holds else wrong[0])
             items = picture_question(rng, picture, claim)
-            return Made("vqa", group, "claim", items, YES if holds else NO, f"{content}\n{claim}", picture=picture)
+            return ConvertedSample(
+                "vqa", group, "claim", items, YES if holds else NO, f"{content}\n{claim}", picture=picture
+            )
         if wrong and rng.random() < OPTIONS_SHARE:
             options = options_of(rng, answered.lower(), wrong)
             if options is not None:
                 text, answers = options
                 items = picture_question(rng, picture, asked, text)
-                return Made("vqa", group, "options", items, answers, content, picture=picture)
+                return ConvertedSample("vqa", group, "options", items, answers, content, picture=picture)
         items = picture_question(rng, picture, asked)
-        return Made("vqa", group, "answer", items, references(answered), content, picture=picture)
+        return ConvertedSample("vqa", group, "answer", items, references(answered), content, picture=picture)
 
-    def _pictures(self, file: Path, gathering: Gathering) -> Iterator[Record | Problem]:
+    def _pictures(self, file: Path, gathering: Gathering) -> Iterator[SourceRecord | SkippedRecord]:
         """The pictures of a file: ((id, coco_id, path), [(place, question, answer), ...])."""
         for record in json_elements(file):
             try:
@@ -141,7 +129,7 @@ class VisualGenome:
                 picture_id = id_of(value, "id" if "id" in value else "image_id")
                 about = gathering.get(picture_id)
                 if about is None:
-                    raise FieldError(Reason.PICTURE_UNKNOWN, f"image {picture_id}")
+                    raise FieldError(SkipReason.PICTURE_UNKNOWN, f"image {picture_id}")
                 questions = list_of(value, "qas")
             except FieldError as error:
                 yield error.at(record)
@@ -154,7 +142,7 @@ class VisualGenome:
                     pairs.append((f".qas[{place}]", *pair))
                 except FieldError as error:
                     yield error.at(record, f".qas[{place}]")
-            yield Record(record.file, f"{record.place} (image {picture_id})", ((picture_id, *about), pairs))
+            yield SourceRecord(record.file, f"{record.place} (image {picture_id})", ((picture_id, *about), pairs))
 
     def _drawn(self, picture_id: str, count: int) -> list[int]:
         if not self.per_picture or count <= self.per_picture:
@@ -162,16 +150,16 @@ class VisualGenome:
         return sorted(rng_of(self.seed, self.name, picture_id).sample(range(count), self.per_picture))
 
 
-def _gather(record: Record, gathering: Gathering) -> Problem | None:
+def _gather(record: SourceRecord, gathering: Gathering) -> SkippedRecord | None:
     """Note a picture's path and `coco_id`."""
     try:
         value = object_of(record.value, "the picture")
         picture_id = id_of(value, "image_id" if "image_id" in value else "id")
         coco_id = value.get("coco_id")
         if not isinstance(coco_id, int | None) or isinstance(coco_id, bool):
-            raise FieldError(Reason.FIELD_TYPE, f'"coco_id" is {described(coco_id)}')
+            raise FieldError(SkipReason.FIELD_TYPE, f'"coco_id" is {described(coco_id)}')
         if not gathering.put(picture_id, (coco_id, _path(text_of(value, "url")))):
-            raise FieldError(Reason.DUPLICATE_RECORD, f"image {picture_id}")
+            raise FieldError(SkipReason.DUPLICATE_RECORD, f"image {picture_id}")
     except FieldError as error:
         return error.at(record)
     return None
@@ -182,9 +170,9 @@ def _path(url: str) -> str:
     try:
         parts = [part for part in urlsplit(url).path.split("/") if part not in ("", ".", "..")]
     except ValueError as error:
-        raise FieldError(Reason.FIELD_TYPE, f'"url" is none: {url!r} ({error})') from error
+        raise FieldError(SkipReason.FIELD_TYPE, f'"url" is none: {url!r} ({error})') from error
     if len(parts) < 2:  # folder and file
-        raise FieldError(Reason.FIELD_TYPE, f'"url" names no folder and file: {url!r}')
+        raise FieldError(SkipReason.FIELD_TYPE, f'"url" names no folder and file: {url!r}')
     return "/".join(parts[-2:])
 
 
@@ -216,13 +204,13 @@ def _together(question: str, answer: str) -> str:
 def _translated(question: str, answer: str, translation: Any) -> tuple[str, str]:
     """Question and answer in Russian, the answer without its full stop. Raises FieldError."""
     if translation is None:
-        raise FieldError(Reason.TRANSLATION_MISSING, repr(question[:60]))
+        raise FieldError(SkipReason.TRANSLATION_MISSING, repr(question[:60]))
     said = clean(writable(translation))
-    doubted = doubt(_together(question, answer), said)
+    doubted = check_translation(_together(question, answer), said)
     if doubted is not None:
-        raise FieldError(Reason.TRANSLATION_DOUBTFUL, f"{said[:60]!r}: {doubted}")
+        raise FieldError(SkipReason.TRANSLATION_DOUBTFUL, f"{said[:60]!r}: {doubted}")
     asked, _, answered = said.partition("?")
     answered = answered.strip().rstrip(".").rstrip()
     if not asked or not answered:
-        raise FieldError(Reason.TRANSLATION_DOUBTFUL, f"{said[:60]!r}: question and answer can not be told apart")
+        raise FieldError(SkipReason.TRANSLATION_DOUBTFUL, f"{said[:60]!r}: question and answer can not be told apart")
     return f"{asked}?", answered

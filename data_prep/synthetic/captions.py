@@ -1,12 +1,12 @@
-"""Scenes in words: the canonical caption and its paraphrases. Knows neither tasks nor pixels."""
+"""Scenes in words: the canonical caption and its paraphrases."""
 
 from __future__ import annotations
 
 from data_prep.synthetic.language import SHAPE_NOUNS, Case, adjective, counted
-from data_prep.synthetic.scenes import Group, Scene
+from data_prep.synthetic.scenes import Scene, ShapeGroup
 
 
-def phrase(group: Group, case: Case = "nominative", say_one: bool = False) -> str:
+def phrase(group: ShapeGroup, case: Case = "nominative", say_one: bool = False) -> str:
     """A group in words, e.g. "три красных кольца"."""
     return counted(group.count, group.colour, SHAPE_NOUNS[group.shape], case, say_one)
 
@@ -49,7 +49,7 @@ def _content_backwards(scene: Scene) -> str:
     )
 
 
-def _captions_of_one(group: Group, ground: str, ground_at_end: str) -> tuple[str, ...]:
+def _captions_of_one(group: ShapeGroup, ground: str, ground_at_end: str) -> tuple[str, ...]:
     gender = SHAPE_NOUNS[group.shape].gender
     shown = {"masculine": "изображён", "feminine": "изображена", "neuter": "изображено"}[gender]
     if group.count > 1:
@@ -63,6 +63,6 @@ def _captions_of_one(group: Group, ground: str, ground_at_end: str) -> tuple[str
     )
 
 
-def _listed(groups: tuple[Group, ...]) -> str:
+def _listed(groups: tuple[ShapeGroup, ...]) -> str:
     names = [phrase(group) for group in groups]
     return ", ".join(names[:-1]) + " и " + names[-1]

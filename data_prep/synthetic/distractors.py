@@ -1,4 +1,4 @@
-"""Four numbers as options that do not tell which is right. Knows nothing of equations or how options are written.
+"""Four numbers as options that do not tell which is right.
 
 Distractors made from the right value (x - 1, x + 1, -x) put it in their middle, and a rule that never reads the
 question finds it. So the four values are drawn first, and the problem is built around one of them taken at random.

@@ -1,18 +1,13 @@
-"""What every task's module returns: a drawn sample. Knows nothing of files, ids or how a picture is painted."""
+"""What every task's module returns: a drawn sample."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from contest.items import Item
-
-if TYPE_CHECKING:
-    from data_prep.synthetic.scenes import Scene
-    from data_prep.synthetic.signs import Sign
-
-Grade: TypeAlias = Literal["easy", "middle", "hard"]
-GRADES: tuple[Grade, ...] = ("easy", "middle", "hard")
+from data_prep.synthetic.grades import Grade
+from data_prep.synthetic.scenes import Scene
+from data_prep.synthetic.signs import Sign
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,11 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
-from data_prep.synthetic.drawn import Drawn, Grade
+from data_prep.instructions import text_item
+from data_prep.synthetic.drawn import Drawn
 from data_prep.synthetic.facts import ATTRIBUTES, Fact, facts_about, passage
-from data_prep.synthetic.instructions import image_item, text_item
+from data_prep.synthetic.grades import Grade
+from data_prep.synthetic.instructions import image_item
 from data_prep.synthetic.language import capitalised
 from data_prep.synthetic.mathqa import compare_two, one_step_easy, one_step_middle, sum_or_difference
 from data_prep.synthetic.people import NAMES

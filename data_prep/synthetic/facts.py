@@ -1,4 +1,4 @@
-"""Facts about people: as sentences, as questions, and drawn as short passages. Knows no task's form and no options."""
+"""Facts about people: as sentences, as questions, and drawn as short passages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from data_prep.synthetic.drawn import Grade
+from data_prep.synthetic.grades import Grade
 from data_prep.synthetic.language import capitalised
 from data_prep.synthetic.people import BIRTH_YEARS, CARS, CITIES, FOODS, JOBS, NAMES, PETS, Name
 
@@ -34,54 +34,30 @@ class Attribute:
 
 ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute(
-        "job",
-        tuple(JOBS.values()),
-        "{name} работает {value}",
-        "Кем работает {name}?",
-        "Кем трудится {name}?",
-        "Кто работает {value}?",
+        "job", tuple(JOBS.values()), "{name} работает {value}",
+        "Кем работает {name}?", "Кем трудится {name}?", "Кто работает {value}?",
     ),
     Attribute(
-        "city",
-        tuple(f"в {city}" for city in CITIES.values()),
-        "{name} живёт {value}",
-        "Где живёт {name}?",
-        "В каком городе живёт {name}?",
-        "Кто живёт {value}?",
+        "city", tuple(f"в {city}" for city in CITIES.values()), "{name} живёт {value}",
+        "Где живёт {name}?", "В каком городе живёт {name}?", "Кто живёт {value}?",
     ),
     Attribute(
-        "pet",
-        PETS,
-        "у {genitive} есть {value}",
-        "Кто есть у {genitive}?",
-        "Какое животное у {genitive}?",
-        "У кого есть {value}?",
+        "pet", PETS, "у {genitive} есть {value}",
+        "Кто есть у {genitive}?", "Какое животное у {genitive}?", "У кого есть {value}?",
     ),
     Attribute(
-        "food",
-        tuple(FOODS.values()),
-        "{name} любит {value}",
-        "Что любит {name}?",
-        "Какую еду любит {name}?",
-        "Кто любит {value}?",
+        "food", tuple(FOODS.values()), "{name} любит {value}",
+        "Что любит {name}?", "Какую еду любит {name}?", "Кто любит {value}?",
     ),
     Attribute(
-        "year",
-        tuple(str(year) for year in BIRTH_YEARS),
-        "{name} {born} в {value} году",
-        "В каком году {born} {name}?",
-        "Назови год, когда {born} {name}.",
-        "Кто родился в {value} году?",
+        "year", tuple(str(year) for year in BIRTH_YEARS), "{name} {born} в {value} году",
+        "В каком году {born} {name}?", "Назови год, когда {born} {name}.", "Кто родился в {value} году?",
     ),
     Attribute(
-        "car",
-        tuple(CARS.values()),
-        "у {genitive} {value} машина",
-        "Какая машина у {genitive}?",
-        "Какого цвета машина у {genitive}?",
-        "У кого {value} машина?",
+        "car", tuple(CARS.values()), "у {genitive} {value} машина",
+        "Какая машина у {genitive}?", "Какого цвета машина у {genitive}?", "У кого {value} машина?",
     ),
-)
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

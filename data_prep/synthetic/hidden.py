@@ -1,4 +1,4 @@
-"""Our hidden variants with a picture, H3 to H6 (the contest never published its own). Leaves H1 and H2 to others."""
+"""Our hidden variants with a picture, H3 to H6 (the contest never published its own)."""
 
 from __future__ import annotations
 
@@ -6,17 +6,14 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 
-from data_prep.options import lettered_options
+from data_prep.answer_forms import lettered_options
+from data_prep.instructions import text_item
 from data_prep.synthetic.captions import content, phrase
-from data_prep.synthetic.drawn import Drawn, Grade
-from data_prep.synthetic.instructions import (
-    image_item,
-    text_item,
-    with_instruction,
-    with_picture_anywhere,
-)
+from data_prep.synthetic.drawn import Drawn
+from data_prep.synthetic.grades import Grade
+from data_prep.synthetic.instructions import image_item, with_instruction, with_picture_anywhere
 from data_prep.synthetic.language import number_word
-from data_prep.synthetic.scenes import COLOURS, SHAPES, Group, Scene, arrange, draw_scene
+from data_prep.synthetic.scenes import COLOURS, SHAPES, Scene, ShapeGroup, arrange, draw_scene
 from data_prep.synthetic.signs import draw_sign
 from data_prep.synthetic.vqa import side_of
 
@@ -103,5 +100,5 @@ def _changes(rng: random.Random, scene: Scene) -> list[Callable[[Scene], Scene]]
     return changes
 
 
-def _with_group(scene: Scene, place: int, group: Group) -> Scene:
+def _with_group(scene: Scene, place: int, group: ShapeGroup) -> Scene:
     return replace(scene, groups=(*scene.groups[:place], group, *scene.groups[place + 1 :]))

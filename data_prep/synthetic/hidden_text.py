@@ -1,4 +1,4 @@
-"""The hidden text tasks: H1, is a statement true of a passage; H2, word problems. Knows no file and no picture."""
+"""The hidden text tasks: H1, is a statement true of a passage; H2, word problems."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from data_prep.options import lettered_options
+from data_prep.answer_forms import lettered_options
+from data_prep.instructions import text_item
 from data_prep.synthetic.distractors import four_integers
-from data_prep.synthetic.drawn import Drawn, Grade
+from data_prep.synthetic.drawn import Drawn
 from data_prep.synthetic.facts import draw_facts, passage, rivals
-from data_prep.synthetic.instructions import text_item, with_instruction
+from data_prep.synthetic.grades import Grade
+from data_prep.synthetic.instructions import with_instruction
 from data_prep.synthetic.people import NAMES, Name
 
 YES, NO = "да", "нет"
@@ -54,13 +56,9 @@ class Thing:
 
 
 THINGS: tuple[Thing, ...] = (
-    Thing("яблока", "яблок"),
-    Thing("груши", "груш"),
-    Thing("книги", "книг"),
-    Thing("карандаша", "карандашей"),
-    Thing("монеты", "монет"),
-    Thing("конфеты", "конфет"),
-)
+    Thing("яблока", "яблок"), Thing("груши", "груш"), Thing("книги", "книг"), Thing("карандаша", "карандашей"),
+    Thing("монеты", "монет"), Thing("конфеты", "конфет"),
+)  # fmt: skip
 
 
 def make_word_problem(rng: random.Random, grade: Grade) -> Drawn:
@@ -83,20 +81,14 @@ def story_of_gain(rng: random.Random, result: int) -> str:
     """had + bought = result."""
     name, thing = rng.choice(NAMES), rng.choice(THINGS)
     had = _countable(rng, 2, result - 1)
-    return (
-        f"У {name.genitive} было {thing.counted(had)}. {_pronoun(name)} {name.by_gender('купил', 'купила')} ещё "
-        f"{result - had}. Сколько {thing.plural_genitive} стало?"
-    )
+    return _story(name, thing, had, f"{name.by_gender('купил', 'купила')} ещё {result - had}", "стало")
 
 
 def story_of_loss(rng: random.Random, result: int) -> str:
     """had - gave = result."""
     name, thing = rng.choice(NAMES), rng.choice(THINGS)
     had = _countable(rng, result + 1, result + 9)
-    return (
-        f"У {name.genitive} было {thing.counted(had)}. {_pronoun(name)} {name.by_gender('отдал', 'отдала')} "
-        f"{had - result}. Сколько {thing.plural_genitive} осталось?"
-    )
+    return _story(name, thing, had, f"{name.by_gender('отдал', 'отдала')} {had - result}", "осталось")
 
 
 def story_of_gain_and_loss(rng: random.Random, result: int) -> str:
@@ -104,9 +96,13 @@ def story_of_gain_and_loss(rng: random.Random, result: int) -> str:
     name, thing = rng.choice(NAMES), rng.choice(THINGS)
     gave = rng.randint(1, 9)
     had = _countable(rng, 2, result + gave - 1)
+    bought = f"{name.by_gender('купил', 'купила')} ещё {result + gave - had}"
+    return _story(name, thing, had, f"{bought} и {name.by_gender('отдал', 'отдала')} {gave}", "осталось")
+
+
+def _story(name: Name, thing: Thing, had: int, deed: str, now: str) -> str:
     return (
-        f"У {name.genitive} было {thing.counted(had)}. {_pronoun(name)} {name.by_gender('купил', 'купила')} ещё "
-        f"{result + gave - had} и {name.by_gender('отдал', 'отдала')} {gave}. Сколько {thing.plural_genitive} осталось?"
+        f"У {name.genitive} было {thing.counted(had)}. {_pronoun(name)} {deed}. Сколько {thing.plural_genitive} {now}?"
     )
 
 

@@ -1,4 +1,4 @@
-"""The contest's forms: instructions apart, merged or absent, pictures anywhere. Knows no task."""
+"""The contest's forms: instructions apart, merged or absent, pictures anywhere."""
 
 from __future__ import annotations
 
@@ -7,56 +7,36 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, TypeAlias
 
 from contest.items import Item
+from data_prep.instructions import FORM_WEIGHTS, USUAL_WEIGHTS, text_item
 
-Form: TypeAlias = Literal["apart", "merged", "absent"]
-FORMS: tuple[Form, ...] = ("apart", "merged", "absent")
+InstructionForm: TypeAlias = Literal["apart", "merged", "absent"]
+FORMS: tuple[InstructionForm, ...] = ("apart", "merged", "absent")
 
 # Tasks that are not listed have their question as the only instruction (the hidden variants).
 INSTRUCTIONS: Mapping[str, tuple[str, ...]] = {
     "textqa": (
-        "Ответь на вопрос по тексту.",
-        "Определи правильный ответ по тексту.",
-        "Прочитай текст и ответь на вопрос.",
+        "Ответь на вопрос по тексту.", "Определи правильный ответ по тексту.", "Прочитай текст и ответь на вопрос.",
         "Найди ответ в тексте.",
     ),
     "mathqa": ("Реши задачу.", "Реши пример.", "Выбери правильный ответ.", "Найди верный вариант."),
     "generation": (
-        "Сгенерируй изображение по тексту.",
-        "Нарисуй картинку по описанию.",
-        "Создай изображение.",
+        "Сгенерируй изображение по тексту.", "Нарисуй картинку по описанию.", "Создай изображение.",
         "Изобрази то, что описано.",
     ),
     "captioning": (
-        "Опиши изображение.",
-        "Что представлено на картинке?",
-        "Дай описание изображения.",
+        "Опиши изображение.", "Что представлено на картинке?", "Дай описание изображения.",
         "Что изображено на картинке?",
     ),
     "vqa": ("Ответь на вопрос по картинке.", "Посмотри на изображение и ответь.", "Ответь на вопрос по изображению."),
     "text_recognition": (
-        "Распознай текст на картинке.",
-        "Прочитай надпись.",
-        "Какой текст написан на изображении?",
+        "Распознай текст на картинке.", "Прочитай надпись.", "Какой текст написан на изображении?",
         "Что написано на картинке?",
     ),
     "hidden1": ("Проверь утверждение по тексту.", "Ответь да или нет."),
     "hidden2": ("Реши задачу.", "Найди верный ответ к задаче."),
     "hidden3": ("Нарисуй по списку.", "Собери картинку из частей."),
     "hidden5": ("Выбери подходящее описание.", "Найди верную подпись к картинке."),
-}
-
-# Captioning and text recognition need an instruction: without one nothing is asked of the picture.
-FORM_WEIGHTS: Mapping[str, tuple[float, float, float]] = {
-    "captioning": (1.0, 0.0, 0.0),
-    "text_recognition": (1.0, 0.0, 0.0),
-    "generation": (0.5, 0.4, 0.1),
-}
-USUAL_WEIGHTS = (0.4, 0.3, 0.3)
-
-
-def text_item(content: str) -> Item:
-    """A text item."""
-    return Item("text", content)
+}  # fmt: skip
 
 
 def image_item() -> Item:

@@ -1,4 +1,4 @@
-"""Russian forms of a closed vocabulary: shapes, colours, small numbers. Knows nothing of pictures or tasks."""
+"""Russian forms of a closed vocabulary: shapes, colours, small numbers."""
 
 from __future__ import annotations
 
@@ -24,11 +24,7 @@ class Noun:
 
     def form(self, case: Case, plural: bool = False) -> str:
         """The form of `case`; raises KeyError for the prepositional, which only adjectives have here."""
-        singular_forms = {
-            "nominative": self.nominative,
-            "genitive": self.genitive,
-            "instrumental": self.instrumental,
-        }
+        singular_forms = {"nominative": self.nominative, "genitive": self.genitive, "instrumental": self.instrumental}
         plural_forms = {
             "nominative": self.plural_nominative,
             "genitive": self.plural_genitive,

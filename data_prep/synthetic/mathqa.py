@@ -1,4 +1,4 @@
-"""MathQA: sums, linear equations, systems and comparisons with four options. Knows no file and no picture.
+"""MathQA: sums, linear equations, systems and comparisons with four options.
 
 Every problem is built around its options (see distractors.py), so they do not tell which of them is right.
 """
@@ -11,19 +11,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TypeAlias
 
-from data_prep.options import lettered_options
+from data_prep.answer_forms import lettered_options
+from data_prep.instructions import text_item
 from data_prep.synthetic.distractors import OPTIONS, four_integers
-from data_prep.synthetic.drawn import Drawn, Grade
-from data_prep.synthetic.instructions import text_item, with_instruction
+from data_prep.synthetic.drawn import Drawn
+from data_prep.synthetic.grades import Grade
+from data_prep.synthetic.instructions import with_instruction
 
 UNKNOWNS = "xyzkmnp"  # no letter that could be an option's marker
-SIGN_WORDS: Mapping[str, str] = {
-    "+": "плюс",
-    "-": "минус",
-    "*": "умножить на",
-    "/": "разделить на",
-    "=": "равно",
-}
+SIGN_WORDS: Mapping[str, str] = {"+": "плюс", "-": "минус", "*": "умножить на", "/": "разделить на", "=": "равно"}
 WORDS_SHARE = 0.4
 EASY_LARGEST = 5  # of the numbers in easy problems: few enough facts for a tiny model to learn by heart
 MIDDLE_LARGEST = 30
@@ -33,7 +29,7 @@ RANKS = ("наибольшее", "второе по величине", "трет
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class MathProblem:
     """A question, its right value and three wrong ones, as they are written."""
 
     text: str
@@ -55,7 +51,7 @@ def make(rng: random.Random, grade: Grade) -> Drawn:
     return Drawn(with_instruction(rng, "mathqa", texts), answers, None, kind, grade)
 
 
-def sum_or_difference(rng: random.Random) -> Problem:
+def sum_or_difference(rng: random.Random) -> MathProblem:
     """ "3 + 4 = x. Найди x.", "Сколько будет 7 минус 2?": numbers of 0..5, the result is not negative."""
     if rng.random() < 0.5:
         values = four_integers(rng, 0, 2 * EASY_LARGEST)
@@ -70,7 +66,7 @@ def sum_or_difference(rng: random.Random) -> Problem:
     return _problem(f"Сколько будет {_perhaps_in_words(rng, f'{first} {sign} {second}')}?", values)
 
 
-def one_step_easy(rng: random.Random) -> Problem:
+def one_step_easy(rng: random.Random) -> MathProblem:
     """ "x + 3 = 8. Найди x.", "x умножить на 2 равно 6. Найди x.": x and the constant in 0..5, factors to 5."""
     values = four_integers(rng, 0, EASY_LARGEST)
     x = values[0]
@@ -87,7 +83,7 @@ def one_step_easy(rng: random.Random) -> Problem:
     return _problem(f"{_perhaps_in_words(rng, equation)}. Найди x.", values)
 
 
-def one_step_middle(rng: random.Random) -> Problem:
+def one_step_middle(rng: random.Random) -> MathProblem:
     """ "y / 4 = 3. Чему равно y?", "Если к y прибавить 5, то получится 12. ...": no number above 30."""
     values = four_integers(rng, 0, MIDDLE_LARGEST)
     x, unknown = values[0], rng.choice(UNKNOWNS)
@@ -114,7 +110,7 @@ def one_step_middle(rng: random.Random) -> Problem:
     return _problem(f"{stated}. {_ask(rng, unknown)}", values)
 
 
-def linear_hard(rng: random.Random) -> Problem:
+def linear_hard(rng: random.Random) -> MathProblem:
     """ "-3 * x + 4 = 10", "5 * x - 2 = 3 * x + 8", "Если 3 умножить на x и прибавить 4, то получится 10."."""
     values = four_integers(rng, -12, 12)
     x, unknown = values[0], rng.choice(UNKNOWNS)
@@ -132,7 +128,7 @@ def linear_hard(rng: random.Random) -> Problem:
     return _problem(f"{stated}. {_ask(rng, unknown)}", values)
 
 
-def linear_system(rng: random.Random) -> Problem:
+def linear_system(rng: random.Random) -> MathProblem:
     """ "2 * x + 3 * y = 12, x - y = 1. Чему равно x?": the other unknown's value is always among the options."""
     values = four_integers(rng, -9, 9)
     x, y = values[:2]
@@ -146,7 +142,7 @@ def linear_system(rng: random.Random) -> Problem:
     return _problem(f"{stated}. {_ask(rng, first)}", values)
 
 
-def compare_two(rng: random.Random) -> Problem:
+def compare_two(rng: random.Random) -> MathProblem:
     """ "Что больше: 3 или 7?" of one-digit numbers; the other options are digits too."""
     values = four_integers(rng, 0, 9)
     pair = values[:2]
@@ -156,13 +152,13 @@ def compare_two(rng: random.Random) -> Problem:
     return _problem(text, [right, *(value for value in values if value != right)])
 
 
-def compare_integers(rng: random.Random) -> Problem:
+def compare_integers(rng: random.Random) -> MathProblem:
     """ "Какое из чисел наибольшее?": two-digit numbers, which are the options themselves."""
     values = sorted(four_integers(rng, 10, 99), reverse=True)
     return _by_rank(values, rng.choice((0, OPTIONS - 1)))
 
 
-def compare_fractions(rng: random.Random) -> Problem:
+def compare_fractions(rng: random.Random) -> MathProblem:
     """ "Какое из чисел второе по величине?": fractions and integers, which are the options themselves."""
     values: set[Fraction] = set()
     while len(values) < OPTIONS:
@@ -170,33 +166,24 @@ def compare_fractions(rng: random.Random) -> Problem:
     return _by_rank(sorted(values, reverse=True), rng.randrange(OPTIONS))
 
 
-Maker: TypeAlias = Callable[[random.Random], Problem]
+Maker: TypeAlias = Callable[[random.Random], MathProblem]
 
 KINDS: Mapping[Grade, tuple[Mapping[str, Maker], tuple[float, ...]]] = {
-    "easy": (
-        {"sum": sum_or_difference, "linear_1d": one_step_easy, "comparison": compare_two},
-        (0.4, 0.4, 0.2),
-    ),
-    "middle": (
-        {"linear_1d": one_step_middle, "comparison": compare_integers},
-        (0.65, 0.35),
-    ),
-    "hard": (
-        {"linear_1d": linear_hard, "linear_2d": linear_system, "comparison": compare_fractions},
-        (0.4, 0.3, 0.3),
-    ),
+    "easy": ({"sum": sum_or_difference, "linear_1d": one_step_easy, "comparison": compare_two}, (0.4, 0.4, 0.2)),
+    "middle": ({"linear_1d": one_step_middle, "comparison": compare_integers}, (0.65, 0.35)),
+    "hard": ({"linear_1d": linear_hard, "linear_2d": linear_system, "comparison": compare_fractions}, (0.4, 0.3, 0.3)),
 }
 
 
-def _problem(text: str, values: Sequence[int]) -> Problem:
+def _problem(text: str, values: Sequence[int]) -> MathProblem:
     """A problem whose first value is the right one."""
-    return Problem(text, str(values[0]), tuple(str(value) for value in values[1:]))
+    return MathProblem(text, str(values[0]), tuple(str(value) for value in values[1:]))
 
 
-def _by_rank(values: Sequence[int] | Sequence[Fraction], rank: int) -> Problem:
+def _by_rank(values: Sequence[int] | Sequence[Fraction], rank: int) -> MathProblem:
     """The question for place `rank` of values in falling order."""
     wrong = tuple(str(value) for place, value in enumerate(values) if place != rank)
-    return Problem(f"Какое из чисел {RANKS[rank]}?", str(values[rank]), wrong)
+    return MathProblem(f"Какое из чисел {RANKS[rank]}?", str(values[rank]), wrong)
 
 
 def _ask(rng: random.Random, unknown: str) -> str:

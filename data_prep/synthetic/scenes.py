@@ -1,4 +1,4 @@
-"""Scenes of coloured shapes: their description, drawing one by chance, painting it. Knows no Russian grammar."""
+"""Scenes of coloured shapes: their description, drawing one by chance, painting it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 
 from PIL import Image, ImageDraw
 
-from data_prep.synthetic.drawn import Grade
+from data_prep.synthetic.grades import Grade
 
 RGB: TypeAlias = tuple[int, int, int]
 Arrangement: TypeAlias = Literal["alone", "row", "column"]
@@ -54,7 +54,7 @@ _LARGEST_COUNTS: Mapping[int, int] = {1: max(ALONE_CENTRES), 2: max(HALF_RADIUS)
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class ShapeGroup:
     """`count` equal shapes of one colour. Raises ValueError for what the world does not have."""
 
     count: int
@@ -75,7 +75,7 @@ class Scene:
     """
 
     background: str
-    groups: tuple[Group, ...]
+    groups: tuple[ShapeGroup, ...]
     arrangement: Arrangement
     jitter: int
 
@@ -112,7 +112,7 @@ def arrange(rng: random.Random, counts: list[int]) -> Scene:
     arrangements: tuple[Arrangement, ...] = ("alone",) if len(counts) == 1 else ("row", "column")
     return Scene(
         background=rng.choice(list(BACKGROUNDS)),
-        groups=tuple(Group(*parts) for parts in zip(counts, colours, shapes, strict=True)),
+        groups=tuple(ShapeGroup(*parts) for parts in zip(counts, colours, shapes, strict=True)),
         arrangement=rng.choice(arrangements),
         jitter=rng.randrange(1 << 30),
     )

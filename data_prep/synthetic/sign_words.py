@@ -1,4 +1,4 @@
-"""The closed list of words that signs show, in lower case, by length. Knows nothing of how a sign looks."""
+"""The closed list of words that signs show, in lower case, by length."""
 
 from __future__ import annotations
 

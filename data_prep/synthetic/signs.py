@@ -1,4 +1,4 @@
-"""Signs with one word or number: their description, how to draw one by chance, how to paint one. Knows no task."""
+"""Signs with one word or number: their description, how to draw one by chance, how to paint one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from data_prep.synthetic.drawn import Grade
+from data_prep.synthetic.grades import Grade
 from data_prep.synthetic.scenes import PICTURE_SIZE, RGB, SUPERSAMPLING
 from data_prep.synthetic.sign_words import LONG_WORDS, MIDDLE_WORDS, SHORT_WORDS
 

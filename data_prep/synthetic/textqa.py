@@ -1,14 +1,16 @@
-"""TextQA: short passages of facts about people, span answers, with and without options. Knows no file or picture."""
+"""TextQA: short passages of facts about people, span answers, with and without options."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Mapping
 
-from data_prep.options import lettered_options
-from data_prep.synthetic.drawn import Drawn, Grade
+from data_prep.answer_forms import lettered_options
+from data_prep.instructions import text_item
+from data_prep.synthetic.drawn import Drawn
 from data_prep.synthetic.facts import Fact, draw_facts, passage, rivals
-from data_prep.synthetic.instructions import text_item, with_instruction
+from data_prep.synthetic.grades import Grade
+from data_prep.synthetic.instructions import with_instruction
 from data_prep.synthetic.people import NAMES
 
 # Hard passages with years (a third of them) have no options: the left text would be too long for a small model.

@@ -1,4 +1,4 @@
-"""VisualQA: questions about a scene that it answers without doubt, with and without options. Knows no pixels."""
+"""VisualQA: questions about a scene that it answers without doubt, with and without options."""
 
 from __future__ import annotations
 
@@ -6,19 +6,14 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from data_prep.options import lettered_options
+from data_prep.answer_forms import lettered_options
+from data_prep.instructions import text_item
 from data_prep.synthetic.captions import phrase
-from data_prep.synthetic.drawn import Drawn, Grade
-from data_prep.synthetic.instructions import text_item, with_instruction, with_picture_anywhere
-from data_prep.synthetic.language import (
-    ANY_SHAPE,
-    SHAPE_NOUNS,
-    adjective,
-    counted,
-    number_word,
-    several,
-)
-from data_prep.synthetic.scenes import BACKGROUNDS, COLOURS, SHAPES, Group, Scene, draw_scene
+from data_prep.synthetic.drawn import Drawn
+from data_prep.synthetic.grades import Grade
+from data_prep.synthetic.instructions import with_instruction, with_picture_anywhere
+from data_prep.synthetic.language import ANY_SHAPE, SHAPE_NOUNS, adjective, counted, number_word, several
+from data_prep.synthetic.scenes import BACKGROUNDS, COLOURS, SHAPES, Scene, ShapeGroup, draw_scene
 
 OPTIONS_SHARE = 0.3
 OPTIONS = 4
@@ -102,9 +97,9 @@ def ask_where(rng: random.Random, scene: Scene) -> Question:
     where = _beside(other, side) if len(scene.groups) == 2 and rng.random() < 0.5 else side
     # All crossings of the two groups' colours and shapes: none of the four options is nearer to the rest than another.
     wrong = (
-        Group(group.count, group.colour, other.shape),
-        Group(group.count, other.colour, group.shape),
-        Group(group.count, other.colour, other.shape),
+        ShapeGroup(group.count, group.colour, other.shape),
+        ShapeGroup(group.count, other.colour, group.shape),
+        ShapeGroup(group.count, other.colour, other.shape),
     )
     return Question(f"Что находится {where}?", names_of(group), tuple(phrase(each) for each in wrong))
 
@@ -160,7 +155,7 @@ def side_of(scene: Scene, place: int) -> str:
     return last if place == len(scene.groups) - 1 else "в центре"
 
 
-def names_of(group: Group) -> tuple[str, ...]:
+def names_of(group: ShapeGroup) -> tuple[str, ...]:
     """What a group may be called, in full first: "два жёлтых ромба", "жёлтые ромбы", "два ромба", "ромбы"."""
     noun, plural = SHAPE_NOUNS[group.shape], group.count > 1
     return _distinct(
@@ -172,7 +167,7 @@ def names_of(group: Group) -> tuple[str, ...]:
     )
 
 
-def _beside(other: Group, side: str) -> str:
+def _beside(other: ShapeGroup, side: str) -> str:
     """ "слева от звезды", "над двумя ромбами": the place `side` of the other group of two."""
     noun, plural = SHAPE_NOUNS[other.shape], other.count > 1
     if side in ("слева", "справа"):

@@ -1,4 +1,4 @@
-"""The way from (task, seed, split, index) to a drawn sample. Knows nothing of files."""
+"""The way from (task, seed, split, index) to a drawn sample."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
-from data_prep.synthetic import captioning, generation, hidden, hidden_text, mathqa, text_recognition, textqa, vqa
-from data_prep.synthetic.drawn import GRADES, Drawn, Grade
+from data_prep.synthetic import hidden, hidden_text, mathqa, picture_tasks, textqa, vqa
+from data_prep.synthetic.drawn import Drawn
 from data_prep.synthetic.drills import DRILLS
+from data_prep.synthetic.grades import GRADES, Grade
 
 Maker: TypeAlias = Callable[[random.Random, Grade], Drawn]
 
 MAKERS: Mapping[str, Maker] = {
     "textqa": textqa.make,
     "mathqa": mathqa.make,
-    "generation": generation.make,
-    "captioning": captioning.make,
+    "generation": picture_tasks.make_generation,
+    "captioning": picture_tasks.make_captioning,
     "vqa": vqa.make,
-    "text_recognition": text_recognition.make,
+    "text_recognition": picture_tasks.make_text_recognition,
     "hidden1": hidden_text.make_statement,
     "hidden2": hidden_text.make_word_problem,
     "hidden3": hidden.make_drawing_from_list,

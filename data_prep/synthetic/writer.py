@@ -1,4 +1,4 @@
-"""The synthetic world on disk: task folders for training and validation, one mixed test set. Knows no task's content.
+"""The synthetic world on disk: task folders for training and validation, one mixed test set.
 
 DIR/<task>/<task>_{train,val}.json, <task>_{train,val}_answer.json, <task>_{train,val}_grade.json, images/
 DIR/test/input.json, images/, ids.json, ground_truth.json, grades.json
@@ -19,7 +19,9 @@ from contest.items import Sample
 from contest.limits import GROUND_TRUTH_NAME, IDS_NAME, INPUT_NAME
 from contest.tasks import task_by_key
 from contest.writing import ground_truth_to_json, ids_to_json, samples_to_json, write_json
-from data_prep.synthetic.drawn import GRADES, Drawn, Grade
+from data_prep.records import OutputTakenError
+from data_prep.synthetic.drawn import Drawn
+from data_prep.synthetic.grades import GRADES, Grade
 from data_prep.synthetic.scenes import Scene, paint_scene
 from data_prep.synthetic.signs import Sign, paint_sign
 from data_prep.synthetic.world import draw
@@ -32,23 +34,12 @@ NO_SUBSAMPLING = 0  # 4:4:4: thin coloured shapes keep their colour
 
 @dataclass(frozen=True, slots=True)
 class Amounts:
-    """Samples of each task in each split, and the grades that take turns in the training split.
-
-    Raises ValueError if an amount is negative, or for a grade that there is not.
-    """
+    """Samples of each task in each split, and the grades that take turns in the training split."""
 
     train: int
     validation: int
     test: int
     training_grades: Sequence[Grade] = GRADES
-
-    def __post_init__(self) -> None:
-        for split, amount in (("train", self.train), ("validation", self.validation), ("test", self.test)):
-            if amount < 0:
-                raise ValueError(f"--{split} must not be negative, got {amount}")
-        unknown = sorted(set(self.training_grades) - set(GRADES))
-        if unknown or not self.training_grades:
-            raise ValueError(f"--grades must name some of {', '.join(GRADES)}, got {', '.join(unknown) or 'none'}")
 
 
 def write_world(
@@ -56,16 +47,14 @@ def write_world(
 ) -> None:
     """Write the named tasks: open ones into folders and test, hidden ones into test alone, drills into folders alone.
 
-    Raises FileExistsError if a folder to be written has something in it: old pictures among new ones would mislead.
-    ContestError for a task that does not exist, ValueError for one named twice.
+    Raises OutputTakenError if a folder to be written has something in it: old pictures among new ones would mislead.
+    ContestError for a task that does not exist.
     """
     tasks = [task_by_key(key) for key in task_keys]
-    if len(set(task_keys)) != len(task_keys):
-        raise ValueError(f"a task is named twice: {', '.join(task_keys)}")
     folders = [*(task.key for task in tasks if not task.is_hidden), *drill_keys]
     for folder in (directory / name for name in (*folders, TEST)):
         if folder.exists() and any(folder.iterdir()):
-            raise FileExistsError(f"{folder} is not empty: name a new directory, or empty this one first")
+            raise OutputTakenError(f"{folder} is not empty", "name a new directory, or empty this one first")
     total = (amounts.train + amounts.validation) * len(folders) + amounts.test * len(tasks)
     with tqdm(total=total, unit=" samples", disable=None) as progress:
         if amounts.train or amounts.validation:

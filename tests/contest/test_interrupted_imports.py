@@ -28,7 +28,7 @@ sys.meta_path.insert(0, Pressing())
         ("submission check weights", "submission.checks"),
         ("evaluation score", "contest.emissions.tracking"),
         ("evaluation score --predictions p --ground-truth g --ids i", "numpy"),
-        ("data_prep synthetic", "data_prep.commands"),
+        ("data_prep synthetic", "data_prep.synthetic.command"),
         ("training tune", "pydantic"),
     ],
 )

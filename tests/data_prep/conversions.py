@@ -13,7 +13,7 @@ from data_prep.__main__ import main
 
 
 @dataclass(frozen=True)
-class Converted:
+class ConvertedFolder:
     status: int
     printed: str
     errors: str
@@ -44,8 +44,11 @@ def convert(out, *arguments):
     """Run `python -m data_prep` in this process; the counts of what it wrote must add up."""
     printed, errors = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(errors):
-        status = main([*map(str, arguments), "--out", str(out)])
-    made = Converted(status, printed.getvalue(), errors.getvalue(), Path(out))
+        try:
+            status = main([*map(str, arguments), "--output", str(out)])
+        except SystemExit as usage:
+            status = usage.code
+    made = ConvertedFolder(status, printed.getvalue(), errors.getvalue(), Path(out))
     for folder in sorted(Path(out).glob("*/")) if status < 2 else []:
         card = json.loads((folder / "card.json").read_text("utf-8"))
         records = card["records"]

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("source", ["sberquad", "mathematics"])
-def test_the_benchmark_measures_a_conversion_without_a_fault(tmp_path, source):
+def test_benchmark_measures_a_conversion_without_a_fault(tmp_path, source):
     result = tmp_path / "figures.json"
     # A conversion that skips a broken record ends with 1, and the benchmark with it.
     subprocess.run(

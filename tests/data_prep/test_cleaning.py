@@ -27,7 +27,7 @@ def test_odd_characters_go_and_the_source_s_own_words_stay(text, cleaned):
 
 
 @given(st.text())
-def test_cleaning_twice_is_cleaning_once_and_folding_keeps_the_length(text):
+def test_cleaning_is_idempotent_and_folding_keeps_length(text):
     once = clean(text)
     assert clean(once) == once
     assert len(fold(once)) == len(once)
@@ -50,7 +50,7 @@ def test_cleaning_twice_is_cleaning_once_and_folding_keeps_the_length(text):
         ("Он жил.", "", None),
     ],
 )
-def test_an_answer_is_found_as_the_passage_writes_it(passage, answer, span):
+def test_answer_is_found_as_the_passage_writes_it(passage, answer, span):
     assert find_span(passage, answer) == span
 
 

@@ -6,13 +6,16 @@ import re
 import shlex
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from contest.command_line import Parser
 from contest.reading import read_input
+from data_prep.__main__ import PROGRAM
 from data_prep.sources.mathematics.source import MODULES
 from tests.data_prep.conversions import paint, write_document, write_lines
 
@@ -72,7 +75,7 @@ def lay_out(folder):
     (folder / "SberIDP" / "labels.csv").write_text("image_name,label\na b.jpg,Хлеб и молоко\n", "utf-8")
 
 
-def test_the_documented_commands_run_as_they_stand(tmp_path):
+def test_documented_commands_run_as_they_stand(tmp_path):
     lay_out(tmp_path)
     commands = documented()
     named = [command.split()[3] for command in commands]
@@ -87,7 +90,7 @@ def test_the_documented_commands_run_as_they_stand(tmp_path):
     assert told == []
     if "merge" in named:
         merged = next(shlex.split(command) for command in commands if command.split()[3] == "merge")
-        out = tmp_path / merged[merged.index("--out") + 1]
+        out = tmp_path / merged[merged.index("--output") + 1]
         for task in ("textqa", "mathqa", "generation", "captioning", "vqa", "text_recognition"):
             samples = {**read_input(out / task / f"{task}_train.json"), **read_input(out / task / f"{task}_val.json")}
             assert samples
@@ -97,7 +100,9 @@ def test_the_documented_commands_run_as_they_stand(tmp_path):
 
 
 @pytest.mark.parametrize("command", documented())
-def test_every_documented_option_is_known(command, capsys):
-    from data_prep.commands import parser
-
-    parser().parse_args([*shlex.split(command)[3:]])
+def test_every_documented_option_is_known(command):
+    name, *options = shlex.split(command)[3:]
+    parser = Parser()
+    command = PROGRAM.commands[name]
+    getattr(import_module(command.module), command.adds)(parser)
+    parser.parse_args(options)

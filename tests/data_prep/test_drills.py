@@ -7,7 +7,6 @@ from fractions import Fraction
 
 import pytest
 
-from data_prep.synthetic.drawn import GRADES, Grade
 from data_prep.synthetic.drills import (
     COPIED_WORDS,
     DRILLS,
@@ -22,6 +21,7 @@ from data_prep.synthetic.drills import (
     make_textqa_drill,
     make_vqa_drill,
 )
+from data_prep.synthetic.grades import GRADES, Grade
 from data_prep.synthetic.language import SHAPE_NOUNS, adjective, several
 from data_prep.synthetic.scenes import Scene
 from data_prep.synthetic.world import draw
@@ -102,7 +102,7 @@ def test_what_is_told_again_was_told_before(grade: Grade, most: int) -> None:
 
 
 @pytest.mark.parametrize("grade", GRADES)
-def test_questions_about_one_picture_are_answered_in_their_order(grade: Grade) -> None:
+def test_picture_questions_keep_their_order(grade: Grade) -> None:
     questions = 0
     for seed in range(SAMPLES):
         drawn = make_vqa_drill(random.Random(seed), grade)

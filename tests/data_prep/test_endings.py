@@ -52,7 +52,7 @@ def converting(tmp_path):
     os.mkfifo(tmp_path / "pipe.jsonl")
     command = [sys.executable, "-m", "data_prep", "sberquad", tmp_path / "pipe.jsonl", "--workers", "2"]
     process = subprocess.Popen(
-        [*command, "--out", tmp_path / "out"], cwd=ROOT, start_new_session=True, stderr=subprocess.PIPE, text=True
+        [*command, "--output", tmp_path / "out"], cwd=ROOT, start_new_session=True, stderr=subprocess.PIPE, text=True
     )
     with open(tmp_path / "pipe.jsonl", "wb") as stream:
         stream.write(rows)
@@ -73,64 +73,62 @@ def test_nothing_runs_on_when_a_conversion_is_killed(converting, count):
 
 
 @pytest.mark.parametrize(
-    ("send", "status"),
+    ("send", "status", "word"),
     [
-        (lambda process: process.terminate(), 143),
-        (lambda process: os.killpg(process.pid, signal.SIGINT), 130),  # as a terminal does for Ctrl-C
+        (lambda process: process.terminate(), 143, "terminated"),
+        (lambda process: os.killpg(process.pid, signal.SIGINT), 130, "interrupted"),  # as a terminal does for Ctrl-C
     ],
 )
-def test_a_stopped_conversion_says_so_in_one_line_and_takes_its_workers_along(converting, send, status):
+def test_stopped_conversion_ends_its_workers(converting, send, status, word):
     wait_for(lambda: len(workers(converting.pid)) == 2)
     send(converting)
     assert converting.wait(PATIENCE) == status
-    assert converting.stderr.read().splitlines() == ["data_prep: stopped; the same command goes on from here"]
+    assert converting.stderr.read().splitlines() == [f"data_prep sberquad: {word}; the same command goes on from here"]
     wait_for(lambda: not members(converting.pid))
 
 
-def test_a_worker_that_is_killed_ends_the_conversion_with_a_line(tmp_path):
+def test_killed_worker_ends_the_conversion(tmp_path):
     write_lines(tmp_path / "rows.jsonl", [question(i) for i in range(256 * 400)])
     command = [sys.executable, "-m", "data_prep", "sberquad", tmp_path / "rows.jsonl", "--workers", "2"]
     process = subprocess.Popen(
-        [*command, "--out", tmp_path / "out"], cwd=ROOT, start_new_session=True, stderr=subprocess.PIPE, text=True
+        [*command, "--output", tmp_path / "out"], cwd=ROOT, start_new_session=True, stderr=subprocess.PIPE, text=True
     )
     wait_for(lambda: len(workers(process.pid)) == 2)
     os.kill(max(number for number, line in members(process.pid).items() if "spawn_main" in line), signal.SIGKILL)
     _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 2
-    assert errors == "data_prep: a worker process was killed (out of memory?); start again to go on\n"
+    assert errors == (
+        "data_prep sberquad: error [WORKER_KILLED] a worker process was killed (out of memory?); start again to go on\n"
+    )
     wait_for(lambda: not members(process.pid))
 
 
-def test_a_stopped_synthetic_world_says_that_it_does_not_go_on(tmp_path):
-    command = [sys.executable, "-m", "data_prep", "synthetic", "--train", "1000000", "--out", tmp_path / "world"]
+def test_stopped_synthetic_world_says_that_it_does_not_go_on(tmp_path):
+    command = [sys.executable, "-m", "data_prep", "synthetic", "--train", "1000000", "--output", tmp_path / "world"]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
     wait_for((tmp_path / "world").exists)
     process.terminate()
     _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 143
-    assert errors == "data_prep: stopped; empty the directory, or name another, before it is started again\n"
+    assert errors == (
+        "data_prep synthetic: terminated; empty the directory, or name another, before it is started again\n"
+    )
 
 
 @pytest.mark.parametrize("where", ["2>/dev/full", ">/dev/full", "2>&-", ">&- 2>&-"])
 def test_words_that_can_not_be_said_cost_no_sample(tmp_path, where):
     write_lines(tmp_path / "rows.jsonl", [{"id": 1}, question(1)])
-    command = f'"{sys.executable}" -m data_prep sberquad "{tmp_path}/rows.jsonl" --out "{tmp_path}/out" {where}'
+    command = f'"{sys.executable}" -m data_prep sberquad "{tmp_path}/rows.jsonl" --output "{tmp_path}/out" {where}'
     ended = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, check=False)
     assert ended.returncode == 1  # of the broken record
     assert (tmp_path / "out" / "textqa" / "card.md").exists()
-
-
-def test_help_needs_nothing_that_is_slow_to_import():
-    code = "import sys, data_prep.commands as c; c.parser(); print(*sys.modules)"
-    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert not {"numpy", "pyarrow", "PIL", "tokenizers", "tqdm"} & set(ran.stdout.split())
 
 
 def test_in_a_terminal_no_line_overwrites_another(tmp_path):
     write_lines(tmp_path / "rows.jsonl", [{"id": 1}, question(1)])
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, 100))
-    command = [sys.executable, "-m", "data_prep", "sberquad", tmp_path / "rows.jsonl", "--out", tmp_path / "out"]
+    command = [sys.executable, "-m", "data_prep", "sberquad", tmp_path / "rows.jsonl", "--output", tmp_path / "out"]
     process = subprocess.Popen(command, cwd=ROOT, stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
     said = b""

@@ -6,7 +6,7 @@ import pytest
 
 from data_prep.synthetic import hidden
 from data_prep.synthetic.captions import content
-from data_prep.synthetic.drawn import GRADES
+from data_prep.synthetic.grades import GRADES
 from data_prep.synthetic.language import SHAPE_NOUNS
 from tests.data_prep.test_vqa import ALONE, COLUMN, ROW, nearest_to_the_rest
 
@@ -26,7 +26,7 @@ def test_attribute_list(scene, expected):
     assert hidden.attribute_list(scene) == expected
 
 
-def test_a_drawing_from_a_list_has_a_picture_for_an_answer_and_none_in_its_input():
+def test_drawing_from_list_answers_with_picture():
     drawn = hidden.make_drawing_from_list(random.Random(0), "hard")
     assert drawn.answers == ()
     assert drawn.items[-1].content.endswith(hidden.attribute_list(drawn.picture))
@@ -50,7 +50,7 @@ def test_part_description_names_one_group_of_several(grade):
 
 
 @pytest.mark.parametrize("scene", [ALONE, ROW, COLUMN])
-def test_caption_choice_has_four_different_captions_and_the_first_is_right(scene):
+def test_caption_choice_has_one_right_caption(scene):
     for seed in range(100):
         square = hidden.caption_square(random.Random(seed), scene)
         assert len(set(square)) == 4

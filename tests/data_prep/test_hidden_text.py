@@ -11,8 +11,9 @@ import pymorphy3
 import pytest
 
 from data_prep.synthetic import hidden_text
-from data_prep.synthetic.drawn import GRADES, Drawn, Grade
+from data_prep.synthetic.drawn import Drawn
 from data_prep.synthetic.facts import ATTRIBUTES
+from data_prep.synthetic.grades import GRADES, Grade
 from data_prep.synthetic.hidden_text import THINGS, Thing
 from data_prep.synthetic.instructions import INSTRUCTIONS
 from data_prep.synthetic.people import NAMES
@@ -41,7 +42,7 @@ def without_instruction(drawn: Drawn, task_key: str) -> list[str]:
 
 
 @pytest.mark.parametrize("grade", GRADES)
-def test_a_statement_is_true_exactly_when_the_passage_says_it(grade: Grade) -> None:
+def test_statement_is_true_exactly_when_the_passage_says_it(grade: Grade) -> None:
     for drawn in statements(grade):
         passage, question = without_instruction(drawn, "hidden1")
         clause = question.removeprefix("Верно ли, что ").removesuffix("?")
@@ -59,7 +60,7 @@ def test_yes_and_no_are_in_balance_for_every_attribute(grade: Grade) -> None:
 
 
 @pytest.mark.parametrize("grade", ["middle", "hard"])
-def test_a_false_statement_takes_its_value_from_another_person_of_the_passage(grade: Grade) -> None:
+def test_false_statement_borrows_from_another_person(grade: Grade) -> None:
     """So that looking for the value in the passage tells nothing: the person matters."""
     for drawn in statements(grade):
         passage, question = without_instruction(drawn, "hidden1")
@@ -94,7 +95,7 @@ def options_of(text: str) -> list[int]:
 
 
 @pytest.mark.parametrize("grade", GRADES)
-def test_the_arithmetic_is_right_and_nothing_is_negative(grade: Grade) -> None:
+def test_arithmetic_is_right_and_nothing_is_negative(grade: Grade) -> None:
     seen = set()
     for drawn in word_problems(grade):
         story, options = without_instruction(drawn, "hidden2")
@@ -121,7 +122,7 @@ def test_the_arithmetic_is_right_and_nothing_is_negative(grade: Grade) -> None:
 
 
 @pytest.mark.parametrize("grade", GRADES)
-def test_the_options_tell_nothing(grade: Grade) -> None:
+def test_options_tell_nothing(grade: Grade) -> None:
     markers, hits = Counter[str](), 0
     for drawn in word_problems(grade):
         values = [Fraction(value) for value in options_of(drawn.items[-1].content)]
@@ -169,6 +170,6 @@ def test_word_problems_are_short(grade: Grade, most_words: int) -> None:
 
 
 @pytest.mark.parametrize("grade", GRADES)
-def test_the_same_seed_draws_the_same_samples(grade: Grade) -> None:
+def test_same_seed_draws_the_same_samples(grade: Grade) -> None:
     assert statements(grade, 50) == statements(grade, 50)
     assert word_problems(grade, 50) == word_problems(grade, 50)

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from contest.tasks import OPEN_TASKS
-from data_prep.options import MARKERS, lettered_options
+from data_prep.answer_forms import MARKERS, lettered_options
 from data_prep.synthetic.instructions import (
     INSTRUCTIONS,
     image_item,
@@ -40,7 +40,7 @@ def test_instructions_stand_apart_are_merged_or_absent(task_key):
 
 
 @pytest.mark.parametrize("task_key", ["captioning", "text_recognition"])
-def test_a_bare_picture_always_has_its_instruction_first(task_key):
+def test_bare_picture_always_has_its_instruction_first(task_key):
     assert forms(task_key, [image_item()]) == {"apart": 1000}
 
 
@@ -48,7 +48,7 @@ def test_every_open_task_has_instructions():
     assert {task.key for task in OPEN_TASKS} <= set(INSTRUCTIONS)
 
 
-def test_the_picture_goes_to_every_place_and_texts_keep_their_order():
+def test_picture_stands_anywhere_among_texts():
     texts = [text_item("один"), text_item("два")]
     made = {with_picture_anywhere(random.Random(seed), texts) for seed in range(50)}
     assert {tuple(item.content for item in items) for items in made} == {
@@ -65,7 +65,7 @@ def test_lettered_options_as_in_the_contest():
     assert len(made) == 12
 
 
-def test_the_right_option_has_no_favourite_place():
+def test_right_option_has_no_favourite_place():
     rng = random.Random(0)
     places = Counter(lettered_options(rng, "1", ["2", "3", "4"])[1][0] for _ in range(4000))
     assert set(places) == set(MARKERS[:4])

@@ -35,7 +35,7 @@ def taken_apart(document):
 
 
 @given(DOCUMENTS, st.sampled_from([None, 1, "\t"]), st.booleans(), st.sampled_from([1, 2, 7, 1000]))
-def test_a_document_comes_element_by_element(tmp_path_factory, document, indent, ascii_only, window):
+def test_document_comes_element_by_element(tmp_path_factory, document, indent, ascii_only, window):
     file = tmp_path_factory.mktemp("json") / "d.json"
     file.write_text(json.dumps(document, indent=indent, ensure_ascii=ascii_only), "utf-8")
     with pytest.MonkeyPatch.context() as patch:
@@ -43,7 +43,7 @@ def test_a_document_comes_element_by_element(tmp_path_factory, document, indent,
         assert [tuple(element) for element in elements(file)] == taken_apart(document)
 
 
-def test_a_byte_order_mark_is_no_part_of_the_document(tmp_path):
+def test_byte_order_mark_is_no_part_of_the_document(tmp_path):
     file = tmp_path / "d.json"
     file.write_bytes(b"\xef\xbb\xbf[1]")
     assert [element.value for element in elements(file)] == [1]
@@ -76,7 +76,7 @@ FAULTS = [
     ("text", "place", "window"),
     [(text, place, window) for text, place in FAULTS for window in (1, 1 << 20) if len(text) < 100 or window > 1],
 )
-def test_a_fault_has_a_place(tmp_path, monkeypatch, text, place, window):
+def test_fault_has_a_place(tmp_path, monkeypatch, text, place, window):
     monkeypatch.setattr(json_stream, "CHUNK_BYTES", window)
     file = tmp_path / "d.json"
     file.write_text(text, "utf-8")
@@ -84,7 +84,7 @@ def test_a_fault_has_a_place(tmp_path, monkeypatch, text, place, window):
         list(elements(file))
 
 
-def test_a_list_inside_objects_is_streamed_too(tmp_path):
+def test_list_inside_objects_is_streamed_too(tmp_path):
     document = {
         "version": 1,
         "data": [

@@ -11,7 +11,8 @@ import pytest
 
 from data_prep.synthetic import mathqa
 from data_prep.synthetic.distractors import four_integers
-from data_prep.synthetic.drawn import GRADES, Drawn, Grade
+from data_prep.synthetic.drawn import Drawn
+from data_prep.synthetic.grades import GRADES, Grade
 from data_prep.synthetic.instructions import INSTRUCTIONS
 
 SAMPLES = 4000
@@ -117,12 +118,12 @@ def solve_comparison(question: str, options: list[str]) -> Fraction:
         ("-z плюс p равно 15, 4 умножить на z плюс p равно -15. Чему равно z?", -6),
     ],
 )
-def test_the_solver_itself(question: str, value: int) -> None:
+def test_solver_itself(question: str, value: int) -> None:
     assert solve(question) == value
 
 
 @pytest.mark.parametrize(("grade", "kind"), KINDS)
-def test_the_answer_is_right(grade: Grade, kind: str) -> None:
+def test_answer_is_right(grade: Grade, kind: str) -> None:
     for drawn in samples(grade, kind, 1000):
         question, options = parts(drawn)
         right = solve_comparison(question, options) if kind == "comparison" else solve(question)
@@ -140,7 +141,7 @@ def test_four_different_options_one_of_them_right(grade: Grade, kind: str) -> No
 
 
 @pytest.mark.parametrize(("grade", "kind"), KINDS)
-def test_the_right_option_is_anywhere(grade: Grade, kind: str) -> None:
+def test_right_option_is_anywhere(grade: Grade, kind: str) -> None:
     markers = Counter(drawn.answers[0] for drawn in samples(grade, kind))
     assert all(markers[marker] / SAMPLES == pytest.approx(0.25, abs=0.03) for marker in "abcd")
 
@@ -158,7 +159,7 @@ def test_the_right_option_is_anywhere(grade: Grade, kind: str) -> None:
         ("hard", "comparison", 0.22, 0.28),
     ],
 )
-def test_a_rule_that_sees_the_options_alone_finds_nothing(grade: Grade, kind: str, least: float, most: float) -> None:
+def test_rule_that_sees_the_options_alone_finds_nothing(grade: Grade, kind: str, least: float, most: float) -> None:
     """The option nearest to the others and to their opposites: distractors made from the answer give it away."""
     hits = 0
     for drawn in samples(grade, kind):
@@ -206,14 +207,14 @@ def test_shares_of_the_kinds(grade: Grade) -> None:
 
 
 @pytest.mark.parametrize(("grade", "most_words"), [("easy", 22), ("middle", 26), ("hard", 40)])
-def test_the_left_text_is_short(grade: Grade, most_words: int) -> None:
+def test_left_text_is_short(grade: Grade, most_words: int) -> None:
     rng = random.Random(f"words {grade}")
     longest = max(sum(len(i.content.split()) for i in mathqa.make(rng, grade).items) for _ in range(SAMPLES))
     assert longest <= most_words
 
 
 @pytest.mark.parametrize("grade", GRADES)
-def test_the_same_seed_draws_the_same_samples(grade: Grade) -> None:
+def test_same_seed_draws_the_same_samples(grade: Grade) -> None:
     first, second = random.Random(3), random.Random(3)
     assert [mathqa.make(first, grade) for _ in range(50)] == [mathqa.make(second, grade) for _ in range(50)]
 

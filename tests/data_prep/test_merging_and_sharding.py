@@ -5,7 +5,7 @@ import pytest
 from contest.shards import find_shards, read_pictures, read_shard
 from data_prep import sharding
 from data_prep.__main__ import main
-from tests.data_prep.conversions import Converted, convert, paint, write_document, write_lines
+from tests.data_prep.conversions import ConvertedFolder, convert, paint, write_document, write_lines
 
 
 @pytest.fixture
@@ -26,14 +26,14 @@ def sets(tmp_path):
 
 def merged(tmp_path, sets):
     out = tmp_path / "merged"
-    assert main(["merge", *map(str, sets), "--out", str(out)]) == 0
+    assert main(["merge", *map(str, sets), "--output", str(out)]) == 0
     return out
 
 
-def test_all_samples_arrive_with_their_pictures_split_and_group(tmp_path, sets, capsys):
+def test_all_samples_arrive_with_pictures_and_groups(tmp_path, sets, capsys):
     out = merged(tmp_path, sets)
     assert "text_recognition train: 3 samples\n" in capsys.readouterr().out
-    made = Converted(0, "", "", out)
+    made = ConvertedFolder(0, "", "", out)
     signs = made.task("text_recognition")
     assert [truth.texts for _, truth, _ in signs] == [("АПТЕКА",), ("ХЛЕБ",), ("24",)]
     assert [source["group"] for _, _, source in signs] == ["start:a.jpg", "sberidp:a.jpg", "sberidp:b.jpg"]
@@ -62,26 +62,26 @@ def nested(tmp_path, *names):
 
 def test_pictures_of_one_name_in_two_folders_stay_two(tmp_path):
     out = merged(tmp_path, [nested(tmp_path, "images/a/1.png", "images/b/1.png")])
-    pictures = [truth.images[0] for _, truth, _ in Converted(0, "", "", out).task("generation")]
+    pictures = [truth.images[0] for _, truth, _ in ConvertedFolder(0, "", "", out).task("generation")]
     assert pictures == ["images/0_a_1.png", "images/0_b_1.png"]
     assert len({(out / "generation" / name).read_bytes() for name in pictures}) == 2
 
 
 def test_two_pictures_that_would_get_one_name_are_refused(tmp_path, capsys):
     folder = nested(tmp_path, "images/a/1.png", "images/a_1.png")
-    assert main(["merge", str(folder), "--out", str(tmp_path / "out")]) == 2
+    assert main(["merge", str(folder), "--output", str(tmp_path / "out")]) == 2
     assert "images/a_1.png: another picture is called 0_a_1.png too" in capsys.readouterr().err
 
 
 def test_merging_writes_over_nothing(tmp_path, sets):
     out = merged(tmp_path, sets)
-    assert main(["merge", *map(str, sets), "--out", str(out)]) == 2
+    assert main(["merge", *map(str, sets), "--output", str(out)]) == 2
 
 
-def test_a_document_on_both_sides_is_refused(tmp_path, sets, capsys):
+def test_document_on_both_sides_is_refused(tmp_path, sets, capsys):
     row = {"id": 2, "context": "Живёт в Твери.", "question": "Кто?", "answers": [{"text": "живёт"}]}
     convert(tmp_path / "other", "sberquad", write_lines(tmp_path / "o.jsonl", [row]), "--validation-share", 0)
-    assert main(["merge", str(sets[2]), str(tmp_path / "other"), "--out", str(tmp_path / "out")]) == 2
+    assert main(["merge", str(sets[2]), str(tmp_path / "other"), "--output", str(tmp_path / "out")]) == 2
     assert "stands in training and in validation" in capsys.readouterr().err
     assert not (tmp_path / "out" / "textqa").exists()
 
@@ -90,7 +90,7 @@ def test_a_document_on_both_sides_is_refused(tmp_path, sets, capsys):
 def test_shards_hold_the_folder_s_samples(tmp_path, sets, beside):
     folder, out = merged(tmp_path, sets), tmp_path / "shards"
     arguments = ["--rows", "2", *(["--pictures-beside"] if beside else [])]
-    assert main(["shards", str(folder), "--out", str(out), *arguments]) == 0
+    assert main(["shards", str(folder), "--output", str(out), *arguments]) == 0
     files = find_shards(out / "text_recognition", "text_recognition", "train")
     assert [file.name for file in files] == [f"text_recognition_train-0000{i}-of-00002.parquet" for i in range(2)]
     rows = [row for file in files for row in read_shard(file, "text_recognition")]
@@ -116,9 +116,9 @@ def test_shards_go_on_after_a_kill(tmp_path, sets, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(sharding, "write_shard", dies)
-        assert main(["shards", str(folder), "--out", str(out), "--rows", "1"]) == 130
+        assert main(["shards", str(folder), "--output", str(out), "--rows", "1"]) == 130
     first = written[0].stat().st_mtime_ns
-    assert main(["shards", str(folder), "--out", str(out), "--rows", "1"]) == 0
+    assert main(["shards", str(folder), "--output", str(out), "--rows", "1"]) == 0
     assert written[0].stat().st_mtime_ns == first
     rows = [
         row.truth.texts
@@ -128,13 +128,14 @@ def test_shards_go_on_after_a_kill(tmp_path, sets, monkeypatch):
     assert rows == [("АПТЕКА",), ("ХЛЕБ",), ("24",)]
 
 
-def test_a_faulty_folder_is_refused_before_anything_is_written(tmp_path, sets, capsys):
+def test_faulty_folder_is_refused_before_anything_is_written(tmp_path, sets, capsys):
     (sets[0] / "text_recognition" / "text_recognition_train_answer.json").write_text("{}", "utf-8")
     for command in ("merge", "shards"):
-        assert main([command, str(sets[0]), "--out", str(tmp_path / command)]) == 2
+        assert main([command, str(sets[0]), "--output", str(tmp_path / command)]) == 2
         assert "sample 0 has no answer" in capsys.readouterr().err
     assert not list((tmp_path / "shards").rglob("*.parquet"))
-    assert main(["shards", str(sets[2]), "--out", str(tmp_path / "s"), "--rows", "0"]) == 2
-    assert "--rows must be at least 1" in capsys.readouterr().err
-    assert main(["shards", str(tmp_path), "--out", str(tmp_path / "s")]) == 2
+    with pytest.raises(SystemExit, match="2"):
+        main(["shards", str(sets[2]), "--output", str(tmp_path / "s"), "--rows", "0"])
+    assert "argument --rows: must be a whole number from 1, not '0'" in capsys.readouterr().err
+    assert main(["shards", str(tmp_path), "--output", str(tmp_path / "s")]) == 2
     assert "has several folders of text_recognition: merge them first" in capsys.readouterr().err

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from data_prep import duplicates
-from data_prep.tally import Lengths
+from data_prep.counts import Lengths
 from tests.data_prep.conversions import convert, tree, write_lines
 
 ROOT = Path(__file__).parents[2]
@@ -47,7 +47,7 @@ def test_any_number_of_workers_writes_the_same_bytes(rows, alone, tmp_path, work
     out = tmp_path / "out"
     process = subprocess.run(
         [sys.executable, "-m", "data_prep", "sberquad", rows, "--validation-share", "0.1", "--workers", str(workers),
-         "--out", out],
+         "--output", out],
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert process.returncode == 1, process.stderr
@@ -73,9 +73,9 @@ main(sys.argv[2:])
 """
 
 
-def test_a_killed_conversion_goes_on_and_ends_with_the_same_bytes(rows, alone, tmp_path):
+def test_killed_conversion_resumes_to_same_bytes(rows, alone, tmp_path):
     out = tmp_path / "out"
-    arguments = ["sberquad", str(rows), "--validation-share", "0.1", "--out", str(out)]
+    arguments = ["sberquad", str(rows), "--validation-share", "0.1", "--output", str(out)]
     for records in ("700", "1400"):
         killed = subprocess.run(
             [sys.executable, "-c", KILLED, records, *arguments], cwd=ROOT, capture_output=True, check=False
@@ -94,7 +94,7 @@ def test_a_killed_conversion_goes_on_and_ends_with_the_same_bytes(rows, alone, t
 def test_going_on_under_other_settings_is_refused_by_name(rows, tmp_path):
     out = tmp_path / "out"
     subprocess.run(
-        [sys.executable, "-c", KILLED, "700", "sberquad", str(rows), "--out", str(out)], cwd=ROOT, check=False,
+        [sys.executable, "-c", KILLED, "700", "sberquad", str(rows), "--output", str(out)], cwd=ROOT, check=False,
         capture_output=True,
     )  # fmt: skip
     refused = convert(out, "sberquad", rows, "--seed", 1, "--validation-share", 0.2)
@@ -105,7 +105,7 @@ def test_going_on_under_other_settings_is_refused_by_name(rows, tmp_path):
     assert "has skipped" in strict.errors
 
 
-def test_a_kill_while_the_folders_are_moved_loses_nothing(rows, alone, tmp_path, monkeypatch):
+def test_kill_while_the_folders_are_moved_loses_nothing(rows, alone, tmp_path, monkeypatch):
     out = tmp_path / "out"
 
     def no_moving(*_):
@@ -122,7 +122,7 @@ def test_a_kill_while_the_folders_are_moved_loses_nothing(rows, alone, tmp_path,
     assert tree(out) == tree(alone.folder)
 
 
-def test_a_folder_that_is_there_is_never_written_over(rows, alone):
+def test_folder_that_is_there_is_never_written_over(rows, alone):
     before = tree(alone.folder)
     refused = convert(alone.folder, "sberquad", rows)
     assert refused.status == 2
@@ -133,9 +133,7 @@ def test_a_folder_that_is_there_is_never_written_over(rows, alone):
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        (["--validation-share", 2], "--validation-share must lie in [0, 1], got 2.0"),
-        (["--workers", 0], "--workers must be at least 1, got 0"),
-        (["--left-limit", 0], "--left-limit must be at least 1, got 0"),
+        (["--validation-share", 2], "argument --validation-share: must be a number from 0 to 1, not '2'"),
         (["--bpe", "no/such.model"], "no/such.model"),
     ],
 )
@@ -145,7 +143,7 @@ def test_impossible_settings_are_named(rows, tmp_path, arguments, named):
     assert named in refused.errors
 
 
-def test_the_card_counts_repeats_lengths_and_texts_that_are_too_long(tmp_path):
+def test_card_counts_repeats_and_lengths(tmp_path):
     values = [question(i) for i in range(90)] + [question(i) for i in range(30)]
     file = write_lines(tmp_path / "rows.jsonl", values)
     bpe = ROOT / "weights" / "bpe.model"
@@ -161,7 +159,7 @@ def test_the_card_counts_repeats_lengths_and_texts_that_are_too_long(tmp_path):
     assert "Licence: " in markdown
 
 
-def test_the_same_question_on_both_sides_is_counted(tmp_path, monkeypatch):
+def test_same_question_on_both_sides_is_counted(tmp_path, monkeypatch):
     monkeypatch.setattr("data_prep.split.Splitting.side", lambda _, group: "val" if len(group) % 2 else "train")
     monkeypatch.setattr("data_prep.sources.sberquad.document_group", lambda text: f"text:{'x' * (len(text) % 2)}")
     sound = question(0)
@@ -172,7 +170,7 @@ def test_the_same_question_on_both_sides_is_counted(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("block", [1, 7, 1 << 20])
-def test_repeats_are_counted_exactly_however_little_memory_there_is(tmp_path, monkeypatch, block):
+def test_repeats_are_counted_exactly_in_little_memory(tmp_path, monkeypatch, block):
     monkeypatch.setattr(duplicates, "BLOCK", block)
     rng = np.random.default_rng(0)
     pool = rng.integers(0, 2**64, 60, dtype=np.uint64)

@@ -8,15 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_prep.synthetic.captions import captions, content
-from data_prep.synthetic.drawn import GRADES
+from data_prep.synthetic.grades import GRADES
 from data_prep.synthetic.language import SHAPE_NOUNS
-from data_prep.synthetic.scenes import BACKGROUNDS, COLOURS, SHAPES, Group, Scene, draw_scene, paint_scene
+from data_prep.synthetic.scenes import BACKGROUNDS, COLOURS, SHAPES, Scene, ShapeGroup, draw_scene, paint_scene
 
-ONE = Scene("белый", (Group(1, "красный", "звезда"),), "alone", 0)
-SEVERAL = Scene("серый", (Group(4, "синий", "кольцо"),), "alone", 0)
-ROW = Scene("розовый", (Group(2, "жёлтый", "ромб"), Group(3, "оранжевый", "квадрат")), "row", 0)
-COLUMN = Scene("голубой", (Group(1, "чёрный", "сердце"), Group(2, "зелёный", "звезда")), "column", 0)
-THREE = Scene("белый", tuple(map(Group, (1, 1, 1), COLOURS, SHAPES)), "column", 0)
+ONE = Scene("белый", (ShapeGroup(1, "красный", "звезда"),), "alone", 0)
+SEVERAL = Scene("серый", (ShapeGroup(4, "синий", "кольцо"),), "alone", 0)
+ROW = Scene("розовый", (ShapeGroup(2, "жёлтый", "ромб"), ShapeGroup(3, "оранжевый", "квадрат")), "row", 0)
+COLUMN = Scene("голубой", (ShapeGroup(1, "чёрный", "сердце"), ShapeGroup(2, "зелёный", "звезда")), "column", 0)
+THREE = Scene("белый", tuple(map(ShapeGroup, (1, 1, 1), COLOURS, SHAPES)), "column", 0)
 
 scenes = st.builds(lambda seed, grade: draw_scene(random.Random(seed), grade), st.integers(0), st.sampled_from(GRADES))
 
@@ -77,7 +77,7 @@ def test_captions(scene, expected):
 
 
 @given(scenes, scenes)
-def test_scenes_have_one_caption_exactly_if_they_differ_in_jitter_alone(one, other):
+def test_captions_tell_scenes_apart_but_for_jitter(one, other):
     def facts(scene):
         return scene.background, scene.groups, scene.arrangement
 
@@ -116,7 +116,7 @@ def islands(mask, smallest):
 
 
 @pytest.mark.parametrize("grade", GRADES)
-def test_the_picture_shows_each_group_in_its_place_and_number(grade):
+def test_picture_shows_each_group_in_its_place_and_number(grade):
     for seed in range(40):
         scene = draw_scene(random.Random(seed), grade)
         axis = 1 if scene.arrangement == "row" else 0
@@ -129,7 +129,7 @@ def test_the_picture_shows_each_group_in_its_place_and_number(grade):
 
 
 def test_shapes_differ_in_their_pixels():
-    painted = [masks(Scene("белый", (Group(1, "чёрный", shape),), "alone", 0))[0] for shape in SHAPES]
+    painted = [masks(Scene("белый", (ShapeGroup(1, "чёрный", shape),), "alone", 0))[0] for shape in SHAPES]
     for i, one in enumerate(painted):
         for other in painted[:i]:
             assert (one != other).sum() > 0.1 * one.sum()
@@ -158,14 +158,14 @@ def test_grades_differ_in_groups_and_counts():
 @pytest.mark.parametrize(
     ("make", "complaint"),
     [
-        (lambda: Group(5, "красный", "круг"), "no such group"),
-        (lambda: Group(1, "белый", "круг"), "no such group"),
+        (lambda: ShapeGroup(5, "красный", "круг"), "no such group"),
+        (lambda: ShapeGroup(1, "белый", "круг"), "no such group"),
         (lambda: Scene("чёрный", ROW.groups, "row", 0), "no such scene"),
         (lambda: Scene("белый", (), "alone", 0), "no such scene"),
         (lambda: Scene("белый", ROW.groups, "alone", 0), "cannot be arranged"),
-        (lambda: Scene("белый", (Group(4, "красный", "круг"), ROW.groups[0]), "row", 0), "at most 3 shapes"),
+        (lambda: Scene("белый", (ShapeGroup(4, "красный", "круг"), ROW.groups[0]), "row", 0), "at most 3 shapes"),
         (
-            lambda: Scene("белый", (Group(1, "красный", "ромб"), ROW.groups[0]), "row", 0),
+            lambda: Scene("белый", (ShapeGroup(1, "красный", "ромб"), ROW.groups[0]), "row", 0),
             "differ in colour and in shape",
         ),
     ],

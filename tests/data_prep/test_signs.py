@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from data_prep.synthetic.drawn import GRADES
+from data_prep.synthetic.grades import GRADES
 from data_prep.synthetic.sign_words import LONG_WORDS, MIDDLE_WORDS, SHORT_WORDS, WORDS
 from data_prep.synthetic.signs import FONT_FILES, GROUND, Sign, draw_sign, paint_sign
 
@@ -73,14 +73,14 @@ def test_signs_are_64_by_64_rgb_with_visible_text(grade):
         assert ink(sign).mean() > 0.04
 
 
-def test_a_sign_is_painted_from_its_description_alone():
+def test_sign_is_painted_from_its_description_alone():
     for seed in range(10):
         sign = draw_sign(random.Random(seed), "hard")
         assert paint_sign(sign).tobytes() == paint_sign(sign).tobytes()
     assert paint_sign(PLAIN).tobytes() != paint_sign(replace(PLAIN, upper=False)).tobytes()
 
 
-def test_the_band_stands_at_its_edge():
+def test_band_stands_at_its_edge():
     top = np.asarray(paint_sign(replace(PLAIN, band="красный", band_on_top=True)))
     bottom = np.asarray(paint_sign(replace(PLAIN, band="красный", band_on_top=False)))
     assert tuple(top[0, 0]) == tuple(bottom[-1, 0]) == GROUND["красный"]

@@ -8,10 +8,10 @@ import pytest
 
 from contest.tasks import OPEN_TASKS
 from data_prep.instructions import INSTRUCTIONS, instructed, text_item
-from data_prep.records import Picture
+from data_prep.records import SourcePicture
 from data_prep.tasks import bare_picture, drawing, options_of, passage_question, picture_question, rng_of
 
-PICTURE = Picture(Path("x.jpg"), "x.jpg")
+PICTURE = SourcePicture(Path("x.jpg"), "x.jpg")
 
 
 def shape(items, bank, texts):
@@ -55,18 +55,18 @@ def test_options_come_after_passage_and_question():
     assert {order[-1] for _, order in found} == {"o"}
 
 
-def test_a_picture_stands_anywhere_among_the_texts():
+def test_picture_stands_anywhere_among_the_texts():
     found = shapes(lambda rng: picture_question(rng, PICTURE, "Вопрос?", "a) x; b) y"), "vqa", q="Вопрос?", o="a) x")
     assert {order for _, order in found} == {("image", "q", "o"), ("q", "image", "o"), ("q", "o", "image")}
 
 
 @pytest.mark.parametrize("bank", ["captioning", "text_recognition"])
-def test_a_bare_picture_is_never_without_an_instruction(bank):
+def test_bare_picture_is_never_without_an_instruction(bank):
     found = shapes(lambda rng: bare_picture(rng, bank, PICTURE), bank)
     assert set(found) == {("first", ("image",)), ("last", ("image",))}
 
 
-def test_a_drawing_is_its_caption_with_or_without_an_instruction():
+def test_drawing_asks_with_or_without_instruction():
     found = shapes(lambda rng: drawing(rng, "Кот."), "generation", c="Кот.")
     assert {form for form, _ in found} == {"first", "last", "merged", "absent"}
     assert {order for _, order in found} == {("c",)}
@@ -80,17 +80,17 @@ def test_every_open_task_has_a_bank_of_different_instructions():
         assert all(text[0].isupper() and text[-1] in ".?" for text in bank)
 
 
-def test_an_unknown_bank_is_an_error():
+def test_unknown_bank_is_an_error():
     with pytest.raises(KeyError):
         instructed(random.Random(0), "no bank", [text_item("x")])
 
 
 @pytest.mark.parametrize("value", ["соль; перец", "a) соль", "вариант b) верен"])
-def test_a_value_that_would_be_taken_for_several_options_makes_none(value):
+def test_ambiguous_value_makes_no_options(value):
     assert options_of(random.Random(0), value, ["нет"]) is None
     assert options_of(random.Random(0), "да", [value]) is None
 
 
-def test_a_record_s_draws_depend_on_seed_and_identity_alone():
+def test_record_s_draws_depend_on_seed_and_identity_alone():
     assert rng_of(1, "a", "b").random() == rng_of(1, "a", "b").random()
     assert len({rng_of(seed, *key).random() for seed in (1, 2) for key in (("a", "b"), ("a", "c"), ("b", "a"))}) == 6

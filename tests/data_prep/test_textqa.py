@@ -10,8 +10,9 @@ import pymorphy3
 import pytest
 
 from data_prep.synthetic import textqa
-from data_prep.synthetic.drawn import GRADES, Drawn, Grade
+from data_prep.synthetic.drawn import Drawn
 from data_prep.synthetic.facts import ATTRIBUTES
+from data_prep.synthetic.grades import GRADES, Grade
 from data_prep.synthetic.instructions import INSTRUCTIONS
 from data_prep.synthetic.people import CAR_COLOURS, CARS, CITIES, FOODS, JOBS, NAMES, PETS, Name
 
@@ -68,7 +69,7 @@ def looked_up(passage: str, question: str) -> tuple[list[str], list[str], str]:
 
 
 @pytest.mark.parametrize("grade", GRADES)
-def test_the_answer_stands_in_the_passage_and_one_fact_alone_gives_it(grade: Grade) -> None:
+def test_one_fact_alone_gives_the_answer(grade: Grade) -> None:
     for drawn in samples(grade):
         passage, question, _ = parts(drawn)
         answers, _, kind = looked_up(passage, question)
@@ -88,7 +89,7 @@ def test_number_of_facts(grade: Grade, sentences: set[int]) -> None:
     assert {parts(drawn)[0].count(".") for drawn in samples(grade)} == sentences
 
 
-def test_an_easy_question_repeats_the_words_of_its_fact() -> None:
+def test_easy_question_repeats_the_words_of_its_fact() -> None:
     for drawn in samples("easy"):
         passage, question, _ = parts(drawn)
         words = re.findall(r"\w+", question)[1:]
@@ -109,7 +110,7 @@ def test_share_of_options(grade: Grade, share: float) -> None:
 
 
 @pytest.mark.parametrize("grade", GRADES)
-def test_options_are_four_of_one_type_with_the_passages_others_among_them(grade: Grade) -> None:
+def test_options_include_the_passages_others(grade: Grade) -> None:
     types = {attribute.key: set(attribute.values) for attribute in ATTRIBUTES}
     owners = {name.nominative for name in NAMES} | {f"У {name.genitive}" for name in NAMES}
     for drawn in samples(grade):
@@ -125,19 +126,19 @@ def test_options_are_four_of_one_type_with_the_passages_others_among_them(grade:
         assert both == f"{marker} {value}"
 
 
-def test_the_right_option_is_anywhere() -> None:
+def test_right_option_is_anywhere() -> None:
     markers = Counter(d.answers[0] for d in samples("hard", 8000) if len(d.answers) == 3)
     assert sorted(markers) == list("abcd")
     assert all(count / markers.total() == pytest.approx(0.25, abs=0.04) for count in markers.values())
 
 
 @pytest.mark.parametrize(("grade", "most_words"), [("easy", 32), ("middle", 42), ("hard", 48)])
-def test_the_left_text_is_short(grade: Grade, most_words: int) -> None:
+def test_left_text_is_short(grade: Grade, most_words: int) -> None:
     assert max(sum(len(i.content.split()) for i in d.items) for d in samples(grade, 6000)) <= most_words
 
 
 @pytest.mark.parametrize("grade", GRADES)
-def test_the_same_seed_draws_the_same_samples(grade: Grade) -> None:
+def test_same_seed_draws_the_same_samples(grade: Grade) -> None:
     assert samples(grade, 50) == samples(grade, 50)
 
 

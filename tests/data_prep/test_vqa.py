@@ -6,13 +6,16 @@ from collections import Counter
 import pytest
 
 from data_prep.synthetic import vqa
-from data_prep.synthetic.drawn import GRADES
-from data_prep.synthetic.scenes import Group, Scene, draw_scene
+from data_prep.synthetic.grades import GRADES
+from data_prep.synthetic.scenes import Scene, ShapeGroup, draw_scene
 
-ALONE = Scene("серый", (Group(1, "синий", "звезда"),), "alone", 0)
-ROW = Scene("белый", (Group(2, "жёлтый", "ромб"), Group(1, "красный", "кольцо")), "row", 0)
+ALONE = Scene("серый", (ShapeGroup(1, "синий", "звезда"),), "alone", 0)
+ROW = Scene("белый", (ShapeGroup(2, "жёлтый", "ромб"), ShapeGroup(1, "красный", "кольцо")), "row", 0)
 COLUMN = Scene(
-    "розовый", tuple(map(Group, (1, 1, 1), ("чёрный", "синий", "зелёный"), ("круг", "крест", "сердце"))), "column", 0
+    "розовый",
+    tuple(map(ShapeGroup, (1, 1, 1), ("чёрный", "синий", "зелёный"), ("круг", "крест", "сердце"))),
+    "column",
+    0,
 )
 
 EXPECTED = {

@@ -13,7 +13,8 @@ from contest.pictures import check_pictures, open_picture, resolve_picture
 from contest.reading import read_ground_truth, read_ids, read_input
 from contest.tasks import OPEN_TASKS, TASKS, task_by_id
 from data_prep.__main__ import main
-from data_prep.synthetic.drawn import GRADES, Drawn
+from data_prep.synthetic.drawn import Drawn
+from data_prep.synthetic.grades import GRADES
 from data_prep.synthetic.instructions import INSTRUCTIONS, text_item
 from data_prep.synthetic.scenes import Scene
 from data_prep.synthetic.signs import Sign
@@ -35,7 +36,7 @@ def read_json(path):
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def test_the_world_has_all_twelve_tasks():
+def test_world_has_all_twelve_tasks():
     assert tuple(MAKERS) == KEYS
 
 
@@ -79,7 +80,7 @@ def test_every_picture_of_a_folder_is_named_once(world):
         assert {f"images/{path.name}" for path in (world / task.key / "images").iterdir()} == set(named)
 
 
-def test_the_test_set(world):
+def test_test_set(world):
     samples = read_input(world / "test" / "input.json")
     truths = read_ground_truth(world / "test" / "ground_truth.json")
     ids = read_ids(world / "test" / "ids.json")
@@ -113,7 +114,7 @@ def test_pictures_are_jpeg_without_chroma_subsampling(world):
     assert picture[frame + 11] == 0x11, "the luma component is sampled 1 x 1: 4:4:4"
 
 
-def test_the_same_seed_writes_the_same_bytes_and_another_seed_does_not(tmp_path):
+def test_same_seed_writes_same_bytes(tmp_path):
     for name, seed in (("one", 3), ("same", 3), ("other", 4)):
         write_world(tmp_path / name, seed, Amounts(2, 1, 2), KEYS)
 
@@ -125,7 +126,7 @@ def test_the_same_seed_writes_the_same_bytes_and_another_seed_does_not(tmp_path)
     assert contents("one") != contents("other")
 
 
-def test_a_larger_world_begins_as_a_smaller_one(tmp_path, world):
+def test_larger_world_begins_as_a_smaller_one(tmp_path, world):
     write_world(tmp_path / "small", 7, Amounts(5, 2, 0), ["vqa"])
     small, large = (read_input(root / "vqa" / "vqa_train.json") for root in (tmp_path / "small", world))
     assert all(large[sample_id] == sample for sample_id, sample in small.items())
@@ -134,7 +135,7 @@ def test_a_larger_world_begins_as_a_smaller_one(tmp_path, world):
 
 @settings(max_examples=60)
 @given(st.sampled_from(KEYS), st.integers(0, 10**9), st.sampled_from(["train", "val", "test"]), st.integers(0, 10**6))
-def test_a_sample_depends_on_its_own_name_alone(key, seed, split, index):
+def test_sample_depends_on_its_own_name_alone(key, seed, split, index):
     random.seed(index)
     drawn = draw(key, seed, split, index)
     draw(key, seed + 1, split, index)
@@ -154,13 +155,13 @@ def test_splits_and_seeds_differ():
 
 
 @pytest.mark.parametrize("key", ["captioning", "hidden4"])
-def test_captioning_has_its_instruction_first_and_its_picture_second(key):
+def test_captioning_has_its_picture_second(key):
     for index in range(60):
         assert [item.type for item in draw(key, 0, "test", index).items] == ["text", "image"]
 
 
 @pytest.mark.parametrize("key", ["generation", "hidden3"])
-def test_generation_has_its_caption_second_if_an_instruction_stands_apart(key):
+def test_generation_has_its_caption_second(key):
     lengths = Counter()
     for index in range(60):
         items = draw(key, 0, "test", index).items
@@ -196,7 +197,7 @@ def test_command_line(tmp_path, capsys):
     out = str(tmp_path / "world")
     arguments = [
         "synthetic",
-        "--out",
+        "--output",
         out,
         "--train",
         "2",
@@ -219,12 +220,12 @@ def test_command_line(tmp_path, capsys):
     ("arguments", "complaint"),
     [
         (["--tasks", "vqa,poetry"], "poetry"),
-        (["--train", "-1"], "--train must not be negative"),
+        (["--grades", "easy,odd"], "--grades: there is no odd; name some of easy, middle, hard"),
         (["--tasks", "vqa,vqa"], "twice"),
     ],
 )
 def test_command_line_says_what_is_wrong(tmp_path, capsys, arguments, complaint):
-    assert main(["synthetic", "--out", str(tmp_path / "world"), *arguments]) == 2
+    assert main(["synthetic", "--output", str(tmp_path / "world"), *arguments]) == 2
     assert complaint in capsys.readouterr().err
     assert not (tmp_path / "world").exists()
 

@@ -19,7 +19,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("tune")
     tasks = "textqa,generation,captioning"
     sizes = ["--train", "30", "--validation", "3", "--test", "0"]
-    assert data_prep(["synthetic", "--out", str(root / "world"), "--seed", "1", *sizes, "--tasks", tasks]) == 0
+    assert data_prep(["synthetic", "--output", str(root / "world"), "--seed", "1", *sizes, "--tasks", tasks]) == 0
     (root / "weights" / "vqgan").mkdir(parents=True)
     (root / "weights" / "vqgan" / "config.json").write_text(json.dumps(PICTURES))
     torch.manual_seed(0)

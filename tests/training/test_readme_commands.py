@@ -39,7 +39,7 @@ def test_bundled_settings_are_valid_and_have_effect(path: Path, capsys: pytest.C
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("readme")
-    run("data_prep synthetic --out {world} --seed 1 --train 150 --validation 3 --test 2", world=folder / "world")
+    run("data_prep synthetic --output {world} --seed 1 --train 150 --validation 3 --test 2", world=folder / "world")
     return folder
 
 

@@ -1,4 +1,4 @@
-"""Has the `mathematics_dataset` package make problems. Knows nothing of how they are worded.
+"""Has the `mathematics_dataset` package make problems.
 
 The package is optional: `pip install mathematics-dataset==1.0.1`. It makes two to three hundred problems a second.
 """
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from data_prep.records import Record, SourceError
+from data_prep.records import SourceError, SourceRecord
 
 PACKAGE = "mathematics_dataset"
 # sympy has moved what the package imports from the first place to the second.
@@ -23,7 +23,7 @@ _OLD_PLACE, _NEW_PLACE, _MOVED = (
 )
 
 
-def generate(modules: Sequence[str], count: int, seed: int) -> Iterator[Record]:
+def generate(modules: Sequence[str], count: int, seed: int) -> Iterator[SourceRecord]:
     """Yield so many problems of each module ("algebra__linear_1d"), the same ones for the same seed.
 
     Raises SourceError if the package is not installed.
@@ -36,7 +36,7 @@ def generate(modules: Sequence[str], count: int, seed: int) -> Iterator[Record]:
         for number in range(count):
             problem = maker()
             value = (str(problem.question).encode(), str(problem.answer).encode())
-            yield Record(PACKAGE, f"{module} {number}", value)
+            yield SourceRecord(PACKAGE, f"{module} {number}", value)
 
 
 def _makers(modules: Sequence[str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Four options around a given answer that do not tell which it is. Knows no problem's wording.
+"""Four options around a given answer that do not tell which it is.
 
 Wrong options made from the right one (one more, one less, its opposite) put it in their middle, and a rule that never
 reads the problem finds it. So the answer takes a random place in a pattern of four.

@@ -1,4 +1,4 @@
-"""Understands the published English problems and checks their answers. Knows no Russian and no options.
+"""Understands the published English problems and checks their answers.
 
 A problem that is understood is solved here: what the file gives as its answer must be the solution.
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal, TypeAlias
 
-from data_prep.records import Reason
+from data_prep.records import SkipReason
 from data_prep.sources.reading import FieldError
 
 Number = r"-?\d+(?:\.\d+|/\d+)?"
@@ -115,10 +115,10 @@ def understand(question: str, answer: str, most_digits: int) -> Task:
     Raises FieldError: OTHER_MODULE, PROBLEM_UNREADABLE, NUMBER_TOO_LONG, ANSWER_WRONG.
     """
     if question.startswith(_COMPOSED):
-        raise FieldError(Reason.OTHER_MODULE, "a composed problem")
+        raise FieldError(SkipReason.OTHER_MODULE, "a composed problem")
     for digits in re.findall(r"\d+", f"{question} {answer}"):
         if len(digits) > most_digits:
-            raise FieldError(Reason.NUMBER_TOO_LONG, digits)
+            raise FieldError(SkipReason.NUMBER_TOO_LONG, digits)
     for pattern, reader in ((_EQUATION, _linear), (_EXTREME, _extreme), (_CLOSEST, _closest), (_SORT, _order)):
         match = pattern.fullmatch(question)
         if match is not None:
@@ -131,7 +131,7 @@ def value_of(number: str) -> Fraction:
     try:
         return Fraction(number)
     except (ValueError, ZeroDivisionError) as error:
-        raise FieldError(Reason.PROBLEM_UNREADABLE, f"{number!r} is no number") from error
+        raise FieldError(SkipReason.PROBLEM_UNREADABLE, f"{number!r} is no number") from error
 
 
 def _linear(match: re.Match[str], answer: str) -> Linear:
@@ -140,20 +140,22 @@ def _linear(match: re.Match[str], answer: str) -> Linear:
     forms = [_one_side(equation) for equation in equations]
     unknowns = sorted({name for form in forms for name in form if name})
     if unknown not in unknowns or len(unknowns) > len(equations) or len(equations) > 2:
-        raise FieldError(Reason.PROBLEM_UNREADABLE, f"{len(equations)} equations with {', '.join(unknowns) or 'none'}")
+        raise FieldError(
+            SkipReason.PROBLEM_UNREADABLE, f"{len(equations)} equations with {', '.join(unknowns) or 'none'}"
+        )
     value = value_of(answer)
     if value.denominator != 1:
-        raise FieldError(Reason.PROBLEM_UNREADABLE, f"the answer {answer} is no integer")
+        raise FieldError(SkipReason.PROBLEM_UNREADABLE, f"the answer {answer} is no integer")
     if len(equations) == 1:
         (form,) = forms
         if not form[unknown] or form[unknown] * value + form[""] != 0:
-            raise FieldError(Reason.ANSWER_WRONG, f"{unknown} = {answer}")
+            raise FieldError(SkipReason.ANSWER_WRONG, f"{unknown} = {answer}")
         return Linear(equations, unknown, int(value), factor=form[unknown])
     other = next((name for name in unknowns if name != unknown), None)
     first, second = forms
     solution, rest = _solve(first, second, unknown, other)
     if solution != value:
-        raise FieldError(Reason.ANSWER_WRONG, f"{unknown} = {answer}")
+        raise FieldError(SkipReason.ANSWER_WRONG, f"{unknown} = {answer}")
     return Linear(equations, unknown, int(value), other=rest)
 
 
@@ -162,12 +164,12 @@ def _solve(
 ) -> tuple[Fraction, Fraction | None]:
     """Values of the unknown and of the other one, by Cramer's rule."""
     if other is None:
-        raise FieldError(Reason.PROBLEM_UNREADABLE, "two equations with one unknown")
+        raise FieldError(SkipReason.PROBLEM_UNREADABLE, "two equations with one unknown")
     a, b, c = first[unknown], first[other], -first[""]
     d, e, f = second[unknown], second[other], -second[""]
     determinant = a * e - b * d
     if not determinant:
-        raise FieldError(Reason.ANSWER_WRONG, "the system has no single solution")
+        raise FieldError(SkipReason.ANSWER_WRONG, "the system has no single solution")
     return Fraction(c * e - b * f, determinant), Fraction(a * f - c * d, determinant)
 
 
@@ -175,7 +177,7 @@ def _one_side(equation: str) -> Counter[str]:
     """Factors of an equation's unknowns, and its constant under "", everything brought to the left side."""
     sides = equation.split(" = ")
     if len(sides) != 2:
-        raise FieldError(Reason.PROBLEM_UNREADABLE, f"{equation!r} is no equation")
+        raise FieldError(SkipReason.PROBLEM_UNREADABLE, f"{equation!r} is no equation")
     factors: Counter[str] = Counter()
     for sign, side in ((1, sides[0]), (-1, sides[1])):
         end = 0
@@ -188,7 +190,7 @@ def _one_side(equation: str) -> Counter[str]:
             name = "" if term["body"].isdigit() else term["body"]
             factors[name] += sign * size * (int(term["body"]) if not name else 1)
         if end != len(side) or not side:
-            raise FieldError(Reason.PROBLEM_UNREADABLE, f"{side!r} is no sum of terms")
+            raise FieldError(SkipReason.PROBLEM_UNREADABLE, f"{side!r} is no sum of terms")
     return factors
 
 
@@ -200,11 +202,11 @@ def _numbers(match: re.Match[str], answer: str) -> tuple[tuple[str, ...], str]:
         choices = dict(_CHOICE.findall(match["choices"]))
         numbers, chosen = tuple(choices.values()), choices.get(answer, "")
     if len(numbers) < 3 or not all(map(_NUMBER.fullmatch, numbers)):
-        raise FieldError(Reason.PROBLEM_UNREADABLE, f"{len(numbers)} numbers to choose from")
+        raise FieldError(SkipReason.PROBLEM_UNREADABLE, f"{len(numbers)} numbers to choose from")
     if len({value_of(number) for number in numbers}) != len(numbers):
-        raise FieldError(Reason.PROBLEM_UNREADABLE, "two numbers are equal")
+        raise FieldError(SkipReason.PROBLEM_UNREADABLE, "two numbers are equal")
     if chosen not in numbers:
-        raise FieldError(Reason.ANSWER_WRONG, f"{answer} is none of the numbers")
+        raise FieldError(SkipReason.ANSWER_WRONG, f"{answer} is none of the numbers")
     return numbers, chosen
 
 
@@ -212,9 +214,9 @@ def _extreme(match: re.Match[str], answer: str) -> Extreme:
     numbers, chosen = _numbers(match, answer)
     rank, biggest = _RANKS.get(match["rank"], 0), match["side"] == "biggest"
     if not 1 <= rank <= len(numbers):
-        raise FieldError(Reason.PROBLEM_UNREADABLE, f"rank {match['rank']} of {len(numbers)}")
+        raise FieldError(SkipReason.PROBLEM_UNREADABLE, f"rank {match['rank']} of {len(numbers)}")
     if sorted(numbers, key=value_of, reverse=biggest)[rank - 1] != chosen:
-        raise FieldError(Reason.ANSWER_WRONG, answer)
+        raise FieldError(SkipReason.ANSWER_WRONG, answer)
     return Extreme(numbers, rank, biggest, chosen)
 
 
@@ -223,20 +225,20 @@ def _closest(match: re.Match[str], answer: str) -> Closest:
     target = value_of(match["target"])
     distances = sorted((abs(value_of(number) - target), number) for number in numbers)
     if distances[0][1] != chosen or distances[0][0] == distances[1][0]:
-        raise FieldError(Reason.ANSWER_WRONG, answer)
+        raise FieldError(SkipReason.ANSWER_WRONG, answer)
     return Closest(numbers, match["target"], chosen)
 
 
 def _order(match: re.Match[str], answer: str) -> Order:
     numbers = tuple(match["list"].split(", "))
     if len(numbers) < 3 or not all(map(_NUMBER.fullmatch, numbers)):
-        raise FieldError(Reason.PROBLEM_UNREADABLE, f"{len(numbers)} numbers to sort")
+        raise FieldError(SkipReason.PROBLEM_UNREADABLE, f"{len(numbers)} numbers to sort")
     increasing = match["order"] in (None, "increasing", "ascending")
     ordered = tuple(sorted(numbers, key=value_of, reverse=not increasing))
     if len({value_of(number) for number in numbers}) != len(numbers):
-        raise FieldError(Reason.PROBLEM_UNREADABLE, "two numbers are equal")
+        raise FieldError(SkipReason.PROBLEM_UNREADABLE, "two numbers are equal")
     if answer != ", ".join(ordered):
-        raise FieldError(Reason.ANSWER_WRONG, answer)
+        raise FieldError(SkipReason.ANSWER_WRONG, answer)
     return Order(numbers, increasing, ordered)
 
 
@@ -246,13 +248,13 @@ def _pair(question: str, answer: str) -> Larger | Compared:
         first, second, larger = which["first"], which["second"], which["side"] != "smaller"
         right = max(first, second, key=value_of) if larger else min(first, second, key=value_of)
         if right != answer or value_of(first) == value_of(second):
-            raise FieldError(Reason.ANSWER_WRONG, answer)
+            raise FieldError(SkipReason.ANSWER_WRONG, answer)
         return Larger(first, second, larger, right)
     for pattern, sign in _COMPARED:
         match = pattern.fullmatch(question)
         if match is not None:
             return _compared(match[1], match[2], sign, answer)
-    raise FieldError(Reason.PROBLEM_UNREADABLE, repr(question[:60]))
+    raise FieldError(SkipReason.PROBLEM_UNREADABLE, repr(question[:60]))
 
 
 def _compared(first: str, second: str, sign: str, answer: str) -> Compared:
@@ -260,5 +262,5 @@ def _compared(first: str, second: str, sign: str, answer: str) -> Compared:
     relation: Literal["<", ">", "="] = "<" if gap < 0 else ">" if gap > 0 else "="
     holds = {"<": gap < 0, "<=": gap <= 0, ">": gap > 0, ">=": gap >= 0, "=": gap == 0, "!=": gap != 0}[sign]
     if answer != str(holds):
-        raise FieldError(Reason.ANSWER_WRONG, answer)
+        raise FieldError(SkipReason.ANSWER_WRONG, answer)
     return Compared(first, second, relation)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from data_prep.duplicates import digest
-from data_prep.records import Made, Outcome, Problem, Reason, Record, SourceError
+from data_prep.records import ConversionResult, ConvertedSample, SkippedRecord, SkipReason, SourceError, SourceRecord
 from data_prep.sources.mathematics.generating import generate
 from data_prep.sources.mathematics.problems import understand
 from data_prep.sources.mathematics.wording import word
@@ -65,14 +65,14 @@ class Mathematics:
             "most_digits": self.most_digits,
         }
 
-    def records(self, scratch: Path) -> Iterator[Record | Problem]:
+    def records(self, scratch: Path) -> Iterator[SourceRecord | SkippedRecord]:
         """Stream questions with their answers."""
         if self.generated:
             yield from generate(MODULES, self.generated, self.seed)
         for file in self._all_files():
             yield from _pairs(file)
 
-    def convert(self, record: Record) -> Iterator[Outcome]:
+    def convert(self, record: SourceRecord) -> Iterator[ConversionResult]:
         """Make a sample of a problem."""
         try:
             question, answer = (_ascii(line) for line in record.value)
@@ -83,7 +83,7 @@ class Mathematics:
         worded = word(rng_of(self.seed, self.name, question), task, self.variants)
         # Equal problems have one group, so that none is trained on and validated with.
         group = f"problem:{digest(question).hex()}"
-        yield (Made("mathqa", group, worded.kind, worded.items, worded.answers, question),)
+        yield (ConvertedSample("mathqa", group, worded.kind, worded.items, worded.answers, question),)
 
     def _all_files(self) -> list[Path]:
         found: list[Path] = []
@@ -107,26 +107,28 @@ def _is_read(file: Path) -> bool:
     return file.suffix == ".txt" and file.stem in MODULES
 
 
-def _pairs(file: Path) -> Iterator[Record | Problem]:
+def _pairs(file: Path) -> Iterator[SourceRecord | SkippedRecord]:
     """Pair a file's lines; after a line that is missing, the pairs that follow are sound again."""
-    waiting: Record | None = None
+    waiting: SourceRecord | None = None
     for line in lines(file):
         is_question = _QUESTION.match(line.value) is not None
         if waiting is not None and not is_question:
-            yield Record(waiting.file, waiting.place, (waiting.value, line.value))
+            yield SourceRecord(waiting.file, waiting.place, (waiting.value, line.value))
             waiting = None
             continue
         if waiting is not None:
-            yield Problem(waiting.file, waiting.place, Reason.FIELD_MISSING, "the question has no answer line")
+            yield SkippedRecord(
+                waiting.file, waiting.place, SkipReason.FIELD_MISSING, "the question has no answer line"
+            )
         if not is_question:
-            yield Problem(line.file, line.place, Reason.FIELD_MISSING, "the answer has no question line")
+            yield SkippedRecord(line.file, line.place, SkipReason.FIELD_MISSING, "the answer has no question line")
         waiting = line if is_question else None
     if waiting is not None:
-        yield Problem(waiting.file, waiting.place, Reason.FIELD_MISSING, "the question has no answer line")
+        yield SkippedRecord(waiting.file, waiting.place, SkipReason.FIELD_MISSING, "the question has no answer line")
 
 
 def _ascii(line: bytes) -> str:
     try:
         return line.decode("ascii").strip()
     except UnicodeDecodeError as error:
-        raise FieldError(Reason.PROBLEM_UNREADABLE, f"byte {error.start} is not ASCII") from error
+        raise FieldError(SkipReason.PROBLEM_UNREADABLE, f"byte {error.start} is not ASCII") from error

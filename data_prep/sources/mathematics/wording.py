@@ -1,4 +1,4 @@
-"""A problem in Russian, with four options: equations in signs or in words. Knows no file."""
+"""A problem in Russian, with four options: equations in signs or in words."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from contest.items import Item
-from data_prep.options import lettered_options
+from data_prep.answer_forms import lettered_options
 from data_prep.sources.mathematics.options import among, integers, orders, unlike
 from data_prep.sources.mathematics.problems import Closest, Compared, Extreme, Larger, Linear, Order, Task
 from data_prep.tasks import problem_options, question_options
@@ -18,13 +18,8 @@ _SIGNS = {" + ": " плюс ", " - ": " минус ", "*": " умножить н
 _OPERATOR = re.compile(r" [+=-] |\*")
 _UNARY = re.compile(r"(?<!\w)-(?=[\da-z])")
 _ASKED = (
-    "Найди {}.",
-    "Чему равно {}?",
-    "Найди значение {}.",
-    "Чему равна переменная {}?",
-    "Вычисли {}.",
-    "Определи {}.",
-)
+    "Найди {}.", "Чему равно {}?", "Найди значение {}.", "Чему равна переменная {}?", "Вычисли {}.", "Определи {}.",
+)  # fmt: skip
 _STATED_ONE = ("{}", "{}", "Дано уравнение {}", "Известно, что {}", "Реши уравнение {}", "Уравнение: {}")
 _STATED_TWO = ("{}", "{}", "Дана система уравнений: {}", "Известно, что {}", "Реши систему: {}", "Система: {}")
 _FIRST = {True: ("наибольшее", "самое большое"), False: ("наименьшее", "самое маленькое")}
@@ -104,10 +99,7 @@ def _story(rng: random.Random, factor: int, value: int) -> str:
     """The unknown of one equation as a number that somebody thought of."""
     constant = rng.randint(1, 20)
     deed, result = rng.choice(
-        (
-            (f"прибавили {constant}", factor * value + constant),
-            (f"вычли {constant}", factor * value - constant),
-        )
+        ((f"прибавили {constant}", factor * value + constant), (f"вычли {constant}", factor * value - constant))
     )
     return f"Задумали число, умножили его на {factor} и {deed}. Получилось {result}. Какое число задумали?"
 

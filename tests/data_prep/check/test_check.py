@@ -67,7 +67,7 @@ SOUND = {
 }  # fmt: skip
 
 
-def test_a_sound_folder_breaks_no_rule(tmp_path):
+def test_sound_folder_breaks_no_rule(tmp_path):
     write(tmp_path, "textqa", **SOUND)
     assert broken_rules(tmp_path) == ({}, [])
 
@@ -147,7 +147,7 @@ def test_pictures_are_opened_to_their_end(pictures):
     assert broken_rules(pictures)[0] == {"PICTURE": 2}
 
 
-def test_a_damaged_picture_that_can_be_seen_is_named_too(pictures):
+def test_damaged_picture_that_can_be_seen_is_named_too(pictures):
     path = pictures / "captioning/images/b.png"
     Image.new("RGB", (16, 16), "blue").save(path, "JPEG")
     path.write_bytes(path.read_bytes()[:-2])
@@ -156,7 +156,7 @@ def test_a_damaged_picture_that_can_be_seen_is_named_too(pictures):
     assert findings[0]["detail"].endswith("can be seen")
 
 
-def test_a_picture_on_both_sides_is_found_across_tasks_by_name_and_by_bytes(pictures):
+def test_picture_leak_across_tasks(pictures):
     write(
         pictures,
         "generation",
@@ -169,7 +169,7 @@ def test_a_picture_on_both_sides_is_found_across_tasks_by_name_and_by_bytes(pict
     assert all("captioning val, sample 0" in finding["detail"] for finding in findings)
 
 
-def test_the_same_question_about_another_picture_is_no_leak(pictures):
+def test_same_question_about_another_picture_is_no_leak(pictures):
     question = text("Какого цвета машина, которая стоит перед большим домом на картинке?")
     write(
         pictures,
@@ -182,14 +182,14 @@ def test_the_same_question_about_another_picture_is_no_leak(pictures):
     assert broken_rules(pictures)[0] == {}
 
 
-def test_a_path_out_of_the_folder_is_refused(pictures):
+def test_path_out_of_the_folder_is_refused(pictures):
     write(
         pictures, "generation", train={"0": [text("x")]}, train_answer={"0": [image("../../captioning/images/a.png")]}
     )
     assert broken_rules(pictures)[0] == {"PICTURE": 1}
 
 
-def test_the_page_shows_samples_pictures_and_findings_and_escapes_texts(pictures):
+def test_page_shows_samples_and_escapes_texts(pictures):
     write(
         pictures,
         "captioning",
@@ -209,7 +209,7 @@ def test_the_page_shows_samples_pictures_and_findings_and_escapes_texts(pictures
     assert "красный" in html
 
 
-def test_a_directory_without_task_folders_is_refused(tmp_path):
+def test_directory_without_task_folders_is_refused(tmp_path):
     status, _, errors = check(tmp_path)
     assert status == 2
     assert "has no task folder" in errors
@@ -245,18 +245,18 @@ def test_options_are_read_as_they_are_written(texts, values):
 def test_near_texts_share_most_of_their_words_in_their_order(text, near):
     texts = NearTexts()
     texts.add("7", PASSAGE)
-    found = texts.like(text)
+    (found,) = texts.like([(text, text)])
     assert (found is not None) is near
     assert found is None or found[0] == "7"
 
 
-def test_a_template_that_all_texts_share_makes_none_of_them_near():
+def test_shared_template_is_not_near():
     template = "Задумали число, умножили его на {} и прибавили к нему {}. Получилось {}. Какое число задумали?"
     texts = NearTexts()
     for number in range(300):
         texts.add(str(number), template.format(number, number + 7, 3 * number))
-    assert texts.like(template.format(5000, 6000, 7000)) is None
-    assert texts.like(template.format(42, 49, 126)) == ("42", 1.0)
+    asked = [template.format(5000, 6000, 7000), template.format(42, 49, 126)]
+    assert texts.like([(text, text) for text in asked]) == [None, ("42", 1.0)]
 
 
 @pytest.mark.parametrize(
@@ -280,17 +280,19 @@ def test_a_template_that_all_texts_share_makes_none_of_them_near():
         ),
     ],
 )
-def test_a_problem_with_other_numbers_is_another_problem(text, near):
+def test_problem_with_other_numbers_is_another_problem(text, near):
     texts = NearTexts()
     texts.add("0", "Маша купила 5 яблок по 20 рублей и 3 груши по 35 рублей. Сколько рублей она заплатила за всё?")
-    assert (texts.like(text) is not None) is near
+    (found,) = texts.like([(text, text)])
+    assert (found is not None) is near
 
 
 def test_one_footnote_does_not_make_another_passage():
     years = " ".join(f"В {year} году город снова горел и снова отстраивался." for year in range(1135, 1147))
     texts = NearTexts()
     texts.add("0", years)
-    assert texts.like(f"{years} [17]")[0] == "0"
+    (found,) = texts.like([(f"{years} [17]", f"{years} [17]")])
+    assert found[0] == "0"
 
 
 # The longest text is the instruction, and the problem stands beside it, as mathematics has it.

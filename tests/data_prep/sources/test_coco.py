@@ -65,7 +65,7 @@ def run(tmp_path, images, value, *arguments):
     return convert(tmp_path / "out", "coco", file, "--images", images, *arguments)
 
 
-def test_a_picture_gives_a_drawing_and_a_caption(tmp_path, images):
+def test_picture_gives_a_drawing_and_a_caption(tmp_path, images):
     made = run(tmp_path, images, document(), "--validation-share", 0)
     assert made.status == 0
     captioning, generation = made.task("captioning"), made.task("generation")
@@ -126,15 +126,15 @@ def test_pictures_of_one_name_in_two_folders_stay_two(tmp_path):
     assert found == [(255, 0, 0), (0, 0, 255)]
 
 
-@pytest.mark.parametrize("laying", ["link", "copy", "pad"])
-def test_two_pictures_that_would_get_one_name_are_refused(tmp_path, laying):
+@pytest.mark.parametrize("image_mode", ["link", "copy", "pad"])
+def test_two_pictures_that_would_get_one_name_are_refused(tmp_path, image_mode):
     value = two_pictures(tmp_path, "a/1.png", "a_1.png")
-    refused = run(tmp_path, tmp_path / "pictures", value, "--pictures", laying)
+    refused = run(tmp_path, tmp_path / "pictures", value, "--pictures", image_mode)
     assert refused.status == 2
     assert "pictures/a_1.png: another picture is called a_1.png too; rename one of them" in refused.errors
 
 
-def test_the_same_picture_falls_on_one_side_in_both_tasks(tmp_path):
+def test_same_picture_falls_on_one_side_in_both_tasks(tmp_path):
     captions = {number: [f"Кадр {number} из фильма"] for number in range(1, 61)}
     for number in captions:
         paint(tmp_path / "pictures" / name_of(number), (number, 0, 0))
@@ -147,15 +147,15 @@ def test_the_same_picture_falls_on_one_side_in_both_tasks(tmp_path):
     assert 8 < len(sides["captioning"][1]) < 30
 
 
-def test_two_workers_lay_the_same_pictures_and_write_the_same_files(tmp_path):
+def test_two_workers_write_the_same_files(tmp_path):
     captions = {number: [f"Кадр {number}"] for number in range(1, 601)}
     for number in captions:
         paint(tmp_path / "pictures" / name_of(number), size=(1 + number % 9, 9))
     file = write_document(tmp_path / "captions.json", document(captions))
     alone = convert(tmp_path / "alone", "coco", file, "--images", tmp_path / "pictures")
     subprocess.run(
-        [sys.executable, "-m", "data_prep", "coco", file, "--images", tmp_path / "pictures", "--workers", "2", "--out",
-         tmp_path / "two"],
+        [sys.executable, "-m", "data_prep", "coco", file, "--images", tmp_path / "pictures", "--workers", "2",
+         "--output", tmp_path / "two"],
         cwd=Path(__file__).parents[3], check=True, capture_output=True,
     )  # fmt: skip
     files = tree(alone.folder)
@@ -179,7 +179,7 @@ DOUBTED = [
 
 
 @pytest.mark.parametrize("ending", ["tsv", "csv", "jsonl"])
-def test_translations_come_from_a_table_and_doubtful_ones_are_left_out(tmp_path, images, ending):
+def test_doubtful_translations_are_left_out(tmp_path, images, ending):
     table = tmp_path / f"table.{ending}"
     if ending == "jsonl":
         write_lines(table, [{"text": text, "translation": said} for text, said in TABLE.items()])
@@ -195,7 +195,7 @@ def test_translations_come_from_a_table_and_doubtful_ones_are_left_out(tmp_path,
 @pytest.mark.parametrize(
     "line", ['{"text": "A vase", "translation": null}', '{"text": "\\ud800", "translation": "Ваза"}', "[" * 100_000]
 )
-def test_a_line_of_a_table_that_holds_no_pair_is_named(tmp_path, images, line):
+def test_line_of_a_table_that_holds_no_pair_is_named(tmp_path, images, line):
     table = tmp_path / "table.jsonl"
     table.write_text(line, "utf-8")
     refused = run(tmp_path, images, document(ENGLISH), "--translations", table)
@@ -234,7 +234,7 @@ def hook(tmp_path, monkeypatch):
     return tmp_path / "my_translator.log"
 
 
-def test_a_hook_translates_each_text_once_and_its_cache_outlives_the_run(tmp_path, images, hook):
+def test_hook_cache_outlives_the_run(tmp_path, images, hook):
     arguments = [
         "--translator",
         "my_translator:translate",
@@ -253,7 +253,7 @@ def test_a_hook_translates_each_text_once_and_its_cache_outlives_the_run(tmp_pat
     assert first == second
 
 
-def test_a_hook_that_breaks_down_is_named_and_the_run_goes_on_later(tmp_path, images, hook, monkeypatch):
+def test_failing_hook_is_named_and_run_resumes(tmp_path, images, hook, monkeypatch):
     monkeypatch.setenv("BREAK_DOWN", "1")
     refused = run(tmp_path, images, document(ENGLISH), "--translator", "my_translator:translate")
     assert refused.status == 2
@@ -276,13 +276,13 @@ def test_a_hook_that_breaks_down_is_named_and_the_run_goes_on_later(tmp_path, im
         ("my_translator", 'name the translator as "module:function"'),
     ],
 )
-def test_a_hook_that_can_not_be_used_is_named(tmp_path, images, hook, name, named):
+def test_hook_that_can_not_be_used_is_named(tmp_path, images, hook, name, named):
     refused = run(tmp_path, images, document(ENGLISH), "--translator", name)
     assert refused.status == 2
     assert named in refused.errors
 
 
-def test_a_variant_is_a_choice_among_captions_of_other_pictures(tmp_path):
+def test_variant_offers_captions_of_other_pictures(tmp_path):
     captions = {number: [f"Кадр {number}", f"Снимок {number}"] for number in range(1, 31)}
     captions[7] = ["Кадр 8", "Снимок 8"]  # what another picture's captions say too is no wrong option
     for number in captions:

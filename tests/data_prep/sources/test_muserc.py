@@ -88,7 +88,7 @@ def test_marks_are_counted_in_their_turn(text, expected):
     assert without_marks(text) == expected
 
 
-def test_the_other_published_form_gives_the_same(tmp_path, made):
+def test_other_published_form_gives_the_same(tmp_path, made):
     form = passages()["passage"]
     file = write_lines(tmp_path / "flat.jsonl", [{"id": 0, **form}])
     assert convert(tmp_path / "flat", "muserc", file, "--validation-share", 0).task("textqa") == made.task("textqa")
@@ -151,7 +151,7 @@ def test_what_is_broken_is_named_by_line_and_question(tmp_path):
     assert convert(tmp_path / "strict", "muserc", file, "--strict").status == 2
 
 
-def test_the_check_asks_no_span_of_a_free_answer(made):
+def test_check_asks_no_span_of_a_free_answer(made):
     from data_prep.__main__ import main
 
     assert main(["check", str(made.folder)]) == 0

@@ -42,7 +42,7 @@ def test_every_source_names_what_stands_in_for_its_file(tmp_path, source, name, 
     file.write_bytes(STAND_INS[what][0])
     refused = convert(tmp_path / "out", source, file, *options(source, tmp_path, file))
     assert refused.status == 2
-    assert refused.errors.startswith(f"data_prep: {file}: {STAND_INS[what][1]}")
+    assert refused.errors.startswith(f"data_prep {source}: error [SOURCE] {file}: {STAND_INS[what][1]}")
     assert refused.errors.count("\n") == 1
     assert not (tmp_path / "out").exists()  # and nothing is begun
 
@@ -61,7 +61,7 @@ def test_files_beside_the_source_s_are_named_too(tmp_path, option):
         assert FETCH in refused.errors
 
 
-def test_a_picture_and_a_part_of_a_task_folder_are_named_too(tmp_path):
+def test_picture_and_a_part_of_a_task_folder_are_named_too(tmp_path):
     (tmp_path / "a.jpg").write_bytes(POINTER)
     file = write_document(tmp_path / "t.json", {"a.jpg": "АПТЕКА"})
     made = convert(tmp_path / "out", "start", file, "--images", tmp_path)
@@ -78,7 +78,7 @@ def test_a_picture_and_a_part_of_a_task_folder_are_named_too(tmp_path):
         ("muserc", '{"a": 1}\n{"a": 2}\n', "if each line is a document, call the file .jsonl"),
     ],
 )
-def test_a_file_of_another_form_is_told_which_forms_are_read(tmp_path, source, content, said):
+def test_file_of_another_form_is_told_which_forms_are_read(tmp_path, source, content, said):
     file = tmp_path / "data.dat"
     file.write_text(content, "utf-8")
     refused = convert(tmp_path / "out", source, file, *options(source, tmp_path))
@@ -127,7 +127,7 @@ TABLES = {
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_names_and_labels_may_have_spaces_and_any_mark_between_them(tmp_path, signs, name):
+def test_names_and_labels_with_spaces_and_marks(tmp_path, signs, name):
     file = tmp_path / name
     file.write_bytes(TABLES[name].encode())
     made = convert(tmp_path / "out", "sberidp", file, "--images", signs, "--validation-share", 0)
@@ -137,7 +137,7 @@ def test_names_and_labels_may_have_spaces_and_any_mark_between_them(tmp_path, si
     assert [source["group"] for _, _, source in samples] == [f"sberidp:{name}" for name in NAMES]
 
 
-def test_names_without_an_ending_are_read_by_their_tab_or_space(tmp_path):
+def test_names_without_ending_are_read(tmp_path):
     for number in (1, 2):
         paint(tmp_path / "images" / f"{number}", size=(40 + number, 10), format="PNG")
     for name, mark in (("t.tsv", "\t"), ("t.txt", " ")):
@@ -146,7 +146,7 @@ def test_names_without_an_ending_are_read_by_their_tab_or_space(tmp_path):
         assert [truth.texts for _, truth, _ in made.all("text_recognition")] == [("Хлеб, молоко",), ("24",)]
 
 
-def test_a_row_with_a_cell_too_many_is_named_and_not_guessed_at(tmp_path, signs):
+def test_row_with_extra_cell_is_named(tmp_path, signs):
     (tmp_path / "t.csv").write_text("file,text,width\nc.jpg,АПТЕКА,9\nc.jpg,Хлеб, молоко,9\n", "utf-8")
     made = convert(tmp_path / "out", "start", tmp_path / "t.csv", "--images", signs)
     assert made.status == 1
@@ -181,12 +181,12 @@ def test_pictures_of_2017_are_found_in_their_part_or_flat(tmp_path, where, file,
 
 
 @pytest.mark.parametrize("address", [7, "", "http://[", "../../etc/x.jpg", "http://x/..//a.jpg", "x"])
-def test_an_address_that_names_no_part_is_none(address):
+def test_address_that_names_no_part_is_none(address):
     assert part_of({"coco_url": address}, "captions.json") == ""
 
 
 @pytest.mark.parametrize("where", ["VG_100K/", ""])
-def test_pictures_of_visual_genome_are_found_in_their_folder_or_flat(tmp_path, where):
+def test_visual_genome_pictures_in_folders_or_flat(tmp_path, where):
     paint(tmp_path / "vg" / where / "5.jpg")
     data = [{"image_id": 5, "url": "https://cs.stanford.edu/people/rak248/VG_100K/5.jpg", "coco_id": None}]
     asked = [{"id": 5, "qas": [{"qa_id": 1, "image_id": 5, "question": "Что это?", "answer": "Кот."}]}]
@@ -207,7 +207,7 @@ CLEANED = ["An all white kitchen.", "A dog watching tv", "Two cats", "A caf\u00e
 
 @pytest.mark.parametrize("texts", [CAPTIONS, CLEANED])
 @pytest.mark.parametrize("ending", ["jsonl", "csv", "semicolons.csv", "tsv"])
-def test_a_table_may_have_the_source_s_own_texts_or_cleaned_ones(tmp_path, texts, ending):
+def test_translation_table_of_raw_or_cleaned_texts(tmp_path, texts, ending):
     table = tmp_path / f"table.{ending}"
     mark = {"csv": ",", "semicolons.csv": ";"}.get(ending, "\t")
     if ending == "jsonl":
@@ -225,7 +225,7 @@ def test_a_table_may_have_the_source_s_own_texts_or_cleaned_ones(tmp_path, texts
     assert truth.texts == tuple(SAID)
 
 
-def test_the_very_text_is_found_before_one_that_is_cleaned(tmp_path):
+def test_very_text_is_found_before_one_that_is_cleaned(tmp_path):
     table = write_lines(
         tmp_path / "t.jsonl",
         [{"text": "Two cats ", "translation": "Коты вдвоём"}, {"text": "Two cats", "translation": "Две кошки"}],
@@ -239,7 +239,7 @@ def test_the_very_text_is_found_before_one_that_is_cleaned(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["What is it? A cat.", "What is  it A cat. ", "What is it A cat."])
-def test_a_table_may_have_questions_and_answers_side_by_side(tmp_path, text):
+def test_table_may_have_questions_and_answers_side_by_side(tmp_path, text):
     paint(tmp_path / "VG_100K" / "5.jpg")
     data = [{"image_id": 5, "url": "https://x/VG_100K/5.jpg", "coco_id": None}]
     asked = [{"id": 5, "qas": [{"qa_id": 1, "image_id": 5, "question": "What is  it", "answer": "A cat. "}]}]
@@ -255,7 +255,7 @@ def test_a_table_may_have_questions_and_answers_side_by_side(tmp_path, text):
 
 
 @pytest.mark.parametrize(("ending", "content"), [("tsv", "один столбец\n"), ("csv", f'"{"x" * (1 << 24)}x",y\n')])
-def test_a_table_of_translations_that_is_none_is_named(tmp_path, ending, content):
+def test_table_of_translations_that_is_none_is_named(tmp_path, ending, content):
     table = tmp_path / f"table.{ending}"
     table.write_text(content, "utf-8")
     document = write_document(tmp_path / "captions.json", annotations("802.jpg", None))
@@ -297,7 +297,7 @@ def csv_text(rows, mark=","):
         ),
     ],
 )
-def test_sberquad_s_first_form_is_read_with_several_answers_and_lines_in_a_cell(tmp_path, name, content):
+def test_sberquad_table_with_several_answers(tmp_path, name, content):
     (tmp_path / name).write_text(content, "utf-8")
     made = convert(tmp_path / "out", "sberquad", tmp_path / name, "--validation-share", 0)
     assert made.status == 0, made.errors
@@ -318,7 +318,7 @@ def test_rows_of_the_first_form_that_can_not_be_used_are_named(tmp_path):
     ]
 
 
-def test_questions_of_a_test_set_without_a_column_of_answers_are_blank_and_no_fault(tmp_path):
+def test_questions_without_answers_are_no_fault(tmp_path):
     (tmp_path / "t.csv").write_text(csv_text([HEADER[:4], FIRST[0][:4]]), "utf-8")
     made = convert(tmp_path / "out", "sberquad", tmp_path / "t.csv")
     assert made.status == 0
@@ -326,7 +326,7 @@ def test_questions_of_a_test_set_without_a_column_of_answers_are_blank_and_no_fa
     assert "no sample came of it\nleft out by rule: 1 record, named in skipped.jsonl\n" in made.printed
 
 
-def test_a_table_without_names_of_columns_is_told_which_it_needs(tmp_path):
+def test_table_without_header_is_refused(tmp_path):
     (tmp_path / "t.csv").write_text(csv_text(FIRST), "utf-8")
     refused = convert(tmp_path / "out", "sberquad", tmp_path / "t.csv")
     assert refused.status == 2

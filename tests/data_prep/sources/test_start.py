@@ -185,7 +185,7 @@ def test_every_broken_row_of_a_table_is_named(tmp_path, images):
 
 
 @pytest.mark.parametrize("value", [[1], {"a.jpg": 5}, {"a.jpg": {"x": 1}}, [{"file": "a.jpg"}], [{"text": "да"}]])
-def test_an_unknown_layout_is_said_entry_by_entry(tmp_path, images, value):
+def test_unknown_layout_is_said_entry_by_entry(tmp_path, images, value):
     file = tmp_path / "t.json"
     file.write_text(json.dumps(value), "utf-8")
     made = convert(tmp_path / "out", "start", file, "--images", images)

@@ -79,7 +79,7 @@ def test_questions_and_answers_become_samples(tmp_path, images):
     assert main(["check", str(made.folder)]) == 0
 
 
-def test_forms_of_an_answer_are_references_and_options_are_of_its_class(tmp_path, images):
+def test_answer_forms_and_options_of_its_class(tmp_path, images):
     many = dict.fromkeys(COCO_IDS, QUESTIONS[1][:2] + QUESTIONS[2])
     seen = {}
     for seed in range(8):
@@ -106,7 +106,7 @@ def test_forms_of_an_answer_are_references_and_options_are_of_its_class(tmp_path
         assert len(set(options.values)) == 4
 
 
-def test_variants_ask_whether_an_answer_of_a_closed_class_is_right(tmp_path, images):
+def test_variants_ask_about_closed_classes(tmp_path, images):
     many = dict.fromkeys(COCO_IDS, QUESTIONS[1])
     claims = set()
     for seed in range(8):
@@ -122,7 +122,7 @@ def test_variants_ask_whether_an_answer_of_a_closed_class_is_right(tmp_path, ima
     assert claims == {("да",), ("нет",)}
 
 
-def test_a_number_of_questions_is_drawn_of_each_picture(tmp_path, images):
+def test_number_of_questions_is_drawn_of_each_picture(tmp_path, images):
     made = run(tmp_path, images, questions(), image_data(), "--per-picture", 1)
     assert [source["group"] for _, _, source in made.all("vqa")] == ["vg:1", "coco:9", "coco:25"]
     refused = run(tmp_path, images, questions(), image_data(), "--per-picture", -1)
@@ -144,7 +144,7 @@ def test_question_and_answer_are_translated_together(tmp_path, images):
     assert [truth.texts[-1].lower() for _, truth, _ in made.task("vqa")][1] == "мама"
 
 
-def test_a_picture_of_both_sets_falls_where_coco_s_does(tmp_path):
+def test_picture_of_both_sets_falls_where_coco_s_does(tmp_path):
     numbers = range(1, 81)
     for number in numbers:
         paint(tmp_path / "coco" / f"{number}.jpg", size=(number, 9))

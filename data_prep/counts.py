@@ -1,13 +1,15 @@
-"""What a conversion counted: records, samples, reasons, lengths. Adds up, and survives a restart. Knows no source."""
+"""What a conversion counted: records, samples, reasons, lengths. Adds up, and survives a restart."""
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
+from itertools import accumulate
 from typing import Any
 
-from data_prep.records import Reason
+from data_prep.records import SkipReason
 
 
 @dataclass(slots=True)
@@ -31,19 +33,14 @@ class Lengths:
             return {}
         mean = sum(length * count for length, count in self.counts.items()) / total
         ranks = {"median": 0.5, "p95": 0.95, "p99": 0.99}
-        found: dict[str, float] = {"count": total, "mean": round(mean, 2)}
-        for name, share in ranks.items():
-            seen = 0
-            for length in sorted(self.counts):
-                seen += self.counts[length]
-                if seen >= share * total:
-                    found[name] = length
-                    break
-        return {**found, "max": max(self.counts)}
+        lengths = sorted(self.counts)
+        seen = list(accumulate(self.counts[length] for length in lengths))
+        percentiles = {name: lengths[bisect_left(seen, share * total)] for name, share in ranks.items()}
+        return {"count": total, "mean": round(mean, 2), **percentiles, "max": lengths[-1]}
 
 
 @dataclass(slots=True)
-class Tally:
+class Counts:
     """Counts of a conversion, or of a part of it.
 
     `read`: questions, pairs or pictures that the source offered; each was used or skipped, so
@@ -64,21 +61,20 @@ class Tally:
     @property
     def faults(self) -> int:
         """Records skipped because they are broken, not because a rule leaves them out."""
-        return sum(count for name, count in self.skipped.items() if Reason[name].is_fault)
+        return sum(count for name, count in self.skipped.items() if SkipReason[name].is_fault)
 
-    def add(self, other: Tally) -> None:
+    def add(self, other: Counts) -> None:
         """Take another part's counts in."""
         self.read += other.read
         self.used += other.used
-        self.skipped.update(other.skipped)
-        self.written.update(other.written)
-        self.kinds.update(other.kinds)
+        for name in _COUNTERS:
+            getattr(self, name).update(getattr(other, name))
         for name in _LENGTHS:
             mine, theirs = getattr(self, name), getattr(other, name)
             for task, lengths in theirs.items():
                 mine.setdefault(task, Lengths()).counts.update(lengths.counts)
 
-    def to_wire(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """The counts as JSON."""
         wire: dict[str, Any] = {item.name: getattr(self, item.name) for item in fields(self)}
         for name in _LENGTHS:
@@ -86,16 +82,17 @@ class Tally:
         return wire
 
     @classmethod
-    def from_wire(cls, wire: dict[str, Any]) -> Tally:
-        """The counts that `to_wire` gave."""
-        tally = cls(wire["read"], wire["used"])
-        for name in ("skipped", "written", "kinds"):
-            getattr(tally, name).update(wire[name])
-        for name in _LENGTHS:
-            for task, counts in wire[name].items():
-                counted = Counter({int(length): count for length, count in counts.items()})
-                getattr(tally, name)[task] = Lengths(counted)
-        return tally
+    def from_json(cls, saved: dict[str, Any]) -> Counts:
+        """The counts that `to_json` gave."""
+        lengths = {
+            name: {
+                task: Lengths(Counter({int(length): count for length, count in counts.items()}))
+                for task, counts in saved[name].items()
+            }
+            for name in _LENGTHS
+        }
+        return cls(**{**saved, **{name: Counter(saved[name]) for name in _COUNTERS}, **lengths})
 
 
+_COUNTERS = ("skipped", "written", "kinds")
 _LENGTHS = ("characters", "left_tokens", "right_tokens")

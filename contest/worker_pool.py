@@ -1,0 +1,110 @@
+"""Streams work through worker processes that end with their parent and that a Ctrl-C at the terminal does not reach."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import active_children, resource_tracker
+from typing import Any, TypeVar
+
+from contest.children import end_with_parent
+from errors import UserError
+
+Tool = TypeVar("Tool")
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+class WorkerKilledError(UserError):
+    """A worker process was killed from outside, most often because memory ran out."""
+
+
+def in_workers(
+    work: Callable[[Tool, Task], Result],
+    tool: Tool,
+    tasks: Iterable[Task],
+    workers: int,
+    *,
+    waiting: int,
+    if_killed: str,
+    in_order: bool = True,
+    set_up: Callable[[], None] | None = None,
+) -> Iterator[Result]:
+    """Yield `work(tool, task)` of each task, done by worker processes.
+
+    Args:
+        work: a function that can be pickled by its name.
+        tool: what it needs for every task; pickled into each worker once.
+        tasks: taken as they are needed, in this process.
+        workers: how many processes.
+        waiting: tasks given out and not yet yielded, at most, for each worker.
+        if_killed: what to do when a worker was killed from outside.
+        in_order: yield in the order of the tasks, or else as they get done.
+        set_up: called in each worker before its first task.
+
+    Raises:
+        WorkerKilledError: a worker is gone. Whatever `work` raises is raised here.
+
+    """
+    # Spawned, not forked: a fork of a process that has threads may hang.
+    pool = ProcessPoolExecutor(
+        workers, multiprocessing.get_context("spawn"), initializer=_start, initargs=(os.getpid(), work, tool, set_up)
+    )
+    resource_tracker.ensure_running()  # starting it lets signals through that `_interrupts_held` holds
+    pending: list[Future[Result]] = []
+    try:
+        for task in tasks:
+            with _interrupts_held():  # here the workers are started
+                pending.append(pool.submit(_work, task))
+            if len(pending) >= waiting * workers:
+                yield _next(pending, in_order)
+        while pending:
+            yield _next(pending, in_order)
+    except BrokenProcessPool as error:
+        raise WorkerKilledError("a worker process was killed (out of memory?)", if_killed) from error
+    except KeyboardInterrupt:
+        for worker in active_children():  # what they were at is done again
+            worker.terminate()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _next(pending: list[Future[Result]], in_order: bool) -> Result:
+    future = pending[0] if in_order else next(iter(wait(pending, return_when=FIRST_COMPLETED).done))
+    pending.remove(future)
+    return future.result()
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Hold SIGINT: a worker that is started meanwhile never sees it. This process ends its workers, nobody else."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+# In a worker process: what it does and with what, set when it starts.
+_job: tuple[Callable[[Any, Any], Any], Any] | None = None
+
+
+def _start(parent: int, work: Callable[[Any, Any], Any], tool: Any, set_up: Callable[[], None] | None) -> None:
+    global _job
+    end_with_parent(parent)  # workers are started by this process's main thread, which lives as long as it does
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # one thread a worker
+    if set_up is not None:
+        set_up()
+    _job = work, tool
+
+
+def _work(task: Any) -> Any:
+    assert _job is not None
+    work, tool = _job
+    return work(tool, task)
