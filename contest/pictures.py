@@ -6,6 +6,7 @@ import io
 import os
 import stat
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from PIL import Image
@@ -34,9 +35,8 @@ def resolve_picture(
     """
 
     def refused(problem: str) -> ContestError:
-        return ContestError(
-            Code.PICTURE_PATH_REFUSED, f"the path {quote(content)} {problem}", sample_id=sample_id, item=item
-        )
+        message = f"the path {quote(content)} {problem}"
+        return ContestError(Code.PICTURE_PATH_REFUSED, message, sample_id=sample_id, item=item)
 
     relative = PurePosixPath(content)
     if not relative.parts:
@@ -74,7 +74,7 @@ def view_picture(
     PICTURE_TOO_LARGE (more than MAX_PICTURE_PIXELS; known from the header, before decoding),
     PICTURES_TOO_LARGE_IN_ALL, PICTURE_DAMAGED.
     """
-    error = _error_maker(path, sample_id, item)
+    error = partial(ContestError, file=path, sample_id=sample_id, item=item)
     return decode(_plain_file(path, error), error, published=published, budget=budget)
 
 
@@ -95,7 +95,7 @@ def decode_picture(data: bytes, *, file: str | os.PathLike[str], sample_id: str 
 
     Raises ContestError: PICTURE_EMPTY, NOT_A_PICTURE, PICTURE_TOO_LARGE, PICTURE_DAMAGED.
     """
-    error = _error_maker(file, sample_id, None)
+    error = partial(ContestError, file=file, sample_id=sample_id)
     if not data:
         raise error(Code.PICTURE_EMPTY, "")
     return decode(io.BytesIO(data), error)
@@ -103,7 +103,7 @@ def decode_picture(data: bytes, *, file: str | os.PathLike[str], sample_id: str 
 
 def probe_picture(path: str | os.PathLike[str]) -> None:
     """Read the picture's header alone: quick, but damage behind it stays unseen. Raises what `view_picture` does."""
-    error = _error_maker(path, None, None)
+    error = partial(ContestError, file=path)
     check_header(_plain_file(path, error), error)
 
 
@@ -148,13 +148,6 @@ def _error_of(path: Path, budget: PixelBudget | None) -> ContestError | None:
     except ContestError as error:
         return error
     return None
-
-
-def _error_maker(file: str | os.PathLike[str], sample_id: str | None, item: int | None) -> ErrorMaker:
-    def error(code: Code, message: str) -> ContestError:
-        return ContestError(code, message, file=file, sample_id=sample_id, item=item)
-
-    return error
 
 
 def _plain_file(path: str | os.PathLike[str], error: ErrorMaker) -> Path:
