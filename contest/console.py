@@ -94,22 +94,15 @@ class TolerantStream(io.TextIOBase):
 
     """
 
+    encoding = "utf-8"  # whatever the locale says: answers are Russian
+    errors = "backslashreplace"  # halves of surrogate pairs become escapes
+
     def __init__(self, descriptor: int, name: str, patience: float | None = None) -> None:
         self._descriptor = descriptor
         self.name = name
         self._patience = patience
         self._is_stuck = False
         self.failure: OSError | None = None
-
-    @property
-    def encoding(self) -> str:  # type: ignore[override]
-        """UTF-8 whatever the locale says: answers are Russian."""
-        return "utf-8"
-
-    @property
-    def errors(self) -> str:  # type: ignore[override]
-        """How halves of surrogate pairs are written: as escapes."""
-        return "backslashreplace"
 
     def fileno(self) -> int:
         """Return the file descriptor: libraries and child processes write to it themselves."""
