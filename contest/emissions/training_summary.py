@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from contest.checking import problem_of_json
 from contest.emissions.rows import EnergyReading, OddFigureError, figure_of, number_of, reading_of
 from contest.stand_ins import HEAD_BYTES, stand_in_of_data
 from contest.writing import write_json
@@ -89,8 +88,10 @@ def read_training_emissions(path: str | os.PathLike[str]) -> TrainingEmissions:
         raise refused("it is not UTF-8") from error
     except RecursionError as error:
         raise refused("it is nested too deeply to be read") from error
+    except json.JSONDecodeError as error:
+        raise refused(f"it is not JSON: {error}") from error
     except ValueError as error:
-        raise refused(f"it is not JSON: {problem_of_json(error)}") from error
+        raise refused("it is not JSON: a number has more digits than are read") from error
     if not isinstance(value, dict) or value.get("format") != FORMAT:
         raise refused(f'"format" is not "{FORMAT}"')
     try:
