@@ -15,7 +15,7 @@ from torch import Tensor
 
 from benchmarks.published_loop import RELAX
 from models.rudolph import Rudolph
-from models.rudolph.loss import published_loss
+from models.rudolph.loss import segment_loss
 from models.rudolph.transformer import HALF_MAX, Attention, Layer
 from training.tune.settings import TaskSettings
 
@@ -67,7 +67,7 @@ class PublishedTraining:
             weights, logits = self.tasks[task], self.logits(ids)
             left = self.model.left_ids(ids[:, : config.l_text_seq_length])
             segments = (weights.left, weights.image, weights.right)
-            losses.append(weights.weight * published_loss(config, logits, left, ids, segments)[0])
+            losses.append(weights.weight * segment_loss(config, logits, left, ids, segments)[0])
         return torch.stack(losses).sum()
 
     def step(self, batches: Mapping[str, Tensor]) -> float:

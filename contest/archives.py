@@ -67,8 +67,6 @@ class ArchiveEntry:
 
     name: str
     size: int
-    is_folder: bool
-    is_executable: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +100,7 @@ def list_archive(path: str | os.PathLike[str], bounds: Bounds = CONTEST_BOUNDS) 
         return Listing(0, (), (ContestError(Code.ARCHIVE_UNREADABLE, bare_reason(error), file=file),))
     errors = [*_total_errors(file, packed, infos, bounds), *_name_errors(file, infos)]
     errors += [error for info in infos for error in _entry_errors(file, info)]
-    entries = tuple(
-        ArchiveEntry(info.filename.rstrip("/"), info.file_size, info.filename.endswith("/"), bool(_mode(info) & 0o111))
-        for info in infos
-    )
+    entries = tuple(ArchiveEntry(info.filename.rstrip("/"), info.file_size) for info in infos)
     return Listing(packed, entries, tuple(errors))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -182,13 +181,6 @@ def is_unicode(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def problem_of_json(error: ValueError) -> str:
-    """Return why the JSON reader gave up, in its own words but where those are for programmers."""
-    if isinstance(error, json.JSONDecodeError):
-        return str(error)
-    return "a number has more digits than are read"
 
 
 def described(value: object) -> str:

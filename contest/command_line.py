@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from types import FrameType
-from typing import NoReturn, TypeAlias
+from typing import NoReturn
 
 from contest import VERSION
 from contest.console import INTERRUPTED, one_line, say, status_when_shown
@@ -27,8 +27,6 @@ from errors import UserError, described, reason_of
 
 DONE, WITH_FAULTS, NOT_DONE, ENDED_EARLY, PROGRAM_FAULT = 0, 1, 2, 3, 70
 OUR_PACKAGES = ("errors", "contest", "models", "submission", "evaluation", "data_prep", "training")
-
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 class UsageError(UserError):

@@ -6,17 +6,13 @@ terminal that is gone, a full disk behind a redirection or a closed descriptor c
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import io
 import os
 import select
-import signal
 import sys
-import threading
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from types import FrameType
+from collections.abc import Callable, Iterable, Sequence
 from typing import NoReturn, TypeAlias
 
 from contest.exit_process import exit_process
@@ -98,22 +94,15 @@ class TolerantStream(io.TextIOBase):
 
     """
 
+    encoding = "utf-8"  # whatever the locale says: answers are Russian
+    errors = "backslashreplace"  # halves of surrogate pairs become escapes
+
     def __init__(self, descriptor: int, name: str, patience: float | None = None) -> None:
         self._descriptor = descriptor
         self.name = name
         self._patience = patience
         self._is_stuck = False
         self.failure: OSError | None = None
-
-    @property
-    def encoding(self) -> str:  # type: ignore[override]
-        """UTF-8 whatever the locale says: answers are Russian."""
-        return "utf-8"
-
-    @property
-    def errors(self) -> str:  # type: ignore[override]
-        """How halves of surrogate pairs are written: as escapes."""
-        return "backslashreplace"
 
     def fileno(self) -> int:
         """Return the file descriptor: libraries and child processes write to it themselves."""
@@ -167,43 +156,12 @@ def start_program(main: Callable[[], int]) -> NoReturn:
     open_standard_descriptors()
     sys.stdout = TolerantStream(STDOUT, "<stdout>")
     sys.stderr = TolerantStream(STDERR, "<stderr>", PATIENCE_SECONDS)
-    if signal.getsignal(signal.SIGINT) is _end_now:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         status = main()
     except KeyboardInterrupt:
         say("interrupted")
         status = INTERRUPTED
     exit_process(status)
-
-
-def end_on_interrupt() -> None:
-    """Let an interrupt from the keyboard end the process at once, with one word, until `start_program`.
-
-    For a program's imports, which take seconds: nothing is begun yet, and a traceback would say nothing.
-    """
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _end_now)
-
-
-@contextlib.contextmanager
-def ending_on_interrupt() -> Iterator[None]:
-    """Let an interrupt end the process at once while a program imports what it needs, as `end_on_interrupt` does."""
-    before = signal.getsignal(signal.SIGINT)
-    if before is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
-        yield  # whoever took the signal knows what to do
-        return
-    signal.signal(signal.SIGINT, _end_now)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _end_now(number: int, frame: FrameType | None) -> NoReturn:
-    with contextlib.suppress(OSError):
-        os.write(STDERR, b"interrupted\n")
-    os._exit(INTERRUPTED)
 
 
 def output_failed() -> OSError | None:

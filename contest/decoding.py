@@ -34,8 +34,8 @@ from errors import bare_reason
 PICTURE_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 USUAL_SCANS = 16  # of a progressive JPEG; each further scan goes over all pixels once more, and costs a few bytes
 
-ErrorMaker: TypeAlias = Callable[[Code, str], ContestError]
-"""Makes an error that says where it happened, of its kind and what was wrong."""
+ErrorMaker: TypeAlias = Callable[..., ContestError]
+"""Makes an error that says where it happened, of its kind and what was wrong: ContestError with its place given."""
 Source: TypeAlias = Path | io.BytesIO
 Values: TypeAlias = npt.NDArray[np.generic]
 
@@ -157,36 +157,23 @@ def _scans(picture: ImageFile.ImageFile) -> int:
 
 
 def _refusal(cause: Exception, error: ErrorMaker, source: Source) -> ContestError:
-    refusal = error(_code_of(cause), _told(cause))
-    if not isinstance(cause, UnidentifiedImageError):
-        return refusal
-    found = stand_in_at(source) if isinstance(source, Path) else stand_in(source.getvalue()[:HEAD_BYTES])
-    if found is None:
-        return refusal
-    place = {"file": refusal.file, "sample_id": refusal.sample_id}
-    return ContestError(refusal.code, found.what, **place, item=refusal.item, remedy=found.remedy)
-
-
-def _told(cause: Exception) -> str:
-    """Return what Pillow raised in words for people; nothing where the code says all (its text names an object)."""
+    """Name what Pillow raised, in words for people where the code does not say all."""
     match cause:
-        case UnidentifiedImageError():
-            return ""
-        case OSError() | SyntaxError() | Image.DecompressionBombError() | Image.DecompressionBombWarning():
-            return bare_reason(cause)  # Pillow's own sentences, and the system's
+        case UnidentifiedImageError():  # its own text names an object
+            found = stand_in_at(source) if isinstance(source, Path) else stand_in(source.getvalue()[:HEAD_BYTES])
+            return (
+                error(Code.NOT_A_PICTURE)
+                if found is None
+                else error(Code.NOT_A_PICTURE, found.what, remedy=found.remedy)
+            )
+        case Image.DecompressionBombError() | Image.DecompressionBombWarning():
+            return error(Code.PICTURE_TOO_LARGE, bare_reason(cause))
+        case OSError() if cause.errno is not None:  # the system's: those of Pillow have no number, and mean damage
+            return error(Code.PICTURE_UNREADABLE, bare_reason(cause))
+        case OSError() | SyntaxError():
+            return error(Code.PICTURE_DAMAGED, bare_reason(cause))
         case _:
-            return f"its bytes make no sense to the decoder ({bare_reason(cause)})"
-
-
-def _code_of(cause: Exception) -> Code:
-    """Name what Pillow raised: only the operating system's errors have a number, its own OSErrors mean damage."""
-    if isinstance(cause, Image.DecompressionBombError | Image.DecompressionBombWarning):
-        return Code.PICTURE_TOO_LARGE
-    if isinstance(cause, UnidentifiedImageError):
-        return Code.NOT_A_PICTURE
-    if isinstance(cause, OSError) and cause.errno is not None:
-        return Code.PICTURE_UNREADABLE
-    return Code.PICTURE_DAMAGED
+            return error(Code.PICTURE_DAMAGED, f"its bytes make no sense to the decoder ({bare_reason(cause)})")
 
 
 # Damaged files.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from enum import unique
 from os import PathLike, fspath
 
@@ -153,10 +153,6 @@ class ContestError(UserError):
     def __hash__(self) -> int:
         return hash(self._fields)
 
-    def __reduce__(self) -> tuple[Callable[..., ContestError], tuple[object, ...]]:
-        # Exceptions are rebuilt from positional arguments when they cross processes; ours are keywords.
-        return _rebuild, self._fields
-
 
 class ContestFileError(UserError):
     """All that is wrong with one file, raised together. `errors` keeps every one; the text prints the first twenty.
@@ -183,9 +179,3 @@ def _listed(errors: tuple[ContestError, ...]) -> str:
 def quote(value: str) -> str:
     """Return the string in quotes, escaped, cut to a length that a log line bears."""
     return repr(value if len(value) <= MAX_QUOTED_CHARACTERS else value[: MAX_QUOTED_CHARACTERS - 3] + "...")
-
-
-def _rebuild(
-    code: Code, message: str, file: str | None, sample_id: str | None, item: int | None, remedy: str
-) -> ContestError:
-    return ContestError(code, message, file=file, sample_id=sample_id, item=item, remedy=remedy)

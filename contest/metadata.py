@@ -9,6 +9,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from contest.checking import is_unicode
 from contest.errors import BYTE_ORDER_MARK, Code, ContestError, ContestFileError, quote
 from contest.stand_ins import HEAD_BYTES, stand_in
 from errors import bare_reason
@@ -42,7 +43,7 @@ class Metadata:
             command = shlex.split(self.entrypoint)
         except ValueError as error:
             raise ContestError(Code.METADATA_INVALID, f"the entrypoint is no command: {error}") from error
-        if not command or "\0" in self.entrypoint or not _is_text(self.entrypoint):
+        if not command or "\0" in self.entrypoint or not is_unicode(self.entrypoint):
             raise ContestError(Code.METADATA_INVALID, "the entrypoint names no command")
 
     @property
@@ -60,11 +61,6 @@ class Metadata:
         """Whether the image's name may mean another image tomorrow: no tag, or `latest`, and no digest."""
         found = _IMAGE.fullmatch(self.image)
         return found is not None and found["digest"] is None and found["tag"] in (None, "latest")
-
-
-def _is_text(value: str) -> bool:
-    """Whether a string has no half of a surrogate pair, which JSON can name and no command can hold."""
-    return not any("\ud800" <= sign <= "\udfff" for sign in value)
 
 
 def read_metadata(path: str | os.PathLike[str]) -> Metadata:

@@ -6,6 +6,7 @@ import io
 import os
 import stat
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from PIL import Image
@@ -34,9 +35,8 @@ def resolve_picture(
     """
 
     def refused(problem: str) -> ContestError:
-        return ContestError(
-            Code.PICTURE_PATH_REFUSED, f"the path {quote(content)} {problem}", sample_id=sample_id, item=item
-        )
+        message = f"the path {quote(content)} {problem}"
+        return ContestError(Code.PICTURE_PATH_REFUSED, message, sample_id=sample_id, item=item)
 
     relative = PurePosixPath(content)
     if not relative.parts:
@@ -74,7 +74,7 @@ def view_picture(
     PICTURE_TOO_LARGE (more than MAX_PICTURE_PIXELS; known from the header, before decoding),
     PICTURES_TOO_LARGE_IN_ALL, PICTURE_DAMAGED.
     """
-    error = _error_maker(path, sample_id, item)
+    error = partial(ContestError, file=path, sample_id=sample_id, item=item)
     return decode(_plain_file(path, error), error, published=published, budget=budget)
 
 
@@ -95,25 +95,22 @@ def decode_picture(data: bytes, *, file: str | os.PathLike[str], sample_id: str 
 
     Raises ContestError: PICTURE_EMPTY, NOT_A_PICTURE, PICTURE_TOO_LARGE, PICTURE_DAMAGED.
     """
-    error = _error_maker(file, sample_id, None)
+    error = partial(ContestError, file=file, sample_id=sample_id)
     if not data:
-        raise error(Code.PICTURE_EMPTY, "")
+        raise error(Code.PICTURE_EMPTY)
     return decode(io.BytesIO(data), error)
 
 
 def probe_picture(path: str | os.PathLike[str]) -> None:
     """Read the picture's header alone: quick, but damage behind it stays unseen. Raises what `view_picture` does."""
-    error = _error_maker(path, None, None)
+    error = partial(ContestError, file=path)
     check_header(_plain_file(path, error), error)
 
 
-def check_pictures(
-    samples: Iterable[Sample], root: str | os.PathLike[str], *, decode: bool = True
-) -> tuple[ContestError, ...]:
+def check_pictures(samples: Iterable[Sample], root: str | os.PathLike[str]) -> tuple[ContestError, ...]:
     """Return all that is wrong with the samples' pictures, in order. Each file is examined once, each use reported.
 
-    They are read as the organisers' code reads them, within a budget of pixels by the number of samples. With
-    `decode=False` only headers are read: quicker, but damage behind the header stays unseen.
+    They are read as the organisers' code reads them, within a budget of pixels by the number of samples.
     """
     samples = tuple(samples)
     budget = PixelBudget.for_samples(len(samples))
@@ -129,7 +126,7 @@ def check_pictures(
                 errors.append(error)
                 continue
             if path not in found:
-                found[path] = _error_of(path, budget if decode else None)
+                found[path] = _error_of(path, budget)
             problem = found[path]
             if problem is not None:
                 errors.append(
@@ -138,23 +135,12 @@ def check_pictures(
     return tuple(errors)
 
 
-def _error_of(path: Path, budget: PixelBudget | None) -> ContestError | None:
-    """Decode a picture within a budget, or, without one, read its header; return what is wrong with it."""
+def _error_of(path: Path, budget: PixelBudget) -> ContestError | None:
     try:
-        if budget is None:
-            probe_picture(path)
-        else:
-            open_published(path, budget=budget)
+        open_published(path, budget=budget)
     except ContestError as error:
         return error
     return None
-
-
-def _error_maker(file: str | os.PathLike[str], sample_id: str | None, item: int | None) -> ErrorMaker:
-    def error(code: Code, message: str) -> ContestError:
-        return ContestError(code, message, file=file, sample_id=sample_id, item=item)
-
-    return error
 
 
 def _plain_file(path: str | os.PathLike[str], error: ErrorMaker) -> Path:
@@ -163,11 +149,11 @@ def _plain_file(path: str | os.PathLike[str], error: ErrorMaker) -> Path:
     try:
         status = path.stat()
     except FileNotFoundError as cause:
-        raise error(Code.PICTURE_MISSING, "") from cause
+        raise error(Code.PICTURE_MISSING) from cause
     except (OSError, ValueError) as cause:
         raise error(Code.PICTURE_UNREADABLE, bare_reason(cause)) from cause
     if not stat.S_ISREG(status.st_mode):  # asked before opening: opening a pipe would wait for ever
-        raise error(Code.PICTURE_NOT_A_FILE, "")
+        raise error(Code.PICTURE_NOT_A_FILE)
     if status.st_size == 0:
-        raise error(Code.PICTURE_EMPTY, "")
+        raise error(Code.PICTURE_EMPTY)
     return path

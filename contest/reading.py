@@ -9,29 +9,24 @@ ContestFileError in every function here.
 from __future__ import annotations
 
 import codecs
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike, fspath
-from pathlib import Path
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from contest.checking import (
     Checker,
     check_id,
-    described,
     object_of,
     parse_ground_truth,
     parse_sample,
     parse_task_id,
-    problem_of_json,
     repeated_keys,
 )
 from contest.errors import Code, ContestError, ContestFileError
 from contest.ground_truth import GroundTruth
 from contest.items import Sample
-from contest.stand_ins import HEAD_BYTES, stand_in
-from errors import bare_reason
+from contest.streaming import pairs_of
 
 FilePath: TypeAlias = str | PathLike[str]
 Entry = TypeVar("Entry")
@@ -96,90 +91,14 @@ def read_ids(path: FilePath) -> dict[str, int]:
 
 def _read_lenient(path: FilePath, parse: Callable[[Checker, Any], Entry | None]) -> ParseResult[Entry]:
     checker = Checker(fspath(path), [])
+    document = object_of(list(pairs_of(checker, None)))
+    for checker.sample_id in repeated_keys(document):
+        checker.report(Code.DUPLICATE_ID, "the id stands more than once")
     valid: dict[str, Entry] = {}
-    for sample_id, value in _json_object(checker).items():
+    for sample_id, value in document.items():
         checker.sample_id = sample_id
         usable = check_id(checker, sample_id)
         entry = parse(checker, value)
         if usable and entry is not None:
             valid[sample_id] = entry
     return ParseResult(valid, tuple(checker.errors))
-
-
-def _json_object(checker: Checker) -> dict[str, Any]:
-    """Return the file's top-level object, its repeated ids reported. Raises ContestFileError if it holds none."""
-    text = _text(checker)
-
-    constants: list[str] = []
-    outermost: list[tuple[str, Any]] = []  # pairs of the object that was read last: at the end, the whole document
-
-    def constant(name: str) -> _Constant:
-        constants.append(name)
-        return _Constant(name)
-
-    def pairs(found: list[tuple[str, Any]]) -> dict[str, Any]:
-        if constants:
-            outermost[:] = found
-        return object_of(found)
-
-    try:
-        document = json.loads(text, object_pairs_hook=pairs, parse_constant=constant)
-    except (RecursionError, ValueError) as error:
-        for name in constants:
-            checker.report(Code.NOT_FINITE, f"{name} stands in the file")
-        if isinstance(error, RecursionError):
-            raise checker.fatal(Code.NESTED_TOO_DEEPLY) from error
-        raise checker.fatal(Code.NOT_JSON, problem_of_json(error)) from error
-    for checker.sample_id, name in _placed(constants, outermost if isinstance(document, dict) else []):
-        checker.report(Code.NOT_FINITE, f"{name} stands in the file")
-    checker.sample_id = None
-    if not isinstance(document, dict):
-        raise checker.fatal(Code.NOT_AN_OBJECT, f"the top level is {described(document)}")
-    for checker.sample_id in repeated_keys(document):
-        checker.report(Code.DUPLICATE_ID, "the id stands more than once")
-    return document
-
-
-class _Constant(float):
-    """NaN or an infinity that stands in a file, by the name that it has there: JSON has none of them."""
-
-    def __new__(cls, name: str) -> _Constant:
-        constant = super().__new__(cls, name)
-        constant.name = name
-        return constant
-
-    name: str
-
-
-def _placed(constants: list[str], pairs: list[tuple[str, Any]]) -> Iterator[tuple[str | None, str]]:
-    """Yield the id of the sample in which each constant stands, and its name; None if it stands in none."""
-    if not constants:
-        return
-    placed = 0
-    for sample_id, value in pairs:
-        waiting = [value]
-        while waiting:
-            part = waiting.pop()
-            if isinstance(part, _Constant):
-                placed += 1
-                yield sample_id, part.name
-            elif isinstance(part, dict):
-                waiting += reversed(part.values())
-            elif isinstance(part, list):
-                waiting += reversed(part)
-    for name in constants[placed:]:
-        yield None, name
-
-
-def _text(checker: Checker) -> str:
-    try:
-        data = Path(checker.file).read_bytes()
-        if (found := stand_in(data[:HEAD_BYTES])) is not None:
-            raise checker.fatal(Code.NOT_JSON, found.what, found.remedy)
-        return data.decode("utf-8-sig")  # a byte order mark is tolerated
-    except FileNotFoundError as error:
-        raise checker.fatal(Code.FILE_MISSING) from error
-    except UnicodeDecodeError as error:
-        raise checker.fatal(Code.NOT_UTF8, f"byte {error.start} is not UTF-8") from error
-    except (OSError, ValueError) as error:  # ValueError: a path with NUL in it
-        raise checker.fatal(Code.FILE_UNREADABLE, bare_reason(error)) from error

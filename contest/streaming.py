@@ -81,13 +81,16 @@ def _repeated_ids(file: str, hashes: array[int]) -> list[str]:
     return [sample_id for sample_id, count in found.items() if count > 1]
 
 
-def pairs_of(checker: Checker) -> Iterator[tuple[str, Any]]:
-    """Yield id and value of each entry of the file's top-level object. Raises ContestFileError if it holds none."""
+def pairs_of(checker: Checker, longest: int | None = MAX_ENTRY_CHARACTERS) -> Iterator[tuple[str, Any]]:
+    """Yield id and value of each entry of the file's top-level object. Raises ContestFileError if it holds none.
+
+    `longest` is how many characters an entry may have; None: any number. NaN and infinities are reported.
+    """
     try:
         with _opened(checker) as stream:
             if (found := stand_in(stream.peek(HEAD_BYTES)[:HEAD_BYTES])) is not None:
                 raise checker.fatal(Code.NOT_JSON, found.what, found.remedy)
-            yield from _pairs(JSONReader(stream, object_of, MAX_ENTRY_CHARACTERS), checker)
+            yield from _pairs(JSONReader(stream, object_of, longest), checker)
     except FileNotFoundError as error:
         raise checker.fatal(Code.FILE_MISSING) from error
     except UnicodeDecodeError as error:
@@ -97,7 +100,7 @@ def pairs_of(checker: Checker) -> Iterator[tuple[str, Any]]:
     except NestedTooDeeplyError as error:
         raise checker.fatal(Code.NESTED_TOO_DEEPLY) from error
     except ValueTooLongError as error:  # than any honest entry: it would be held in memory
-        message = f"the entry has more than {MAX_ENTRY_CHARACTERS:,} characters"
+        message = f"the entry has more than {longest:,} characters"
         too_long = ContestError(Code.ENTRY_TOO_LARGE, message, file=checker.file, sample_id=checker.sample_id)
         raise ContestFileError([*checker.errors, too_long]) from error
     except NotJSONError as error:
@@ -114,12 +117,17 @@ def _opened(checker: Checker) -> BufferedReader:
 def _pairs(reader: JSONReader, checker: Checker) -> Iterator[tuple[str, Any]]:
     if reader.peek() != "{":
         document = reader.value()
+        _report_not_finite(reader, checker)
         reader.require_end()
         raise checker.fatal(Code.NOT_AN_OBJECT, f"the top level is {described(document)}")
     for key in reader.member_names():
         checker.sample_id = key
         value = reader.value()
-        for name in reader.not_finite:
-            checker.report(Code.NOT_FINITE, f"{name} stands in the file")
+        _report_not_finite(reader, checker)
         yield key, value
     reader.require_end()
+
+
+def _report_not_finite(reader: JSONReader, checker: Checker) -> None:
+    for name in reader.not_finite:
+        checker.report(Code.NOT_FINITE, f"{name} stands in the file")

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-if __name__ == "__main__":  # what follows takes its time to import
-    from contest.console import end_on_interrupt
-
-    end_on_interrupt()
-
 from collections.abc import Sequence
 
 from contest.command_line import Command, Program, run_program

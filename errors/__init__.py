@@ -7,6 +7,8 @@ traceback, because that is a fault of the program.
 from __future__ import annotations
 
 import os
+import re
+from copyreg import __newobj__  # type: ignore[attr-defined]
 from enum import Enum
 from typing import Any
 
@@ -71,7 +73,7 @@ class UserError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Exceptions are rebuilt from positional arguments when they cross processes; ours has a keyword.
-        return _rebuild, (type(self), self.args, self.__dict__)
+        return __newobj__, (type(self), *self.args), self.__dict__
 
 
 def reason_of(error: BaseException) -> str:
@@ -98,18 +100,4 @@ def described(error: UserError | OSError) -> str:
 
 def _code_of(name: str) -> str:
     """`WeightsMismatchError` -> `WEIGHTS_MISMATCH`; `VQGANConfigError` -> `VQGAN_CONFIG`; `OSError` -> `OS`."""
-    words = name.removesuffix("Error")
-    parts = [
-        f"_{letter}"
-        if place and letter.isupper() and (words[place - 1].islower() or words[place + 1 : place + 2].islower())
-        else letter
-        for place, letter in enumerate(words)
-    ]
-    return "".join(parts).strip("_").upper()
-
-
-def _rebuild(kind: type[UserError], arguments: tuple[Any, ...], state: dict[str, Any]) -> UserError:
-    error = kind.__new__(kind, *arguments)
-    error.args = arguments
-    error.__dict__.update(state)
-    return error
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name.removesuffix("Error")).upper()

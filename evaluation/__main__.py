@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-if __name__ == "__main__":
-    from contest.console import end_on_interrupt
-
-    end_on_interrupt()
-
 from collections.abc import Sequence
 
 from contest.command_line import WITH_FAULTS, Command, Program, run_program

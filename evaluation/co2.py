@@ -8,15 +8,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from contest.emissions.tracking import (
-    EmissionsFileError,
-    EmissionsRow,
-    EnergyReading,
-    Tracking,
-    read_readings,
-    read_rows,
-    track,
-)
+from contest.emissions.rows import EmissionsFileError, EmissionsRow, EnergyReading, read_readings, read_rows
+from contest.emissions.tracking import Tracking, track
 from errors import reason_of
 from evaluation.errors import EvaluationError
 

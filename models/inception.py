@@ -21,15 +21,16 @@ PUBLISHED_SHA256_PREFIX = "6726825d"  # stands in the published file's name
 PICTURE_SIDE, NETWORK_SIDE = 256, 299
 
 Size: TypeAlias = int | tuple[int, int]
-# Name, output channels, kernel (height, width), stride, padding.
-Layer: TypeAlias = tuple[str, int, Size, int, Size]
+# Name, output channels, kernel (height, width), stride: one of stride 1 keeps the size, others have no padding.
+Layer: TypeAlias = tuple[str, int, Size, int]
+Branches: TypeAlias = tuple[tuple[Layer, ...], ...]
 Pooling: TypeAlias = Literal["average", "maximum", "shrinking"]
 
 
 class ConvNorm(nn.Module):
     """Convolution without bias, batch norm, ReLU."""
 
-    def __init__(self, channels: int, output: int, kernel: Size, stride: int = 1, padding: Size = 0) -> None:
+    def __init__(self, channels: int, output: int, kernel: Size, stride: int = 1, padding: int | str = 0) -> None:
         super().__init__()
         self.conv = nn.Conv2d(channels, output, kernel, stride, padding, bias=False)
         self.bn = nn.BatchNorm2d(output, eps=0.001)
@@ -52,14 +53,14 @@ class Mixed(nn.Module):
 
     """
 
-    def __init__(self, channels: int, branches: tuple[tuple[Layer, ...], ...], pooling: Pooling, pooled: int) -> None:
+    def __init__(self, channels: int, branches: Branches, pooling: Pooling, pooled: int = 0) -> None:
         super().__init__()
         self._chains = tuple(tuple(layer[0] for layer in branch) for branch in branches)
         self._pooling = pooling
         for branch in branches:
             width = channels
-            for name, output, kernel, stride, padding in branch:
-                self.add_module(name, ConvNorm(width, output, kernel, stride, padding))
+            for name, output, kernel, stride in branch:
+                self.add_module(name, ConvNorm(width, output, kernel, stride, "same" if stride == 1 else 0))
                 if not name.endswith("a"):
                     width = output
         if pooling != "shrinking":
@@ -87,69 +88,49 @@ class Mixed(nn.Module):
         return self.branch_pool(F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False))
 
 
-def _mixed_5(channels: int, pooled: int) -> Mixed:
-    branches: tuple[tuple[Layer, ...], ...] = (
-        (("branch1x1", 64, 1, 1, 0),),
-        (("branch5x5_1", 48, 1, 1, 0), ("branch5x5_2", 64, 5, 1, 2)),
-        (("branch3x3dbl_1", 64, 1, 1, 0), ("branch3x3dbl_2", 96, 3, 1, 1), ("branch3x3dbl_3", 96, 3, 1, 1)),
-    )
-    return Mixed(channels, branches, "average", pooled)
+_MIXED_5: Branches = (
+    (("branch1x1", 64, 1, 1),),
+    (("branch5x5_1", 48, 1, 1), ("branch5x5_2", 64, 5, 1)),
+    (("branch3x3dbl_1", 64, 1, 1), ("branch3x3dbl_2", 96, 3, 1), ("branch3x3dbl_3", 96, 3, 1)),
+)
+_MIXED_6A: Branches = (
+    (("branch3x3", 384, 3, 2),),
+    (("branch3x3dbl_1", 64, 1, 1), ("branch3x3dbl_2", 96, 3, 1), ("branch3x3dbl_3", 96, 3, 2)),
+)
+_MIXED_7A: Branches = (
+    (("branch3x3_1", 192, 1, 1), ("branch3x3_2", 320, 3, 2)),
+    (
+        ("branch7x7x3_1", 192, 1, 1),
+        ("branch7x7x3_2", 192, (1, 7), 1),
+        ("branch7x7x3_3", 192, (7, 1), 1),
+        ("branch7x7x3_4", 192, 3, 2),
+    ),
+)
+_MIXED_7: Branches = (
+    (("branch1x1", 320, 1, 1),),
+    (("branch3x3_1", 384, 1, 1), ("branch3x3_2a", 384, (1, 3), 1), ("branch3x3_2b", 384, (3, 1), 1)),
+    (
+        ("branch3x3dbl_1", 448, 1, 1),
+        ("branch3x3dbl_2", 384, 3, 1),
+        ("branch3x3dbl_3a", 384, (1, 3), 1),
+        ("branch3x3dbl_3b", 384, (3, 1), 1),
+    ),
+)
 
 
-def _mixed_6a(channels: int) -> Mixed:
-    branches: tuple[tuple[Layer, ...], ...] = (
-        (("branch3x3", 384, 3, 2, 0),),
-        (("branch3x3dbl_1", 64, 1, 1, 0), ("branch3x3dbl_2", 96, 3, 1, 1), ("branch3x3dbl_3", 96, 3, 2, 0)),
-    )
-    return Mixed(channels, branches, "shrinking", 0)
-
-
-def _mixed_6(channels: int, inner: int) -> Mixed:
+def _mixed_6(inner: int) -> Branches:
     across, down = (1, 7), (7, 1)
-    wide, high = (0, 3), (3, 0)
-    branches: tuple[tuple[Layer, ...], ...] = (
-        (("branch1x1", 192, 1, 1, 0),),
-        (("branch7x7_1", inner, 1, 1, 0), ("branch7x7_2", inner, across, 1, wide), ("branch7x7_3", 192, down, 1, high)),
+    return (
+        (("branch1x1", 192, 1, 1),),
+        (("branch7x7_1", inner, 1, 1), ("branch7x7_2", inner, across, 1), ("branch7x7_3", 192, down, 1)),
         (
-            ("branch7x7dbl_1", inner, 1, 1, 0),
-            ("branch7x7dbl_2", inner, down, 1, high),
-            ("branch7x7dbl_3", inner, across, 1, wide),
-            ("branch7x7dbl_4", inner, down, 1, high),
-            ("branch7x7dbl_5", 192, across, 1, wide),
+            ("branch7x7dbl_1", inner, 1, 1),
+            ("branch7x7dbl_2", inner, down, 1),
+            ("branch7x7dbl_3", inner, across, 1),
+            ("branch7x7dbl_4", inner, down, 1),
+            ("branch7x7dbl_5", 192, across, 1),
         ),
     )
-    return Mixed(channels, branches, "average", 192)
-
-
-def _mixed_7a(channels: int) -> Mixed:
-    branches: tuple[tuple[Layer, ...], ...] = (
-        (("branch3x3_1", 192, 1, 1, 0), ("branch3x3_2", 320, 3, 2, 0)),
-        (
-            ("branch7x7x3_1", 192, 1, 1, 0),
-            ("branch7x7x3_2", 192, (1, 7), 1, (0, 3)),
-            ("branch7x7x3_3", 192, (7, 1), 1, (3, 0)),
-            ("branch7x7x3_4", 192, 3, 2, 0),
-        ),
-    )
-    return Mixed(channels, branches, "shrinking", 0)
-
-
-def _mixed_7(channels: int, pooling: Pooling) -> Mixed:
-    branches: tuple[tuple[Layer, ...], ...] = (
-        (("branch1x1", 320, 1, 1, 0),),
-        (
-            ("branch3x3_1", 384, 1, 1, 0),
-            ("branch3x3_2a", 384, (1, 3), 1, (0, 1)),
-            ("branch3x3_2b", 384, (3, 1), 1, (1, 0)),
-        ),
-        (
-            ("branch3x3dbl_1", 448, 1, 1, 0),
-            ("branch3x3dbl_2", 384, 3, 1, 1),
-            ("branch3x3dbl_3a", 384, (1, 3), 1, (0, 1)),
-            ("branch3x3dbl_3b", 384, (3, 1), 1, (1, 0)),
-        ),
-    )
-    return Mixed(channels, branches, pooling, 192)
 
 
 class Inception(nn.Module):
@@ -168,17 +149,17 @@ class Inception(nn.Module):
         self.Conv2d_2b_3x3 = ConvNorm(32, 64, 3, padding=1)
         self.Conv2d_3b_1x1 = ConvNorm(64, 80, 1)
         self.Conv2d_4a_3x3 = ConvNorm(80, 192, 3)
-        self.Mixed_5b = _mixed_5(192, 32)
-        self.Mixed_5c = _mixed_5(256, 64)
-        self.Mixed_5d = _mixed_5(288, 64)
-        self.Mixed_6a = _mixed_6a(288)
-        self.Mixed_6b = _mixed_6(768, 128)
-        self.Mixed_6c = _mixed_6(768, 160)
-        self.Mixed_6d = _mixed_6(768, 160)
-        self.Mixed_6e = _mixed_6(768, 192)
-        self.Mixed_7a = _mixed_7a(768)
-        self.Mixed_7b = _mixed_7(1280, "average")
-        self.Mixed_7c = _mixed_7(2048, "maximum")
+        self.Mixed_5b = Mixed(192, _MIXED_5, "average", 32)
+        self.Mixed_5c = Mixed(256, _MIXED_5, "average", 64)
+        self.Mixed_5d = Mixed(288, _MIXED_5, "average", 64)
+        self.Mixed_6a = Mixed(288, _MIXED_6A, "shrinking")
+        self.Mixed_6b = Mixed(768, _mixed_6(128), "average", 192)
+        self.Mixed_6c = Mixed(768, _mixed_6(160), "average", 192)
+        self.Mixed_6d = Mixed(768, _mixed_6(160), "average", 192)
+        self.Mixed_6e = Mixed(768, _mixed_6(192), "average", 192)
+        self.Mixed_7a = Mixed(768, _MIXED_7A, "shrinking")
+        self.Mixed_7b = Mixed(1280, _MIXED_7, "average", 192)
+        self.Mixed_7c = Mixed(2048, _MIXED_7, "maximum", 192)
 
     @classmethod
     def from_file(cls, path: str | PathLike[str], device: torch.device | str = "cpu") -> Inception:

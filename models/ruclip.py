@@ -9,7 +9,6 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 
 from models.bpe import BPE
 from models.files import ModelFileError, bounded_int, read_json_object, shown
+from models.pixels import to_pixels
 from models.weights import WeightsError, find_weights, load_weights, require_finite, save_state_dict, weights_sha256
 
 CONFIG_FILE, WEIGHTS_FILE, BPE_FILE = "config.json", "pytorch_model.bin", "bpe.model"
@@ -309,12 +309,6 @@ class RuCLIP(nn.Module):
 
     def preprocess(self, picture: Image.Image) -> Tensor:
         """Return [3, side, side]: RGB, centre square, Pillow's bilinear resize, normalised channels."""
-        picture = picture.convert("RGB")
-        side = min(picture.size)
-        left, top = (picture.width - side) // 2, (picture.height - side) // 2
-        square = picture.crop((left, top, left + side, top + side))
-        size = self.config.image_resolution
-        pixels = np.array(square.resize((size, size), Image.Resampling.BILINEAR))
-        scaled = torch.from_numpy(pixels).permute(2, 0, 1).float() / 255  # [3, side, side]
+        scaled = to_pixels(picture.convert("RGB"), self.config.image_resolution)
         mean, std = (torch.tensor(values).view(3, 1, 1) for values in (self.config.mean, self.config.std))
         return (scaled - mean) / std

@@ -21,7 +21,7 @@ from contest.errors import ContestError
 from contest.items import Sample
 from contest.pictures import resolve_picture, view_picture
 from contest.writing import write_bytes
-from models.vqgan.preprocessing import to_pixels
+from models.pixels import to_pixels
 from submission.devices import use_threads
 
 # The organisers' container has three processors, and one is the model's. The thread that encodes pictures waits for

@@ -9,7 +9,7 @@ from data_prep.synthetic.captions import captions
 from data_prep.synthetic.scenes import Scene
 from data_prep.synthetic.world import draw
 from data_prep.synthetic.writer import paint
-from models.vqgan.preprocessing import to_pixels
+from models.pixels import to_pixels
 from submission.engine import Engine, Query
 from submission.loading import Networks, load_networks
 from submission.profiles import TUNED

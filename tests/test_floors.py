@@ -31,6 +31,7 @@ FLOORS = {
 # `weights_folder` knows those that make up a submission.
 MODEL_FLOORS = {
     "errors": (),
+    "pixels": (),
     "files": ("errors",),
     "weights": (
         "errors",
@@ -42,7 +43,7 @@ MODEL_FLOORS = {
     ),
     "rudolph": ("errors", "models.files", "models.weights"),
     "vqgan": ("errors", "models.files", "models.weights"),
-    "ruclip": ("errors", "models.files", "models.weights", "models.bpe"),
+    "ruclip": ("errors", "models.files", "models.weights", "models.bpe", "models.pixels"),
     "inception": ("errors", "models.files", "models.weights"),
     "weights_folder": ("errors", "models.files", "models.weights", "models.bpe", "models.rudolph", "models.vqgan"),
 }

@@ -10,15 +10,22 @@ import csv
 import io
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from contest.atomic import locked, replacing
-from contest.emissions.rows import BYTE_ORDER_MARK, ENCODED_PREFIX, READINGS_SUFFIX, EmissionsFileError, require_form
+from contest.emissions.rows import (
+    BYTE_ORDER_MARK,
+    ENCODED_PREFIX,
+    READINGS_SUFFIX,
+    EmissionsFileError,
+    EnergyReading,
+    require_form,
+)
 from errors import reason_of
 
 LOCK_SECONDS = 2.0
-READING_KEYS = ("device", "method", "energy_kwh", "co2_kg")
 
 
 class Publisher:
@@ -45,20 +52,16 @@ class Publisher:
         packages together.
         """
         full = [
-            (device, method, energy, None if energy is None else energy * coefficient / 1000)
+            EnergyReading(device, method, energy, None if energy is None else energy * coefficient / 1000)
             for device, method, energy in readings
         ]
-        own = {
-            "id": row["id"],
-            "coefficient": coefficient,
-            "readings": [dict(zip(READING_KEYS, reading, strict=True)) for reading in full],
-        }
+        own = {"id": row["id"], "coefficient": coefficient, "readings": [asdict(reading) for reading in full]}
         problem = self._write_files(dict(row), encode, own)
         complete = ended and problem is None
         status = {
             "status": "measured" if complete else "partial",
             "reasons": [*reasons, *([] if problem is None else [problem])],
-            "csv": None if problem is not None else str(self._csv),
+            "csv_path": None if problem is not None else str(self._csv),
             "duration_s": float(row["duration(s)"]),
             "energy_kwh": float(row["power_consumption(kWh)"]),
             "co2_kg": float(row["CO2_emissions(kg)"]),

@@ -196,8 +196,13 @@ def read_readings(csv_path: str | os.PathLike[str]) -> dict[str, tuple[EnergyRea
 
 def reading_of(value: Any) -> EnergyReading:
     """A reading of its JSON form. Raises KeyError, TypeError, OddFigureError."""
-    figures = [None if value[name] is None else number_of(value, name) for name in ("energy_kwh", "co2_kg")]
-    return EnergyReading(str(value["device"]), str(value["method"]), figures[0], figures[1])
+    energy_kwh, co2_kg = figure_of(value, "energy_kwh"), figure_of(value, "co2_kg")
+    return EnergyReading(str(value["device"]), str(value["method"]), energy_kwh, co2_kg)
+
+
+def figure_of(value: Mapping[str, Any], name: str) -> float | None:
+    """As `number_of`, of a figure that may be null."""
+    return None if value[name] is None else number_of(value, name)
 
 
 def number_of(value: Mapping[str, Any], name: str) -> float:

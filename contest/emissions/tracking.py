@@ -29,15 +29,7 @@ from uuid import uuid4
 
 from contest.console import say
 from contest.emissions.processor_time import tree_seconds
-from contest.emissions.rows import (
-    FINAL_MARK,
-    EnergyReading,
-    append_problem,
-)
-from contest.emissions.rows import EmissionsFileError as EmissionsFileError
-from contest.emissions.rows import EmissionsRow as EmissionsRow
-from contest.emissions.rows import read_readings as read_readings
-from contest.emissions.rows import read_rows as read_rows
+from contest.emissions.rows import FINAL_MARK, EnergyReading, append_problem
 from errors import UserError, reason_of
 
 PERIOD_SECONDS = 1.0
@@ -80,6 +72,7 @@ class Emissions:
         return f"emissions {self.status.value}{figures}" + "".join(f"; {reason}" for reason in self.reasons)
 
 
+@dataclass
 class Tracking:
     """A measurement that is going on. `so_far` may be asked at any time; `outcome` is there after the end.
 
@@ -87,23 +80,13 @@ class Tracking:
     with its descendants, all but `measurer`; `seconds` is the processor time that they had used when it began.
     """
 
-    def __init__(
-        self,
-        folder: Path | None,
-        process: subprocess.Popen[bytes] | None,
-        problem: str | None,
-        *,
-        row_id: str | None = None,
-        root: int = 0,
-        seconds: float = 0.0,
-    ) -> None:
-        self._folder = folder
-        self._process = process
-        self._problem = problem
-        self.row_id = row_id
-        self.root = root
-        self.seconds = seconds
-        self.outcome: Emissions | None = None
+    _folder: Path | None
+    _process: subprocess.Popen[bytes] | None
+    _problem: str | None
+    row_id: str | None = None
+    root: int = 0
+    seconds: float = 0.0
+    outcome: Emissions | None = None
 
     @property
     def measurer(self) -> int | None:
@@ -260,17 +243,11 @@ def _stop(process: subprocess.Popen[bytes], patience: float) -> str | None:
 def _read_status(folder: Path) -> Emissions:
     try:
         value = json.loads((folder / "status.json").read_text(encoding="utf-8"))
-        return Emissions(
-            status=Status(value["status"]),
-            reasons=tuple(value["reasons"]),
-            csv_path=Path(value["csv"]) if value["csv"] else None,
-            duration_s=value["duration_s"],
-            energy_kwh=value["energy_kwh"],
-            co2_kg=value["co2_kg"],
-            coefficient=value["coefficient"],
-            readings=tuple(EnergyReading(**reading) for reading in value["readings"]),
-            cpu_watts=value["cpu_watts"],
-        )
+        value["status"] = Status(value["status"])
+        value["reasons"] = tuple(value["reasons"])
+        value["csv_path"] = Path(value["csv_path"]) if value["csv_path"] else None
+        value["readings"] = tuple(EnergyReading(**reading) for reading in value["readings"])
+        return Emissions(**value)
     except FileNotFoundError:
         return Emissions(Status.NOT_MEASURED, ("there is no figure yet",))
     except (OSError, ValueError, KeyError, TypeError) as error:

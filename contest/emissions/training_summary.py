@@ -10,8 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from contest.checking import problem_of_json
-from contest.emissions.rows import EnergyReading, OddFigureError, number_of, reading_of
+from contest.emissions.rows import EnergyReading, OddFigureError, figure_of, number_of, reading_of
 from contest.stand_ins import HEAD_BYTES, stand_in_of_data
 from contest.writing import write_json
 from errors import UserError
@@ -89,8 +88,10 @@ def read_training_emissions(path: str | os.PathLike[str]) -> TrainingEmissions:
         raise refused("it is not UTF-8") from error
     except RecursionError as error:
         raise refused("it is nested too deeply to be read") from error
+    except json.JSONDecodeError as error:
+        raise refused(f"it is not JSON: {error}") from error
     except ValueError as error:
-        raise refused(f"it is not JSON: {problem_of_json(error)}") from error
+        raise refused("it is not JSON: a number has more digits than are read") from error
     if not isinstance(value, dict) or value.get("format") != FORMAT:
         raise refused(f'"format" is not "{FORMAT}"')
     try:
@@ -104,18 +105,15 @@ def read_training_emissions(path: str | os.PathLike[str]) -> TrainingEmissions:
 
 
 def _parsed(value: Mapping[str, Any]) -> TrainingEmissions:
-    figures: dict[str, float | None] = {}
-    for name in ("duration_s", "energy_kwh", "co2_kg"):
-        figures[name] = None if value[name] is None else number_of(value, name)
     return TrainingEmissions(
         project_name=str(value["project_name"]),
         experiment_description=str(value["experiment_description"]),
         parameters=int(number_of(value, "parameters")),
         final=bool(value["final"]),
         stretches=int(number_of(value, "stretches")),
-        duration_s=figures["duration_s"],
-        energy_kwh=figures["energy_kwh"],
-        co2_kg=figures["co2_kg"],
+        duration_s=figure_of(value, "duration_s"),
+        energy_kwh=figure_of(value, "energy_kwh"),
+        co2_kg=figure_of(value, "co2_kg"),
         readings=tuple(map(reading_of, value["readings"])),
         problems=tuple(str(problem) for problem in value["problems"]),
     )

@@ -7,7 +7,7 @@ image code in the image vocabulary, and is no text target. Left padding counts i
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -51,10 +51,15 @@ def _right_loss(config: Config, logits: Tensor, left: Tensor, ids: Tensor) -> Te
     return _cross_entropy(text, targets[:, -(length - 1) :], IGNORED_RIGHT)
 
 
-def published_loss(
-    config: Config, logits: Tensor, left: Tensor, ids: Tensor, weights: SegmentWeights
+def segment_loss(
+    config: Config,
+    logits: Tensor,
+    left: Tensor,
+    ids: Tensor,
+    weights: SegmentWeights,
+    mode: Literal["published", "corrected"] = "published",
 ) -> tuple[Tensor, LossParts]:
-    """Compute the published loss.
+    """Compute the loss of a mode, and its unweighted parts.
 
     logits `[batch, n, total_vocab]`; left `[batch, L]` with padding replaced; ids `[batch, n]`. Raises `RuntimeError`
     when the input ends inside the left text or the image, `ZeroDivisionError` when all weights of the present segments
@@ -62,28 +67,14 @@ def published_loss(
     """
     n, length, prefix = ids.shape[1], config.l_text_seq_length, config.prefix_length
     _check_length(config, n)
-    targets = left[:, 1:]
-    if n > length:
-        targets = torch.cat((targets, ids[:, length : length + 1]), dim=1)  # an image code as a text id: as published
+    targets, first_code = left[:, 1:], length
+    if mode == "published":
+        targets = torch.cat((targets, ids[:, length : length + 1]), dim=1)  # an image code, if there is one, as text
+        first_code += 1
     parts = {"l_text_loss": _cross_entropy(logits[:, : targets.shape[1], : config.text_vocab], targets)}
     if n >= prefix:
-        image = logits[:, length : prefix - 1, config.text_vocab :]
-        parts["image_loss"] = _cross_entropy(image, ids[:, length + 1 : prefix])
-    if n > prefix:
-        parts["r_text_loss"] = _right_loss(config, logits, left, ids)
-    return _combine(parts, weights)
-
-
-def corrected_loss(
-    config: Config, logits: Tensor, left: Tensor, ids: Tensor, weights: SegmentWeights
-) -> tuple[Tensor, LossParts]:
-    """Compute the corrected loss: arguments, result and errors as for `published_loss`."""
-    n, length, prefix = ids.shape[1], config.l_text_seq_length, config.prefix_length
-    _check_length(config, n)
-    parts = {"l_text_loss": _cross_entropy(logits[:, : length - 1, : config.text_vocab], left[:, 1:])}
-    if n >= prefix:
-        image = logits[:, length - 1 : prefix - 1, config.text_vocab :]
-        parts["image_loss"] = _cross_entropy(image, ids[:, length:prefix])
+        image = logits[:, first_code - 1 : prefix - 1, config.text_vocab :]
+        parts["image_loss"] = _cross_entropy(image, ids[:, first_code:prefix])
     if n > prefix:
         parts["r_text_loss"] = _right_loss(config, logits, left, ids)
     return _combine(parts, weights)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +20,9 @@ from models.rudolph.vocabulary import PAD, Vocabulary
 
 IMAGE_RANKING_TEXT_WEIGHT = 0.95  # ranking pictures: how probable they make the text is nearly all that counts
 TEXT_RANKING_TEXT_WEIGHT = 0.05  # ranking texts: how probable they make the picture is
+
+# (model, hidden states [n, length, hidden], ids [n, length]) -> [n]
+Perplexity: TypeAlias = Callable[[Rudolph, Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -108,11 +112,15 @@ def scaled_scores(text_perplexity: Tensor, image_perplexity: Tensor, text_weight
     return scale(text_perplexity) * text_weight + scale(image_perplexity) * (1.0 - text_weight)
 
 
-def _in_batches(measure: Callable[[Tensor], tuple[Tensor, ...]], ids: Tensor, batch: int) -> list[Tensor]:
+def _in_batches(model: Rudolph, measures: Sequence[Perplexity], ids: Tensor, batch: int) -> list[Tensor]:
     """Measure the rows of ids `[n, length]`, at most `batch` at once: one tensor `[n]` per measure."""
+    found: list[list[Tensor]] = [[] for _ in measures]
     with torch.no_grad():
-        chunks = [measure(chunk) for chunk in ids.split(batch)]
-    return [torch.cat(parts).cpu() for parts in zip(*chunks, strict=True)]
+        for rows in ids.to(model.text_embeddings.weight.device).split(batch):
+            hidden = model.hidden(rows)
+            for parts, measure in zip(found, measures, strict=True):
+                parts.append(measure(model, hidden, rows))
+    return [torch.cat(parts).cpu() for parts in found]
 
 
 def rank_images(
@@ -133,16 +141,10 @@ def rank_images(
     """
     if not len(codes):
         raise ValueError("there are no pictures to rank")
-    device = model.text_embeddings.weight.device
     left = vocabulary.encode_left(left_text, left_special).expand(len(codes), -1)
     right = vocabulary.encode_right(text, right_special).expand(len(codes), -1)
-
-    def measure(ids: Tensor) -> tuple[Tensor, Tensor]:
-        hidden = model.hidden(ids)
-        return right_text_perplexity(model, hidden, ids), image_perplexity(model, hidden, ids)
-
-    ids = torch.cat((left, codes.cpu(), right), dim=1).to(device)  # [n, T]
-    by_text, by_image = _in_batches(measure, ids, batch)
+    ids = torch.cat((left, codes.cpu(), right), dim=1)  # [n, T]
+    by_text, by_image = _in_batches(model, (right_text_perplexity, image_perplexity), ids, batch)
     return Ranking(by_text, by_image, scaled_scores(by_text, by_image, text_weight))
 
 
@@ -162,15 +164,9 @@ def rank_texts(
     """
     if not texts:
         raise ValueError("there are no texts to rank")
-    device = model.text_embeddings.weight.device
     left = torch.stack([vocabulary.encode_left(text, left_special) for text in texts])  # [n, L]
-
-    def measure(ids: Tensor) -> tuple[Tensor, Tensor]:
-        hidden = model.hidden(ids)
-        return left_text_perplexity(model, hidden, ids), image_perplexity(model, hidden, ids)
-
-    ids = torch.cat((left, codes.cpu().expand(len(texts), -1)), dim=1).to(device)  # [n, L + I]
-    by_text, by_image = _in_batches(measure, ids, batch)
+    ids = torch.cat((left, codes.cpu().expand(len(texts), -1)), dim=1)  # [n, L + I]
+    by_text, by_image = _in_batches(model, (left_text_perplexity, image_perplexity), ids, batch)
     return Ranking(by_text, by_image, scaled_scores(by_text, by_image, text_weight))
 
 
@@ -195,7 +191,6 @@ def classify(
     """
     if not classes:
         raise ValueError("there are no classes to choose from")
-    device = model.text_embeddings.weight.device
     rows = [
         torch.cat(
             (
@@ -206,10 +201,6 @@ def classify(
         )
         for name in classes
     ]
-
-    def measure(ids: Tensor) -> tuple[Tensor]:
-        return (right_text_perplexity(model, model.hidden(ids), ids),)
-
-    (perplexity,) = _in_batches(measure, torch.stack(rows).to(device), batch)
+    (perplexity,) = _in_batches(model, (right_text_perplexity,), torch.stack(rows), batch)
     label = int(perplexity.argmin())
     return Classification(label, classes[label], perplexity, (perplexity / perplexity.norm()).softmax(0))

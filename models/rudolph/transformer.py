@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from models.rudolph.config import Config
-from models.rudolph.loss import LossParts, corrected_loss, published_loss
+from models.rudolph.loss import LossParts, segment_loss
 from models.rudolph.masks import MASK_KINDS, layer_kind, sequence_mask
 
 LAYER_NORM_EPS = 1e-5
@@ -99,11 +99,6 @@ class Layer(nn.Module):
 
 class SparseTransformer(nn.Module):
     """The stack of layers, its final norm, and the four masks (buffers, as published)."""
-
-    row_mask: Tensor
-    col_mask: Tensor
-    conv_mask: Tensor
-    last_conv_mask: Tensor
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -242,7 +237,6 @@ class Rudolph(nn.Module):
 
         See `models.rudolph.loss` for what the two modes count.
         """
-        function = {"published": published_loss, "corrected": corrected_loss}[mode]
         logits = self(input_ids)
         left = self.left_ids(input_ids[:, : self.config.l_text_seq_length])
-        return function(self.config, logits, left, input_ids, (left_weight, image_weight, right_weight))
+        return segment_loss(self.config, logits, left, input_ids, (left_weight, image_weight, right_weight), mode)

@@ -6,14 +6,19 @@ Architecture: Esser, Rombach, Ommer, "Taming Transformers for High-Resolution Im
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.vqgan.errors import VQGANConfigError
+from models.files import ModelFileError
 
 GROUPS = 32
+
+
+class VQGANConfigError(ModelFileError):
+    """A configuration that no VQGAN can have; says what is wrong, and with which file if it came from one."""
 
 
 def _norm(channels: int) -> nn.GroupNorm:
@@ -126,42 +131,47 @@ class Level(nn.Module):
         return x if self.upsample is None else self.upsample(x)
 
 
+@dataclass(frozen=True)
+class Shape:
+    """The sizes that encoder and decoder share, by the names of the published configurations."""
+
+    ch: int
+    ch_mult: Sequence[int]
+    num_res_blocks: int
+    attn_resolutions: Sequence[int]
+    resolution: int
+    z_channels: int
+    dropout: float
+
+    @property
+    def widths(self) -> list[int]:
+        """Channels of each level, the finest first."""
+        return [self.ch * factor for factor in self.ch_mult]
+
+    def level(self, index: int, channels_in: int, channels_out: int, blocks: int, resample: str | None) -> Level:
+        """Return a level, with attention if its grid, `index` halvings from the finest, has a size that asks for it."""
+        attention = self.resolution // 2**index in self.attn_resolutions
+        return Level(channels_in, channels_out, blocks, attention, self.dropout, resample)
+
+
 class Encoder(nn.Module):
     """Pictures in [-1, 1] to latent grids: [b, in_channels, H, W] -> [b, z_channels, H/f, W/f], f = 2^(levels-1).
 
     Whether a level has attention is decided here from `resolution`, not from the pictures that come later.
     """
 
-    def __init__(
-        self,
-        *,
-        ch: int,
-        ch_mult: Sequence[int],
-        num_res_blocks: int,
-        attn_resolutions: Sequence[int],
-        resolution: int,
-        z_channels: int,
-        in_channels: int,
-        dropout: float,
-    ) -> None:
+    def __init__(self, shape: Shape, in_channels: int) -> None:
         super().__init__()
-        self.conv_in = nn.Conv2d(in_channels, ch, 3, padding=1)
-        widths = [ch] + [ch * factor for factor in ch_mult]
-        last = len(ch_mult) - 1
+        self.conv_in = nn.Conv2d(in_channels, shape.ch, 3, padding=1)
+        widths = [shape.ch, *shape.widths]
+        last = len(shape.widths) - 1
         self.down = nn.ModuleList(
-            Level(
-                widths[i],
-                widths[i + 1],
-                num_res_blocks,
-                resolution // 2**i in attn_resolutions,
-                dropout,
-                "down" if i < last else None,
-            )
-            for i in range(len(ch_mult))
+            shape.level(i, widths[i], widths[i + 1], shape.num_res_blocks, "down" if i < last else None)
+            for i in range(len(shape.widths))
         )
-        self.mid = Middle(widths[-1], dropout)
+        self.mid = Middle(widths[-1], shape.dropout)
         self.norm_out = _norm(widths[-1])
-        self.conv_out = nn.Conv2d(widths[-1], z_channels, 3, padding=1)
+        self.conv_out = nn.Conv2d(widths[-1], shape.z_channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
         """[b, in_channels, H, W] -> [b, z_channels, H/f, W/f]."""
@@ -177,33 +187,14 @@ class Decoder(nn.Module):
     `up` is indexed from the finest level and every level has one block more than the encoder's.
     """
 
-    def __init__(
-        self,
-        *,
-        ch: int,
-        ch_mult: Sequence[int],
-        num_res_blocks: int,
-        attn_resolutions: Sequence[int],
-        resolution: int,
-        z_channels: int,
-        out_ch: int,
-        dropout: float,
-    ) -> None:
+    def __init__(self, shape: Shape, out_ch: int) -> None:
         super().__init__()
-        widths = [ch * factor for factor in ch_mult]
-        widths.append(widths[-1])  # the coarsest level's input has its own width
-        self.conv_in = nn.Conv2d(z_channels, widths[-1], 3, padding=1)
-        self.mid = Middle(widths[-1], dropout)
+        widths = [*shape.widths, shape.widths[-1]]  # the coarsest level's input has its own width
+        self.conv_in = nn.Conv2d(shape.z_channels, widths[-1], 3, padding=1)
+        self.mid = Middle(widths[-1], shape.dropout)
         self.up = nn.ModuleList(
-            Level(
-                widths[i + 1],
-                widths[i],
-                num_res_blocks + 1,
-                resolution // 2**i in attn_resolutions,
-                dropout,
-                "up" if i > 0 else None,
-            )
-            for i in range(len(ch_mult))
+            shape.level(i, widths[i + 1], widths[i], shape.num_res_blocks + 1, "up" if i > 0 else None)
+            for i in range(len(shape.widths))
         )
         self.norm_out = _norm(widths[0])
         self.conv_out = nn.Conv2d(widths[0], out_ch, 3, padding=1)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from models.files import ModelFileError, bounded_int, names_problem, read_json_object, shown
-from models.vqgan.errors import VQGANConfigError
+from models.vqgan.layers import VQGANConfigError
 from models.vqgan.network import VQGAN
 from models.weights import find_weights, load_weights
 

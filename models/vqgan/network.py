@@ -10,10 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from models.vqgan.errors import PictureShapeError, VQGANConfigError
-from models.vqgan.layers import Decoder, Encoder, WaveletDecoder
+from errors import UserError
+from models.vqgan.layers import Decoder, Encoder, Shape, VQGANConfigError, WaveletDecoder
 
 CHECKPOINT_PREFIX = "model."
+
+
+class PictureShapeError(UserError):
+    """A tensor of pictures or codes has a shape or value that the tokenizer cannot take."""
 
 
 class GumbelQuantizer(nn.Module):
@@ -68,21 +72,13 @@ class VQGAN(nn.Module):
         self.in_channels = in_channels
         self.out_ch = out_ch
         self.factor = 2 ** (len(ch_mult) - 1)
-        shared: dict[str, Any] = {
-            "ch": ch,
-            "ch_mult": tuple(ch_mult),
-            "num_res_blocks": num_res_blocks,
-            "attn_resolutions": tuple(attn_resolutions),
-            "resolution": resolution,
-            "z_channels": z_channels,
-            "dropout": dropout,
-        }
-        self.encoder = Encoder(in_channels=in_channels, **shared)
+        shape = Shape(ch, ch_mult, num_res_blocks, attn_resolutions, resolution, z_channels, dropout)
+        self.encoder = Encoder(shape, in_channels)
         self.quant_conv = nn.Conv2d(z_channels, embed_dim, 1)
         self.quantize = GumbelQuantizer(z_channels, embed_dim, n_embed)
         # A wavelet checkpoint holds this convolution too, though only the one inside its decoder is used.
         self.post_quant_conv = nn.Conv2d(embed_dim, z_channels, 1)
-        decoder = Decoder(out_ch=4 * out_ch if wavelet else out_ch, **shared)
+        decoder = Decoder(shape, 4 * out_ch if wavelet else out_ch)
         self.decoder: nn.Module = WaveletDecoder(decoder, embed_dim, z_channels, out_ch) if wavelet else decoder
         self.wavelet = wavelet
         self.register_load_state_dict_pre_hook(_strip_checkpoint_prefix)  # type: ignore[no-untyped-call]

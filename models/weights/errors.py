@@ -45,7 +45,8 @@ class WeightsMismatchError(WeightsError):
     ) -> None:
         prefix = _common_prefix(missing, unexpected)
         lines = [f"{path}: the tensors are not those of the network"]
-        for title, names in (("missing", missing), ("unexpected", unexpected), ("different", mismatched)):
+        self._differences = {"missing": missing, "unexpected": unexpected, "different": mismatched}
+        for title, names in self._differences.items():
             if names:
                 lines += [f"  {title} ({len(names)}):", *(f"    {name}" for name in names)]
         remedy = "take config.json and the weights from the same training"
@@ -65,11 +66,7 @@ class WeightsMismatchError(WeightsError):
     def brief(self) -> str:
         """The reason in one line, which names the first tensors of each kind."""
         parts = []
-        for title, names in (
-            ("missing", self.missing),
-            ("unexpected", self.unexpected),
-            ("different", self.mismatched),
-        ):
+        for title, names in self._differences.items():
             if names:
                 more = f" and {len(names) - BRIEF_NAMES} more" if len(names) > BRIEF_NAMES else ""
                 parts.append(f"{len(names)} {title} ({', '.join(names[:BRIEF_NAMES])}{more})")

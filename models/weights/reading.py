@@ -57,7 +57,7 @@ def read_state_dict(path: str | PathLike[str], *, ignore: tuple[str, ...] = ()) 
 
     """
     path = Path(path)
-    content = _read_shards(path) if path.name.endswith(INDEX_SUFFIX) else _read_file(path)
+    content = _read(path)
     _, names = network_names(list(content))
     state: dict[str, Tensor] = {}
     for full, name in names.items():
@@ -75,9 +75,7 @@ def read_state_dict(path: str | PathLike[str], *, ignore: tuple[str, ...] = ()) 
 
 def taken_off(path: str | PathLike[str]) -> str:
     """Return what `read_state_dict` takes off the names in a file; "" if they are the network's own. Raises as it."""
-    path = Path(path)
-    content = _read_shards(path) if path.name.endswith(INDEX_SUFFIX) else _read_file(path)
-    return network_names(list(content))[0]
+    return network_names(list(_read(Path(path))))[0]
 
 
 def network_names(names: list[str]) -> tuple[str, dict[str, str]]:
@@ -93,6 +91,10 @@ def network_names(names: list[str]) -> tuple[str, dict[str, str]]:
         own = {full: name.removeprefix(prefix) for full, name in own.items() if name.startswith(prefix)}
         taken += prefix
     return taken, own
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return _read_shards(path) if path.name.endswith(INDEX_SUFFIX) else _read_file(path)
 
 
 def _read_file(path: Path) -> dict[str, Any]:

@@ -86,7 +86,7 @@ BAD_ENTRIES: tuple[tuple[Reader, str, list[Place]], ...] = (
             (Code.SAMPLE_NOT_A_LIST, "8", None),
         ],
     ),
-    (read_input, '{"7": [NaN], "8"', [(Code.NOT_FINITE, None, None), (Code.NOT_JSON, None, None)]),
+    (read_input, '{"7": [NaN], "8"', [(Code.NOT_FINITE, "7", None), (Code.NOT_JSON, None, None)]),
     (read_input, '{"7": [{"type": "text", "content": "\\ud800"}]}', [(Code.CONTENT_NOT_UNICODE, "7", 0)]),
     (
         read_input,

@@ -31,11 +31,7 @@ def outcome(read, path: Path) -> object:
         fatal = {Code.NOT_JSON, Code.NESTED_TOO_DEEPLY, Code.NOT_AN_OBJECT, Code.NOT_UTF8}
         if any(error.code in fatal for error in errors.errors):
             return "broken"
-        return sorted(
-            # Where NaN stands is known to the reader of single samples only.
-            (error.code.name, error.message, None if error.code is Code.NOT_FINITE else error.sample_id, error.item)
-            for error in errors.errors
-        )
+        return sorted((error.code.name, error.message, error.sample_id or "", error.item) for error in errors.errors)
 
 
 def same_in_both(path: Path) -> None:

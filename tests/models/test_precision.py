@@ -14,12 +14,12 @@ from torch import Tensor
 from contest.pictures import open_picture
 from contest.reading import read_input
 from models.bpe import BPE
+from models.pixels import to_pixels
 from models.rudolph import Rudolph, load_rudolph
 from models.rudolph.decoding import answer, generate_image
 from models.rudolph.sampling import Sampling, uniforms
 from models.rudolph.vocabulary import EOS, PAD, Vocabulary
 from models.vqgan import load_vqgan
-from models.vqgan.preprocessing import to_pixels
 from submission.prompts import left_ids
 
 ROOT = Path(__file__).parents[2]

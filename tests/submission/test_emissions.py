@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from contest.emissions.tracking import read_rows
+from contest.emissions.rows import read_rows
 from tests.submission.conftest import Start, Write, text
 
 

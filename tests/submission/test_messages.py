@@ -136,7 +136,10 @@ def test_what_json_does_not_have_names_its_sample(submit: Start, write_input: Wr
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ('{"0": ' + "9" * 5000 + "}", "[NOT_JSON] {file}: a number has more digits than are read; repair"),
+        (
+            '{"0": ' + "9" * 5000 + "}",
+            "[NOT_JSON] {file}: a number has more digits than are read: line 1 column 7 (char 6); repair",
+        ),
         ('{"0": ' + '{"a": ' * 100_000, "[NESTED_TOO_DEEPLY] {file}: the JSON is nested too deeply"),
     ],
 )

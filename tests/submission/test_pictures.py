@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from contest.pictures import open_picture
-from models.vqgan.preprocessing import to_pixels
+from models.pixels import to_pixels
 from submission.picture_files import grey_picture, is_black, to_bytes, to_jpeg
 from tests.submission.conftest import GOLDEN
 

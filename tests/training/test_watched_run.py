@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tensorboardX.proto.event_pb2 import Event
 
-from contest.emissions.tracking import read_readings, read_rows
+from contest.emissions.rows import read_readings, read_rows
 from contest.emissions.training_summary import read_training_emissions
 from tests.training.watched_training import CHECKPOINT, command, steps_logged
 from training.__main__ import main as training

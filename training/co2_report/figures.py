@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from contest.emissions.tracking import EmissionsFileError, EmissionsRow, EnergyReading, read_readings, read_rows
+from contest.emissions.rows import EmissionsFileError, EmissionsRow, EnergyReading, read_readings, read_rows
 from contest.emissions.training_summary import TrainingEmissions
 from contest.stand_ins import HEAD_BYTES, stand_in_of_data
 from errors import UserError, reason_of

@@ -18,7 +18,8 @@ from typing import Any
 import torch
 
 from contest.console import say
-from contest.emissions.tracking import FINAL_MARK, Tracking, track
+from contest.emissions.rows import FINAL_MARK
+from contest.emissions.tracking import Tracking, track
 from contest.writing import write_json
 from errors import UserError, reason_of
 from models.rudolph import Config, Rudolph

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from contest.emissions.rows import COLUMNS, append_problem
-from contest.emissions.tracking import EmissionsFileError, Status, read_readings, read_rows, track
+from contest.emissions.rows import COLUMNS, EmissionsFileError, append_problem, read_readings, read_rows
+from contest.emissions.tracking import Status, track
 from contest.emissions.training_summary import TrainingEmissionsError, read_training_emissions
 from evaluation.co2 import EmissionsError, read_emissions
 

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from contest.emissions.tracking import CountryCodeError, EmissionsFileError, Status, country_code, read_rows
+from contest.emissions.rows import EmissionsFileError, read_rows
+from contest.emissions.tracking import CountryCodeError, Status, country_code
 from contest.emissions.tracking import track as track_with
 
 ROOT = Path(__file__).parents[3]

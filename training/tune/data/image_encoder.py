@@ -28,9 +28,9 @@ from contest.errors import MAX_PRINTED_ERRORS, Code, ContestError, ContestFileEr
 from contest.pictures import decode_picture, resolve_picture
 from contest.shards import read_pictures
 from errors import bare_reason
+from models.pixels import to_pixels
 from models.vqgan import VQGAN, load_vqgan
 from models.vqgan.loading import read_vqgan_config
-from models.vqgan.preprocessing import to_pixels
 from models.weights import file_sha256, find_weights
 from training.tune.bars import bar
 from training.tune.data.cache_folder import locked

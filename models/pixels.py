@@ -1,4 +1,4 @@
-"""Pictures to the network's pixels, as published."""
+"""Pictures to the pixels that networks take, as published."""
 
 from __future__ import annotations
 
