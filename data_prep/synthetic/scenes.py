@@ -186,12 +186,9 @@ OUTLINES: Mapping[str, list[tuple[float, float]]] = {  # radius one, centre at z
     "ромб": [(0.0, -1.0), (0.68, 0.0), (0.0, 1.0), (-0.68, 0.0)],
     "звезда": [_on_circle(i / 10, 1.08 if i % 2 == 0 else 0.45) for i in range(10)],
     "крест": [
-        (x, y)
-        for x, y in (
-            (-CROSS_ARM, -1.0), (CROSS_ARM, -1.0), (CROSS_ARM, -CROSS_ARM), (1.0, -CROSS_ARM),
-            (1.0, CROSS_ARM), (CROSS_ARM, CROSS_ARM), (CROSS_ARM, 1.0), (-CROSS_ARM, 1.0),
-            (-CROSS_ARM, CROSS_ARM), (-1.0, CROSS_ARM), (-1.0, -CROSS_ARM), (-CROSS_ARM, -CROSS_ARM),
-        )
+        (-CROSS_ARM, -1.0), (CROSS_ARM, -1.0), (CROSS_ARM, -CROSS_ARM), (1.0, -CROSS_ARM),
+        (1.0, CROSS_ARM), (CROSS_ARM, CROSS_ARM), (CROSS_ARM, 1.0), (-CROSS_ARM, 1.0),
+        (-CROSS_ARM, CROSS_ARM), (-1.0, CROSS_ARM), (-1.0, -CROSS_ARM), (-CROSS_ARM, -CROSS_ARM),
     ],
     "сердце": _heart(),
 }  # fmt: skip
