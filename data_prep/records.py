@@ -116,6 +116,10 @@ class SourceRecord(NamedTuple):
     place: str
     value: Any
 
+    def skipped(self, reason: SkipReason, detail: str = "") -> SkippedRecord:
+        """That it gives no sample."""
+        return SkippedRecord(self.file, self.place, reason, detail)
+
 
 class DataSource(Protocol):
     """A published data set. Pickled into the worker processes, so it holds paths and settings and nothing open."""

@@ -21,7 +21,7 @@ from data_prep.answer_forms import references, wrong_answers
 from data_prep.cleaning import clean
 from data_prep.gathering import Gathering
 from data_prep.records import ConversionResult, ConvertedSample, SkippedRecord, SkipReason, SourcePicture, SourceRecord
-from data_prep.sources.reading import FieldError, describe, id_of, json_elements, list_of, object_of, text_of, writable
+from data_prep.sources.reading import FieldError, describe, field_of, id_of, json_elements, object_of, text_of, writable
 from data_prep.tasks import NO, YES, claim_of, options_of, picture_question, rng_of
 from data_prep.translation import RUSSIAN, Translation, Translator, check_translation
 
@@ -130,7 +130,7 @@ class VisualGenome:
                 about = gathering.get(picture_id)
                 if about is None:
                     raise FieldError(SkipReason.PICTURE_UNKNOWN, f"image {picture_id}")
-                questions = list_of(value, "qas")
+                questions = field_of(value, "qas", list)
             except FieldError as error:
                 yield error.at(record)
                 continue
