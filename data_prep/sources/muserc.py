@@ -80,11 +80,8 @@ class MuSeRC(QuestionFiles):
             options = options_of(rng, rng.choice(true), offered)
             if options is not None:
                 text, answers = options
-                made.append(
-                    ConvertedSample(
-                        "textqa", group, "options", passage_question(rng, passage, asked, text), answers, content + text
-                    )
-                )
+                items = passage_question(rng, passage, asked, text)
+                made.append(ConvertedSample("textqa", group, "options", items, answers, content + text))
         if self.variants and rng.random() < self.variants:
             made.append(_claim(rng, passage, group, asked, true, false))
         return tuple(made)
