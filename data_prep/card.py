@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
+
+from jinja2 import Environment, FileSystemLoader
 
 from data_prep.counts import Counts, Lengths
 from data_prep.duplicates import count_repeated, count_shared
@@ -58,43 +61,6 @@ def _task(writer: FolderWriter, counts: Counts, task: str, left_limit: int) -> d
 
 def markdown(card: Mapping[str, Any]) -> str:
     """The card for people."""
-    records = card["records"]
-    lines = [
-        f"# {card['source']}",
-        "",
-        f"Licence: {card['licence']}",
-        "",
-        f"Read {records['read']}, used {records['used']}, skipped {sum(records['skipped'].values())}.",
-        "",
-    ]
-    if records["skipped"]:
-        lines += ["| skipped | why | broken |", "| --- | --- | --- |"]
-        for name, count in records["skipped"].items():
-            reason = SkipReason[name]
-            lines.append(f"| {count} | {reason.meaning} ({name}) | {'yes' if reason.is_fault else 'no'} |")
-        lines.append("")
-    for task, figures in card["tasks"].items():
-        samples, repeated = figures["samples"], figures["repeated"]
-        lines += [
-            f"## {task}",
-            "",
-            f"{samples['train']} training and {samples['val']} validation samples; "
-            f"{repeated['train']} and {repeated['val']} repeat an earlier one; "
-            f"{figures['validation_samples_that_training_has']} validation samples ask what a training sample asks.",
-            "",
-            *(f"* {kind}: {count}" for kind, count in figures["kinds"].items()),
-            "",
-            "| length | count | mean | median | p95 | p99 | max |",
-            "| --- | --- | --- | --- | --- | --- | --- |",
-        ]
-        for name in ("left_characters", "left_tokens", "right_tokens"):
-            if figures.get(name):
-                row = [str(figures[name][column]) for column in ("count", "mean", "median", "p95", "p99", "max")]
-                lines.append(f"| {name.replace('_', ' ')} | {' | '.join(row)} |")
-        if "left_limit" in figures:
-            over, limit = figures["left_texts_over_limit"], figures["left_limit"]
-            lines += ["", f"{over} left texts exceed {limit} tokens (special ones included) and will be shortened."]
-        else:
-            lines += ["", "Tokens were not counted: give `--bpe FILE`."]
-        lines.append("")
-    return "\n".join(lines)
+    loader = FileSystemLoader(Path(__file__).parent / "templates")
+    environment = Environment(loader=loader, trim_blocks=True)
+    return environment.get_template("card.md").render(card=card, reasons=SkipReason)

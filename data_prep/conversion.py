@@ -48,7 +48,7 @@ class Converter:
         source: the data set.
         splitting: how groups are split.
         images: the folder of each task's pictures, by task.
-        laying: how pictures are put there.
+        image_mode: how pictures are put there.
         bpe: a BPE model that texts are measured with, if one is given.
 
     """
@@ -94,7 +94,6 @@ class Converter:
         return outcome
 
     def _add(self, result: ConvertedChunk, made: Sequence[ConvertedSample]) -> None:
-        digests: dict[tuple[str, str], list[bytes]] = {}
         for sample in made:
             key = (sample.task, self.splitting.side(sample.group))
             # Put together by hand: an encoder would take a third of the whole time.
@@ -109,22 +108,20 @@ class Converter:
                 f'{{"group": {_quote(sample.group)}, "kind": {_quote(sample.kind)}}}',
             )
             result.entries.setdefault(key, []).append(entry)
-            digests.setdefault(key, []).append(digest(sample.content))
+            result.digests[key] = result.digests.get(key, b"") + digest(sample.content)
             result.counts.written[f"{key[0]} {key[1]}"] += 1
             result.counts.kinds[f"{sample.task} {sample.kind}"] += 1
-        result.digests = {key: b"".join(parts) for key, parts in digests.items()}
         self._measure(result.counts, made)
 
     def _measure(self, counts: Counts, made: Sequence[ConvertedSample]) -> None:
         for task in sorted({sample.task for sample in made}):
             samples = [sample for sample in made if sample.task == task]
             lefts = [" ".join(item.content for item in sample.items if item.type == "text") for sample in samples]
-            counts.characters.setdefault(task, Lengths()).add(map(len, lefts))
+            counts.characters.setdefault(task, Lengths()).update(map(len, lefts))
             if self.bpe is None:
                 continue
             # In lower case, as the networks read them.
-            counts.left_tokens.setdefault(task, Lengths()).add(
-                map(len, self.bpe.encode_batch([t.lower() for t in lefts]))
-            )
+            lowered = [left.lower() for left in lefts]
             rights = [sample.answers[0].lower() for sample in samples if sample.answer_type == "text"]
-            counts.right_tokens.setdefault(task, Lengths()).add(map(len, self.bpe.encode_batch(rights)))
+            counts.left_tokens.setdefault(task, Lengths()).update(map(len, self.bpe.encode_batch(lowered)))
+            counts.right_tokens.setdefault(task, Lengths()).update(map(len, self.bpe.encode_batch(rights)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from itertools import accumulate
 from typing import Any
@@ -12,29 +11,22 @@ from typing import Any
 from data_prep.records import SkipReason
 
 
-@dataclass(slots=True)
-class Lengths:
+class Lengths(Counter[int]):
     """A histogram of lengths. Percentiles are of the nearest rank."""
-
-    counts: Counter[int] = field(default_factory=Counter)
-
-    def add(self, lengths: Iterable[int]) -> None:
-        """Count more lengths."""
-        self.counts.update(lengths)
 
     def above(self, limit: int) -> int:
         """How many exceed the limit."""
-        return sum(count for length, count in self.counts.items() if length > limit)
+        return sum(count for length, count in self.items() if length > limit)
 
     def summary(self) -> dict[str, float]:
         """Count, mean, median, 95th and 99th percentile and maximum; empty without lengths."""
-        total = sum(self.counts.values())
+        total = self.total()
         if not total:
             return {}
-        mean = sum(length * count for length, count in self.counts.items()) / total
+        mean = sum(length * count for length, count in self.items()) / total
         ranks = {"median": 0.5, "p95": 0.95, "p99": 0.99}
-        lengths = sorted(self.counts)
-        seen = list(accumulate(self.counts[length] for length in lengths))
+        lengths = sorted(self)
+        seen = list(accumulate(self[length] for length in lengths))
         percentiles = {name: lengths[bisect_left(seen, share * total)] for name, share in ranks.items()}
         return {"count": total, "mean": round(mean, 2), **percentiles, "max": lengths[-1]}
 
@@ -72,21 +64,18 @@ class Counts:
         for name in _LENGTHS:
             mine, theirs = getattr(self, name), getattr(other, name)
             for task, lengths in theirs.items():
-                mine.setdefault(task, Lengths()).counts.update(lengths.counts)
+                mine.setdefault(task, Lengths()).update(lengths)
 
     def to_json(self) -> dict[str, Any]:
         """The counts as JSON."""
-        wire: dict[str, Any] = {item.name: getattr(self, item.name) for item in fields(self)}
-        for name in _LENGTHS:
-            wire[name] = {task: lengths.counts for task, lengths in wire[name].items()}
-        return wire
+        return {item.name: getattr(self, item.name) for item in fields(self)}
 
     @classmethod
     def from_json(cls, saved: dict[str, Any]) -> Counts:
         """The counts that `to_json` gave."""
         lengths = {
             name: {
-                task: Lengths(Counter({int(length): count for length, count in counts.items()}))
+                task: Lengths({int(length): count for length, count in counts.items()})
                 for task, counts in saved[name].items()
             }
             for name in _LENGTHS

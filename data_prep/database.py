@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,37 +26,28 @@ class Database:
 
     def __init__(self, file: Path, tables: str, what: str, *, keep: bool = False) -> None:
         self._file, self._what = file, what
-        try:
+        with self._naming_the_file():
             self._connection = sqlite3.connect(file)
             self._connection.executescript(
                 tables if keep else f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {tables}"
             )
-        except sqlite3.Error as error:
-            raise self._failed(error) from error
 
     def change(self, statement: str, values: Sequence[Any] = ()) -> int:
         """Run a statement and return how many rows it changed."""
-        try:
+        with self._naming_the_file():
             return self._connection.execute(statement, values).rowcount
-        except sqlite3.Error as error:
-            raise self._failed(error) from error
 
     def keep(self, statement: str, rows: Iterable[Sequence[Any]]) -> None:
         """Run a statement for each of the rows, and make it last."""
-        try:
-            with self._connection:
-                self._connection.executemany(statement, rows)
-        except sqlite3.Error as error:
-            raise self._failed(error) from error
+        with self._naming_the_file(), self._connection:
+            self._connection.executemany(statement, rows)
 
     def rows(self, query: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
         """Yield the rows of a query, some of them at a time."""
-        try:
+        with self._naming_the_file():
             cursor = self._connection.execute(query, values)
             while rows := cursor.fetchmany(_ROWS):
                 yield from rows
-        except sqlite3.Error as error:
-            raise self._failed(error) from error
 
     def value(self, query: str, *values: Any) -> Any:
         """Return the first row's first value; None without rows."""
@@ -65,5 +57,9 @@ class Database:
         """Close the file."""
         self._connection.close()
 
-    def _failed(self, error: sqlite3.Error) -> SourceError:
-        return SourceError(self._file, "", f"can not hold {self._what}: {error}")
+    @contextmanager
+    def _naming_the_file(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise SourceError(self._file, "", f"can not hold {self._what}: {error}") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ class Gathered(NamedTuple):
     entries: list[tuple[str, Any]]
 
 
-class Gathering:
+class Gathering(AbstractContextManager["Gathering"]):
     """Pictures and entries of them, in any order of arrival; a context manager around one scratch file.
 
     An entry is a JSON value with a place that errors name it by. Raises SourceError if the disk is full.
@@ -31,9 +32,6 @@ class Gathering:
             "CREATE TABLE entries (number INTEGER PRIMARY KEY, picture TEXT, place TEXT, value TEXT);",
             "what is gathered",
         )
-
-    def __enter__(self) -> Gathering:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._base.close()

@@ -11,8 +11,9 @@ from typing import Any
 from tqdm import tqdm
 
 from contest.console import one_line
-from contest.items import Item
+from contest.ground_truth import GroundTruth
 from contest.pictures import resolve_picture
+from contest.writing import ground_truth_to_json, samples_to_json
 from data_prep.pictures import add_picture
 from data_prep.reading_folders import Pair, TaskFolder, find_folders, refused, sound_pairs
 from data_prep.records import SourcePicture
@@ -75,23 +76,18 @@ def _entry(writer: FolderWriter, number: int, folder: TaskFolder, pair: Pair) ->
     def named(content: str) -> str:
         # Without the leading `images/`; pictures of deeper folders may share a name.
         name = f"{number}_{'_'.join(PurePosixPath(content).parts).removeprefix('images_')}"
-        picture = SourcePicture(
-            resolve_picture(folder.path, content, follow_links=True, sample_id=pair.sample.id), name
-        )
+        path = resolve_picture(folder.path, content, follow_links=True, sample_id=pair.sample.id)
+        picture = SourcePicture(path, name)
         add_picture(picture, writer.images(folder.task), "link")
         return picture.content
 
-    items = [_renamed(item, named) for item in pair.sample.items]
-    answers: list[dict[str, Any]] = []
-    for item in pair.truth.items:
-        contents = [named(content) if item.type == "image" else content for content in item.contents]
-        answers.append({"type": item.type, "content": contents[0] if item.is_bare_string else contents})
-    return (
-        json.dumps([{"type": item.type, "content": item.content} for item in items], ensure_ascii=False),
-        json.dumps(answers, ensure_ascii=False),
-        json.dumps({"group": pair.group, "kind": pair.kind}, ensure_ascii=False),
+    items = tuple(replace(i, content=named(i.content)) if i.type == "image" else i for i in pair.sample.items)
+    references = tuple(
+        replace(item, contents=tuple(map(named, item.contents))) if item.type == "image" else item
+        for item in pair.truth.items
     )
-
-
-def _renamed(item: Item, named: Any) -> Item:
-    return replace(item, content=named(item.content)) if item.type == "image" else item
+    (sample,) = samples_to_json([replace(pair.sample, items=items)]).values()
+    (truth,) = ground_truth_to_json([GroundTruth(pair.truth.id, references)]).values()
+    about = {"group": pair.group, "kind": pair.kind}
+    sample_line, truth_line, about_line = (json.dumps(part, ensure_ascii=False) for part in (sample, truth, about))
+    return sample_line, truth_line, about_line

@@ -47,15 +47,8 @@ class SkipReason(Enum):
     TEXT_TOO_LONG = ("the text is too long for its task", False)
     NOT_LEGIBLE = ("the annotation is marked as not legible", False)
 
-    @property
-    def meaning(self) -> str:
-        """What happened, in general."""
-        return self.value[0]
-
-    @property
-    def is_fault(self) -> bool:
-        """Whether the record is broken, rather than left out by a rule."""
-        return self.value[1]
+    def __init__(self, meaning: str, is_fault: bool) -> None:
+        self.meaning, self.is_fault = meaning, is_fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +115,10 @@ class SourceRecord(NamedTuple):
     file: str
     place: str
     value: Any
+
+    def skipped(self, reason: SkipReason, detail: str = "") -> SkippedRecord:
+        """That it gives no sample."""
+        return SkippedRecord(self.file, self.place, reason, detail)
 
 
 class DataSource(Protocol):

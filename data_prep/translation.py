@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from contest.checking import is_unicode
+from data_prep.arguments import counted
 from data_prep.cleaning import clean
 from data_prep.database import Database
 from data_prep.records import SourceError
@@ -210,8 +211,8 @@ def _pairs(file: Path) -> Iterator[tuple[str, str]]:
         # A tab stands in no text: there quotation marks of a text may be doubled and enclosed, as spreadsheets do.
         for number, cells in rows(file, replace(form, quoted=True)):
             if len(cells) != _COLUMNS:
-                count = "1 column" if len(cells) == 1 else f"{len(cells)} columns"
-                raise SourceError(file, f"line {number}", f"has {count}; a text and its translation are two")
+                problem = f"has {counted(len(cells), 'column')}; a text and its translation are two"
+                raise SourceError(file, f"line {number}", problem)
             yield cells[0], cells[1]
         return
     for line in lines(file):

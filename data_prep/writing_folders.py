@@ -150,12 +150,9 @@ class FolderWriter:
                     stream.close()
 
     def _names(self) -> list[str]:
-        names = [SKIPPED]
-        for task in self.tasks:
-            for split in SPLITS:
-                names += [f"{task}/{task}_{split}{part}.json" for part in PARTS]
-                names.append(f"{task}_{split}.digests")
-        return names
+        splits = [(task, split) for task in self.tasks for split in SPLITS]
+        written = [f"{task}/{task}_{split}{part}.json" for task, split in splits for part in PARTS]
+        return [SKIPPED, *written, *(f"{task}_{split}.digests" for task, split in splits)]
 
     def _read_progress(self) -> dict[str, Any]:
         """What an earlier process saved, or nothing. Raises OutputTakenError if it agreed on other things."""

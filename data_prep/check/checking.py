@@ -115,45 +115,37 @@ class _Checking:
             if not file.exists():
                 self._found(Rule.FORMAT, "", f"{file.name} is missing")
                 return
-        looked_at: list[tuple[int, int, Pair]] = []
         stream = pairs(
             self.folder,
             self.split,
             lambda fault: self._found(Rule.FORMAT, "", fault),
             lambda sample_id, fault: self._found(Rule.PAIRS, sample_id, fault),
         )
-        with tqdm(unit=" samples", desc=f"{self.folder.task} {self.split}", disable=None, leave=False) as progress:
-            for pair in stream:
-                progress.update()
-                self._one(pair)
-                # The samples with the smallest hashes: spread over the file, the same ones at every run.
-                rank = -_hash(f"{self.split}|{pair.sample.id}")
-                entry = (rank, self.part.samples, pair)
-                if len(looked_at) < LOOKED_AT:
-                    heapq.heappush(looked_at, entry)
-                else:
-                    heapq.heappushpop(looked_at, entry)
+        with tqdm(stream, f"{self.folder.task} {self.split}", unit=" samples", disable=None, leave=False) as progress:
+            checked = enumerate(map(self._one, progress))
+            # The samples with the smallest hashes: spread over the file, the same ones at every run.
+            looked_at = heapq.nsmallest(LOOKED_AT, checked, lambda entry: _hash(f"{self.split}|{entry[1].sample.id}"))
         self._near()
-        self.part.looked_at = [pair for _, _, pair in sorted(looked_at, key=lambda entry: entry[1])]
+        self.part.looked_at = [pair for _, pair in sorted(looked_at, key=lambda entry: entry[0])]
 
     def _found(self, rule: Rule, sample_id: str, detail: str) -> None:
         self.report.add(Violation(rule, self.part.place, sample_id, detail))
 
-    def _one(self, pair: Pair) -> None:
+    def _one(self, pair: Pair) -> Pair:
         self.part.samples += 1
         self.part.kinds[pair.kind] += 1
         for finding in sample_findings(self.folder.task, self.part.place, pair.sample, pair.truth, pair.kind):
             self.report.add(finding)
         self._lengths(pair)
-        digests = self._pictures(pair)
-        self._leaks(pair, digests)
+        self._leaks(pair, self._pictures(pair))
+        return pair
 
     def _lengths(self, pair: Pair) -> None:
         left = " ".join(pair.sample.texts)
-        self.part.characters.add([len(left)])
+        self.part.characters[len(left)] += 1
         if self.bpe is not None:
             tokens = len(self.bpe.encode(left.lower())) + RESERVED_TOKENS
-            self.part.tokens.add([tokens])
+            self.part.tokens[tokens] += 1
             if tokens > self.left_limit:
                 self._found(Rule.LONG, pair.sample.id, f"{tokens} tokens; {self.left_limit} fit")
 

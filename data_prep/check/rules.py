@@ -34,15 +34,8 @@ class Rule(Enum):
     REPEATED = ("no sample stands twice", False)
     LONG = ("every left text fits", False)
 
-    @property
-    def meaning(self) -> str:
-        """The rule in words."""
-        return self.value[0]
-
-    @property
-    def is_error(self) -> bool:
-        """Whether a folder that breaks it should not be trained on."""
-        return self.value[1]
+    def __init__(self, meaning: str, is_error: bool) -> None:
+        self.meaning, self.is_error = meaning, is_error
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +95,7 @@ def sample_findings(task: str, place: str, sample: Sample, truth: GroundTruth, k
         return
     options = options_in(sample.texts)
     if options is not None:
-        problem = _options_problem(options, truth.texts)
-        if problem is not None:
+        if (problem := _options_problem(options, truth.texts)) is not None:
             yield finding(Rule.OPTIONS, problem)
     elif task == "textqa" and kind != FREE_ANSWER and not set(map(str.lower, truth.texts)) <= YES_NO:
         passage = clean(" ".join(sample.texts))

@@ -89,15 +89,13 @@ class Coco:
         picture_id, (file_name, part), entries, others = record.value
         captions: list[str] = []
         for place, caption, translation in entries:
-            problem = _problem(record.file, place, caption, translation)
-            if problem is None:
-                captions.append(clean(translation))
-            else:
-                yield problem
+            try:
+                captions.append(_translated(caption, translation))
+            except FieldError as error:
+                yield SkippedRecord(record.file, place, error.skip_reason, error.detail)
         captions = list(dict.fromkeys(captions))
         if not captions:
-            reason = SkipReason.NO_CAPTION
-            yield SkippedRecord(record.file, record.place, reason, "none is left" if entries else "")
+            yield record.skipped(SkipReason.NO_CAPTION, "none is left" if entries else "")
             return
         rng = rng_of(self.seed, self.name, picture_id)
         picture = SourcePicture(picture_path(self.images, file_name, part), "_".join(Path(file_name).parts))
@@ -182,13 +180,11 @@ def _file_name(value: dict[str, Any]) -> str:
     return name
 
 
-def _problem(file: str, place: str, caption: str, translation: str | None) -> SkippedRecord | None:
+def _translated(caption: str, translation: str | None) -> str:
+    """A caption in Russian. Raises FieldError."""
     if translation is None:
-        return SkippedRecord(file, place, SkipReason.TRANSLATION_MISSING, repr(caption[:60]))
-    try:
-        doubted = check_translation(caption, clean(writable(translation)))
-    except FieldError as error:
-        return SkippedRecord(file, place, error.skip_reason, error.detail)
-    if doubted is not None:
-        return SkippedRecord(file, place, SkipReason.TRANSLATION_DOUBTFUL, f"{translation[:60]!r}: {doubted}")
-    return None
+        raise FieldError(SkipReason.TRANSLATION_MISSING, repr(caption[:60]))
+    said = clean(writable(translation))
+    if (doubted := check_translation(caption, said)) is not None:
+        raise FieldError(SkipReason.TRANSLATION_DOUBTFUL, f"{translation[:60]!r}: {doubted}")
+    return said

@@ -26,7 +26,6 @@ from data_prep.sources.reading import (
     QuestionFiles,
     any_records,
     field_of,
-    list_of,
     object_of,
     parquet_rows,
     record_object,
@@ -59,7 +58,7 @@ class MuSeRC(QuestionFiles):
             value = record_object(record)
             holder = object_of(value["passage"], '"passage"') if "passage" in value else value
             passage = clean(without_marks(text_of(holder, "text")))
-            questions = list_of(holder, "questions")
+            questions = field_of(holder, "questions", list)
         except FieldError as error:
             yield error.at(record)
             return
@@ -81,11 +80,8 @@ class MuSeRC(QuestionFiles):
             options = options_of(rng, rng.choice(true), offered)
             if options is not None:
                 text, answers = options
-                made.append(
-                    ConvertedSample(
-                        "textqa", group, "options", passage_question(rng, passage, asked, text), answers, content + text
-                    )
-                )
+                items = passage_question(rng, passage, asked, text)
+                made.append(ConvertedSample("textqa", group, "options", items, answers, content + text))
         if self.variants and rng.random() < self.variants:
             made.append(_claim(rng, passage, group, asked, true, false))
         return tuple(made)
@@ -93,7 +89,8 @@ class MuSeRC(QuestionFiles):
 
 def _questions(rows: Iterator[SourceRecord]) -> Iterator[SourceRecord]:
     """Put rows of one question after the other together again, in the nested form."""
-    for (paragraph, question), answers in groupby(rows, _question):
+    asked = groupby(rows, lambda row: (row.value.get("paragraph"), row.value.get("question")))
+    for (paragraph, question), answers in asked:
         same = list(answers)
         given = [
             {"text": row.value.get("answer"), **({"label": row.value["label"]} if "label" in row.value else {})}
@@ -101,10 +98,6 @@ def _questions(rows: Iterator[SourceRecord]) -> Iterator[SourceRecord]:
         ]
         value = {"text": paragraph, "questions": [{"question": question, "answers": given}]}
         yield SourceRecord(same[0].file, same[0].place, value)
-
-
-def _question(row: SourceRecord) -> tuple[Any, Any]:
-    return row.value.get("paragraph"), row.value.get("question")
 
 
 def _claim(
@@ -122,7 +115,7 @@ def _answers(question: dict[str, Any]) -> tuple[tuple[str, ...], list[str]]:
     Raises FieldError: UNANSWERED (labels of a test set), NO_TRUE_ANSWER, LABEL_UNKNOWN and those of the fields.
     """
     by_label: dict[int, dict[str, str]] = {TRUE: {}, FALSE: {}, HIDDEN: {}}
-    for answer in list_of(question, "answers"):
+    for answer in field_of(question, "answers", list):
         answer = object_of(answer, "an answer")
         text = text_of(answer, "text", lambda found: clean(found).rstrip(" .;"))
         label = HIDDEN if answer.get("label") is None and "label" not in answer else field_of(answer, "label", int)

@@ -199,11 +199,6 @@ def field_of(value: dict[str, Any], key: str, kind: type[Value]) -> Value:
     return found
 
 
-def list_of(value: dict[str, Any], key: str) -> list[Any]:
-    """A field that is a list. Raises FieldError."""
-    return field_of(value, key, list)
-
-
 def text_of(value: dict[str, Any], key: str, cleaned: Callable[[str], str] = str.strip) -> str:
     """A text field, cleaned. Raises FieldError, EMPTY_TEXT among its reasons."""
     text = cleaned(writable(field_of(value, key, str)))

@@ -22,7 +22,6 @@ from data_prep.sources.reading import (
     QuestionFiles,
     any_records,
     field_of,
-    list_of,
     object_of,
     record_object,
     text_of,
@@ -61,10 +60,7 @@ class SberQuAD(QuestionFiles):
         """Make a sample of each question of the record."""
         try:
             value = record_object(record)
-            if "paragraphs" in value:
-                paragraphs = [(f".paragraphs[{i}]", p) for i, p in enumerate(list_of(value, "paragraphs"))]
-            else:
-                paragraphs = [("", value)]
+            paragraphs = _inside(value, "paragraphs", "")
         except FieldError as error:
             yield error.at(record)
             return
@@ -77,10 +73,7 @@ class SberQuAD(QuestionFiles):
             passage = clean(context)
             if not passage:
                 raise FieldError(SkipReason.EMPTY_TEXT, '"context"')
-            if "qas" in paragraph:
-                questions = [(f"{place}.qas[{i}]", question) for i, question in enumerate(list_of(paragraph, "qas"))]
-            else:
-                questions = [(place, paragraph)]
+            questions = _inside(paragraph, "qas", place)
         except FieldError as error:
             yield error.at(record, place)
             return
@@ -106,6 +99,13 @@ class SberQuAD(QuestionFiles):
         return ConvertedSample("textqa", group, "span", passage_question(rng, passage, asked), answers, content)
 
 
+def _inside(value: dict[str, Any], key: str, place: str) -> list[tuple[str, Any]]:
+    """The elements of the list under a key, each with its place; the object itself where it has no such key."""
+    if key not in value:
+        return [(place, value)]
+    return [(f"{place}.{key}[{i}]", element) for i, element in enumerate(field_of(value, key, list))]
+
+
 def _spans(context: str, passage: str, question: dict[str, Any]) -> list[str]:
     """The answers as the passage writes them. Raises FieldError: UNANSWERED, ANSWER_ABSENT and those of its fields."""
     if "answers" not in question:
@@ -129,8 +129,8 @@ def _spans(context: str, passage: str, question: dict[str, Any]) -> list[str]:
 def _pairs(answers: Any) -> list[tuple[str, int | None]]:
     """(text, offset) of answers in either published form: an object of two lists, or a list of objects."""
     if isinstance(answers, dict):
-        texts = list_of(answers, "text")
-        starts = list_of(answers, "answer_start") if "answer_start" in answers else [None] * len(texts)
+        texts = field_of(answers, "text", list)
+        starts = field_of(answers, "answer_start", list) if "answer_start" in answers else [None] * len(texts)
         if len(starts) != len(texts):
             raise FieldError(SkipReason.FIELD_TYPE, '"text" and "answer_start" have different lengths')
         pairs = list(zip(texts, starts, strict=True))

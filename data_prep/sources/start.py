@@ -67,26 +67,22 @@ class TextInPictures:
         file_name, words = record.value
         text = clean(in_reading_order(words))
         if not text:
-            yield SkippedRecord(record.file, record.place, SkipReason.EMPTY_TEXT, "nothing visible")
+            yield record.skipped(SkipReason.EMPTY_TEXT, "nothing visible")
             return
         if len(text) > self.most_characters:
-            yield SkippedRecord(record.file, record.place, SkipReason.TEXT_TOO_LONG, f"{len(text)} characters")
+            yield record.skipped(SkipReason.TEXT_TOO_LONG, f"{len(text)} characters")
             return
         picture = SourcePicture(self.images / file_name, file_name.replace("/", "_"))
         group = f"{self.name}:{file_name}"
         rng = rng_of(self.seed, self.name, file_name)
         if self.variants and text.isalpha() and rng.random() < self.variants:
-            asked, answers = _question(rng.random() < 0.5, text)
+            kind, (asked, answers) = "about the word", _question(rng.random() < 0.5, text)
             items: list[Item] = [text_item(asked), Item("image", picture.content)]
             rng.shuffle(items)
-            yield (
-                ConvertedSample(
-                    "text_recognition", group, "about the word", tuple(items), answers, file_name, picture=picture
-                ),
-            )
-            return
-        worded = bare_picture(rng, "text_recognition", picture)
-        yield (ConvertedSample("text_recognition", group, "text", worded, (text,), file_name, picture=picture),)
+            worded = tuple(items)
+        else:
+            kind, answers, worded = "text", (text,), bare_picture(rng, "text_recognition", picture)
+        yield (ConvertedSample("text_recognition", group, kind, worded, answers, file_name, picture=picture),)
 
 
 def _question(first: bool, word: str) -> tuple[str, tuple[str, ...]]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from contest.checking import described
+from data_prep.arguments import counted
 from data_prep.gathering import Gathering
 from data_prep.json_stream import Element, elements
 from data_prep.records import SkippedRecord, SkipReason, SourceRecord
@@ -116,10 +117,7 @@ def _table(file: Path, gathering: Gathering) -> Iterator[SkippedRecord]:
 def _two(cells: list[str], columns: tuple[int, int], width: int, mark: str) -> tuple[str, str]:
     """A row's file and its text, which may hold what separates the cells if it is the last one."""
     if len(cells) <= max(columns):
-        count = len(cells)
-        raise FieldError(
-            SkipReason.FIELD_MISSING, f"{count} column{'' if count == 1 else 's'}, a file and a text are two"
-        )
+        raise FieldError(SkipReason.FIELD_MISSING, f"{counted(len(cells), 'column')}, a file and a text are two")
     name, text = columns
     if len(cells) <= max(width, 2):
         return cells[name], cells[text]

@@ -21,7 +21,7 @@ from data_prep.answer_forms import references, wrong_answers
 from data_prep.cleaning import clean
 from data_prep.gathering import Gathering
 from data_prep.records import ConversionResult, ConvertedSample, SkippedRecord, SkipReason, SourcePicture, SourceRecord
-from data_prep.sources.reading import FieldError, describe, id_of, json_elements, list_of, object_of, text_of, writable
+from data_prep.sources.reading import FieldError, describe, field_of, id_of, json_elements, object_of, text_of, writable
 from data_prep.tasks import NO, YES, claim_of, options_of, picture_question, rng_of
 from data_prep.translation import RUSSIAN, Translation, Translator, check_translation
 
@@ -71,10 +71,7 @@ class VisualGenome:
         """Stream the questions of each picture with what is known of it, translated."""
         translator = self.translation.translator(scratch)
         with Gathering(scratch / "image_data.sqlite") as gathering:
-            for entry in json_elements(self.image_data):
-                problem = _gather(entry, gathering)
-                if problem is not None:
-                    yield problem
+            yield from _gather(self.image_data, gathering)
             for file in self.questions:
                 pictures = self._pictures(file, gathering)
                 while batch := list(islice(pictures, PICTURES_AT_ONCE)):
@@ -130,7 +127,7 @@ class VisualGenome:
                 about = gathering.get(picture_id)
                 if about is None:
                     raise FieldError(SkipReason.PICTURE_UNKNOWN, f"image {picture_id}")
-                questions = list_of(value, "qas")
+                questions = field_of(value, "qas", list)
             except FieldError as error:
                 yield error.at(record)
                 continue
@@ -150,19 +147,19 @@ class VisualGenome:
         return sorted(rng_of(self.seed, self.name, picture_id).sample(range(count), self.per_picture))
 
 
-def _gather(record: SourceRecord, gathering: Gathering) -> SkippedRecord | None:
-    """Note a picture's path and `coco_id`."""
-    try:
-        value = object_of(record.value, "the picture")
-        picture_id = id_of(value, "image_id" if "image_id" in value else "id")
-        coco_id = value.get("coco_id")
-        if not isinstance(coco_id, int | None) or isinstance(coco_id, bool):
-            raise FieldError(SkipReason.FIELD_TYPE, f'"coco_id" is {described(coco_id)}')
-        if not gathering.put(picture_id, (coco_id, _path(text_of(value, "url")))):
-            raise FieldError(SkipReason.DUPLICATE_RECORD, f"image {picture_id}")
-    except FieldError as error:
-        return error.at(record)
-    return None
+def _gather(file: Path, gathering: Gathering) -> Iterator[SkippedRecord]:
+    """Note each picture's path and `coco_id`; yield what is wrong with single ones."""
+    for record in json_elements(file):
+        try:
+            value = object_of(record.value, "the picture")
+            picture_id = id_of(value, "image_id" if "image_id" in value else "id")
+            coco_id = value.get("coco_id")
+            if not isinstance(coco_id, int | None) or isinstance(coco_id, bool):
+                raise FieldError(SkipReason.FIELD_TYPE, f'"coco_id" is {described(coco_id)}')
+            if not gathering.put(picture_id, (coco_id, _path(text_of(value, "url")))):
+                raise FieldError(SkipReason.DUPLICATE_RECORD, f"image {picture_id}")
+        except FieldError as error:
+            yield error.at(record)
 
 
 def _path(url: str) -> str:

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from data_prep.synthetic.language import SHAPE_NOUNS, Case, adjective, counted
-from data_prep.synthetic.scenes import Scene, ShapeGroup
+from data_prep.synthetic.scenes import Arrangement, Scene, ShapeGroup
+
+# How groups are listed; what the first of two is to the second, and the second's case; by arrangement and backwards.
+_DIRECTIONS: Mapping[tuple[Arrangement, bool], tuple[str, str, Case]] = {
+    ("row", False): ("слева направо", "слева от", "genitive"),
+    ("row", True): ("справа налево", "справа от", "genitive"),
+    ("column", False): ("сверху вниз", "над", "instrumental"),
+    ("column", True): ("снизу вверх", "под", "instrumental"),
+}
 
 
 def phrase(group: ShapeGroup, case: Case = "nominative", say_one: bool = False) -> str:
@@ -20,33 +30,25 @@ def captions(scene: Scene) -> tuple[str, ...]:
     ground_at_end = f"фон {scene.background}"
     if scene.arrangement == "alone":
         return _captions_of_one(scene.groups[0], ground, ground_at_end)
-    forwards, backwards = content(scene), _content_backwards(scene)
+    forwards, backwards = content(scene), content(scene, backwards=True)
     before, after = ("слева", "справа") if scene.arrangement == "row" else ("сверху", "снизу")
     sides = (before, after) if len(scene.groups) == 2 else (before, "в центре", after)
     places = ", ".join(f"{side} {phrase(group)}" for side, group in zip(sides, scene.groups, strict=True))
     return f"{forwards} {ground}", f"{ground} {forwards}", f"{places}, {ground_at_end}", f"{backwards} {ground}"
 
 
-def content(scene: Scene) -> str:
-    """The canonical caption without the background: "два жёлтых ромба над тремя оранжевыми квадратами"."""
-    first, last = scene.groups[0], scene.groups[-1]
+def content(scene: Scene, backwards: bool = False) -> str:
+    """The canonical caption without the background: "два жёлтых ромба над тремя оранжевыми квадратами".
+
+    `backwards`: begun from the other end, as in "три оранжевых квадрата под двумя жёлтыми ромбами".
+    """
+    groups = scene.groups[::-1] if backwards else scene.groups
     if scene.arrangement == "alone":
-        return phrase(first)
-    row = scene.arrangement == "row"
-    if len(scene.groups) > 2:
-        return f"{'слева направо' if row else 'сверху вниз'} {_listed(scene.groups)}"
-    return phrase(first) + (f" слева от {phrase(last, 'genitive')}" if row else f" над {phrase(last, 'instrumental')}")
-
-
-def _content_backwards(scene: Scene) -> str:
-    """As `content` of a scene of several groups, but begun from the other end."""
-    first, last = scene.groups[0], scene.groups[-1]
-    row = scene.arrangement == "row"
-    if len(scene.groups) > 2:
-        return f"{'справа налево' if row else 'снизу вверх'} {_listed(scene.groups[::-1])}"
-    return phrase(last) + (
-        f" справа от {phrase(first, 'genitive')}" if row else f" под {phrase(first, 'instrumental')}"
-    )
+        return phrase(groups[0])
+    direction, beside, case = _DIRECTIONS[scene.arrangement, backwards]
+    if len(groups) > 2:
+        return f"{direction} {_listed(groups)}"
+    return f"{phrase(groups[0])} {beside} {phrase(groups[1], case)}"
 
 
 def _captions_of_one(group: ShapeGroup, ground: str, ground_at_end: str) -> tuple[str, ...]:

@@ -57,10 +57,9 @@ def make_textqa_drill(rng: random.Random, grade: Grade) -> Drawn:
     """A passage and questions about its facts, the last one open."""
     facts = _drill_facts(rng, grade)
     asked = rng.sample(facts, len(facts))
-    inverse = [len(facts) > 2 and rng.random() < INVERSE_SHARE for _ in asked]
     solved = [
-        (fact.inverse, fact.owner) if turned else (fact.question, fact.value)
-        for fact, turned in zip(asked, inverse, strict=True)
+        (fact.inverse, fact.owner) if len(facts) > 2 and rng.random() < INVERSE_SHARE else (fact.question, fact.value)
+        for fact in asked
     ]
     return _drill(passage(facts), solved, grade)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal, TypeAlias
 
 Gender: TypeAlias = Literal["masculine", "feminine", "neuter"]
@@ -24,13 +24,8 @@ class Noun:
 
     def form(self, case: Case, plural: bool = False) -> str:
         """The form of `case`; raises KeyError for the prepositional, which only adjectives have here."""
-        singular_forms = {"nominative": self.nominative, "genitive": self.genitive, "instrumental": self.instrumental}
-        plural_forms = {
-            "nominative": self.plural_nominative,
-            "genitive": self.plural_genitive,
-            "instrumental": self.plural_instrumental,
-        }
-        return (plural_forms if plural else singular_forms)[case]
+        form: str = asdict(self)[f"plural_{case}" if plural else case]
+        return form
 
 
 SHAPE_NOUNS: Mapping[str, Noun] = {

@@ -48,6 +48,7 @@ ALONE_CENTRES: Mapping[int, tuple[tuple[float, float], ...]] = {
     4: ((0.26, 0.26), (0.74, 0.26), (0.26, 0.74), (0.74, 0.74)),
 }
 ALONE_RADIUS: Mapping[int, float] = {1: 0.36, 2: 0.21, 3: 0.21, 4: 0.21}
+ALONG: Mapping[int, tuple[float, ...]] = {1: (0.5,), 2: (0.26, 0.74), 3: (0.165, 0.5, 0.835)}
 HALF_RADIUS: Mapping[int, float] = {1: 0.22, 2: 0.20, 3: 0.14}
 THIRD_RADIUS: Mapping[int, float] = {1: 0.145, 2: 0.145}
 _LARGEST_COUNTS: Mapping[int, int] = {1: max(ALONE_CENTRES), 2: max(HALF_RADIUS), 3: max(THIRD_RADIUS)}  # by groups
@@ -148,13 +149,8 @@ def _layout(scene: Scene, place: int) -> tuple[list[tuple[float, float]], float]
     if scene.arrangement == "alone":
         return list(ALONE_CENTRES[count]), ALONE_RADIUS[count]
     across = (place + 0.5) / boxes  # along the arrangement; the group's own shapes stand square to it
-    along = [(i + 0.5) / count for i in range(count)]
-    if count == 2:
-        along = [0.26, 0.74]
-    if count == 3:
-        along = [0.165, 0.5, 0.835]
     radius = (HALF_RADIUS if boxes == 2 else THIRD_RADIUS)[count]
-    return [(across, t) if scene.arrangement == "row" else (t, across) for t in along], radius
+    return [(across, t) if scene.arrangement == "row" else (t, across) for t in ALONG[count]], radius
 
 
 def _paint_shape(pen: ImageDraw.ImageDraw, shape: str, x: float, y: float, r: float, colour: RGB) -> None:
@@ -186,12 +182,9 @@ OUTLINES: Mapping[str, list[tuple[float, float]]] = {  # radius one, centre at z
     "ромб": [(0.0, -1.0), (0.68, 0.0), (0.0, 1.0), (-0.68, 0.0)],
     "звезда": [_on_circle(i / 10, 1.08 if i % 2 == 0 else 0.45) for i in range(10)],
     "крест": [
-        (x, y)
-        for x, y in (
-            (-CROSS_ARM, -1.0), (CROSS_ARM, -1.0), (CROSS_ARM, -CROSS_ARM), (1.0, -CROSS_ARM),
-            (1.0, CROSS_ARM), (CROSS_ARM, CROSS_ARM), (CROSS_ARM, 1.0), (-CROSS_ARM, 1.0),
-            (-CROSS_ARM, CROSS_ARM), (-1.0, CROSS_ARM), (-1.0, -CROSS_ARM), (-CROSS_ARM, -CROSS_ARM),
-        )
+        (-CROSS_ARM, -1.0), (CROSS_ARM, -1.0), (CROSS_ARM, -CROSS_ARM), (1.0, -CROSS_ARM),
+        (1.0, CROSS_ARM), (CROSS_ARM, CROSS_ARM), (CROSS_ARM, 1.0), (-CROSS_ARM, 1.0),
+        (-CROSS_ARM, CROSS_ARM), (-1.0, CROSS_ARM), (-1.0, -CROSS_ARM), (-CROSS_ARM, -CROSS_ARM),
     ],
     "сердце": _heart(),
 }  # fmt: skip

@@ -185,7 +185,7 @@ def test_repeats_are_counted_exactly_in_little_memory(tmp_path, monkeypatch, blo
 
 def test_percentiles_are_of_the_nearest_rank():
     lengths = Lengths()
-    lengths.add([5] * 50 + [7] * 45 + [9] * 4 + [100])
+    lengths.update([5] * 50 + [7] * 45 + [9] * 4 + [100])
     assert lengths.summary() == {"count": 100, "mean": 7.01, "median": 5, "p95": 7, "p99": 9, "max": 100}
     assert lengths.above(7) == 5
     assert Lengths().summary() == {}

@@ -16,11 +16,8 @@ from data_prep.records import SourceError, SourceRecord
 
 PACKAGE = "mathematics_dataset"
 # sympy has moved what the package imports from the first place to the second.
-_OLD_PLACE, _NEW_PLACE, _MOVED = (
-    "sympy.solvers.diophantine",
-    "sympy.solvers.diophantine.diophantine",
-    "base_solution_linear",
-)
+_OLD_PLACE, _NEW_PLACE = "sympy.solvers.diophantine", "sympy.solvers.diophantine.diophantine"
+_MOVED = "base_solution_linear"
 
 
 def generate(modules: Sequence[str], count: int, seed: int) -> Iterator[SourceRecord]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal, TypeAlias
@@ -194,6 +195,13 @@ def _one_side(equation: str) -> Counter[str]:
     return factors
 
 
+def _require_different(numbers: Sequence[str], purpose: str) -> None:
+    if len(numbers) < 3 or not all(map(_NUMBER.fullmatch, numbers)):
+        raise FieldError(SkipReason.PROBLEM_UNREADABLE, f"{len(numbers)} numbers to {purpose}")
+    if len({value_of(number) for number in numbers}) != len(numbers):
+        raise FieldError(SkipReason.PROBLEM_UNREADABLE, "two numbers are equal")
+
+
 def _numbers(match: re.Match[str], answer: str) -> tuple[tuple[str, ...], str]:
     """The numbers to choose from and the one that the answer names, by itself or by its letter."""
     if match["list"] is not None:
@@ -201,10 +209,7 @@ def _numbers(match: re.Match[str], answer: str) -> tuple[tuple[str, ...], str]:
     else:
         choices = dict(_CHOICE.findall(match["choices"]))
         numbers, chosen = tuple(choices.values()), choices.get(answer, "")
-    if len(numbers) < 3 or not all(map(_NUMBER.fullmatch, numbers)):
-        raise FieldError(SkipReason.PROBLEM_UNREADABLE, f"{len(numbers)} numbers to choose from")
-    if len({value_of(number) for number in numbers}) != len(numbers):
-        raise FieldError(SkipReason.PROBLEM_UNREADABLE, "two numbers are equal")
+    _require_different(numbers, "choose from")
     if chosen not in numbers:
         raise FieldError(SkipReason.ANSWER_WRONG, f"{answer} is none of the numbers")
     return numbers, chosen
@@ -231,12 +236,9 @@ def _closest(match: re.Match[str], answer: str) -> Closest:
 
 def _order(match: re.Match[str], answer: str) -> Order:
     numbers = tuple(match["list"].split(", "))
-    if len(numbers) < 3 or not all(map(_NUMBER.fullmatch, numbers)):
-        raise FieldError(SkipReason.PROBLEM_UNREADABLE, f"{len(numbers)} numbers to sort")
+    _require_different(numbers, "sort")
     increasing = match["order"] in (None, "increasing", "ascending")
     ordered = tuple(sorted(numbers, key=value_of, reverse=not increasing))
-    if len({value_of(number) for number in numbers}) != len(numbers):
-        raise FieldError(SkipReason.PROBLEM_UNREADABLE, "two numbers are equal")
     if answer != ", ".join(ordered):
         raise FieldError(SkipReason.ANSWER_WRONG, answer)
     return Order(numbers, increasing, ordered)

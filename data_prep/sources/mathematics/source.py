@@ -113,18 +113,14 @@ def _pairs(file: Path) -> Iterator[SourceRecord | SkippedRecord]:
     for line in lines(file):
         is_question = _QUESTION.match(line.value) is not None
         if waiting is not None and not is_question:
-            yield SourceRecord(waiting.file, waiting.place, (waiting.value, line.value))
-            waiting = None
-            continue
-        if waiting is not None:
-            yield SkippedRecord(
-                waiting.file, waiting.place, SkipReason.FIELD_MISSING, "the question has no answer line"
-            )
-        if not is_question:
-            yield SkippedRecord(line.file, line.place, SkipReason.FIELD_MISSING, "the answer has no question line")
+            yield waiting._replace(value=(waiting.value, line.value))
+        elif waiting is not None:
+            yield waiting.skipped(SkipReason.FIELD_MISSING, "the question has no answer line")
+        elif not is_question:
+            yield line.skipped(SkipReason.FIELD_MISSING, "the answer has no question line")
         waiting = line if is_question else None
     if waiting is not None:
-        yield SkippedRecord(waiting.file, waiting.place, SkipReason.FIELD_MISSING, "the question has no answer line")
+        yield waiting.skipped(SkipReason.FIELD_MISSING, "the question has no answer line")
 
 
 def _ascii(line: bytes) -> str:

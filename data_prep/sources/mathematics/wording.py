@@ -51,14 +51,8 @@ def word(rng: random.Random, task: Task, variants: float = 0.0) -> Worded:
             return _chosen(rng, "closest", asked, task.answer, among(rng, task.numbers, task.answer))
         case Order():
             direction = "возрастания" if task.increasing else "убывания"
-            form = rng.choice(
-                (
-                    "Расположи числа {} в порядке {}.",
-                    "Запиши числа {} в порядке {}.",
-                    "Упорядочи числа {} в порядке {}.",
-                )
-            )
-            asked = form.format(", ".join(task.numbers), direction)
+            verb = rng.choice(("Расположи", "Запиши", "Упорядочи"))
+            asked = f"{verb} числа {', '.join(task.numbers)} в порядке {direction}."
             return _chosen(rng, "sort", asked, ", ".join(task.answer), [", ".join(o) for o in orders(rng, task.answer)])
         case Larger():
             form = rng.choice(("Что {}: {} или {}?", "Какое число {}: {} или {}?"))
