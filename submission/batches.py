@@ -31,6 +31,7 @@ class Failure:
 
     error: str
     trace: str
+    out_of_memory: bool = False
 
 
 def process_batches(
@@ -64,7 +65,7 @@ def process_batches(
         if len(rest):
             waiting.appendleft(rest)
         done = _attempt(work, batch)
-        if not isinstance(done, _Failed):
+        if not isinstance(done, Failure):
             yield list(zip(batch, done, strict=True))
             continue
         if done.out_of_memory:
@@ -79,7 +80,7 @@ def process_batches(
         elif len(batch) > 1 and not lost:
             waiting.extendleft(reversed(_halves(batch)))
         else:
-            yield [(batch[0], Failure(done.error, done.trace))]
+            yield [(batch[0], done)]
         if lost:
             raise RunStopped(RunStatus.DEVICE_LOST)
 
@@ -89,17 +90,12 @@ def _halves(batch: Sequence[Entry]) -> tuple[Sequence[Entry], Sequence[Entry]]:
     return batch[:middle], batch[middle:]
 
 
-@dataclass(frozen=True)
-class _Failed(Failure):
-    out_of_memory: bool
-
-
-def _attempt(work: Callable[[Sequence[Entry]], Sequence[Result]], batch: Sequence[Entry]) -> Sequence[Result] | _Failed:
+def _attempt(work: Callable[[Sequence[Entry]], Sequence[Result]], batch: Sequence[Entry]) -> Sequence[Result] | Failure:
     try:
         return work(batch)
     except Exception as error:  # whatever it is, the other samples still want their answers
         # Only texts leave: the exception's own traceback would keep the batch's tensors in memory.
-        return _Failed(_reason(error), traceback.format_exc(), is_out_of_memory(error))
+        return Failure(_reason(error), traceback.format_exc(), is_out_of_memory(error))
 
 
 def _reason(error: Exception) -> str:

@@ -9,7 +9,7 @@ import json
 import textwrap
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,6 @@ from errors import UserError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 QUESTION_WIDTH, ANSWER_WIDTH = 70, 88
 SHEET_INCHES, MARGIN, HEADING, GAP = 12.0, 0.2, 0.4, 0.12
@@ -33,20 +32,6 @@ DOTS_PER_INCH = 120
 
 class ScoresFileError(UserError):
     """A file holds no scores."""
-
-
-@dataclass(frozen=True)
-class PictureScores:
-    """What a file of scores says of a run's pictures.
-
-    Attributes:
-        asked: ids of the samples of the tasks that ask for a drawing.
-        by_id: the score of each of them.
-
-    """
-
-    asked: frozenset[str]
-    by_id: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -87,23 +72,25 @@ _ASKED = _Layout(columns=6, lines=4, characters=27, points=7.5)
 _OTHERS = _Layout(columns=10, lines=2, characters=22, points=5.5)
 
 
-def read_scores(path: Path) -> PictureScores:
-    """Read what `evaluation score --json` wrote. Raises ScoresFileError for another file, OSError."""
+def read_scores(path: Path) -> dict[str, float]:
+    """Read what `evaluation score --json` wrote: the scores of the tasks that ask for a drawing, by sample id.
+
+    Raises ScoresFileError for another file, OSError.
+    """
     asking = [task.key for task in TASKS if task.kind == "text_to_image"]
     try:
         tasks = json.loads(path.read_text("utf-8"))["tasks"]
-        found = {
+        return {
             str(key): float(score) for task in asking if task in tasks for key, score in tasks[task]["samples"].items()
         }
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         if (instead := stand_in_at(path, stand_in_of_data)) is not None:
             raise ScoresFileError(f"{path} is no result: {instead}") from error
         raise ScoresFileError(f"{path} is no result", "give a file that `evaluation score --json` wrote") from error
-    return PictureScores(frozenset(found), found)
 
 
 def choose_pictures(
-    samples: Mapping[str, Sample], answers: Mapping[str, Sample], scores: PictureScores | None, most: int
+    samples: Mapping[str, Sample], answers: Mapping[str, Sample], scores: Mapping[str, float] | None, most: int
 ) -> ContactSheet:
     """Choose at most `most` pictures that were asked for, from all over them, and one row of the others.
 
@@ -113,7 +100,7 @@ def choose_pictures(
     asked, others = list[str](), list[str]()
     for key in drawn:
         texts = samples[key].texts
-        (asked if (asks_for_drawing(texts) if scores is None else key in scores.asked) else others).append(key)
+        (asked if (asks_for_drawing(texts) if scores is None else key in scores) else others).append(key)
     return ContactSheet(spread(asked, most), len(asked), spread(others, _OTHERS.columns), len(others))
 
 
@@ -145,7 +132,7 @@ def draw_sheet(
     sheet: ContactSheet,
     samples: Mapping[str, Sample],
     answers: Mapping[str, Sample],
-    scores: PictureScores | None,
+    scores: Mapping[str, float] | None,
     path: Path,
 ) -> None:
     """Draw the sheet into a PNG: each picture above its id, its score and what was asked.
@@ -179,10 +166,12 @@ def draw_sheet(
                 left = MARGIN + column * (layout.side + GAP)
                 below = top - HEADING - row * (layout.side + layout.text) - layout.side
                 box = (left / SHEET_INCHES, below / height, layout.side / SHEET_INCHES, layout.side / height)
-                score = None if scores is None else scores.by_id.get(key)
+                score = None if scores is None else scores.get(key)
                 _draw_cell(figure.add_axes(box), layout, samples[key], answers[key], score, path.parent)
             top -= layout.height(len(keys))
-        _save(figure, path)
+        with warnings.catch_warnings():  # a sign that the font does not have is drawn as a box
+            warnings.filterwarnings("ignore", message="Glyph")
+            figure.savefig(path, dpi=DOTS_PER_INCH)
     finally:
         plt.close(figure)
 
@@ -206,12 +195,6 @@ def _draw_cell(axes: Axes, layout: _Layout, asked: Sample, answer: Sample, score
     }
     axes.text(0, -0.3 * line, name, weight="bold", **options)
     axes.text(0, -1.3 * line, "\n".join(lines), linespacing=1.15, **options)
-
-
-def _save(figure: Figure, path: Path) -> None:
-    with warnings.catch_warnings():  # a sign that the font does not have is drawn as a box
-        warnings.filterwarnings("ignore", message="Glyph")
-        figure.savefig(path, dpi=DOTS_PER_INCH)
 
 
 def _of(shown: Sequence[str], in_all: int) -> str:

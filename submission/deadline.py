@@ -78,9 +78,8 @@ class Deadline:
 
     def __enter__(self) -> Deadline:
         for number in (*SIGNALS, signal.SIGALRM):
-            if (
-                number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN
-            ):  # `nohup` wants it ignored
+            # `nohup` wants SIGHUP ignored.
+            if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
                 self._before[number] = signal.signal(number, self._on_signal)
         return self
 

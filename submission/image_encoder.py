@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Executor, Future
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import KW_ONLY, InitVar, dataclass
 from typing import Any, TypeAlias
 
 import torch
@@ -31,56 +32,49 @@ from submission.report import PhaseReport
 EncodedPicture: TypeAlias = Tensor | FlawedPicture | ContestError | Failure | None
 
 
+@dataclass(eq=False)
 class EncoderThread:
     """Encodes the pictures of some samples, in their order, from its making on.
 
     Nothing is shared with the model's thread but weights, which are only read, and futures of what was encoded.
 
-    Args:
+    Attributes:
         samples: each has a picture.
         files: reads the pictures; by this thread alone, from now on.
         engine: encodes them.
-        size: pictures at once, at first.
+        first_size: pictures at once, at first.
         overlap: whether to compute while the model does; otherwise in turns with it.
         deadline: nothing more is encoded when its share for pictures is over.
         thread: runs one task at a time.
         shown: whether to show how far it is.
-
-    Attributes:
         results: what came of each sample, by its id; cancelled where its turn never came.
         compute_lock: to be held by whoever computes meanwhile.
         status: why it ended before its work was done; FINISHED if it did not.
 
     """
 
-    def __init__(
-        self,
-        samples: Sequence[Sample],
-        files: PictureFiles,
-        engine: Engine,
-        size: int,
-        *,
-        overlap: bool,
-        deadline: Deadline,
-        thread: Executor,
-        shown: bool,
-    ) -> None:
-        self.results: dict[str, Future[EncodedPicture]] = {sample.id: Future() for sample in samples}
+    samples: Sequence[Sample]
+    files: PictureFiles
+    engine: Engine
+    first_size: InitVar[int]
+    _: KW_ONLY
+    overlap: InitVar[bool]
+    deadline: Deadline
+    thread: InitVar[Executor]
+    shown: bool
+
+    def __post_init__(self, first_size: int, overlap: bool, thread: Executor) -> None:
+        self.results: dict[str, Future[EncodedPicture]] = {sample.id: Future() for sample in self.samples}
         # A bare lock: a signal that interrupts who waits for it or holds it leaves it free.
         self.compute_lock: AbstractContextManager[Any] = nullcontext() if overlap else threading.Lock()
         self.status = RunStatus.FINISHED
-        self._samples = samples
-        self._files = files
-        self._engine = engine
-        self._size = BatchSize(size)
-        self._deadline = deadline
-        self._shown = shown
+        self._size = BatchSize(first_size)
         self._is_wanted = True
         self._failures: list[Failure] = []
         self._threads = torch.get_num_threads()
-        self._stream = side_stream(engine.networks.device)
+        self._stream = side_stream(self.engine.networks.device)
         self._started = self._ended = time.monotonic()
-        files.expect(samples)
+        self.files.expect(self.samples)
         self._running = thread.submit(self._run)
 
     def end(self) -> tuple[RunStatus, str]:
@@ -97,7 +91,7 @@ class EncoderThread:
     def report(self) -> PhaseReport:
         """How it went: seconds from its beginning to its end, whatever was done meanwhile."""
         return PhaseReport(
-            samples=len(self._samples),
+            samples=len(self.samples),
             failed=len(self._failures),
             seconds=(self._ended if self._running.done() else time.monotonic()) - self._started,
             steps=0,
@@ -107,13 +101,13 @@ class EncoderThread:
 
     def _run(self) -> None:
         use_threads(self._threads)
-        device = self._engine.networks.device
+        device = self.engine.networks.device
         try:
             with (
-                progress(phase_label("encode", self._samples), len(self._samples), shown=self._shown) as advance,
+                progress(phase_label("encode", self.samples), len(self.samples), shown=self.shown) as advance,
                 torch.cuda.stream(self._stream),  # None: of no effect
             ):
-                batches = process_batches(self._samples, self._size, self._encode, is_lost=lambda: is_lost(device))
+                batches = process_batches(self.samples, self._size, self._encode, is_lost=lambda: is_lost(device))
                 for sample, encoded in (pair for batch in batches for pair in batch):
                     if isinstance(encoded, Failure):
                         self._failures.append(encoded)
@@ -130,7 +124,7 @@ class EncoderThread:
     def _encode(self, batch: Sequence[Sample]) -> list[EncodedPicture]:
         self._check()
         read = []
-        for picture in self._files.read(batch):
+        for picture in self.files.read(batch):
             read.append(picture)
             self._check()
         results: list[EncodedPicture] = [None] * len(batch)
@@ -140,11 +134,11 @@ class EncoderThread:
                 results[index] = picture
                 continue
             pixels = picture.content if isinstance(picture, FlawedPicture) else picture
-            if not (self._engine.profile.black_is_absent and is_black(pixels)):
+            if not (self.engine.profile.black_is_absent and is_black(pixels)):
                 seen[index] = pixels
         with self.compute_lock:
             self._check()  # it may have been a long wait
-            codes = self._engine.encode([batch[index].id for index in seen], list(seen.values()))
+            codes = self.engine.encode([batch[index].id for index in seen], list(seen.values()))
         for index, row in zip(seen, codes, strict=True):
             before = read[index]
             results[index] = FlawedPicture(row, before.flaw) if isinstance(before, FlawedPicture) else row
@@ -153,4 +147,4 @@ class EncoderThread:
     def _check(self) -> None:
         if not self._is_wanted:
             raise RunStopped(RunStatus.FINISHED)
-        self._deadline.check(DRAWING_SHARE)
+        self.deadline.check(DRAWING_SHARE)

@@ -74,25 +74,18 @@ def pack(weights: Path, out: Path, image: str, root: Path) -> Packed:
     size = sum(path.stat().st_size for path in files.values())
     if size > MAX_ARCHIVE_BYTES:
         raise PackError(f"{size} bytes; at most {MAX_ARCHIVE_BYTES} are allowed: store the weights in half precision")
-    warnings = _require_sound(_check_files(files, content, weights))
-    with replacing(out) as temporary:
-        unpacked = _write(temporary, files, content)
+    with replacing(out) as temporary, tempfile.TemporaryDirectory(prefix="fbc2-pack-") as folder:
+        files[METADATA_NAME] = Path(folder) / METADATA_NAME
+        files[METADATA_NAME].write_text(content, encoding="utf-8")
+        warnings = _require_sound(look_over(Subject(packed=files, weights=weights)))
+        unpacked = _write(temporary, files)
         packed = temporary.stat().st_size
         if max(packed, unpacked) > MAX_ARCHIVE_BYTES:
             raise PackError(f"{packed} bytes packed, {unpacked} unpacked; at most {MAX_ARCHIVE_BYTES} are allowed")
         _require_sound(look_over(Subject(listing=list_archive(temporary))))
-    taken = set(chosen.values())
     others = sorted(path.relative_to(weights).as_posix() for path in weights.rglob("*") if path.is_file())
-    left_out = tuple(name for name in others if weights / name not in taken)
-    return Packed(out, packed, unpacked, len(files) + 2, left_out, warnings)
-
-
-def _check_files(files: Mapping[str, Path], metadata: str, weights: Path) -> CheckResult:
-    """Look for all that `check` looks for in a submission's files, where they lie."""
-    with tempfile.TemporaryDirectory(prefix="fbc2-pack-") as temporary:
-        path = Path(temporary) / METADATA_NAME
-        path.write_text(metadata, encoding="utf-8")
-        return look_over(Subject(packed={**files, METADATA_NAME: path}, weights=weights))
+    left_out = tuple(name for name in others if name not in chosen)
+    return Packed(out, packed, unpacked, len(files) + 1, left_out, warnings)
 
 
 def _require_sound(checked: CheckResult) -> tuple[CheckFinding, ...]:
@@ -142,14 +135,11 @@ def _refuse(files: Mapping[str, Path]) -> None:
         raise PackError("\n".join(["not packed; take these away first:", *reasons]))
 
 
-def _write(path: Path, files: Mapping[str, Path], metadata: str) -> int:
+def _write(path: Path, files: Mapping[str, Path]) -> int:
     """Write the archive; return the number of bytes of its files."""
     entries: dict[str, dict[str, object]] = {}
     with zipfile.ZipFile(path, "x", zipfile.ZIP_STORED) as archive:
-        for name in sorted((*files, METADATA_NAME)):
-            if name == METADATA_NAME:
-                entries[name] = _store(archive, name, io.BytesIO(metadata.encode()), len(metadata.encode()))
-                continue
+        for name in sorted(files):
             with files[name].open("rb") as source:
                 entries[name] = _store(archive, name, source, os.fstat(source.fileno()).st_size)
         manifest = json.dumps({"fbc2": VERSION, "files": entries}, indent=1).encode()

@@ -7,7 +7,7 @@ import zlib
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
@@ -43,10 +43,11 @@ class FlawedPicture:
 PictureRead: TypeAlias = Tensor | FlawedPicture | ContestError
 
 
+@dataclass(eq=False)
 class PictureFiles:
     """Reads pictures before they are asked for, and writes them behind the caller's back.
 
-    Args:
+    Attributes:
         root: the folder that paths of input pictures are relative to.
         side: height and width in pixels that input pictures are brought to.
         quality: of the JPEGs written.
@@ -54,11 +55,12 @@ class PictureFiles:
 
     """
 
-    def __init__(self, root: Path, side: int, quality: int, *, published: bool = False) -> None:
-        self._root = root
-        self._side = side
-        self._quality = quality
-        self._published = published
+    root: Path
+    side: int
+    quality: int
+    published: bool = field(default=False, kw_only=True)
+
+    def __post_init__(self) -> None:
         # Torch counts its own threads for each thread that calls it: these must not take what is the model's.
         self._pool = ThreadPoolExecutor(THREADS, "pictures", use_threads, (1,))
         self._to_come: dict[str, Sample] = {}
@@ -100,15 +102,15 @@ class PictureFiles:
         item = max(index for index, entry in enumerate(sample.items) if entry.type == "image")
         try:
             content = sample.items[item].content
-            path = resolve_picture(self._root, content, follow_links=True, sample_id=sample.id, item=item)
-            view = view_picture(path, sample_id=sample.id, item=item, published=self._published)
+            path = resolve_picture(self.root, content, follow_links=True, sample_id=sample.id, item=item)
+            view = view_picture(path, sample_id=sample.id, item=item, published=self.published)
         except ContestError as error:
             return error
-        pixels = to_pixels(view.picture, self._side)
+        pixels = to_pixels(view.picture, self.side)
         return pixels if view.flaw is None else FlawedPicture(pixels, view.flaw)
 
     def _write(self, path: Path, rgb: NDArray[np.uint8]) -> int:
-        data = to_jpeg(rgb, self._quality)
+        data = to_jpeg(rgb, self.quality)
         write_bytes(path, data)
         return zlib.crc32(data)
 

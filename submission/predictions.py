@@ -7,6 +7,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
@@ -32,31 +33,29 @@ RESERVE_NAME = ".reserve"
 _TEMPORARY = re.compile(r"\.[0-9a-f]{32}\.(tmp|link)")
 
 
+@dataclass(eq=False)
 class PredictionsFile:
     """The answers file of a run, and the plain pictures that stand in for those not drawn yet.
 
-    Args:
+    Attributes:
         output: its folder; its `images/` must exist.
         samples: all of the run, in the order of the file.
         fallback: the text for a sample without an answer.
         clock: seconds that only grow.
-
-    Attributes:
         reserve: room on the disk for the last files, given up when that is full.
         earlier: answers by sample id that stand in for what is not answered, instead of fallbacks.
 
     """
 
-    def __init__(
-        self, output: Path, samples: Sequence[Sample], fallback: str, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self.path = output / PREDICTIONS_NAME
-        self.output = output
-        self.samples = samples
-        self.fallback = fallback
-        self.clock = clock
-        self.earlier: dict[str, str] = {}
-        self.reserve = DiskReserve(output, len(samples))
+    output: Path
+    samples: Sequence[Sample]
+    fallback: str
+    clock: Callable[[], float] = time.monotonic
+    earlier: dict[str, str] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        self.path = self.output / PREDICTIONS_NAME
+        self.reserve = DiskReserve(self.output, len(self.samples))
         self._is_refreshed = True
         self._written = -float("inf")
         self._pause = SECONDS_BETWEEN_WRITES
@@ -77,10 +76,6 @@ class PredictionsFile:
         self.write_fallback_images(self.samples, replace=False)
         if list(self._there().items()) != list(self._entries({}, pictured).items()):
             self.write({}, pictured)
-
-    def forget_earlier(self) -> None:
-        """Let fallbacks stand in for what is not answered, and no longer what an earlier run said."""
-        self.earlier = {}
 
     def write_fallback_images(self, samples: Iterable[Sample], *, replace: bool) -> None:
         """Put the plain picture where a sample has none; with `replace`, also where another run's is.

@@ -40,23 +40,19 @@ class _LastLine:
         self._drawn = 0  # characters that stand there
         self._drawn_at = -float("inf")
 
-    def say(self, text: str) -> None:
-        """Write a text above the line."""
-        with self._lock:
-            self._wipe()
-            console.say(text)
-            self._draw()
-
     def add(self, bar: _Bar) -> None:
         with self._lock:
             self._bars.append(bar)
             self._draw()
 
-    def remove(self, bar: _Bar, text: str) -> None:
-        """End a bar; a text takes its place."""
+    def say(self, text: str, ended: _Bar | None = None) -> None:
+        """Write a text above the line, or in the place of a bar that has ended."""
         with self._lock:
-            self._bars.remove(bar)
-            self._wipe()
+            if ended is not None:
+                self._bars.remove(ended)
+            if self._drawn:
+                sys.stderr.write("\r" + " " * min(self._drawn, _columns() - 1) + "\r")
+                self._drawn = 0
             console.say(text)
             self._draw()
 
@@ -81,11 +77,6 @@ class _LastLine:
         sys.stderr.flush()
         self._drawn, self._drawn_at = len(line), time.monotonic()
 
-    def _wipe(self) -> None:
-        if self._drawn:
-            sys.stderr.write("\r" + " " * min(self._drawn, _columns() - 1) + "\r")
-            self._drawn = 0
-
 
 _LAST_LINE = _LastLine()
 
@@ -103,7 +94,7 @@ def progress(label: str, total: int, *, shown: bool = True) -> Iterator[Callable
     finally:
         of_total = "" if bar.done == total else f"{bar.done} of "
         seconds = time.monotonic() - bar.started
-        _LAST_LINE.remove(bar, f"{label}: {of_total}{counted(total, 'sample')} in {seconds:.1f} s")
+        _LAST_LINE.say(f"{label}: {of_total}{counted(total, 'sample')} in {seconds:.1f} s", ended=bar)
 
 
 def say(line: str) -> None:

@@ -140,6 +140,7 @@ class RankResult:
         )
 
 
+@dataclass
 class RunSummary:
     """What `run.json` says of a run: the results of its processes, put together.
 
@@ -147,17 +148,13 @@ class RunSummary:
     process, if it is one of the program itself.
     """
 
-    def __init__(
-        self,
-        configuration: dict[str, Any],
-        samples: Sequence[Sample],
-        results: Sequence[RankResult],
-        fault: Exception | None = None,
-    ) -> None:
-        self.configuration = configuration
-        self.samples = samples
-        self.results = results
-        self.fault = fault
+    configuration: dict[str, Any]
+    samples: Sequence[Sample]
+    results: Sequence[RankResult]
+    fault: Exception | None = None
+
+    def __post_init__(self) -> None:
+        results = self.results
         self.answers = {key: text for result in results for key, text in result.answers.items()}
         self.pictured = {key for result in results for key in result.pictured}
         self.problems = [problem for result in results for problem in result.problems]
@@ -266,9 +263,9 @@ class RunSummary:
 
     def _left(self) -> str:
         missing, samples = self.missing(), counted(len(self.samples), "sample")
-        lacking = _answers_and_pictures(len(missing["answers"]), len(missing["pictures"]))
+        lacking = answers_and_pictures(len(missing["answers"]), len(missing["pictures"]))
         left = f"fallbacks stand in for {lacking} of {samples}"
-        earlier = _answers_and_pictures(len(self.earlier_answers), len(self.earlier_pictures))
+        earlier = answers_and_pictures(len(self.earlier_answers), len(self.earlier_pictures))
         return f"{earlier} are an earlier run's, {left}" if self.earlier_answers or self.earlier_pictures else left
 
     def _remedy(self) -> str:
@@ -281,7 +278,8 @@ class RunSummary:
         return "the same command goes on from here"
 
 
-def _answers_and_pictures(answers: int, pictures: int) -> str:
+def answers_and_pictures(answers: int, pictures: int) -> str:
+    """Return both numbers with their words."""
     return f"{counted(answers, 'answer')} and {counted(pictures, 'picture')}"
 
 

@@ -8,7 +8,7 @@ import time
 import traceback
 from collections.abc import Collection
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import InitVar, asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ from submission.peers import LAST_SECONDS, PeerProcesses, pause
 from submission.picture_files import PictureFiles, crc_of
 from submission.predictions import PredictionsFile
 from submission.progress import counted, say
-from submission.report import RUN_REPORT_NAME, RunProblem, RunSummary, describe
+from submission.report import RUN_REPORT_NAME, RunProblem, RunSummary, answers_and_pictures, describe
 from submission.run_state import RunState
 from submission.scheduler import Scheduler
 from submission.settings import RunSettings
@@ -59,9 +59,12 @@ def run(settings: RunSettings) -> RunSummary:
     input_file = settings.input / INPUT_NAME if settings.input.is_dir() else settings.input
     parsed = read_input_lenient(input_file)
     (settings.output / IMAGES_DIR).mkdir(parents=True, exist_ok=True)
+    shard = settings.shard
+    # Of several processes another one may just be writing in the place of the first, as long as that has not begun.
+    patience = LAST_SECONDS if shard.count > 1 and shard.is_first else 0.0
     with (
         Deadline(settings.time_limit, started) as deadline,
-        _open_journal(settings) as journal,
+        Journal(settings.output, shard.number, patience) as journal,
         ThreadPoolExecutor(1, "encoding") as thread,  # what it does when a run ends early is waited for at the very end
     ):
         process = _RunProcess(settings, input_file, _answerable(parsed), deadline, journal, thread)
@@ -75,33 +78,23 @@ def run(settings: RunSettings) -> RunSummary:
         return process.finish()
 
 
-def _open_journal(settings: RunSettings) -> Journal:
-    # Of several processes another one may just be writing in the place of the first, as long as that has not begun.
-    shard = settings.shard
-    return Journal(settings.output, shard.number, LAST_SECONDS if shard.count > 1 and shard.is_first else 0.0)
-
-
+@dataclass
 class _RunProcess:
     """One process of a run, or the only one: what it needs from its beginning to its end."""
 
-    def __init__(
-        self,
-        settings: RunSettings,
-        input_file: Path,
-        samples: list[Sample],
-        deadline: Deadline,
-        journal: Journal,
-        thread: Executor,
-    ) -> None:
+    settings: RunSettings
+    input_file: Path
+    samples: list[Sample]
+    deadline: Deadline
+    journal: InitVar[Journal]
+    thread: Executor
+
+    def __post_init__(self, journal: Journal) -> None:
+        settings, samples = self.settings, self.samples
         output, shard = settings.output, settings.shard
-        self.settings = settings
-        self.input_file = input_file
-        self.samples = samples
-        self.deadline = deadline
-        self.thread = thread
         self.state = RunState(shard.number, describe(settings.device), shard.of(samples), journal)
         self.predictions = PredictionsFile(output, samples, settings.profile.empty_answer)
-        self.configuration = _configuration(settings, input_file)  # complete when the weights are loaded
+        self.configuration = _configuration(settings, self.input_file)  # complete when the weights are loaded
         self.peers = PeerProcesses(output, shard, self.configuration)
         self.pictures_are_ours = False
         self.fault: Exception | None = None
@@ -136,7 +129,7 @@ class _RunProcess:
             networks = self.deadline.during(ANSWERING_SHARE, self._load)
             self.peers.earlier = state.resume(self.configuration)
             if not state.journal.continues:
-                self.predictions.forget_earlier()
+                self.predictions.keep_earlier({}, file=False)
             if settings.shard.is_first:
                 _say_start(state.journal, self.peers.earlier)
             profile = settings.profile
@@ -296,7 +289,6 @@ def _warn_of_oddities(settings: RunSettings, input_file: Path, samples: list[Sam
 
 def _say_start(journal: Journal, earlier: JournalRecords) -> None:
     if earlier.answers or earlier.images:
-        done = f"{counted(len(earlier.answers), 'answer')} and {counted(len(earlier.images), 'picture')}"
-        say(f"going on with {journal.path}: {done} done")
+        say(f"going on with {journal.path}: {answers_and_pictures(len(earlier.answers), len(earlier.images))} done")
     elif journal.changed is not None:
         say(f"{journal.path} is of another run (different: {', '.join(journal.changed)}); starting anew")

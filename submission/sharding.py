@@ -30,9 +30,7 @@ class Shard:
 
     def __post_init__(self) -> None:
         if not 0 <= self.number < self.count:
-            raise LaunchError(
-                f"process {self.number} of {self.count}: numbers run from 0", "start the run with torchrun"
-            )
+            raise LaunchError(f"process {self.number} of {self.count}: numbers run from 0", START)
 
     @property
     def is_first(self) -> bool:
@@ -64,9 +62,7 @@ def shard_of_process(environment: Mapping[str, str]) -> Shard:
     def number(name: str) -> int:
         value = environment.get(name, "")
         if not value.isdecimal():
-            raise LaunchError(
-                f"the environment says {name}={value!r}, which is no number", "start the run with torchrun"
-            )
+            raise LaunchError(f"the environment says {name}={value!r}, which is no number", START)
         return int(value)
 
     if environment.get("WORLD_SIZE", "1") == "1":

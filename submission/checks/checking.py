@@ -37,9 +37,7 @@ class CheckResult:
         return tuple(finding for finding in self.findings if finding.check.severity == "error")
 
 
-def check(
-    path: Path, input_path: Path | None = None, checks: Sequence[Check] = ALL_CHECKS, time_limit: float = math.inf
-) -> CheckResult:
+def check(path: Path, input_path: Path | None = None, *, time_limit: float = math.inf) -> CheckResult:
     """Check a ZIP archive, a submission's folder, or a predictions file (`.json`), against its input if one is given.
 
     An archive is unpacked into a temporary folder ($TMPDIR), which takes as much of the disk as its files.
@@ -49,14 +47,14 @@ def check(
     if not path.is_dir() and not path.is_file():  # a pipe would be waited for without end
         raise FileNotFoundError(f"{path}: no such file or folder")
     with _subject(path, input_path, Clock(time_limit)) as subject:
-        return look_over(subject, checks)
+        return look_over(subject)
 
 
-def look_over(subject: Subject, checks: Sequence[Check] = ALL_CHECKS) -> CheckResult:
-    """Run checks over a subject."""
+def look_over(subject: Subject) -> CheckResult:
+    """Run all checks over a subject."""
     findings: list[CheckFinding] = []
     passed, not_done, unfinished = [], [], []
-    for one in checks:
+    for one in ALL_CHECKS:
         if not subject.has(one.looks):
             not_done.append(one)
             continue
@@ -98,10 +96,10 @@ def _subject(path: Path, input_path: Path | None, clock: Clock) -> Iterator[Subj
             yield Subject(listing=listing, folder=folder, clock=clock)
 
 
-def checks_table(checks: Sequence[Check] = ALL_CHECKS) -> str:
+def checks_table() -> str:
     """Return the list of checks as a table in Markdown."""
     rows = ["| code | | looks at | what it finds | what to do |", "| --- | --- | --- | --- | --- |"]
-    for one in checks:
+    for one in ALL_CHECKS:
         cells = (f"`{one.code}`", one.severity, one.looks, one.meaning, one.remedy)
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(rows) + "\n"

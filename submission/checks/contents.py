@@ -6,10 +6,11 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from contest.complete import links_and_devices
 from contest.limits import INPUT_NAME, OUTPUT_DIR
 from models.files import ModelFileError, read_json_object
 from models.weights import file_sha256
-from submission.checks.base import Check, Subject, make_check
+from submission.checks.base import Subject, make_check
 
 MANIFEST_NAME = "manifest.json"
 STRAY_FOLDERS = (
@@ -41,11 +42,8 @@ def manifest_hashes(path: Path) -> dict[str, str]:
     "replace it by the file that it leads to",
 )
 def _link_or_device(subject: Subject) -> Iterator[str]:
-    if subject.folder is None:  # what is packed from elsewhere is packed as what it leads to
-        return
-    for path in sorted(subject.folder.rglob("*")):
-        if path.is_symlink() or not (path.is_file() or path.is_dir()):
-            yield path.relative_to(subject.folder).as_posix()
+    if subject.folder is not None:  # what is packed from elsewhere is packed as what it leads to
+        yield from sorted(links_and_devices(subject.folder))
 
 
 @make_check(
@@ -100,13 +98,3 @@ def _manifest_differs(subject: Subject) -> Iterator[str]:
         elif file_sha256(subject.files[name]) != sha256:
             yield f"{name} was changed"
     yield from (f"{name} came later" for name in subject.files if name not in hashes and name != MANIFEST_NAME)
-
-
-CONTENT_CHECKS: tuple[Check, ...] = (
-    _link_or_device,
-    _stray_file,
-    _output_included,
-    _input_included,
-    _source_broken,
-    _manifest_differs,
-)

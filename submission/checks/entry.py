@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contest.errors import Code, ContestFileError
 from contest.limits import METADATA_NAME
 from contest.metadata import Metadata, read_metadata
-from submission.checks.base import Check, Subject, make_check, place
+from submission.checks.base import Subject, make_check, place
 
 _PROGRAM_SUFFIXES = (".sh", ".py")
 
@@ -78,13 +78,3 @@ def _entrypoint_line_ends(subject: Subject) -> Iterator[str]:
     for name in _programs(subject):
         if name.endswith(".sh") and b"\r\n" in subject.text(name):
             yield f"{name} has line ends of Windows"
-
-
-ENTRY_CHECKS: tuple[Check, ...] = (
-    _metadata_missing,
-    _metadata_invalid,
-    _image_floating,
-    _entrypoint_needs_shell,
-    _entrypoint_missing,
-    _entrypoint_line_ends,
-)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import PurePosixPath
 
-from submission.checks.base import Check, Subject, make_check
+from submission.checks.base import Subject, make_check
 
 SECRET_NAMES = (
     ".env", ".env.*", "*.env", ".netrc", "_netrc", ".pypirc", ".npmrc", ".git-credentials", ".htpasswd", ".dockercfg",
@@ -55,6 +55,3 @@ def _secret_text(subject: Subject) -> Iterator[str]:
         kind = secret_in(content)
         if kind is not None:
             yield f"{name} holds {kind}"  # and never the secret itself
-
-
-SECRET_CHECKS: tuple[Check, ...] = (_secret_file, _secret_text)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from models.weights import INDEX_SUFFIX, WEIGHTS_SUFFIXES, WeightsFormatError, read_state_dict
 from models.weights_folder import BPE_FILE, CONFIG_FILE, NETWORKS, not_finite_tensors
-from submission.checks.base import WEIGHTS_FOLDER, Check, Subject, make_check
+from submission.checks.base import WEIGHTS_FOLDER, Subject, make_check
 
 _PICKLE_SUFFIXES = (".pkl", ".pickle", ".joblib", ".dill")
 _ANY_WEIGHTS = "<a weights file>"
@@ -72,6 +72,3 @@ def _weights_not_finite(subject: Subject) -> Iterator[str]:
     networks = tuple(subject.inspection.values)
     for tensor in not_finite_tensors(subject.weights_folder, networks, subject.clock.tick):
         yield subject.shown(tensor)
-
-
-WEIGHTS_CHECKS: tuple[Check, ...] = (_weights_missing, _weights_unsafe, _weights_unusable, _weights_not_finite)

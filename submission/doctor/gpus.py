@@ -9,6 +9,8 @@ import torch
 from contest.limits import GPU_MEMORY_BYTES
 from submission.doctor.diagnosis import Diagnosis, gigabytes
 
+WHEEL = "build the image with --build-arg TORCH_INDEX=https://download.pytorch.org/whl/cu126"
+
 
 def free_gpu_memory() -> int | None:
     """Return the free bytes of the GPU that a run would use; None if it would use none."""
@@ -19,7 +21,7 @@ def look_at_gpus() -> Iterator[Diagnosis]:
     """The driver, as far as torch can use it, and the memory of each GPU."""
     built = torch.version.cuda
     if built is None:
-        yield Diagnosis("gpu", "none usable: this torch is built for processors alone", "warning", _wheel("cu126"))
+        yield Diagnosis("gpu", "none usable: this torch is built for processors alone", "warning", WHEEL)
         return
     if not torch.cuda.is_available():
         remedy = f"install a driver for CUDA {built}, start the container with --gpus=1, or take an older CUDA's torch"
@@ -33,9 +35,7 @@ def look_at_gpus() -> Iterator[Diagnosis]:
         architecture = f"sm_{properties.major}{properties.minor}"
         known = torch.cuda.get_arch_list()
         if not any(name.split("_")[0] in ("sm", "compute") and _runs_on(name, architecture) for name in known):
-            yield Diagnosis(
-                f"gpu {index}", value, "error", f"this torch has no code for {architecture}: {_wheel('cu126')}"
-            )
+            yield Diagnosis(f"gpu {index}", value, "error", f"this torch has no code for {architecture}: {WHEEL}")
         elif free < total * 0.9:
             yield Diagnosis(f"gpu {index}", value, "warning", "another process uses this GPU: end it, or expect less")
         else:
@@ -46,7 +46,3 @@ def _runs_on(built: str, architecture: str) -> bool:
     """Whether code for one architecture runs on another: of the same generation and no newer, or to be translated."""
     have, want = (int("".join(filter(str.isdigit, name))) for name in (built, architecture))
     return have <= want and (built.startswith("compute") or have // 10 == want // 10)
-
-
-def _wheel(name: str) -> str:
-    return f"build the image with --build-arg TORCH_INDEX=https://download.pytorch.org/whl/{name}"

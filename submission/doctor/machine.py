@@ -21,7 +21,8 @@ SHARED_MEMORY_FOLDER = Path("/dev/shm")
 def look_at_machine(output: Path) -> Iterator[Diagnosis]:
     """Yield a reading for each part; `output` is where a run would write."""
     yield cores(usable_cores())
-    yield memory(_total_memory(), free_memory())
+    value = f"{gigabytes(free_memory())} free of {gigabytes(_total_memory())}; the contest gives {gigabytes(RAM_BYTES)}"
+    yield Diagnosis("memory", value)  # whether it is enough for the weights is said with the weights
     yield shared_memory(SHARED_MEMORY_FOLDER)
     yield disk(output)
 
@@ -32,13 +33,6 @@ def cores(usable: float) -> Diagnosis:
     if usable < 1:
         return Diagnosis("processors", value, "warning", "give it at least one: a run computes on it all the time")
     return Diagnosis("processors", value)
-
-
-def memory(total: int, free: int) -> Diagnosis:
-    """Memory that may be used; whether it is enough for the weights is said with the weights."""
-    return Diagnosis(
-        "memory", f"{gigabytes(free)} free of {gigabytes(total)}; the contest gives {gigabytes(RAM_BYTES)}"
-    )
 
 
 def shared_memory(folder: Path) -> Diagnosis:

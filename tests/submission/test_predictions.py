@@ -87,7 +87,7 @@ def test_earlier_answers_stay_in_the_form_of_this_input(
     file.write_fallbacks()
     assert content(tmp_path) == wire("пусто", "из журнала", PICTURE)
     assert file.drawn_before(()) == {"1"}
-    file.forget_earlier()
+    file.keep_earlier({}, file=False)
     file.write_fallbacks()
     assert content(tmp_path) == FALLBACKS
 

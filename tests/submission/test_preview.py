@@ -13,7 +13,6 @@ from contest.items import Item, Sample
 from contest.writing import samples_to_json, write_json
 from submission.__main__ import main
 from submission.contact_sheet import (
-    PictureScores,
     ScoresFileError,
     answers_table,
     choose_pictures,
@@ -68,11 +67,11 @@ ANSWERS = {
     [
         (None, 9, (["2", "10", "имя"], 3, ["3", "9"], 2)),
         (None, 1, (["2"], 3, ["3", "9"], 2)),
-        (PictureScores(frozenset(["9", "1"])), 9, (["9"], 1, ["2", "3", "10", "имя"], 4)),
+        ({"9": 0.5, "1": 0.25}, 9, (["9"], 1, ["2", "3", "10", "имя"], 4)),
     ],
     ids=["by the wording", "few", "by the tasks"],
 )
-def test_pictures_asked_for_come_first(scores: PictureScores | None, most: int, shown: Any) -> None:
+def test_pictures_asked_for_come_first(scores: dict[str, float] | None, most: int, shown: Any) -> None:
     sheet = choose_pictures(SAMPLES, ANSWERS, scores, most)
     assert (sheet.asked, sheet.asked_in_all, sheet.others, sheet.others_in_all) == shown
 
