@@ -142,7 +142,7 @@ def equal(one: Batch, other: Batch) -> bool:
 
 @pytest.mark.parametrize("ahead", [0, 1, 3])
 def test_batches_made_ahead_are_the_same(ahead: int) -> None:
-    made, plain = Prefetched(maker(probability=0.5), ahead), maker(probability=0.5)
+    made, plain = Prefetched(maker(probability=0.5).batch, ahead), maker(probability=0.5)
     for step in (0, 1, 2, 3, 10, 4, 4):
         assert equal(made.batch(step), plain.batch(step))
     made.close()
@@ -166,7 +166,7 @@ class Recorded:
 
 def test_each_batch_is_made_once_and_before_it_is_asked_for() -> None:
     recorded = Recorded()
-    batches = Prefetched(recorded, 2)
+    batches = Prefetched(recorded.batch, 2)
     for step in range(5):
         batches.batch(step)
     batches.close()
@@ -176,7 +176,7 @@ def test_each_batch_is_made_once_and_before_it_is_asked_for() -> None:
 
 
 def test_background_failure_is_raised_at_its_step() -> None:
-    batches = Prefetched(Recorded(fails=2), 2)
+    batches = Prefetched(Recorded(fails=2).batch, 2)
     batches.batch(0)
     batches.batch(1)
     with pytest.raises(TrainingDataError, match="sample '7': bad"):

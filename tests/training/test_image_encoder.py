@@ -226,7 +226,7 @@ def test_a_worker_that_dies_ends_it_with_a_message(
         read_task(folder, "vqa", "train", encoder(vqgan, tmp_path / "cache", workers=1))
 
 
-def os_exit(chunk: object) -> None:
+def os_exit(encoder: object, chunk: object) -> None:
     import os
 
     os._exit(9)

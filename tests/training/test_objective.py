@@ -1,12 +1,15 @@
 """The mixed-batch objective equals the weighted sum of each task's own loss, in both modes of the loss."""
 
+from collections.abc import Mapping
+
 import pytest
 import torch
+from torch import Tensor
 
 from models.rudolph import Config, Rudolph
 from models.rudolph.vocabulary import EOS, PAD
 from training.tune.data.batches import Batch
-from training.tune.objective import SEGMENTS, Objective, means_of, objective, split_batch, targets_of, totals_of
+from training.tune.objective import SEGMENTS, Objective, means_of, split_batch, targets_of, totals_of
 from training.tune.settings import TaskSettings
 
 CONFIG = Config(
@@ -31,6 +34,15 @@ TASKS = {
     "generation": TaskSettings(samples=2, weight=2.0, left=0.02, image=1.0, right=0.0),
     "vqa": TaskSettings(samples=4, weight=1.0, left=1.0, image=1.0, right=7.0),
 }
+
+
+def objective(
+    model: Rudolph, batch: Batch, tasks: Mapping[str, TaskSettings], loss: str = "corrected"
+) -> tuple[Tensor, dict[str, dict[str, float]]]:
+    """Loss of a mixed batch by one process in one part, and the mean cross-entropy of each task's trained segments."""
+    totals = totals_of(model, [batch], loss)
+    value, sums = Objective(model, tasks, loss)(batch, totals)
+    return value, means_of(batch, totals, sums)
 
 
 def mixed_batch() -> Batch:

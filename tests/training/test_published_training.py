@@ -8,8 +8,8 @@ import torch
 from benchmarks.published_training import PublishedTraining
 from benchmarks.train import ANSWER, TASKS, WITHOUT_ANSWER, task_ids
 from models.rudolph import Rudolph, named
+from tests.training.test_objective import objective
 from training.tune.data.batches import Batch
-from training.tune.objective import objective
 
 CONFIG = replace(
     named("350M"),

@@ -195,18 +195,18 @@ def _parts(rows: Sequence[Co2Row]) -> tuple[RunPart, ...]:
     for row in rows:
         place = order.get(row.part, 3)
         groups.setdefault((place, row.epoch if row.part == TRAINING else 0), []).append(row)
-    steps, losses = _steps_and_losses(rows)
+    steps = _steps_between(rows)
     found = []
     for key in sorted(groups):
         of_part = groups[key]
         first = of_part[0]
-        weighted = [losses[mark] for mark in dict.fromkeys(map(_mark, of_part)) if mark in losses]
-        made = sum(steps.get(mark, 0) for mark in dict.fromkeys(map(_mark, of_part)))
+        marks = dict.fromkeys(map(_mark, of_part))
+        weighted = [(loss, steps[mark]) for mark in marks if (loss := mark[4]) is not None and steps[mark] > 0]
         validated = [row.validation_loss for row in of_part if row.validation_loss is not None]
         found.append(
             RunPart(
                 label=labels.get(first.part, str(first.epoch)),
-                steps=made,
+                steps=sum(steps[mark] for mark in marks),
                 loss=math.fsum(loss * n for loss, n in weighted) / sum(n for _, n in weighted) if weighted else None,
                 validation_loss=validated[-1] if validated else None,
                 energy_kwh=_measured(row.energy_kwh for row in of_part),
@@ -224,18 +224,15 @@ def _mark(row: Co2Row) -> Mark:
     return row.stretch, row.time, row.part, row.step, row.loss, row.validation_loss
 
 
-def _steps_and_losses(rows: Sequence[Co2Row]) -> tuple[dict[Mark, int], dict[Mark, tuple[float, int]]]:
-    """Steps made up to each mark since the one before, and the loss with its number of steps, where there is one."""
+def _steps_between(rows: Sequence[Co2Row]) -> dict[Mark, int]:
+    """Steps made up to each mark since the one before it."""
     steps: dict[Mark, int] = {}
-    losses: dict[Mark, tuple[float, int]] = {}
     last: dict[str, int] = {}
     for mark in dict.fromkeys(map(_mark, rows)):
-        session, _, _, step, loss, _ = mark
+        session, _, _, step, *_ = mark
         steps[mark] = step - last.get(session, step)
         last[session] = step
-        if loss is not None and steps[mark] > 0:
-            losses[mark] = (loss, steps[mark])
-    return steps, losses
+    return steps
 
 
 def _points(rows: Sequence[Co2Row]) -> tuple[tuple[Point, ...], tuple[Point, ...]]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from training.co2_report.charts import unit_of
+from training.co2_report.charts import MASS, unit_of
 from training.co2_report.figures import Figures
 
 ENERGY = ("kWh", "Wh", "mWh", "µWh")
@@ -22,8 +24,8 @@ def page(figures: Figures, by_epoch: bytes | None, against: bytes | None) -> str
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["mass"] = _mass
-    environment.filters["energy"] = _energy
+    environment.filters["mass"] = partial(_amount, units=MASS)
+    environment.filters["energy"] = partial(_amount, units=ENERGY)
     environment.filters["loss"] = lambda value: "–" if value is None else f"{value:.4f}"
     environment.filters["duration"] = _duration
     return environment.get_template("co2_report.html").render(
@@ -38,18 +40,11 @@ def _uri(png: bytes) -> str:
     return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
-def _mass(kilograms: float | None) -> str:
-    if kilograms is None:
+def _amount(value: float | None, units: Sequence[str]) -> str:
+    if value is None:
         return "not measured"
-    scale, unit = unit_of(kilograms)
-    return f"{kilograms / scale:.3g} {unit}"
-
-
-def _energy(kwh: float | None) -> str:
-    if kwh is None:
-        return "not measured"
-    scale, unit = unit_of(kwh, ENERGY)
-    return f"{kwh / scale:.3g} {unit}"
+    scale, unit = unit_of(value, units)
+    return f"{value / scale:.3g} {unit}"
 
 
 def _duration(seconds: float | None) -> str:

@@ -168,12 +168,3 @@ def means_of(batch: Batch, totals: Totals, sums: Tensor) -> dict[str, dict[str, 
         name: {segment: means[index][k] for k, segment in enumerate(SEGMENTS) if counted[index][k]}
         for index, name in enumerate(batch.names)
     }
-
-
-def objective(
-    model: Rudolph, batch: Batch, tasks: Mapping[str, TaskSettings], loss: str = "corrected"
-) -> tuple[Tensor, dict[str, dict[str, float]]]:
-    """Loss of a mixed batch by one process in one part, and the mean cross-entropy of each task's trained segments."""
-    totals = totals_of(model, [batch], loss)
-    value, sums = Objective(model, tasks, loss)(batch, totals)
-    return value, means_of(batch, totals, sums)

@@ -13,7 +13,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from contest.streaming import stream_input
 from training.tune.errors import SettingsError
 from training.tune.settings import Number, Whole
-from training.tune.settings_keys import in_words
+from training.tune.settings_keys import flat, in_words
 
 Finite = Annotated[Number, Field(allow_inf_nan=False)]
 # Our task name -> the name of its weights in the organisers' file.
@@ -81,16 +81,8 @@ class _Reader:
 
     def __init__(self, path: Path, content: Any) -> None:
         self.path = path
-        self.values: dict[str, Any] = {}
+        self.values = flat(content, whole=None)
         self.asked: set[str] = set()
-        self._flatten("", content)
-
-    def _flatten(self, prefix: str, content: Any) -> None:
-        for name, value in content.items():
-            if isinstance(value, dict):
-                self._flatten(f"{prefix}{name}.", value)
-            else:
-                self.values[f"{prefix}{name}"] = value
 
     def error(self, key: str, problem: str) -> SettingsError:
         return SettingsError(f"{self.path}: {key}: {problem}")
@@ -104,9 +96,8 @@ class _Reader:
                 raise self.error(key, "is missing")
             return default
         try:
-            return TypeAdapter(kind).validate_python(
-                value, strict=kind is bool
-            )  # numbers like 2e-5 are strings to YAML
+            # Numbers like 2e-5 are strings to YAML.
+            return TypeAdapter(kind).validate_python(value, strict=kind is bool)
         except ValidationError as error:
             raise self.error(key, f"must be {in_words(kind)}, not {value!r}") from error
 

@@ -14,43 +14,25 @@ from pydantic.fields import FieldInfo
 from training.tune.errors import SettingsError
 from training.tune.settings import TaskSettings, TuneSettings
 
+# Settings that have kept their name, and lay in one flat list before -> the part that they are in now.
+_MOVED = {
+    "data": "cache sampling batch reference special_probability workers prefetch",
+    "model": "start scratch initialization",
+    "optim": "schedule learning_rate warmup_steps decay_share final_rate_share beta1 beta2 weight_decay clip",
+    "compute": "device dtype threads accumulate activation_checkpointing parallel",
+    "checkpoint": "keep_last best",
+}
 # What settings were called when they were one flat list -> what they are called now.
 OLD_KEYS: Mapping[str, str] = {
+    **{name: f"{part}.{name}" for part, names in _MOVED.items() for name in names.split()},
     "out": "output",
     "data": "data.folder",
-    "cache": "data.cache",
-    "sampling": "data.sampling",
-    "batch": "data.batch",
-    "reference": "data.reference",
-    "special_probability": "data.special_probability",
-    "workers": "data.workers",
-    "prefetch": "data.prefetch",
-    "start": "model.start",
     "model": "model.params",
-    "scratch": "model.scratch",
-    "initialization": "model.initialization",
     "optimizer": "optim.name",
-    "schedule": "optim.schedule",
-    "learning_rate": "optim.learning_rate",
-    "warmup_steps": "optim.warmup_steps",
-    "decay_share": "optim.decay_share",
-    "final_rate_share": "optim.final_rate_share",
-    "beta1": "optim.beta1",
-    "beta2": "optim.beta2",
-    "weight_decay": "optim.weight_decay",
-    "clip": "optim.clip",
     "loss": "loss.kind",
-    "device": "compute.device",
-    "dtype": "compute.dtype",
-    "threads": "compute.threads",
-    "accumulate": "compute.accumulate",
-    "activation_checkpointing": "compute.activation_checkpointing",
-    "parallel": "compute.parallel",
     "validate_every": "validation.every",
     "validation_samples": "validation.samples",
     "checkpoint_every": "checkpoint.every",
-    "keep_last": "checkpoint.keep_last",
-    "best": "checkpoint.best",
     "watch.log_every": "logging.every",
     "watch.tensorboard": "logging.tensorboard",
     "watch.plots": "logging.plots",
@@ -127,12 +109,12 @@ def _renamed(reference: re.Match[str]) -> str:
     return f"${{{OLD_KEYS.get(reference[1], reference[1])}}}"
 
 
-def flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return the values of nested settings by dotted keys."""
+def flat(nested: Mapping[str, Any], prefix: str = "", whole: str | None = "model.params") -> dict[str, Any]:
+    """Return the values of nested settings by dotted keys; those of the key `whole` stay together."""
     found: dict[str, Any] = {}
     for name, value in nested.items():
-        below = isinstance(value, Mapping) and f"{prefix}{name}" != "model.params"
-        found |= flat(value, f"{prefix}{name}.") if below else {f"{prefix}{name}": value}
+        key = f"{prefix}{name}"
+        found |= flat(value, f"{key}.", whole) if isinstance(value, Mapping) and key != whole else {key: value}
     return found
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +22,7 @@ from models.rudolph import Rudolph
 from models.rudolph.decoding import answer
 from models.rudolph.sampling import Sampling
 from models.rudolph.vocabulary import EMPTY_ANSWER, PAD, Vocabulary
+from training.tune.data.batches import example_ids, picture_codes
 from training.tune.data.examples import Example
 from training.tune.objective import SEGMENTS, targets_of
 from training.tune.settings import TaskSettings
@@ -99,7 +100,7 @@ def greedy_answers(model: Rudolph, vocabulary: Vocabulary, examples: Sequence[Ex
     for start in range(0, len(examples), batch_size):
         chunk = examples[start : start + batch_size]
         left = torch.stack([vocabulary.encode_left(example.left) for example in chunk])  # [batch, L]
-        codes = torch.stack([_codes(example, config.image_seq_length) for example in chunk])  # [batch, I]
+        codes = torch.stack([picture_codes(example, config.image_seq_length) for example in chunk])  # [batch, I]
         uniforms = torch.zeros(len(chunk), config.r_text_seq_length - len(template))
         ids = answer(model, left, codes, template, GREEDY, uniforms)
         answers += [vocabulary.decode(row) for row in ids]
@@ -141,7 +142,12 @@ def segment_losses(
     config = model.config
     sums, counts = dict.fromkeys(segments, 0.0), dict.fromkeys(segments, 0)
     for start in range(0, len(examples), batch_size):
-        ids = torch.stack([_row(vocabulary, example) for example in examples[start : start + batch_size]])
+        ids = torch.stack(
+            [
+                example_ids(vocabulary, example, example.references[0] if example.references else None)
+                for example in examples[start : start + batch_size]
+            ]
+        )
         ids = ids[:, : config.prefix_length + int((ids[:, config.prefix_length :] != PAD).sum(1).max())]
         ids = ids.to(model.text_embeddings.weight.device)
         targets = targets_of(config, ids, model.left_ids(ids[:, : config.l_text_seq_length]))
@@ -200,30 +206,13 @@ def _with_answers(
     ]
     scores, problem = score_answers(task, asked, answers, mode)
     shown = scores if scores is not None else [None] * len(asked)
-    return TaskValidation(
-        loss=found.loss,
-        segments=found.segments,
+    return replace(
+        found,
         exact_match=sum(right) / len(right),
         score=None if scores is None else math.fsum(scores) / len(scores),
         answers=tuple(Answered(*parts) for parts in zip(asked, answers, shown, strict=True)),
         problem=problem,
     )
-
-
-def _codes(example: Example, length: int) -> Tensor:
-    if example.codes is None:
-        return torch.zeros(length, dtype=torch.int64)
-    return torch.from_numpy(example.codes.astype("int64"))
-
-
-def _row(vocabulary: Vocabulary, example: Example) -> Tensor:
-    """Ids of a whole example, `[total length]`; without references the right text is padding."""
-    config = vocabulary.config
-    if example.references:
-        right = vocabulary.encode_right(example.references[0])
-    else:
-        right = torch.full((config.r_text_seq_length,), PAD)
-    return torch.cat((vocabulary.encode_left(example.left), _codes(example, config.image_seq_length), right))
 
 
 def _entropy(model: Rudolph, hidden: Tensor, ids: Tensor, rows: slice) -> float:

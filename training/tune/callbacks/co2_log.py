@@ -6,26 +6,25 @@ sessions of a run that was killed and went on. What a lost session used was used
 
 from __future__ import annotations
 
-import csv
-import io
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import astuple, fields, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
-from pydantic.dataclasses import dataclass as pydantic_dataclass
+from pydantic.dataclasses import dataclass
 
-from contest.console import csv_row
 from contest.emissions.energy_meter import EnergyMeter, Meter
 from contest.emissions.processor_time import CPU_METHOD, cpu_kwh
 from contest.emissions.tracking import Tracking
 from contest.stand_ins import HEAD_BYTES, stand_in_of_data
 from errors import UserError
-from training.tune.callbacks.appending import append
 from training.tune.callbacks.callback import Callback, TrainingRun
+from training.tune.callbacks.csv_file import append, csv_lines, read_rows
 from training.tune.callbacks.epochs import epoch_of
 from training.tune.settings_keys import allowed, fields_of
 from training.tune.validation import Validation
@@ -33,7 +32,6 @@ from training.tune.validation import Validation
 CO2_FILE = "co2.csv"
 PREPARATION, TRAINING, END, WHOLE = "preparation", "training", "end", "whole"
 UNKNOWN = "not measured"
-BLOCK = 4096  # bytes read at a time, from the end
 Count = Annotated[int, Field(ge=0, lt=10**18)]
 Figure = Annotated[
     Annotated[float, Field(allow_inf_nan=False)] | None, BeforeValidator(lambda cell: None if cell == "" else cell)
@@ -44,7 +42,7 @@ class Co2FileError(UserError):
     """A file that is no log of a run's CO2; names the file and the line."""
 
 
-@pydantic_dataclass(frozen=True)
+@dataclass(frozen=True)
 class Co2Row:
     """What one device used since the row of that device before.
 
@@ -81,19 +79,6 @@ HEADER = tuple(field.name for field in fields(Co2Row))
 ROW = TypeAdapter(Co2Row)
 
 
-@dataclass(frozen=True, slots=True)
-class _Mark:
-    """A moment of the run and what had been used up to it."""
-
-    time: str
-    part: str
-    step: int
-    epoch: int
-    loss: float | None
-    validation_loss: float | None
-    used: Meter
-
-
 class Co2Log(Callback):
     """Adds rows to `OUTPUT/co2.csv`; `end` and `close` add what was used after the last
     step, when the weights are saved as well. What saving a checkpoint used belongs to the next row.
@@ -106,7 +91,7 @@ class Co2Log(Callback):
         self._path = path
         self._read = EnergyMeter(tracking).read if read is None else read
         self._before: Mapping[str, float] = {}
-        self._waiting: list[_Mark] = []
+        self._waiting: list[tuple[Co2Row, Meter]] = []
         self._losses: list[float] = []
         self._started = False
         self._step, self._epoch_steps, self._log_every, self._last = 0, 1, 1, 0
@@ -136,98 +121,69 @@ class Co2Log(Callback):
         """Write the rows that wait; the measurement has an outcome by now."""
         self._write_waiting()
         if self._waiting:  # the power never became known: the rows say so
-            reasons = self._tracking.so_far().reasons
-            self._write([row for mark in self._waiting for row in self._unmeasured(mark, "; ".join(reasons))])
+            method = ": ".join(filter(None, (UNKNOWN, "; ".join(self._tracking.so_far().reasons))))
+            self._write([replace(row, method=method) for row, _ in self._waiting])
             self._waiting = []
 
     def _mark(self, part: str, validation_loss: float | None = None) -> None:
         losses, self._losses = self._losses, []
         loss = math.fsum(losses) / len(losses) if losses else None
-        now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        epoch = epoch_of(self._step, self._epoch_steps) if self._step else 0
-        self._waiting.append(_Mark(now, part, self._step, epoch, loss, validation_loss, self._read()))
+        row = Co2Row(
+            time=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            stretch=self._tracking.row_id or "",
+            part=part,
+            step=self._step,
+            epoch=epoch_of(self._step, self._epoch_steps) if self._step else 0,
+            loss=loss,
+            validation_loss=validation_loss,
+            device="cpu",
+            method=UNKNOWN,
+            energy_kwh=None,
+            co2_kg=None,
+        )
+        self._waiting.append((row, self._read()))
         self._write_waiting()
 
     def _write_waiting(self) -> None:
         figures = self._tracking.so_far()
         if figures.cpu_watts is not None and figures.coefficient is not None:
-            rows = [row for mark in self._waiting for row in self._rows(mark, figures.cpu_watts, figures.coefficient)]
-            self._write(rows)
+            watts, coefficient = figures.cpu_watts, figures.coefficient
+            self._write([one for row, used in self._waiting for one in self._rows(row, used, watts, coefficient)])
             self._waiting = []
 
-    def _rows(self, mark: _Mark, watts: float, coefficient: float) -> list[Co2Row]:
+    def _rows(self, row: Co2Row, used: Meter, watts: float, coefficient: float) -> list[Co2Row]:
+        """Return a row for each device, with what it used since its row before."""
         method = f"{CPU_METHOD} ({watts:g} W for all packages)"
-        found = [("cpu", method, cpu_kwh(mark.used.cpu_seconds, watts)), *mark.used.gpus]
+        found = [("cpu", method, cpu_kwh(used.cpu_seconds, watts)), *used.gpus]
         rows = []
         for device, how, total in found:
             # A counter that began anew (a driver that was reset) must not make energy negative.
-            used = None if total is None else max(0.0, total - self._before.get(device, 0.0))
-            co2 = None if used is None else used * coefficient / 1000
-            rows.append(self._row(mark, device, how, used, co2))
+            energy = None if total is None else max(0.0, total - self._before.get(device, 0.0))
+            co2 = None if energy is None else energy * coefficient / 1000
+            rows.append(replace(row, device=device, method=how, energy_kwh=energy, co2_kg=co2))
         self._before = {device: total for device, _, total in found if total is not None}
         return rows
 
-    def _unmeasured(self, mark: _Mark, reason: str) -> list[Co2Row]:
-        why = f"{UNKNOWN}: {reason}" if reason else UNKNOWN
-        return [self._row(mark, "cpu", why, None, None)]
-
-    def _row(self, mark: _Mark, device: str, method: str, energy: float | None, co2: float | None) -> Co2Row:
-        return Co2Row(
-            time=mark.time,
-            stretch=self._tracking.row_id or "",
-            part=mark.part,
-            step=mark.step,
-            epoch=mark.epoch,
-            loss=mark.loss,
-            validation_loss=mark.validation_loss,
-            device=device,
-            method=method,
-            energy_kwh=energy,
-            co2_kg=co2,
-        )
-
     def _write(self, rows: Sequence[Co2Row]) -> None:
         """Append, all at once. Raises OSError."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        if not self._path.is_file() or not _without_torn_line(self._path):
-            writer.writerow(csv_row(HEADER))
-        writer.writerows(csv_row(_text(getattr(row, name)) for name in HEADER) for row in rows)
-        append(self._path, text.getvalue().encode())
+        begun = self._path.is_file() and _without_torn_line(self._path)
+        append(self._path, csv_lines([*([] if begun else [HEADER]), *map(astuple, rows)]))
 
 
 def read_co2_log(path: Path) -> list[Co2Row]:
     """Read a log. A last line that a kill cut short is left out. Raises `Co2FileError`, OSError."""
-    try:
-        data = path.read_bytes()
-        if (other := stand_in_of_data(data[:HEAD_BYTES])) is not None:
-            raise Co2FileError(f"{path}: {other}")
-        found = list(csv.reader(data.decode("utf-8").split("\n")[:-1]))
-    except UnicodeDecodeError as error:
-        raise Co2FileError(f"{path}: no log of a run's CO2: byte {error.start} is not UTF-8") from error
-    except csv.Error as error:
-        raise Co2FileError(f"{path}: no log of a run's CO2: {error}") from error
-    if not found or tuple(found[0]) != HEADER:
-        raise Co2FileError(f"{path}: line 1: the columns are not {', '.join(HEADER)}")
-    return [_parsed(path, number, values) for number, values in enumerate(found[1:], start=2)]
+    data = path.read_bytes()
+    if (other := stand_in_of_data(data[:HEAD_BYTES])) is not None:
+        raise Co2FileError(str(other), where=str(path))
+    rows = read_rows(data, "a run's CO2", HEADER, partial(Co2FileError, where=str(path)))
+    return [_parsed(path, number, values) for number, values in enumerate(rows, start=2)]
 
 
 def _without_torn_line(path: Path) -> int:
     """Cut off a last line that a kill cut short; return the bytes that are left."""
-    with path.open("r+b") as stream:
-        size = stream.seek(0, io.SEEK_END)
-        whole = size
-        while whole:
-            begin = max(0, whole - BLOCK)
-            stream.seek(begin)
-            found = stream.read(whole - begin).rfind(b"\n")
-            if found >= 0:
-                whole = begin + found + 1
-                break
-            whole = begin
-        if whole < size:
-            stream.truncate(whole)
-        return whole
+    whole = path.read_bytes().rfind(b"\n") + 1
+    os.truncate(path, whole)
+    return whole
 
 
 def _parsed(path: Path, number: int, values: Sequence[str]) -> Co2Row:
@@ -240,7 +196,3 @@ def _parsed(path: Path, number: int, values: Sequence[str]) -> Co2Row:
         name, value = str(error.errors()[0]["loc"][0]), error.errors()[0]["input"]
         what = allowed(fields_of(Co2Row)[name])
         raise Co2FileError(f"line {number}: {name} must be {what}, not {value!r}", where=str(path)) from error
-
-
-def _text(value: object) -> str:
-    return "" if value is None else repr(value) if isinstance(value, float) else str(value)

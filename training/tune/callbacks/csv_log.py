@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from functools import partial
 from pathlib import Path
 
-from contest.console import csv_row
 from contest.stand_ins import HEAD_BYTES, stand_in_of_data
 from contest.writing import write_bytes
 from errors import UserError
-from training.tune.callbacks.appending import append
 from training.tune.callbacks.callback import TrainingRun
+from training.tune.callbacks.csv_file import append, csv_lines, read_rows
 from training.tune.callbacks.log import Sink
 
 LOG_FILE = "log.csv"
@@ -37,21 +35,12 @@ class LogRow:
 
 def read_log(path: Path) -> list[LogRow]:
     """Read a log. A last line that a kill cut short is left out. Raises `LogFileError`, OSError."""
-    try:
-        data = path.read_bytes()
-        if (other := stand_in_of_data(data[:HEAD_BYTES])) is not None:
-            raise LogFileError(other.what, "move it away", where=str(path))
-        # What stands behind the last line break was not written to its end.
-        lines = data.decode("utf-8").split("\n")[:-1]
-        found = list(csv.reader(lines))
-        if not found or tuple(found[0]) != HEADER:
-            raise LogFileError(f"line 1: the columns are not {', '.join(HEADER)}", MOVE_IT, where=str(path))
-        return [_row(path, number, fields) for number, fields in enumerate(found[1:], start=2)]
-    except UnicodeDecodeError as error:
-        problem = f"no log of a run: byte {error.start} is not UTF-8"
-        raise LogFileError(problem, MOVE_IT, where=str(path)) from error
-    except csv.Error as error:
-        raise LogFileError(f"no log of a run: {error}", MOVE_IT, where=str(path)) from error
+    data = path.read_bytes()
+    if (other := stand_in_of_data(data[:HEAD_BYTES])) is not None:
+        raise LogFileError(other.what, "move it away", where=str(path))
+    error = partial(LogFileError, remedy=MOVE_IT, where=str(path))
+    rows = read_rows(data, "a run", HEADER, error)
+    return [_row(path, number, fields) for number, fields in enumerate(rows, start=2)]
 
 
 def _row(path: Path, number: int, fields: list[str]) -> LogRow:
@@ -70,16 +59,9 @@ class CsvLog(Sink):
         """Drop the rows behind the checkpoint, which the run will write again."""
         self._path = run.output / LOG_FILE
         kept = [row for row in read_log(self._path) if row.step <= run.resumed_step] if self._path.is_file() else []
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(csv_row(HEADER))
-        writer.writerows(csv_row((row.step, row.name, repr(row.value))) for row in kept)
-        write_bytes(self._path, text.getvalue().encode())
+        write_bytes(self._path, csv_lines([HEADER, *map(astuple, kept)]))
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Append a line for each value, all at once."""
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows(
-            csv_row((step, name, repr(float(value)))) for name, value in values.items() if not math.isnan(value)
-        )
-        append(self._path, text.getvalue().encode())
+        known = {name: float(value) for name, value in values.items() if not math.isnan(value)}
+        append(self._path, csv_lines((step, name, value) for name, value in known.items()))

@@ -16,8 +16,8 @@ from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.record_writer import masked_crc32c
 from tensorboardX.summary import scalar
 
-from training.tune.callbacks.appending import append
 from training.tune.callbacks.callback import TrainingRun
+from training.tune.callbacks.csv_file import append
 from training.tune.callbacks.log import Sink
 
 FOLDER = "tensorboard"

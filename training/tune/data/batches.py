@@ -52,6 +52,30 @@ def choose_reference(references: Sequence[str], how: str, rng: random.Random) ->
     return references[0]
 
 
+def picture_codes(example: Example, length: int) -> Tensor:
+    """Codes of an example's picture, int64 `[length]`; zeros where it has none."""
+    if example.codes is None:
+        return torch.zeros(length, dtype=torch.int64)
+    return torch.from_numpy(example.codes.astype("int64"))
+
+
+def example_ids(
+    vocabulary: Vocabulary,
+    example: Example,
+    answer: str | None,
+    left_token: str = "<LT_UNK>",
+    right_token: str = "<RT_UNK>",
+) -> Tensor:
+    """Ids of a whole example, `[total length]`; without an answer the right text is padding."""
+    config = vocabulary.config
+    if answer is None:
+        right = torch.full((config.r_text_seq_length,), PAD)
+    else:
+        right = vocabulary.encode_right(answer, right_token)
+    left = vocabulary.encode_left(example.left, left_token)
+    return torch.cat((left, picture_codes(example, config.image_seq_length), right))
+
+
 class BatchMaker:
     """Makes the batch of any step; the same for the same seed, settings and examples, so a run resumes exactly."""
 
@@ -75,17 +99,8 @@ class BatchMaker:
         own_left, own_right = TASK_TOKENS[task]
         left_token = own_left if rng.random() < self.special_probability else "<LT_UNK>"
         right_token = own_right if rng.random() < self.special_probability else "<RT_UNK>"
-        config = self.vocabulary.config
-        if example.codes is None:
-            codes = torch.zeros(config.image_seq_length, dtype=torch.int64)
-        else:
-            codes = torch.from_numpy(example.codes.astype("int64"))
-        if example.references:
-            answer = choose_reference(example.references, self.reference, rng)
-            right = self.vocabulary.encode_right(answer, right_token)
-        else:
-            right = torch.full((config.r_text_seq_length,), PAD)
-        return torch.cat((self.vocabulary.encode_left(example.left, left_token), codes, right))
+        answer = choose_reference(example.references, self.reference, rng) if example.references else None
+        return example_ids(self.vocabulary, example, answer, left_token, right_token)
 
     def batch(self, step: int) -> Batch:
         """Batch of a step (0-based): this process's rows of it, which may be none.

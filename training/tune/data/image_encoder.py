@@ -4,29 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import os
-import signal
 import stat
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
-from multiprocessing import active_children, get_context, resource_tracker
+from itertools import groupby, islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from contest.children import end_with_parent
 from contest.console import say
 from contest.errors import MAX_PRINTED_ERRORS, Code, ContestError, ContestFileError
 from contest.pictures import decode_picture, resolve_picture
 from contest.shards import read_pictures
+from contest.worker_pool import WorkerKilledError, in_workers
 from errors import bare_reason
 from models.pixels import to_pixels
 from models.vqgan import VQGAN, load_vqgan
@@ -42,7 +37,8 @@ AT_ONCE = 32  # pictures a worker decodes and the network encodes together
 LOOKED_UP_AT_ONCE = 1024
 MAX_ERRORS = 1000
 
-Done = TypeVar("Done")
+Picture = TypeVar("Picture")
+Result = TypeVar("Result")
 Pixels = npt.NDArray[np.float32]
 
 
@@ -65,19 +61,10 @@ class Decoded:
 
 
 @dataclass(frozen=True, slots=True)
-class Decoding:
+class Done(Generic[Picture]):
     """What came of a chunk: pictures, errors of those that can not be used, and flaws of those that can be seen."""
 
-    pictures: list[Decoded]
-    errors: list[ContestError]
-    flaws: list[ContestError]
-
-
-@dataclass(frozen=True, slots=True)
-class Encoding:
-    """A chunk with codes in place of pixels."""
-
-    pictures: list[Encoded]
+    pictures: list[Picture]
     errors: list[ContestError]
     flaws: list[ContestError]
 
@@ -213,19 +200,31 @@ class PictureEncoder:
         for batch in _batches(numbers):
             yield from _cut(self._wanted(table, batch)[0])
 
-    def _encoded(self, chunks: Iterable[Sequence[Wanted]]) -> Iterator[Encoding]:
+    def _encoded(self, chunks: Iterable[Sequence[Wanted]]) -> Iterator[Done[Encoded]]:
         if not self.workers:
             for chunk in chunks:
                 yield self.encode(self.decode(chunk))
         elif self.device.type == "cpu":
-            yield from _in_workers(self, _decode_and_encode, chunks)
+            yield from self._in_workers(_decode_and_encode, chunks)
         else:
-            for decoded in _in_workers(self, _decode, chunks):
+            for decoded in self._in_workers(PictureEncoder.decode, chunks):
                 yield self.encode(decoded)
 
-    def decode(self, chunk: Sequence[Wanted]) -> Decoding:
+    def _in_workers(
+        self, work: Callable[[PictureEncoder, Sequence[Wanted]], Result], chunks: Iterable[Sequence[Wanted]]
+    ) -> Iterator[Result]:
+        """Yield what worker processes make of the chunks, in the order in which they get done."""
+        remedy = "with less memory set data.workers=0"
+        try:
+            yield from in_workers(
+                work, self, chunks, self.workers, waiting=2, if_killed=remedy, in_order=False, set_up=_one_thread
+            )
+        except WorkerKilledError as error:
+            raise ChildProcessError(f"a worker that encodes pictures was killed; {remedy}") from error
+
+    def decode(self, chunk: Sequence[Wanted]) -> Done[Decoded]:
         """Read and decode pictures (of one shard, or files); those of known content are not decoded."""
-        done = Decoding([], [], [])
+        done: Done[Decoded] = Done([], [], [])
         for wanted, found in _contents(chunk):
             if isinstance(found, ContestError):
                 done.errors.append(found)
@@ -244,7 +243,7 @@ class PictureEncoder:
             done.pictures.append(Decoded(wanted.key, digest, pixels))
         return done
 
-    def encode(self, decoded: Decoding) -> Encoding:
+    def encode(self, decoded: Done[Decoded]) -> Done[Encoded]:
         """Encode what was decoded: the most probable codes."""
         pixels = [torch.from_numpy(picture.pixels) for picture in decoded.pictures if picture.pixels is not None]
         codes = iter(self._network(torch.stack(pixels)) if pixels else ())  # [pictures, length]
@@ -252,7 +251,7 @@ class PictureEncoder:
             Encoded(picture.key, picture.digest, None if picture.pixels is None else next(codes))
             for picture in decoded.pictures
         ]
-        return Encoding(encoded, decoded.errors, decoded.flaws)
+        return Done(encoded, decoded.errors, decoded.flaws)
 
     def _network(self, images: torch.Tensor) -> npt.NDArray[np.uint16]:
         with torch.inference_mode():
@@ -295,16 +294,9 @@ def _batches(numbers: Iterable[int]) -> Iterator[list[int]]:
 
 def _cut(wanted: Sequence[Wanted]) -> Iterator[list[Wanted]]:
     """Cut into chunks that are decoded together: of one shard, or of files."""
-    chunk: list[Wanted] = []
-    for one in wanted:
-        place = one.key.path if one.key.row != IN_A_FILE else None
-        before = chunk[-1].key.path if chunk and chunk[-1].key.row != IN_A_FILE else None
-        if chunk and (len(chunk) == AT_ONCE or place != before):
+    for _, together in groupby(wanted, lambda one: None if one.key.row == IN_A_FILE else one.key.path):
+        while chunk := list(islice(together, AT_ONCE)):
             yield chunk
-            chunk = []
-        chunk.append(one)
-    if chunk:
-        yield chunk
 
 
 def _contents(chunk: Sequence[Wanted]) -> Iterator[tuple[Wanted, bytes | ContestError]]:
@@ -327,62 +319,9 @@ def _contents(chunk: Sequence[Wanted]) -> Iterator[tuple[Wanted, bytes | Contest
             yield wanted, ContestError(code, bare_reason(error), file=wanted.key.path, sample_id=wanted.sample_id)
 
 
-def _in_workers(
-    encoder: PictureEncoder, work: Callable[[Sequence[Wanted]], Done], chunks: Iterable[Sequence[Wanted]]
-) -> Iterator[Done]:
-    """Yield what worker processes make of the chunks, in the order in which they get done."""
-    # Started afresh: a forked process would inherit the locks of this one's threads.
-    pool = ProcessPoolExecutor(encoder.workers, get_context("spawn"), _start_worker, (encoder, os.getpid()))
-    resource_tracker.ensure_running()  # before interrupts are held up: it would let them through
-    remaining, pending = iter(chunks), set[Future[Done]]()
-    try:
-        while True:
-            for chunk in islice(remaining, 2 * encoder.workers - len(pending)):
-                with _without_interrupts():  # here the workers are started
-                    pending.add(pool.submit(work, chunk))
-            if not pending:
-                return
-            done, pending = wait(pending, return_when=FIRST_COMPLETED)
-            for future in done:
-                yield future.result()
-    except BrokenProcessPool as error:
-        raise ChildProcessError(
-            "a worker that encodes pictures was killed; with less memory set data.workers=0"
-        ) from error
-    except KeyboardInterrupt:
-        for worker in active_children():  # what they were at is done again
-            worker.terminate()
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-@contextmanager
-def _without_interrupts() -> Iterator[None]:
-    """Start processes that a Ctrl-C at the terminal does not reach: this process gets it, and ends them."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-
-
-# In a worker process: its own encoder, set when the process starts.
-_encoder: PictureEncoder | None = None
-
-
-def _start_worker(encoder: PictureEncoder, parent: int) -> None:
-    end_with_parent(parent)
-    global _encoder
-    _encoder = encoder
+def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def _decode(chunk: Sequence[Wanted]) -> Decoding:
-    assert _encoder is not None
-    return _encoder.decode(chunk)
-
-
-def _decode_and_encode(chunk: Sequence[Wanted]) -> Encoding:
-    assert _encoder is not None
-    return _encoder.encode(_encoder.decode(chunk))
+def _decode_and_encode(encoder: PictureEncoder, chunk: Sequence[Wanted]) -> Done[Encoded]:
+    return encoder.encode(encoder.decode(chunk))

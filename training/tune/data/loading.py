@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import torch
 
@@ -13,7 +12,7 @@ from models.rudolph import Config
 from models.rudolph.vocabulary import Vocabulary
 from models.vqgan import load_vqgan
 from models.weights_folder import VQGAN_FOLDER, require_fit
-from training.tune.data.batches import TASK_TOKENS, Batch, BatchMaker
+from training.tune.data.batches import TASK_TOKENS, BatchMaker
 from training.tune.data.cache_folder import cache_folder
 from training.tune.data.examples import Example, Examples, read_task
 from training.tune.data.image_encoder import PictureEncoder
@@ -26,23 +25,11 @@ SPLITS = ("train", "val")
 TEXT_TASKS = frozenset(("textqa", "mathqa"))  # whose samples need no picture
 
 
-class Batches(Protocol):
-    """Gives the batch of any step: this process's rows of it, the same whenever it is asked for the same step."""
-
-    def batch(self, step: int) -> Batch:
-        """Batch of a step (0-based)."""
-        raise NotImplementedError
-
-    def close(self) -> None:
-        """End what makes batches in the background."""
-        raise NotImplementedError
-
-
 @dataclass(frozen=True)
 class Data:
     """What a run trains on, what it is validated on (examples by task), and how many training examples a task has."""
 
-    batches: Batches
+    batches: Prefetched
     held_out: Mapping[str, Sequence[Example]]
     sizes: Mapping[str, int]
 
@@ -112,4 +99,4 @@ def open_data(
     sampler = Sampler(mixture_of(data, tasks, seed), sizes, seed, rank, world)
     maker = BatchMaker(vocabulary, train, tasks, sampler, data.special_probability, data.reference)
     kept = {task: examples[:held_out] for task, examples in validation.items()}
-    return Data(Prefetched(maker, data.prefetch), kept, sizes)
+    return Data(Prefetched(maker.batch, data.prefetch), kept, sizes)

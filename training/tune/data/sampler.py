@@ -12,7 +12,7 @@ from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from training.tune.settings import DataSettings, TaskSettings
 
@@ -26,14 +26,6 @@ class Place(NamedTuple):
     position: int
 
 
-class Mixture(Protocol):
-    """Which tasks the rows of a step's batch belong to."""
-
-    def places(self, step: int) -> list[Place]:
-        """Rows of the whole batch of a step (0-based), in order."""
-        raise NotImplementedError
-
-
 @dataclass(frozen=True)
 class FixedMixture:
     """The same number of rows of each task in every batch, task by task."""
@@ -41,7 +33,7 @@ class FixedMixture:
     samples: Mapping[str, int]
 
     def places(self, step: int) -> list[Place]:
-        """See `Mixture`."""
+        """Rows of the whole batch of a step (0-based), in order."""
         return [Place(task, step * count + k) for task, count in self.samples.items() for k in range(count)]
 
 
@@ -83,12 +75,15 @@ class SharedMixture:
         return places
 
     def places(self, step: int) -> list[Place]:
-        """See `Mixture`."""
+        """Rows of the whole batch of a step (0-based), in order."""
         start, end = step * self.batch, (step + 1) * self.batch
         rounds = range(start // self.round, (end - 1) // self.round + 1)
         self._made = {number: self._made.get(number) or self._round(number) for number in rounds}
         rows = [place for number in rounds for place in self._made[number]]
         return rows[start - rounds[0] * self.round :][: self.batch]
+
+
+Mixture = FixedMixture | SharedMixture
 
 
 def mixture_of(data: DataSettings, tasks: Mapping[str, TaskSettings], seed: int) -> Mixture:

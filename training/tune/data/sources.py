@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -41,24 +40,6 @@ class Record:
     picture: str | None
     shard: str | None = None
     row: int | None = None
-
-
-class Source(Protocol):
-    """The samples of one task and split."""
-
-    @property
-    def folder(self) -> Path:
-        """The task folder."""
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """The files that the records are read from."""
-
-    def records(self, scratch: Path) -> Iterator[Record]:
-        """Yield the records in the order of the files; `scratch` is a file that may be written meanwhile.
-
-        Raises `TrainingDataError`, `ShardError` or `ContestFileError` for files that can not be used.
-        """
 
 
 def find_source(folder: Path, task: str, split: str, files: Sequence[str] | None = None) -> Source:
@@ -99,7 +80,10 @@ class ShardSource:
     files: tuple[Path, ...]
 
     def records(self, scratch: Path) -> Iterator[Record]:
-        """See `Source`."""
+        """Yield the records in the order of the files; `scratch` is not needed.
+
+        Raises `ShardError` for shards that can not be used.
+        """
         for path in self.files:
             inside = holds_pictures(path)
             for row, found in enumerate(read_shard(path, self.task)):
@@ -126,7 +110,11 @@ class JsonSource:
         return (self.questions, self.answers)
 
     def records(self, scratch: Path) -> Iterator[Record]:
-        """See `Source`. The answers are written to `scratch` first, so that any order of theirs will do."""
+        """Yield the records in the order of the questions.
+
+        The answers are written to the file `scratch` first, so that any order of theirs will do. Raises
+        `TrainingDataError` or `ContestFileError` for files that can not be used.
+        """
         with pa.OSFile(str(scratch), "wb") as sink, pa.ipc.new_file(sink, ANSWERS) as writer:
             truths = stream_ground_truth(self.answers)
             while chunk := list(islice(truths, ROWS_AT_ONCE)):
@@ -156,6 +144,9 @@ class JsonSource:
         if (row := used.find(0)) >= 0:
             surplus = answers.column("id")[row].as_py()
             raise TrainingDataError(f"{self.questions}: no sample {surplus!r}, whose answer {self.answers.name} holds")
+
+
+Source = ShardSource | JsonSource
 
 
 def _rows_of(answers: pa.Table, first: int, ids: Sequence[str]) -> list[int | None]:
