@@ -16,7 +16,7 @@ from evaluation.metrics.answers import ScriptError
 from evaluation.metrics.base import TaskScore
 from evaluation.metrics.cases import Case, Mode, Note
 from evaluation.metrics.clip_score import BATCH_SIZE, ClipNetwork, score_captions
-from evaluation.metrics.english_numbers import NUMBER_WORDS, number_words_to_digits
+from evaluation.metrics.english_numbers import number_words_to_digits
 from evaluation.metrics.meteor import align_best, align_from_end, meteor_score
 from evaluation.metrics.meteor_tasks import MeteorMetric, TextComparison, score_official, score_strict
 from evaluation.metrics.normalisation import LEMMAS, MAX_CACHED, strict_form, strict_words
@@ -62,7 +62,10 @@ def strict_comparison(answer: str, reference: str, wordnet: WordNet = NO_WORDNET
 
 
 def score_cases(cases: Sequence[Case], mode: Mode, wordnet: WordNet = NO_WORDNET) -> tuple[list[float], list[Note]]:
-    """Score the METEOR half of cases in ground-truth order, as the two ways of `meteor_tasks` do."""
+    """Score the METEOR half of cases in order, by `score_official` or, in mode `strict`, by `score_strict`.
+
+    Raises AttemptAbortedError in mode `official`, where the organisers' script raises, or if an answer is missing.
+    """
     if mode == "strict":
         return score_strict(cases, partial(strict_comparison, wordnet=wordnet))
     return score_official(
@@ -177,8 +180,7 @@ def _tokenise(text: str) -> str:
 
 
 def _strict_tokens(text: str) -> tuple[str, ...]:
-    words = strict_words(text)
-    return words if NUMBER_WORDS.isdisjoint(words) else tuple(number_words_to_digits(" ".join(words)).split())
+    return tuple(number_words_to_digits(strict_form(text)).split())
 
 
 def _affected_by(

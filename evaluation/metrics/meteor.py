@@ -97,12 +97,10 @@ def _places_by_stem(stems: Sequence[str], reference_stems: Sequence[str]) -> lis
     """Return, for each stem of both sides, where it stands on either: no other words match in the first two stages."""
     shared = set(stems).intersection(reference_stems)
     places: dict[str, tuple[_Places, _Places]] = {word: ([], []) for word in shared}
-    for i, word in enumerate(stems):
-        if word in shared:
-            places[word][0].append(i)
-    for j, word in enumerate(reference_stems):
-        if word in shared:
-            places[word][1].append(j)
+    for side, words in enumerate((stems, reference_stems)):
+        for place, word in enumerate(words):
+            if word in shared:
+                places[word][side].append(place)
     return list(places.values())
 
 

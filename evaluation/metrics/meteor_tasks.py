@@ -8,12 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from evaluation.metrics import answers
-from evaluation.metrics.answers import (
-    ScriptError,
-    official_answer,
-    official_references,
-    require_every_answer,
-)
+from evaluation.metrics.answers import ScriptError, official_answer, official_references, require_every_answer
 from evaluation.metrics.base import TaskMetric
 from evaluation.metrics.cases import Case, Mode, Note
 from evaluation.metrics.errors import AttemptAbortedError

@@ -16,13 +16,7 @@ from contest.errors import quote
 from evaluation.metrics.answers import ScriptError
 from evaluation.metrics.cases import Case, Mode, Note
 from evaluation.metrics.english_numbers import number_words_to_digits
-from evaluation.metrics.meteor import (
-    Alignment,
-    align_best,
-    align_from_end,
-    meteor_score,
-    weighted_mean,
-)
+from evaluation.metrics.meteor import Alignment, align_best, align_from_end, meteor_score, weighted_mean
 from evaluation.metrics.meteor_tasks import MeteorMetric, TextComparison, score_official, score_strict
 from evaluation.metrics.normalisation import (
     LEMMAS,
@@ -85,13 +79,13 @@ def strict_comparison(answer: str, reference: str, wordnet: WordNet = NO_WORDNET
     if len(expected_words) == len(expected) == 1:
         score = proportion(found[0], expected[0]) if found else 0.0
         return TextComparison(score, *forms, words, expected_words, None)
-    places, expected_places = _places_of_words(words), _places_of_words(expected_words)
+    places, expected_places = _places(words, of_numbers=False), _places(expected_words, of_numbers=False)
     left = [expected_words[j] for j in expected_places]
     aligned = align_best([words[i] for i in places], left, snowball_stem, wordnet)
     matches = [(places[i], expected_places[j]) for i, j in aligned.matches]
     matched = float(len(matches))
     # Numbers in order: the first with the first, and so on; what is left over has no partner.
-    for i, j in zip(_places_of_numbers(words), _places_of_numbers(expected_words), strict=False):
+    for i, j in zip(_places(words, of_numbers=True), _places(expected_words, of_numbers=True), strict=False):
         weight = proportion(*_numbers((words[i], expected_words[j])))
         matched += weight
         matches += [(i, j)] if weight else []
@@ -101,7 +95,10 @@ def strict_comparison(answer: str, reference: str, wordnet: WordNet = NO_WORDNET
 
 
 def score_cases(cases: Sequence[Case], mode: Mode, wordnet: WordNet = NO_WORDNET) -> tuple[list[float], list[Note]]:
-    """Score cases in ground-truth order, as the two ways of `meteor_tasks` do."""
+    """Score cases in ground-truth order, by `score_official` or, in mode `strict`, by `score_strict`.
+
+    Raises AttemptAbortedError in mode `official`, where the organisers' script raises, or if an answer is missing.
+    """
     if mode == "strict":
         return score_strict(cases, partial(strict_comparison, wordnet=wordnet))
     return score_official(
@@ -191,12 +188,8 @@ def _strict_words(text: str) -> tuple[str, ...]:
     return tuple(number_words_to_digits(number_form(text)).split())
 
 
-def _places_of_words(words: Sequence[str]) -> list[int]:
-    return [place for place, word in enumerate(words) if _fraction(word) is None]
-
-
-def _places_of_numbers(words: Sequence[str]) -> list[int]:
-    return [place for place, word in enumerate(words) if _fraction(word) is not None]
+def _places(words: Sequence[str], *, of_numbers: bool) -> list[int]:
+    return [place for place, word in enumerate(words) if (_fraction(word) is not None) == of_numbers]
 
 
 def _form_word_by_word(text: str) -> str:
