@@ -19,7 +19,7 @@ import torch
 
 from errors import reason_of
 from evaluation.errors import EvaluationError
-from evaluation.metrics.features import FeatureNetwork, FeatureStore, InceptionFeatures, RuCLIPFeatures
+from evaluation.metrics.features import FeatureNetwork, FeatureStore, inception_features, ruclip_features
 from evaluation.settings import FidFeatures
 from models.bpe import BPEFormatError
 from models.inception import Inception
@@ -77,7 +77,7 @@ class Assets:
         Raises MissingAssetError, AssetError.
         """
         if kind == "ruclip":
-            return RuCLIPFeatures(self.ruclip(device))
+            return ruclip_features(self.ruclip(device))
         folder = self._part(
             "inception",
             "Inception, which FID is taken with,",
@@ -85,7 +85,7 @@ class Assets:
             "substitute with --fid-features ruclip, which is not comparable with the contest",
         )
         try:
-            return InceptionFeatures(Inception.from_file(find_weights(folder), device))
+            return inception_features(Inception.from_file(find_weights(folder), device))
         except (WeightsError, OSError) as error:
             raise _unusable("Inception", error, "get its one file again") from error
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from contest.emissions.rows import EmissionsFileError, EmissionsRow, EnergyReading, read_readings, read_rows
-from contest.emissions.tracking import Tracking, track
 from errors import reason_of
 from evaluation.errors import EvaluationError
 
@@ -33,13 +31,6 @@ class Summary:
     energy_kwh: float
     co2_kg: float
     readings: Mapping[str, tuple[EnergyReading, ...]]
-
-
-def track_scoring(
-    csv_path: str | os.PathLike[str], *, description: str = "scoring", country: str = "RU"
-) -> AbstractContextManager[Tracking]:
-    """Measure the enclosed scoring, as `track` does: raises nothing, says what it could not do."""
-    return track("FBC2 evaluation", description, csv_path, country)
 
 
 def read_emissions(csv_path: str | os.PathLike[str]) -> Summary:

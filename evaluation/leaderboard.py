@@ -7,8 +7,6 @@ scored on were never published.
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, astuple, dataclass, field, fields
@@ -17,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from contest.checking import is_unicode
-from contest.console import csv_row
+from contest.console import Cell
 from contest.tasks import TASKS
 from evaluation.errors import LeaderboardError, shortened
-from evaluation.results import Result
+from evaluation.results import Result, csv_text
 from evaluation.settings import BASELINE_INTEGRAL, INTEGRAL
 from evaluation.sqlite_file import SQLiteFile
 from evaluation.statistics import ranks
@@ -216,7 +214,8 @@ def grouped(runs: Sequence[LeaderboardRun], by: str = INTEGRAL) -> tuple[RankedG
             found.setdefault(run.measures(by), []).append(run)
     groups = []
     for measures, members in found.items():
-        members.sort(key=lambda run: _descending(run.value(by)))
+        # The best first, those without a score last.
+        members.sort(key=lambda run: -math.inf if (score := run.value(by)) is None else score, reverse=True)
         groups.append(RankedGroup(measures, tuple(members), tuple(ranks([run.value(by) for run in members]))))
     return tuple(groups)
 
@@ -239,7 +238,8 @@ def leaderboard_table(runs: Sequence[LeaderboardRun], by: str = INTEGRAL, *, ver
     for number, group in enumerate(grouped(runs, by), start=1):
         keys = [task.key for task in TASKS if any(task.key in run.scores for run in group.runs)]
         header = ("rank", "run", "S", "95 % interval", *keys, *(item.name for item in fields(Provenance)))
-        table = blocks([header, *_ranked_rows(group, keys), _baseline(keys)], repeated=2)
+        rows = [_row(rank, run, keys) for rank, run in zip(group.ranks, group.runs, strict=True)]
+        table = blocks([header, *rows, _baseline(keys)], repeated=2)
         signatures = [f"  {shortened(measure, 10_000)}" for measure in group.measures[1:]] if verbose else []
         parts.append("\n".join([heading(number, group, by), table, *signatures]))
     if len(parts) > 1 and not verbose:
@@ -260,31 +260,19 @@ def to_json(runs: Sequence[LeaderboardRun]) -> dict[str, Any]:
 
 def to_csv(runs: Sequence[LeaderboardRun]) -> str:
     """Return the whole leaderboard as CSV, the published baseline in its first row; empty is what is not known."""
-    stream = io.StringIO()
     keys = [task.key for task in TASKS]
     origin = [item.name for item in fields(Provenance)]
     head = ["group", "rank", "name", "added", "mode", "test", "comparable", "integral", "low", "high"]
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(csv_row([*head, *keys, *origin, "signatures"]))
     published = [task.baseline for task in TASKS]
     baseline = [None, None, "published baseline", *[None] * 4, BASELINE_INTEGRAL, None, None, *published]
-    writer.writerow(csv_row([*baseline, *[None] * (len(origin) + 1)]))
+    rows: list[Sequence[Cell]] = [[*head, *keys, *origin, "signatures"], [*baseline, *[None] * (len(origin) + 1)]]
     for number, group in enumerate(grouped(runs), start=1):
         for rank, run in zip(group.ranks, group.runs, strict=True):
             what = (run.name, run.added, run.mode, run.test, run.comparable, run.integral, run.low, run.high)
             values = [run.value(key) for key in keys]
             signatures = " ".join(run.measures(INTEGRAL)[1:])
-            writer.writerow(csv_row([number, rank, *what, *values, *astuple(run.provenance), signatures]))
-    return stream.getvalue()
-
-
-def _descending(score: float | None) -> tuple[bool, float]:
-    """Sort key: the best first, those without a score last."""
-    return (score is None, -(score or 0.0))
-
-
-def _ranked_rows(group: RankedGroup, keys: Sequence[str]) -> list[tuple[str, ...]]:
-    return [_row(rank, run, keys) for rank, run in zip(group.ranks, group.runs, strict=True)]
+            rows.append([number, rank, *what, *values, *astuple(run.provenance), signatures])
+    return csv_text(rows)
 
 
 def _row(rank: int | None, run: LeaderboardRun, keys: Sequence[str]) -> tuple[str, ...]:

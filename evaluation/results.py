@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
@@ -249,14 +249,16 @@ CSV_COLUMNS = ("task", "score", "low", "high", "n", "baseline", "threshold", "el
 
 def write_csv(path: Path, result: Result) -> None:
     """Write one row a task and one for S as CSV; what is not there is an empty field. Raises ContestError."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(csv_row(CSV_COLUMNS))
-    for task in result.tasks.values():
-        writer.writerow(csv_row(_cells(task)))
     low, high = result.integral_interval or (None, None)
-    writer.writerow(csv_row(["integral", result.integral, low, high, *[None] * 4, result.comparable, None]))
-    write_bytes(path, stream.getvalue().encode())
+    integral = ["integral", result.integral, low, high, *[None] * 4, result.comparable, None]
+    write_bytes(path, csv_text([CSV_COLUMNS, *map(_cells, result.tasks.values()), integral]).encode())
+
+
+def csv_text(rows: Iterable[Sequence[Cell]]) -> str:
+    """Return rows as CSV that no spreadsheet takes for formulas; None is an empty field."""
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\n").writerows(map(csv_row, rows))
+    return stream.getvalue()
 
 
 def _cells(result: TaskResult) -> Sequence[Cell]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -171,15 +170,14 @@ def p_value(observed: float, under_chance: Floats) -> float:
     return float((extreme + 1) / (under_chance.size + 1))
 
 
-def ranks(scores: Sequence[float | None], best: Literal["highest", "lowest"] = "highest") -> list[int | None]:
+def ranks(scores: Sequence[float | None]) -> list[int | None]:
     """Return competition ranks (1, 2, 2, 4): equal scores share the better place; None has no rank.
 
     Scores that agree to twelve decimals are equal: they differ by the order of a sum at most.
     """
     from scipy.stats import rankdata  # only leaderboards wait for it
 
-    sign = -1 if best == "highest" else 1
-    places = iter(rankdata([sign * round(score, RANK_DIGITS) for score in scores if score is not None], method="min"))
+    places = iter(rankdata([-round(score, RANK_DIGITS) for score in scores if score is not None], method="min"))
     return [None if score is None else int(next(places)) for score in scores]
 
 

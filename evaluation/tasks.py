@@ -99,8 +99,8 @@ class Metrics:
 
     @cached_property
     def _features(self) -> FeatureNetwork:
-        from evaluation.metrics.features import RuCLIPFeatures
+        from evaluation.metrics.features import ruclip_features
 
         if self.fid_features == "ruclip":
-            return RuCLIPFeatures(self._ruclip)
+            return ruclip_features(self._ruclip)
         return self._assets.features(self.fid_features)

@@ -61,7 +61,7 @@ def score(options: argparse.Namespace) -> int:
 
 def _scored(options: argparse.Namespace, processes: ScoringProcesses) -> tuple[Result, list[str]]:
     """Return the result, and a line about each thing that was written."""
-    from evaluation.co2 import track_scoring
+    from contest.emissions.tracking import track
     from evaluation.joining import ScoringFiles
     from evaluation.scoring import score_run
     from evaluation.tasks import Metrics
@@ -84,7 +84,7 @@ def _scored(options: argparse.Namespace, processes: ScoringProcesses) -> tuple[R
     if options.emissions is None or not processes.is_first:
         result = scored()
     else:
-        with track_scoring(options.emissions, country=options.country) as tracking:
+        with track("FBC2 evaluation", "scoring", options.emissions, options.country) as tracking:
             result = scored()
         say(tracking.outcome)
         emissions += [options.emissions] if options.emissions.is_file() else []

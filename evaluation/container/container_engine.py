@@ -20,7 +20,7 @@ from evaluation.container.identity import is_gone, this_process
 from evaluation.container.job import NOT_FOUND, OUTPUT_FOLDER, Ended, Job
 from evaluation.container.keeper import KeptCommand, start_kept, stop_kept
 from evaluation.container.limits import RunLimits
-from evaluation.container.output_volume import IMAGE_NAME, OPTIONS, NoVolumeError, OutputVolume, make_output_volume
+from evaluation.container.output_volume import IMAGE_NAME, OPTIONS, NoVolumeError, make_output_volume
 from evaluation.container.removing import unmount_below
 from evaluation.container.supervision import BoundedLog, Stop, supervise
 
@@ -74,8 +74,8 @@ class ContainerEngine:
         user = os.getuid() or USER
         volume = None
         try:
-            made = make_output_volume(job.output, job.submission.parent / IMAGE_NAME, job.limits, user)
-            volume = self._volume(job, made)
+            device = make_output_volume(job.output, job.submission.parent / IMAGE_NAME, job.limits, user)
+            volume = self._volume(job, device)
         except NoVolumeError as error:
             unmount_below(job.submission)
             remarks.append(f"the output is counted and not bounded: {error}")
@@ -105,10 +105,10 @@ class ContainerEngine:
                 self._call("volume", "rm", "--force", volume)
         return _ended(stop, process.returncode, seconds, state, log)
 
-    def _volume(self, job: Job, made: OutputVolume) -> str:
+    def _volume(self, job: Job, device: str) -> str:
         """Name the output's file system to the engine, which mounts it where it runs; return the name."""
         name = f"fbc2-{uuid.uuid4().hex}"
-        options = ("--opt=type=ext4", f"--opt=device={made.device}", f"--opt=o={OPTIONS}")
+        options = ("--opt=type=ext4", f"--opt=device={device}", f"--opt=o={OPTIONS}")
         marks = labels(job.submission.parent, job.limits.seconds)
         called = self._call("volume", "create", "--driver=local", *options, *marks, name)
         if called.returncode:

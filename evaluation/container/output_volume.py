@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 
 from evaluation.container.limits import RunLimits
@@ -28,16 +27,10 @@ class NoVolumeError(Exception):
     """This host can not give the output a file system of its own; the text says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class OutputVolume:
-    """A mounted file system: its block device, for an engine that mounts it in its own namespace."""
-
-    device: str
-    mounted_at: Path
-
-
-def make_output_volume(folder: Path, image: Path, limits: RunLimits, owner: int) -> OutputVolume:
+def make_output_volume(folder: Path, image: Path, limits: RunLimits, owner: int) -> str:
     """Mount a new file system at the empty `folder`, for a user `owner`; it is gone when it is unmounted.
+
+    Returns its block device, for an engine that mounts it in its own namespace.
 
     It has the size of the limits, or what a third of the free disk holds (the rest is for a copy, and for others).
     Raises NoVolumeError.
@@ -65,7 +58,7 @@ def make_output_volume(folder: Path, image: Path, limits: RunLimits, owner: int)
     os.chown(folder, owner, owner)
     number = os.stat(folder).st_dev
     device = os.path.basename(os.path.realpath(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}"))
-    return OutputVolume(f"/dev/{device}", folder)
+    return f"/dev/{device}"
 
 
 def _tool(*command: str) -> None:

@@ -31,15 +31,7 @@ from evaluation.container.limits import RunLimits
 from evaluation.container.removing import remove_tree, unmount_below
 from evaluation.container.staging import stage_input
 from evaluation.container.supervision import BoundedLog, Stop, disk_is_full, usage
-from evaluation.container.verdict import (
-    VERDICT_JSON,
-    VERDICT_TEXT,
-    Fault,
-    Judgement,
-    Verdict,
-    judge,
-    write_verdict,
-)
+from evaluation.container.verdict import VERDICT_JSON, VERDICT_TEXT, Fault, Judgement, Verdict, judge, write_verdict
 from evaluation.metrics.errors import AttemptAbortedError
 from evaluation.results import Result, write_result
 

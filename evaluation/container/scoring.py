@@ -6,7 +6,7 @@ The child (`evaluation.container.judging`) writes the result to a file; what sto
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NoReturn
@@ -40,22 +40,16 @@ class Scoring:
     def __call__(self, predictions: Path) -> Result:
         """Score a predictions file. Raises AttemptAbortedError, ChildTimeoutError, ChildFailedError."""
         with TemporaryDirectory() as folder:
+            result = Path(folder) / "result.json"
+            paths = {"predictions": predictions, "result": result}
             question = {
-                "predictions": str(predictions),
-                "ground_truth": str(self.ground_truth.resolve()),
-                "ids": str(self.ids.resolve()),
-                "input": str(self.input.resolve()),
-                "mode": self.mode,
-                "assets": None if self.assets is None else str(self.assets.resolve()),
-                "wordnet": None if self.wordnet is None else str(self.wordnet.resolve()),
-                "fid_features": self.fid_features,
-                "resamples": self.resamples,
-                "result": str(Path(folder) / "result.json"),
+                name: str(value.resolve()) if isinstance(value, Path) else value
+                for name, value in {**asdict(self), **paths}.items()
             }
             stopped = judged("evaluation.container.scoring", question, self.seconds)
             if stopped is not None:
                 raise AttemptAbortedError(**stopped)
-            return read_result(Path(folder) / "result.json")
+            return read_result(result)
 
 
 def main() -> NoReturn:

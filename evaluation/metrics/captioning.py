@@ -13,12 +13,12 @@ import razdel
 
 from contest.checking import described
 from evaluation.metrics.answers import ScriptError
-from evaluation.metrics.base import TaskMetric, TaskScore
+from evaluation.metrics.base import TaskScore
 from evaluation.metrics.cases import Case, Mode, Note
 from evaluation.metrics.clip_score import BATCH_SIZE, ClipNetwork, score_captions
-from evaluation.metrics.english_numbers import NUMBER_WORDS, number_words_to_digits
-from evaluation.metrics.meteor import align_best, align_from_end, best_score_bounds, meteor_score, score_bounds
-from evaluation.metrics.meteor_tasks import TextComparison, first_best, highest_score, score_official, score_strict
+from evaluation.metrics.english_numbers import number_words_to_digits
+from evaluation.metrics.meteor import align_best, align_from_end, meteor_score
+from evaluation.metrics.meteor_tasks import MeteorMetric, TextComparison, score_official, score_strict
 from evaluation.metrics.normalisation import LEMMAS, MAX_CACHED, strict_form, strict_words
 from evaluation.metrics.stems import nltk_stem, snowball_stem
 from evaluation.metrics.treebank import word_tokens
@@ -42,23 +42,11 @@ def official_comparison(answer: str, reference: str, wordnet: WordNet = NO_WORDN
     >>> official_comparison("Кот сидит на окне", "Коты сидят на окнах").score
     0.9921875
     """
-    compared = _judged_officially(answer, (reference,), wordnet=wordnet)
-    assert compared is not None, "there is a reference"
-    return compared
-
-
-def _judged_officially(answer: str, references: Sequence[str], *, wordnet: WordNet) -> TextComparison | None:
     form, tokens = _official_tokens(answer, is_answer=True)
-    expected = [_official_tokens(reference, is_answer=False) for reference in references]
-    bounds = score_bounds(tokens, [words for _, words in expected], nltk_stem, wordnet, gamma=OFFICIAL_GAMMA)
-
-    def compare(place: int) -> TextComparison:
-        reference_form, words = expected[place]
-        alignment = align_from_end(tokens, words, nltk_stem, wordnet)
-        score = meteor_score(alignment, gamma=OFFICIAL_GAMMA)
-        return TextComparison(score, form, reference_form, tokens, words, alignment)
-
-    return first_best(bounds, compare)
+    reference_form, words = _official_tokens(reference, is_answer=False)
+    alignment = align_from_end(tokens, words, nltk_stem, wordnet)
+    score = meteor_score(alignment, gamma=OFFICIAL_GAMMA)
+    return TextComparison(score, form, reference_form, tokens, words, alignment)
 
 
 def strict_comparison(answer: str, reference: str, wordnet: WordNet = NO_WORDNET) -> TextComparison:
@@ -67,42 +55,25 @@ def strict_comparison(answer: str, reference: str, wordnet: WordNet = NO_WORDNET
     >>> strict_comparison("На окне сидит кот!", "Коты сидят на окнах").score
     1.0
     """
-    compared = _judged_strictly(answer, (reference,), wordnet=wordnet)
-    assert compared is not None, "there is a reference"
-    return compared
-
-
-def _judged_strictly(answer: str, references: Sequence[str], *, wordnet: WordNet) -> TextComparison | None:
-    tokens = _strict_tokens(answer)
-    expected = list(map(_strict_tokens, references))
-    bounds = best_score_bounds(tokens, expected, snowball_stem, wordnet)
-
-    def compare(place: int) -> TextComparison:
-        words = expected[place]
-        alignment = align_best(tokens, words, snowball_stem, wordnet)
-        forms = strict_form(answer), strict_form(references[place])
-        return TextComparison(meteor_score(alignment, gamma=0), *forms, tokens, words, alignment)
-
-    return first_best(bounds, compare)
+    tokens, words = _strict_tokens(answer), _strict_tokens(reference)
+    alignment = align_best(tokens, words, snowball_stem, wordnet)
+    forms = strict_form(answer), strict_form(reference)
+    return TextComparison(meteor_score(alignment, gamma=0), *forms, tokens, words, alignment)
 
 
 def score_cases(cases: Sequence[Case], mode: Mode, wordnet: WordNet = NO_WORDNET) -> tuple[list[float], list[Note]]:
-    """Score the METEOR half of cases in ground-truth order: one score a case, and notes.
+    """Score the METEOR half of cases in order, by `score_official` or, in mode `strict`, by `score_strict`.
 
-    Mode `strict`: a sample that can not be scored is 0, with a note that names it.
-
-    Raises:
-        AttemptAbortedError: in mode `official`, where the organisers' script raises, or if an answer is missing.
-
+    Raises AttemptAbortedError in mode `official`, where the organisers' script raises, or if an answer is missing.
     """
     if mode == "strict":
-        return score_strict(cases, partial(_judged_strictly, wordnet=wordnet))
+        return score_strict(cases, partial(strict_comparison, wordnet=wordnet))
     return score_official(
-        cases, partial(_judged_officially, wordnet=wordnet), partial(_affected_by, wordnet=wordnet), _text_of
+        cases, partial(official_comparison, wordnet=wordnet), partial(_affected_by, wordnet=wordnet), _text_of
     )
 
 
-class Captioning(TaskMetric):
+class Captioning(MeteorMetric):
     """Mean of (METEOR + ruCLIP score) / 2 over the ground truth's ids.
 
     Args:
@@ -127,19 +98,14 @@ class Captioning(TaskMetric):
         batch_size: int = BATCH_SIZE,
         progress: Progress = silent,
     ) -> None:
-        super().__init__(mode=mode)
-        self._clip = clip
-        self.wordnet, self.comparable = wordnet, comparable
+        super().__init__(mode=mode, wordnet=wordnet)
+        self._clip, self.comparable = clip, comparable
         self._batch_size, self._progress = batch_size, progress
 
     def settings(self) -> Mapping[str, str]:
         """Return where lemmas and synonyms come from, and name the network."""
         lemmas = {"lemmas": LEMMAS} if self.mode == "strict" else {}
         return {**lemmas, "wordnet": self.wordnet.name, "clip": self._clip.name}
-
-    def mean_of_none(self) -> float:
-        """Return NaN in mode `official`, as the organisers' script does; raise NothingToScoreError otherwise."""
-        return math.nan if self.mode == "official" else super().mean_of_none()
 
     def score_cases(self, cases: Sequence[Case]) -> tuple[list[float], list[Note]]:
         """Return the mean of both halves a case, and notes on both. Raises AttemptAbortedError, NeedsInputError."""
@@ -214,8 +180,7 @@ def _tokenise(text: str) -> str:
 
 
 def _strict_tokens(text: str) -> tuple[str, ...]:
-    words = strict_words(text)
-    return words if NUMBER_WORDS.isdisjoint(words) else tuple(number_words_to_digits(" ".join(words)).split())
+    return tuple(number_words_to_digits(strict_form(text)).split())
 
 
 def _affected_by(
@@ -228,7 +193,9 @@ def _affected_by(
     assert best.alignment is not None, "captions are always aligned"
     if best.score and best.alignment.matches:
         yield 13, f"without the penalty the score would be {meteor_score(best.alignment, gamma=0):.3g}"
-    corrected = _best_score(strict_words(answer), list(map(strict_words, references)), wordnet)
+    words = strict_words(answer)
+    alignments = [align_from_end(words, strict_words(reference), nltk_stem, wordnet) for reference in references]
+    corrected = max(meteor_score(alignment, gamma=OFFICIAL_GAMMA) for alignment in alignments)
     if corrected != best.score:
         yield 6, f"in the normal form that the rules name the score would be {corrected:.3g}"
     aligned = align_best(best.answer_tokens, best.reference_tokens, nltk_stem, wordnet)
@@ -236,10 +203,3 @@ def _affected_by(
         yield 15, f"with synonyms of one synset {len(aligned.matches)} words would match"
     elif aligned.chunks != best.alignment.chunks:
         yield 14, f"the alignment with the fewest crossings has {aligned.chunks} chunks, not {best.alignment.chunks}"
-
-
-def _best_score(answer: Sequence[str], references: Sequence[Sequence[str]], wordnet: WordNet) -> float:
-    def score(place: int) -> float:
-        return meteor_score(align_from_end(answer, references[place], nltk_stem, wordnet), gamma=OFFICIAL_GAMMA)
-
-    return highest_score(score_bounds(answer, references, nltk_stem, wordnet, gamma=OFFICIAL_GAMMA), score)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 import torch
@@ -28,105 +29,53 @@ BATCH_SIZE = 32
 CLIP_SCALE = 10.0
 
 
-class FeatureNetwork(Protocol):
-    """What is asked of a network for features."""
-
-    @property
-    def name(self) -> str:
-        """Architecture, weights and layer, for signatures."""
-
-    @property
-    def weights_sha256(self) -> str:
-        """Hash of the weights file."""
-
-    @property
-    def width(self) -> int:
-        """Number of features."""
-
-    @property
-    def is_substitute(self) -> bool:
-        """Whether it stands in for the network that the contest uses."""
-
-    def preprocess(self, picture: Image.Image) -> Tensor:
-        """Return the picture as the network wants it."""
-
-    def features(self, pictures: Tensor) -> Tensor:
-        """Return float32 [n, width] of stacked preprocessed pictures."""
-
-
 @dataclass(frozen=True)
-class InceptionFeatures:
-    """The contest's features: Inception's last pooling (or, for tests, one of the earlier ones)."""
+class FeatureNetwork:
+    """A network as something that makes features.
 
-    network: Inception
-    dims: Literal[64, 192, 768, 2048] = 2048
+    Attributes:
+        name: architecture, weights and layer, for signatures.
+        weights_sha256: hash of the weights file.
+        width: number of features.
+        is_substitute: whether it stands in for the network that the contest uses.
+        preprocess: makes of a picture what the network wants.
+        features: makes float32 [n, width] of stacked preprocessed pictures.
 
-    @property
-    def name(self) -> str:
-        """As FeatureNetwork has it."""
-        return f"{self.network.name}-{self.dims}"
+    """
 
-    @property
-    def weights_sha256(self) -> str:
-        """As FeatureNetwork has it."""
-        return self.network.weights_sha256
-
-    @property
-    def width(self) -> int:
-        """As FeatureNetwork has it."""
-        return self.dims
-
-    @property
-    def is_substitute(self) -> bool:
-        """True for other weights than the published ones, or another layer."""
-        return self.dims != 2048 or not self.network.is_published
-
-    def preprocess(self, picture: Image.Image) -> Tensor:
-        """As FeatureNetwork has it."""
-        return self.network.preprocess(picture)
-
-    def features(self, pictures: Tensor) -> Tensor:
-        """As FeatureNetwork has it."""
-        return self.network.features(pictures, self.dims)
+    name: str
+    weights_sha256: str
+    width: int
+    is_substitute: bool
+    preprocess: Callable[[Image.Image], Tensor]
+    features: Callable[[Tensor], Tensor]
 
 
-@dataclass(frozen=True)
-class RuCLIPFeatures:
-    """A stated substitute where Inception is not to be had: ruCLIP's unit vectors times ten.
+def inception_features(network: Inception, dims: Literal[64, 192, 768, 2048] = 2048) -> FeatureNetwork:
+    """Return what makes the contest's features: Inception's last pooling (or, for tests, one of the earlier ones).
+
+    With other weights than the published ones, or another layer, it is a substitute.
+    """
+    is_substitute = dims != 2048 or not network.is_published
+    features = partial(network.features, dims=dims)
+    name = f"{network.name}-{dims}"
+    return FeatureNetwork(name, network.weights_sha256, dims, is_substitute, network.preprocess, features)
+
+
+def ruclip_features(network: RuCLIP) -> FeatureNetwork:
+    """Return a stated substitute where Inception is not to be had: ruCLIP's unit vectors times ten.
 
     So distances lie in [0, 400], and those of unlike sets of pictures in the range 0..200 that the contest's formula
     is made for. They mean something only beside each other.
     """
-
-    network: RuCLIP
-
-    @property
-    def name(self) -> str:
-        """As FeatureNetwork has it."""
-        return f"{self.network.name}-latents-x{CLIP_SCALE:g}"
-
-    @property
-    def weights_sha256(self) -> str:
-        """As FeatureNetwork has it."""
-        return self.network.weights_sha256
-
-    @property
-    def width(self) -> int:
-        """As FeatureNetwork has it."""
-        return self.network.config.embed_dim
-
-    @property
-    def is_substitute(self) -> bool:
-        """As FeatureNetwork has it."""
-        return True
-
-    def preprocess(self, picture: Image.Image) -> Tensor:
-        """As FeatureNetwork has it."""
-        return self.network.preprocess(picture)
-
-    def features(self, pictures: Tensor) -> Tensor:
-        """As FeatureNetwork has it."""
-        return CLIP_SCALE * self.network.image_latents(pictures)
+    return FeatureNetwork(
+        f"{network.name}-latents-x{CLIP_SCALE:g}",
+        network.weights_sha256,
+        network.config.embed_dim,
+        is_substitute=True,
+        preprocess=network.preprocess,
+        features=lambda pictures: CLIP_SCALE * network.image_latents(pictures),
+    )
 
 
 @dataclass(frozen=True)

@@ -48,11 +48,6 @@ def distance_part(fid: float) -> float:
     return (WORST_DISTANCE - min(WORST_DISTANCE, fid)) / WORST_DISTANCE
 
 
-def generation_score(clip: float, fid: float) -> float:
-    """Return the task's score of a mean ruCLIP score and a Frechet distance."""
-    return (clip + distance_part(fid)) / 2
-
-
 @dataclass(frozen=True)
 class Distances:
     """Frechet and kernel distance of the drawn pictures from the ground truth's, and how many of each there were."""

@@ -62,14 +62,9 @@ def strict_details(answer: str, references: Sequence[str]) -> MathQADetails:
 
 
 def score_cases(cases: Sequence[Case], mode: Mode) -> tuple[list[float], list[Note]]:
-    """Score cases in ground-truth order: one score a case, and notes.
+    """Score cases in ground-truth order, by `score_official` or, in mode `strict`, by `score_strict`.
 
-    Mode `official`: anything that their script raises on makes every score 0 (defect 1), with a note.
-    Mode `strict`: a sample that can not be scored is 0, with a note that names it.
-
-    Raises:
-        AttemptAbortedError: in mode `official`, if an answer is missing (defect 3).
-
+    Raises AttemptAbortedError in mode `official`, if an answer is missing (defect 3).
     """
     if mode == "official":
         return score_official(cases, official_details, _affected_by)

@@ -18,7 +18,6 @@ Stemmer: TypeAlias = Callable[[str], str]
 
 ALPHA = 0.9  # weight of precision in the denominator: recall counts nine times as much
 BETA = 3.0  # power of the share of chunks in the penalty
-_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +48,6 @@ class Alignment:
             after_both = (match[0] + 1, match[1] + 1)
         return chunks
 
-    @property
-    def crossings(self) -> int:
-        """Number of pairs of matches whose order differs between the two sides."""
-        return sum(
-            later < earlier for index, (_, later) in enumerate(self.matches) for _, earlier in self.matches[:index]
-        )
-
 
 def weighted_mean(precision: float, recall: float) -> float:
     """Return `PR / (0.9 P + 0.1 R)`, which the rules write as `10 P R / (R + 9 P)`; 0 if both are 0."""
@@ -70,55 +62,6 @@ def meteor_score(alignment: Alignment, *, gamma: float) -> float:
         return 0.0
     penalty = gamma * (alignment.chunks / len(alignment.matches)) ** BETA if gamma else 0.0
     return (1 - penalty) * weighted_mean(alignment.precision, alignment.recall)
-
-
-def score_bounds(
-    answer: Sequence[str], references: Sequence[Sequence[str]], stem: Stemmer, wordnet: WordNet, *, gamma: float
-) -> list[float]:
-    """Return what the score of `align_from_end` is at most with each reference, without aligning."""
-    if len(references) == 1:
-        return [1.0 + _ROUNDING]  # nothing to choose from, nothing to leave out
-    stems = list(map(stem, answer))
-    relatives = [(word, found) for word in stems if (found := wordnet.related(word))] if wordnet.relatives else []
-    bounds = []
-    for reference in references:
-        others = set(map(stem, reference))
-        with_partner = sum(map(others.__contains__, stems))
-        for word, found in relatives:
-            with_partner += word not in others and not others.isdisjoint(found)
-        bounds.append(_highest_score(min(with_partner, len(reference)), len(answer), len(reference), gamma))
-    return bounds
-
-
-def best_score_bounds(
-    answer: Sequence[str], references: Sequence[Sequence[str]], stem: Stemmer, wordnet: WordNet
-) -> list[float]:
-    """Return what the score of `align_best`, without penalty, is at most with each reference, without aligning."""
-    if len(references) == 1:
-        return [1.0 + _ROUNDING]
-    stems = list(map(stem, answer))
-    synsets = []
-    if wordnet.synsets:
-        words = zip(stems, answer, strict=True)
-        synsets = [(stemmed, found) for stemmed, word in words if (found := wordnet.synsets_of(word))]
-    bounds = []
-    for reference in references:
-        others = set(map(stem, reference))
-        with_partner = sum(map(others.__contains__, stems))
-        if synsets and with_partner < len(answer):
-            known = frozenset().union(*map(wordnet.synsets_of, reference))
-            for word, found in synsets:
-                with_partner += word not in others and not known.isdisjoint(found)
-        bounds.append(_highest_score(min(with_partner, len(reference)), len(answer), len(reference), 0.0))
-    return bounds
-
-
-def _highest_score(matches: int, answer_length: int, reference_length: int, gamma: float) -> float:
-    """Return the score if so many words were matched in one chunk; more matches never score lower."""
-    if not matches:
-        return 0.0
-    mean = weighted_mean(matches / answer_length, matches / reference_length)
-    return (1 - gamma / matches**BETA) * mean + _ROUNDING
 
 
 def align_from_end(answer: Sequence[str], reference: Sequence[str], stem: Stemmer, wordnet: WordNet) -> Alignment:
@@ -154,12 +97,10 @@ def _places_by_stem(stems: Sequence[str], reference_stems: Sequence[str]) -> lis
     """Return, for each stem of both sides, where it stands on either: no other words match in the first two stages."""
     shared = set(stems).intersection(reference_stems)
     places: dict[str, tuple[_Places, _Places]] = {word: ([], []) for word in shared}
-    for i, word in enumerate(stems):
-        if word in shared:
-            places[word][0].append(i)
-    for j, word in enumerate(reference_stems):
-        if word in shared:
-            places[word][1].append(j)
+    for side, words in enumerate((stems, reference_stems)):
+        for place, word in enumerate(words):
+            if word in shared:
+                places[word][side].append(place)
     return list(places.values())
 
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from evaluation.metrics import answers
-from evaluation.metrics.answers import (
-    ScriptError,
-    official_answer,
-    official_references,
-    require_every_answer,
-)
-from evaluation.metrics.cases import Case, Note
+from evaluation.metrics.answers import ScriptError, official_answer, official_references, require_every_answer
+from evaluation.metrics.base import TaskMetric
+from evaluation.metrics.cases import Case, Mode, Note
 from evaluation.metrics.errors import AttemptAbortedError
 from evaluation.metrics.meteor import Alignment
 from evaluation.metrics.normalisation import NoLemmaError
+from evaluation.metrics.wordnet import NO_WORDNET, WordNet
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,50 +39,31 @@ class TextComparison:
     alignment: Alignment | None
 
 
-Judge: TypeAlias = Callable[[str, Sequence[str]], TextComparison | None]
-"""Compares an answer with its references; returns the first comparison with the highest score, None without any."""
+Compare: TypeAlias = Callable[[str, str], TextComparison]
+"""Compares an answer with one reference."""
 
 
-def first_best(bounds: Sequence[float], compare: Callable[[int], TextComparison]) -> TextComparison | None:
-    """Return the first comparison with the highest score, None without any.
+class MeteorMetric(TaskMetric):
+    """What the metrics of VisualQA and captioning share beside TaskMetric.
 
     Args:
-        bounds: what the score with each reference is at most; the most promising one is compared first, and those
-            that can not be better than what was found are left out.
-        compare: compares the answer with the reference at a place.
+        mode: `official` or `strict`.
+        wordnet: where synonyms come from.
 
     """
-    best: TextComparison | None = None
-    first = 0
-    for place in _most_promising_first(bounds):
-        if best is not None:
-            if bounds[place] < best.score:
-                break
-            if bounds[place] == best.score and place > first:
-                continue
-        found = compare(place)
-        if best is None or found.score > best.score or (found.score == best.score and place < first):
-            best, first = found, place
-    return best
 
+    def __init__(self, *, mode: Mode = "official", wordnet: WordNet = NO_WORDNET) -> None:
+        super().__init__(mode=mode)
+        self.wordnet = wordnet
 
-def highest_score(bounds: Sequence[float], score: Callable[[int], float]) -> float:
-    """Return the highest score (at least 0), where `bounds` are what those with each reference are at most."""
-    best = 0.0
-    for place in _most_promising_first(bounds):
-        if bounds[place] <= best:
-            break
-        best = max(best, score(place))
-    return best
-
-
-def _most_promising_first(bounds: Sequence[float]) -> Iterable[int]:
-    return (0,) if len(bounds) == 1 else sorted(range(len(bounds)), key=bounds.__getitem__, reverse=True)
+    def mean_of_none(self) -> float:
+        """Return NaN in mode `official`, as the organisers' script does; raise NothingToScoreError otherwise."""
+        return math.nan if self.mode == "official" else super().mean_of_none()
 
 
 def score_official(
     cases: Sequence[Case],
-    judge: Judge,
+    compare: Compare,
     affected_by: Callable[[str, Sequence[str], TextComparison], Iterable[tuple[int, str]]],
     text_of: Callable[[Any], str],
 ) -> tuple[list[float], list[Note]]:
@@ -92,7 +71,7 @@ def score_official(
 
     Args:
         cases: all cases, in ground-truth order.
-        judge: see `Judge`; may raise NoLemmaError.
+        compare: see `Compare`; may raise NoLemmaError. The first comparison with the highest score counts.
         affected_by: names the defects, with a message each, that gave the answer another score than it deserves, from
             the answer, the references and the best comparison.
         text_of: makes a text of the content that an unsound answer has; may raise ScriptError.
@@ -113,7 +92,8 @@ def score_official(
             answer = official_answer(case, None)
             text = text_of(answer.text)
             references, reference_notes = _official_references(case)
-            best = judge(text, references)
+            comparisons = [compare(text, reference) for reference in references]
+            best = max(comparisons, key=lambda one: one.score, default=None)
         except (ScriptError, NoLemmaError) as error:
             defect = error.defect if isinstance(error, ScriptError) else 1
             raise AttemptAbortedError(str(error), sample_id=case.id, defect=defect) from error
@@ -124,14 +104,11 @@ def score_official(
     return scores, notes
 
 
-def score_strict(cases: Sequence[Case], judge: Judge) -> tuple[list[float], list[Note]]:
-    """Score cases by the rules, as `answers.score_strict` does."""
-
-    def score(answer: str, references: Sequence[str]) -> float:
-        best = judge(answer, references)
-        return 0.0 if best is None else best.score
-
-    return answers.score_strict(cases, score)
+def score_strict(cases: Sequence[Case], compare: Compare) -> tuple[list[float], list[Note]]:
+    """Score cases by the rules, as `answers.score_strict` does, by the best reference of each."""
+    return answers.score_strict(
+        cases, lambda answer, references: max(compare(answer, reference).score for reference in references)
+    )
 
 
 def _has_no_items(case: Case) -> bool:

@@ -6,7 +6,6 @@ import itertools
 import re
 import string
 import unicodedata
-from collections.abc import Callable
 from fractions import Fraction
 from functools import lru_cache
 
@@ -80,19 +79,14 @@ def official_form(text: str, *, keep: str = "") -> str:
     >>> official_form("d) -3.5", keep="-")
     'd -35'
     """
-    return " ".join(filter(None, map(_official_chunk(keep), text.split())))
+    return " ".join(filter(None, [_official_chunk(chunk, keep) for chunk in text.split()]))
 
 
-@lru_cache(maxsize=8)
-def _official_chunk(keep: str) -> Callable[[str], str]:
-    """Return what gives a chunk without white space its official form: no rule of theirs looks beyond one."""
-
-    @lru_cache(maxsize=MAX_CACHED)
-    def form(chunk: str) -> str:
-        words = map(lemma, official_words(chunk, keep=keep))
-        return "".join([FIRST_NUMERALS.get(word, word) for word in words])
-
-    return form
+@lru_cache(maxsize=MAX_CACHED)
+def _official_chunk(chunk: str, keep: str) -> str:
+    """Return the official form of a chunk without white space: no rule of theirs looks beyond one."""
+    words = map(lemma, official_words(chunk, keep=keep))
+    return "".join([FIRST_NUMERALS.get(word, word) for word in words])
 
 
 def spaced_words(text: str) -> list[str]:

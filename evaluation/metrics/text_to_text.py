@@ -47,20 +47,16 @@ def replacement_letter(answer: str) -> str | None:
     return found[0] if found else None
 
 
-def leading_marker(answer: str) -> str | None:
-    """Return the option marker at the start of an answer: one Latin letter of any case that stands alone.
+def right_marker(answer: str, reference_forms: Sequence[str]) -> str | None:
+    """Return the option marker at the start of an answer if some reference is just that letter, None otherwise.
 
-    >>> leading_marker("B) на поезде"), leading_marker("(f)"), leading_marker("Tesla"), leading_marker("это b")
-    ('b', 'f', None, None)
+    A marker is one Latin letter of any case that stands alone.
+
+    >>> [right_marker(answer, ["b", "f", "t"]) for answer in ("B) на поезде", "(f)", "Tesla", "это b", "c)")]
+    ['b', 'f', None, None, None]
     """
     found = _MARKER.match(answer.lower())
-    return found[1] if found else None
-
-
-def right_marker(answer: str, reference_forms: Sequence[str]) -> str | None:
-    """Return the marker at the start of an answer if some reference is just that letter, None otherwise."""
-    marker = leading_marker(answer)
-    return marker if marker is not None and marker in reference_forms else None
+    return found[1] if found and found[1] in reference_forms else None
 
 
 def score_official(

@@ -14,19 +14,10 @@ from unicodedata import numeric
 from contest.checking import described
 from contest.errors import quote
 from evaluation.metrics.answers import ScriptError
-from evaluation.metrics.base import TaskMetric
 from evaluation.metrics.cases import Case, Mode, Note
 from evaluation.metrics.english_numbers import number_words_to_digits
-from evaluation.metrics.meteor import (
-    Alignment,
-    align_best,
-    align_from_end,
-    best_score_bounds,
-    meteor_score,
-    score_bounds,
-    weighted_mean,
-)
-from evaluation.metrics.meteor_tasks import TextComparison, first_best, score_official, score_strict
+from evaluation.metrics.meteor import Alignment, align_best, align_from_end, meteor_score, weighted_mean
+from evaluation.metrics.meteor_tasks import MeteorMetric, TextComparison, score_official, score_strict
 from evaluation.metrics.normalisation import (
     LEMMAS,
     MAX_CACHED,
@@ -62,9 +53,9 @@ def official_comparison(answer: str, reference: str, wordnet: WordNet = NO_WORDN
     >>> official_comparison("4", "3").score
     0.75
     """
-    compared = _judged_officially(answer, (reference,), wordnet=wordnet)
-    assert compared is not None, "there is a reference"
-    return compared
+    # Not by the remembered ones: a text and what was joined to the same letters are equal.
+    form = _lemma_of(str(answer)) if isinstance(answer, _Joined) else _whole_lemma(answer)
+    return _compared_forms(form, _whole_lemma(reference), wordnet)
 
 
 def strict_comparison(answer: str, reference: str, wordnet: WordNet = NO_WORDNET) -> TextComparison:
@@ -79,55 +70,50 @@ def strict_comparison(answer: str, reference: str, wordnet: WordNet = NO_WORDNET
     >>> strict_comparison("три кошки", "3").score, strict_comparison("4 кошки", "3 кошки").score
     (1.0, 0.875)
     """
-    return _compared_strictly(_strict_words(answer), _strict_words(reference), wordnet)
-
-
-def _judged_strictly(answer: str, references: Sequence[str], *, wordnet: WordNet) -> TextComparison | None:
-    words, expected = _strict_words(answer), list(map(_strict_words, references))
-    bounds = best_score_bounds(words, expected, snowball_stem, wordnet)
-    if _numbers(words):
-        bounds = [1.0 if _numbers(others) else bound for others, bound in zip(expected, bounds, strict=True)]
-    return first_best(bounds, lambda place: _compared_strictly(words, expected[place], wordnet))
+    words, expected_words = _strict_words(answer), _strict_words(reference)
+    forms = " ".join(words), " ".join(expected_words)
+    if words == expected_words:
+        alignment = Alignment(tuple((i, i) for i in range(len(words))), len(words), len(expected_words))
+        return TextComparison(meteor_score(alignment, gamma=0), *forms, words, expected_words, alignment)
+    found, expected = _numbers(words), _numbers(expected_words)
+    if len(expected_words) == len(expected) == 1:
+        score = proportion(found[0], expected[0]) if found else 0.0
+        return TextComparison(score, *forms, words, expected_words, None)
+    places, expected_places = _places(words, of_numbers=False), _places(expected_words, of_numbers=False)
+    left = [expected_words[j] for j in expected_places]
+    aligned = align_best([words[i] for i in places], left, snowball_stem, wordnet)
+    matches = [(places[i], expected_places[j]) for i, j in aligned.matches]
+    matched = float(len(matches))
+    # Numbers in order: the first with the first, and so on; what is left over has no partner.
+    for i, j in zip(_places(words, of_numbers=True), _places(expected_words, of_numbers=True), strict=False):
+        weight = proportion(*_numbers((words[i], expected_words[j])))
+        matched += weight
+        matches += [(i, j)] if weight else []
+    alignment = Alignment(tuple(sorted(matches)), len(words), len(expected_words))
+    score = weighted_mean(matched / len(words), matched / len(expected_words)) if matched else 0.0
+    return TextComparison(score, *forms, words, expected_words, alignment)
 
 
 def score_cases(cases: Sequence[Case], mode: Mode, wordnet: WordNet = NO_WORDNET) -> tuple[list[float], list[Note]]:
-    """Score cases in ground-truth order: one score a case, and notes.
+    """Score cases in ground-truth order, by `score_official` or, in mode `strict`, by `score_strict`.
 
-    Mode `strict`: a sample that can not be scored is 0, with a note that names it.
-
-    Raises:
-        AttemptAbortedError: in mode `official`, where the organisers' script raises, or if an answer is missing.
-
+    Raises AttemptAbortedError in mode `official`, where the organisers' script raises, or if an answer is missing.
     """
     if mode == "strict":
-        return score_strict(cases, partial(_judged_strictly, wordnet=wordnet))
+        return score_strict(cases, partial(strict_comparison, wordnet=wordnet))
     return score_official(
-        cases, partial(_judged_officially, wordnet=wordnet), partial(_affected_by, wordnet=wordnet), _text_of
+        cases, partial(official_comparison, wordnet=wordnet), partial(_affected_by, wordnet=wordnet), _text_of
     )
 
 
-class VisualQA(TaskMetric):
-    """Mean METEOR (or proportion of numbers) over the ground truth's ids.
-
-    Args:
-        mode: `official` or `strict`.
-        wordnet: where synonyms come from.
-
-    """
+class VisualQA(MeteorMetric):
+    """Mean METEOR (or proportion of numbers) over the ground truth's ids."""
 
     name = "vqa"
-
-    def __init__(self, *, mode: Mode = "official", wordnet: WordNet = NO_WORDNET) -> None:
-        super().__init__(mode=mode)
-        self.wordnet = wordnet
 
     def settings(self) -> Mapping[str, str]:
         """Return where lemmas and synonyms come from."""
         return {"lemmas": LEMMAS, "wordnet": self.wordnet.name}
-
-    def mean_of_none(self) -> float:
-        """Return NaN in mode `official`, as the organisers' script does; raise NothingToScoreError otherwise."""
-        return math.nan if self.mode == "official" else super().mean_of_none()
 
     def score_cases(self, cases: Sequence[Case]) -> tuple[list[float], list[Note]]:
         """Score cases as the function of this name does, in this metric's mode."""
@@ -161,31 +147,14 @@ def _whole_lemma(text: str) -> str:
     return _lemma_of(text.translate(_WITHOUT_PUNCTUATION))
 
 
-def _judged_officially(answer: str, references: Sequence[str], *, wordnet: WordNet) -> TextComparison | None:
-    if not references:
-        return None
-    # Not by the remembered ones: a text and what was joined to the same letters are equal.
-    form = _lemma_of(str(answer)) if isinstance(answer, _Joined) else _whole_lemma(answer)
-    return _judged_forms(form, list(map(_whole_lemma, references)), wordnet)
-
-
-def _judged_forms(form: str, reference_forms: Sequence[str], wordnet: WordNet) -> TextComparison | None:
-    answer, references = _answer_tokens(form), list(map(word_tokens, reference_forms))
-    numeric = [len(reference) == 1 and reference[0].isnumeric() for reference in references]
-    bounds = score_bounds(answer, references, porter_stem, wordnet, gamma=0)
-    bounds = [1.0 if is_number else bound for is_number, bound in zip(numeric, bounds, strict=True)]
-
-    def compare(place: int) -> TextComparison:
-        reference = references[place]
-        if numeric[place]:
-            score = _official_proportion(answer, reference[0])
-            return TextComparison(score, form, reference_forms[place], answer, reference, None)
+def _compared_forms(form: str, reference_form: str, wordnet: WordNet) -> TextComparison:
+    answer, reference = _answer_tokens(form), word_tokens(reference_form)
+    if len(reference) == 1 and reference[0].isnumeric():
+        score, alignment = _official_proportion(answer, reference[0]), None
+    else:
         alignment = align_from_end(answer, reference, porter_stem, wordnet)
-        return TextComparison(
-            meteor_score(alignment, gamma=0), form, reference_forms[place], answer, reference, alignment
-        )
-
-    return first_best(bounds, compare)
+        score = meteor_score(alignment, gamma=0)
+    return TextComparison(score, form, reference_form, answer, reference, alignment)
 
 
 @lru_cache(maxsize=MAX_CACHED)
@@ -219,35 +188,8 @@ def _strict_words(text: str) -> tuple[str, ...]:
     return tuple(number_words_to_digits(number_form(text)).split())
 
 
-def _compared_strictly(answer: tuple[str, ...], reference: tuple[str, ...], wordnet: WordNet) -> TextComparison:
-    forms = " ".join(answer), " ".join(reference)
-    if answer == reference:
-        alignment = Alignment(tuple((i, i) for i in range(len(answer))), len(answer), len(reference))
-        return TextComparison(meteor_score(alignment, gamma=0), *forms, answer, reference, alignment)
-    found, expected = _numbers(answer), _numbers(reference)
-    if len(reference) == len(expected) == 1:
-        score = proportion(found[0], expected[0]) if found else 0.0
-        return TextComparison(score, *forms, answer, reference, None)
-    places, reference_places = _places_of_words(answer), _places_of_words(reference)
-    aligned = align_best([answer[i] for i in places], [reference[j] for j in reference_places], snowball_stem, wordnet)
-    matches = [(places[i], reference_places[j]) for i, j in aligned.matches]
-    matched = float(len(matches))
-    # Numbers in order: the first with the first, and so on; what is left over has no partner.
-    for i, j in zip(_places_of_numbers(answer), _places_of_numbers(reference), strict=False):
-        weight = proportion(*_numbers((answer[i], reference[j])))
-        matched += weight
-        matches += [(i, j)] if weight else []
-    alignment = Alignment(tuple(sorted(matches)), len(answer), len(reference))
-    score = weighted_mean(matched / len(answer), matched / len(reference)) if matched else 0.0
-    return TextComparison(score, *forms, answer, reference, alignment)
-
-
-def _places_of_words(words: Sequence[str]) -> list[int]:
-    return [place for place, word in enumerate(words) if _fraction(word) is None]
-
-
-def _places_of_numbers(words: Sequence[str]) -> list[int]:
-    return [place for place, word in enumerate(words) if _fraction(word) is not None]
+def _places(words: Sequence[str], *, of_numbers: bool) -> list[int]:
+    return [place for place, word in enumerate(words) if (_fraction(word) is not None) == of_numbers]
 
 
 def _form_word_by_word(text: str) -> str:
@@ -303,9 +245,7 @@ def _affected_by_numbers(answer: str, references: Sequence[str], best: TextCompa
 
 
 def _best_of(forms: Sequence[str], wordnet: WordNet) -> float:
-    best = _judged_forms(forms[0], forms[1:], wordnet)
-    assert best is not None, "there are references"
-    return best.score
+    return max(_compared_forms(forms[0], form, wordnet).score for form in forms[1:])
 
 
 def proportion(number: Fraction, other: Fraction) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -31,26 +31,6 @@ _DERIVATIONS = """
 _NOTHING: frozenset[str] = frozenset()
 
 
-_MAX_FOUND = 1 << 17
-
-
-class _Found(dict[str, frozenset[str]]):
-    """What was found for each word asked for so far, which is asked for again and again."""
-
-    def __init__(self, entries: Mapping[str, frozenset[str]], key: Callable[[str], str]) -> None:
-        super().__init__()
-        self._entries, self._key = entries, key
-
-    def __missing__(self, word: str) -> frozenset[str]:
-        if len(self) >= _MAX_FOUND:
-            self.clear()
-        self[word] = found = self._entries.get(self._key(word), _NOTHING)
-        return found
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return _Found, (self._entries, self._key)
-
-
 @dataclass(frozen=True, slots=True)
 class WordNet:
     """What the metrics ask of a wordnet. Without arguments: one that knows no word.
@@ -66,24 +46,14 @@ class WordNet:
     name: str = "none"
     relatives: Mapping[str, frozenset[str]] = field(default_factory=dict)
     synsets: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    _related: _Found = field(init=False, repr=False, compare=False)
-    _synsets_of: _Found = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_related", _Found(self.relatives, _capitals))
-        object.__setattr__(self, "_synsets_of", _Found(self.synsets, _folded))
 
     def related(self, word: str) -> frozenset[str]:
         """Return what the organisers' scripts take for synonyms of a word (defect 15)."""
-        return self._related[word]
-
-    def are_synonyms(self, word: str, other: str) -> bool:
-        """Whether two words in their dictionary form stand in one synset."""
-        return not self.synsets_of(word).isdisjoint(self.synsets_of(other))
+        return self.relatives.get(word.upper().strip(), _NOTHING)
 
     def synsets_of(self, word: str) -> frozenset[str]:
         """Return the ids of the synsets that a word in its dictionary form stands in."""
-        return self._synsets_of[word]
+        return self.synsets.get(_folded(word), _NOTHING)
 
 
 def load_wordnet(path: str | PathLike[str]) -> WordNet:
@@ -118,10 +88,6 @@ def _gathered(pairs: Iterable[tuple[str, str]]) -> dict[str, frozenset[str]]:
     for key, value in pairs:
         gathered[key].add(value)
     return {key: frozenset(values) for key, values in gathered.items()}
-
-
-def _capitals(word: str) -> str:
-    return word.upper().strip()
 
 
 def _folded(word: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,42 +68,6 @@ class Change:
     before: Side | None
 
 
-@dataclass(frozen=True, slots=True)
-class ReportFiles:
-    """The samples, answers and references by id, and the folders that their pictures' paths are relative to."""
-
-    questions: dict[str, Sample]
-    question_root: Path | None
-    answers: dict[str, Sample]
-    answer_root: Path
-    truths: dict[str, GroundTruth]
-    truth_root: Path
-    before: dict[str, Sample] | None
-    before_root: Path | None
-
-    @classmethod
-    def read(
-        cls, predictions: Path, ground_truth: Path, input_root: Path | None, before: Path | None, ids: Collection[str]
-    ) -> ReportFiles:
-        """Read what is sound of each file, of the predictions only what answers `ids`.
-
-        Raises ContestFileError for a file that is no JSON object.
-        """
-        input_file = None
-        if input_root is not None:
-            input_file = input_root / INPUT_NAME if input_root.is_dir() else input_root
-        return cls(
-            questions={} if input_file is None else read_input_lenient(input_file).valid,
-            question_root=None if input_file is None else input_file.parent,
-            answers=read_answers(predictions, ids).valid,
-            answer_root=predictions.parent,
-            truths=read_ground_truth(ground_truth),
-            truth_root=ground_truth.parent,
-            before=None if before is None else read_answers(before, ids).valid,
-            before_root=None if before is None else before.parent,
-        )
-
-
 class Album:
     """Thumbnails, each made once, until they fill their share of the page; `left_out` counts those beyond it.
 
@@ -135,6 +99,56 @@ class Album:
             return Thumbnail(None, f"{error.code.value[0]}: {content[:80]}")
 
 
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """Samples or references by id, and the folder that their pictures' paths are relative to (None: not known).
+
+    In a stranger's folder no link is followed, and its pictures have a budget.
+    """
+
+    entries: Mapping[str, Sample | GroundTruth]
+    root: Path | None
+    is_ours: bool
+
+    def side(self, name: str, album: Album) -> Side:
+        """Return what the page shows of an entry."""
+        entry = self.entries.get(name)
+        if entry is None:
+            return Side(is_there=False)
+        pictures = [album.picture(self.root, content, follow_links=self.is_ours) for content in entry.images[:PICTURES]]
+        texts = tuple(map(_shortened, entry.texts[:REFERENCES]))
+        return Side(texts, tuple(pictures), more=max(0, len(entry.texts) - REFERENCES))
+
+
+@dataclass(frozen=True, slots=True)
+class ReportFiles:
+    """The samples, answers and references; `before` are the answers of the other run, None if not given."""
+
+    questions: Shelf
+    answers: Shelf
+    truths: Shelf
+    before: Shelf | None
+
+    @classmethod
+    def read(
+        cls, predictions: Path, ground_truth: Path, input_root: Path | None, before: Path | None, ids: Collection[str]
+    ) -> ReportFiles:
+        """Read what is sound of each file, of the predictions only what answers `ids`.
+
+        Raises ContestFileError for a file that is no JSON object.
+        """
+        questions = Shelf({}, None, is_ours=True)
+        if input_root is not None:
+            input_file = input_root / INPUT_NAME if input_root.is_dir() else input_root
+            questions = Shelf(read_input_lenient(input_file).valid, input_file.parent, is_ours=True)
+        return cls(
+            questions,
+            Shelf(read_answers(predictions, ids).valid, predictions.parent, is_ours=False),
+            Shelf(read_ground_truth(ground_truth), ground_truth.parent, is_ours=True),
+            None if before is None else Shelf(read_answers(before, ids).valid, before.parent, is_ours=False),
+        )
+
+
 def best_and_worst(
     task: TaskResult, files: ReportFiles, album: Album
 ) -> tuple[tuple[SampleCard, ...], tuple[SampleCard, ...]]:
@@ -163,9 +177,7 @@ def changes(
     losses = sorted((name for name in gaps if gaps[name] < 0), key=lambda name: gaps[name])
 
     def change(name: str) -> Change:
-        old = None
-        if files.before is not None:
-            old = _sample_side(files.before.get(name), files.before_root, album, follow_links=False)
+        old = None if files.before is None else files.before.side(name, album)
         return Change(_card(name, after, files, album), before.samples[name], old)
 
     return tuple(change(name) for name in gains[:SHOWN]), tuple(change(name) for name in losses[:SHOWN])
@@ -175,31 +187,10 @@ def _card(name: str, task: TaskResult, files: ReportFiles, album: Album) -> Samp
     return SampleCard(
         id=name,
         score=task.samples[name],
-        question=_sample_side(files.questions.get(name), files.question_root, album, follow_links=True),
-        answer=_sample_side(files.answers.get(name), files.answer_root, album, follow_links=False),
-        references=_truth_side(files.truths.get(name), files.truth_root, album),
+        question=files.questions.side(name, album),
+        answer=files.answers.side(name, album),
+        references=files.truths.side(name, album),
         notes=tuple(note.message for note in task.notes if note.sample_id == name),
-    )
-
-
-def _sample_side(sample: Sample | None, root: Path | None, album: Album, *, follow_links: bool) -> Side:
-    if sample is None:
-        return Side(is_there=False)
-    pictures = (album.picture(root, content, follow_links=follow_links) for content in sample.images[:PICTURES])
-    return _side(sample.texts, pictures)
-
-
-def _truth_side(truth: GroundTruth | None, root: Path, album: Album) -> Side:
-    if truth is None:
-        return Side(is_there=False)
-    return _side(truth.texts, (album.picture(root, content, follow_links=True) for content in truth.images[:PICTURES]))
-
-
-def _side(texts: Sequence[str], pictures: Iterable[Thumbnail]) -> Side:
-    return Side(
-        texts=tuple(_shortened(text) for text in texts[:REFERENCES]),
-        pictures=tuple(pictures),
-        more=max(0, len(texts) - REFERENCES),
     )
 
 

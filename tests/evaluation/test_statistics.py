@@ -155,18 +155,17 @@ def test_the_difference_of_s() -> None:
 
 
 @pytest.mark.parametrize(
-    ("scores", "best", "expected"),
+    ("scores", "expected"),
     [
-        ([0.3, 0.5, 0.5, 0.1], "highest", [3, 1, 1, 4]),
-        ([0.3, 0.5, 0.5, 0.1], "lowest", [2, 3, 3, 1]),
-        ([0.5, None, 0.7], "highest", [2, None, 1]),
-        ([0.1 + 0.2, 0.3], "highest", [1, 1]),
-        ([0.0, -0.0], "highest", [1, 1]),
-        ([], "highest", []),
+        ([0.3, 0.5, 0.5, 0.1], [3, 1, 1, 4]),
+        ([0.5, None, 0.7], [2, None, 1]),
+        ([0.1 + 0.2, 0.3], [1, 1]),
+        ([0.0, -0.0], [1, 1]),
+        ([], []),
     ],
 )
-def test_equal_scores_share_the_better_rank(scores: list[float | None], best: str, expected: list[int | None]) -> None:
-    assert ranks(scores, best) == expected  # type: ignore[arg-type]
+def test_equal_scores_share_the_better_rank(scores: list[float | None], expected: list[int | None]) -> None:
+    assert ranks(scores) == expected
 
 
 @given(st.lists(st.sampled_from([0.1, 0.2, 0.3, 0.4])))

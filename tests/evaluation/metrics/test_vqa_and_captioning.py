@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from evaluation.metrics import captioning, normalisation, stems, vqa
 from evaluation.metrics.captioning import Captioning
 from evaluation.metrics.errors import AttemptAbortedError, NothingToScoreError
+from evaluation.metrics.meteor_tasks import TextComparison, score_official
 from evaluation.metrics.vqa import VisualQA
 from evaluation.metrics.wordnet import NO_WORDNET, WordNet, WordNetError, load_wordnet
 from tests.evaluation.metrics.cases import GOLDEN, case
@@ -185,8 +186,18 @@ def test_a_word_without_lemma_stops_no_notes() -> None:
     assert scores == beside == [1.0]
 
 
+def test_of_equally_good_references_the_first_counts() -> None:
+    scores = {"дом": 0.2, "кот": 0.6, "пёс": 0.6}
+
+    def compare(_answer: str, reference: str) -> TextComparison:
+        return TextComparison(scores[reference], "", reference, (), (), None)
+
+    found = score_official([case(list(scores), "кот")], compare, lambda *one: [(1, one[2].reference_form)], str)
+    assert (found[0], [note.message for note in found[1]]) == ([0.6], ["кот"])
+
+
 @given(WORDS, st.lists(WORDS, min_size=1, max_size=4))
-def test_leaving_out_references_changes_no_score(answer: list[str], references: list[list[str]]) -> None:
+def test_the_best_reference_counts(answer: list[str], references: list[list[str]]) -> None:
     texts = [" ".join(words) for words in references]
     for module in (vqa, captioning):
         for mode, compare in (("official", module.official_comparison), ("strict", module.strict_comparison)):
@@ -217,12 +228,12 @@ def test_a_wordnet_is_read_once_and_named_by_its_content() -> None:
     assert STUB.related("кот") == {"животное", "домашний любимец", "котик"}
     assert STUB.related(" Дом ") == {"здание", "род", "домик", "домовой"}
     assert STUB.related("небывальщина") == frozenset()
-    assert STUB.are_synonyms("кот", "кошка")
-    assert not STUB.are_synonyms("кот", "животное")
+    assert STUB.synsets_of("кот") & STUB.synsets_of("кошка")
+    assert not STUB.synsets_of("кот") & STUB.synsets_of("животное")
 
 
 def test_a_wordnet_folds_yo() -> None:
-    assert WordNet("own", synsets={"елка": frozenset({"1"})}).are_synonyms("ёлка", "Елка")
+    assert WordNet("own", synsets={"елка": frozenset({"1"})}).synsets_of("ёлка ") == {"1"}
 
 
 def test_a_file_that_is_no_wordnet_is_refused(tmp_path: Path) -> None:
