@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from contest.errors import BYTE_ORDER_MARK, Code, ContestError, ContestFileError
@@ -62,3 +62,13 @@ def looked_through(
     remedy = "save it as UTF-8 without a byte order mark"
     mark = (ContestError(Code.NOT_JSON, BYTE_ORDER_MARK, file=path, remedy=remedy),) if marked else ()
     return found, (*mark, *found.errors, *missing, *check_pictures(list(found.valid.values()), path.parent))
+
+
+def links_and_devices(folder: Path) -> Iterator[str]:
+    """Yield the relative paths below `folder` that are neither plain files nor folders. Links are not followed."""
+    for root, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            path = os.path.join(root, name)
+            mode = os.lstat(path).st_mode
+            if not stat.S_ISDIR(mode) and not stat.S_ISREG(mode):
+                yield os.path.relpath(path, folder)

@@ -1,12 +1,13 @@
 """Predictions against the input they answer: what is missing, unsound, or no plain file."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from contest.complete import prediction_errors
+from contest.complete import links_and_devices, prediction_errors
 from contest.errors import Code
 from contest.items import Item, Sample
 
@@ -59,6 +60,14 @@ def test_a_link_instead_of_predictions_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "predictions.json").symlink_to(tmp_path / "secret.json")
     (error,) = prediction_errors(tmp_path / "predictions.json", SAMPLES)
     assert error.code is Code.FILE_UNREADABLE
+
+
+def test_links_and_devices_are_found_and_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images/a.jpg").write_bytes(b"x")
+    (tmp_path / "images/up").symlink_to(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    assert sorted(links_and_devices(tmp_path)) == ["images/up", "pipe"]
 
 
 @pytest.mark.parametrize(("count", "size"), [(2, 16_000_000 + 2 * 65_536 + 1), (20_000, 10**9 + 1)])
