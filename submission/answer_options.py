@@ -135,9 +135,8 @@ def _hits(pattern: re.Pattern[str], whole: str) -> list[_Hit]:
 
 
 def _lists(hits: Sequence[_Hit]) -> list[list[_Hit]]:
-    """Split markers into lists, of which only the last few are looked at: each begins with a first marker that a second one follows, as nothing else would."""
-    seconds = range(1, len(hits))
-    starts = {place - 1 for place in seconds if 0 in hits[place - 1].ranks and hits[place].ranks & {0, 1}}
+    """Split markers into lists, which begin with a first marker that a second one follows; return the last few."""
+    starts = {place for place, (one, other) in enumerate(pairwise(hits)) if 0 in one.ranks and other.ranks & {0, 1}}
     # "a) .. a) .. b)" is one list with a wrong marker, "a) .. b) .. a) .. b)" two.
     kept = sorted(place for place in starts if place - 1 not in starts)
     return [list(hits[place:stop]) for place, stop in pairwise([*kept, len(hits)][-MOST_LISTS - 1 :])]
