@@ -21,7 +21,7 @@ from models.rudolph.best_of_n import Scorer, best_of_n_uniforms, choose, perplex
 from models.rudolph.decoding import NonFiniteLogitsError, answer, generate_image, generate_images
 from models.rudolph.sampling import uniforms
 from submission.answer_options import AnswerOptions, find_options
-from submission.choosing import choose_options
+from submission.choosing import choose_options, what_is_cut
 from submission.devices import wait_asleep
 from submission.loading import Networks
 from submission.picture_files import to_bytes
@@ -150,6 +150,11 @@ class Engine:
     def _left_ids(self, queries: Sequence[Query]) -> Tensor:
         rows = [left_ids(query.texts, self.networks.vocabulary, self.profile.shorten_passage) for query in queries]
         return torch.stack(rows)  # [b, L]
+
+    def cut_options(self, query: Query) -> str:
+        """What of a query's options can not count as it stands, in words; empty where all of them do."""
+        options = self.options_of(query)
+        return "" if options is None else what_is_cut(options, self.networks.vocabulary)
 
     def _codes(self, queries: Sequence[Query]) -> Tensor:
         zeros = torch.zeros(self.config.image_seq_length, dtype=torch.int64)
