@@ -21,7 +21,7 @@ from models.rudolph.best_of_n import Scorer, best_of_n_uniforms, choose, perplex
 from models.rudolph.decoding import NonFiniteLogitsError, answer, generate_image, generate_images
 from models.rudolph.sampling import uniforms
 from submission.answer_options import AnswerOptions, find_options
-from submission.choosing import choose_options, what_is_cut
+from submission.choosing import OptionsQuery, choose_options, what_is_cut
 from submission.devices import wait_asleep
 from submission.loading import Networks
 from submission.picture_files import to_bytes
@@ -148,8 +148,10 @@ class Engine:
         return list(generate_images(model, self._left_ids(queries), self.profile.image, random).cpu())
 
     def _left_ids(self, queries: Sequence[Query]) -> Tensor:
-        rows = [left_ids(query.texts, self.networks.vocabulary, self.profile.shorten_passage) for query in queries]
-        return torch.stack(rows)  # [b, L]
+        return torch.stack([self._left_ids_of(query.texts) for query in queries])  # [b, L]
+
+    def _left_ids_of(self, texts: Sequence[str]) -> Tensor:
+        return left_ids(texts, self.networks.vocabulary, self.profile.shorten_passage)
 
     def cut_options(self, query: Query) -> str:
         """What of a query's options can not count as it stands, in words; empty where all of them do."""
@@ -162,9 +164,12 @@ class Engine:
 
     def _choose(self, model: Rudolph, queries: Sequence[Query]) -> list[str]:
         assert self.profile.options is not None
-        options = [found for query in queries if (found := self.options_of(query)) is not None]
-        left, codes = self._left_ids(queries), self._codes(queries)
-        return choose_options(model, self.networks.vocabulary, left, codes, options, self.profile.options)
+        found = [
+            OptionsQuery(options, self._left_ids_of(query.texts), self._left_ids_of(options.texts), codes)
+            for query, codes in zip(queries, self._codes(queries), strict=True)
+            if (options := self.options_of(query)) is not None
+        ]
+        return choose_options(model, self.networks.vocabulary, found, self.profile.options)
 
     def _answer_ids(self, model: Rudolph, queries: Sequence[Query]) -> list[list[int]]:
         template = self.networks.vocabulary.right_template()

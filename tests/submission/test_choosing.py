@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from models.rudolph import Rudolph
+from models.rudolph.decoding import NonFiniteLogitsError
 from models.rudolph.likelihood import Likelihood
+from submission import choosing
 from submission.answer_options import Option, find_options
 from submission.choosing import OptionChoice, what_is_cut
 from submission.engine import Engine, Query
@@ -78,6 +81,51 @@ def test_a_sum_prefers_short_options_and_a_mean_does_not(score: str, best: int) 
     assert OptionChoice(score=score).best(likelihoods) == best
 
 
+def test_what_is_asked_twice_is_chosen_by_both_askings() -> None:
+    first, second = [Likelihood(-4.0, 2), Likelihood(-6.0, 2)], [Likelihood(-6.0, 2), Likelihood(-2.0, 2)]
+    assert [OptionChoice().best(first), OptionChoice().best(second), OptionChoice().best(first, second)] == [0, 1, 1]
+
+
+def test_the_second_asking_leaves_the_list_out_where_there_is_one(
+    networks: Networks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows: list[list[str]] = []
+    score = choosing.log_likelihoods
+
+    def spy(model: Rudolph, left: torch.Tensor, *rest: object) -> list[list[Likelihood]]:
+        rows.append([networks.vocabulary.decode(ids.tolist()) for ids in left])
+        return score(model, left, *rest)
+
+    monkeypatch.setattr(choosing, "log_likelihoods", spy)
+    listed, asked = ("Кто это?", "a) кот; b) пёс"), ("Кот ли это?",)
+    queries = [Query("0", asked), Query("1", listed)]
+    for twice in (True, False):
+        Engine(networks, replace(TUNED, options=OptionChoice(twice=twice)), seed=0).answer(queries)
+    with_list = ["кот ли это?", "кто это? a) кот; b) пёс"]
+    assert rows == [with_list, ["кто это?"], with_list]
+
+
+def test_an_overflow_of_the_second_asking_names_the_sample_of_the_batch(
+    networks: Networks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+
+    def overflow(model: Rudolph, left: torch.Tensor, *rest: object) -> list[list[Likelihood]]:
+        calls.append(len(left))
+        if len(calls) == 2:
+            raise NonFiniteLogitsError([0], 5, torch.float16)
+        return [[Likelihood(-1.0, 1), Likelihood(-2.0, 1)] for _ in left]
+
+    monkeypatch.setattr(choosing, "log_likelihoods", overflow)
+    zeros, other = torch.zeros(2, dtype=torch.int64), torch.ones(2, dtype=torch.int64)
+    options = find_options(["Кто это?", "a) кот; b) пёс"])
+    assert options is not None
+    queries = [choosing.OptionsQuery(options, zeros, without, zeros) for without in (zeros, other)]
+    with pytest.raises(NonFiniteLogitsError) as caught:
+        choosing.choose_options(networks.rudolph, networks.vocabulary, queries, OptionChoice())
+    assert (calls, caught.value.rows, caught.value.values) == ([2, 1], (1,), 5)
+
+
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [("text", ["на поезде", "да"]), ("marker", ["b", "да"]), ("both", ["b на поезде", "да"])],
@@ -130,4 +178,4 @@ def test_a_run_answers_with_options_the_same_in_any_batch_and_names_what_it_cut(
     assert named["forty"] == "only the first 32 of 40 options count"
     one_by_one = submit(source, "--batch-size", "1", output="again")
     assert {name: items[0]["content"] for name, items in one_by_one.predictions.items()} == answers
-    assert json.dumps(run.report["profile"]["options"]) == '{"score": "mean", "answer": "text"}'
+    assert json.dumps(run.report["profile"]["options"]) == '{"score": "mean", "answer": "text", "twice": true}'
