@@ -4,7 +4,7 @@
 
 For each seed a fresh synthetic test of twelve tasks is written. The submission runs on it twice, as `baseline` and as
 `tuned`; each other row is `tuned` with one thing changed: its texts are answered anew, its pictures stay. What is there
-already is kept, so that a broken run goes on. Ids and task numbers are read by the evaluator alone, whose tests these are.
+already is kept, so that a broken run goes on.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from contest.items import Sample
 from contest.reading import read_input
 from contest.tasks import TASKS, integral_score
 from evaluation.comparing import TaskComparison, compare
-from evaluation.joining import Files
+from evaluation.joining import ScoringFiles
 from evaluation.metrics.base import MODES, Mode
 from evaluation.results import Result, TaskResult
 from evaluation.scoring import score_run
@@ -118,7 +118,7 @@ def score_rows(options: argparse.Namespace, folder: Path, files: Mapping[str, Pa
     texts = {name: json.loads(path.read_text("utf-8")) for name, path in files.items()}
 
     def scored(name: str, tasks: set[str] | None) -> Result:
-        of_test = Files(files[name], test / "ground_truth.json", test / "ids.json", test)
+        of_test = ScoringFiles(files[name], test / "ground_truth.json", test / "ids.json", test)
         return score_run(of_test, metrics, mode=mode, tasks=tasks, resampling=resampling)
 
     results = {name: scored(name, None) for name in ("baseline", "tuned")}
