@@ -17,6 +17,7 @@ from submission.engine import Engine, Query
 from submission.loading import Networks, load_networks
 from submission.profiles import BASELINE, PROFILES, TUNED
 from tests.submission.conftest import Start, Write, image, text
+from tests.submission.test_sharding import assert_same_run, torchrun
 
 BUNDLED = Path(__file__).parents[2] / "weights"
 
@@ -179,3 +180,12 @@ def test_a_run_answers_with_options_the_same_in_any_batch_and_names_what_it_cut(
     one_by_one = submit(source, "--batch-size", "1", output="again")
     assert {name: items[0]["content"] for name, items in one_by_one.predictions.items()} == answers
     assert json.dumps(run.report["profile"]["options"]) == '{"score": "mean", "answer": "text", "twice": true}'
+
+
+def test_several_processes_choose_as_one_does(submit: Start, write_input: Write, weights: Path, tmp_path: Path) -> None:
+    source = write_input({name: [text(each) for each in texts] for name, (texts, _) in SAMPLES.items()})
+    several = torchrun(2, weights, tmp_path / "several", source=source)
+    alone = submit(source, "--batch-size", "3", output="alone")
+    assert_same_run(several, alone)
+    problems = [{(each["sample_id"], each["error"]) for each in run.report["problems"]} for run in (several, alone)]
+    assert problems[0] == problems[1]
