@@ -20,6 +20,7 @@ MOST_LISTS = 4  # in one sample
 MOST_FAULTS_NAMED = 3
 NEAR = 200  # characters on either side of "да или нет" that tell whether it is an instruction
 MOST_WORDS_BESIDE_A_PAIR = 6
+MOST_WORDS_BEHIND_A_QUESTION = 6
 MOST_WORDS_OF_AN_UNMARKED_OPTION = 12
 # Item borders while the texts are one string; people's texts have no such character.
 BORDER = "\x1e"
@@ -325,11 +326,13 @@ def _stated_pair(whole: str) -> AnswerOptions | None:
 
 def _yes_or_no(whole: str) -> AnswerOptions | None:
     """The last question of the texts, where it asks for no more than yes or no."""
-    sentences = [sentence.strip() for sentence in _SENTENCE_END.split(whole)]
-    questions = [sentence for sentence in sentences if sentence.endswith("?")]
-    if not questions:
-        return None
-    question = questions[-1]
+    question = ""
+    for item in whole.split(BORDER):
+        sentences = [sentence.strip() for sentence in _SENTENCE_END.split(item.strip())]
+        asking = [place for place, sentence in enumerate(sentences) if sentence.endswith("?")]
+        # What follows in the item may say how to answer, not go on telling: a passage asks questions of its own.
+        if asking and len(" ".join(sentences[asking[-1] + 1 :]).split()) <= MOST_WORDS_BEHIND_A_QUESTION:
+            question = sentences[asking[-1]]
     alternative = re.search(r"\b(?:или|либо)\b", _OR_NOT.sub("", question), re.IGNORECASE)
     whether = _WHETHER.search(question) or _OR_NOT.search(question)
     if whether is None or alternative or _ASKS_MORE.search(question):

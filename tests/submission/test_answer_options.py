@@ -200,6 +200,12 @@ RECOGNISED: list[tuple[str, list[str], list[tuple[str, str]], list[str]]] = [
         YES_NO,
         [f"{PASSAGE} Живёт ли Нина в Омске?"],
     ),
+    (
+        "with a word on how to answer",
+        ["Есть ли на картинке круг? Ответь одним словом."],
+        YES_NO,
+        ["Есть ли на картинке круг? Ответь одним словом."],
+    ),
     ("or not", ["Это кошка или нет?"], YES_NO, ["Это кошка или нет?"]),
     (
         "an instruction to say yes or no",
@@ -247,6 +253,10 @@ NOT_RECOGNISED: list[tuple[str, list[str]]] = [
     ("a caption to draw", ["Нарисуй картинку по описанию.", "красный круг; синий фон"]),
     ("a list to draw", ["Нарисуй по списку. Фон: белый. Фигура: круг, цвет: синий, количество: 1, место: сверху."]),
     ("an indirect question", ["Он не знал, придёт ли она. Она пришла.", "Кто пришёл?"]),
+    (
+        "a question that a passage asks itself",
+        ["Верно ли это? Учёные спорят об этом уже много лет и не знают.", "О чём спорят учёные"],
+    ),
     ("a question word before the particle", ["Кто знает, придёт ли она?"]),
     ("two things to choose between", ["Слева ли круг или справа?"]),
     ("an or in a sentence", ["Кот или пёс съел сыр. Кто съел сыр?"]),
