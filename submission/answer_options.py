@@ -35,7 +35,7 @@ _MARKER = r"(?P<open>[(\[]?)(?P<marker>[a-zа-я]|\d{1,2})"
 _BRACKETED = re.compile(rf"(?:^|(?<=[\s;,.:?!\"«{BORDER}])){_MARKER}[)\]]\s?", re.IGNORECASE)
 # "1." and "А." begin a line, an item, or what follows a semicolon: elsewhere they are dates, sums and initials.
 _DOTTED = re.compile(
-    rf"(?:^|(?<=[\n;:{BORDER}]))[ \t]*(?P<open>)(?P<marker>[a-zа-я]|\d{{1,2}})[.:]\s+(?=\S)", re.IGNORECASE
+    rf"(?:^|(?<=[\n;:?{BORDER}]))[ \t]*(?P<open>)(?P<marker>[a-zа-я]|\d{{1,2}})[.:]\s+(?=\S)", re.IGNORECASE
 )
 # In one line they are taken for a list only if there are three of them in order, behind a question or a colon.
 _DOTTED_IN_LINE = re.compile(r"(?:^|(?<=[\s;,?:]))(?P<open>)(?P<marker>[A-ZА-Я]|\d{1,2})[.]\s+(?=\S)")
@@ -295,22 +295,19 @@ def _parts(text: str, *, commas: bool) -> list[str] | None:
         parts = [_trimmed(part) for part in parts if part.strip(" .;,")]
         if len(parts) >= 2:
             return parts if _are_short(parts) else None
-    alone = _trimmed(text)
-    return [alone] if commas and alone and _are_short([alone]) else None
+    return None
 
 
 def _alternatives(whole: str) -> AnswerOptions | None:
     """What a question lists behind its colon: "Что больше: 3 или 7?"."""
-    items = whole.split(BORDER)
-    for place in range(len(items) - 1, -1, -1):
-        sentence = _SENTENCE_END.split(items[place].strip())[-1]
-        match = _ALTERNATIVES.search(sentence)
-        if match and _OR.search(match["list"]):
-            parts = [_trimmed(part) for part in re.split(r"\s*,\s*|\s+(?:или|либо)\s+", match["list"])]
-            parts = [part for part in parts if part]
-            if len(parts) >= 2 and _are_short(parts):
-                return _options([("", part) for part in parts], whole, "", "alternatives")
-    return None
+    match = _ALTERNATIVES.search(_question(whole))
+    if match is None or not _OR.search(match["list"]):
+        return None
+    parts = [_trimmed(part) for part in re.split(r"\s*,\s*|\s+(?:или|либо)\s+", match["list"])]
+    parts = [part for part in parts if part]
+    if len(parts) < 2 or not _are_short(parts):
+        return None
+    return _options([("", part) for part in parts], whole, "", "alternatives")
 
 
 def _stated_pair(whole: str) -> AnswerOptions | None:
@@ -324,8 +321,8 @@ def _stated_pair(whole: str) -> AnswerOptions | None:
     return None
 
 
-def _yes_or_no(whole: str) -> AnswerOptions | None:
-    """The last question of the texts, where it asks for no more than yes or no."""
+def _question(whole: str) -> str:
+    """The question that the texts end with, or an item of them; empty if there is none."""
     question = ""
     for item in whole.split(BORDER):
         sentences = [sentence.strip() for sentence in _SENTENCE_END.split(item.strip())]
@@ -333,6 +330,12 @@ def _yes_or_no(whole: str) -> AnswerOptions | None:
         # What follows in the item may say how to answer, not go on telling: a passage asks questions of its own.
         if asking and len(" ".join(sentences[asking[-1] + 1 :]).split()) <= MOST_WORDS_BEHIND_A_QUESTION:
             question = sentences[asking[-1]]
+    return question
+
+
+def _yes_or_no(whole: str) -> AnswerOptions | None:
+    """The last question of the texts, where it asks for no more than yes or no."""
+    question = _question(whole)
     alternative = re.search(r"\b(?:или|либо)\b", _OR_NOT.sub("", question), re.IGNORECASE)
     whether = _WHETHER.search(question) or _OR_NOT.search(question)
     if whether is None or alternative or _ASKS_MORE.search(question):

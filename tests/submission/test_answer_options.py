@@ -179,6 +179,18 @@ RECOGNISED: list[tuple[str, list[str], list[tuple[str, str]], list[str]]] = [
         ["Выбери верный ответ. Кто это?"],
     ),
     ("one option, said to be one", ["Кто это?", "Варианты: a) кот"], [("a", "кот")], ["Кто это?"]),
+    (
+        "small letters with a dot in one line",
+        ["Кто автор? а. Пушкин; б. Гоголь; в. Чехов"],
+        [("а", "Пушкин"), ("б", "Гоголь"), ("в", "Чехов")],
+        ["Кто автор?"],
+    ),
+    (
+        "after a colon, and a word on how to answer",
+        ["Кто автор: Пушкин или Гоголь? Ответь одним словом."],
+        [("", "Пушкин"), ("", "Гоголь")],
+        ["Кто автор: Пушкин или Гоголь? Ответь одним словом."],
+    ),
     ("after a colon", ["Что больше: 3 или 7?"], [("", "3"), ("", "7")], ["Что больше: 3 или 7?"]),
     (
         "three after a colon",
@@ -267,6 +279,8 @@ NOT_RECOGNISED: list[tuple[str, list[str]]] = [
     ),
     ("words about options", ["В книге есть варианты ответов к задачам.", "Что есть в книге?"]),
     ("variants in prose", ["Варианты развития города обсуждали до вечера.", "Что обсуждали?"]),
+    ("one unmarked word behind a lead", ["Кто это?", "Варианты: кот"]),
+    ("letters of captions in a picture's legend", ["На картинке: 1 - кот, 2 - пёс. Кто под номером 1?"]),
     ("no texts", []),
     ("empty texts", ["", " "]),
     ("only markers in a row", ["a) b) c)"]),
