@@ -20,6 +20,8 @@ from models.rudolph import Config, Rudolph
 from models.rudolph.best_of_n import Scorer, best_of_n_uniforms, choose, perplexity_scorer
 from models.rudolph.decoding import NonFiniteLogitsError, answer, generate_image, generate_images
 from models.rudolph.sampling import uniforms
+from submission.answer_options import AnswerOptions, find_options
+from submission.choosing import OptionsQuery, choose_options, what_is_cut
 from submission.devices import wait_asleep
 from submission.loading import Networks
 from submission.picture_files import to_bytes
@@ -85,10 +87,22 @@ class Engine:
         return list(codes.cpu())
 
     def answer(self, queries: Sequence[Query]) -> list[str]:
-        """Answer a batch of queries; an answer without text becomes the profile's."""
-        ids = self._rescuing(self._answer_ids, queries)
+        """Answer a batch of queries; an answer without text becomes the profile's.
+
+        Where the profile chooses among options, and a query has some, one of them is the answer.
+        """
+        chosen = [query for query in queries if self.options_of(query) is not None]
+        answers = dict(zip([query.id for query in chosen], self._rescuing(self._choose, chosen), strict=True))
+        free = [query for query in queries if query.id not in answers]
+        ids = self._rescuing(self._answer_ids, free)
         self.steps += sum(map(len, ids))
-        return [self.networks.vocabulary.decode(row) or self.profile.empty_answer for row in ids]
+        for query, row in zip(free, ids, strict=True):
+            answers[query.id] = self.networks.vocabulary.decode(row) or self.profile.empty_answer
+        return [answers[query.id] for query in queries]
+
+    def options_of(self, query: Query) -> AnswerOptions | None:
+        """The options that a query is answered with one of; None where it is answered freely."""
+        return None if self.profile.options is None else find_options(query.texts)
 
     def generate(self, queries: Sequence[Query]) -> list[GeneratedImage]:
         """Generate a picture for each query of a batch, by its texts alone."""
@@ -134,17 +148,35 @@ class Engine:
         return list(generate_images(model, self._left_ids(queries), self.profile.image, random).cpu())
 
     def _left_ids(self, queries: Sequence[Query]) -> Tensor:
-        rows = [left_ids(query.texts, self.networks.vocabulary, self.profile.shorten_passage) for query in queries]
-        return torch.stack(rows)  # [b, L]
+        return torch.stack([self._left_ids_of(query.texts) for query in queries])  # [b, L]
+
+    def _left_ids_of(self, texts: Sequence[str]) -> Tensor:
+        return left_ids(texts, self.networks.vocabulary, self.profile.shorten_passage)
+
+    def cut_options(self, query: Query) -> str:
+        """What of a query's options can not count as it stands, in words; empty where all of them do."""
+        options = self.options_of(query)
+        return "" if options is None else what_is_cut(options, self.networks.vocabulary)
+
+    def _codes(self, queries: Sequence[Query]) -> Tensor:
+        zeros = torch.zeros(self.config.image_seq_length, dtype=torch.int64)
+        return torch.stack([zeros if query.codes is None else query.codes.long() for query in queries])  # [b, I]
+
+    def _choose(self, model: Rudolph, queries: Sequence[Query]) -> list[str]:
+        assert self.profile.options is not None
+        found = [
+            OptionsQuery(options, self._left_ids_of(query.texts), self._left_ids_of(options.texts), codes)
+            for query, codes in zip(queries, self._codes(queries), strict=True)
+            if (options := self.options_of(query)) is not None
+        ]
+        return choose_options(model, self.networks.vocabulary, found, self.profile.options)
 
     def _answer_ids(self, model: Rudolph, queries: Sequence[Query]) -> list[list[int]]:
-        zeros = torch.zeros(self.config.image_seq_length, dtype=torch.int64)
-        codes = torch.stack([zeros if query.codes is None else query.codes.long() for query in queries])  # [b, I]
         template = self.networks.vocabulary.right_template()
         steps = self.config.r_text_seq_length - len(template)
         numbers = uniforms(self.seed, [query.id for query in queries], "answer", steps)
         allowed = slice(self.profile.first_allowed_id, self.config.bpe_vocab)
-        left = self._left_ids(queries)
+        left, codes = self._left_ids(queries), self._codes(queries)
         return answer(model, left, codes, template, self.profile.text, numbers, allowed=allowed)
 
     def _generate_codes(self, model: Rudolph, queries: Sequence[Query]) -> list[Tensor]:
@@ -155,6 +187,8 @@ class Engine:
         self, compute: Callable[[Rudolph, Sequence[Query]], list[Result]], queries: Sequence[Query]
     ) -> list[Result]:
         """Compute in the chosen precision; in float16, rows that overflow are computed in bfloat16 instead."""
+        if not queries:
+            return []
         try:
             return compute(self.networks.rudolph, queries)
         except NonFiniteLogitsError as error:
@@ -162,7 +196,7 @@ class Engine:
                 raise self._undefined(error) from error
             overflowing, not_finite = sorted(error.rows), error.values
         others = [row for row in range(len(queries)) if row not in overflowing]
-        sound = self._rescuing(compute, [queries[row] for row in others]) if others else []
+        sound = self._rescuing(compute, [queries[row] for row in others])
         try:
             rescued = compute(self.networks.rudolph_in_bfloat16, [queries[row] for row in overflowing])
         except NonFiniteLogitsError as error:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from models.rudolph.sampling import Sampling
 from models.rudolph.vocabulary import EMPTY_ANSWER, EOS, PAD
+from submission.choosing import OptionChoice
 
 PIL_DEFAULT_JPEG_QUALITY = 75
 
@@ -29,6 +30,7 @@ class Profile:
         empty_answer: what is written for an answer without text.
         shorten_passage: whether a left text that is too long loses parts of its passage; otherwise its end.
         jpeg_quality: of the pictures drawn, 1 to 95.
+        options: how one of a sample's own options is chosen; None answers such a sample like any other.
 
     Raises ValueError for a field out of its range.
 
@@ -45,6 +47,7 @@ class Profile:
     empty_answer: str
     shorten_passage: bool
     jpeg_quality: int
+    options: OptionChoice | None = None
 
     def __post_init__(self) -> None:
         if not self.empty_answer:
@@ -82,6 +85,7 @@ TUNED = Profile(
     empty_answer=EMPTY_ANSWER,
     shorten_passage=True,
     jpeg_quality=95,
+    options=OptionChoice(),
 )
 
 PROFILES = {profile.name: profile for profile in (TUNED, BASELINE)}

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from contest.errors import ContestError
+from contest.errors import ContestError, quote
 from contest.items import Sample
 from submission.batches import BatchSize, Failure, process_batches
 from submission.deadline import ANSWERING_SHARE, DRAWING_SHARE, Deadline, RunStatus, RunStopped
@@ -199,6 +199,9 @@ class Scheduler:
 
         fallback = self.engine.profile.empty_answer
         for sample, text in self._phase("answer", self.state.unanswered(samples), answer, ANSWERING_SHARE):
+            cut = self.engine.cut_options(Query(sample.id, sample.texts))
+            if cut and not isinstance(text, Failure):
+                self.state.add_problem(RunProblem(sample.id, "options", cut, f"answered {quote(text)}"))
             self.state.record_answer(sample, text, fallback)
 
     def _draw(self) -> None:

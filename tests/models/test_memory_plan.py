@@ -12,6 +12,7 @@ from benchmarks.counting import PeakMemory
 from models.rudolph import Config, Rudolph, named
 from models.rudolph.decoding import answer, generate_images
 from models.rudolph.free_memory import available_bytes, free_bytes
+from models.rudolph.likelihood import log_likelihoods
 from models.rudolph.memory_plan import CPU, GPU, BatchLimits, Need, answering, drawing, plan, ranking, weight_bytes
 from models.rudolph.packed import packable
 from models.rudolph.ranking import image_perplexity, right_text_perplexity
@@ -66,6 +67,16 @@ def test_planned_bytes_of_answering_are_those_allocated(model: Rudolph, batch: i
         answer(model, left(batch), codes, [2, 501], Sampling(top_k=9), numbers, stop_at_eos=False)
     need = answering(CONFIG, torch.float32, batch, packed=packable(torch.zeros(1)))
     assert counted.peak == pytest.approx(need.bytes(batch), rel=MARGIN)
+
+
+@pytest.mark.parametrize("batch", [1, 8])
+def test_likelihoods_take_what_is_planned_for_answering(model: Rudolph, batch: int) -> None:
+    codes = torch.zeros(batch, 64, dtype=torch.int64)
+    candidates = [[[5] * length for length in (10, 9, 3, 7, 10)] for _ in range(batch)]
+    with PeakMemory() as counted:
+        log_likelihoods(model, left(batch), codes, [2, 501], candidates)
+    need = answering(CONFIG, torch.float32, batch, packed=packable(torch.zeros(1)))
+    assert 0.7 * need.bytes(batch) < counted.peak < (1 + MARGIN) * need.bytes(batch)
 
 
 @pytest.mark.parametrize(("batch", "draws"), [(1, 1), (8, 1), (4, 2), (2, 9)])

@@ -14,7 +14,7 @@ SAMPLES = {
     "1": [image("images/red.png"), text("Что лежит под столом?")],
     "2": [text("вычислите 12 + 345"), text("= ?")],
     "id_3": [image("images/red.png")],
-    "4": [text("кошка")],
+    "4": [text("Кто это?"), text("a) кошка; b) собака")],
 }
 
 # Kills the process, as `kill -9` does, when the third sample is about to be journalled, half of its line written.

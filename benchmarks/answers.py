@@ -1,0 +1,197 @@
+"""What each way of answering is worth: S and every task against the published inference, by paired tests.
+
+    python benchmarks/answers.py --work FOLDER [--weights weights] [--seeds 3101 3102 3103] [--samples 100] [--json OUT]
+
+For each seed a fresh synthetic test of twelve tasks is written. The submission runs on it twice, as `baseline` and as
+`tuned`; each other row is `tuned` with one thing changed: its texts are answered anew, its pictures stay. What is there
+already is kept, so that a broken run goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+import torch
+from PIL import Image
+
+from contest.items import Sample
+from contest.reading import read_input
+from contest.tasks import TASKS, integral_score
+from evaluation.comparing import TaskComparison, compare
+from evaluation.joining import ScoringFiles
+from evaluation.metrics.base import MODES, Mode
+from evaluation.results import Result, TaskResult
+from evaluation.scoring import score_run
+from evaluation.statistics import Resampling
+from evaluation.tasks import Metrics
+from models.vqgan.preprocessing import to_pixels
+from submission.choosing import OptionChoice
+from submission.engine import Engine, Query
+from submission.loading import Networks, load_networks
+from submission.profiles import TUNED, Profile
+
+BATCH = 32
+PLAIN = "tuned, no switch"
+ROWS: Mapping[str, OptionChoice | None] = {
+    PLAIN: None,
+    "options, mean": OptionChoice("mean", "text", twice=False),
+    "options, sum": OptionChoice("sum", "text", twice=False),
+    "options, mean, written as marker": OptionChoice("mean", "marker", twice=False),
+    "options, mean, written as both": OptionChoice("mean", "both", twice=False),
+    "options, mean, asked twice": OptionChoice("mean", "text", twice=True),
+}
+
+
+def run(*arguments: object) -> None:
+    subprocess.run([sys.executable, "-m", *map(str, arguments)], cwd=ROOT, check=True)
+
+
+def prepare(options: argparse.Namespace, seed: int) -> Path:
+    """The test of a seed, and the two runs on it: `world/test`, `baseline` and `tuned` in the folder returned."""
+    folder: Path = options.work / str(seed)
+    world = folder / "world"
+    if not (world / "test" / "ids.json").is_file():
+        sizes = ("--train", 0, "--validation", 0, "--test", options.samples)
+        run("data_prep", "synthetic", "--out", world, "--seed", seed, *sizes)
+    for profile in ("baseline", "tuned"):
+        if not (folder / profile / "run.json").is_file():
+            paths = ("--input", world / "test", "--output", folder / profile, "--weights", options.weights)
+            run("submission", "run", *paths, "--profile", profile, "--seed", 0, "--device", "cpu")
+    return folder
+
+
+def queries_of(engine: Engine, samples: Mapping[str, Sample], root: Path) -> list[Query]:
+    """The samples that the profile has options for, their pictures encoded."""
+    asked = [sample for sample in samples.values() if engine.options_of(Query(sample.id, sample.texts)) is not None]
+    return [Query(sample.id, sample.texts, codes_of(engine, sample, root)) for sample in asked]
+
+
+def codes_of(engine: Engine, sample: Sample, root: Path) -> torch.Tensor | None:
+    paths = [item.content for item in sample.items if item.type == "image"]
+    if not paths:
+        return None
+    with Image.open(root / paths[-1]) as picture:
+        (codes,) = engine.encode([sample.id], [to_pixels(picture.convert("RGB"), engine.networks.side)])
+    return codes
+
+
+def answers_of(engine: Engine, queries: list[Query]) -> dict[str, str]:
+    batches = [queries[start : start + BATCH] for start in range(0, len(queries), BATCH)]
+    return {query.id: text for batch in batches for query, text in zip(batch, engine.answer(batch), strict=True)}
+
+
+def write_rows(networks: Networks, folder: Path) -> dict[str, Path]:
+    """The predictions of all rows: each in the folder of the run whose pictures it has."""
+    test, tuned = folder / "world" / "test", folder / "tuned"
+    files = {"baseline": folder / "baseline" / "predictions.json", "tuned": tuned / "predictions.json"}
+    samples = read_input(test / "input.json")
+    queries: list[Query] = []
+    for name, choice in ROWS.items():
+        files[name] = tuned / f"{name.replace(' ', '_').replace(',', '')}.json"
+        if files[name].is_file():
+            continue
+        queries = queries or queries_of(Engine(networks, TUNED, seed=0), samples, test)
+        predictions = json.loads(files["tuned"].read_text("utf-8"))
+        profile: Profile = replace(TUNED, options=choice)
+        for key, text in answers_of(Engine(networks, profile, seed=0), queries).items():
+            predictions[key][0]["content"] = text
+        files[name].write_text(json.dumps(predictions, ensure_ascii=False), "utf-8")
+    return files
+
+
+def score_rows(options: argparse.Namespace, folder: Path, files: Mapping[str, Path], mode: Mode) -> dict[str, Result]:
+    """Score all rows; a task whose answers are those of `tuned` is scored once."""
+    test = folder / "world" / "test"
+    metrics = Metrics(mode, ROOT / "weights", None, "ruclip")
+    resampling = Resampling(options.resamples)
+    ids = json.loads((test / "ids.json").read_text("utf-8"))
+    texts = {name: json.loads(path.read_text("utf-8")) for name, path in files.items()}
+
+    def scored(name: str, tasks: set[str] | None) -> Result:
+        of_test = ScoringFiles(files[name], test / "ground_truth.json", test / "ids.json", test)
+        return score_run(of_test, metrics, mode=mode, tasks=tasks, resampling=resampling)
+
+    results = {name: scored(name, None) for name in ("baseline", "tuned")}
+    for name in ROWS:
+        changed = {ids[key] for key, items in texts[name].items() if items != texts["tuned"][key]}
+        tasks: dict[str, TaskResult] = dict(results["tuned"].tasks)
+        keys = {task.key for task in TASKS if task.id in changed}
+        if keys:
+            tasks.update(scored(name, keys).tasks)
+        integral = integral_score({key: task.score for key, task in tasks.items()})
+        results[name] = Result(mode, results["tuned"].test, tasks, integral)
+    return results
+
+
+def line(name: str, first: Result, second: Result, resampling: Resampling) -> dict[str, Any]:
+    """One row of the table: S, its change with interval and p values, and the tasks that changed."""
+    compared = compare(first, second, resampling=resampling)
+    whole = next(task for task in compared.tasks if task.key == "integral")
+    tasks = {task.key: asdict(task) for task in compared.tasks if task.key != "integral"}
+    return {"row": name, "S": second.integral, "change": asdict(whole.difference), "tasks": tasks} | significant(
+        [task for task in compared.tasks if task.key != "integral"]
+    )
+
+
+def significant(tasks: list[TaskComparison]) -> dict[str, list[str]]:
+    """Which tasks are better or worse by both tests at 5 %."""
+    sure = [task for task in tasks if max(task.difference.p_bootstrap, task.difference.p_randomisation) < 0.05]
+    return {
+        "better": [task.key for task in sure if task.difference.difference > 0],
+        "worse": [task.key for task in sure if task.difference.difference < 0],
+    }
+
+
+def show(lines: list[dict[str, Any]]) -> None:
+    print(f"{'row':36}{'S':>8}{'change':>9}  {'95 % interval':20}{'p boot':>8}{'p rand':>8}  better / worse at 5 %")
+    for each in lines:
+        gap = each["change"]
+        interval = "-" if gap["interval"] is None else "{:+.4f} .. {:+.4f}".format(*gap["interval"])
+        tasks = f"{' '.join(each['better']) or '-'} / {' '.join(each['worse']) or '-'}"
+        figures = f"{each['S']:8.4f}{gap['difference']:+9.4f}  {interval:20}"
+        print(f"{each['row']:36}{figures}{gap['p_bootstrap']:8.4f}{gap['p_randomisation']:8.4f}  {tasks}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True, help="folder to work in, kept afterwards")
+    parser.add_argument("--weights", type=Path, default=ROOT / "weights")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[3101, 3102, 3103])
+    parser.add_argument("--samples", type=int, default=100)
+    parser.add_argument("--modes", choices=MODES, nargs="+", default=list(MODES))
+    parser.add_argument("--against", choices=("baseline", PLAIN), nargs="+", default=["baseline", PLAIN])
+    parser.add_argument("--resamples", type=int, default=1000)
+    parser.add_argument("--json", type=Path, metavar="OUT")
+    options = parser.parse_args()
+    options.work, options.weights = options.work.resolve(), options.weights.resolve()
+    torch.set_num_threads(1)
+    networks = load_networks(options.weights, torch.device("cpu"), torch.float32)
+    found: list[dict[str, Any]] = []
+    for seed in options.seeds:
+        folder = prepare(options, seed)
+        files = write_rows(networks, folder)
+        for mode in options.modes:
+            results = score_rows(options, folder, files, mode)
+            for against in options.against:
+                print(f"\nseed {seed}, {options.samples} samples a task, mode {mode}, against {against}")
+                rows = [name for name in (PLAIN, *ROWS, "tuned") if name != against]
+                resampling = Resampling(options.resamples)
+                lines = [line(name, results[against], results[name], resampling) for name in dict.fromkeys(rows)]
+                show(lines)
+                found += [{"seed": seed, "mode": mode, "against": against, **each} for each in lines]
+    if options.json:
+        options.json.write_text(json.dumps(found, ensure_ascii=False, indent=1) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()
