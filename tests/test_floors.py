@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("errors", "contest", "models", "submission", "training", "data_prep", "evaluation")
+ROOMS = ("errors", "contest", "fetch", "models", "submission", "training", "data_prep", "evaluation")
 PRESENT = tuple(room for room in ROOMS if (ROOT / room).is_dir())
 
 # Room -> what of our own it may import besides itself.
@@ -21,6 +21,7 @@ FLOORS = {
     "errors": (),
     "contest": ("errors",),
     "models": ("errors",),
+    "fetch": ("errors", "contest", "models"),
     "submission": ("errors", "contest", "models"),
     "training": ("errors", "contest", "models", "evaluation.metrics"),
     "data_prep": ("errors", "contest", "models.bpe"),
@@ -40,6 +41,7 @@ MODEL_FLOORS = {
         "errors",
         "models.files",
     ),
+    "named_folders": ("errors",),
     "rudolph": ("errors", "models.files", "models.weights"),
     "vqgan": ("errors", "models.files", "models.weights"),
     "ruclip": ("errors", "models.files", "models.weights", "models.bpe"),
