@@ -25,7 +25,15 @@ FLOORS = {
     "submission": ("errors", "contest", "models"),
     "training": ("errors", "contest", "models", "evaluation.metrics"),
     "data_prep": ("errors", "contest", "models.bpe"),
-    "evaluation": ("errors", "contest", "models.ruclip", "models.inception", "models.bpe", "models.weights"),
+    "evaluation": (
+        "errors",
+        "contest",
+        "models.ruclip",
+        "models.inception",
+        "models.bpe",
+        "models.weights",
+        "models.named_folders",
+    ),
 }
 # Inside `models` every part stands alone, but for these.
 # `files`, `weights` and `bpe` read files for whoever has some; the networks know nothing of each other, and

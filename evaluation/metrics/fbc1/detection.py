@@ -48,7 +48,7 @@ def count_boxes(true: Any, pred: Any, mode: Fbc1Mode = "official") -> Counted:
     missed only as far as there are fewer predictions. Official: equal neighbours are one prediction. Strict: each box
     counts, and what is missing or no box is named (difference 5).
     """
-    true, pred = require_object(true, "the truth"), require_object(pred, "the predictions")
+    true, pred = require_object(true, "the truth file"), require_object(pred, "the prediction file")
     notes: list[SampleNote] = []
     if mode == "official":
         require_same_keys(true, pred, "images")

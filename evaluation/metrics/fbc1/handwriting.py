@@ -32,7 +32,7 @@ def count_readings(true: Any, pred: Any, mode: Fbc1Mode = "official") -> Counted
     Official: JSON values are compared as Python does (1 equals true), a missing prediction is an empty text. Strict:
     only texts are right, and a missing one is wrong (difference 4).
     """
-    true, pred = require_object(true, "the truth"), require_object(pred, "the predictions")
+    true, pred = require_object(true, "the truth file"), require_object(pred, "the prediction file")
     if mode == "official":
         return Counted(tuple(true), tuple((float(pred.get(key, "") == text), 1.0) for key, text in true.items()))
     rows = tuple((float(isinstance(text, str) and pred.get(key) == text), 1.0) for key, text in true.items())

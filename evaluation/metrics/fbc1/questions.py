@@ -75,7 +75,7 @@ def count_answers(true: Any, pred: Any, mode: Fbc1Mode = "official") -> Counted:
     Strict: the truth is brought to the same normal form (difference 6), of which no rule leaves marks in; what is
     missing or no text is wrong, and named.
     """
-    true, pred = require_object(true, "the truth"), require_object(pred, "the predictions")
+    true, pred = require_object(true, "the truth file"), require_object(pred, "the prediction file")
     if mode == "official":
         require_same_keys(true, pred, "questions")
         return Counted(tuple(true), tuple((float(_is_right(key, true[key], pred[key])), 1.0) for key in true))
@@ -139,11 +139,11 @@ def _words(words: list[str], language: str) -> list[str]:
 
 
 def _lemma(word: str) -> str:
-    from evaluation.metrics.normalisation import NoLemma, lemma
+    from evaluation.metrics.normalisation import NoLemmaError, lemma
 
     try:
         return lemma(word)
-    except NoLemma as error:
+    except NoLemmaError as error:
         raise UnscorableError(str(error), "score in mode strict", theirs="ValueError") from error
 
 

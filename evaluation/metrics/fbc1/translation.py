@@ -43,7 +43,7 @@ def count_code(true: Any, pred: Any, mode: Fbc1Mode = "official") -> Counted:
     Strict: a missing program is an empty one, and named (difference 1); the weighted part is a precision, as its
     formula says (2); a subtree of the prediction matches once (3).
     """
-    true, pred = require_object(true, "the truth"), require_object(pred, "the predictions")
+    true, pred = require_object(true, "the truth file"), require_object(pred, "the prediction file")
     notes = [] if mode == "official" else missing_and_surplus(true, pred, 1)
     rows = []
     for key, reference in true.items():
