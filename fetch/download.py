@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from contest.atomic import locked
 from errors import bare_reason
 from fetch.errors import (
     AccessError,
@@ -96,16 +97,21 @@ def download(
         OSError: of the disk.
 
     """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with translated(what), locked(target.parent):  # two programs may want one file
+        if target.is_file():
+            return checked_hash(target, sha256, what)
+        part = target.with_name(target.name + PART_ENDING)
+        _fill(part, url, what=what, headers=headers, size=size)
+        digest = checked_hash(part, sha256, what)
+        part.replace(target)
+    return digest
+
+
+def _fill(part: Path, url: str, *, what: str, headers: dict[str, str] | None, size: int | None) -> None:
+    """Fetch what is missing of a part; what came stays if the rest does not."""
     from huggingface_hub.file_download import http_get
     from tqdm import tqdm
-
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(target.name + PART_ENDING)
-    have = part.stat().st_size if part.exists() else 0
-    if size is not None and have > size:
-        part.unlink()
-        have = 0
-    _require_room(target.parent, (size or 0) - have, what)
 
     class Bar(tqdm):
         """Shown in a terminal only."""
@@ -114,8 +120,13 @@ def download(
             options.pop("name", None)
             super().__init__(*arguments, **{**options, "disable": None})
 
+    have = part.stat().st_size if part.exists() else 0
+    if size is not None and have > size:
+        part.unlink()
+        have = 0
+    _require_room(part.parent, (size or 0) - have, what)
     try:
-        with translated(what), part.open("r+b" if have else "wb") as file:
+        with part.open("r+b" if have else "wb") as file:
             file.seek(0, os.SEEK_END)
             http_get(
                 url,
@@ -126,14 +137,10 @@ def download(
                 displayed_filename=what,
                 tqdm_class=Bar,
             )
-    finally:
-        if part.exists() and not part.stat().st_size:
+    except BaseException:
+        if not part.stat().st_size:
             part.unlink()
-    if not part.exists():  # a file of no bytes
-        part.touch()
-    digest = checked_hash(part, sha256, what)
-    part.replace(target)
-    return digest
+        raise
 
 
 def checked_hash(path: Path, sha256: str, what: str) -> str:

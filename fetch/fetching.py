@@ -9,7 +9,7 @@ from pathlib import Path
 from contest.writing import write_json
 from fetch.download import checked_hash, download, translated
 from fetch.hub import Hub, HubFile, place
-from fetch.locking import LockedFile, read_lock, require_unchanged, write_lock
+from fetch.locking import LockedFile, add_to_lock, read_lock, require_unchanged
 from fetch.table import Fetchable, RemoteFile
 
 
@@ -73,8 +73,7 @@ class Fetching:
             if each.hub_file is not None:
                 with translated(remote.source):
                     place(each.hub_file.path, path)
-            locked[remote.to] = LockedFile(remote.source, revision, digest, path.stat().st_size)
-            write_lock(self.folder, locked)
+            add_to_lock(self.folder, remote.to, LockedFile(remote.source, revision, digest, path.stat().st_size))
             written.append(path)
             tell(f"{path}: {remote.source}, SHA-256 {digest[:12]}")
         for name, config in self.fetchable.configs.items():

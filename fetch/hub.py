@@ -7,13 +7,15 @@ import re
 import shutil
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from contest.atomic import replacing
 from fetch.download import checked_hash, download, translated, without_token
 from fetch.errors import NotOnServerError, OfflineError
 from fetch.table import RemoteFile
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_ETAG = re.compile(r"\w[\w.-]{,127}")  # it names a file in the cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ class Hub:
             entries = HfApi(endpoint=self.endpoint).list_repo_files(
                 remote.repository, revision=remote.revision or None, repo_type=remote.type
             )
-        chosen = sorted(entry for entry in entries if fnmatch(entry, remote.pattern))
+        chosen = sorted(entry for entry in entries if fnmatch(entry, remote.pattern) and _stays_inside(entry))
         if not chosen:
             raise NotOnServerError(f"no file matches {remote.pattern}", "check --revision", where=remote.repository)
         return [replace(remote, pattern="", file=entry, to=f"{remote.to}/{entry}".lstrip("/")) for entry in chosen]
@@ -86,10 +88,11 @@ class Hub:
                 metadata = get_hf_file_metadata(url, endpoint=self.endpoint)
             except OfflineModeIsEnabled:
                 return self._cached(remote)
-        if metadata.etag is None or metadata.commit_hash is None:
+        if metadata.commit_hash is None or not _ETAG.fullmatch(metadata.etag or ""):
             raise NotOnServerError(
                 "the server answers, but not as a hub does", "check --endpoint", where=self.endpoint or remote.source
             )
+        assert metadata.etag is not None, "it was just matched"
         path = _storage(remote) / "blobs" / metadata.etag
         return HubFile(remote, metadata.commit_hash, metadata.etag, metadata.location, metadata.size, path)
 
@@ -141,6 +144,12 @@ class Hub:
         return HubFile(remote, commit, bytes_.name, "", bytes_.stat().st_size, bytes_)
 
 
+def _stays_inside(entry: str) -> bool:
+    """Whether a path that a server names leads nowhere else than into the folder."""
+    path = PurePosixPath(entry)
+    return not path.is_absolute() and ".." not in path.parts
+
+
 def _storage(remote: RemoteFile) -> Path:
     from huggingface_hub import constants
     from huggingface_hub.file_download import repo_folder_name
@@ -151,12 +160,8 @@ def _storage(remote: RemoteFile) -> Path:
 def place(source: Path, target: Path) -> None:
     """Put a cached file where it is wanted: a hard link, which takes no room, or else a copy. Raises OSError."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
+    with replacing(target) as temporary:
         try:
             os.link(source, temporary)
         except OSError:  # another disk, or a file system without links
             shutil.copyfile(source, temporary)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from contest.atomic import locked
 from contest.writing import write_json
 from fetch.errors import LockedError
 
@@ -35,9 +35,11 @@ def read_lock(folder: Path) -> dict[str, LockedFile]:
         raise LockedError("no lock file", "delete it: everything is then checked anew", where=str(path)) from error
 
 
-def write_lock(folder: Path, locked: Mapping[str, LockedFile]) -> None:
-    """Write the lock file whole. Raises OSError."""
-    write_json(folder / LOCK_FILE, {"files": {name: asdict(locked[name]) for name in sorted(locked)}}, indent=2)
+def add_to_lock(folder: Path, name: str, file: LockedFile) -> None:
+    """Enter a file into the lock file; several programs may do so at once. Raises LockedError, OSError."""
+    with locked(folder):
+        files = {**read_lock(folder), name: file}
+        write_json(folder / LOCK_FILE, {"files": {each: asdict(files[each]) for each in sorted(files)}}, indent=2)
 
 
 def require_unchanged(name: str, before: LockedFile, sha256: str, folder: Path) -> None:

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -257,9 +258,35 @@ def test_a_lock_file_that_is_none(hub: FakeHub, tmp_path: Path, capsys: Any, tex
     assert "no lock file" in capsys.readouterr().err
 
 
+def test_two_that_fetch_at_once_fetch_once(hub: FakeHub, tmp_path: Path) -> None:
+    from fetch.fetching import Fetching
+    from fetch.hub import Hub
+    from fetch.table import named
+
+    def fetch_into(folder: str) -> None:
+        fetching = Fetching(named("weights", "RUDOLPH-2.7B-FBC2"), tmp_path / folder, Hub(hub.url))
+        fetching.run(fetching.plan(), lambda said: None)
+
+    hub.faults["GET pytorch_model.bin"] = [("cut", 50_000)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(fetch_into, ["w", "w", "other", "w"]))
+    assert len([path for path, _ in hub.gets()]) == 4  # three files, and one more request after the cut
+    assert laid(tmp_path / "w") == laid(tmp_path / "other") == LAID
+    assert len(json.loads((tmp_path / "w" / LOCK_FILE).read_text())["files"]) == 3
+
+
 def test_data_of_a_pattern(hub: FakeHub, tmp_path: Path) -> None:
     assert run(hub, tmp_path / "d", name="sberquad", kind="data") == 0
     assert laid(tmp_path / "d") == ["data/a.parquet", "data/b.parquet"]
+
+
+def test_a_server_that_names_paths_elsewhere(hub: FakeHub, tmp_path: Path, capsys: Any) -> None:
+    hub.files["datasets/kuznetsoffandrey/sberquad"] = {"../evil.parquet": b"E", "/tmp/evil.parquet": b"E"}
+    assert run(hub, tmp_path / "d", name="sberquad", kind="data") == 2
+    assert "no file matches" in capsys.readouterr().err
+    hub.faults["HEAD pytorch_model.bin"] = [("status", 200, {"ETag": '"../../evil"', "X-Repo-Commit": COMMIT})]
+    assert run(hub, tmp_path / "w") == 2
+    assert "not as a hub does" in capsys.readouterr().err
 
 
 def test_a_file_that_is_not_on_a_hub(
