@@ -76,7 +76,7 @@ def _score_first_challenge(options: argparse.Namespace) -> int:
     from evaluation.first_challenge.output import challenge_table, write_challenge_csv, write_challenge_json
     from evaluation.first_challenge.scoring import score_challenge
 
-    of_fbc2 = ("ids", "tasks", "input", "other", "html", "emissions", "wordnet")
+    of_fbc2 = ("ids", "tasks", "input", "other", "emissions", "wordnet")
     given = [f"--{name}" for name in of_fbc2 if getattr(options, name) is not None]
     if given:
         raise UsageError(f"{', '.join(given)} can not go with --challenge fbc1", "leave it out")
@@ -86,6 +86,11 @@ def _score_first_challenge(options: argparse.Namespace) -> int:
         if path:
             write(path, result)
             lines.append(f"result: {path}")
+    if options.html:
+        from evaluation.report.first_challenge import build_challenge_report
+
+        report = build_challenge_report(result, options.html, place=options.place, emissions=options.with_emissions)
+        lines.append(report_line(report))
     show("\n".join(lines))
     return WITH_FAULTS if result.has_errors else DONE
 

@@ -116,7 +116,7 @@ def test_both_spellings(tmp_path: Path, name: str) -> None:
     assert find_file(tmp_path, "prediction", "C2C") == tmp_path / name
 
 
-@pytest.mark.parametrize("more", [["--tasks", "textqa"], ["--html", "x"], ["--ids", "x"]])
+@pytest.mark.parametrize("more", [["--tasks", "textqa"], ["--emissions", "x"], ["--ids", "x"]])
 def test_options_of_the_other_challenge(tmp_path: Path, capsys: Any, more: list[str]) -> None:
     assert run(tmp_path, *more) == 2
     assert "[USAGE]" in capsys.readouterr().err
