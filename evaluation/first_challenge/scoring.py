@@ -86,7 +86,7 @@ class _Metric:
 
 
 _METRICS: Mapping[str, _Metric] = {
-    "C2C": _Metric(count_code, score_code, 24, lambda: {"grammar": f"{grammar_name()}-shaped-as-2020"}, score_parts),
+    "C2C": _Metric(count_code, score_code, 24, lambda: {"grammar": f"{grammar_name()}-shaped-as-abi-11"}, score_parts),
     "HTR": _Metric(count_readings, ratio, 2, dict),
     "zsOD": _Metric(count_boxes, f1, 3, lambda: {"iou": f"{HIT:g}"}),
     "VQA": _Metric(count_answers, ratio, 2, lambda: {"lemmas": LEMMAS}),

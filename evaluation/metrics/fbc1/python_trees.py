@@ -1,8 +1,8 @@
 """Python code as a syntax tree, and CodeBLEU's third part: which subtrees of the reference the prediction has.
 
-The organisers' parser is a binary of 2020 that stands in no package index. Ours is tree-sitter's current grammar, named
-with its version in every signature, whose trees are brought into the shape of that time where it is known: there a
-target or a value of an assignment is a list, even of one.
+The organisers' parser is a binary (grammar ABI 11) that stands in no package index. Ours is tree-sitter's current
+grammar, named with its version in every signature, whose trees are brought into the shape of that one where it is
+known: there a target or a value of an assignment is a list, even of one.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """CodeBLEU against the golden numbers, and what the parser of today changes in them.
 
-The organisers' parser is a binary of 2020. Our grammar's trees are brought into its shape; what is left is listed here,
-case by case, so that it can not grow unnoticed.
+The organisers' parser is a binary that no package holds. Our grammar's trees are brought into its shape; what is left
+is listed here, case by case, so that it can not grow unnoticed.
 """
 
 from collections import Counter
