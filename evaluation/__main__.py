@@ -14,6 +14,9 @@ PROGRAM = Program(
         "score": Command("evaluation.commands.score", "score predictions: table, JSON, CSV, report"),
         "report": Command("evaluation.commands.report", "write the report of a result as one HTML file"),
         "compare": Command("evaluation.commands.compare", "compare two results sample by sample"),
+        "reconstruction": Command(
+            "evaluation.commands.reconstruction", "score how well a picture tokenizer keeps pictures"
+        ),
         "leaderboard": Command("evaluation.commands.leaderboard", "keep runs and rank them"),
         "nomination": Command("evaluation.commands.nomination", "name the most sustainable solution of a leaderboard"),
         "run-container": Command(

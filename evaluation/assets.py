@@ -1,6 +1,7 @@
 """Finds and loads the networks of the metrics in a folder on this machine. Fetches nothing.
 
-The folder is that of `--assets`, else of the environment variable FBC2_ASSETS. In it:
+The folder is that of `--assets`, else of the environment variable FBC2_ASSETS, else where `python -m fetch metrics`
+puts them. In it:
 
     ruclip/config.json, ruclip/pytorch_model.bin, ruclip/bpe.model   as published (ruclip-vit-large-patch14-336)
     inception/pt_inception-2015-12-05-6726825d.pth                   as published with pytorch-fid; any one file will do
@@ -23,6 +24,7 @@ from evaluation.metrics.features import FeatureNetwork, FeatureStore, inception_
 from evaluation.settings import FidFeatures
 from models.bpe import BPEFormatError
 from models.inception import Inception
+from models.named_folders import fetched_folder
 from models.ruclip import RuCLIP, RuCLIPError
 from models.weights import WeightsError, find_weights
 
@@ -48,7 +50,10 @@ class Assets:
 
     @classmethod
     def named(cls, folder: Path | None, environment: Mapping[str, str] = os.environ) -> Assets:
-        """Take `folder`, or else what the environment names. Raises MissingAssetError if that is no folder."""
+        """Take `folder`, else what the environment names, else what was fetched.
+
+        Raises MissingAssetError if the one that is named is no folder.
+        """
         named = environment.get(ASSETS_VARIABLE)
         chosen = folder if folder is not None else Path(named) if named else None
         if chosen is not None and not chosen.is_dir():
@@ -56,7 +61,8 @@ class Assets:
             raise MissingAssetError(
                 f"{chosen}: no such folder ({where})", "name the folder that holds ruclip and inception"
             )
-        return cls(chosen)
+        fetched = fetched_folder("metrics", "assets", environment)
+        return cls(fetched if chosen is None and fetched.is_dir() else chosen)
 
     def ruclip(self, device: torch.device | str = "cpu") -> RuCLIP:
         """Load ruCLIP. Raises MissingAssetError, AssetError."""
@@ -90,6 +96,8 @@ class Assets:
             raise _unusable("Inception", error, "get its one file again") from error
 
     def _part(self, name: str, what: str, remedy: str) -> Path:
+        to = "" if self.folder is None else f" --to {self.folder}"
+        remedy += f"; or fetch it: python -m fetch metrics {name}{to}"
         if self.folder is None:
             raise MissingAssetError(
                 f"{what} is needed, and no folder of assets was named (--assets, or {ASSETS_VARIABLE})",

@@ -1,5 +1,7 @@
 """A leaderboard in one SQLite file: runs, where they came from, and their ranks.
 
+Runs of the first challenge may lie in the same file; they are ranked by the sum of their four subtasks.
+
 Ranks are given only among scores that measure the same: one test set, equal signatures. Whatever else is in the file
 stands in a group of its own. The published baseline stands beside every group, without a rank: the files it was
 scored on were never published.
@@ -18,6 +20,8 @@ from contest.checking import is_unicode
 from contest.console import Cell
 from contest.tasks import TASKS
 from evaluation.errors import LeaderboardError, shortened
+from evaluation.first_challenge.board import BoardRun
+from evaluation.metrics.fbc1.overall import MINIMA
 from evaluation.results import Result, csv_text
 from evaluation.settings import BASELINE_INTEGRAL, INTEGRAL
 from evaluation.sqlite_file import SQLiteFile
@@ -26,6 +30,8 @@ from evaluation.table import blocks, cut
 
 SQLITE_INTEGERS = range(-(2**63), 2**63)
 NAME_COLUMNS, ORIGIN_COLUMNS = 30, 20
+KEYS = (*(task.key for task in TASKS), *MINIMA)
+"""Of everything that has a score: the tasks, and the subtasks of the first challenge."""
 
 _SCHEMA = (
     """CREATE TABLE runs (
@@ -100,6 +106,11 @@ class LeaderboardRun:
     provenance: Provenance
     scores: dict[str, Score] = field(default_factory=dict)
 
+    @property
+    def is_of_first_challenge(self) -> bool:
+        """Whether it is a run of 2021, whose `integral` is a sum from 0 to 4."""
+        return any(key in MINIMA for key in self.scores)
+
     def value(self, by: str) -> float | None:
         """S, or the score of the task with this key; None if the run has none."""
         if by == INTEGRAL:
@@ -121,7 +132,7 @@ class RankedGroup:
     ranks: tuple[int | None, ...]
 
 
-def add(path: Path, name: str, result: Result, provenance: Provenance) -> int:
+def add(path: Path, name: str, result: Result | BoardRun, provenance: Provenance) -> int:
     """Add a run to the file, which is made if there is none; return the run's id.
 
     Several processes may add at once: each waits for the others (up to two minutes).
@@ -172,12 +183,11 @@ def read(path: Path) -> tuple[LeaderboardRun, ...]:
         found = connection.execute(
             f"SELECT id, added, name, mode, test, comparable, integral, low, high, {_ORIGIN} FROM runs ORDER BY id"
         )
-        order = {task.key: task.id for task in TASKS}
         runs = []
         for number, added, name, mode, test, comparable, integral, low, high, *origin in found:
             found_scores = scores.get(number, {})
             _require_sound(path, number, integral, found_scores)
-            tasks = dict(sorted(found_scores.items(), key=lambda pair: order[pair[0]]))
+            tasks = dict(sorted(found_scores.items(), key=lambda pair: KEYS.index(pair[0])))
             provenance = Provenance(*origin)
             runs.append(
                 LeaderboardRun(
@@ -190,13 +200,14 @@ def read(path: Path) -> tuple[LeaderboardRun, ...]:
 def _require_sound(path: Path, number: int, integral: float | None, scores: dict[str, Score]) -> None:
     """Raise LeaderboardError for a row that `add` would not have written."""
     remedy = "take the run out, or start a leaderboard of your own"
-    unknown = [key for key in scores if key not in {task.key for task in TASKS}]
+    unknown = [key for key in scores if key not in KEYS]
     if unknown:
         raise LeaderboardError(
             f"{path}: run {number} has a score for {shortened(unknown[0])!r}, which is no task", remedy
         )
-    if integral is not None and not 0 <= integral <= 1:
-        raise LeaderboardError(f"{path}: run {number} has the integral score {integral}, outside [0, 1]", remedy)
+    most = len(MINIMA) if any(key in MINIMA for key in scores) else 1
+    if integral is not None and not 0 <= integral <= most:
+        raise LeaderboardError(f"{path}: run {number} has the integral score {integral}, outside [0, {most}]", remedy)
     infinite = [key for key, score in scores.items() if not math.isfinite(score.score)]
     if infinite:
         raise LeaderboardError(f"{path}: run {number}: the score of {infinite[0]} is not a finite number", remedy)
@@ -236,10 +247,11 @@ def leaderboard_table(runs: Sequence[LeaderboardRun], by: str = INTEGRAL, *, ver
         return "the leaderboard is empty"
     parts = []
     for number, group in enumerate(grouped(runs, by), start=1):
-        keys = [task.key for task in TASKS if any(task.key in run.scores for run in group.runs)]
+        keys = [key for key in KEYS if any(key in run.scores for run in group.runs)]
         header = ("rank", "run", "S", "95 % interval", *keys, *(item.name for item in fields(Provenance)))
         rows = [_row(rank, run, keys) for rank, run in zip(group.ranks, group.runs, strict=True)]
-        table = blocks([header, *rows, _baseline(keys)], repeated=2)
+        baseline = [] if group.runs[0].is_of_first_challenge else [_baseline(keys)]
+        table = blocks([header, *rows, *baseline], repeated=2)
         signatures = [f"  {shortened(measure, 10_000)}" for measure in group.measures[1:]] if verbose else []
         parts.append("\n".join([heading(number, group, by), table, *signatures]))
     if len(parts) > 1 and not verbose:
@@ -260,10 +272,10 @@ def to_json(runs: Sequence[LeaderboardRun]) -> dict[str, Any]:
 
 def to_csv(runs: Sequence[LeaderboardRun]) -> str:
     """Return the whole leaderboard as CSV, the published baseline in its first row; empty is what is not known."""
-    keys = [task.key for task in TASKS]
+    keys = [*(task.key for task in TASKS), *(MINIMA if any(run.is_of_first_challenge for run in runs) else ())]
     origin = [item.name for item in fields(Provenance)]
     head = ["group", "rank", "name", "added", "mode", "test", "comparable", "integral", "low", "high"]
-    published = [task.baseline for task in TASKS]
+    published = [task.baseline for task in TASKS] + [None] * (len(keys) - len(TASKS))
     baseline = [None, None, "published baseline", *[None] * 4, BASELINE_INTEGRAL, None, None, *published]
     rows: list[Sequence[Cell]] = [[*head, *keys, *origin, "signatures"], [*baseline, *[None] * (len(origin) + 1)]]
     for number, group in enumerate(grouped(runs), start=1):

@@ -11,7 +11,12 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 # Names under which packages are imported, where they differ from those under which they are installed.
-INSTALLED_AS = {"PIL": "pillow", "sklearn": "scikit-learn"}
+INSTALLED_AS = {
+    "PIL": "pillow",
+    "sklearn": "scikit-learn",
+    "tree_sitter": "tree-sitter",
+    "tree_sitter_python": "tree-sitter-python",
+}
 OURS = ("errors", "contest", "models", "submission", "evaluation")
 # What only a part imports that does not run in the image: module, and why.
 NOT_IN = {

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("errors", "contest", "models", "submission", "training", "data_prep", "evaluation")
+ROOMS = ("errors", "contest", "fetch", "models", "submission", "training", "data_prep", "evaluation")
 PRESENT = tuple(room for room in ROOMS if (ROOT / room).is_dir())
 
 # Room -> what of our own it may import besides itself.
@@ -21,10 +21,19 @@ FLOORS = {
     "errors": (),
     "contest": ("errors",),
     "models": ("errors",),
+    "fetch": ("errors", "contest", "models"),
     "submission": ("errors", "contest", "models"),
     "training": ("errors", "contest", "models", "evaluation.metrics"),
     "data_prep": ("errors", "contest", "models.bpe"),
-    "evaluation": ("errors", "contest", "models.ruclip", "models.inception", "models.bpe", "models.weights"),
+    "evaluation": (
+        "errors",
+        "contest",
+        "models.ruclip",
+        "models.inception",
+        "models.bpe",
+        "models.weights",
+        "models.named_folders",
+    ),
 }
 # Inside `models` every part stands alone, but for these.
 # `files`, `weights` and `bpe` read files for whoever has some; the networks know nothing of each other, and
@@ -41,6 +50,7 @@ MODEL_FLOORS = {
         "errors",
         "models.files",
     ),
+    "named_folders": ("errors",),
     "rudolph": ("errors", "models.files", "models.weights"),
     "vqgan": ("errors", "models.files", "models.weights"),
     "ruclip": ("errors", "models.files", "models.weights", "models.bpe", "models.pixels"),

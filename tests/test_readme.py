@@ -30,7 +30,7 @@ from training.tune.settings_file import read_settings
 
 ROOT = Path(__file__).parents[1]
 READMES = ("README.md", "README.ru.md")
-PROGRAMS = ("submission", "evaluation", "data_prep", "training")
+PROGRAMS = ("submission", "evaluation", "data_prep", "training", "fetch")
 SETTINGS = ("tune", "encode")  # commands of `training` whose arguments are settings
 
 
@@ -96,6 +96,7 @@ PARSED = (  # and why they are not run
     ("source .venv/bin/activate", "every command here runs with that environment"),
     ("python3 -m venv .venv", "packages come from a network; tests/test_locks.py tries the options"),
     ("pip install", "likewise"),
+    ("python -m fetch", "needs a network; tests/fetch has a hub of its own"),
     ("docker/build.sh submission", "needs an engine; docker/ci.sh builds both images"),
 )
 

@@ -23,8 +23,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def compare_results(options: argparse.Namespace) -> int:
     """Print how far the second result is above the first."""
     from evaluation.comparing import compare, comparison_table
+    from evaluation.first_challenge.comparing import (
+        challenge_comparison_table,
+        compare_challenges,
+        is_challenge_result,
+        read_subtasks,
+    )
     from evaluation.results import read_result
 
+    if is_challenge_result(options.first) and is_challenge_result(options.second):
+        subtasks = compare_challenges(
+            read_subtasks(options.first),
+            read_subtasks(options.second),
+            resampling_of(options),
+            different_signatures=options.different_signatures,
+        )
+        show(challenge_comparison_table(subtasks))
+        return DONE
     comparison = compare(
         read_result(options.first),
         read_result(options.second),

@@ -61,9 +61,13 @@ def _add_add(parser: argparse.ArgumentParser) -> None:
 def add_run(options: argparse.Namespace) -> int:
     """Add a result and where it came from. Raises LeaderboardError, ResultFileError, EmissionsError."""
     from evaluation import leaderboard
+    from evaluation.first_challenge.board import read_board_run
+    from evaluation.first_challenge.comparing import is_challenge_result
     from evaluation.results import read_result
 
-    identifier = leaderboard.add(options.db, options.name, read_result(result_path(options)), _provenance(options))
+    path = result_path(options)
+    result = read_board_run(path) if is_challenge_result(path) else read_result(path)
+    identifier = leaderboard.add(options.db, options.name, result, _provenance(options))
     show(f"added to {options.db} as run {identifier} (next: `evaluation leaderboard show`)")
     return DONE
 

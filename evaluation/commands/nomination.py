@@ -30,7 +30,8 @@ def nomination(options: argparse.Namespace) -> int:
     from evaluation.errors import LeaderboardError
     from evaluation.nomination import Candidate, nominate
 
-    groups = leaderboard.grouped([run for run in leaderboard.read(options.db) if run.integral is not None])
+    runs = [run for run in leaderboard.read(options.db) if run.integral is not None and not run.is_of_first_challenge]
+    groups = leaderboard.grouped(runs)
     if not groups:
         raise LeaderboardError("no run of the leaderboard has an integral score", "add runs of all twelve tasks")
     parts = []

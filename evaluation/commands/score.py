@@ -1,5 +1,7 @@
 """The command `score`: predictions against ground truth, in one process or, under torchrun, in several.
 
+The first challenge of 2021 (`--challenge fbc1`) has other files and metrics; it is scored in one process.
+
 Results are written before anything is printed: what can not be printed costs no result.
 """
 
@@ -10,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from contest.command_line import DONE, NOT_DONE, WITH_FAULTS
+from contest.command_line import DONE, NOT_DONE, WITH_FAULTS, UsageError, whole
 from contest.console import say, show
 from contest.emissions.tracking import country_code
 from errors import UserError
@@ -23,11 +25,18 @@ if TYPE_CHECKING:
     from evaluation.sharding import ScoringProcesses
 
 
+CHALLENGES = ("fbc2", "fbc1")
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Give a parser the options of `score`."""
     add = parser.add_argument
     add_files(parser)
-    add("--ids", type=Path, required=True, metavar="FILE", help="ids.json: the task of each sample")
+    add("--ids", type=Path, metavar="FILE", help="ids.json: the task of each sample (needed but for fbc1)")
+    challenge = "fbc2: the one of this project; fbc1: that of 2021, whose --predictions and --ground-truth are folders"
+    add("--challenge", choices=CHALLENGES, default=CHALLENGES[0], help=challenge)
+    place = "of fbc1: the place in its leaderboard whose prize is computed"
+    add("--place", type=whole(least=1), metavar="N", help=place)
     add("--tasks", type=task_keys, metavar="A,B,...", help="score these tasks only, instead of all that the ids name")
     add_metrics(parser)
     add("--json", type=Path, metavar="FILE", help="write the result, with the score of each sample")
@@ -42,6 +51,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def score(options: argparse.Namespace) -> int:
     """Score, write what was asked for, print the table."""
+    if options.challenge == "fbc1":
+        return _score_first_challenge(options)
+    if options.ids is None or options.place is not None:
+        raise UsageError("--ids is needed, and --place is for --challenge fbc1 alone", "see `evaluation score --help`")
     from evaluation.sharding import processes_of
     from evaluation.table import result_table
 
@@ -56,6 +69,29 @@ def score(options: argparse.Namespace) -> int:
         processes.leave_together()
     if processes.is_first:
         show("\n".join([result_table(result, verbose=options.verbose), *written]))
+    return WITH_FAULTS if result.has_errors else DONE
+
+
+def _score_first_challenge(options: argparse.Namespace) -> int:
+    from evaluation.first_challenge.output import challenge_table, write_challenge_csv, write_challenge_json
+    from evaluation.first_challenge.scoring import score_challenge
+
+    of_fbc2 = ("ids", "tasks", "input", "other", "emissions", "wordnet")
+    given = [f"--{name}" for name in of_fbc2 if getattr(options, name) is not None]
+    if given:
+        raise UsageError(f"{', '.join(given)} can not go with --challenge fbc1", "leave it out")
+    result = score_challenge(options.predictions, options.ground_truth, options.mode, resampling_of(options))
+    lines = [challenge_table(result, place=options.place, verbose=options.verbose)]
+    for path, write in ((options.json, write_challenge_json), (options.csv, write_challenge_csv)):
+        if path:
+            write(path, result)
+            lines.append(f"result: {path}")
+    if options.html:
+        from evaluation.report.first_challenge import build_challenge_report
+
+        report = build_challenge_report(result, options.html, place=options.place, emissions=options.with_emissions)
+        lines.append(report_line(report))
+    show("\n".join(lines))
     return WITH_FAULTS if result.has_errors else DONE
 
 

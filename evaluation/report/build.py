@@ -96,7 +96,7 @@ def build(
     ids = {sample_id for task in result.tasks.values() for sample_id in task.samples}
     files = ReportFiles.read(predictions, ground_truth, input_root, other_predictions, ids)
     album = Album()
-    page = _environment().get_template("report.html").render(
+    page = template_environment().get_template("report.html").render(
         result=result,
         tasks=tuple(_task_part(task, files, album) for task in result.tasks.values()),
         all_tasks=TASKS,
@@ -114,7 +114,8 @@ def build(
     return path
 
 
-def _environment() -> Environment:
+def template_environment() -> Environment:
+    """Return what renders the templates: what strangers wrote stays text."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,  # every text of a run is a stranger's

@@ -60,7 +60,9 @@ def test_what_is_missing_is_named_with_a_remedy(tmp_path: Path) -> None:
         MissingAssetError, match=r"ruCLIP.*no folder of assets was named.*FBC2_ASSETS.*pytorch_model.bin"
     ):
         Assets(None).ruclip()
-    with pytest.raises(MissingAssetError, match=r"ruclip does not exist; put config.json"):
+    with pytest.raises(
+        MissingAssetError, match=r"ruclip does not exist; put config.json.*python -m fetch metrics ruclip --to"
+    ):
         Assets(tmp_path).ruclip()
 
 
@@ -123,3 +125,12 @@ def test_where_features_are_kept() -> None:
 def test_a_user_without_a_home_keeps_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.path.expanduser", lambda path: path)
     assert feature_store({}) is None
+
+
+def test_what_was_fetched_is_found(folder: Path, tmp_path: Path) -> None:
+    home = tmp_path / "hub"
+    (home / "fbc2" / "metrics").mkdir(parents=True)
+    (home / "fbc2" / "metrics" / "assets").symlink_to(folder)
+    assert Assets.named(None, {"HF_HOME": str(home)}).folder == home / "fbc2" / "metrics" / "assets"
+    assert Assets.named(tmp_path, {"HF_HOME": str(home)}).folder == tmp_path
+    assert Assets.named(None, {"HF_HOME": str(tmp_path)}).folder is None

@@ -1,0 +1,72 @@
+"""A run of the first challenge as the leaderboard keeps it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from evaluation.errors import ResultFileError
+from evaluation.json_values import WrongValueError, entry, list_of, mapping, number, optional, read_json, text
+from evaluation.metrics.fbc1.overall import MINIMA
+
+
+@dataclass(frozen=True, slots=True)
+class BoardScore:
+    """A subtask's score with what the leaderboard shows of it."""
+
+    score: float
+    interval: tuple[float, float] | None
+    n: int
+    signature: str
+
+
+@dataclass(frozen=True, slots=True)
+class BoardRun:
+    """What the leaderboard takes from a result: `integral` is the sum, where all four subtasks have a score."""
+
+    mode: str
+    test: str
+    integral: float | None
+    tasks: Mapping[str, BoardScore]
+    integral_interval: None = None
+    comparable: bool = True
+
+
+def read_board_run(path: Path) -> BoardRun:
+    """Read what `evaluation score --challenge fbc1 --json` wrote. Raises ResultFileError."""
+    try:
+        value = mapping(read_json(path), "the top level")
+        subtasks = {
+            name: mapping(subtask, f"subtask {name[:40]!r}")
+            for name, subtask in entry(value, "subtasks", mapping).items()
+            if name in MINIMA
+        }
+        scored = {name: it for name, it in subtasks.items() if entry(it, "score", optional(number)) is not None}
+        if not scored:
+            raise WrongValueError("no subtask has a score")
+        tests = [f"{name} {entry(it, 'test', text)}" for name, it in scored.items()]
+        return BoardRun(
+            mode=entry(value, "mode", text),
+            test=hashlib.sha256("\n".join(tests).encode()).hexdigest(),
+            integral=entry(value, "total", optional(number)),
+            tasks={name: _score(it) for name, it in scored.items()},
+        )
+    except OSError as error:
+        raise ResultFileError(f"{path} can not be read: {error.strerror}", "check the path") from error
+    except WrongValueError as error:
+        remedy = error.remedy or "give a file that `evaluation score --challenge fbc1 --json` wrote"
+        raise ResultFileError(f"{path} is no result: {error.message}", remedy) from error
+
+
+def _score(subtask: dict[str, object]) -> BoardScore:
+    bounds = entry(subtask, "interval", optional(list_of(number)))
+    if bounds is not None and len(bounds) != 2:
+        raise WrongValueError('"interval" is not two numbers')
+    return BoardScore(
+        score=entry(subtask, "score", number),
+        interval=None if bounds is None else (bounds[0], bounds[1]),
+        n=int(entry(subtask, "n", number)),
+        signature=entry(subtask, "signature", text),
+    )

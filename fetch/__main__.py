@@ -1,0 +1,32 @@
+"""The command line of fetching: weights, networks of the metrics and data by name."""
+
+from __future__ import annotations
+
+if __name__ == "__main__":
+    from contest.console import end_on_interrupt
+
+    end_on_interrupt()
+
+import sys
+from collections.abc import Sequence
+
+from contest.command_line import Command, Program, run_program
+
+PROGRAM = Program(
+    name="fetch",
+    description="Fetch by name what others publish: resumed where it broke off, hashed, locked.",
+    commands={
+        "weights": Command("fetch.commands.weights", "fetch a model's weights, laid as a weights folder"),
+        "metrics": Command("fetch.commands.metrics", "fetch a network of the metrics, laid as a folder of assets"),
+        "data": Command("fetch.commands.data", "fetch a data set for data_prep"),
+    },
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line (that of the process, if None) and return the exit status."""
+    return run_program(PROGRAM, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The commands of `python -m fetch`, which differ in what they fetch alone."""

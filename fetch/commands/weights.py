@@ -1,0 +1,12 @@
+"""The command `weights`."""
+
+from __future__ import annotations
+
+import argparse
+
+from fetch.commands.shared import add_fetching
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Give a parser the options of `weights`."""
+    add_fetching(parser, "weights")

@@ -1,0 +1,53 @@
+"""The lock file beside fetched files: which bytes they were, so that others in their place are refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from contest.atomic import locked
+from contest.writing import write_json
+from fetch.errors import LockedError
+
+LOCK_FILE = "fetch.lock.json"
+
+
+@dataclass(frozen=True, slots=True)
+class LockedFile:
+    """Where a file came from, and its bytes: `revision` is the commit on the hub, empty elsewhere."""
+
+    source: str
+    revision: str
+    sha256: str
+    size: int
+
+
+def read_lock(folder: Path) -> dict[str, LockedFile]:
+    """Return the locked files by their path in the folder; none where there is no lock file. Raises LockedError."""
+    path = folder / LOCK_FILE
+    if not path.exists():
+        return {}
+    try:
+        rows = json.loads(path.read_text("utf-8"))
+        return {name: LockedFile(**row) for name, row in rows["files"].items()}
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise LockedError("no lock file", "delete it: everything is then checked anew", where=str(path)) from error
+
+
+def add_to_lock(folder: Path, name: str, file: LockedFile) -> None:
+    """Enter a file into the lock file; several programs may do so at once. Raises LockedError, OSError."""
+    with locked(folder):
+        files = {**read_lock(folder), name: file}
+        write_json(folder / LOCK_FILE, {"files": {each: asdict(files[each]) for each in sorted(files)}}, indent=2)
+
+
+def require_unchanged(name: str, before: LockedFile, sha256: str, folder: Path) -> None:
+    """Raise LockedError if the bytes are others than those that were locked."""
+    if before.sha256 != sha256:
+        raise LockedError(
+            f"the server has other bytes than were fetched before (SHA-256 {sha256[:12]}, locked {before.sha256[:12]})",
+            f"take the locked ones with --revision {before.revision or 'REV'}; if you trust the change, fetch it into "
+            "another folder with --to",
+            where=str(folder / name),
+        )

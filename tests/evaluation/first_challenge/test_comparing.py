@@ -1,0 +1,73 @@
+"""`evaluation compare` of two runs of the first challenge."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evaluation.__main__ import main
+from evaluation.first_challenge.scoring import score_of, width_of
+from tests.evaluation.first_challenge.test_first_challenge import PREDICTIONS, TEXTS, TRUTH, write
+
+
+def result(root: Path, name: str, predictions: Any = PREDICTIONS, truth: Any = TRUTH, *more: str) -> Path:
+    folders = write(root / name, "prediction", predictions), write(root / name, "true", truth)
+    path = root / f"{name}.json"
+    files = ["--predictions", str(folders[0]), "--ground-truth", str(folders[1]), "--json", str(path)]
+    assert main(["score", "--challenge", "fbc1", "--resamples", "5", *files, *more]) == 0
+    return path
+
+
+def test_two_runs(tmp_path: Path, capsys: Any) -> None:
+    worse = PREDICTIONS | {"HTR": dict.fromkeys(TEXTS, "?")}
+    first, second = result(tmp_path, "worse", worse), result(tmp_path, "better")
+    capsys.readouterr()
+    assert main(["compare", str(first), str(second), "--resamples", "200"]) == 0
+    rows = {line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines()}
+    assert rows["HTR"][:4] == ["0.000", "0.900", "+0.9000", "!"]
+    assert rows["C2C"][:3] == ["1.000", "1.000", "+0.0000"]
+    assert rows["zsOD"][-2:] == ["1.0000", "1.0000"]
+
+
+def test_runs_that_can_not_be_compared(tmp_path: Path, capsys: Any) -> None:
+    first = result(tmp_path, "first")
+    other_test = result(tmp_path, "other", truth=TRUTH | {"HTR": TEXTS | {"0.png": "мама"}})
+    strict = result(tmp_path, "strict", PREDICTIONS, TRUTH, "--mode", "strict")
+    alone = [result(tmp_path, name, {name: PREDICTIONS[name]}, {name: TRUTH[name]}) for name in ("HTR", "VQA")]
+    capsys.readouterr()
+    for pair, said in (
+        ((first, other_test), "HTR: the results are of different test sets"),
+        ((first, strict), "C2C: the scores do not measure the same"),
+        (alone, "share no subtask"),
+    ):
+        assert main(["compare", *map(str, pair)]) == 2
+        assert said in capsys.readouterr().err
+    assert main(["compare", str(first), str(strict), "--different-signatures", "--resamples", "5"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"rows": {"0.png": [1]}}, '"rows" of HTR are not its counts'),
+        ({"rows": {}}, '"rows" of HTR are not its counts'),
+        ({"score": "1"}, '"score"'),
+        ({"signature": None}, '"signature"'),
+    ],
+)
+def test_a_result_that_is_none(tmp_path: Path, capsys: Any, change: Any, said: str) -> None:
+    path = result(tmp_path, "first", {"HTR": TEXTS}, {"HTR": TEXTS})
+    content = json.loads(path.read_text())
+    content["subtasks"]["HTR"] |= change
+    path.write_text(json.dumps(content))
+    assert main(["compare", str(path), str(path)]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_counts_have_the_width_that_is_said(tmp_path: Path) -> None:
+    content = json.loads(result(tmp_path, "first").read_text())
+    for name, subtask in content["subtasks"].items():
+        rows = list(subtask["rows"].values())
+        assert {len(row) for row in rows} == {width_of(name)}
+        sums = [sum(column) for column in zip(*rows, strict=True)]
+        assert round(score_of(name)(sums), 3) == subtask["score"]

@@ -1,0 +1,36 @@
+"""A name or an id in place of a folder of weights."""
+
+from pathlib import Path
+
+import pytest
+
+from models.named_folders import NotFetchedError, fetched_folder, weights_folder
+
+
+def test_a_name_is_looked_for_among_what_was_fetched(tmp_path: Path) -> None:
+    environment = {"HF_HOME": str(tmp_path)}
+    folder = fetched_folder("weights", "RUDOLPH-1.3B", environment)
+    with pytest.raises(NotFetchedError, match=r"python -m fetch weights RUDOLPH-1\.3B"):
+        weights_folder("ai-forever/RUDOLPH-1.3B", environment)
+    folder.mkdir(parents=True)
+    assert weights_folder("ai-forever/RUDOLPH-1.3B", environment) == folder
+    assert weights_folder("RUDOLPH-1.3B", environment) == folder
+
+
+@pytest.mark.parametrize("path", ["/nowhere/w", "./w", "a/b/c", "..", "a b"])
+def test_what_can_be_no_name_is_a_path(path: str) -> None:
+    assert weights_folder(path, {}) == Path(path)
+
+
+def test_a_folder_that_exists_is_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ai" / "w").mkdir(parents=True)
+    assert weights_folder("ai/w", {"HF_HOME": str(tmp_path)}) == Path("ai/w")
+
+
+@pytest.mark.parametrize(
+    ("environment", "home"),
+    [({"HF_HOME": "/disk"}, "/disk"), ({"XDG_CACHE_HOME": "/c"}, "/c/huggingface"), ({}, "~/.cache/huggingface")],
+)
+def test_where_it_is_looked_for(environment: dict[str, str], home: str) -> None:
+    assert fetched_folder("metrics", "assets", environment) == Path(home).expanduser() / "fbc2/metrics/assets"
