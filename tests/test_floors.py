@@ -44,6 +44,10 @@ MODEL_FLOORS = {
     "vqgan": ("errors", "models.files", "models.weights"),
     "ruclip": ("errors", "models.files", "models.weights", "models.bpe"),
     "inception": ("errors", "models.files", "models.weights"),
+    "rrdbnet": ("errors", "models.files", "models.weights"),
+    "image_prompts": ("errors",),
+    # ruDALL-E is what RUDOLPH grew from: the same layers, masks, caches and sampling draw for both.
+    "dalle": ("errors", "models.files", "models.weights", "models.rudolph"),
     "weights_folder": ("errors", "models.files", "models.weights", "models.bpe", "models.rudolph", "models.vqgan"),
 }
 
@@ -125,6 +129,10 @@ IMPORTS: tuple[tuple[str, str, str | None], ...] = (
     ("models/vqgan/blocks.py", "from models.vqgan.layers import Norm\nfrom .layers import Norm", None),
     ("models/vqgan/blocks.py", "from models.weights import load", None),
     ("models/vqgan/blocks.py", "from models.bpe import BPE", "models.bpe.BPE"),
+    ("models/dalle/drawing.py", "from models.rudolph.decoding import forward_cached", None),
+    ("models/dalle/drawing.py", "from models.ruclip import RuCLIP", "models.ruclip.RuCLIP"),
+    ("models/rudolph/drawing.py", "from models.dalle import Dalle", "models.dalle.Dalle"),
+    ("models/image_prompts.py", "from models.vqgan import VQGAN", "models.vqgan.VQGAN"),
     ("models/bpe.py", "from models import rudolph", "models.rudolph"),
     ("models/bpe.py", "from .rudolph import Config", "models.rudolph.Config"),
     ("models/__init__.py", "from contest import items", "contest.items"),
