@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("errors", "contest", "models", "submission", "training", "data_prep", "evaluation")
+ROOMS = ("errors", "contest", "models", "submission", "training", "data_prep", "evaluation", "abilities")
 PRESENT = tuple(room for room in ROOMS if (ROOT / room).is_dir())
 
 # Room -> what of our own it may import besides itself.
@@ -22,6 +22,7 @@ FLOORS = {
     "contest": ("errors",),
     "models": ("errors",),
     "submission": ("errors", "contest", "models"),
+    "abilities": ("errors", "contest", "models"),
     "training": ("errors", "contest", "models", "evaluation.metrics"),
     "data_prep": ("errors", "contest", "models.bpe"),
     "evaluation": ("errors", "contest", "models.ruclip", "models.inception", "models.bpe", "models.weights"),
@@ -143,6 +144,8 @@ IMPORTS: tuple[tuple[str, str, str | None], ...] = (
     ("training/tune.py", "from evaluation import report", "evaluation.report"),
     ("training/tune.py", "from evaluation import *", "evaluation.*"),
     ("training/tune.py", "import data_prep.synthetic", "data_prep.synthetic"),
+    ("abilities/draw.py", "from models.dalle import Dalle\nfrom contest import console", None),
+    ("abilities/draw.py", "from submission.engine import Engine", "submission.engine.Engine"),
     ("data_prep/writer.py", "from contest.writing import write_json", None),
     ("data_prep/writer.py", "from models.bpe import BPE", None),
     ("data_prep/writer.py", "from models.weights import read_state_dict", "models.weights.read_state_dict"),

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.dalle.network import Dalle
-from models.rudolph.decoding import draw_images
+from models.rudolph.decoding import generate_image
 from models.rudolph.sampling import Sampling, uniforms
 from models.rudolph.vocabulary import BOS, EOS, PAD, Tokenizer
 
@@ -67,11 +67,11 @@ def draw_codes(
 ) -> Tensor:
     """Codes of pictures of a text, in the order of their random numbers `[n, I]`: int64 `[n, I]`.
 
-    text_ids `[L]`; prompt `[I]` holds codes to keep, and -1 where the model is free. Raises as `draw_images`.
+    text_ids `[L]`; prompt `[I]` holds codes to keep, and -1 where the model is free. Raises as `generate_image`.
     """
     ids = model.sequence(text_ids.expand(len(numbers), -1))
     kept = None if prompt is None else prompt.expand(len(numbers), -1)
-    return draw_images(model, ids, sampling, numbers, prompt=kept)
+    return generate_image(model, ids, sampling, numbers, prompt=kept)
 
 
 def generate_images(

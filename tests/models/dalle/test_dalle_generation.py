@@ -18,7 +18,7 @@ from models.dalle.generation import (
     image_perplexity,
     rank_images,
 )
-from models.rudolph.decoding import draw_several
+from models.rudolph import decoding
 from models.rudolph.sampling import Sampling
 
 GREEDY = Sampling(top_k=1)
@@ -73,7 +73,7 @@ def test_several_drawings_share_the_text(version: str, dalles: dict[str, Dalle],
     length = model.config.image_seq_length
     texts = arrays[f"{version}/input_ids"][:2, : model.config.text_seq_length]
     numbers = arrays["sampled/uniforms"][:4, :length]
-    together = draw_several(model, model.sequence(texts), Sampling(top_k=9), numbers.unflatten(0, (2, 2)))
+    together = decoding.generate_images(model, model.sequence(texts), Sampling(top_k=9), numbers.unflatten(0, (2, 2)))
     for text, row, of_text in zip(texts, together, numbers.split(2), strict=True):
         assert torch.equal(row, draw_codes(model, text, Sampling(top_k=9), of_text))
 

@@ -1,0 +1,28 @@
+"""Command line of the abilities: `python -m abilities COMMAND ...`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from contest.command_line import Command, Program, run_program
+from contest.console import start_program
+
+PROGRAM = Program(
+    name="abilities",
+    description="Pictures of texts: by RUDOLPH or ruDALL-E, ranked, and enlarged.",
+    commands={
+        "dream": Command(
+            "abilities.dream_command", "draw a text by ruDALL-E, keep what fits it best, and enlarge that"
+        ),
+        "draw": Command("abilities.draw_command", "draw a text, from nothing or around a part of a picture"),
+    },
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit status."""
+    return run_program(PROGRAM, arguments)
+
+
+if __name__ == "__main__":
+    start_program(main)
