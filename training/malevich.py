@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -18,6 +17,7 @@ from models.dalle import Config, Dalle
 from models.dalle.generation import encode_text, generate_images
 from models.ruclip import RuCLIP
 from models.vqgan import VQGAN
+from training.recipes import MalevichRecipe
 from training.ruclip import Pairs
 
 TINY = Config(
@@ -36,29 +36,6 @@ TINY = Config(
     init_method_std=0.088,
 )
 ENCODED_AT_ONCE = 32
-
-
-@dataclass(frozen=True)
-class MalevichRecipe:
-    """How to train; raises ValueError naming the field."""
-
-    steps: int = 900
-    batch: int = 32
-    seed: int = 0
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.05
-    report_every: int = 50
-
-    def __post_init__(self) -> None:
-        if self.steps < 1 or self.batch < 1 or self.report_every < 1:
-            raise ValueError("steps, batch and report_every must be at least 1")
-        if not self.learning_rate > 0 or self.weight_decay < 0:
-            raise ValueError("learning_rate must be positive, and weight_decay not negative")
-
-    def learning_rate_at(self, step: int) -> float:
-        """Linear over the first 60 steps, then a cosine down to a fiftieth."""
-        cosine = 0.5 * (1 + math.cos(math.pi * step / self.steps))
-        return self.learning_rate * min(1.0, (step + 1) / 60) * (0.02 + 0.98 * cosine)
 
 
 @dataclass(frozen=True)

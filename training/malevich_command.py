@@ -7,8 +7,9 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from contest.command_line import DONE, number, seed, whole
+from contest.command_line import DONE
 from contest.console import show
+from training.recipes import MalevichRecipe, add_recipe_arguments, recipe_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,13 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--weights", type=Path, required=True, metavar="DIR", help="folder with bpe.model, vqgan and ruclip"
     )
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder of the ruDALL-E")
-    parser.add_argument("--steps", type=whole(least=1), default=900, metavar="N", help="training steps")
-    parser.add_argument("--batch", type=whole(least=1), default=32, metavar="N", help="pictures a step")
-    parser.add_argument("--seed", type=seed, default=0, metavar="N", help="seed of weights and batches")
-    parser.add_argument(
-        "--learning-rate", type=number(least=0, above=True), default=2e-3, metavar="X", help="peak of the learning rate"
-    )
-    parser.add_argument("--report-every", type=whole(least=1), default=50, metavar="N", help="steps between reports")
+    add_recipe_arguments(parser, MalevichRecipe)
     parser.set_defaults(run=run)
 
 
@@ -38,11 +33,10 @@ def run(options: argparse.Namespace) -> int:
     from models.ruclip import RuCLIP
     from models.vqgan import load_vqgan
     from models.weights import save_safetensors
-    from training.malevich import TINY, MalevichRecipe, encoded, held_out_loss, ruclip_score, train
+    from training.malevich import TINY, encoded, held_out_loss, ruclip_score, train
     from training.ruclip import read_pairs
 
-    recipe = MalevichRecipe(options.steps, options.batch, options.seed, options.learning_rate, options.report_every)
-    output, began = options.output, time.perf_counter()
+    recipe, output, began = recipe_of(options, MalevichRecipe), options.output, time.perf_counter()
     bpe, vqgan = BPE(options.weights / "bpe.model"), load_vqgan(options.weights / "vqgan")
     clip = RuCLIP.from_directory(options.weights / "ruclip")
     output.mkdir(parents=True, exist_ok=True)  # now, not after the training

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -13,34 +11,10 @@ from torch import Tensor, nn
 
 from models.rrdbnet import RRDBNet
 from training.pictures import Pictures
+from training.recipes import UpscalerRecipe
 
 TINY = {"num_feat": 16, "num_block": 2, "num_grow_ch": 8}
 HELD_OUT = 100
-
-
-@dataclass(frozen=True)
-class UpscalerRecipe:
-    """How to train; raises ValueError naming the field."""
-
-    steps: int = 800
-    batch: int = 16
-    seed: int = 0
-    scale: int = 4
-    learning_rate: float = 2e-3
-    report_every: int = 100
-
-    def __post_init__(self) -> None:
-        if self.steps < 1 or self.batch < 1 or self.report_every < 1:
-            raise ValueError("steps, batch and report_every must be at least 1")
-        if not self.learning_rate > 0:
-            raise ValueError("learning_rate must be positive")
-        if self.scale not in (2, 4, 8):
-            raise ValueError(f"scale must be 2, 4 or 8, not {self.scale}")
-
-    def learning_rate_at(self, step: int) -> float:
-        """Linear over the first 50 steps, then a cosine down to a fiftieth."""
-        cosine = 0.5 * (1 + math.cos(math.pi * step / self.steps))
-        return self.learning_rate * min(1.0, (step + 1) / 50) * (0.02 + 0.98 * cosine)
 
 
 def made_small(pictures: Tensor, scale: int) -> Tensor:
@@ -83,7 +57,7 @@ def train(
             group["lr"] = recipe.learning_rate_at(step)
         shares = {kind: recipe.batch // len(kinds) + (i < recipe.batch % len(kinds)) for i, kind in enumerate(kinds)}
         wanted = pictures.batch(shares, generator)
-        loss = F.l1_loss(network(made_small(wanted, recipe.scale)), wanted)
+        loss = F.l1_loss(network(made_small(wanted, network.scale)), wanted)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)

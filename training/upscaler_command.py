@@ -7,8 +7,9 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from contest.command_line import DONE, number, seed, whole
+from contest.command_line import DONE
 from contest.console import show
+from training.recipes import UpscalerRecipe, add_recipe_arguments, recipe_of
 
 SIDE = 64  # of the world's pictures, in pixels
 
@@ -18,13 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="world of `data_prep synthetic`")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder of the upscaler")
     parser.add_argument("--scale", type=int, choices=(2, 4, 8), default=4, help="how many times as large")
-    parser.add_argument("--steps", type=whole(least=1), default=800, metavar="N", help="training steps")
-    parser.add_argument("--batch", type=whole(least=1), default=16, metavar="N", help="pictures a step")
-    parser.add_argument("--seed", type=seed, default=0, metavar="N", help="seed of weights and batches")
-    parser.add_argument(
-        "--learning-rate", type=number(least=0, above=True), default=2e-3, metavar="X", help="peak of the learning rate"
-    )
-    parser.add_argument("--report-every", type=whole(least=1), default=100, metavar="N", help="steps between reports")
+    add_recipe_arguments(parser, UpscalerRecipe)
     parser.set_defaults(run=run)
 
 
@@ -36,16 +31,13 @@ def run(options: argparse.Namespace) -> int:
     from models.rrdbnet import RRDBNet, load_rrdbnet
     from models.weights import save_safetensors
     from training.pictures import read_pictures
-    from training.upscaler import HELD_OUT, TINY, UpscalerRecipe, measured, train
+    from training.upscaler import HELD_OUT, TINY, measured, train
 
-    recipe = UpscalerRecipe(
-        options.steps, options.batch, options.seed, options.scale, options.learning_rate, options.report_every
-    )
-    output, began = options.output, time.perf_counter()
+    recipe, output, began = recipe_of(options, UpscalerRecipe), options.output, time.perf_counter()
     output.mkdir(parents=True, exist_ok=True)  # now, not after the training
     pictures = read_pictures(options.data, "train", SIDE)
     held_out = torch.cat(list(read_pictures(options.data, "val", SIDE, HELD_OUT).kinds.values())).float() / 255
-    network = RRDBNet(scale=recipe.scale, **TINY)
+    network = RRDBNet(scale=options.scale, **TINY)
     show(
         f"{sum(map(len, pictures.kinds.values()))} pictures, {sum(p.numel() for p in network.parameters())} parameters"
     )
@@ -53,6 +45,7 @@ def run(options: argparse.Namespace) -> int:
     save_safetensors(network, output / "model.safetensors", torch.float16)
     # What is measured is what was written: half precision, loaded as any user loads it.
     record = {
+        "scale": options.scale,
         "recipe": asdict(recipe),
         "seconds": round(time.perf_counter() - began, 1),
         "threads": torch.get_num_threads(),
@@ -61,6 +54,6 @@ def run(options: argparse.Namespace) -> int:
         "validation": measured(load_rrdbnet(output), held_out),
     }
     write_json(output / "training.json", record)
-    name = f"rrdbnet_x{recipe.scale}"
+    name = f"rrdbnet_x{options.scale}"
     show(f"upscaler: {output}; as `{name}` of a weights folder, `python -m abilities dream` enlarges by it")
     return DONE
