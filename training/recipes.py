@@ -76,7 +76,7 @@ class RuclipRecipe:
 class MalevichRecipe:
     """How the tiny ruDALL-E is trained."""
 
-    steps: Positive = 1600
+    steps: Positive = 900
     """training steps"""
     batch: Positive = 32
     """pictures a step"""
@@ -103,7 +103,7 @@ class UpscalerRecipe:
     """pictures a step"""
     seed: Seed = 0
     """seed of weights and batches"""
-    learning_rate: Rate = 2e-3
+    learning_rate: Rate = 4e-3
     """peak of the learning rate"""
     report_every: Positive = 100
     """steps between two reports"""

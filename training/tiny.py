@@ -110,7 +110,7 @@ def stages(output: Path, threads: int = 1, scale: float = 1.0) -> list[Stage]:
     vqgan = ("--data", str(data), "--output", str(weights / "vqgan"), "--steps", amount(4000, 30), "--seed", "0")
     ruclip = ("--data", str(data), "--bpe", bpe, "--output", str(weights / "ruclip"), "--steps", amount(800, 2))
     dalle, enlarging = weights / "dalle", weights / "rrdbnet_x4"
-    malevich = ("--data", str(data), "--weights", str(weights), "--output", str(dalle), "--steps", amount(1600, 2))
+    malevich = ("--data", str(data), "--weights", str(weights), "--output", str(dalle), "--steps", amount(900, 2))
     upscaler = ("--data", str(data), "--output", str(enlarging), "--steps", amount(800, 2))
     return [
         *(world(part) for part in WORLD),
