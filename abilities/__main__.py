@@ -9,12 +9,16 @@ from contest.console import start_program
 
 PROGRAM = Program(
     name="abilities",
-    description="Pictures of texts: by RUDOLPH or ruDALL-E, ranked, and enlarged.",
+    description="What RUDOLPH and ruDALL-E can do: pictures of texts, and words for pictures.",
     commands={
         "dream": Command(
             "abilities.dream_command", "draw a text by ruDALL-E, keep what fits it best, and enlarge that"
         ),
         "draw": Command("abilities.draw_command", "draw a text, from nothing or around a part of a picture"),
+        "caption": Command("abilities.caption_command", "say what pictures show, by RUDOLPH"),
+        "classify": Command(
+            "abilities.classify_command", "choose a class for each picture, by RUDOLPH, untrained for it"
+        ),
     },
 )
 

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from errors import UserError
 from models.bpe import BPE
 from models.dalle import generation, load_dalle
 from models.rudolph import load_rudolph
 from models.rudolph.abilities import generate_codebooks
+from models.rudolph.decoding import NonFiniteLogitsError
 from models.rudolph.ranking import rank_images
 from models.rudolph.vocabulary import Vocabulary
 
 BPE_FILE, DALLE_FOLDER, RUDOLPH_FOLDER = "bpe.model", "dalle", "rudolph"
+
+
+class PrecisionError(UserError):
+    """The chosen precision has too little room for the network, or its weights are not finite."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +52,18 @@ class Painter:
 
 
 def load_painter(name: str, weights: Path, device: torch.device, dtype: torch.dtype) -> Painter:
-    """Load `rudolph` or `dalle` of a weights folder. Raises `ModelFileError` and its kin."""
+    """Load `rudolph` or `dalle` of a weights folder. Raises `ModelFileError`; `paint` raises PrecisionError."""
     tokenizer = BPE(weights / BPE_FILE)
-    return {"rudolph": _rudolph, "dalle": _dalle}[name](weights, tokenizer, device, dtype)
+    painter = {"rudolph": _rudolph, "dalle": _dalle}[name](weights, tokenizer, device, dtype)
+
+    def paint(text: str, count: int, prompt: Tensor | None, seed: int, batch: int) -> RankedCodes:
+        try:
+            return painter.paint(text, count, prompt, seed, batch)
+        except NonFiniteLogitsError as error:
+            message = f"{error.values} logits were not finite in {str(dtype).removeprefix('torch.')}"
+            raise PrecisionError(message, "use --dtype bfloat16 or float32") from error
+
+    return replace(painter, paint=paint)
 
 
 def _dalle(weights: Path, tokenizer: BPE, device: torch.device, dtype: torch.dtype) -> Painter:

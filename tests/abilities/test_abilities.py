@@ -13,7 +13,7 @@ from PIL import Image
 
 from abilities.__main__ import main
 from abilities.gallery import contact_sheet
-from models.dalle import Config, Dalle
+from models.dalle import Config, Dalle, load_dalle
 from models.rrdbnet import RRDBNet
 from models.weights import save_safetensors
 
@@ -173,6 +173,17 @@ def test_bad_input_is_named_and_nothing_is_written(
     assert main([*words, "--weights", str(weights), "--output", str(tmp_path / "out")]) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_an_overflow_names_other_precisions(weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    broken = tmp_path / "weights"
+    shutil.copytree(weights, broken, symlinks=True)
+    model = load_dalle(broken / "dalle")
+    model.to_logits[1].bias.data.fill_(torch.inf)
+    save_safetensors(model, broken / "dalle" / "model.safetensors")
+    command = ["draw", TEXT, "--model", "dalle", "--weights", str(broken), "--output", str(tmp_path / "out")]
+    assert main([*command, "--count", "1", "--device", "cpu"]) == 2
+    assert "logits were not finite in float32; use --dtype bfloat16 or float32" in capsys.readouterr().err
 
 
 def test_pictures_of_before_are_not_overwritten(
