@@ -26,7 +26,17 @@ from contest.stop_signals import Stopped, stop_signals
 from errors import UserError, described, reason_of
 
 DONE, WITH_FAULTS, NOT_DONE, ENDED_EARLY, PROGRAM_FAULT = 0, 1, 2, 3, 70
-OUR_PACKAGES = ("errors", "contest", "models", "submission", "evaluation", "data_prep", "training")
+OUR_PACKAGES = (
+    "errors",
+    "contest",
+    "models",
+    "submission",
+    "evaluation",
+    "data_prep",
+    "training",
+    "abilities",
+    "fetch",
+)
 
 
 class UsageError(UserError):

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-if __name__ == "__main__":
-    from contest.console import end_on_interrupt
-
-    end_on_interrupt()
-
-import sys
 from collections.abc import Sequence
 
 from contest.command_line import Command, Program, run_program
+from contest.console import start_program
 
 PROGRAM = Program(
     name="fetch",
@@ -29,4 +24,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start_program(main)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("errors", "contest", "fetch", "models", "submission", "training", "data_prep", "evaluation")
+ROOMS = ("errors", "contest", "fetch", "models", "submission", "training", "data_prep", "evaluation", "abilities")
 PRESENT = tuple(room for room in ROOMS if (ROOT / room).is_dir())
 
 # Room -> what of our own it may import besides itself.
@@ -23,6 +23,7 @@ FLOORS = {
     "models": ("errors",),
     "fetch": ("errors", "contest", "models"),
     "submission": ("errors", "contest", "models"),
+    "abilities": ("errors", "contest", "models"),
     "training": ("errors", "contest", "models", "evaluation.metrics"),
     "data_prep": ("errors", "contest", "models.bpe"),
     "evaluation": (
@@ -55,6 +56,10 @@ MODEL_FLOORS = {
     "vqgan": ("errors", "models.files", "models.weights"),
     "ruclip": ("errors", "models.files", "models.weights", "models.bpe", "models.pixels"),
     "inception": ("errors", "models.files", "models.weights"),
+    "rrdbnet": ("errors", "models.files", "models.weights"),
+    "image_prompts": ("errors",),
+    # ruDALL-E is what RUDOLPH grew from: the same layers, masks, caches and sampling draw for both.
+    "dalle": ("errors", "models.files", "models.weights", "models.rudolph"),
     "weights_folder": ("errors", "models.files", "models.weights", "models.bpe", "models.rudolph", "models.vqgan"),
 }
 
@@ -136,6 +141,10 @@ IMPORTS: tuple[tuple[str, str, str | None], ...] = (
     ("models/vqgan/blocks.py", "from models.vqgan.layers import Norm\nfrom .layers import Norm", None),
     ("models/vqgan/blocks.py", "from models.weights import load", None),
     ("models/vqgan/blocks.py", "from models.bpe import BPE", "models.bpe.BPE"),
+    ("models/dalle/drawing.py", "from models.rudolph.decoding import forward_cached", None),
+    ("models/dalle/drawing.py", "from models.ruclip import RuCLIP", "models.ruclip.RuCLIP"),
+    ("models/rudolph/drawing.py", "from models.dalle import Dalle", "models.dalle.Dalle"),
+    ("models/image_prompts.py", "from models.vqgan import VQGAN", "models.vqgan.VQGAN"),
     ("models/bpe.py", "from models import rudolph", "models.rudolph"),
     ("models/bpe.py", "from .rudolph import Config", "models.rudolph.Config"),
     ("models/__init__.py", "from contest import items", "contest.items"),
@@ -146,6 +155,8 @@ IMPORTS: tuple[tuple[str, str, str | None], ...] = (
     ("training/tune.py", "from evaluation import report", "evaluation.report"),
     ("training/tune.py", "from evaluation import *", "evaluation.*"),
     ("training/tune.py", "import data_prep.synthetic", "data_prep.synthetic"),
+    ("abilities/draw.py", "from models.dalle import Dalle\nfrom contest import console", None),
+    ("abilities/draw.py", "from submission.engine import Engine", "submission.engine.Engine"),
     ("data_prep/writer.py", "from contest.writing import write_json", None),
     ("data_prep/writer.py", "from models.bpe import BPE", None),
     ("data_prep/writer.py", "from models.weights import read_state_dict", "models.weights.read_state_dict"),

@@ -20,6 +20,8 @@ PROGRAM = Program(
         "bpe": Command("training.bpe_command", "train a tokenizer on task folders"),
         "vqgan": Command("training.vqgan_command", "train the tiny picture tokenizer on the synthetic world"),
         "ruclip": Command("training.ruclip_command", "train the tiny ruCLIP on the synthetic world"),
+        "malevich": Command("training.malevich_command", "train the tiny ruDALL-E on the synthetic world"),
+        "upscaler": Command("training.upscaler_command", "train the tiny upscaler on the synthetic world"),
         "tiny": Command("training.tiny", "make all bundled tiny weights from nothing"),
     },
     old_options={"--out": "--output"},

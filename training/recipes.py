@@ -1,4 +1,4 @@
-"""How the tiny VQGAN and the tiny ruCLIP are trained, and the options of their commands."""
+"""How the bundled tiny networks but RUDOLPH are trained, and the options of their commands."""
 
 from __future__ import annotations
 
@@ -70,6 +70,47 @@ class RuclipRecipe:
     def learning_rate_at(self, step: int) -> float:
         """Linear over the first 60 steps, then a cosine down to a fiftieth."""
         return _rate(self.learning_rate, step, self.steps, warmup=60)
+
+
+@dataclass(config=PART, frozen=True)
+class MalevichRecipe:
+    """How the tiny ruDALL-E is trained."""
+
+    steps: Positive = 900
+    """training steps"""
+    batch: Positive = 32
+    """pictures a step"""
+    seed: Seed = 0
+    """seed of weights and batches"""
+    learning_rate: Rate = 2e-3
+    """peak of the learning rate"""
+    report_every: Positive = 50
+    """steps between two reports"""
+    weight_decay: float = 0.05
+
+    def learning_rate_at(self, step: int) -> float:
+        """Linear over the first 60 steps, then a cosine down to a fiftieth."""
+        return _rate(self.learning_rate, step, self.steps, warmup=60)
+
+
+@dataclass(config=PART, frozen=True)
+class UpscalerRecipe:
+    """How an upscaler is trained."""
+
+    steps: Positive = 800
+    """training steps"""
+    batch: Positive = 16
+    """pictures a step"""
+    seed: Seed = 0
+    """seed of weights and batches"""
+    learning_rate: Rate = 4e-3
+    """peak of the learning rate"""
+    report_every: Positive = 100
+    """steps between two reports"""
+
+    def learning_rate_at(self, step: int) -> float:
+        """Linear over the first 50 steps, then a cosine down to a fiftieth."""
+        return _rate(self.learning_rate, step, self.steps, warmup=50)
 
 
 def _rate(peak: float, step: int, steps: int, warmup: int) -> float:

@@ -1,7 +1,8 @@
 """Everything that makes the bundled tiny weights, from nothing, in one command: `python -m training tiny`.
 
-The world, both tokenizers, RUDOLPH in its stages, ruCLIP: each stage is a command of this repository in a process of
-its own, measured by eco2AI. What a stage has made is not made again, so a command that was cut off goes on.
+The world, both tokenizers, RUDOLPH in its stages, ruCLIP, ruDALL-E, an upscaler: each stage is a command of this
+repository in a process of its own, measured by eco2AI. What a stage has made is not made again, so a command that was
+cut off goes on.
 """
 
 from __future__ import annotations
@@ -108,6 +109,9 @@ def stages(output: Path, threads: int = 1, scale: float = 1.0) -> list[Stage]:
     bpe = str(weights / "bpe.model")
     vqgan = ("--data", str(data), "--output", str(weights / "vqgan"), "--steps", amount(4000, 30), "--seed", "0")
     ruclip = ("--data", str(data), "--bpe", bpe, "--output", str(weights / "ruclip"), "--steps", amount(800, 2))
+    dalle, enlarging = weights / "dalle", weights / "rrdbnet_x4"
+    malevich = ("--data", str(data), "--weights", str(weights), "--output", str(dalle), "--steps", amount(900, 2))
+    upscaler = ("--data", str(data), "--output", str(enlarging), "--steps", amount(800, 2))
     return [
         *(world(part) for part in WORLD),
         Stage("BPE", ("training", "bpe", "--data", str(data), "--output", bpe, "--vocab", "1024"), Path(bpe)),
@@ -115,6 +119,8 @@ def stages(output: Path, threads: int = 1, scale: float = 1.0) -> list[Stage]:
         *(world(part) for part in PICTURE_DRILLS),
         *(training(name, before) for before, name in zip((None, *RUDOLPH_STAGES), RUDOLPH_STAGES, strict=False)),
         Stage("ruCLIP", ("training", "ruclip", *ruclip), weights / "ruclip" / "training.json"),
+        Stage("ruDALL-E", ("training", "malevich", *malevich), dalle / "training.json"),
+        Stage("upscaler", ("training", "upscaler", *upscaler), enlarging / "training.json"),
     ]
 
 

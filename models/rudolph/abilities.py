@@ -151,6 +151,9 @@ def caption_image(
     *,
     drafts: int = DRAFTS,
     right_template: str = "на картинке",
+    left_special: str = "<LT_I2T>",
+    right_special: str = "<RT_I2T>",
+    ranking_special: str = "<LT_T2I>",
     early_stop: int | None = 64,
     sampling: Sampling = TEXT_SAMPLING,
     seed: int = 0,
@@ -158,6 +161,7 @@ def caption_image(
 ) -> list[Caption]:
     """Caption a picture with codes `[I]`: of `drafts` texts the `count` that fit best, best first; maybe fewer.
 
+    The special tokens are those of pre-training; fine-tuned weights know others.
     As published, a text's score is divided by the number of drafts that gave it.
     """
     counts = generate_captions(
@@ -166,6 +170,8 @@ def caption_image(
         codes,
         drafts,
         right_template=right_template,
+        left_special=left_special,
+        right_special=right_special,
         early_stop=early_stop,
         sampling=sampling,
         seed=seed,
@@ -173,7 +179,7 @@ def caption_image(
     )
     if not counts:
         return []
-    ranking = rank_texts(model, vocabulary, list(counts), codes, batch=batch)
+    ranking = rank_texts(model, vocabulary, list(counts), codes, left_special=ranking_special, batch=batch)
     captions = [
         Caption(text, times, float(by_text), float(by_image), float(score) / times)
         for (text, times), by_text, by_image, score in zip(

@@ -12,21 +12,23 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.rudolph.caches import one_query_attention
-from models.rudolph.config import Config
-from models.rudolph.masks import MaskKind, image_mask
+from models.rudolph.geometry import Geometry, MaskKind
+from models.rudolph.masks import image_mask
 from models.rudolph.transformer import Attend, SparseTransformer, masked_attention
 
 
-def ring_slots(kind: MaskKind, config: Config) -> int:
+def ring_slots(kind: MaskKind, config: Geometry) -> int:
     """How many of the last image tokens hold every key an image query may see; of a column, all its rows."""
     dim = config.image_tokens_per_dim
-    reach = (config.last_kernel_size if kind == "last_conv" else config.kernel_size) // 2
+    reach = config.kernel(kind) // 2
     if kind == "col":
         return dim
+    if kind != "row" and config.wraps:  # the last rows see the first ones
+        return config.image_seq_length
     return min(dim + 1 if kind == "row" else reach * dim + reach + 1, config.image_seq_length)
 
 
-def visible_slots(kind: MaskKind, config: Config) -> Tensor:
+def visible_slots(kind: MaskKind, config: Geometry) -> Tensor:
     """Which slots of a layer's window each image query may see, its own token stored: bool `[image positions, slots]`.
 
     Hidden are slots that are still empty, and tokens that the layer's mask hides though later queries see them.
@@ -36,8 +38,7 @@ def visible_slots(kind: MaskKind, config: Config) -> Tensor:
     if kind == "col":
         return slot <= query // dim
     held = query - (query - slot) % slots  # the latest token of each slot; below 0: still empty
-    kernel = config.last_kernel_size if kind == "last_conv" else config.kernel_size
-    return image_mask(kind, dim, kernel).gather(1, held.clamp(min=0)) & (held >= 0)
+    return image_mask(kind, dim, config.kernel(kind), config.wraps).gather(1, held.clamp(min=0)) & (held >= 0)
 
 
 class Window:
@@ -48,7 +49,7 @@ class Window:
     `[columns, 2, batch, heads, rows, head_dim]` and copies the one column in question into the buffer.
     """
 
-    def __init__(self, kind: MaskKind, config: Config, batch: int, ahead: int, like: Tensor) -> None:
+    def __init__(self, kind: MaskKind, config: Geometry, batch: int, ahead: int, like: Tensor) -> None:
         self.ahead, self.slots, self.dim = ahead, ring_slots(kind, config), config.image_tokens_per_dim
         heads, width = config.num_attention_heads, config.head_dim
         self.buffer = like.new_zeros(2, batch, heads, ahead + self.slots, width)

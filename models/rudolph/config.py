@@ -11,6 +11,7 @@ from types import UnionType
 from typing import Any
 
 from models.files import ModelFileError, bounded_int, names_problem, read_json_object, shown
+from models.rudolph.geometry import Geometry
 
 
 class ConfigError(ModelFileError):
@@ -44,8 +45,33 @@ _BOUNDS = {
 }
 
 
+def check_fields(config: Any, bounds: Mapping[str, tuple[int, int]]) -> None:
+    """Raise `ConfigError` for the first field of a configuration (a `Geometry`) with a value that it can not have."""
+    for field in fields(config):
+        value, (kind, word) = getattr(config, field.name), _KINDS[str(field.type)]
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            raise ConfigError(f"{field.name} must be {word}, not {shown(value)}")
+    for name, least_and_most in bounds.items():
+        problem = bounded_int(name, getattr(config, name), *least_and_most)
+        if problem is not None:
+            raise ConfigError(problem)
+    for name in ("embedding_dropout_prob", "attention_dropout_prob", "output_dropout_prob"):
+        if not 0.0 <= getattr(config, name) < 1.0:
+            raise ConfigError(f"{name} must lie in [0, 1), not {shown(getattr(config, name))}")
+    if not 0.0 <= config.init_method_std < math.inf:
+        raise ConfigError(f"init_method_std must be a finite number from 0, not {shown(config.init_method_std)}")
+    if config.hidden_size % config.num_attention_heads:
+        raise ConfigError(
+            f"hidden_size {config.hidden_size} is not a multiple of num_attention_heads {config.num_attention_heads}"
+        )
+    if config.mlp_activation not in ("gelu", "gelu_jit"):
+        raise ConfigError(
+            f"mlp_activation must be 'gelu' or 'gelu_jit' (the same formula), not {shown(config.mlp_activation)}"
+        )
+
+
 @dataclass(frozen=True)
-class Config:
+class Config(Geometry):
     """Dimensions of a RUDOLPH, under the keywords of the published constructor.
 
     `vocab_size` counts the BPE pieces and one padding id per left-text position, as published; `text_vocab` adds the
@@ -79,69 +105,9 @@ class Config:
     init_method_std: float = 0.02
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value, (kind, word) = getattr(self, field.name), _KINDS[str(field.type)]
-            if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-                raise ConfigError(f"{field.name} must be {word}, not {shown(value)}")
-        for name, bounds in _BOUNDS.items():
-            problem = bounded_int(name, getattr(self, name), *bounds)
-            if problem is not None:
-                raise ConfigError(problem)
-        for name in ("embedding_dropout_prob", "attention_dropout_prob", "output_dropout_prob"):
-            if not 0.0 <= getattr(self, name) < 1.0:
-                raise ConfigError(f"{name} must lie in [0, 1), not {shown(getattr(self, name))}")
-        if not 0.0 <= self.init_method_std < math.inf:
-            raise ConfigError(f"init_method_std must be a finite number from 0, not {shown(self.init_method_std)}")
-        if self.hidden_size % self.num_attention_heads:
-            raise ConfigError(
-                f"hidden_size {self.hidden_size} is not a multiple of num_attention_heads {self.num_attention_heads}"
-            )
+        check_fields(self, _BOUNDS)
         if self.vocab_size <= self.l_text_seq_length:
             raise ConfigError("vocab_size must exceed l_text_seq_length: it holds the left padding ids and the BPE")
-        if self.mlp_activation not in ("gelu", "gelu_jit"):
-            raise ConfigError(
-                f"mlp_activation must be 'gelu' or 'gelu_jit' (the same formula), not {shown(self.mlp_activation)}"
-            )
-
-    @property
-    def bpe_vocab(self) -> int:
-        """Number of BPE pieces: text ids below it are pieces, the special tokens start at it."""
-        return self.vocab_size - self.l_text_seq_length
-
-    @property
-    def text_vocab(self) -> int:
-        """Size of the text table: pieces, special tokens, left padding ids (the last `l_text_seq_length` of it)."""
-        return self.vocab_size + self.text_special_tokens
-
-    @property
-    def image_vocab(self) -> int:
-        """Size of the image table: VQGAN codes, then image special tokens."""
-        return self.image_vocab_size + self.image_special_tokens
-
-    @property
-    def total_vocab(self) -> int:
-        """Width of the logits: text first, then image."""
-        return self.text_vocab + self.image_vocab
-
-    @property
-    def image_seq_length(self) -> int:
-        """Number of image codes of a sample."""
-        return self.image_tokens_per_dim**2
-
-    @property
-    def prefix_length(self) -> int:
-        """Positions before the right text: left text and image."""
-        return self.l_text_seq_length + self.image_seq_length
-
-    @property
-    def total_seq_length(self) -> int:
-        """Length of a full sequence."""
-        return self.prefix_length + self.r_text_seq_length
-
-    @property
-    def head_dim(self) -> int:
-        """Width of one attention head."""
-        return self.hidden_size // self.num_attention_heads
 
     def save(self, path: Path) -> None:
         """Write the keywords as JSON."""

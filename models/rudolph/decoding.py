@@ -16,7 +16,7 @@ from models.rudolph.caches import DenseCache
 from models.rudolph.compact_cache import CompactCache, SharedLeftCache
 from models.rudolph.packed import PackedLinear, packable
 from models.rudolph.sampling import Sampling, sample_token
-from models.rudolph.transformer import Attend, Rudolph
+from models.rudolph.transformer import Attend, Rudolph, SparseDecoder
 from models.rudolph.vocabulary import EOS
 
 STEPS_BETWEEN_CHECKS = 4  # asking whether all rows have finished makes a GPU wait, so it is not asked at every step
@@ -43,7 +43,7 @@ class NonFiniteLogitsError(ArithmeticError):
         self.values = values
 
 
-def output_head(model: Rudolph, rows: slice | Tensor) -> Head:
+def output_head(model: SparseDecoder, rows: slice | Tensor) -> Head:
     """Logits of some rows of the output table: made once, as a view of a slice, a copy of listed rows, or packed."""
     norm, linear = model.to_logits[0], model.to_logits[1]
     assert isinstance(linear, nn.Linear)
@@ -54,7 +54,7 @@ def output_head(model: Rudolph, rows: slice | Tensor) -> Head:
     return lambda hidden: F.linear(norm(hidden), weight, bias)
 
 
-def forward_cached(model: Rudolph, cache: Cache, ids: Tensor, start: int, head: Head) -> Tensor:
+def forward_cached(model: SparseDecoder, cache: Cache, ids: Tensor, start: int, head: Head) -> Tensor:
     """Run ids `[batch, new]` at positions `start ..` through the model; logits of the last position: `[batch, rows]`.
 
     Prefills with many ids, decodes with one.
@@ -63,7 +63,7 @@ def forward_cached(model: Rudolph, cache: Cache, ids: Tensor, start: int, head: 
     return head(hidden[:, -1])
 
 
-def _check(model: Rudolph, expected: dict[str, tuple[Tensor, tuple[int, ...]]]) -> torch.device:
+def _check(model: SparseDecoder, expected: dict[str, tuple[Tensor, tuple[int, ...]]]) -> torch.device:
     if model.training:
         raise ValueError("the model is in training mode, where dropout is active; call model.eval() first")
     for name, (tensor, shape) in expected.items():
@@ -159,7 +159,7 @@ def answer(
 
 
 def generate_image(
-    model: Rudolph, left_ids: Tensor, sampling: Sampling, uniforms: Tensor, *, prompt: Tensor | None = None
+    model: SparseDecoder, left_ids: Tensor, sampling: Sampling, uniforms: Tensor, *, prompt: Tensor | None = None
 ) -> Tensor:
     """Phase B: an image's codes after each left text. Returns int64 `[batch, I]` on the model's device.
 
@@ -175,20 +175,21 @@ def generate_image(
 
 @torch.inference_mode()
 def generate_images(
-    model: Rudolph, left_ids: Tensor, sampling: Sampling, uniforms: Tensor, *, prompt: Tensor | None = None
+    model: SparseDecoder, left_ids: Tensor, sampling: Sampling, uniforms: Tensor, *, prompt: Tensor | None = None
 ) -> Tensor:
     """Phase B: several images' codes after each left text, all in lock-step, which share the left text's prefill.
 
-    left_ids int64 `[batch, L]`; uniforms `[batch, num_samples, I]`; prompt int64 `[batch, num_samples, I]` holds codes
-    to force and -1 where the model is free. Returns int64 `[batch, num_samples, I]` on the model's device. Only VQGAN
-    codes are drawn, never special image ids.
+    left_ids int64 `[batch, prompt_length]`; uniforms `[batch, num_samples, I]`; prompt int64 `[batch, num_samples, I]`
+    holds codes to force and -1 where the model is free. Returns int64 `[batch, num_samples, I]` on the model's device.
+    Only VQGAN codes are drawn, never special image ids.
     Raises ValueError for wrong shapes or codes, `NonFiniteLogitsError` (rows of left_ids) for an overflow.
     """
     config, (batch, num_samples, steps) = model.config, uniforms.shape
-    left, images = config.l_text_seq_length, (batch, num_samples, config.image_seq_length)
+    left, ahead = config.l_text_seq_length, config.prompt_length
+    images = (batch, num_samples, config.image_seq_length)
     expected: dict[str, tuple[Tensor, tuple[int, ...]]] = {
         "uniforms": (uniforms, images),
-        "left_ids": (left_ids, (batch, left)),
+        "left_ids": (left_ids, (batch, ahead)),
     }
     if prompt is not None:
         expected["prompt"] = (prompt, images)
@@ -207,7 +208,11 @@ def generate_images(
     )
     codes = torch.empty(uniforms.shape, dtype=torch.int64, device=device)
     not_finite = torch.zeros(len(codes), dtype=torch.int64, device=device)
-    logits = forward_cached(model, cache, left_ids.to(device), 0, head).repeat_interleave(num_samples, 0)
+    left_ids = left_ids.to(device)
+    logits = forward_cached(model, cache, left_ids[:, :left], 0, head).repeat_interleave(num_samples, 0)
+    for position in range(left, ahead):  # ids of the prompt at positions that the masks take for the image's
+        token = left_ids[:, position, None].repeat_interleave(num_samples, 0)
+        logits = forward_cached(model, cache, token, position, head)
     for step in range(steps):
         code = sample_token(logits, sampling, uniforms[:, step])
         if prompt is not None:
@@ -215,6 +220,6 @@ def generate_images(
         codes[:, step] = code
         not_finite += count_not_finite(logits)
         if step + 1 < steps:
-            logits = forward_cached(model, cache, code[:, None], left + step, head)
+            logits = forward_cached(model, cache, code[:, None], ahead + step, head)
     raise_unless_finite(not_finite.unflatten(0, (batch, num_samples)).sum(1), logits.dtype)
     return codes.unflatten(0, (batch, num_samples))

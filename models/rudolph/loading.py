@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from models.rudolph.config import Config, read_config
-from models.rudolph.masks import MASK_KINDS, sequence_mask
-from models.rudolph.transformer import Rudolph
+from models.rudolph.masks import sequence_mask
+from models.rudolph.transformer import Rudolph, SparseDecoder
 from models.weights import WeightsMismatchError, find_weights, load_weights, read_state_dict
 
-# A checkpoint may lack the masks, as they follow from the configuration; those that it has must agree with it.
-MASKS = tuple(f"transformer.{kind}_mask" for kind in MASK_KINDS)
+Decoder = TypeVar("Decoder", bound=SparseDecoder)
 
 
 def load_rudolph(
@@ -32,13 +32,24 @@ def load_rudolph_file(
     """Load a RUDOLPH of this configuration from a weights file. Raises as `load_rudolph`."""
     with torch.device("meta"):
         model = Rudolph(config)
+    return load_decoder(model, path, device, dtype)
+
+
+def load_decoder(model: Decoder, path: Path, device: torch.device | str, dtype: torch.dtype | None) -> Decoder:
+    """Give a decoder that was built on the meta device the weights of a file; ready for inference.
+
+    The file may lack the masks, as they follow from the configuration; those that it has must agree with it.
+    Raises `WeightsError`; tensors are named.
+    """
+    config, kinds = model.config, model.config.mask_kinds
+    names = tuple(f"transformer.{kind}_mask" for kind in kinds)
     model.transformer.rebuild_masks(device)
-    load_weights(model, path, device=device, dtype=dtype, optional=MASKS)
-    masks = _masks_of(model, path)
+    load_weights(model, path, device=device, dtype=dtype, optional=names)
+    masks = _masks_of(model, path, names)
     image = slice(config.l_text_seq_length, config.prefix_length)
     different = tuple(
-        f"{name}: between image positions another one than the configuration's; check kernel_size and last_kernel_size"
-        for name, kind in zip(MASKS, MASK_KINDS, strict=True)
+        f"{name}: between image positions another one than the configuration's; check {config.mask_keywords}"
+        for name, kind in zip(names, kinds, strict=True)
         if name in masks
         and not torch.equal(masks[name][image, image].bool().cpu(), sequence_mask(kind, config)[image, image])
     )
@@ -47,10 +58,10 @@ def load_rudolph_file(
     return model.eval()
 
 
-def _masks_of(model: Rudolph, path: Path) -> dict[str, Tensor]:
+def _masks_of(model: SparseDecoder, path: Path, names: tuple[str, ...]) -> dict[str, Tensor]:
     """The masks that were loaded; on the meta device those of the file, as far as it has some."""
-    masks = {name: model.get_buffer(name) for name in MASKS}
+    masks = {name: model.get_buffer(name) for name in names}
     if not any(mask.is_meta for mask in masks.values()):
         return masks
     state = read_state_dict(path)
-    return {name: state[name] for name in MASKS if name in state}
+    return {name: state[name] for name in names if name in state}

@@ -14,7 +14,7 @@ import torch
 
 from models.rudolph.compact_cache import ring_slots
 from models.rudolph.config import Config
-from models.rudolph.masks import layer_kind
+from models.rudolph.geometry import Geometry
 
 # Tensors of [sequence, hidden] alive while a layer's GELU runs, the widest moment of a prefill: its input and output
 # (4 each), the embeddings, the layer's input, what attention gave, their sum, and the norm of that.
@@ -136,16 +136,16 @@ def weight_bytes(config: Config, dtype: torch.dtype) -> int:
     return (layers * a_layer + embeddings + head) * dtype.itemsize + masks
 
 
-def _token_bytes(config: Config, dtype: torch.dtype) -> int:
+def _token_bytes(config: Geometry, dtype: torch.dtype) -> int:
     """Bytes of one token's key and value in one layer."""
     return 2 * config.hidden_size * dtype.itemsize
 
 
-def _prefill_bytes(config: Config, length: int, dtype: torch.dtype) -> int:
+def _prefill_bytes(config: Geometry, length: int, dtype: torch.dtype) -> int:
     return PREFILL_TENSORS * length * config.hidden_size * dtype.itemsize
 
 
-def _head_bytes(config: Config, rows: int, dtype: torch.dtype, packed: bool) -> Mapping[str, int]:
+def _head_bytes(config: Geometry, rows: int, dtype: torch.dtype, packed: bool) -> Mapping[str, int]:
     return {"packed output rows": rows * config.hidden_size * dtype.itemsize} if packed else {}
 
 
@@ -159,11 +159,10 @@ def answering(config: Config, dtype: torch.dtype, samples: int, *, packed: bool 
     return Need("answer", samples, each, _head_bytes(config, config.bpe_vocab, dtype, packed))
 
 
-def drawing(config: Config, dtype: torch.dtype, samples: int, *, num_samples: int = 1, packed: bool = False) -> Need:
+def drawing(config: Geometry, dtype: torch.dtype, samples: int, *, num_samples: int = 1, packed: bool = False) -> Need:
     """Phase B: the left text's keys and values once, the image's windows and logits for each of `num_samples`."""
     left, dim = config.l_text_seq_length, config.image_tokens_per_dim
-    kinds = [layer_kind(layer, config.num_layers) for layer in range(config.num_layers)]
-    tokens = sum(ring_slots(kind, config) + (dim * dim if kind == "col" else 0) for kind in kinds)
+    tokens = sum(ring_slots(kind, config) + (dim * dim if kind == "col" else 0) for kind in config.layer_kinds)
     each = {
         "left text's keys and values": config.num_layers * left * _token_bytes(config, dtype),
         "image's keys and values": num_samples * tokens * _token_bytes(config, dtype),
@@ -172,7 +171,7 @@ def drawing(config: Config, dtype: torch.dtype, samples: int, *, num_samples: in
     return Need("draw", samples, each, _head_bytes(config, config.image_vocab_size, dtype, packed))
 
 
-def ranking(config: Config, dtype: torch.dtype, samples: int) -> Need:
+def ranking(config: Geometry, dtype: torch.dtype, samples: int) -> Need:
     """Ranking by perplexity: a forward pass of the whole sequence, then the logits of the image's positions."""
     logits = (config.image_seq_length - 1) * config.image_vocab_size
     hidden = config.total_seq_length * config.hidden_size * dtype.itemsize

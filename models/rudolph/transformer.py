@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from models.rudolph.config import Config
+from models.rudolph.geometry import Geometry, MaskKind
 from models.rudolph.loss import LossParts, segment_loss
-from models.rudolph.masks import MASK_KINDS, layer_kind, sequence_mask
+from models.rudolph.masks import sequence_mask
 
 LAYER_NORM_EPS = 1e-5
 HALF_MAX = 65504.0  # largest finite float16: the published model clamps every attention output to it
@@ -42,7 +43,7 @@ def masked_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, dr
 class Attention(nn.Module):
     """Self-attention with one fused projection; which keys are seen is the caller's `attend`."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Geometry) -> None:
         super().__init__()
         self.heads = config.num_attention_heads
         self.query_key_value = nn.Linear(config.hidden_size, 3 * config.hidden_size)
@@ -62,7 +63,7 @@ class Attention(nn.Module):
 class MLP(nn.Module):
     """Hidden -> 4 hidden -> hidden with the tanh form of GELU."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Geometry) -> None:
         super().__init__()
         self.dense_h_to_4h = nn.Linear(config.hidden_size, 4 * config.hidden_size)
         self.dense_4h_to_h = nn.Linear(4 * config.hidden_size, config.hidden_size)
@@ -77,7 +78,7 @@ class MLP(nn.Module):
 class Layer(nn.Module):
     """A pre-norm transformer layer, with CogView's sandwich norms where the configuration has them."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Geometry) -> None:
         super().__init__()
         norm = [nn.LayerNorm(config.hidden_size, eps=LAYER_NORM_EPS) for _ in range(4)]
         self.input_layernorm = norm[0]
@@ -98,25 +99,25 @@ class Layer(nn.Module):
 
 
 class SparseTransformer(nn.Module):
-    """The stack of layers, its final norm, and the four masks (buffers, as published)."""
+    """The stack of layers, its final norm, and the masks (buffers such as `row_mask`, as published)."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Geometry) -> None:
         super().__init__()
         self.config = config
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.num_layers))
         self.final_layernorm = nn.LayerNorm(config.hidden_size, eps=LAYER_NORM_EPS)
-        self.kinds = tuple(layer_kind(i, config.num_layers) for i in range(config.num_layers))
-        for kind in MASK_KINDS:
+        self.kinds = config.layer_kinds
+        for kind in config.mask_kinds:
             self.register_buffer(f"{kind}_mask", self._published_mask(kind))
 
-    def _published_mask(self, kind: str) -> Tensor:
-        mask = sequence_mask(kind, self.config)  # type: ignore[arg-type]
+    def _published_mask(self, kind: MaskKind) -> Tensor:
+        mask = sequence_mask(kind, self.config)
         return mask if self.config.is_bool_mask else mask.float()
 
     def rebuild_masks(self, device: torch.device | str) -> None:
         """Make the masks anew: after the module was built on the meta device, or for a checkpoint without them."""
         with torch.device(device):
-            for kind in MASK_KINDS:
+            for kind in self.config.mask_kinds:
                 setattr(self, f"{kind}_mask", self._published_mask(kind))
 
     def mask(self, layer: int) -> Tensor:
@@ -133,22 +134,20 @@ class SparseTransformer(nn.Module):
         return output
 
 
-class Rudolph(nn.Module):
-    """RUDOLPH (RUssian Decoder On Language Picture Hyper-modality): [left text | image | right text]."""
+def damped(x: Tensor) -> Tensor:
+    """Embeddings as they are, of whose gradient a tenth is passed on."""
+    return x * EMBEDDING_GRADIENT + x.detach() * (1.0 - EMBEDDING_GRADIENT) if x.requires_grad else x
 
-    def __init__(self, config: Config) -> None:
-        super().__init__()
-        self.config = config
-        hidden = config.hidden_size
-        self.text_embeddings = nn.Embedding(config.text_vocab, hidden)
-        self.image_embeddings = nn.Embedding(config.image_vocab, hidden)
-        self.l_text_pos_embeddings = nn.Embedding(config.l_text_seq_length + 1, hidden)
-        self.r_text_pos_embeddings = nn.Embedding(config.r_text_seq_length + 1, hidden)
-        self.image_row_embeddings = nn.Embedding(config.image_tokens_per_dim, hidden)
-        self.image_col_embeddings = nn.Embedding(config.image_tokens_per_dim, hidden)
-        self.to_logits = nn.Sequential(nn.LayerNorm(hidden, eps=LAYER_NORM_EPS), nn.Linear(hidden, config.total_vocab))
-        self.transformer = SparseTransformer(config)
-        self.reset_parameters()
+
+class SparseDecoder(nn.Module):
+    """What all decoders of the family share behind their embeddings: the transformer and the output head."""
+
+    config: Geometry
+    text_embeddings: nn.Embedding
+    image_row_embeddings: nn.Embedding
+    image_col_embeddings: nn.Embedding
+    to_logits: nn.Sequential
+    transformer: SparseTransformer
 
     def reset_parameters(self) -> None:
         """Draw fresh weights: normal with `init_method_std`, outputs of residual branches scaled by depth, no bias."""
@@ -169,27 +168,14 @@ class Rudolph(nn.Module):
 
     def embed(self, ids: Tensor, start: int = 0) -> Tensor:
         """Embed the tokens of positions `start ..`: ids `[batch, new]` -> `[batch, new, hidden]`."""
-        left, prefix = self.config.l_text_seq_length, self.config.prefix_length
-        stop = start + ids.shape[1]
-        parts = []
-        if start < left:
-            end = min(stop, left)
-            tokens = self.left_ids(ids[:, : end - start], start)
-            parts.append(self.text_embeddings(tokens) + self.l_text_pos_embeddings.weight[start:end])
-        if start < prefix and stop > left:
-            begin, end = max(start, left), min(stop, prefix)
-            positions = torch.arange(begin - left, end - left, device=ids.device)
-            grid = self.image_row_embeddings(positions // self.config.image_tokens_per_dim)
-            grid = grid + self.image_col_embeddings(positions % self.config.image_tokens_per_dim)
-            parts.append(self.image_embeddings(ids[:, begin - start : end - start]) + grid)
-        if stop > prefix:
-            begin = max(start, prefix)
-            right = self.r_text_pos_embeddings.weight[begin - prefix : stop - prefix]
-            parts.append(self.text_embeddings(ids[:, begin - start :]) + right)
-        x = torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]
-        if not x.requires_grad:
-            return x
-        return x * EMBEDDING_GRADIENT + x.detach() * (1.0 - EMBEDDING_GRADIENT)
+        raise NotImplementedError
+
+    def grid_embeddings(self, start: int, stop: int) -> Tensor:
+        """Embeddings of the places of some of the image's codes in its rows and columns: `[stop - start, hidden]`."""
+        codes = torch.arange(start, stop, device=self.image_row_embeddings.weight.device)
+        dim = self.config.image_tokens_per_dim
+        places: Tensor = self.image_row_embeddings(codes // dim) + self.image_col_embeddings(codes % dim)
+        return places
 
     def hidden(self, ids: Tensor) -> Tensor:
         """Hidden states behind the final norm for ids `[batch, n]`, 1 <= n <= total length: `[batch, n, hidden]`."""
@@ -224,6 +210,46 @@ class Rudolph(nn.Module):
     def forward(self, input_ids: Tensor) -> Tensor:
         """Logits for ids `[batch, n]` of any length up to the full sequence: `[batch, n, total_vocab]`."""
         return self.head(self.hidden(input_ids))
+
+
+class Rudolph(SparseDecoder):
+    """RUDOLPH (RUssian Decoder On Language Picture Hyper-modality): [left text | image | right text]."""
+
+    config: Config
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        hidden = config.hidden_size
+        self.text_embeddings = nn.Embedding(config.text_vocab, hidden)
+        self.image_embeddings = nn.Embedding(config.image_vocab, hidden)
+        self.l_text_pos_embeddings = nn.Embedding(config.l_text_seq_length + 1, hidden)
+        self.r_text_pos_embeddings = nn.Embedding(config.r_text_seq_length + 1, hidden)
+        self.image_row_embeddings = nn.Embedding(config.image_tokens_per_dim, hidden)
+        self.image_col_embeddings = nn.Embedding(config.image_tokens_per_dim, hidden)
+        self.to_logits = nn.Sequential(nn.LayerNorm(hidden, eps=LAYER_NORM_EPS), nn.Linear(hidden, config.total_vocab))
+        self.transformer = SparseTransformer(config)
+        self.reset_parameters()
+
+    def embed(self, ids: Tensor, start: int = 0) -> Tensor:
+        """Embed the tokens of positions `start ..`: ids `[batch, new]` -> `[batch, new, hidden]`."""
+        left, prefix = self.config.l_text_seq_length, self.config.prefix_length
+        stop = start + ids.shape[1]
+        parts = []
+        if start < left:
+            end = min(stop, left)
+            tokens = self.left_ids(ids[:, : end - start], start)
+            parts.append(self.text_embeddings(tokens) + self.l_text_pos_embeddings.weight[start:end])
+        if start < prefix and stop > left:
+            begin, end = max(start, left), min(stop, prefix)
+            codes = self.image_embeddings(ids[:, begin - start : end - start])
+            parts.append(codes + self.grid_embeddings(begin - left, end - left))
+        if stop > prefix:
+            begin = max(start, prefix)
+            right = self.r_text_pos_embeddings.weight[begin - prefix : stop - prefix]
+            parts.append(self.text_embeddings(ids[:, begin - start :]) + right)
+        x = torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]
+        return damped(x)
 
     def loss(
         self,

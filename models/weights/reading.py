@@ -26,6 +26,7 @@ HARNESS_PREFIX = "model."
 _WRAPPER_PREFIXES = ("module.", "_orig_mod.", "_forward_module.", "_fsdp_wrapped_module.")
 _FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.float8_e4m3fn, torch.float8_e5m2)
 _KINDS = frozenset((*_FLOATS, torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool))
+_HOLDERS = ("state_dict", "params", "params_ema")  # where the state dict lies, if not at the top
 _HEAD_BYTES = 512
 _ADVICE = re.compile(r"weights_only|torch\.load|serialization|trust", re.IGNORECASE)
 _CONVERSION = (
@@ -38,10 +39,10 @@ _REPAIR = f"get it again, or {_CONVERSION}"
 def read_state_dict(path: str | PathLike[str], *, ignore: tuple[str, ...] = ()) -> dict[str, Tensor]:
     """Read the tensors of a checkpoint; no code from the file runs.
 
-    Forms: `.safetensors`; a state dict saved by torch; a dict that holds one as `state_dict` (Lightning); the index of
-    several such files. Where keys begin with `model.`, the network was the attribute `model` of its training harness:
-    this is taken off, and the harness's other networks (`vae.`, say) are left out. What a wrapper put before all names
-    (`module.`, `_orig_mod.`) is taken off too.
+    Forms: `.safetensors`; a state dict saved by torch; a dict that holds one as `state_dict` (Lightning), `params` or
+    `params_ema` (Real-ESRGAN); the index of several such files. Where keys begin with `model.`, the network was the
+    attribute `model` of its training harness: this is taken off, and the harness's other networks (`vae.`, say) are
+    left out. What a wrapper put before all names (`module.`, `_orig_mod.`) is taken off too.
 
     Args:
         path: the file, or the index of its shards; a file's form is told by its content, not by its ending.
@@ -112,8 +113,8 @@ def _read_file(path: Path) -> dict[str, Any]:
         content = _load_torch(path, mmap=False)
     else:
         raise WeightsFormatError(path, "not a weights file: neither safetensors nor saved by torch")
-    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
-        content = content["state_dict"]
+    if isinstance(content, Mapping):
+        content = next((content[key] for key in _HOLDERS if isinstance(content.get(key), Mapping)), content)
     if not isinstance(content, Mapping):
         raise WeightsFormatError(path, f"it holds a {type(content).__name__}, not a dict of tensors", _CONVERSION)
     return {str(name): value for name, value in content.items()}

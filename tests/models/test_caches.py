@@ -12,7 +12,8 @@ from models.rudolph import Config, Rudolph, named
 from models.rudolph.caches import DenseCache, one_query_attention
 from models.rudolph.compact_cache import CompactCache, SharedLeftCache, ring_slots, visible_slots
 from models.rudolph.decoding import Cache, forward_cached, output_head
-from models.rudolph.masks import MASK_KINDS, image_mask
+from models.rudolph.geometry import MASK_KINDS
+from models.rudolph.masks import image_mask
 from models.rudolph.transformer import masked_attention
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "models"

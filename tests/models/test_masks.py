@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from models.rudolph import Config
-from models.rudolph.masks import image_mask, layer_kind, sequence_mask
+from models.rudolph.geometry import layer_kind
+from models.rudolph.masks import image_mask, sequence_mask
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "models"
 CASES = json.loads((GOLDEN / "masks.json").read_text())

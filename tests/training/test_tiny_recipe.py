@@ -40,6 +40,8 @@ def test_the_stages_in_order(tmp_path: Path) -> None:
         "RUDOLPH: tiny_questions",
         "RUDOLPH: tiny_last",
         "ruCLIP",
+        "ruDALL-E",
+        "upscaler",
     ]
 
 
@@ -107,7 +109,7 @@ def test_recipe_resumes_and_names_a_failing_stage(tmp_path: Path) -> None:
     assert ended.stdout.count("made before") == 7
     assert cut_off.makes.is_file()
     assert len(json.loads(left_over.read_text("utf-8"))) == 150
-    assert "training tiny: 9 of 21: VQGAN: exit status 2; start it again to go on" in ended.stderr
+    assert "training tiny: 9 of 23: VQGAN: exit status 2; start it again to go on" in ended.stderr
 
 
 @pytest.mark.slow
@@ -115,7 +117,14 @@ def test_the_whole_recipe_in_small(tmp_path: Path) -> None:
     ended = run("--output", str(tmp_path), "--scale", "0.001")
     assert ended.returncode == 0, ended.stderr
     weights = tmp_path / "weights"
-    assert sorted(path.name for path in weights.iterdir()) == ["bpe.model", "ruclip", "rudolph", "vqgan"]
+    assert sorted(path.name for path in weights.iterdir()) == [
+        "bpe.model",
+        "dalle",
+        "rrdbnet_x4",
+        "ruclip",
+        "rudolph",
+        "vqgan",
+    ]
     rows = (tmp_path / "emissions.csv").read_text("utf-8").splitlines()
     assert len(rows) == 1 + len(stages(tmp_path))
     assert json.loads((weights / "rudolph" / "config.json").read_text("utf-8"))["num_layers"] == 6

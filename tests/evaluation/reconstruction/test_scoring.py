@@ -10,7 +10,7 @@ from PIL import Image
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 from contest.errors import ContestError
-from evaluation.metrics.features import InceptionFeatures
+from evaluation.metrics.features import inception_features
 from evaluation.reconstruction.measures import MeasureError
 from evaluation.reconstruction.pairs import find_pairs
 from evaluation.reconstruction.scoring import (
@@ -125,7 +125,7 @@ def test_through_inception(tmp_path: Path) -> None:
     weights = made_up_weights()
     torch.save(weights, file)
     pairs = find_pairs(*write_pictures(tmp_path, 2))
-    network = InceptionFeatures(Inception.from_file(file))
+    network = inception_features(Inception.from_file(file))
     classifier = Classifier.from_file(file)
     (score,) = score_reconstructions(pairs, {}, network, classifier)
     rows = network.features(torch.stack([network.preprocess(Image.open(pair.reconstruction)) for pair in pairs]))

@@ -1,0 +1,1 @@
+"""What the networks can do beyond the contest, for people: files in, files out."""

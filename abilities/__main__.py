@@ -1,0 +1,32 @@
+"""Command line of the abilities: `python -m abilities COMMAND ...`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from contest.command_line import Command, Program, run_program
+from contest.console import start_program
+
+PROGRAM = Program(
+    name="abilities",
+    description="What RUDOLPH and ruDALL-E can do: pictures of texts, and words for pictures.",
+    commands={
+        "dream": Command(
+            "abilities.dream_command", "draw a text by ruDALL-E, keep what fits it best, and enlarge that"
+        ),
+        "draw": Command("abilities.draw_command", "draw a text, from nothing or around a part of a picture"),
+        "caption": Command("abilities.caption_command", "say what pictures show, by RUDOLPH"),
+        "classify": Command(
+            "abilities.classify_command", "choose a class for each picture, by RUDOLPH, untrained for it"
+        ),
+    },
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit status."""
+    return run_program(PROGRAM, arguments)
+
+
+if __name__ == "__main__":
+    start_program(main)

@@ -1,0 +1,60 @@
+"""Command line: `python -m abilities caption PICTURE ...`."""
+
+from __future__ import annotations
+
+import argparse
+
+from abilities.options import add_viewing_arguments, chosen_device
+from contest.command_line import DONE, UsageError, whole
+from contest.console import one_line, say, show
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what the command takes."""
+    parser.add_argument("--count", type=whole(least=1), default=1, metavar="N", help="captions a picture, at most")
+    parser.add_argument(
+        "--drafts", type=whole(least=1), default=16, metavar="N", help="texts drawn, of which the best are kept"
+    )
+    parser.add_argument("--template", default="", metavar="TEXT", help="how every caption begins")
+    add_viewing_arguments(parser)
+    parser.set_defaults(run=run, keeps=("json",))
+
+
+def run(options: argparse.Namespace) -> int:
+    """Caption each picture; a line for each caption, the best first."""
+    if options.drafts < options.count:
+        raise UsageError(f"of {options.drafts} drafts, {options.count} captions can not be kept", "raise --drafts")
+
+    import torch
+
+    from abilities.viewer import SPECIALS, load_viewer
+    from contest.writing import write_json
+    from models.rudolph.abilities import caption_image
+
+    viewer = load_viewer(options.weights, chosen_device(options.device), getattr(torch, options.dtype))
+    codes = [viewer.codes(path) for path in options.pictures]  # all of them: what is no picture is said at once
+    left, right, ranking = SPECIALS[options.tokens]
+    entries = []
+    for number, (path, seen) in enumerate(zip(options.pictures, codes, strict=True), 1):
+        if not options.quiet:
+            say(f"captioning {number} of {len(codes)}")
+        captions = caption_image(
+            viewer.model,
+            viewer.vocabulary,
+            seen,
+            options.count,
+            drafts=options.drafts,
+            right_template=options.template,
+            left_special=left,
+            right_special=right,
+            ranking_special=ranking,
+            seed=options.seed,
+            batch=options.batch,
+        )
+        for caption in captions:
+            show(f"{one_line(str(path))}\t{one_line(caption.text)}")
+        kept = [{"text": one.text, "drafts": one.count, "score": one.score} for one in captions]
+        entries.append({"file": str(path), "captions": kept})
+    if options.json is not None:
+        write_json(options.json, {"seed": options.seed, "drafts": options.drafts, "pictures": entries}, indent=1)
+    return DONE

@@ -1,0 +1,83 @@
+"""Options that all abilities share, and what they mean. Imports nothing heavy until it is asked to."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from contest.command_line import UsageError, seed, whole
+
+if TYPE_CHECKING:
+    import torch
+
+DTYPES = ("float32", "bfloat16", "float16")
+DEFAULT_WEIGHTS = Path(__file__).parents[1] / "weights"
+MOST_PICTURES = 10_000
+
+
+def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what every command takes."""
+    at_once = whole(least=1, most=MOST_PICTURES)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all results and scores as JSON")
+    parser.add_argument("--weights", type=Path, default=DEFAULT_WEIGHTS, metavar="DIR", help="folder of the networks")
+    parser.add_argument("--seed", type=seed, default=0, metavar="N", help="another one gives other results")
+    parser.add_argument("--batch", type=at_once, default=8, metavar="N", help="how many are computed at once")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--dtype", choices=DTYPES, default="float32", help="precision of the transformer")
+    parser.add_argument("--quiet", action="store_true", help="say nothing on the way")
+
+
+def add_viewing_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what every command that looks at pictures takes."""
+    parser.add_argument("pictures", type=Path, nargs="+", metavar="PICTURE", help="a picture's file")
+    parser.add_argument(
+        "--tokens",
+        choices=("fine-tuned", "pre-trained"),
+        default="fine-tuned",
+        help="special tokens that the weights know: of the contest's fine-tuning, as the bundled ones, or of before",
+    )
+    add_shared_arguments(parser)
+
+
+def add_drawing_arguments(parser: argparse.ArgumentParser, *, count: int) -> None:
+    """Declare what every command that draws a text takes; `count` is how many pictures it draws by default."""
+    parser.add_argument("text", help="what to draw, in Russian")
+    pictures = whole(least=1, most=MOST_PICTURES)
+    parser.add_argument("--count", type=pictures, default=count, metavar="N", help="pictures to draw")
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="a new or empty folder for pictures")
+    add_shared_arguments(parser)
+
+
+def described_text(options: argparse.Namespace) -> str:
+    """Return the text to draw. Raises UsageError for one without any word."""
+    text: str = options.text
+    if not text.strip():
+        raise UsageError("the text to draw is empty", "say what to draw")
+    return text
+
+
+def chosen_device(name: str) -> torch.device:
+    """Return the device of a name. Raises UsageError where there is none."""
+    import torch
+
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    remedy = "use auto, cpu or cuda"
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(f"--device {name}: no such device", remedy) from error
+    if device.type not in ("cpu", "cuda"):
+        raise UsageError(f"--device {name}: not supported", remedy)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UsageError(f"--device {name}: there are {torch.cuda.device_count()} GPUs here", remedy)
+    return device
+
+
+def new_folder(path: Path) -> Path:
+    """Make the folder that pictures go to. Raises UsageError for one that holds something, OSError."""
+    path.mkdir(parents=True, exist_ok=True)
+    if any(path.iterdir()):
+        raise UsageError(f"{path} is not empty, and nothing in it would be overwritten", "name a new folder")
+    return path
