@@ -59,6 +59,7 @@ PLAYED = (
 STEPS = "steps=2 optim.warmup_steps=1 data.batch=6 data.workers=0 compute.accumulate=1"
 STEPS += " validation.every=2 checkpoint.every=2"
 PLAYED_SLOWLY = (
+    Play("python -m abilities dream"),
     Play("torchrun --standalone --nproc-per-node 2 -m submission run"),
     Play("python -m submission run --input demo --output output_best", (("--draws 4", "--draws 2"),)),
     Play("python -m submission run --input demo --output output_baseline"),
