@@ -24,6 +24,10 @@ WORK = {
         "evaluation.container.runner.archive_sha256",
         ["run-container", "a.zip", "--input", "demo", "--output", "out", "--engine", "process"],
     ),
+    "reconstruction": (
+        "evaluation.reconstruction.pairs.find_pairs",
+        ["reconstruction", "--originals", "a", "--reconstructions", "b"],
+    ),
     "attempts list": ("evaluation.container.attempts.free_lapsed", ["attempts", "list", "--db", "a"]),
 }
 

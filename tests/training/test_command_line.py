@@ -39,6 +39,8 @@ ARGUMENTS = {
     "bpe": ["--data", "data", "--out", "file"],  # the old name of --output
     "vqgan": ["--data", "data", "--output", "folder"],
     "ruclip": ["--data", "data", "--bpe", "file", "--output", "folder"],
+    "malevich": ["--data", "data", "--weights", "weights", "--output", "folder"],
+    "upscaler": ["--data", "data", "--output", "folder"],
     "tiny": [],
 }
 
