@@ -312,3 +312,14 @@ def test_no_tracked_file_names_a_machine_s_paths() -> None:
 def test_python_files_are_short_enough_to_read() -> None:
     lengths = {str(path): len((ROOT / path).read_text("utf-8").splitlines()) for path in tracked_files(".py")}
     assert {path: length for path, length in lengths.items() if length >= MAX_LINES} == {}
+
+
+def test_a_class_name_means_one_thing() -> None:
+    places: dict[str, list[str]] = {}
+    for path in (path for room in PRESENT for path in (ROOT / room).rglob("*.py")):
+        for node in ast.parse(path.read_text("utf-8")).body:
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
+    # The dimensions of RUDOLPH and of ruDALL-E, under the name that the published keywords are given to.
+    places["Config"].remove("models/dalle/config.py")
+    assert {name: files for name, files in places.items() if len(files) > 1} == {}

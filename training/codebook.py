@@ -1,4 +1,4 @@
-"""A codebook kept by moving averages, and its exact translation into the VQGAN's classifier. Knows no pictures."""
+"""A codebook kept by moving averages, and its exact translation into the VQGAN's classifier."""
 
 from __future__ import annotations
 

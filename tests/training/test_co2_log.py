@@ -12,7 +12,7 @@ from models.rudolph import Config, Rudolph
 from tests.training.small_world import TINY
 from tests.training.test_callbacks import VALIDATION, run_in
 from training.tune.callbacks.co2_log import Co2FileError, Co2Log, Co2Row, read_co2_log
-from training.tune.emissions import Place, description, parameter_count
+from training.tune.emissions import ProcessPlace, description, parameter_count
 from training.tune.settings import (
     DataSettings,
     EmissionsSettings,
@@ -190,13 +190,13 @@ def test_the_large_model_is_counted_without_being_made() -> None:
 @pytest.mark.parametrize(
     ("environment", "place", "file"),
     [
-        ({}, Place(0, 0, 1), "co2.csv"),
-        ({"LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "8"}, Place(0, 1, 8), "co2.csv"),
-        ({"GROUP_RANK": "2", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "8"}, Place(2, 0, 8), "co2.node2.csv"),
+        ({}, ProcessPlace(0, 0, 1), "co2.csv"),
+        ({"LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "8"}, ProcessPlace(0, 1, 8), "co2.csv"),
+        ({"GROUP_RANK": "2", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "8"}, ProcessPlace(2, 0, 8), "co2.node2.csv"),
     ],
 )
-def test_each_machine_measures_itself_once(environment: dict[str, str], place: Place, file: str) -> None:
-    found = Place.of(environment)
+def test_each_machine_measures_itself_once(environment: dict[str, str], place: ProcessPlace, file: str) -> None:
+    found = ProcessPlace.of(environment)
     assert found == place
     assert found.named("co2.csv") == file
     assert found.root == (os.getpid() if place.local_world == 1 else os.getppid())

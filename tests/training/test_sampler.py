@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.tune.data.sampler import FixedMixture, Mixture, Place, Sampler, SharedMixture, mixture_of
+from training.tune.data.sampler import BatchPlace, FixedMixture, Mixture, Sampler, SharedMixture, mixture_of
 from training.tune.settings import DataSettings, TaskSettings
 
 SIZES = {"textqa": 7, "mathqa": 100, "vqa": 3}
@@ -19,10 +19,10 @@ def mixture(**changes: object) -> Mixture:
 
 def test_fixed_mixture_is_the_same_in_every_batch() -> None:
     assert mixture().places(0) == [
-        Place("textqa", 0), Place("textqa", 1),
-        Place("mathqa", 0), Place("mathqa", 1), Place("mathqa", 2), Place("mathqa", 3),
+        BatchPlace("textqa", 0), BatchPlace("textqa", 1),
+        BatchPlace("mathqa", 0), BatchPlace("mathqa", 1), BatchPlace("mathqa", 2), BatchPlace("mathqa", 3),
     ]  # fmt: skip
-    assert mixture().places(5)[1:3] == [Place("textqa", 11), Place("mathqa", 20)]
+    assert mixture().places(5)[1:3] == [BatchPlace("textqa", 11), BatchPlace("mathqa", 20)]
 
 
 @pytest.mark.parametrize(

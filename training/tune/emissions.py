@@ -54,7 +54,7 @@ def description(settings: TuneSettings, config: Config) -> str:
 
 
 @dataclass(frozen=True)
-class Place:
+class ProcessPlace:
     """Where this process stands among those of a run, by the variables that torchrun sets.
 
     Several processes of one machine are measured as one, by the first of them, from the one that started them all.
@@ -65,7 +65,7 @@ class Place:
     local_world: int
 
     @classmethod
-    def of(cls, environment: Mapping[str, str]) -> Place:
+    def of(cls, environment: Mapping[str, str]) -> ProcessPlace:
         """Read the variables; without them there is one process."""
         names = ("GROUP_RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
         node, local_rank, local_world = (int(environment.get(name, name == "LOCAL_WORLD_SIZE")) for name in names)
@@ -90,7 +90,7 @@ def measure_emissions(settings: TuneSettings) -> Iterator[Co2Log | None]:
     measurement is said on standard error and stops nothing. Raises what `read_config` raises, and
     `SettingsError` for `output`.
     """
-    own, place = settings.emissions, Place.of(os.environ)
+    own, place = settings.emissions, ProcessPlace.of(os.environ)
     if own.file is None or place.local_rank:
         yield None
         return

@@ -64,7 +64,7 @@ ALWAYS: Mapping[str, Any] = {
 
 
 @dataclass
-class Translation:
+class PublishedSettings:
     """Our settings by their keys, as plain values, and remarks on keys that mean nothing here or something else."""
 
     settings: dict[str, Any] = field(default_factory=dict)
@@ -108,14 +108,14 @@ class _Reader:
         return {key.removeprefix(prefix): value for key, value in found.items()}
 
 
-def translate(path: Path, content: Any) -> Translation:
+def translate(path: Path, content: Any) -> PublishedSettings:
     """Translate the content of the organisers' file at `path`; the task files that it names are read, to count steps.
 
     Raises `SettingsError` for unknown and missing keys and values without a counterpart, `ContestFileError` for task
     files that can not be read.
     """
     reader = _Reader(path, content)
-    result = Translation(dict(ALWAYS))
+    result = PublishedSettings(dict(ALWAYS))
     result.settings["tasks"] = _tasks(reader)
     result.settings |= _model(reader, result.remarks)
     result.settings |= _trainer(reader, list(result.settings["tasks"].values()))

@@ -1,6 +1,6 @@
 """Validation on held-out examples: greedy answers scored as the contest scores them, and the loss of each task.
 
-Everything is asked with the unknown-task tokens, as the contest asks. Knows nothing of logs, steps or files.
+Everything is asked with the unknown-task tokens, as the contest asks.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Training examples of a task, by number: texts, references, picture codes. Knows nothing of batches or losses."""
+"""Training examples of a task, by number: texts, references, picture codes."""
 
 from __future__ import annotations
 

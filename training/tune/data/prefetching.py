@@ -1,4 +1,4 @@
-"""Batches made ahead of the step that needs them, by a thread beside the training. Knows nothing of their content."""
+"""Batches made ahead of the step that needs them, by a thread beside the training."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from training.tune.settings import DataSettings, TaskSettings
 ROWS_IN_A_ROUND = 1024  # of drawing by shares; within a round each task has its share to the row
 
 
-class Place(NamedTuple):
+class BatchPlace(NamedTuple):
     """What stands in a row: the task's name, and how many rows of that task stand before it since the first step."""
 
     task: str
@@ -32,9 +32,9 @@ class FixedMixture:
 
     samples: Mapping[str, int]
 
-    def places(self, step: int) -> list[Place]:
+    def places(self, step: int) -> list[BatchPlace]:
         """Rows of the whole batch of a step (0-based), in order."""
-        return [Place(task, step * count + k) for task, count in self.samples.items() for k in range(count)]
+        return [BatchPlace(task, step * count + k) for task, count in self.samples.items() for k in range(count)]
 
 
 class SharedMixture:
@@ -54,7 +54,7 @@ class SharedMixture:
         # With two rows or more of each task in a round, rounding never asks for less than none.
         least = math.ceil(2 * whole / min(shares.values()))
         self.round = len(shares) if equal else max(ROWS_IN_A_ROUND, least)
-        self._made: dict[int, list[Place]] = {}  # the rounds of the last batch
+        self._made: dict[int, list[BatchPlace]] = {}  # the rounds of the last batch
 
     def _before(self, number: int) -> list[int]:
         """Rows of each task in all rounds before round `number`."""
@@ -64,17 +64,17 @@ class SharedMixture:
         bounds = [0, *(math.floor(rows * bound + 0.5) for bound in self._bounds), rows]
         return [after - before for before, after in pairwise(bounds)]
 
-    def _round(self, number: int) -> list[Place]:
+    def _round(self, number: int) -> list[BatchPlace]:
         before, after = self._before(number), self._before(number + 1)
         places = [
-            Place(task, position)
+            BatchPlace(task, position)
             for task, start, end in zip(self.tasks, before, after, strict=True)
             for position in range(start, end)
         ]
         random.Random(f"{self.seed}|round|{number}").shuffle(places)
         return places
 
-    def places(self, step: int) -> list[Place]:
+    def places(self, step: int) -> list[BatchPlace]:
         """Rows of the whole batch of a step (0-based), in order."""
         start, end = step * self.batch, (step + 1) * self.batch
         rounds = range(start // self.round, (end - 1) // self.round + 1)
@@ -120,7 +120,7 @@ class Sampler:
             (row, places[row].task, self._example(places[row])) for row in range(self.rank, len(places), self.world)
         ]
 
-    def _example(self, place: Place) -> int:
+    def _example(self, place: BatchPlace) -> int:
         epoch, index = divmod(place.position, self.sizes[place.task])
         return self._order(place.task, epoch)[index]
 
