@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import Annotated, Any, ClassVar, TypeVar, get_type_hints
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
@@ -22,8 +22,21 @@ Positive = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 
 
+class _Warmed:
+    """The schedule that all recipes share; `warmup` is how many steps the rate rises for."""
+
+    warmup: ClassVar[int]
+    steps: int
+    learning_rate: float
+
+    def learning_rate_at(self, step: int) -> float:
+        """Linear over the first `warmup` steps, and a cosine down to a fiftieth."""
+        cosine = 0.5 * (1 + math.cos(math.pi * step / self.steps))
+        return self.learning_rate * min(1.0, (step + 1) / self.warmup) * (0.02 + 0.98 * cosine)
+
+
 @dataclass(config=PART, frozen=True)
-class VqganRecipe:
+class VqganRecipe(_Warmed):
     """How the VQGAN is trained. Shares are of the steps; losses are of pictures in [-1, 1]."""
 
     steps: AtLeastTwo = 4000
@@ -43,14 +56,11 @@ class VqganRecipe:
     commitment: float = 0.25
     plain: Share = 0.12  # share without quantisation
     restart_until: Share = 0.8  # share after which dead codes stay, so that the decoder meets a settled codebook
-
-    def learning_rate_at(self, step: int) -> float:
-        """Linear over the first 100 steps, then a cosine down to a fiftieth."""
-        return _rate(self.learning_rate, step, self.steps, warmup=100)
+    warmup: ClassVar[int] = 100
 
 
 @dataclass(config=PART, frozen=True)
-class RuclipRecipe:
+class RuclipRecipe(_Warmed):
     """How the ruCLIP is trained."""
 
     steps: Positive = 800
@@ -66,14 +76,11 @@ class RuclipRecipe:
     report_every: Positive = 250
     """steps between two reports"""
     weight_decay: float = 0.05
-
-    def learning_rate_at(self, step: int) -> float:
-        """Linear over the first 60 steps, then a cosine down to a fiftieth."""
-        return _rate(self.learning_rate, step, self.steps, warmup=60)
+    warmup: ClassVar[int] = 60
 
 
 @dataclass(config=PART, frozen=True)
-class MalevichRecipe:
+class MalevichRecipe(_Warmed):
     """How the tiny ruDALL-E is trained."""
 
     steps: Positive = 900
@@ -87,14 +94,11 @@ class MalevichRecipe:
     report_every: Positive = 50
     """steps between two reports"""
     weight_decay: float = 0.05
-
-    def learning_rate_at(self, step: int) -> float:
-        """Linear over the first 60 steps, then a cosine down to a fiftieth."""
-        return _rate(self.learning_rate, step, self.steps, warmup=60)
+    warmup: ClassVar[int] = 60
 
 
 @dataclass(config=PART, frozen=True)
-class UpscalerRecipe:
+class UpscalerRecipe(_Warmed):
     """How an upscaler is trained."""
 
     steps: Positive = 800
@@ -107,15 +111,7 @@ class UpscalerRecipe:
     """peak of the learning rate"""
     report_every: Positive = 100
     """steps between two reports"""
-
-    def learning_rate_at(self, step: int) -> float:
-        """Linear over the first 50 steps, then a cosine down to a fiftieth."""
-        return _rate(self.learning_rate, step, self.steps, warmup=50)
-
-
-def _rate(peak: float, step: int, steps: int, warmup: int) -> float:
-    cosine = 0.5 * (1 + math.cos(math.pi * step / steps))
-    return peak * min(1.0, (step + 1) / warmup) * (0.02 + 0.98 * cosine)
+    warmup: ClassVar[int] = 50
 
 
 def _options(kind: type) -> dict[str, FieldInfo]:

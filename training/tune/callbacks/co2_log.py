@@ -7,6 +7,7 @@ sessions of a run that was killed and went on. What a lost session used was used
 from __future__ import annotations
 
 import math
+import mmap
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, fields, replace
@@ -181,9 +182,12 @@ def read_co2_log(path: Path) -> list[Co2Row]:
 
 def _without_torn_line(path: Path) -> int:
     """Cut off a last line that a kill cut short; return the bytes that are left."""
-    whole = path.read_bytes().rfind(b"\n") + 1
-    os.truncate(path, whole)
-    return whole
+    with path.open("r+b") as stream:
+        if not os.fstat(stream.fileno()).st_size:  # nothing that could be mapped
+            return 0
+        with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:  # of which only the end is read
+            whole = data.rfind(b"\n") + 1
+        return stream.truncate(whole)
 
 
 def _parsed(path: Path, number: int, values: Sequence[str]) -> Co2Row:
