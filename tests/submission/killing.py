@@ -76,7 +76,9 @@ def kill_again_and_again(kills: int, seed: int, arguments: list[str]) -> None:
     before: list[bytes] = []
     while len(killed) < kills:
         pid = fork(arguments, log)
-        wait_for_records(output, len(before) + rng.randint(0, 3), pid)
+        # On a busy machine chance may let all fall before the first record: the last one falls behind two of them.
+        least = 3 if len(killed) == kills - 1 and not any(killed) else 0
+        wait_for_records(output, len(before) + max(least, rng.randint(0, 3)), pid)
         time.sleep(rng.uniform(0, duration / len(ids)))
         os.kill(pid, signal.SIGKILL)
         status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
