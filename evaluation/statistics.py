@@ -210,6 +210,24 @@ def ranks(scores: Sequence[float | None]) -> list[int | None]:
     return [None if score is None else int(next(places)) for score in scores]
 
 
+def rank_spans(figures: Sequence[tuple[float, float, float] | None]) -> list[tuple[int, int] | None]:
+    """Return the best and the worst rank that each run may have, from (score, low, high) of each: [n].
+
+    A run may be better than all but those that are clearly above it: whose difference from it has an interval above 0
+    (MOVER from the two runs' own intervals, as if their samples were not the same, which errs on the side of caution;
+    `evaluation compare` is sharper). None for a run without a score or interval, which counts for no other.
+    """
+    known = [place for place, figure in enumerate(figures) if figure is not None]
+    rows = np.array([figure for figure in figures if figure is not None], dtype=np.float64).reshape(-1, 3)
+    spans: list[tuple[int, int] | None] = [None] * len(figures)
+    scores, down, up = rows[:, 0], rows[:, 0] - rows[:, 1], rows[:, 2] - rows[:, 0]
+    for place, score, below, above in zip(known, scores, down, up, strict=True):
+        better = int(np.count_nonzero(scores - score > np.hypot(down, above)))
+        worse = int(np.count_nonzero(score - scores > np.hypot(below, up)))
+        spans[place] = (1 + better, len(known) - worse)
+    return spans
+
+
 def _documents(documents: Documents | None, key: str) -> Whole | None:
     of_each = None if documents is None else documents.get(key)
     return None if of_each is None else np.asarray(of_each, dtype=np.intp)

@@ -21,6 +21,7 @@ from evaluation.statistics import (
     paired_differences,
     percentile_interval,
     randomisation_p,
+    rank_spans,
     ranks,
 )
 
@@ -193,3 +194,11 @@ def test_nothing_can_not_be_tested() -> None:
         randomisation_p(np.empty(0), np.random.default_rng(0), 10)
     with pytest.raises(ValueError, match="2 samples against 1"):
         paired_differences({"vqa": [1.0, 0.0]}, {"vqa": [1.0]}, FEW)
+
+
+def test_ranks_that_chance_allows() -> None:
+    figures = [(0.9, 0.85, 0.95), None, (0.88, 0.83, 0.93), (0.80, 0.75, 0.85), (0.5, 0.2, 0.8), (0.1, 0.1, 0.1)]
+    # Clearly apart is what lies further apart than the root of both reaches squared: 0.071 for the first four.
+    assert rank_spans(figures) == [(1, 2), None, (1, 2), (3, 4), (3, 4), (5, 5)]
+    assert rank_spans([]) == []
+    assert rank_spans([(0.5, 0.5, 0.5)] * 3) == [(1, 3)] * 3
