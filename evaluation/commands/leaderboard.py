@@ -38,7 +38,7 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
     add("--output", type=Path, metavar="FILE", help="*.csv is CSV, all else JSON")
     add("--html", type=Path, metavar="DIR", help="write pages into this folder, which need no network and no server")
     report = "with --html: a run's number and its report.html, which is copied; may be repeated"
-    add("--report", type=_of_run, action="append", default=[], metavar="N=FILE", help=report)
+    add("--with-report", type=_of_run, action="append", default=[], metavar="N=FILE", help=report)
     pictures = "with --html: a run's number and its predictions, whose pictures stand side by side; may be repeated"
     add("--pictures", type=_of_run, action="append", default=[], metavar="N=FILE", help=pictures)
     add("--input", type=Path, metavar="DIR", help="with --pictures: folder with input.json, for the prompts")
@@ -102,8 +102,8 @@ def export(options: argparse.Namespace) -> int:
     """Write all of it as JSON or CSV, by the ending of the file's name, or as pages. Raises UsageError."""
     if options.output is None and options.html is None:
         raise UsageError("nothing is to be written", "name a file with --output, or a folder with --html")
-    if options.html is None and (options.report or options.pictures):
-        raise UsageError("--report and --pictures are for --html", "name a folder with --html")
+    if options.html is None and (options.with_report or options.pictures):
+        raise UsageError("--with-report and --pictures are for --html", "name a folder with --html")
     if bool(options.pictures) != (options.input is not None):
         raise UsageError("--pictures and --input go together", "give both")
     from contest.writing import write_bytes, write_json
@@ -120,7 +120,7 @@ def export(options: argparse.Namespace) -> int:
     if options.html is not None:
         from evaluation.report.board import build_board
 
-        files = {"reports": dict(options.report), "predictions": dict(options.pictures)}
+        files = {"reports": dict(options.with_report), "predictions": dict(options.pictures)}
         path = build_board(runs, options.html, **files, input_root=options.input)
         lines.append(f"leaderboard: {path} (open it in a browser)")
     show("\n".join(lines))

@@ -120,12 +120,19 @@ def build_board(
 def _rows(runs: Sequence[LeaderboardRun], reports: Mapping[int, Path]) -> list[BoardRow]:
     rows = []
     for number, group in enumerate(grouped(runs), start=1):
-        most = 4.0 if group.runs[0].is_of_first_challenge else 1.0
+        scale = _scale(group.runs)
         for rank, span, run in zip(group.ranks, group.spans, group.runs, strict=True):
-            line = interval_line(run.integral, run.low, run.high, most)
+            line = interval_line(run.integral, run.low, run.high, scale)
             report = _report_name(run.id) if run.id in reports else None
             rows.append(BoardRow(run, number, rank, span, line, f"run-{run.id}.html", report))
     return rows
+
+
+def _scale(runs: Sequence[LeaderboardRun]) -> tuple[float, float]:
+    """Return the scale on which the runs of a group are drawn: from the lowest to the highest end of an interval."""
+    ends = [end for run in runs for end in (run.integral, run.low, run.high) if end is not None]
+    low, high = min(ends, default=0.0), max(ends, default=1.0)
+    return (low, high) if low < high else (low - 0.5, low + 0.5)
 
 
 def _prompts(predictions: Mapping[int, Path], input_root: Path, album: Album) -> tuple[Prompt, ...]:

@@ -105,8 +105,10 @@ def _percent(value: float) -> float:
     return 100 * min(1.0, max(0.0, value))
 
 
-def interval_line(score: float | None, low: float | None, high: float | None, most: float = 1.0) -> Markup:
-    """Return an SVG of a score and its interval on a scale from 0 to `most`; an empty scale without a score."""
+def interval_line(
+    score: float | None, low: float | None, high: float | None, scale: tuple[float, float] = (0.0, 1.0)
+) -> Markup:
+    """Return an SVG of a score and its interval between the ends of a scale; an empty one without a score."""
     parts = ['<svg viewBox="0 0 120 16" role="img" class="interval-line">']
     if score is None:
         parts.append("<title>no score</title>")
@@ -117,12 +119,12 @@ def interval_line(score: float | None, low: float | None, high: float | None, mo
     parts.append('<line class="axis" x1="4" x2="116" y1="8" y2="8"/>')
 
     def place(value: float) -> float:
-        return 4 + 112 * min(1.0, max(0.0, value / most))
+        return 4 + 112 * min(1.0, max(0.0, (value - scale[0]) / (scale[1] - scale[0])))
 
     if score is not None:
         if low is not None and high is not None:
             parts.append(f'<line class="reach" x1="{place(low):.2f}" x2="{place(high):.2f}" y1="8" y2="8"/>')
-        parts.append(f'<circle cx="{place(score):.2f}" cy="8" r="4"/>')
+        parts.append(f'<circle cx="{place(score):.2f}" cy="8" r="3"/>')
     return Markup("".join([*parts, "</svg>"]))
 
 
