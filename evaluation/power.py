@@ -23,7 +23,7 @@ FEWEST_CLUSTERS = 5  # below, a spread is a guess, and the noncentral t can not 
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class PowerGoal:
     """What is asked: the effect that is wished for, how often it is to be seen, and the level of the test."""
 
     effect: float = 0.02
@@ -70,13 +70,13 @@ def power_of(effect: float, error: float, clusters: int, alpha: float) -> float:
     return float(nct.sf(critical, freedom, shift) + nct.cdf(-critical, freedom, shift))
 
 
-def row_of(spread: GapSpread, question: Question) -> PowerRow:
+def row_of(spread: GapSpread, goal: PowerGoal) -> PowerRow:
     """Return the smallest effect that is seen as often as asked, and the samples that the wished effect needs."""
     if spread.clusters < FEWEST_CLUSTERS:
         return PowerRow(spread.key, spread.samples, spread.clusters, spread.deviation, None, None, None)
-    needed = _needed(spread, question)
+    needed = _needed(spread, goal)
     factor = None if needed is None else needed / spread.samples
-    detectable = _detectable(spread, question)
+    detectable = _detectable(spread, goal)
     return PowerRow(spread.key, spread.samples, spread.clusters, spread.deviation, detectable, needed, factor)
 
 
@@ -122,7 +122,7 @@ def _spread_of(first: TaskResult, second: TaskResult | None, correlation: float)
     return GapSpread(first.key, spread.samples, spread.clusters, deviation)
 
 
-def _detectable(spread: GapSpread, question: Question) -> float:
+def _detectable(spread: GapSpread, goal: PowerGoal) -> float:
     from scipy.optimize import brentq
 
     error = spread.deviation / math.sqrt(spread.samples)
@@ -130,7 +130,7 @@ def _detectable(spread: GapSpread, question: Question) -> float:
         return 0.0
 
     def lacking(shifts: float) -> float:
-        return power_of(shifts * error, error, spread.clusters, question.alpha) - question.power
+        return power_of(shifts * error, error, spread.clusters, goal.alpha) - goal.power
 
     top = 4.0
     while lacking(top) < 0 and top < 1e6:
@@ -138,13 +138,13 @@ def _detectable(spread: GapSpread, question: Question) -> float:
     return float(brentq(lacking, 0, top)) * error
 
 
-def _needed(spread: GapSpread, question: Question) -> int | None:
+def _needed(spread: GapSpread, goal: PowerGoal) -> int | None:
     """Return the fewest samples, with as many a document as today, None if a thousand million are too few."""
 
     def enough(samples: int) -> bool:
         clusters = max(FEWEST_CLUSTERS, round(samples * spread.clusters / spread.samples))
         error = spread.deviation / math.sqrt(samples)
-        return power_of(question.effect, error, clusters, question.alpha) >= question.power
+        return power_of(goal.effect, error, clusters, goal.alpha) >= goal.power
 
     high = FEWEST_CLUSTERS
     while not enough(high):
@@ -158,11 +158,11 @@ def _needed(spread: GapSpread, question: Question) -> int | None:
     return high
 
 
-def power_table(rows: Sequence[PowerRow], question: Question) -> str:
+def power_table(rows: Sequence[PowerRow], goal: PowerGoal) -> str:
     """Return the rows as text."""
     from evaluation.table import columns
 
-    needs = f"samples for {question.effect:g}"
+    needs = f"samples for {goal.effect:g}"
     cells = [("task", "samples", "documents", "sd of gaps", "detectable", needs, "times today's")]
     for row in rows:
         cells.append(
@@ -179,8 +179,8 @@ def power_table(rows: Sequence[PowerRow], question: Question) -> str:
     return "\n".join(
         [
             columns(cells),
-            f"detectable: the smallest difference of two runs that is significant at {question.alpha:g} (two-sided, "
+            f"detectable: the smallest difference of two runs that is significant at {goal.alpha:g} (two-sided, "
             "paired)",
-            f"in {question.power:g} of tests like this one; each task by itself, without correction for their number",
+            f"in {goal.power:g} of tests like this one; each task by itself, without correction for their number",
         ]
     )

@@ -38,19 +38,19 @@ def power(options: argparse.Namespace) -> int:
     if given == (options.first is not None) or given != (options.samples is not None):
         raise UsageError("either results, or --deviation with --samples", "see `evaluation power --help`")
     from contest.writing import write_json
-    from evaluation.power import GapSpread, Question, power_table, row_of, spreads_of
+    from evaluation.power import GapSpread, PowerGoal, power_table, row_of, spreads_of
     from evaluation.results import read_result
 
-    question = Question(options.effect, options.power, options.alpha)
+    goal = PowerGoal(options.effect, options.power, options.alpha)
     if given:
         spreads: tuple[GapSpread, ...] = (GapSpread("given", options.samples, options.samples, options.deviation),)
     else:
         second = None if options.second is None else read_result(options.second)
         spreads = spreads_of(read_result(options.first), second, options.correlation)
-    rows = [row_of(spread, question) for spread in spreads]
+    rows = [row_of(spread, goal) for spread in spreads]
     if options.json:
         method = "noncentral t, two-sided, paired, robust to documents"
-        asked = {**asdict(question), "method": method, "rows": [asdict(row) for row in rows]}
+        asked = {**asdict(goal), "method": method, "rows": [asdict(row) for row in rows]}
         write_json(options.json, asked, indent=1)
-    show(power_table(rows, question))
+    show(power_table(rows, goal))
     return DONE

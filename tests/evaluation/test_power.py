@@ -10,7 +10,7 @@ import pytest
 
 from contest.tasks import TASKS
 from evaluation.__main__ import main
-from evaluation.power import GapSpread, Question, power_of, row_of, spreads_of
+from evaluation.power import GapSpread, PowerGoal, power_of, row_of, spreads_of
 from evaluation.results import write_result
 from tests.evaluation.fakes import result_of
 
@@ -20,14 +20,14 @@ from tests.evaluation.fakes import result_of
     ("effect", "power", "pairs"), [(0.5, 0.8, 34), (0.2, 0.8, 199), (0.8, 0.8, 15), (0.5, 0.95, 54)]
 )
 def test_the_samples_of_a_wished_effect(effect: float, power: float, pairs: int) -> None:
-    row = row_of(GapSpread("given", 100, 100, 1.0), Question(effect, power))
+    row = row_of(GapSpread("given", 100, 100, 1.0), PowerGoal(effect, power))
     assert row.needed == pairs
     assert row.factor == pairs / 100
 
 
 @pytest.mark.parametrize("samples", [5, 40, 3000])
 def test_the_smallest_effect_has_the_power_asked_for(samples: int) -> None:
-    row = row_of(GapSpread("given", samples, samples, 0.4), Question())
+    row = row_of(GapSpread("given", samples, samples, 0.4), PowerGoal())
     assert row.detectable is not None
     assert power_of(row.detectable, 0.4 / samples**0.5, samples, 0.05) == pytest.approx(0.8)
 
