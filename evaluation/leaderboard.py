@@ -25,11 +25,15 @@ from evaluation.metrics.fbc1.overall import MINIMA
 from evaluation.results import Result, csv_text
 from evaluation.settings import BASELINE_INTEGRAL, INTEGRAL
 from evaluation.sqlite_file import SQLiteFile
-from evaluation.statistics import ranks
+from evaluation.statistics import rank_spans, ranks
 from evaluation.table import blocks, cut
 
 SQLITE_INTEGERS = range(-(2**63), 2**63)
 NAME_COLUMNS, ORIGIN_COLUMNS = 30, 20
+RANK_METHOD = "unpaired MOVER intervals of differences, 95 %"
+SPANS_LINE = (
+    "may be: from the best to the worst rank that chance allows; compare tells runs of one test apart more sharply"
+)
 KEYS = (*(task.key for task in TASKS), *MINIMA)
 """Of everything that has a score: the tasks, and the subtasks of the first challenge."""
 
@@ -90,6 +94,10 @@ class Score:
     signature: str
 
 
+def _ends(score: Score) -> tuple[float | None, float | None]:
+    return score.low, score.high
+
+
 @dataclass(frozen=True, slots=True)
 class LeaderboardRun:
     """A row of the leaderboard. `scores` holds those of the tasks by key."""
@@ -117,6 +125,12 @@ class LeaderboardRun:
             return self.integral
         return self.scores[by].score if by in self.scores else None
 
+    def bounds(self, by: str) -> tuple[float, float, float] | None:
+        """S or the score of a task with the ends of its interval; None if the run has no score or no interval."""
+        score = self.value(by)
+        low, high = (self.low, self.high) if by == INTEGRAL or by not in self.scores else _ends(self.scores[by])
+        return None if score is None or low is None or high is None else (score, low, high)
+
     def measures(self, by: str) -> tuple[str, ...]:
         """What must be equal for two runs to be ranked together: the test set and the signatures involved."""
         keys = sorted(self.scores) if by == INTEGRAL else [key for key in (by,) if key in self.scores]
@@ -125,11 +139,15 @@ class LeaderboardRun:
 
 @dataclass(frozen=True, slots=True)
 class RankedGroup:
-    """Runs that measure the same, best first, with their ranks (None without a score)."""
+    """Runs that measure the same, best first, with their ranks (None without a score).
+
+    `spans` are the best and the worst rank that chance allows each (`evaluation.statistics.rank_spans`).
+    """
 
     measures: tuple[str, ...]
     runs: tuple[LeaderboardRun, ...]
     ranks: tuple[int | None, ...]
+    spans: tuple[tuple[int, int] | None, ...]
 
 
 def add(path: Path, name: str, result: Result | BoardRun, provenance: Provenance) -> int:
@@ -227,7 +245,9 @@ def grouped(runs: Sequence[LeaderboardRun], by: str = INTEGRAL) -> tuple[RankedG
     for measures, members in found.items():
         # The best first, those without a score last.
         members.sort(key=lambda run: -math.inf if (score := run.value(by)) is None else score, reverse=True)
-        groups.append(RankedGroup(measures, tuple(members), tuple(ranks([run.value(by) for run in members]))))
+        places = tuple(ranks([run.value(by) for run in members]))
+        spans = tuple(rank_spans([run.bounds(by) for run in members]))
+        groups.append(RankedGroup(measures, tuple(members), places, spans))
     return tuple(groups)
 
 
@@ -248,13 +268,15 @@ def leaderboard_table(runs: Sequence[LeaderboardRun], by: str = INTEGRAL, *, ver
     parts = []
     for number, group in enumerate(grouped(runs, by), start=1):
         keys = [key for key in KEYS if any(key in run.scores for run in group.runs)]
-        header = ("rank", "run", "S", "95 % interval", *keys, *(item.name for item in fields(Provenance)))
-        rows = [_row(rank, run, keys) for rank, run in zip(group.ranks, group.runs, strict=True)]
+        header = ("rank", "may be", "run", "S", "95 % interval", *keys, *(item.name for item in fields(Provenance)))
+        rows = [_row(*place, keys) for place in zip(group.ranks, group.spans, group.runs, strict=True)]
         baseline = [] if group.runs[0].is_of_first_challenge else [_baseline(keys)]
-        table = blocks([header, *rows, *baseline], repeated=2)
+        table = blocks([header, *rows, *baseline], repeated=3)
         signatures = [f"  {shortened(measure, 10_000)}" for measure in group.measures[1:]] if verbose else []
         parts.append("\n".join([heading(number, group, by), table, *signatures]))
-    if len(parts) > 1 and not verbose:
+    if any(len(group.runs) > 1 and any(group.spans) for group in grouped(runs, by)):
+        parts.append(SPANS_LINE)
+    if len(parts) > 1 and not verbose and len(grouped(runs, by)) > 1:
         parts.append("runs of different groups do not measure the same: --verbose shows what each measures")
     return "\n\n".join(parts)
 
@@ -262,42 +284,61 @@ def leaderboard_table(runs: Sequence[LeaderboardRun], by: str = INTEGRAL, *, ver
 def to_json(runs: Sequence[LeaderboardRun]) -> dict[str, Any]:
     """Return the whole leaderboard as a JSON object: the published baseline, and the runs with group and rank."""
     places = {
-        run.id: {"group": number, "rank": rank}
+        run.id: {"group": number, "rank": rank, "rank_may_be": span}
         for number, group in enumerate(grouped(runs), start=1)
-        for run, rank in zip(group.runs, group.ranks, strict=True)
+        for run, rank, span in zip(group.runs, group.ranks, group.spans, strict=True)
     }
     baseline = {"integral": BASELINE_INTEGRAL, "tasks": {task.key: task.baseline for task in TASKS}}
-    return {"baseline": baseline, "runs": [{**asdict(run), **places[run.id]} for run in runs]}
+    return {
+        "baseline": baseline,
+        "rank_method": RANK_METHOD,
+        "runs": [{**asdict(run), **places[run.id]} for run in runs],
+    }
 
 
 def to_csv(runs: Sequence[LeaderboardRun]) -> str:
     """Return the whole leaderboard as CSV, the published baseline in its first row; empty is what is not known."""
     keys = [*(task.key for task in TASKS), *(MINIMA if any(run.is_of_first_challenge for run in runs) else ())]
     origin = [item.name for item in fields(Provenance)]
-    head = ["group", "rank", "name", "added", "mode", "test", "comparable", "integral", "low", "high"]
+    head = [
+        "group",
+        "rank",
+        "rank_from",
+        "rank_to",
+        "name",
+        "added",
+        "mode",
+        "test",
+        "comparable",
+        "integral",
+        "low",
+        "high",
+    ]
     published = [task.baseline for task in TASKS] + [None] * (len(keys) - len(TASKS))
-    baseline = [None, None, "published baseline", *[None] * 4, BASELINE_INTEGRAL, None, None, *published]
+    baseline = [*[None] * 4, "published baseline", *[None] * 4, BASELINE_INTEGRAL, None, None, *published]
     rows: list[Sequence[Cell]] = [[*head, *keys, *origin, "signatures"], [*baseline, *[None] * (len(origin) + 1)]]
     for number, group in enumerate(grouped(runs), start=1):
-        for rank, run in zip(group.ranks, group.runs, strict=True):
+        for rank, span, run in zip(group.ranks, group.spans, group.runs, strict=True):
             what = (run.name, run.added, run.mode, run.test, run.comparable, run.integral, run.low, run.high)
             values = [run.value(key) for key in keys]
             signatures = " ".join(run.measures(INTEGRAL)[1:])
-            rows.append([number, rank, *what, *values, *astuple(run.provenance), signatures])
+            rows.append([number, rank, *(span or (None, None)), *what, *values, *astuple(run.provenance), signatures])
     return csv_text(rows)
 
 
-def _row(rank: int | None, run: LeaderboardRun, keys: Sequence[str]) -> tuple[str, ...]:
+def _row(rank: int | None, span: tuple[int, int] | None, run: LeaderboardRun, keys: Sequence[str]) -> tuple[str, ...]:
+    may_be = "-" if span is None else f"{span[0]}-{span[1]}" if span[0] < span[1] else str(span[0])
     interval = "-" if run.low is None else f"{run.low:.4f} .. {run.high:.4f}"
     values = ["-" if (value := run.value(key)) is None else f"{value:.4f}" for key in (INTEGRAL, *keys)]
     origin = ["-" if value is None else _short(value) for value in astuple(run.provenance)]
-    return ("-" if rank is None else str(rank), cut(run.name, NAME_COLUMNS), values[0], interval, *values[1:], *origin)
+    place = "-" if rank is None else str(rank)
+    return (place, may_be, cut(run.name, NAME_COLUMNS), values[0], interval, *values[1:], *origin)
 
 
 def _baseline(keys: Sequence[str]) -> tuple[str, ...]:
     published = {task.key: f"{task.baseline:.2f}" for task in TASKS}
     blank = ["-"] * len(fields(Provenance))
-    return ("-", "published baseline", f"{BASELINE_INTEGRAL:.2f}", "-", *(published[key] for key in keys), *blank)
+    return ("-", "-", "published baseline", f"{BASELINE_INTEGRAL:.2f}", "-", *(published[key] for key in keys), *blank)
 
 
 def _short(value: str | float) -> str:

@@ -26,6 +26,7 @@ from evaluation.json_values import (
     optional,
     read_json,
     text,
+    whole,
 )
 from evaluation.metrics.cases import MODES, Mode, Note
 from evaluation.metrics.defects import DEFECTS
@@ -43,13 +44,16 @@ class TaskResult:
         score: mean over its samples.
         signature: all that the score depends on; only scores of one signature may be compared.
         samples: score of each sample by id, in the order of `ids.json`.
-        interval: bootstrap confidence interval of the score; None for a single sample, which has no spread.
+        interval: 95 % confidence interval of the score; None for a single sample or document, which has no spread.
+        interval_method: how the interval was made; None where there is none, and in results of before (a bootstrap).
+        documents: number of each sample's document, in the order of `samples`; None where each has its own.
         comparable: whether the score measures what the contest measures (not with a stated substitute of a network).
         notes: what struck which sample: warnings, and in mode `strict` errors that cost a sample its score.
         parts: scores that this one is made of, such as meteor, clip, fid and kid.
         remarks: what a reader of the score must know, such as too few pictures for a Frechet distance.
 
-    Raises ValueError if there are no samples, a number is not finite, or the key belongs to no task.
+    Raises ValueError if there are no samples, a number is not finite, the documents are not one a sample, or the key
+    belongs to no task.
 
     """
 
@@ -62,6 +66,8 @@ class TaskResult:
     notes: tuple[Note, ...] = ()
     parts: Mapping[str, float] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+    interval_method: str | None = None
+    documents: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.key not in {task.key for task in TASKS}:
@@ -71,11 +77,23 @@ class TaskResult:
         numbers = (self.score, *self.samples.values(), *self.parts.values(), *(self.interval or ()))
         if not all(isinstance(number, int | float) and math.isfinite(number) for number in numbers):
             raise ValueError(f"task {self.key}: a score is not a finite number")
+        if self.documents is not None and len(self.documents) != len(self.samples):
+            raise ValueError(f"task {self.key}: {len(self.documents)} documents of {len(self.samples)} samples")
 
     @property
     def n(self) -> int:
         """Number of samples."""
         return len(self.samples)
+
+    @property
+    def statistics(self) -> str:
+        """The signature of the interval, which is none of the score: how it was made, and by how many documents."""
+        if self.interval_method is None:
+            method, version = ("none", 2) if self.interval is None else ("bootstrap", 1)
+        else:
+            method, version = self.interval_method, 2
+        documents = "none" if self.documents is None else str(len(set(self.documents)))
+        return f"interval:{method}|confidence:0.95|documents:{documents}|v:{version}"
 
     @property
     def task(self) -> Task:
@@ -148,6 +166,9 @@ def to_json(result: Result) -> dict[str, Any]:
                 "n": task.n,
                 "signature": task.signature,
                 "interval": task.interval,
+                "interval_method": task.interval_method,
+                "statistics": task.statistics,
+                "documents": task.documents,
                 "comparable": task.comparable,
                 "parts": dict(task.parts),
                 "remarks": list(task.remarks),
@@ -186,6 +207,9 @@ def _task_result(key: str, task: Mapping[str, Any]) -> TaskResult:
         notes=entry(task, "notes", list_of(_note)),
         parts=entry(task, "parts", dict_of(number)),
         remarks=entry(task, "remarks", list_of(text)),
+        # Results that were written before these were there have neither.
+        interval_method=entry({"interval_method": None, **task}, "interval_method", optional(text)),
+        documents=entry({"documents": None, **task}, "documents", optional(list_of(whole))),
     )
 
 

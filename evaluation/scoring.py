@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
 from contest.tasks import TASKS, Task, integral_score
+from evaluation.documents import documents_of
 from evaluation.errors import NeedsInputError, NoSamplesError, NotANumberError, some
 from evaluation.joining import ScoringFiles, join
 from evaluation.metrics.base import TaskMetric
 from evaluation.metrics.cases import Case, Mode
 from evaluation.results import Result, TaskResult
 from evaluation.sharding import ALONE, ScoringProcesses
-from evaluation.statistics import Resampling, intervals
+from evaluation.statistics import Resampling, integral_interval, intervals
 
 MetricOf: TypeAlias = Callable[[Task], TaskMetric]
 """Returns a fresh metric for a task; `evaluation.tasks.Metrics` is the usual one."""
@@ -39,7 +40,7 @@ def score_run(
         metric_of: gives the metric of each task, in the same mode.
         mode: `official` (the organisers' scripts, number for number) or `strict` (what the rules say).
         tasks: keys of the tasks to score; all that the ids name if None.
-        resampling: how confidence intervals are made.
+        resampling: which confidence the intervals have; they need no resamples.
         processes: who scores a share each; every one of them must call this, and gets the whole result.
 
     Raises:
@@ -61,10 +62,8 @@ def score_run(
         processes.together(lambda: _score_share(task, cases, metric, mode, processes))  # noqa: B023 - called now
         metric.samples = processes.gathered(metric.samples)
         results[task.key] = _result_of(task, metric)
-    found = intervals(
-        {key: list(result.samples.values()) for key, result in results.items()}, resampling or Resampling()
-    )
-    with_intervals = {key: replace(result, interval=found[key]) for key, result in results.items()}
+    documents = {task.key: documents_of(task, cases) for task, cases in chosen.items()}
+    with_intervals = _with_intervals(results, documents, (resampling or Resampling()).confidence)
     scores = {key: result.score for key, result in results.items()}
     whole = len(scores) == len(TASKS)
     outside = [key for key, score in scores.items() if not 0 <= score <= 1]
@@ -76,9 +75,26 @@ def score_run(
         joined.test,
         with_intervals,
         integral_score({key: min(1.0, max(0.0, score)) for key, score in scores.items()}) if whole else None,
-        found.get("integral"),
+        integral_interval(scores, {key: result.interval for key, result in with_intervals.items()}) if whole else None,
         warnings,
     )
+
+
+def _with_intervals(
+    results: Mapping[str, TaskResult], documents: Mapping[str, tuple[int, ...] | None], confidence: float
+) -> dict[str, TaskResult]:
+    samples = {key: list(result.samples.values()) for key, result in results.items()}
+    found = intervals(samples, confidence, documents)
+    whole = {}
+    for key, result in results.items():
+        made = found[key]
+        whole[key] = replace(
+            result,
+            interval=None if made is None else (made.low, made.high),
+            interval_method=None if made is None else made.method,
+            documents=documents[key],
+        )
+    return whole
 
 
 def _require_input(files: ScoringFiles, chosen: Iterable[Task]) -> None:

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 FidFeatures: TypeAlias = Literal["inception", "ruclip"]
 FID_FEATURES: tuple[FidFeatures, ...] = ("inception", "ruclip")
 
-RESAMPLES, SEED = 1000, 0  # of the bootstrap
+RESAMPLES, SEED = 1000, 0  # of the randomisation test
 INTEGRAL = "integral"
 """How S is named beside the keys of the tasks."""
 BASELINE_INTEGRAL = 0.24

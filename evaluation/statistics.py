@@ -1,8 +1,8 @@
-"""Confidence intervals, significance and ranks from per-sample scores.
+"""Intervals, significance and ranks from per-sample scores.
 
-Every score here is a mean over samples, so that the scores of the samples are all that resampling needs: no text or
-picture is looked at again. The Frechet part of the generation score belongs to the whole set and not to a sample; it
-stands as a constant inside the scores of the samples and is held fixed.
+Every score here is a mean over samples, so that the scores of the samples are all that is needed: no text or picture
+is looked at again. The Frechet part of the generation score belongs to the whole set and not to a sample; it stands
+as a constant inside the scores of the samples and is held fixed, so that its own uncertainty is in no interval.
 """
 
 from __future__ import annotations
@@ -11,23 +11,30 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from contest.tasks import TASKS, task_by_key
-from evaluation.settings import RESAMPLES, SEED
-
-Floats = NDArray[np.float64]
-Means = Mapping[str, Floats]
-"""By task key: the mean of each resample, [resamples]."""
+from evaluation.confidence import (
+    Floats,
+    IntervalMethod,
+    MeanInterval,
+    Whole,
+    cluster_sums,
+    interval_of_mean,
+    weighted_interval,
+)
+from evaluation.settings import INTEGRAL, RESAMPLES, SEED
 
 RANK_DIGITS = 12
+GAPS = (-1.0, 1.0)
+"""The range of a difference of two scores."""
+MOST_ENUMERATED = 14  # gaps whose signs are all gone through: 16,384 ways
 _CELLS_AT_ONCE = 4_000_000
 _ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
 class Resampling:
-    """How intervals are made: number of resamples, share of them inside the interval, seed.
+    """How figures are made sure of: swaps of the randomisation test, confidence of the intervals, seed.
 
     Raises ValueError for fewer than one resample, a confidence outside (0, 1) or a negative seed.
     """
@@ -41,78 +48,51 @@ class Resampling:
             raise ValueError("resampling: at least 1 resample, a confidence between 0 and 1, a seed of at least 0")
 
     def generator(self, task_key: str) -> np.random.Generator:
-        """Random numbers of a task's own, so that its interval does not depend on which other tasks are there."""
-        return np.random.default_rng([self.seed, task_by_key(task_key).id])
+        """Random numbers of a task's own (S has its own too), so that its test does not depend on the other tasks."""
+        number = len(TASKS) if task_key == INTEGRAL else task_by_key(task_key).id
+        return np.random.default_rng([self.seed, number])
 
 
-def bootstrap_means(values: Floats, generator: np.random.Generator, resamples: int) -> Floats:
-    """Return the means of resamples drawn with replacement: [n] -> [resamples].
+@dataclass(frozen=True, slots=True)
+class TaskInterval:
+    """The interval of a task's score and how it was made."""
 
-    Efron, "Bootstrap methods: another look at the jackknife" (1979). Raises ValueError for an empty array.
-    """
-    if values.size == 0:
-        raise ValueError("nothing to resample")
-    means = np.empty(resamples)
-    for rows in _chunks(resamples, values.size):
-        drawn = generator.integers(values.size, size=(rows.stop - rows.start, values.size))  # [rows, n]
-        means[rows] = values[drawn].mean(axis=1)
-    return means
+    low: float
+    high: float
+    method: IntervalMethod
+    clusters: int
 
 
-def randomised_means(differences: Floats, generator: np.random.Generator, resamples: int) -> Floats:
-    """Return mean differences when each pair is swapped or not by the toss of a coin: [n] -> [resamples].
-
-    Approximate randomisation: Noreen, "Computer-intensive methods for testing hypotheses" (1989).
-    Raises ValueError for an empty array.
-    """
-    if differences.size == 0:
-        raise ValueError("nothing to swap")
-    total, means = differences.sum(), np.empty(resamples)
-    for rows in _chunks(resamples, differences.size):
-        swapped = generator.integers(2, size=(rows.stop - rows.start, differences.size), dtype=np.int8)  # [rows, n]
-        means[rows] = (total - 2 * (swapped @ differences)) / differences.size
-    return means
+Documents = Mapping[str, Sequence[int] | None]
+"""By task key: the number of each sample's document, None where each has its own."""
 
 
-def percentile_interval(means: Floats, confidence: float) -> tuple[float, float]:
-    """Return the interval that leaves (1 - confidence) / 2 of the resamples out on either side."""
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(means, [tail, 1 - tail])
-    return float(low), float(high)
-
-
-def weighted_sum(means: Means, *, clip: bool) -> Floats:
-    """Return the integral score of each resample, or (`clip=False`) its difference: [resamples].
-
-    A task's score lies in [0, 1] by the rules; a difference does not. Raises KeyError if one of the twelve is missing.
-    """
-    total = np.zeros_like(next(iter(means.values())))
-    for task in TASKS:
-        scores = means[task.key]
-        total = total + float(task.weight) * (np.clip(scores, 0, 1) if clip else scores)
-    return total
-
-
-def intervals(samples: Mapping[str, Sequence[float]], resampling: Resampling) -> dict[str, tuple[float, float] | None]:
-    """Return the interval of each task's score by its key and, where all twelve are there, of S under "integral".
-
-    The samples of a task are resampled by themselves: which samples a test holds of one task says nothing of another.
-    One sample has no spread to measure: its interval, and that of S with it, is None.
-    """
-    means = {
-        key: bootstrap_means(np.asarray(values, dtype=np.float64), resampling.generator(key), resampling.resamples)
-        for key, values in samples.items()
-        if len(values) > 1
-    }
-    found: dict[str, tuple[float, float] | None] = {
-        key: percentile_interval(means[key], resampling.confidence) if key in means else None for key in samples
-    }
-    if len(samples) == len(TASKS):
-        whole = len(means) == len(TASKS)
-        found["integral"] = (
-            percentile_interval(weighted_sum(means, clip=True), resampling.confidence) if whole else None
-        )
+def intervals(
+    samples: Mapping[str, Sequence[float]], confidence: float = 0.95, documents: Documents | None = None
+) -> dict[str, TaskInterval | None]:
+    """Return the interval of each task's score by its key; None for a single sample or document, without spread."""
+    found: dict[str, TaskInterval | None] = {}
+    for key, values in samples.items():
+        made = interval_of_mean(np.asarray(values, dtype=np.float64), confidence, _documents(documents, key))
+        found[key] = None if made is None else TaskInterval(made.low, made.high, made.method, made.clusters)
     return found
+
+
+def integral_interval(
+    scores: Mapping[str, float], bounds: Mapping[str, tuple[float, float] | None]
+) -> tuple[float, float] | None:
+    """Return the interval of S from those of its twelve tasks, None if one is missing.
+
+    The tasks are independent: which samples a test holds of one says nothing of another. A task's score enters S as
+    the nearer end of [0, 1], and so do the ends of its interval.
+    """
+    parts = []
+    for task in TASKS:
+        bound = bounds.get(task.key)
+        if bound is None or task.key not in scores:
+            return None
+        parts.append((_clipped(scores[task.key]), _clipped(bound[0]), _clipped(bound[1])))
+    return weighted_interval(parts, [float(task.weight) for task in TASKS])
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,53 +101,102 @@ class Difference:
 
     difference: float
     interval: tuple[float, float] | None
-    p_bootstrap: float
-    p_randomisation: float
+    p: float
 
 
 def paired_differences(
-    first: Mapping[str, Sequence[float]], second: Mapping[str, Sequence[float]], resampling: Resampling
+    first: Mapping[str, Sequence[float]],
+    second: Mapping[str, Sequence[float]],
+    resampling: Resampling,
+    documents: Documents | None = None,
 ) -> dict[str, Difference]:
     """Return the difference (second - first) of each task by its key and, with all twelve, of S under "integral".
 
-    Both hold the scores of the same samples in the same order. The p-values are two-sided: of the paired bootstrap
-    (resamples about their mean; Koehn 2004, Riezler & Maxwell 2005) and of approximate randomisation. Both count the
-    observed case among the resamples, so that neither is ever 0.
+    Both hold the scores of the same samples in the same order. The p-values are two-sided, of the randomisation test
+    that swaps whole documents between the runs. Where no sample changed, the interval is (0, 0).
     Raises ValueError if a task's samples differ in number.
     """
-    observed: dict[str, float] = {}
-    drawn: dict[str, Floats] = {}
-    swapped: dict[str, Floats] = {}
+    found: dict[str, Difference] = {}
+    parts: list[tuple[MeanInterval | None, Floats]] = []
     for key, values in first.items():
         if len(values) != len(second[key]):
             raise ValueError(f"task {key}: {len(values)} samples against {len(second[key])}")
         gaps = np.asarray(second[key], dtype=np.float64) - np.asarray(values, dtype=np.float64)
-        generator = resampling.generator(key)
-        observed[key] = float(gaps.mean())
-        drawn[key] = bootstrap_means(gaps, generator, resampling.resamples)
-        swapped[key] = randomised_means(gaps, generator, resampling.resamples)
-    single = {key for key, values in first.items() if len(values) == 1}
+        of_each = _documents(documents, key)
+        made = _unchanged(gaps) or interval_of_mean(gaps, resampling.confidence, of_each, GAPS)
+        summed = cluster_sums(gaps, of_each) / gaps.size  # [clusters], their sum is the difference
+        p = randomisation_p(summed, resampling.generator(key), resampling.resamples)
+        interval = None if made is None or gaps.size == 1 else (made.low, made.high)
+        found[key] = Difference(float(gaps.mean()), interval, p)
+        parts.append((None if interval is None else made, summed))
     if set(first) == {task.key for task in TASKS}:
-        parts = {key: np.array([gap]) for key, gap in observed.items()}
-        observed["integral"] = float(weighted_sum(parts, clip=False)[0])
-        drawn["integral"] = weighted_sum(drawn, clip=False)
-        swapped["integral"] = weighted_sum(swapped, clip=False)
-        single |= {"integral"} if single else set()
-    return {
-        key: Difference(
-            gap,
-            None if key in single else percentile_interval(drawn[key], resampling.confidence),
-            p_value(gap, drawn[key] - gap),
-            p_value(gap, swapped[key]),
-        )
-        for key, gap in observed.items()
-    }
+        found[INTEGRAL] = _difference_of_integrals(list(first), parts, resampling)
+    return found
+
+
+def _difference_of_integrals(
+    keys: Sequence[str], parts: Sequence[tuple[MeanInterval | None, Floats]], resampling: Resampling
+) -> Difference:
+    weights = [float(task_by_key(key).weight) for key in keys]
+    summed = np.concatenate([weight * gaps for weight, (_, gaps) in zip(weights, parts, strict=True)])
+    made = [one for one, _ in parts if one is not None]
+    interval = None
+    if len(made) == len(parts):
+        interval = weighted_interval([(one.mean, one.low, one.high) for one in made], weights)
+    p = randomisation_p(summed, resampling.generator(INTEGRAL), resampling.resamples)
+    return Difference(float(summed.sum()), interval, p)
+
+
+def _unchanged(gaps: Floats) -> MeanInterval | None:
+    """Return the interval where no sample changed: there is nothing to measure a spread by."""
+    return None if gaps.any() else MeanInterval(0.0, 0.0, 0.0, "wilson-effective", gaps.size)
+
+
+def randomisation_p(gaps: Floats, generator: np.random.Generator, resamples: int) -> float:
+    """Return how often a sum of gaps with signs by the toss of a coin is as far from 0 as the observed sum: [n].
+
+    The randomisation test of pairs (Fisher; Noreen 1989). Up to MOST_ENUMERATED gaps that are not 0, all ways are gone
+    through, which makes p exact; beyond, `resamples` ways are drawn, and the observed one counts as one of them.
+    Raises ValueError for an empty array.
+    """
+    if gaps.size == 0:
+        raise ValueError("nothing to swap")
+    total, changed = float(gaps.sum()), gaps[gaps != 0]
+    if changed.size <= MOST_ENUMERATED:
+        return float(np.mean(_as_far(total, _every_sum(changed))))
+    extreme = 1
+    for rows in _chunks(resamples, changed.size):
+        swapped = generator.integers(2, size=(rows, changed.size), dtype=np.int8)  # [rows, n]
+        extreme += int(np.count_nonzero(_as_far(total, total - 2 * (swapped @ changed))))
+    return float(extreme / (resamples + 1))
 
 
 def p_value(observed: float, under_chance: Floats) -> float:
     """Return the share of chance results at least as far from 0 as the observed one, which counts as one of them."""
-    extreme = np.count_nonzero(np.abs(under_chance) >= abs(observed) - _ROUNDING)
-    return float((extreme + 1) / (under_chance.size + 1))
+    return float((np.count_nonzero(_as_far(observed, under_chance)) + 1) / (under_chance.size + 1))
+
+
+def percentile_interval(figures: Floats, confidence: float) -> tuple[float, float]:
+    """Return the interval that leaves (1 - confidence) / 2 of resampled figures out on either side.
+
+    For figures that are no means (those of the first challenge), where no closed form is at hand.
+    """
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(figures, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def holm(chances: Sequence[float]) -> list[float]:
+    """Return p-values corrected for their number, in their order: Holm (1979), which needs no independence.
+
+    What stays below 5 % may be called significant, all of it together being wrong in 5 % of cases at most.
+    """
+    corrected = [0.0] * len(chances)
+    largest = 0.0
+    for place, index in enumerate(sorted(range(len(chances)), key=chances.__getitem__)):
+        largest = max(largest, min(1.0, (len(chances) - place) * chances[index]))
+        corrected[index] = largest
+    return corrected
 
 
 def ranks(scores: Sequence[float | None]) -> list[int | None]:
@@ -181,6 +210,45 @@ def ranks(scores: Sequence[float | None]) -> list[int | None]:
     return [None if score is None else int(next(places)) for score in scores]
 
 
-def _chunks(rows: int, width: int) -> list[slice]:
+def rank_spans(figures: Sequence[tuple[float, float, float] | None]) -> list[tuple[int, int] | None]:
+    """Return the best and the worst rank that each run may have, from (score, low, high) of each: [n].
+
+    A run may be better than all but those that are clearly above it: whose difference from it has an interval above 0
+    (MOVER from the two runs' own intervals, as if their samples were not the same, which errs on the side of caution;
+    `evaluation compare` is sharper). None for a run without a score or interval, which counts for no other.
+    """
+    known = [place for place, figure in enumerate(figures) if figure is not None]
+    rows = np.array([figure for figure in figures if figure is not None], dtype=np.float64).reshape(-1, 3)
+    spans: list[tuple[int, int] | None] = [None] * len(figures)
+    scores, down, up = rows[:, 0], rows[:, 0] - rows[:, 1], rows[:, 2] - rows[:, 0]
+    for place, score, below, above in zip(known, scores, down, up, strict=True):
+        better = int(np.count_nonzero(scores - score > np.hypot(down, above)))
+        worse = int(np.count_nonzero(score - scores > np.hypot(below, up)))
+        spans[place] = (1 + better, len(known) - worse)
+    return spans
+
+
+def _documents(documents: Documents | None, key: str) -> Whole | None:
+    of_each = None if documents is None else documents.get(key)
+    return None if of_each is None else np.asarray(of_each, dtype=np.intp)
+
+
+def _every_sum(gaps: Floats) -> Floats:
+    """Return the sums of the gaps under all signs: [n] -> [2 ** n]."""
+    sums = np.zeros(1)
+    for gap in gaps:
+        sums = np.concatenate([sums + gap, sums - gap])
+    return sums
+
+
+def _as_far(observed: float, sums: Floats) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+    return np.abs(sums) >= abs(observed) - _ROUNDING
+
+
+def _clipped(score: float) -> float:
+    return min(1.0, max(0.0, score))
+
+
+def _chunks(rows: int, width: int) -> list[int]:
     step = max(1, _CELLS_AT_ONCE // width)
-    return [slice(start, min(start + step, rows)) for start in range(0, rows, step)]
+    return [min(step, rows - start) for start in range(0, rows, step)]

@@ -154,7 +154,9 @@ def _details(result: Result) -> list[str]:
         if task.parts:
             parts = ", ".join(f"{name} {value:.4f}" for name, value in task.parts.items())
             lines.append(f"{task.key}: {one_line(parts)}")
-    return [*lines, *(f"{task.key}: {one_line(task.signature)}" for task in result.tasks.values())]
+    for task in result.tasks.values():
+        lines += [f"{task.key}: {one_line(task.signature)}", f"{task.key}: {one_line(task.statistics)}"]
+    return lines
 
 
 def _notes(result: Result) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from contest.command_line import DONE, number, seed
+from contest.command_line import DONE, UsageError, number, seed
 from contest.console import say, show
 from contest.tasks import TASKS
 from errors import reason_of
@@ -29,10 +29,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     show_parser.add_argument("--by", choices=keys, default=INTEGRAL, help="rank by S (integral), or by a task")
     show_parser.add_argument("--verbose", action="store_true", help="print what each group measures: its signatures")
     show_parser.set_defaults(run=show_ranks)
-    export_parser = actions.add_parser("export", help="write all of it to a file")
-    add_board(export_parser)
-    export_parser.add_argument("--output", type=Path, required=True, metavar="FILE", help="*.csv is CSV, all else JSON")
-    export_parser.set_defaults(run=export, keeps=("output",))
+    _add_export(actions.add_parser("export", help="write all of it to a file, or as pages"))
+
+
+def _add_export(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add_board(parser)
+    add("--output", type=Path, metavar="FILE", help="*.csv is CSV, all else JSON")
+    add("--html", type=Path, metavar="DIR", help="write pages into this folder, which need no network and no server")
+    report = "with --html: a run's number and its report.html, which is copied; may be repeated"
+    add("--with-report", type=_of_run, action="append", default=[], metavar="N=FILE", help=report)
+    pictures = "with --html: a run's number and its predictions, whose pictures stand side by side; may be repeated"
+    add("--pictures", type=_of_run, action="append", default=[], metavar="N=FILE", help=pictures)
+    add("--input", type=Path, metavar="DIR", help="with --pictures: folder with input.json, for the prompts")
+    parser.set_defaults(run=export, keeps=("output", "html"))
+
+
+def _of_run(text: str) -> tuple[int, Path]:
+    """Read a run's number and a file of it, N=FILE."""
+    number, _, path = text.partition("=")
+    if not number.isascii() or not number.isdecimal() or len(number) > 18 or not path:
+        raise argparse.ArgumentTypeError(f"must be the number of a run, = and a file, not {text[:40]!r}")
+    return int(number), Path(path)
 
 
 def _add_add(parser: argparse.ArgumentParser) -> None:
@@ -81,16 +99,31 @@ def show_ranks(options: argparse.Namespace) -> int:
 
 
 def export(options: argparse.Namespace) -> int:
-    """Write all of it as JSON or CSV, by the ending of the file's name."""
+    """Write all of it as JSON or CSV, by the ending of the file's name, or as pages. Raises UsageError."""
+    if options.output is None and options.html is None:
+        raise UsageError("nothing is to be written", "name a file with --output, or a folder with --html")
+    if options.html is None and (options.with_report or options.pictures):
+        raise UsageError("--with-report and --pictures are for --html", "name a folder with --html")
+    if bool(options.pictures) != (options.input is not None):
+        raise UsageError("--pictures and --input go together", "give both")
     from contest.writing import write_bytes, write_json
     from evaluation import leaderboard
 
     runs = leaderboard.read(options.db)
-    if options.output.suffix == ".csv":
-        write_bytes(options.output, leaderboard.to_csv(runs).encode())
-    else:
-        write_json(options.output, leaderboard.to_json(runs), indent=1)
-    show(f"leaderboard: {options.output} (next: `evaluation nomination`)")
+    lines = []
+    if options.output is not None:
+        if options.output.suffix == ".csv":
+            write_bytes(options.output, leaderboard.to_csv(runs).encode())
+        else:
+            write_json(options.output, leaderboard.to_json(runs), indent=1)
+        lines.append(f"leaderboard: {options.output} (next: `evaluation nomination`)")
+    if options.html is not None:
+        from evaluation.report.board import build_board
+
+        files = {"reports": dict(options.with_report), "predictions": dict(options.pictures)}
+        path = build_board(runs, options.html, **files, input_root=options.input)
+        lines.append(f"leaderboard: {path} (open it in a browser)")
+    show("\n".join(lines))
     return DONE
 
 

@@ -50,20 +50,15 @@ def add_board(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--db", type=Path, required=True, metavar="FILE", help="the leaderboard's SQLite file")
 
 
-def add_resamples(parser: argparse.ArgumentParser) -> None:
-    """Add how many resamples confidence intervals are made of."""
-    number = "resamples of the bootstrap behind the confidence intervals"
-    parser.add_argument("--resamples", type=whole(least=1), default=RESAMPLES, metavar="N", help=number)
-
-
 def add_resampling(parser: argparse.ArgumentParser) -> None:
-    """Add how confidence intervals are made."""
-    add_resamples(parser)
-    parser.add_argument("--seed", type=whole(least=0), default=SEED, metavar="N", help="seed of the bootstrap")
+    """Add how differences are tested; of the first challenge also how intervals are made."""
+    number = "random swaps behind a p-value, and resamples behind an interval of fbc1"
+    parser.add_argument("--resamples", type=whole(least=1), default=RESAMPLES, metavar="N", help=number)
+    parser.add_argument("--seed", type=whole(least=0), default=SEED, metavar="N", help="seed of what is drawn for them")
 
 
 def resampling_of(options: argparse.Namespace) -> Resampling:
-    """Return what the options say about confidence intervals."""
+    """Return what the options say about tests and intervals."""
     from evaluation.statistics import Resampling
 
     return Resampling(options.resamples, seed=options.seed)

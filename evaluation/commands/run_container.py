@@ -11,9 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from contest.command_line import DONE, NOT_DONE, WITH_FAULTS, UsageError
+from contest.command_line import DONE, NOT_DONE, WITH_FAULTS, UsageError, whole
 from contest.console import one_line, say, show
-from evaluation.commands.options import add_metrics, add_resamples
+from evaluation.commands.options import add_metrics, add_old
 from evaluation.progress import on_terminal
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--attempts", type=Path, metavar="FILE", help="register of attempts (SQLite), made if not there; with --team")
     add("--team", metavar="NAME", help="whose attempt it is")
     add_metrics(parser)
-    add_resamples(parser)
+    add_old(parser, "--resamples", type=whole(least=1))  # intervals need none any more
     # The output folder has all that is printed: a terminal that is gone changes no verdict.
     stopped = "nothing runs on, and this run has no verdict"
     parser.set_defaults(run=run_container, keeps=("output",), when_stopped=stopped)
@@ -133,6 +133,5 @@ def _score(options: argparse.Namespace, limits: RunLimits) -> Score | None:
         options.assets,
         options.wordnet,
         options.fid_features,
-        options.resamples,
         limits.scoring,
     )

@@ -19,7 +19,6 @@ from evaluation.progress import silent
 from evaluation.results import Result, read_result, write_result
 from evaluation.scoring import score_run
 from evaluation.settings import FidFeatures
-from evaluation.statistics import Resampling
 from evaluation.tasks import Metrics
 
 
@@ -34,7 +33,6 @@ class Scoring:
     assets: Path | None
     wordnet: Path | None
     fid_features: FidFeatures
-    resamples: int
     seconds: float
 
     def __call__(self, predictions: Path) -> Result:
@@ -63,7 +61,7 @@ def _score(question: Mapping[str, Any]) -> dict[str, Any] | None:
     metrics = Metrics(question["mode"], folders["assets"], folders["wordnet"], question["fid_features"], silent)
     files = ScoringFiles(*(Path(question[name]) for name in ("predictions", "ground_truth", "ids", "input")))
     try:
-        result = score_run(files, metrics, mode=question["mode"], resampling=Resampling(question["resamples"]))
+        result = score_run(files, metrics, mode=question["mode"])
     except AttemptAbortedError as error:
         return {"message": error.message, "sample_id": error.sample_id, "defect": error.defect}
     write_result(Path(question["result"]), result)

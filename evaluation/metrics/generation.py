@@ -35,7 +35,7 @@ from evaluation.metrics.frechet import FeatureError, fit_gaussian, frechet_dista
 from evaluation.metrics.kid import KernelDistance, kernel_distance
 from evaluation.progress import Progress, silent
 
-INTERVAL_REMARK = "the interval holds the FID part fixed: it is a resampling of the samples' cosines alone"
+INTERVAL_REMARK = "the interval holds the FID part fixed: it is that of the samples' cosines alone"
 Rows = npt.NDArray[np.float32]
 WORST_DISTANCE = 200.0
 ENOUGH_PICTURES = 2048  # below, the covariance of Inception's features is singular and FID strongly biased

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 
+from contest.pages import page_environment
 from contest.tasks import TASKS
 from contest.writing import write_bytes
 from evaluation.co2 import read_emissions
@@ -116,13 +117,7 @@ def build(
 
 def template_environment() -> Environment:
     """Return what renders the templates: what strangers wrote stays text."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,  # every text of a run is a stranger's
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment(Path(__file__).parent / "templates")
     environment.filters["short"] = lambda value: f"{value:.3g}"
     environment.filters["score"] = lambda value: f"{value:.4f}"
     environment.filters["signed"] = lambda value: f"{value:+.4f}"

@@ -103,3 +103,51 @@ def _points(scores: Sequence[float], low: float, high: float, base: float) -> li
 
 def _percent(value: float) -> float:
     return 100 * min(1.0, max(0.0, value))
+
+
+def interval_line(
+    score: float | None, low: float | None, high: float | None, scale: tuple[float, float] = (0.0, 1.0)
+) -> Markup:
+    """Return an SVG of a score and its interval between the ends of a scale; an empty one without a score."""
+    parts = ['<svg viewBox="0 0 120 16" role="img" class="interval-line">']
+    if score is None:
+        parts.append("<title>no score</title>")
+    elif low is None or high is None:
+        parts.append(f"<title>{score:.4f}, no interval</title>")
+    else:
+        parts.append(f"<title>{score:.4f}, 95 % interval {low:.4f} to {high:.4f}</title>")
+    parts.append('<line class="axis" x1="4" x2="116" y1="8" y2="8"/>')
+
+    def place(value: float) -> float:
+        return 4 + 112 * min(1.0, max(0.0, (value - scale[0]) / (scale[1] - scale[0])))
+
+    if score is not None:
+        if low is not None and high is not None:
+            parts.append(f'<line class="reach" x1="{place(low):.2f}" x2="{place(high):.2f}" y1="8" y2="8"/>')
+        parts.append(f'<circle cx="{place(score):.2f}" cy="8" r="3"/>')
+    return Markup("".join([*parts, "</svg>"]))
+
+
+def history_line(points: Sequence[tuple[str, float | None]]) -> Markup:
+    """Return an SVG of scores in the order of their dates, from the lowest to the highest; empty with fewer than two.
+
+    Args:
+        points: when (not drawn to scale) and how much; those without a score are left out.
+
+    """
+    scores = [score for _, score in points if score is not None]
+    if len(scores) < 2:
+        return Markup("")
+    low, high = min(scores), max(scores)
+    reach = high - low or 1.0
+    step = (WIDTH - 40) / (len(scores) - 1)
+    places = [(20 + step * number, 90 - 70 * (score - low) / reach) for number, score in enumerate(scores)]
+    line = " ".join(f"{x:.2f},{y:.2f}" for x, y in places)
+    dots = [
+        f'<circle cx="{x:.2f}" cy="{y:.2f}" r="4"><title>{score:.4f}</title></circle>'
+        for (x, y), score in zip(places, scores, strict=True)
+    ]
+    title = f"<title>{len(scores)} scores from {low:.4f} to {high:.4f}, the last {scores[-1]:.4f}</title>"
+    texts = f'<text x="2" y="12">{high:.4f}</text><text x="2" y="112">{low:.4f}</text>'
+    chart = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" class="history">{title}<polyline points="{line}"/>'
+    return Markup("".join([chart, *dots, texts, "</svg>"]))

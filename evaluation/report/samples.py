@@ -23,7 +23,7 @@ from evaluation.results import TaskResult
 SHOWN = 4  # best, worst, gains and losses of a task, each
 TEXT_CHARACTERS = 3000
 REFERENCES = 6
-THUMBNAIL_SIDE = 224
+THUMBNAIL_SIDE = 384  # shown at 224 until it is enlarged
 JPEG_QUALITY = 72
 ALBUM_BYTES = 6_000_000
 PICTURES = 3  # of a question, an answer or a reference

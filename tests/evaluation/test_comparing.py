@@ -35,7 +35,8 @@ def test_s_is_compared_where_both_have_it() -> None:
     assert [task.key for task in comparison.tasks][-1] == "integral"
     assert comparison.tasks[-1].difference.difference == pytest.approx(0.5)
     table = comparison_table(comparison)
-    assert table.splitlines()[-2].split()[:5] == ["S", "0.2500", "0.7500", "+0.5000", "!"]
+    assert table.splitlines()[-2].split()[:5] == ["S", "0.2500", "0.7500", "+0.5000", "!"]  # 24 gaps agree
+    assert "!" not in table.splitlines()[2], "two samples of a task show nothing"
 
 
 def test_different_signatures() -> None:
@@ -74,3 +75,21 @@ def test_what_is_not_of_one_test_can_not_be_compared(second: object, message: st
     for different_signatures in (False, True):
         with pytest.raises(NotComparableError, match=message):
             compare(result_of({"vqa": [1.0]}), second, different_signatures=different_signatures)  # type: ignore[arg-type]
+
+
+def test_tasks_are_corrected_for_their_number() -> None:
+    first, second = (result_of({"vqa": [x] * 8, "textqa": [x] * 7, "mathqa": [0.5] * 3}) for x in (0.0, 1.0))
+    comparison = compare(first, second, resampling=FEW)
+    assert [task.difference.p for task in comparison.tasks] == [2 / 2**8, 2 / 2**7, 1]
+    assert [task.p_corrected for task in comparison.tasks] == [3 * 2 / 2**8, 2 * 2 / 2**7, 1]
+
+
+@pytest.mark.parametrize("known", [(True, True), (True, False), (False, True)])
+def test_documents_of_either_result_count(known: tuple[bool, bool]) -> None:
+    results = []
+    for score, knows in zip((0.0, 1.0), known, strict=True):
+        result = result_of({"vqa": [score] * 8})
+        documents = (0, 0, 0, 0, 1, 1, 1, 1) if knows else None
+        results.append(replace(result, tasks={"vqa": replace(result.tasks["vqa"], documents=documents)}))
+    [task] = compare(*results, resampling=FEW).tasks
+    assert task.difference.p == 2 / 2**2

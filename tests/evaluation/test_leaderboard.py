@@ -96,10 +96,10 @@ def test_the_table_has_the_published_baseline(tmp_path: Path) -> None:
     add(path, "substitute", whole_result(0.6, signature="equality|v:2"), Provenance())
     table = leaderboard_table(read(path))
     first, second = table.split("group 2: ")
-    assert first.splitlines()[3].split()[:3] == ["1", "first", "0.5000"]
+    assert first.splitlines()[3].split()[:4] == ["1", "-", "first", "0.5000"]
     assert all(word in first for word in ("abc123", "tuned", "a GPU", "12.5", "0.034"))
     for block in (first, second):
-        assert any(line.split()[:4] == ["-", "published", "baseline", "0.24"] for line in block.splitlines())
+        assert any(line.split()[:5] == ["-", "-", "published", "baseline", "0.24"] for line in block.splitlines())
     assert "equality|v:1" not in table
     assert "--verbose shows what each measures" in table
     assert "  textqa=equality|v:1" in leaderboard_table(read(path), verbose=True).splitlines()

@@ -28,6 +28,8 @@ def rich_result(mode: str = "official", defect: int | None = 10) -> Result:
         notes=(Note("a", defect, "odd"),),
         parts={"meteor": 0.25},
         remarks=("few",),
+        interval_method="wilson-clustered",
+        documents=(0, 5),
     )
     return Result(mode, "t", {"vqa": task}, None, None, ("beware",))  # type: ignore[arg-type]
 
@@ -46,6 +48,9 @@ def test_the_json_has_the_agreed_shape() -> None:
                 "n": 2,
                 "signature": "vqa|v:1",
                 "interval": (0.0, 0.5),
+                "interval_method": "wilson-clustered",
+                "statistics": "interval:wilson-clustered|confidence:0.95|documents:2|v:2",
+                "documents": (0, 5),
                 "comparable": False,
                 "parts": {"meteor": 0.25},
                 "remarks": ["few"],
@@ -99,6 +104,16 @@ def test_files_that_are_no_result_are_refused(change: dict[str, object], message
     with pytest.raises(ResultFileError) as raised:
         read_result(path)
     assert str(raised.value) == (f"{path} is no result: {message}; give a file that `evaluation score --json` wrote")
+
+
+def test_results_of_before_are_read(tmp_path: Path) -> None:
+    value = to_json(rich_result())
+    for name in ("interval_method", "statistics", "documents"):
+        del value["tasks"]["vqa"][name]
+    (tmp_path / "old.json").write_text(json.dumps(value))
+    [task] = read_result(tmp_path / "old.json").tasks.values()
+    assert (task.interval, task.documents) == ((0.0, 0.5), None)
+    assert task.statistics == "interval:bootstrap|confidence:0.95|documents:none|v:1"
 
 
 @pytest.mark.parametrize("score", [-0.1, 1.5, float("nan")])
@@ -183,6 +198,7 @@ def test_all_that_is_to_be_known() -> None:
         "vqa: few",
         "vqa: meteor 0.2500",
         "vqa: vqa|v:1",
+        "vqa: interval:wilson-clustered|confidence:0.95|documents:2|v:2",
         "warning: beware",
         "warning: vqa: 1 x difference 10 of code and rules: the first Latin letter from a to e replaces an answer that "
         "scored low",

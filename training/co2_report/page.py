@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
+from contest.pages import page_environment
 from training.co2_report.charts import MASS, unit_of
 from training.co2_report.figures import Figures
 
@@ -17,13 +16,7 @@ ENERGY = ("kWh", "Wh", "mWh", "µWh")
 
 def page(figures: Figures, by_epoch: bytes | None, against: bytes | None) -> str:
     """Return the HTML; `by_epoch` and `against` are the plots as PNG, None where there is nothing to draw."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment(Path(__file__).parent / "templates")
     environment.filters["mass"] = partial(_amount, units=MASS)
     environment.filters["energy"] = partial(_amount, units=ENERGY)
     environment.filters["loss"] = lambda value: "–" if value is None else f"{value:.4f}"

@@ -177,7 +177,7 @@ def test_a_run_report_gives_a_hint(report: object, hint: str | None, tmp_path: P
 
 
 def scoring(test: Path, seconds: float) -> Scoring:
-    return Scoring(test / "ground_truth.json", test / "ids.json", test, "official", None, None, "ruclip", 10, seconds)
+    return Scoring(test / "ground_truth.json", test / "ids.json", test, "official", None, None, "ruclip", seconds)
 
 
 def test_scoring_has_a_clock_and_its_own_process(tmp_path: Path) -> None:

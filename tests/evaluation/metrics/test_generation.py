@@ -177,7 +177,7 @@ def test_the_signature_and_few_pictures() -> None:
     assert metric.comparable
     assert metric.result().remarks == (
         "FID of 4 pictures, fewer than 2048, is biased: KID stands beside it",
-        "the interval holds the FID part fixed: it is a resampling of the samples' cosines alone",
+        "the interval holds the FID part fixed: it is that of the samples' cosines alone",
     )
 
 

@@ -17,7 +17,7 @@ from evaluation.report.charts import counts, histogram
 from evaluation.report.samples import Album
 from tests.evaluation.report.conftest import ATTACK, Run
 
-VOID = {"meta", "link", "img", "br"}
+VOID = {"meta", "link", "img", "br", "input"}
 
 
 class Page(HTMLParser):
