@@ -11,7 +11,7 @@ from contest.tasks import TASKS, Task, integral_score
 from evaluation.errors import NeedsInputError, NoSamplesError, NotANumberError, some
 from evaluation.joining import ScoringFiles, join
 from evaluation.metrics.base import TaskMetric
-from evaluation.metrics.cases import Case, Mode
+from evaluation.metrics.cases import Case, Mode, Stage
 from evaluation.results import Result, TaskResult
 from evaluation.sharding import ALONE, ScoringProcesses
 from evaluation.statistics import Resampling, intervals
@@ -28,6 +28,7 @@ def score_run(
     metric_of: MetricOf,
     *,
     mode: Mode = "official",
+    stage: Stage = "full",
     tasks: Collection[str] | None = None,
     resampling: Resampling | None = None,
     processes: ScoringProcesses = ALONE,
@@ -38,6 +39,8 @@ def score_run(
         files: what is scored.
         metric_of: gives the metric of each task, in the same mode.
         mode: `official` (the organisers' scripts, number for number) or `strict` (what the rules say).
+        stage: in mode `official`, the organisers' whole pipeline (`full`: their splitting of the files raises on
+            malformed answers) or their evaluation alone (`evaluate`); without meaning in mode `strict`.
         tasks: keys of the tasks to score; all that the ids name if None.
         resampling: how confidence intervals are made.
         processes: who scores a share each; every one of them must call this, and gets the whole result.
@@ -48,7 +51,7 @@ def score_run(
         NotANumberError: if a metric gives NaN or infinity.
 
     """
-    joined = processes.together(lambda: join(files, mode))
+    joined = processes.together(lambda: join(files, mode, stage))
     chosen = {task: cases for task, cases in joined.cases.items() if tasks is None or task.key in tasks}
     if not chosen:
         raise NoSamplesError("none of the samples belongs to the chosen tasks", "choose tasks that the ids name")
@@ -58,6 +61,7 @@ def score_run(
     results = {}
     for task, cases in chosen.items():
         metric = metrics[task]
+        metric.stage = stage
         processes.together(lambda: _score_share(task, cases, metric, mode, processes))  # noqa: B023 - called now
         metric.samples = processes.gathered(metric.samples)
         results[task.key] = _result_of(task, metric)
@@ -78,6 +82,7 @@ def score_run(
         integral_score({key: min(1.0, max(0.0, score)) for key, score in scores.items()}) if whole else None,
         found.get("integral"),
         warnings,
+        stage if mode == "official" else None,
     )
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from contest.command_line import DONE, NOT_DONE, WITH_FAULTS, UsageError
 from contest.console import one_line, say, show
-from evaluation.commands.options import add_metrics, add_resamples
+from evaluation.commands.options import add_metrics, add_resamples, require_stage
 from evaluation.progress import on_terminal
 
 if TYPE_CHECKING:
@@ -119,6 +119,7 @@ def _score(options: argparse.Namespace, limits: RunLimits) -> Score | None:
     from evaluation.container.scoring import Scoring
     from evaluation.tasks import Metrics
 
+    require_stage(options)
     if options.ground_truth is None:
         return None
     read_ground_truth(options.ground_truth)
@@ -135,4 +136,5 @@ def _score(options: argparse.Namespace, limits: RunLimits) -> Score | None:
         options.fid_features,
         options.resamples,
         limits.scoring,
+        options.stage,
     )
