@@ -32,7 +32,7 @@ def resolve_picture(
     Whether the file exists is not asked. `sample_id` and `item` only tell the error where it happened. `follow_links`
     is for a folder that its owner laid out, where `images` may be a link to another disk; in a folder that somebody
     else filled (a submission's output), a link out of it would read files that are none of theirs.
-    `inner_parents` takes a path with '..' as the organisers' scripts do, as long as no part of it and no link leads out.
+    `inner_parents` takes a path with '..', as the organisers' scripts do, if neither a part of it nor a link leads out.
     Raises ContestError (PICTURE_PATH_REFUSED) for a path that is empty, absolute, holds '..' or NUL, or leads outside
     `root` through a link that is not to be followed.
     """
