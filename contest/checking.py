@@ -183,6 +183,25 @@ def is_unicode(text: str) -> bool:
     return True
 
 
+def holds_half_surrogate(value: object) -> bool:
+    """Whether half a surrogate pair stands anywhere in a JSON value, in keys as well: it can not be written as UTF-8.
+
+    >>> holds_half_surrogate([{"a": "\\ud800"}]), holds_half_surrogate({"a": ["b"]})
+    (True, False)
+    """
+    waiting = [value]
+    while waiting:
+        match waiting.pop():
+            case str() as text:
+                if not is_unicode(text):
+                    return True
+            case list() as elements:
+                waiting += elements
+            case dict() as entries:
+                waiting += [*entries, *entries.values()]
+    return False
+
+
 def described(value: object) -> str:
     """Name a JSON value in JSON's words, with its text where that is short."""
     match value:

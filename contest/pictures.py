@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Iterable
 from functools import partial
+from itertools import accumulate
 from pathlib import Path, PurePosixPath
 
 from PIL import Image
@@ -22,6 +23,7 @@ def resolve_picture(
     content: str,
     *,
     follow_links: bool = False,
+    inner_parents: bool = False,
     sample_id: str | None = None,
     item: int | None = None,
 ) -> Path:
@@ -30,6 +32,7 @@ def resolve_picture(
     Whether the file exists is not asked. `sample_id` and `item` only tell the error where it happened. `follow_links`
     is for a folder that its owner laid out, where `images` may be a link to another disk; in a folder that somebody
     else filled (a submission's output), a link out of it would read files that are none of theirs.
+    `inner_parents` takes a path with '..', as the organisers' scripts do, if neither a part of it nor a link leads out.
     Raises ContestError (PICTURE_PATH_REFUSED) for a path that is empty, absolute, holds '..' or NUL, or leads outside
     `root` through a link that is not to be followed.
     """
@@ -45,14 +48,17 @@ def resolve_picture(
         raise refused("holds NUL")
     if relative.is_absolute():
         raise refused("is absolute")
-    if ".." in relative.parts:
+    goes_up = ".." in relative.parts
+    if goes_up and not inner_parents:
         raise refused("holds '..'")
+    if goes_up and min(accumulate(-1 if part == ".." else 1 for part in relative.parts)) < 0:
+        raise refused("leads outside its folder through '..'")
     real_root = Path(os.path.realpath(root))
     try:
         real = Path(os.path.realpath(real_root / relative))
     except UnicodeEncodeError as error:
         raise refused("can not be a file name") from error
-    if not follow_links and not real.is_relative_to(real_root):
+    if (goes_up or not follow_links) and not real.is_relative_to(real_root):
         raise refused(f"leads outside {real_root} through a link")
     return real
 

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from contest.checking import Checker, check_id, parse_sample
+from contest.checking import Checker, check_id, holds_half_surrogate, parse_sample
 from contest.errors import Code, ContestError, ContestFileError
 from contest.items import Sample
 from contest.limits import MAX_ITEMS, MAX_SURPLUS_ENTRIES
@@ -30,6 +30,7 @@ class ParsedPredictions:
         errors: what is wrong with these entries.
         repeated: ids that stand more than once.
         surplus: number of entries of other samples, and the ids of the first few.
+        unwritable: ids of entries with half a surrogate pair anywhere, be it where nobody reads it.
 
     """
 
@@ -39,6 +40,7 @@ class ParsedPredictions:
     repeated: tuple[str, ...]
     surplus: int
     first_surplus: tuple[str, ...]
+    unwritable: frozenset[str] = frozenset()
 
 
 def ids_of(path: str | os.PathLike[str]) -> frozenset[str]:
@@ -67,6 +69,7 @@ def read_answers(path: str | os.PathLike[str], asked: Collection[str]) -> Parsed
     invalid: dict[str, Any] = {}
     repeated: dict[str, None] = {}
     first_surplus: list[str] = []
+    unwritable: set[str] = set()
     surplus = known = 0
     for sample_id, value in pairs_of(checker):
         checker.sample_id = sample_id
@@ -97,5 +100,18 @@ def read_answers(path: str | os.PathLike[str], asked: Collection[str]) -> Parsed
             valid[sample_id] = sample
         else:
             invalid[sample_id] = value
+        if _holds_half_surrogate(value, is_sound=sample_id in valid):
+            unwritable.add(sample_id)
+        else:
+            unwritable.discard(sample_id)  # of an id that stands twice, the last entry counts
         known = checker.count
-    return ParsedPredictions(valid, invalid, tuple(checker.errors), tuple(repeated), surplus, tuple(first_surplus))
+    return ParsedPredictions(
+        valid, invalid, tuple(checker.errors), tuple(repeated), surplus, tuple(first_surplus), frozenset(unwritable)
+    )
+
+
+def _holds_half_surrogate(entry: Any, *, is_sound: bool) -> bool:
+    """As `holds_half_surrogate`; of a sound entry only surplus keys are left to look at, which few have."""
+    if is_sound and all(len(item) == 2 for item in entry):
+        return False
+    return holds_half_surrogate(entry)

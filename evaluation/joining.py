@@ -6,6 +6,7 @@ them is left out with a warning, as the organisers' splitting of the files leave
 * A prediction: the case has no answer, which its metric names and scores 0 (`strict`); the attempt is invalid
   (`official`, for there the splitting raises: row 3 of the differences between rules and code).
 * A byte order mark before a file's text: the organisers' reader raises (`official`), ours goes on (`strict`).
+* An entry that the splitting raises on, for whatever it holds: `evaluation.splitting` (`official`, stage `full`).
 * A ground truth: both modes stop, for that is the scorer's own file.
 * A task id of 6 to 11: theirs raises, ours are the hidden tasks.
 
@@ -32,8 +33,9 @@ from contest.reading import begins_with_mark, read_ground_truth, read_ids, read_
 from contest.tasks import TASKS, Task, task_by_id
 from evaluation.errors import IdsDifferError, NoSamplesError, counted, some
 from evaluation.metrics.answers import official_picture
-from evaluation.metrics.cases import Case, Mode, UnsoundAnswer
+from evaluation.metrics.cases import Case, Mode, Stage, UnsoundAnswer
 from evaluation.metrics.errors import AttemptAbortedError
+from evaluation.splitting import require_splittable
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +70,13 @@ class Joined:
     test: str
 
 
-def join(files: ScoringFiles, mode: Mode) -> Joined:
+def join(files: ScoringFiles, mode: Mode, stage: Stage = "full") -> Joined:
     """Read the files and return the cases.
 
     Raises ContestFileError for files that can not be read, IdsDifferError where ground truth or input lack a sample,
     NoSamplesError for an `ids.json` without samples, AttemptAbortedError (`official`) for missing predictions and
-    pictures, and for a byte order mark.
+    pictures, for a byte order mark, and for what the organisers' splitting raises on (`stage` full) or for ids that
+    only one file has (`stage` evaluate).
     """
     task_ids = read_ids(files.ids)
     if not task_ids:
@@ -97,6 +100,10 @@ def join(files: ScoringFiles, mode: Mode) -> Joined:
             sample_id=missing[0],
             defect=3,
         )
+    if mode == "official" and stage == "full":
+        require_splittable(task_ids, answers, truths)
+    if mode == "official" and stage == "evaluate":
+        _require_same_ids(task_ids, truths, answers)
 
     answer_root, truth_root = files.predictions.parent, files.ground_truth.parent
     input_root = None if input_json is None else input_json.parent
@@ -145,6 +152,20 @@ def _require_all(task_ids: Mapping[str, int], entries: Mapping[str, object], pat
             f"{path} lacks {len(lacking)} of the {len(task_ids)} samples of the ids: {some(lacking)}",
             "give the files of one test set",
         )
+
+
+def _require_same_ids(
+    task_ids: Mapping[str, int], truths: Mapping[str, GroundTruth], answers: ParsedPredictions
+) -> None:
+    """Raise AttemptAbortedError for ids of one file only: the evaluation compares them, and nothing left them out."""
+    surplus = [key for key in truths if key not in task_ids]
+    unknown = [key for key in answers.first_surplus if key not in truths]
+    if unknown or answers.surplus != len(surplus):
+        first = (unknown or surplus or list(answers.first_surplus))[0]
+        message = (
+            "predictions and ground truth are not of the same samples, and there is no splitting that leaves it out"
+        )
+        raise AttemptAbortedError(message, sample_id=first, defect=3)
 
 
 def _require_drawn_pictures(cases: Mapping[Task, Iterable[Case]]) -> None:

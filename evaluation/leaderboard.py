@@ -159,7 +159,7 @@ def add(path: Path, name: str, result: Result | BoardRun, provenance: Provenance
     _require_storable(name, provenance)
     low, high = result.integral_interval or (None, None)
     added = datetime.now(UTC).isoformat(timespec="seconds")
-    head = (added, name, result.mode, result.test, int(result.comparable), result.integral, low, high)
+    head = (added, name, result.mode_name, result.test, int(result.comparable), result.integral, low, high)
     with FILE.opened(path, may_make=True) as connection:
         cursor = connection.execute(
             "INSERT INTO runs (added, name, mode, test, comparable, integral, low, high,"
@@ -255,7 +255,7 @@ def heading(number: int, group: RankedGroup, by: str = INTEGRAL) -> str:
     """Return the line above a group: what its runs have in common."""
     first = group.runs[0]
     flag = "" if first.comparable else ", not comparable with the contest's scores"
-    return f"group {number}: mode {shortened(first.mode, 12)}, test {shortened(first.test, 13)}, ranked by {by}{flag}"
+    return f"group {number}: mode {shortened(first.mode, 17)}, test {shortened(first.test, 13)}, ranked by {by}{flag}"
 
 
 def leaderboard_table(runs: Sequence[LeaderboardRun], by: str = INTEGRAL, *, verbose: bool = False) -> str:

@@ -28,7 +28,7 @@ from evaluation.json_values import (
     text,
     whole,
 )
-from evaluation.metrics.cases import MODES, Mode, Note
+from evaluation.metrics.cases import MODES, STAGES, Mode, Note, Stage
 from evaluation.metrics.defects import DEFECTS
 
 T = TypeVar("T")
@@ -110,7 +110,8 @@ class TaskResult:
 class Result:
     """What a run got: its tasks in task order, and S where all twelve are there.
 
-    `test` is the fingerprint of the test set: its samples, their tasks and their references.
+    `test` is the fingerprint of the test set: its samples, their tasks and their references. `stage` says whether the
+    organisers' splitting of the files came first; None in mode `strict`, and in results from before there were stages.
     Raises ValueError for an unknown mode, an integral score outside [0, 1], or one that is there though a task is
     missing (or the reverse).
     """
@@ -121,14 +122,22 @@ class Result:
     integral: float | None = None
     integral_interval: Interval | None = None
     warnings: tuple[str, ...] = ()
+    stage: Stage | None = None
 
     def __post_init__(self) -> None:
+        if self.stage is not None and (self.mode != "official" or self.stage not in STAGES):
+            raise ValueError(f"stage {self.stage!r} in mode {self.mode!r}: stages of official: {', '.join(STAGES)}")
         if self.mode not in MODES:
             raise ValueError(f"mode {self.mode!r} is unknown; modes: {', '.join(MODES)}")
         if self.integral is not None and not 0 <= self.integral <= 1:
             raise ValueError(f"the integral score {self.integral} lies outside [0, 1]")
         if (self.integral is None) != bool(self.missing_tasks):
             raise ValueError("there is an integral score exactly if all twelve tasks have one")
+
+    @property
+    def mode_name(self) -> str:
+        """The mode, with the stage where the evaluation stood alone: `official/evaluate`."""
+        return f"{self.mode}/{self.stage}" if self.stage == "evaluate" else self.mode
 
     @property
     def missing_tasks(self) -> tuple[str, ...]:
@@ -155,6 +164,7 @@ def to_json(result: Result) -> dict[str, Any]:
     """Return the result as a JSON object."""
     return {
         "mode": result.mode,
+        "stage": result.stage,
         "test": result.test,
         "integral": result.integral,
         "integral_interval": result.integral_interval,
@@ -192,6 +202,7 @@ def from_json(value: Any) -> Result:
         integral=entry(whole_value, "integral", optional(number)),
         integral_interval=entry(whole_value, "integral_interval", optional(_interval)),
         warnings=entry(whole_value, "warnings", list_of(text)),
+        stage=_stage(whole_value.get("stage"), "stage"),  # earlier results have none
     )
 
 
@@ -236,6 +247,15 @@ def _mode(value: Any, name: str) -> Mode:
         if value == mode:
             return mode
     raise WrongValueError(f"{name} is {described(value)}; modes: {', '.join(MODES)}")
+
+
+def _stage(value: Any, name: str) -> Stage | None:
+    for stage in STAGES:
+        if value == stage:
+            return stage
+    if value is None:
+        return None
+    raise WrongValueError(f"{name} is {described(value)}; stages: {', '.join(STAGES)}")
 
 
 def _defect(value: Any, name: str) -> int:

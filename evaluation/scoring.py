@@ -12,7 +12,7 @@ from evaluation.documents import documents_of
 from evaluation.errors import NeedsInputError, NoSamplesError, NotANumberError, some
 from evaluation.joining import ScoringFiles, join
 from evaluation.metrics.base import TaskMetric
-from evaluation.metrics.cases import Case, Mode
+from evaluation.metrics.cases import Case, Mode, Stage
 from evaluation.results import Result, TaskResult
 from evaluation.sharding import ALONE, ScoringProcesses
 from evaluation.statistics import Resampling, integral_interval, intervals
@@ -29,6 +29,7 @@ def score_run(
     metric_of: MetricOf,
     *,
     mode: Mode = "official",
+    stage: Stage = "full",
     tasks: Collection[str] | None = None,
     resampling: Resampling | None = None,
     processes: ScoringProcesses = ALONE,
@@ -39,6 +40,8 @@ def score_run(
         files: what is scored.
         metric_of: gives the metric of each task, in the same mode.
         mode: `official` (the organisers' scripts, number for number) or `strict` (what the rules say).
+        stage: in mode `official`, the organisers' whole pipeline (`full`: their splitting of the files raises on
+            malformed answers) or their evaluation alone (`evaluate`); without meaning in mode `strict`.
         tasks: keys of the tasks to score; all that the ids name if None.
         resampling: which confidence the intervals have; they need no resamples.
         processes: who scores a share each; every one of them must call this, and gets the whole result.
@@ -49,7 +52,7 @@ def score_run(
         NotANumberError: if a metric gives NaN or infinity.
 
     """
-    joined = processes.together(lambda: join(files, mode))
+    joined = processes.together(lambda: join(files, mode, stage))
     chosen = {task: cases for task, cases in joined.cases.items() if tasks is None or task.key in tasks}
     if not chosen:
         raise NoSamplesError("none of the samples belongs to the chosen tasks", "choose tasks that the ids name")
@@ -59,6 +62,7 @@ def score_run(
     results = {}
     for task, cases in chosen.items():
         metric = metrics[task]
+        metric.stage = stage
         processes.together(lambda: _score_share(task, cases, metric, mode, processes))  # noqa: B023 - called now
         metric.samples = processes.gathered(metric.samples)
         results[task.key] = _result_of(task, metric)
@@ -77,6 +81,7 @@ def score_run(
         integral_score({key: min(1.0, max(0.0, score)) for key, score in scores.items()}) if whole else None,
         integral_interval(scores, {key: result.interval for key, result in with_intervals.items()}) if whole else None,
         warnings,
+        stage if mode == "official" else None,
     )
 
 

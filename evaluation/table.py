@@ -78,7 +78,7 @@ def result_table(result: Result, *, verbose: bool = False) -> str:
     """
     rows = [HEADER, *(_row(task) for task in result.tasks.values()), _integral_row(result)]
     more = [*_details(result), *_notes(result)] if verbose else _summary(result)
-    return "\n".join([f"mode: {result.mode}", columns(rows), *_verdicts(result), *_flags(result, verbose), *more])
+    return "\n".join([f"mode: {result.mode_name}", columns(rows), *_verdicts(result), *_flags(result, verbose), *more])
 
 
 def _row(result: TaskResult) -> tuple[str, ...]:

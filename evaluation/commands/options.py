@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from contest.command_line import UsageError, whole
 from contest.tasks import TASKS
-from evaluation.metrics.cases import MODES
+from evaluation.metrics.cases import MODES, STAGES
 from evaluation.settings import FID_FEATURES, RESAMPLES, SEED
 
 if TYPE_CHECKING:  # with numpy, for which no `--help` waits
@@ -38,11 +38,21 @@ def add_metrics(parser: argparse.ArgumentParser) -> None:
     """Add how predictions are scored."""
     add = parser.add_argument
     add("--mode", choices=MODES, default="official", help="official: as their scripts do; strict: by their rules")
+    stage = (
+        "in mode official, full: their splitting of the files first, which stops at malformed answers; evaluate: not"
+    )
+    add("--stage", choices=STAGES, default="full", help=stage)
     add("--wordnet", type=Path, metavar="FILE", help="RuWordNet's SQLite file; without it no word has synonyms")
     folder = "folder with the networks of the metrics; without it, that of the variable FBC2_ASSETS"
     add("--assets", type=Path, metavar="DIR", help=folder)
     network = "network that FID is taken with; ruclip is a substitute, and marked as one"
     add("--fid-features", choices=FID_FEATURES, default=FID_FEATURES[0], help=network)
+
+
+def require_stage(options: argparse.Namespace) -> None:
+    """Raise UsageError for a stage of the organisers' pipeline in mode strict, which has none."""
+    if options.mode == "strict" and options.stage != STAGES[0]:
+        raise UsageError("--stage is of mode official: by the rules nothing is split", "leave out one of the two")
 
 
 def add_board(parser: argparse.ArgumentParser) -> None:

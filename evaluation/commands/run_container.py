@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from contest.command_line import DONE, NOT_DONE, WITH_FAULTS, UsageError, whole
 from contest.console import one_line, say, show
-from evaluation.commands.options import add_metrics, add_old
+from evaluation.commands.options import add_metrics, add_old, require_stage
 from evaluation.progress import on_terminal
 
 if TYPE_CHECKING:
@@ -119,6 +119,7 @@ def _score(options: argparse.Namespace, limits: RunLimits) -> Score | None:
     from evaluation.container.scoring import Scoring
     from evaluation.tasks import Metrics
 
+    require_stage(options)
     if options.ground_truth is None:
         return None
     read_ground_truth(options.ground_truth)
@@ -134,4 +135,5 @@ def _score(options: argparse.Namespace, limits: RunLimits) -> Score | None:
         options.wordnet,
         options.fid_features,
         limits.scoring,
+        options.stage,
     )

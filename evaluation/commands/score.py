@@ -16,7 +16,7 @@ from contest.command_line import DONE, NOT_DONE, WITH_FAULTS, UsageError, whole
 from contest.console import say, show
 from contest.emissions.tracking import country_code
 from errors import UserError
-from evaluation.commands.options import add_files, add_metrics, add_resampling, resampling_of, task_keys
+from evaluation.commands.options import add_files, add_metrics, add_resampling, require_stage, resampling_of, task_keys
 from evaluation.commands.report import report_line, write_report
 from evaluation.progress import on_terminal, silent
 
@@ -53,6 +53,7 @@ def score(options: argparse.Namespace) -> int:
     """Score, write what was asked for, print the table."""
     if options.challenge == "fbc1":
         return _score_first_challenge(options)
+    require_stage(options)
     if options.ids is None or options.place is not None:
         raise UsageError("--ids is needed, and --place is for --challenge fbc1 alone", "see `evaluation score --help`")
     from evaluation.sharding import processes_of
@@ -78,6 +79,7 @@ def _score_first_challenge(options: argparse.Namespace) -> int:
 
     of_fbc2 = ("ids", "tasks", "input", "other", "emissions", "wordnet")
     given = [f"--{name}" for name in of_fbc2 if getattr(options, name) is not None]
+    given += ["--stage"] if options.stage != "full" else []
     if given:
         raise UsageError(f"{', '.join(given)} can not go with --challenge fbc1", "leave it out")
     result = score_challenge(options.predictions, options.ground_truth, options.mode, resampling_of(options))
@@ -112,6 +114,7 @@ def _scored(options: argparse.Namespace, processes: ScoringProcesses) -> tuple[R
             files,
             metrics,
             mode=options.mode,
+            stage=options.stage,
             tasks=options.tasks,
             resampling=resampling_of(options),
             processes=processes,

@@ -32,7 +32,7 @@ from evaluation.container.removing import remove_tree, unmount_below
 from evaluation.container.staging import stage_input
 from evaluation.container.supervision import BoundedLog, Stop, disk_is_full, usage
 from evaluation.container.verdict import VERDICT_JSON, VERDICT_TEXT, Fault, Judgement, Verdict, judge, write_verdict
-from evaluation.metrics.errors import AttemptAbortedError
+from evaluation.metrics.errors import SPLITTING_DEFECT, AttemptAbortedError
 from evaluation.results import Result, write_result
 
 RUN_FOLDER, SUBMISSION_FOLDER, INPUT_FOLDER = "run", "submission", "input"
@@ -259,7 +259,8 @@ def _scored(score: Score, folder: Path, verdict: Verdict) -> Verdict:
     try:
         result = score(folder / OUTPUT_FOLDER / PREDICTIONS_NAME)
     except AttemptAbortedError as error:
-        return replace(verdict, fault=Fault.FORMAT, problems=(f"a metric stopped: {error}",))
+        what = "the splitting of the files" if error.defect == SPLITTING_DEFECT else "a metric"
+        return replace(verdict, fault=Fault.FORMAT, problems=(f"{what} stopped: {error}",))
     except ChildTimeoutError as error:
         return replace(verdict, fault=Fault.HOST, problems=(f"scoring was {error} (limit `scoring`)",))
     except ChildFailedError as error:

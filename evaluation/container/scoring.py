@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from evaluation.container.judging import answer, judged
 from evaluation.joining import ScoringFiles
-from evaluation.metrics.cases import Mode
+from evaluation.metrics.cases import Mode, Stage
 from evaluation.metrics.errors import AttemptAbortedError
 from evaluation.progress import silent
 from evaluation.results import Result, read_result, write_result
@@ -34,6 +34,7 @@ class Scoring:
     wordnet: Path | None
     fid_features: FidFeatures
     seconds: float
+    stage: Stage = "full"
 
     def __call__(self, predictions: Path) -> Result:
         """Score a predictions file. Raises AttemptAbortedError, ChildTimeoutError, ChildFailedError."""
@@ -61,7 +62,7 @@ def _score(question: Mapping[str, Any]) -> dict[str, Any] | None:
     metrics = Metrics(question["mode"], folders["assets"], folders["wordnet"], question["fid_features"], silent)
     files = ScoringFiles(*(Path(question[name]) for name in ("predictions", "ground_truth", "ids", "input")))
     try:
-        result = score_run(files, metrics, mode=question["mode"])
+        result = score_run(files, metrics, mode=question["mode"], stage=question["stage"])
     except AttemptAbortedError as error:
         return {"message": error.message, "sample_id": error.sample_id, "defect": error.defect}
     write_result(Path(question["result"]), result)

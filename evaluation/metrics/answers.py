@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from contest.checking import described
+from contest.checking import described, is_unicode
 from evaluation.metrics.cases import Case, Note
 from evaluation.metrics.errors import AttemptAbortedError
 
@@ -30,6 +30,12 @@ class Answer:
 
     text: Any
     notes: tuple[Note, ...] = ()
+
+
+def require_unicode(text: str) -> None:
+    """Raise ScriptError for half a surrogate pair, which the organisers' scripts that print an answer stop at."""
+    if not is_unicode(text):
+        raise ScriptError("the answer's text holds half a surrogate pair, which can not be printed", defect=25)
 
 
 def require_every_answer(cases: Sequence[Case]) -> None:

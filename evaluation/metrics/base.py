@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from evaluation.metrics.cases import MODES, Case, Mode, Note
+from evaluation.metrics.cases import MODES, Case, Mode, Note, Stage
 from evaluation.metrics.errors import NothingToScoreError
 
 
@@ -63,6 +63,9 @@ class TaskMetric:
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
+
+    # In mode `official`, which part of the organisers' pipeline stood before: it belongs to the signature.
+    stage: Stage = "full"
 
     # Whether the score may stand beside the contest's: not so where a substitute for one of its networks was used.
     comparable: bool = True
@@ -136,5 +139,6 @@ class TaskMetric:
 
     def signature(self) -> str:
         """Return all that the scores depend on, such as `textqa|mode:official|lemmas:pymorphy3-2.0.6|v:1`."""
-        parts = {"mode": self.mode, **self.settings(), "v": str(self.version)}
+        stage = {"stage": self.stage} if self.mode == "official" and self.stage != "full" else {}
+        parts = {"mode": self.mode, **stage, **self.settings(), "v": str(self.version)}
         return "|".join([self.name, *(f"{key}:{value}" for key, value in parts.items())])

@@ -12,7 +12,7 @@ from typing import Any
 import razdel
 
 from contest.checking import described
-from evaluation.metrics.answers import ScriptError
+from evaluation.metrics.answers import ScriptError, require_unicode
 from evaluation.metrics.base import TaskScore
 from evaluation.metrics.cases import Case, Mode, Note
 from evaluation.metrics.clip_score import BATCH_SIZE, ClipNetwork, score_captions
@@ -138,6 +138,7 @@ class Captioning(MeteorMetric):
 def _text_of(content: Any) -> str:
     if not isinstance(content, str):
         raise ScriptError(f"the answer's content is {described(content)}, not a string")
+    require_unicode(content)
     return content
 
 

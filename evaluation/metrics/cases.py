@@ -13,6 +13,10 @@ from contest.items import Sample
 Mode: TypeAlias = Literal["official", "strict"]
 MODES: tuple[Mode, ...] = ("official", "strict")
 
+Stage: TypeAlias = Literal["full", "evaluate"]
+"""In mode `official`: the organisers' whole pipeline, splitting of the files first, or their evaluation alone."""
+STAGES: tuple[Stage, ...] = ("full", "evaluate")
+
 
 @dataclass(frozen=True, slots=True)
 class UnsoundAnswer:

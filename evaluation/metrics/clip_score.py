@@ -235,11 +235,16 @@ def _official_text(content: Any) -> str:
 def _open(
     root: Path | None, content: str, case: Case, budget: PixelBudget | None, *, defect: int | None = None
 ) -> Image.Image:
-    """Open a picture: a stranger's within a budget, and no link out of `root`; without one its owner is trusted."""
+    """Open a picture: a stranger's within a budget, and no link out of `root`; without one its owner is trusted.
+
+    A path of the owner with '..' that stays inside is opened in mode `official` (`defect`), as theirs opens it.
+    """
     if root is None:
         raise ValueError(f"case {case.id}: it has pictures, but no folder that their paths are relative to")
     try:
-        path = resolve_picture(root, content, follow_links=budget is None, sample_id=case.id)
+        trusted = budget is None
+        inner_parents = trusted and defect is not None
+        path = resolve_picture(root, content, follow_links=trusted, inner_parents=inner_parents, sample_id=case.id)
         return open_published(path, budget=budget)
     except ContestError as error:
         raise _UnanswerableError(str(error), defect) from error

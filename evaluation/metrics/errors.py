@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from errors import UserError
 
+SPLITTING_DEFECT = 24
+"""The number of the difference that the organisers' splitting of the files makes."""
+
 
 class AttemptAbortedError(UserError):
     """The organisers' scripts raise on these predictions, which makes the whole attempt invalid (mode `official`).
@@ -16,7 +19,8 @@ class AttemptAbortedError(UserError):
 
     def __init__(self, message: str, *, sample_id: str | None = None, defect: int | None = None) -> None:
         where = "" if sample_id is None else f"sample {sample_id!r}"
-        super().__init__(message, "the organisers' scripts stop here, score in mode strict to go on", where=where)
+        go_on = "in mode strict" if defect != SPLITTING_DEFECT else "with --stage evaluate, or in mode strict,"
+        super().__init__(message, f"the organisers' scripts stop here, score {go_on} to go on", where=where)
         self.sample_id, self.defect = sample_id, defect
 
 

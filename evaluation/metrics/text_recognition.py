@@ -16,6 +16,7 @@ from evaluation.metrics.answers import (
     official_answer,
     official_references,
     require_every_answer,
+    require_unicode,
     score_strict,
 )
 from evaluation.metrics.base import TaskMetric
@@ -120,9 +121,10 @@ def _official_score(text: Any, references: Sequence[str]) -> float:
     """Score whatever stands in the answer's content: their edit distance takes a list as readily as a string.
 
     What is empty is 0 before any distance is taken. Raises ScriptError for what has no length, or elements that have
-    no hash.
+    no hash, or a text that can not be printed.
     """
     if isinstance(text, str):
+        require_unicode(text)
         return official_details(text, references).score
     if isinstance(text, list | dict) and not (text and any(references)):
         return 0.0

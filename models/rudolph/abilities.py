@@ -123,15 +123,16 @@ def generate_captions(
 ) -> dict[str, int]:
     """Caption a picture with codes `[I]` `drafts` times: each text that is not empty, and how many drafts gave it.
 
-    Every text begins with `right_template`; `early_stop` is the length of the right text, template included, at most R.
+    Every text begins with `right_template`, of which R - 1 ids are kept, so that one is drawn; `left_text` keeps its
+    case: both as published. `early_stop` is the length of the right text, template included, at most R.
     A special token ends a text, as published.
     """
     pieces, allowed = model.config.bpe_vocab, slice(model.config.text_vocab - model.config.l_text_seq_length)
-    template = vocabulary.right_template(right_template, right_special)
+    template = vocabulary.right_template(right_template, right_special)[: model.config.r_text_seq_length - 1]
     steps = model.config.r_text_seq_length - len(template)
     if early_stop is not None:
         steps = max(min(steps, early_stop - len(template)), 0)
-    left = vocabulary.encode_left(left_text, left_special)
+    left = vocabulary.encode_left(left_text, left_special, lower_case=False)
     found: Counter[str] = Counter()
     for names in _sample_names(drafts, batch):
         numbers = uniforms(seed, names, "right text", steps)

@@ -74,7 +74,7 @@ def continue_left(
 
 
 def _begin(vocabulary: Vocabulary, text: str, special: str | None) -> list[int]:
-    return [BOS, *([] if special is None else [vocabulary.special[special]]), *vocabulary.pieces(text)]
+    return [*([BOS] if special is None else vocabulary.beginning(special)), *vocabulary.pieces(text)]
 
 
 def _room_after(model: Rudolph, beginning: Sequence[int]) -> int:

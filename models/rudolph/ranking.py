@@ -137,11 +137,11 @@ def rank_images(
 ) -> Ranking:
     """Rank pictures by a text: how probable each makes it as its right text, and how probable the picture itself is.
 
-    codes `[n, I]` on any device; raises ValueError when there are none.
+    `left_text` keeps its case, as published. codes `[n, I]` on any device; raises ValueError when there are none.
     """
     if not len(codes):
         raise ValueError("there are no pictures to rank")
-    left = vocabulary.encode_left(left_text, left_special).expand(len(codes), -1)
+    left = vocabulary.encode_left(left_text, left_special, lower_case=False).expand(len(codes), -1)
     right = vocabulary.encode_right(text, right_special).expand(len(codes), -1)
     ids = torch.cat((left, codes.cpu(), right), dim=1)  # [n, T]
     by_text, by_image = _in_batches(model, (right_text_perplexity, image_perplexity), ids, batch)

@@ -54,20 +54,28 @@ class Vocabulary:
     def __init__(self, tokenizer: Tokenizer, config: Config) -> None:
         self.tokenizer = tokenizer
         self.config = config
-        self.special = {name: config.bpe_vocab + i for i, name in enumerate(SPECIAL_TOKENS)}
+        # Without special tokens (the first 350M), padding ids are in their place, and texts begin with BOS alone.
+        names = SPECIAL_TOKENS if config.text_special_tokens else ()
+        self.special = {name: config.bpe_vocab + i for i, name in enumerate(names)}
         self._ignored = (EOS, BOS, UNK, PAD, -1, *self.special.values())
 
-    def pieces(self, text: str) -> list[int]:
-        """BPE ids of a text, lower-cased and stripped as published, without special tokens."""
-        return self.tokenizer.encode(text.lower().strip())
+    def pieces(self, text: str, *, lower_case: bool = True) -> list[int]:
+        """BPE ids of a text, stripped and, but for a few published templates, lower-cased, without special tokens."""
+        return self.tokenizer.encode((text.lower() if lower_case else text).strip())
 
-    def _encode(self, text: str, special: str, length: int) -> Tensor:
-        ids = [BOS, self.special[special], *self.pieces(text), EOS][:length]
+    def beginning(self, special: str) -> list[int]:
+        """BOS and the special token, where the vocabulary has some. Raises KeyError for one that is unknown."""
+        if special not in SPECIAL_TOKENS:
+            raise KeyError(special)
+        return [BOS, self.special[special]] if self.special else [BOS]
+
+    def _encode(self, text: str, special: str, length: int, *, lower_case: bool = True) -> Tensor:
+        ids = [*self.beginning(special), *self.pieces(text, lower_case=lower_case), EOS][:length]
         return torch.tensor(ids + [PAD] * (length - len(ids)), dtype=torch.int64)
 
-    def encode_left(self, text: str, special: str = "<LT_UNK>") -> Tensor:
+    def encode_left(self, text: str, special: str = "<LT_UNK>", *, lower_case: bool = True) -> Tensor:
         """Ids of a left text: int64 `[L]`, padded with 0; a text that is too long is cut and loses its EOS."""
-        return self._encode(text, special, self.config.l_text_seq_length)
+        return self._encode(text, special, self.config.l_text_seq_length, lower_case=lower_case)
 
     def encode_right(self, text: str, special: str = "<RT_UNK>") -> Tensor:
         """Ids of a right text: int64 `[R]`, padded with 0; a text that is too long is cut and loses its EOS."""
@@ -75,12 +83,12 @@ class Vocabulary:
 
     def right_template(self, text: str = "", special: str = "<RT_UNK>") -> list[int]:
         """Ids that an answer starts with: BOS, the special token and the template's pieces, without EOS."""
-        return [BOS, self.special[special], *self.pieces(text)][: self.config.r_text_seq_length]
+        return [*self.beginning(special), *self.pieces(text)][: self.config.r_text_seq_length]
 
     @property
     def left_capacity(self) -> int:
-        """How many BPE pieces a left text may have before it is cut (BOS, special token and EOS take three places)."""
-        return max(0, self.config.l_text_seq_length - 3)
+        """How many BPE pieces a left text may have before it is cut (BOS, EOS and a special token take places)."""
+        return max(0, self.config.l_text_seq_length - len(self.beginning(SPECIAL_TOKENS[0])) - 1)
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of generated ids: cut after the first EOS, special tokens dropped, stripped; may be empty.

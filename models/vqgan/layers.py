@@ -148,9 +148,19 @@ class Shape:
         """Channels of each level, the finest first."""
         return [self.ch * factor for factor in self.ch_mult]
 
-    def level(self, index: int, channels_in: int, channels_out: int, blocks: int, resample: str | None) -> Level:
-        """Return a level, with attention if its grid, `index` halvings from the finest, has a size that asks for it."""
-        attention = self.resolution // 2**index in self.attn_resolutions
+    def grid_down(self, index: int) -> int:
+        """Side of the encoder's grid after `index` halvings, each rounded down."""
+        return self.resolution // 2**index
+
+    def grid_up(self, index: int) -> int:
+        """Side of the decoder's grid at level `index`: doubled upwards from the coarsest, so that what was rounded off
+        stays lost. Published checkpoints have their attention where this says."""
+        last = len(self.ch_mult) - 1
+        return self.grid_down(last) * 2 ** (last - index)
+
+    def level(self, grid: int, channels_in: int, channels_out: int, blocks: int, resample: str | None) -> Level:
+        """Return a level, with attention if its grid has a size that asks for it."""
+        attention = grid in self.attn_resolutions
         return Level(channels_in, channels_out, blocks, attention, self.dropout, resample)
 
 
@@ -166,7 +176,9 @@ class Encoder(nn.Module):
         widths = [shape.ch, *shape.widths]
         last = len(shape.widths) - 1
         self.down = nn.ModuleList(
-            shape.level(i, widths[i], widths[i + 1], shape.num_res_blocks, "down" if i < last else None)
+            shape.level(
+                shape.grid_down(i), widths[i], widths[i + 1], shape.num_res_blocks, "down" if i < last else None
+            )
             for i in range(len(shape.widths))
         )
         self.mid = Middle(widths[-1], shape.dropout)
@@ -193,7 +205,7 @@ class Decoder(nn.Module):
         self.conv_in = nn.Conv2d(shape.z_channels, widths[-1], 3, padding=1)
         self.mid = Middle(widths[-1], shape.dropout)
         self.up = nn.ModuleList(
-            shape.level(i, widths[i + 1], widths[i], shape.num_res_blocks + 1, "up" if i > 0 else None)
+            shape.level(shape.grid_up(i), widths[i + 1], widths[i], shape.num_res_blocks + 1, "up" if i > 0 else None)
             for i in range(len(shape.widths))
         )
         self.norm_out = _norm(widths[0])

@@ -250,3 +250,29 @@ def test_a_link_that_leads_to_itself_is_told_without_a_number(tmp_path: Path) ->
     with pytest.raises(ContestError) as refused:
         open_picture(tmp_path / "1.jpg")
     assert refused.value.message == "Too many levels of symbolic links"
+
+
+@pytest.mark.parametrize(
+    ("content", "is_inside"),
+    [
+        ("images/../images/3.png", True),
+        ("images/../3.png", True),
+        ("../3.png", False),
+        ("images/../../3.png", False),
+        ("images/../../input/images/3.png", False),  # comes back, but has been outside
+        ("out/../3.png", False),  # by a link
+    ],
+)
+def test_a_path_that_goes_up_stays_inside(tmp_path: Path, content: str, is_inside: bool) -> None:
+    root = tmp_path / "input"
+    (root / "images").mkdir(parents=True)
+    (tmp_path / "elsewhere" / "deep").mkdir(parents=True)
+    (root / "out").symlink_to(tmp_path / "elsewhere" / "deep")
+    with pytest.raises(ContestError, match="holds"):
+        resolve_picture(root, content)
+    if is_inside:
+        expected = root.resolve() / ("3.png" if content == "images/../3.png" else "images/3.png")
+        assert resolve_picture(root, content, inner_parents=True) == expected
+    else:
+        with pytest.raises(ContestError, match="outside"):
+            resolve_picture(root, content, follow_links=True, inner_parents=True)

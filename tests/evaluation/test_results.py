@@ -37,6 +37,7 @@ def rich_result(mode: str = "official", defect: int | None = 10) -> Result:
 def test_the_json_has_the_agreed_shape() -> None:
     assert to_json(rich_result()) == {
         "mode": "official",
+        "stage": None,
         "test": "t",
         "integral": None,
         "integral_interval": None,

@@ -1,4 +1,4 @@
-"""What one odd sample does to a whole file, from JSON to score: the organisers' outcomes, run by run."""
+"""What one odd sample does to a whole file, from JSON to score: the organisers' evaluation alone, run by run."""
 
 import json
 from pathlib import Path
@@ -34,17 +34,16 @@ def test_an_odd_sample_does_to_the_file_what_it_does_to_theirs(run: dict, tmp_pa
     files, outcome = files_of(run, tmp_path), run["outcome"]
     if run["name"] in SCORER_S_OWN_FAULT:
         with pytest.raises((ContestFileError, EvaluationError)):
-            score_run(files, Metrics("official"))
+            score_run(files, Metrics("official"), stage="evaluate")
         return
     if run["name"] == "extra_prediction":  # their splitting leaves it out before the metric could see it
         result = score_run(files, Metrics("official"), resampling=Resampling(10))
         assert "the ids do not name" in result.warnings[0]
-        return
     if "raises" in outcome:
         with pytest.raises(AttemptAbortedError):
-            score_run(files, Metrics("official"))
+            score_run(files, Metrics("official"), stage="evaluate")
         return
-    task = score_run(files, Metrics("official"), resampling=Resampling(10)).tasks[run["task"]]
+    task = score_run(files, Metrics("official"), stage="evaluate", resampling=Resampling(10)).tasks[run["task"]]
     assert task.score == pytest.approx(outcome["value"], abs=1e-12)
     if "scores" in outcome:
         assert dict(task.samples) == pytest.approx(outcome["scores"], abs=1e-12)
