@@ -178,7 +178,8 @@ class RunSummary:
 
     def missing(self) -> dict[str, list[str]]:
         """Ids of the samples that were not reached: the fallback stands in for their answer, or for their picture."""
-        drawn = self.pictured | ids_with_problems(self.problems) | self.earlier_pictures
+        failed = ids_with_problems([problem for problem in self.problems if problem.phase == "draw"])
+        drawn = self.pictured | failed | self.earlier_pictures
         answered = self.answers.keys() | self.earlier_answers
         return {
             "answers": [sample.id for sample in self.samples if sample.id not in answered],
