@@ -23,7 +23,7 @@ from torch import Tensor
 
 from contest.atomic import lock
 from errors import UserError
-from submission.progress import say
+from submission.progress import warn
 
 # The parts of a configuration that are known only when the weights have been read.
 HASHES_OF_WEIGHTS = ("weights_sha256", "ruclip_sha256")
@@ -155,7 +155,7 @@ class Journal:
                 "another run is writing here", "wait for it, or stop it", where=str(self.path)
             ) from error
         except OSError as error:
-            say(f"{self.path} can not be locked ({error.strerror}): take care that no other run writes here")
+            warn(f"{self.path} can not be locked ({error.strerror}): take care that no other run writes here")
 
     def _write(self, record: Mapping[str, Any]) -> None:
         """Give a line to the kernel: it survives the end of this process, whatever ends it."""

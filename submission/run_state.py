@@ -13,7 +13,7 @@ from typing import Any
 
 from contest.errors import Code, ContestError, quote
 from contest.items import Sample
-from errors import reason_of
+from errors import code_of, reason_of
 from submission.batches import Failure
 from submission.deadline import RunStatus
 from submission.journal import Journal, JournalRecords, JournalWriteError, RecordedImage
@@ -82,7 +82,9 @@ class RunState(RankResult):
         self.record_failure(sample, "answer", failure, f"answered {fallback!r}")
 
     def _name_cut(self, sample_id: str, cut: str) -> None:
-        self.problems.append(RunProblem(sample_id, "options", cut, f"answered {quote(self.answers[sample_id])}"))
+        self.problems.append(
+            RunProblem(sample_id, "options", "OPTIONS_CUT", cut, f"answered {quote(self.answers[sample_id])}")
+        )
 
     def record_image(self, sample: Sample, image: RecordedImage) -> None:
         """Record a picture, which must be on the disk: a record never names one that is not there."""
@@ -112,7 +114,7 @@ class RunState(RankResult):
 
     def record_failure(self, sample: Sample, phase: str, failure: Failure, fallback: str) -> None:
         """Record that a phase failed for a sample, and what it got instead."""
-        self.add_problem(RunProblem(sample.id, phase, failure.error, fallback, failure.trace))
+        self.add_problem(RunProblem(sample.id, phase, failure.code, failure.error, fallback, failure.trace))
 
     def add_problem(self, problem: RunProblem) -> None:
         """Record something that went wrong."""
@@ -142,4 +144,4 @@ class RunState(RankResult):
             yield
         except JournalWriteError as error:
             lost = "the run goes on; a restart will have to do again what is done from here on"
-            self.problems.append(RunProblem(None, "journal", reason_of(error), lost))
+            self.problems.append(RunProblem(None, "journal", code_of(error), reason_of(error), lost))
