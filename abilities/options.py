@@ -58,21 +58,10 @@ def described_text(options: argparse.Namespace) -> str:
 
 
 def chosen_device(name: str) -> torch.device:
-    """Return the device of a name. Raises UsageError where there is none."""
-    import torch
+    """Return the device of a name. Raises DeviceError where there is none."""
+    from models.devices import choose_device
 
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    remedy = "use auto, cpu or cuda"
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise UsageError(f"--device {name}: no such device", remedy) from error
-    if device.type not in ("cpu", "cuda"):
-        raise UsageError(f"--device {name}: not supported", remedy)
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UsageError(f"--device {name}: there are {torch.cuda.device_count()} GPUs here", remedy)
-    return device
+    return choose_device(name)
 
 
 def new_folder(path: Path) -> Path:

@@ -87,7 +87,7 @@ def codes_of(engine: Engine, sample: Sample, root: Path) -> torch.Tensor | None:
 
 def answers_of(engine: Engine, queries: list[Query]) -> dict[str, str]:
     batches = [queries[start : start + BATCH] for start in range(0, len(queries), BATCH)]
-    return {query.id: text for batch in batches for query, text in zip(batch, engine.answer(batch), strict=True)}
+    return {query.id: said.text for batch in batches for query, said in zip(batch, engine.answer(batch), strict=True)}
 
 
 def write_rows(networks: Networks, folder: Path) -> dict[str, Path]:

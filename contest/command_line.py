@@ -21,7 +21,7 @@ from types import FrameType
 from typing import NoReturn
 
 from contest import VERSION
-from contest.console import INTERRUPTED, one_line, say, status_when_shown
+from contest.console import INTERRUPTED, one_line, quiet, say, status_when_shown
 from contest.stop_signals import Stopped, stop_signals
 from errors import UserError, described, reason_of
 
@@ -103,7 +103,8 @@ def run_program(program: Program, arguments: Sequence[str] | None = None) -> int
                 remedy = f"`python -m {prefix} --help` tells what it takes"
                 raise UsageError(f"unrecognized arguments: {one_line(' '.join(unknown))}", remedy)
             stopped = getattr(options, "when_stopped", "")
-            status = int(options.run(options))
+            with quiet(getattr(options, "quiet", False)):
+                status = int(options.run(options))
     except KeyboardInterrupt as stop:
         say(f"{prefix}: {stop if isinstance(stop, Stopped) else 'interrupted'}{stopped and '; '}{stopped}")
         return stop.status if isinstance(stop, Stopped) else INTERRUPTED
@@ -195,6 +196,13 @@ class _HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescrip
         if "\n" in text:
             return super()._fill_text(text, width, indent)
         return argparse.HelpFormatter._fill_text(self, text, width, indent)
+
+
+def add_quiet(parser: argparse.ArgumentParser) -> None:
+    """Give a command `--quiet`: what it says by `contest.console.note`, and its bars, are left out."""
+    parser.add_argument(
+        "--quiet", action="store_true", help="say nothing of how it goes; problems are named all the same"
+    )
 
 
 def whole(*, least: int, most: int = 2**63 - 1) -> Callable[[str], int]:

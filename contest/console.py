@@ -12,7 +12,8 @@ import os
 import select
 import sys
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import NoReturn, TypeAlias
 
 from contest.exit_process import exit_process
@@ -27,6 +28,7 @@ Cell: TypeAlias = str | int | float | bool | None
 _DIRECTIONS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 # Control characters, halves of surrogate pairs, and line ends that only some programs take for one.
 _CATEGORIES = frozenset(("Cc", "Cs", "Zl", "Zp"))
+_is_quiet = False
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
@@ -72,6 +74,28 @@ def csv_row(values: Iterable[Cell]) -> list[Cell]:
 def say(text: object) -> None:
     """Tell a person something on the standard error; what strangers wrote in it stays text."""
     print(printable(str(text)), file=sys.stderr, flush=True)
+
+
+def note(text: object) -> None:
+    """Tell a person how the work goes, on the standard error; nothing where one asked for quiet."""
+    if not is_quiet():
+        say(text)
+
+
+def is_quiet() -> bool:
+    """Whether nothing is to be said of how the work goes, nor a bar to be drawn."""
+    return _is_quiet
+
+
+@contextmanager
+def quiet(wanted: bool = True) -> Iterator[None]:
+    """Let the enclosed work go on without a word of how it goes; problems, and results, are still told."""
+    global _is_quiet
+    before, _is_quiet = _is_quiet, wanted
+    try:
+        yield
+    finally:
+        _is_quiet = before
 
 
 def show(text: object) -> None:

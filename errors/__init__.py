@@ -93,9 +93,14 @@ def bare_reason(error: BaseException) -> str:
 def described(error: UserError | OSError) -> str:
     """Return an error as a command line shows it: `[CODE] where: message; remedy`."""
     if isinstance(error, OSError):
-        return f"[{_code_of(type(error).__name__)}] {reason_of(error)}"
+        return f"[{code_of(error)}] {reason_of(error)}"
     text = str(error)
     return text if text.startswith("[") else f"[{error.code_name}] {text}"
+
+
+def code_of(error: BaseException) -> str:
+    """Return the stable name of an error's kind: a user error's own, and of any other the one made of its class's."""
+    return error.code_name if isinstance(error, UserError) else _code_of(type(error).__name__)
 
 
 def _code_of(name: str) -> str:

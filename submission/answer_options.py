@@ -13,6 +13,34 @@ from dataclasses import dataclass
 from itertools import islice, pairwise
 from typing import Literal, TypeAlias
 
+from submission.option_patterns import (
+    ASKS_MORE,
+    ASKS_MORE_AT_ITS_END,
+    BORDER,
+    BRACKETED,
+    BULLET,
+    CHOOSING,
+    COMMA_OR,
+    CUE,
+    DOTTED,
+    DOTTED_IN_LINE,
+    EITHER,
+    ENDS_A_SENTENCE,
+    EQUATION,
+    LEAD,
+    NUMBER_WITH_A_DOT,
+    OR,
+    OR_NOT,
+    OTHER_TASK,
+    PAUSE,
+    SENTENCE_BORDER,
+    SENTENCE_END,
+    SIGNS,
+    STATED_PAIRS,
+    WHETHER,
+    WHITE_SPACE,
+)
+
 OptionsForm: TypeAlias = Literal["marked", "listed", "alternatives", "yes or no"]
 
 MOST_OPTIONS = 32
@@ -22,65 +50,12 @@ NEAR = 200  # characters on either side of "да или нет" that tell whethe
 MOST_WORDS_BESIDE_A_PAIR = 6
 MOST_WORDS_BEHIND_A_QUESTION = 6
 MOST_WORDS_OF_AN_UNMARKED_OPTION = 12
-# Item borders while the texts are one string; people's texts have no such character.
-BORDER = "\x1e"
-
+_LINE_MARKERS_NEEDED = 3
+_CONNECTIVES = frozenset(("и", "или", "либо", "а также", "and", "or", "по", "-", "—", "–"))
 _LATIN = "abcdefghijklmnopqrstuvwxyz"
 _CYRILLIC = "абвгдежзиклмнопрстуфхцчшщэюя"  # й, ё and the signs mark nothing
 # Letters that look like Latin ones and are typed for them.
 _LOOK_ALIKES = {"а": "a", "в": "b", "с": "c", "е": "e", "к": "k", "о": "o", "р": "p", "х": "x"}
-
-_MARKER = r"(?P<open>[(\[]?)(?P<marker>[a-zа-я]|\d{1,2})"
-# "a)" may stand anywhere behind a space; "1)" in an equation may not, nor the end of "(x + 1)".
-_BRACKETED = re.compile(rf"(?:^|(?<=[\s;,.:?!\"«{BORDER}])){_MARKER}[)\]]\s?", re.IGNORECASE)
-# "1." and "А." begin a line, an item, or what follows a semicolon: elsewhere they are dates, sums and initials.
-_DOTTED = re.compile(
-    rf"(?:^|(?<=[\n;:?{BORDER}]))[ \t]*(?P<open>)(?P<marker>[a-zа-я]|\d{{1,2}})[.:]\s+(?=\S)", re.IGNORECASE
-)
-# In one line they are taken for a list only if there are three of them in order, behind a question or a colon.
-_DOTTED_IN_LINE = re.compile(r"(?:^|(?<=[\s;,?:]))(?P<open>)(?P<marker>[A-ZА-Я]|\d{1,2})[.]\s+(?=\S)")
-_LINE_MARKERS_NEEDED = 3
-
-_LEAD = re.compile(
-    r"(?:(?:возможные|предложенные|предлагаемые)\s+)?(?:варианты|вариант)(?:\s+(?:ответа|ответов|на\s+выбор|для\s+ответа))?\s*:"
-    r"|возможные\s+ответы\s*:"
-    r"|(?:выбер[иу](?:те)?|выбирай(?:те)?)\s+(?:один\s+|одно\s+|одну\s+|ответ\s+|правильный\s+|верный\s+|нужный\s+|вариант\s+)*"
-    r"(?:из|среди)(?:\s+(?:вариантов|списка|предложенных|предложенного|следующих|следующего))*\s*:"
-    rf"|(?:варианты|вариант|возможные)\s+(?:ответа|ответов|ответы)\s*(?=[\n{BORDER}])"
-    rf"|варианты\s*(?=[\n{BORDER}])",
-    re.IGNORECASE,
-)
-_CHOOSING = re.compile(
-    r"\bвыбер|\bвариант|\bкак(?:ой|ая|ое|ие)\s+из\b|\b(?:что|кто)\s+из\b|\b(?:верн|правильн)\w+\s+(?:ответ|описан|подпис)",
-    re.IGNORECASE,
-)
-_CUE = re.compile(r"\s*(?:правильный\s+|верный\s+|твой\s+|ваш\s+)?ответ\s*:?\s*$", re.IGNORECASE)
-_SENTENCE_BORDER = re.compile(r"(?<=[.!?…])\s+(?=[А-ЯЁA-Z«\"])")
-_SENTENCE_END = re.compile(rf"(?<=[.!?…])\s+|[\n{BORDER}]+")
-_CONNECTIVES = frozenset(("и", "или", "либо", "а также", "and", "or", "по", "-", "—", "–"))
-
-# "Верно ли", "Есть ли", "правда ли, что": the particle stands behind the word that is asked about, early on.
-_WHETHER = re.compile(r"(?:^|[\s,«(])[\w-]+\s+ли\b", re.IGNORECASE)
-_OR_NOT = re.compile(r"\bили\s+нет\b", re.IGNORECASE)
-_ASKS_MORE = re.compile(
-    r"^\W*(?:(?:а|и|но|так)\s+)?(?:в|на|из|к|с|о|об|по|от|за|у|для|до)?\s*"
-    r"(?:кто|что|где|когда|куда|откуда|почему|зачем|сколько|как|какой|какая|какое|какие|каком|какого|какую|какой|чей|чья|"
-    r"чьё|чьи|чем|чём|чего|чему|кого|кому|кем|ком|который|которая|которое)\b",
-    re.IGNORECASE,
-)
-_STATED_PAIRS: tuple[tuple[re.Pattern[str], tuple[str, str]], ...] = tuple(
-    (re.compile(rf"\b{one}\s*(?:или|либо|/|,)\s*{other}\b", re.IGNORECASE), (one, other))
-    for one, other in (
-        ("да", "нет"),
-        ("верно", "неверно"),
-        ("правда", "ложь"),
-        ("истина", "ложь"),
-        ("истинно", "ложно"),
-    )
-)
-_ALTERNATIVES = re.compile(r":\s*(?P<list>[^:?]+?)\s*\?\s*$")
-_PAUSE = re.compile(rf"[.!?…\n{BORDER}]")
-_OR = re.compile(r"\s*,?\s+(?:или|либо)\s+", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -106,8 +81,20 @@ class AnswerOptions:
 
 def find_options(texts: Sequence[str]) -> AnswerOptions | None:
     """Return the options that a sample's text items offer, or None where they offer none."""
-    whole = BORDER.join(text.replace(BORDER, " ") for text in texts)
+    whole = joined(texts)
     return _marked(whole) or _listed(whole) or _alternatives(whole) or _stated_pair(whole) or _yes_or_no(whole)
+
+
+def joined(texts: Sequence[str]) -> str:
+    """Return the texts as one string: each run of white space one character, a line's end where it holds one.
+
+    Between any two texts stands `BORDER`, next to no other white space; empty ones are left out.
+    """
+    return BORDER.join(filter(None, (WHITE_SPACE.sub(_single, text.strip()) for text in texts)))
+
+
+def _single(run: re.Match[str]) -> str:
+    return "\n" if "\n" in run[0] else " "
 
 
 @dataclass(frozen=True)
@@ -145,16 +132,16 @@ def _lists(hits: Sequence[_Hit]) -> list[list[_Hit]]:
 
 def _marked(whole: str) -> AnswerOptions | None:
     """Options behind markers. Of several lists the last that is no passage's counts."""
-    for pattern in (_BRACKETED, _DOTTED, _DOTTED_IN_LINE):
+    for pattern in (BRACKETED, DOTTED, DOTTED_IN_LINE):
         for hits in reversed(_lists(_hits(pattern, whole))):
-            if pattern is _DOTTED_IN_LINE and not _in_order(hits, _LINE_MARKERS_NEEDED):
+            if pattern is DOTTED_IN_LINE and not _in_order(hits, _LINE_MARKERS_NEEDED):
                 continue
-            found = _marked_list(whole, hits, dotted=pattern is not _BRACKETED, in_line=pattern is _DOTTED_IN_LINE)
+            found = _marked_list(whole, hits, dotted=pattern is not BRACKETED, in_line=pattern is DOTTED_IN_LINE)
             if found is not None:
                 return found
-    lead = list(_LEAD.finditer(whole))
+    lead = list(LEAD.finditer(whole))
     if lead:  # a single one, where it is said to be one
-        alone = _hits(_BRACKETED, whole[lead[-1].end() :])
+        alone = _hits(BRACKETED, whole[lead[-1].end() :])
         if len(alone) == 1 and not whole[lead[-1].end() : lead[-1].end() + alone[0].start].strip(" \n" + BORDER):
             hit = alone[0]
             shifted = _Hit(hit.start + lead[-1].end(), hit.stop + lead[-1].end(), hit.marker, hit.ranks)
@@ -177,7 +164,7 @@ def _marked_list(whole: str, hits: Sequence[_Hit], *, dotted: bool, in_line: boo
     own_item = not head.strip() or head.rstrip(" \t").endswith(BORDER)
     if "?" in tail and not led and (dotted or not own_item or "?" in head or not _are_short(contents)):
         return None  # what is asked comes afterwards: the list is part of the passage
-    if asks_again and not led and any(_SENTENCE_BORDER.search(content) for content in contents):
+    if asks_again and not led and any(SENTENCE_BORDER.search(content) for content in contents):
         return None
     if not own_item and not led and not _invites(head, in_line):
         return None
@@ -196,7 +183,7 @@ def _marked_list(whole: str, hits: Sequence[_Hit], *, dotted: bool, in_line: boo
 
 def _without_lead(head: str) -> tuple[str, bool]:
     """The text in front of a list without "Варианты:" at its end, and whether there was one."""
-    leads = list(_LEAD.finditer(head))
+    leads = list(LEAD.finditer(head))
     if leads and not head[leads[-1].end() :].strip(" \n\t-–—" + BORDER):
         return head[: leads[-1].start()], True
     return head, False
@@ -205,8 +192,8 @@ def _without_lead(head: str) -> tuple[str, bool]:
 def _invites(head: str, in_line: bool) -> bool:
     """Whether a list in the middle of an item can be one of options: what stands before it asks for it."""
     item = head.rpartition(BORDER)[2].rstrip()
-    if item.endswith(("?", ":")) or "?" in _SENTENCE_END.split(item)[-1]:
-        return "?" in head or bool(_CHOOSING.search(head)) or _is_task(item)
+    if item.endswith(("?", ":")) or "?" in SENTENCE_END.split(item)[-1]:
+        return "?" in head or bool(CHOOSING.search(head)) or _is_task(item)
     if in_line:
         return False
     if "\n" in head[len(head.rstrip(" \t")) - 1 :]:  # a line of its own
@@ -214,16 +201,13 @@ def _invites(head: str, in_line: bool) -> bool:
     return (item.endswith((".", "!", "…")) and ("?" in item or _is_task(item))) or _is_task(item)
 
 
-_EQUATION = re.compile(r"\d\s*[-+*/=:]|=\s*-?\d|\b(?:найди|реши|вычисли|сколько|плюс|минус)\w*", re.IGNORECASE)
-
-
 def _is_task(item: str) -> bool:
-    return bool(_EQUATION.search(item) or _CHOOSING.search(item)) and len(item.split()) <= 40
+    return bool(EQUATION.search(item) or CHOOSING.search(item)) and len(item.split()) <= 40
 
 
 def _are_short(contents: Sequence[str]) -> bool:
     return all(
-        len(content.split()) <= MOST_WORDS_OF_AN_UNMARKED_OPTION and not _SENTENCE_BORDER.search(content.strip())
+        len(content.split()) <= MOST_WORDS_OF_AN_UNMARKED_OPTION and not SENTENCE_BORDER.search(content.strip())
         for content in contents
     )
 
@@ -236,8 +220,8 @@ def _end_of_list(contents: Sequence[str]) -> tuple[str, str]:
     borders = [body.find(BORDER)]
     if len(contents) > 1 and all(content.rstrip(" \t").endswith(("\n", BORDER)) for content in contents[:-1]):
         borders.append(body.find("\n"))  # one option a line: the list ends with its line
-    elif not any(_SENTENCE_BORDER.search(content.strip()) for content in contents[:-1]):
-        sentence = _SENTENCE_BORDER.search(body)
+    elif not any(SENTENCE_BORDER.search(content.strip()) for content in contents[:-1]):
+        sentence = SENTENCE_BORDER.search(body)
         borders.append(sentence.start() if sentence else -1)
     ends = [offset + border for border in borders if border >= 0]
     end = min(ends, default=len(last))
@@ -245,28 +229,27 @@ def _end_of_list(contents: Sequence[str]) -> tuple[str, str]:
 
 
 def _trimmed(text: str) -> str:
-    text = re.sub(r"\s+", " ", text.replace(BORDER, " ")).strip(" ;,|\t")
-    # The end of a sentence is none of the option; the dot of "1990 г." is.
-    if re.search(r"[\w)»\"]{3}\.$", text) or re.fullmatch(r"-?\d+\.", text):
+    text = WHITE_SPACE.sub(" ", text).strip(" ;,|")
+    if ENDS_A_SENTENCE.fullmatch(text[-4:]) or NUMBER_WITH_A_DOT.fullmatch(text):
         text = text[:-1]
     return text.strip()
 
 
 def _listed(whole: str) -> AnswerOptions | None:
     """Options without markers: behind "Варианты:", or an item of its own behind a text that lets one choose."""
-    leads = list(_LEAD.finditer(whole))
-    for lead in reversed(leads):
+    leads = list(LEAD.finditer(whole))
+    for lead in reversed(leads[-MOST_LISTS:]):
         head, rest = whole[: lead.start()], whole[lead.end() :]
         parts = _parts(rest.strip(" \n" + BORDER), commas=True)
         if parts is not None:
             return _options([("", part) for part in parts], head, "", "listed")
-    if leads or ("?" not in whole and not _CHOOSING.search(whole)):
+    if leads or ("?" not in whole and not CHOOSING.search(whole)):
         return None
     head, border, last = whole.rpartition(BORDER)
     parts = _parts(last, commas=False) if border else None
     if border and parts is None:
         parts, head = _items_of_options(whole)
-    if parts is None or not _CHOOSING.search(head) or "?" in "".join(parts):
+    if parts is None or not CHOOSING.search(head) or "?" in "".join(parts):
         return None
     return _options([("", part) for part in parts], head, "", "listed")
 
@@ -289,21 +272,26 @@ def _items_of_options(whole: str) -> tuple[list[str] | None, str]:
 
 def _parts(text: str, *, commas: bool) -> list[str] | None:
     """The parts of a list, by the strongest sign that separates any: lines, semicolons, bars, commas."""
-    text = _CUE.sub("", text) if commas else text
-    for sign in (rf"[\n{BORDER}]+", ";", r"\s/\s|\|", *((r",|\s(?:или|либо)\s",) if commas else ())):
-        parts = [re.sub(r"^(?:[-–—•*]|или\b|либо\b)\s*", "", part.strip()) for part in re.split(sign, text)]
+    text = CUE.sub("", text) if commas else text
+    for sign in (*SIGNS, *((COMMA_OR,) if commas else ())):
+        parts = [_without_bullet(part.strip()) for part in sign.split(text)]
         parts = [_trimmed(part) for part in parts if part.strip(" .;,")]
         if len(parts) >= 2:
             return parts if _are_short(parts) else None
     return None
 
 
+def _without_bullet(part: str) -> str:
+    bullet = BULLET.match(part)
+    return part[bullet.end() :] if bullet else part
+
+
 def _alternatives(whole: str) -> AnswerOptions | None:
     """What a question lists behind its colon: "Что больше: 3 или 7?"."""
-    match = _ALTERNATIVES.search(_question(whole))
-    if match is None or not _OR.search(match["list"]):
+    _, colon, listed = _question(whole).removesuffix("?").rpartition(":")
+    if not colon or "?" in listed or not OR.search(listed):
         return None
-    parts = [_trimmed(part) for part in re.split(r"\s*,\s*|\s+(?:или|либо)\s+", match["list"])]
+    parts = [_trimmed(part) for part in COMMA_OR.split(listed)]
     parts = [part for part in parts if part]
     if len(parts) < 2 or not _are_short(parts):
         return None
@@ -312,10 +300,12 @@ def _alternatives(whole: str) -> AnswerOptions | None:
 
 def _stated_pair(whole: str) -> AnswerOptions | None:
     """ "Ответь да или нет.": the two answers stand in the text, outside of what could be a passage."""
-    for pattern, pair in _STATED_PAIRS:
+    if _asks_more(whole):
+        return None
+    for pattern, pair in STATED_PAIRS:
         for match in islice(pattern.finditer(whole), MOST_LISTS):
-            before = _PAUSE.split(whole[max(0, match.start() - NEAR) : match.start()])[-1]
-            after = _PAUSE.split(whole[match.end() : match.end() + NEAR])[0]
+            before = PAUSE.split(whole[max(0, match.start() - NEAR) : match.start()])[-1]
+            after = PAUSE.split(whole[match.end() : match.end() + NEAR])[0]
             if len((before + after).split()) <= MOST_WORDS_BESIDE_A_PAIR:
                 return _options([("", answer) for answer in pair], whole, "", "yes or no")
     return None
@@ -325,7 +315,7 @@ def _question(whole: str) -> str:
     """The question that the texts end with, or an item of them; empty if there is none."""
     question = ""
     for item in whole.split(BORDER):
-        sentences = [sentence.strip() for sentence in _SENTENCE_END.split(item.strip())]
+        sentences = [sentence.strip() for sentence in SENTENCE_END.split(item.strip())]
         asking = [place for place, sentence in enumerate(sentences) if sentence.endswith("?")]
         # What follows in the item may say how to answer, not go on telling: a passage asks questions of its own.
         if asking and len(" ".join(sentences[asking[-1] + 1 :]).split()) <= MOST_WORDS_BEHIND_A_QUESTION:
@@ -333,12 +323,19 @@ def _question(whole: str) -> str:
     return question
 
 
+def _asks_more(whole: str) -> bool:
+    """Whether yes or no would be no answer: the question has a word to be answered, or the last item sets a task."""
+    question, last = _question(whole), whole.rpartition(BORDER)[2]
+    asked = ASKS_MORE.match(question) or ASKS_MORE_AT_ITS_END.search(question)
+    return bool(asked or ("?" not in last and OTHER_TASK.match(last)))
+
+
 def _yes_or_no(whole: str) -> AnswerOptions | None:
     """The last question of the texts, where it asks for no more than yes or no."""
     question = _question(whole)
-    alternative = re.search(r"\b(?:или|либо)\b", _OR_NOT.sub("", question), re.IGNORECASE)
-    whether = _WHETHER.search(question) or _OR_NOT.search(question)
-    if whether is None or alternative or _ASKS_MORE.search(question):
+    alternative = EITHER.search(OR_NOT.sub("", question))
+    whether = WHETHER.search(question) or OR_NOT.search(question)
+    if whether is None or alternative or _asks_more(whole):
         return None
     return _options([("", "да"), ("", "нет")], whole, "", "yes or no")
 
@@ -362,7 +359,7 @@ def _options(
             kept[text.lower()] = Option(marker, text)
     if not kept:
         return None
-    left = [_CUE.sub("", item).strip() for item in f"{head.rstrip(' ')}{tail}".split(BORDER)]
+    left = [CUE.sub("", item).strip() for item in f"{head.rstrip(' ')}{tail}".split(BORDER)]
     return AnswerOptions(tuple(kept.values()), tuple(item for item in left if item), form, _told(cut))
 
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import torch
 
-from errors import UserError, reason_of
+from errors import UserError, code_of, reason_of
 from submission.deadline import RunStatus, RunStopped
 
 Entry = TypeVar("Entry")
@@ -27,11 +27,15 @@ class BatchSize:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why the work failed for an entry even alone: `error` names it in one line, `trace` is the traceback."""
+    """Why the work failed for an entry even alone: `error` names it in one line, `trace` is the traceback.
+
+    `code` is the stable name of its kind.
+    """
 
     error: str
     trace: str
     out_of_memory: bool = False
+    code: str = ""
 
 
 def process_batches(
@@ -95,7 +99,7 @@ def _attempt(work: Callable[[Sequence[Entry]], Sequence[Result]], batch: Sequenc
         return work(batch)
     except Exception as error:  # whatever it is, the other samples still want their answers
         # Only texts leave: the exception's own traceback would keep the batch's tensors in memory.
-        return Failure(_reason(error), traceback.format_exc(), is_out_of_memory(error))
+        return Failure(_reason(error), traceback.format_exc(), is_out_of_memory(error), code_of(error))
 
 
 def _reason(error: Exception) -> str:

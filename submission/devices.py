@@ -1,38 +1,11 @@
-"""Which device a run computes on, what may compute there at once, and whether it still works."""
+"""What may compute on a run's device at once, and whether it still works."""
 
 from __future__ import annotations
 
 import torch
 
 from contest.limits import VIRTUAL_CPUS
-from errors import UserError
 from submission.doctor.cgroup import usable_cores
-from submission.progress import counted
-
-
-class DeviceError(UserError):
-    """A device that is not there, or that a run can not compute on."""
-
-
-def choose_device(name: str, local_process: int = 0) -> torch.device:
-    """Return the device; of several processes each gets a GPU of its own, as far as there are any.
-
-    Raises DeviceError if there is none of that name.
-    """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise DeviceError(f"--device {name}: no such device", "use auto, cpu or cuda") from error
-    if device.type not in ("cpu", "cuda"):
-        raise DeviceError(f"--device {name}: not supported", "use auto, cpu or cuda")
-    if device.type == "cpu":
-        return device
-    count = torch.cuda.device_count()
-    if (device.index or 0) >= count:
-        raise DeviceError(f"--device {name}: this machine has {counted(count, 'GPU')}", "use auto or cpu")
-    return device if device.index is not None else torch.device("cuda", local_process % count)
 
 
 def has_room_to_overlap(device: torch.device, processes: int) -> bool:

@@ -28,6 +28,7 @@ from submission.picture_files import to_bytes
 from submission.profiles import Profile
 from submission.prompts import left_ids, left_text
 
+Asked = TypeVar("Asked")
 Result = TypeVar("Result")
 
 
@@ -45,11 +46,27 @@ class Query:
 
 
 @dataclass(frozen=True)
+class GeneratedText:
+    """An answer, and what of the sample's options could not count for it, in words; empty where all of them did."""
+
+    text: str
+    cut: str = ""
+
+
+@dataclass(frozen=True)
 class GeneratedImage:
     """A generated picture: its codes int64 `[I]` and its pixels uint8 `[H, W, 3]`."""
 
     codes: Tensor
     rgb: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """A query that is answered with one of its options."""
+
+    query: Query
+    options: AnswerOptions
 
 
 @dataclass
@@ -86,19 +103,21 @@ class Engine:
         wait_asleep(codes.device)
         return list(codes.cpu())
 
-    def answer(self, queries: Sequence[Query]) -> list[str]:
+    def answer(self, queries: Sequence[Query]) -> list[GeneratedText]:
         """Answer a batch of queries; an answer without text becomes the profile's.
 
         Where the profile chooses among options, and a query has some, one of them is the answer.
         """
-        chosen = [query for query in queries if self.options_of(query) is not None]
-        answers = dict(zip([query.id for query in chosen], self._rescuing(self._choose, chosen), strict=True))
-        free = [query for query in queries if query.id not in answers]
+        options = [self.options_of(query) for query in queries]
+        chosen = [_Chosen(query, found) for query, found in zip(queries, options, strict=True) if found is not None]
+        free = [query for query, found in zip(queries, options, strict=True) if found is None]
+        cuts = [what_is_cut(each.options, self.networks.vocabulary) for each in chosen]
+        texts = self._rescuing(self._choose, chosen)
         ids = self._rescuing(self._answer_ids, free)
         self.steps += sum(map(len, ids))
-        for query, row in zip(free, ids, strict=True):
-            answers[query.id] = self.networks.vocabulary.decode(row) or self.profile.empty_answer
-        return [answers[query.id] for query in queries]
+        said = (self.networks.vocabulary.decode(row) or self.profile.empty_answer for row in ids)
+        by_options, freely = iter(map(GeneratedText, texts, cuts)), iter(map(GeneratedText, said))
+        return [next(freely if found is None else by_options) for found in options]
 
     def options_of(self, query: Query) -> AnswerOptions | None:
         """The options that a query is answered with one of; None where it is answered freely."""
@@ -153,23 +172,20 @@ class Engine:
     def _left_ids_of(self, texts: Sequence[str]) -> Tensor:
         return left_ids(texts, self.networks.vocabulary, self.profile.shorten_passage)
 
-    def cut_options(self, query: Query) -> str:
-        """What of a query's options can not count as it stands, in words; empty where all of them do."""
-        options = self.options_of(query)
-        return "" if options is None else what_is_cut(options, self.networks.vocabulary)
-
     def _codes(self, queries: Sequence[Query]) -> Tensor:
         zeros = torch.zeros(self.config.image_seq_length, dtype=torch.int64)
         return torch.stack([zeros if query.codes is None else query.codes.long() for query in queries])  # [b, I]
 
-    def _choose(self, model: Rudolph, queries: Sequence[Query]) -> list[str]:
+    def _choose(self, model: Rudolph, chosen: Sequence[_Chosen]) -> list[str]:
         assert self.profile.options is not None
-        found = [
-            OptionsQuery(options, self._left_ids_of(query.texts), self._left_ids_of(options.texts), codes)
-            for query, codes in zip(queries, self._codes(queries), strict=True)
-            if (options := self.options_of(query)) is not None
+        codes = self._codes([each.query for each in chosen])
+        asked = [
+            OptionsQuery(
+                each.options, self._left_ids_of(each.query.texts), self._left_ids_of(each.options.texts), of_picture
+            )
+            for each, of_picture in zip(chosen, codes, strict=True)
         ]
-        return choose_options(model, self.networks.vocabulary, found, self.profile.options)
+        return choose_options(model, self.networks.vocabulary, asked, self.profile.options)
 
     def _answer_ids(self, model: Rudolph, queries: Sequence[Query]) -> list[list[int]]:
         template = self.networks.vocabulary.right_template()
@@ -184,7 +200,7 @@ class Engine:
         return list(generate_image(model, self._left_ids(queries), self.profile.image, numbers).cpu())
 
     def _rescuing(
-        self, compute: Callable[[Rudolph, Sequence[Query]], list[Result]], queries: Sequence[Query]
+        self, compute: Callable[[Rudolph, Sequence[Asked]], list[Result]], queries: Sequence[Asked]
     ) -> list[Result]:
         """Compute in the chosen precision; in float16, rows that overflow are computed in bfloat16 instead."""
         if not queries:

@@ -1,6 +1,7 @@
 """What a run has already done, one JSON line a sample and phase, so that a killed run goes on.
 
-The first line is the run's configuration; the others are `{"phase": "answer", "id": ..., "text": ...}` and
+The first line is the run's configuration; the others are `{"phase": "answer", "id": ..., "text": ...}`, with a "cut"
+that says which of the sample's options could not count, if any did not, and
 `{"phase": "draw", "id": ..., "codes": [...], "crc32": ..., "draws": ...}`: the picture's codes, the checksum of its
 file, and of how many draws it is the best. Of several answers of a sample the last one counts; of several pictures the
 one chosen among the most draws, and of those the last. A line cut off by a kill is dropped, and its sample is done
@@ -22,7 +23,7 @@ from torch import Tensor
 
 from contest.atomic import lock
 from errors import UserError
-from submission.progress import say
+from submission.progress import warn
 
 # The parts of a configuration that are known only when the weights have been read.
 HASHES_OF_WEIGHTS = ("weights_sha256", "ruclip_sha256")
@@ -47,12 +48,13 @@ class RecordedImage:
 
 @dataclass
 class JournalRecords:
-    """What journals hold, by sample id: answers, and pictures.
+    """What journals hold, by sample id: answers, what of a sample's options was cut for them, and pictures.
 
     They can be put together in any order: only among records that are worth the same the last one counts.
     """
 
     answers: dict[str, str] = field(default_factory=dict)
+    cuts: dict[str, str] = field(default_factory=dict)
     images: dict[str, RecordedImage] = field(default_factory=dict)
 
     def take(self, records: Iterable[Mapping[str, Any]]) -> None:
@@ -61,6 +63,9 @@ class JournalRecords:
             phase = record.get("phase")  # none in a journal's first line
             if phase == "answer":
                 self.answers[record["id"]] = record["text"]
+                self.cuts.pop(record["id"], None)
+                if "cut" in record:
+                    self.cuts[record["id"]] = record["cut"]
             elif phase == "draw":
                 earlier = self.images.get(record["id"])
                 if earlier is None or record["draws"] >= earlier.num_images:
@@ -118,9 +123,9 @@ class Journal:
         known.take(records[1:])
         return known
 
-    def add_answer(self, sample_id: str, text: str) -> None:
-        """Record a sample's answer. Raises JournalWriteError."""
-        self._write({"phase": "answer", "id": sample_id, "text": text})
+    def add_answer(self, sample_id: str, text: str, cut: str = "") -> None:
+        """Record a sample's answer, and what of its options was cut for it. Raises JournalWriteError."""
+        self._write({"phase": "answer", "id": sample_id, "text": text} | ({"cut": cut} if cut else {}))
 
     def add_image(self, sample_id: str, image: RecordedImage) -> None:
         """Record the picture of a sample, whose file is written by now. Raises JournalWriteError."""
@@ -150,7 +155,7 @@ class Journal:
                 "another run is writing here", "wait for it, or stop it", where=str(self.path)
             ) from error
         except OSError as error:
-            say(f"{self.path} can not be locked ({error.strerror}): take care that no other run writes here")
+            warn(f"{self.path} can not be locked ({error.strerror}): take care that no other run writes here")
 
     def _write(self, record: Mapping[str, Any]) -> None:
         """Give a line to the kernel: it survives the end of this process, whatever ends it."""
@@ -259,8 +264,10 @@ def _sound_records(data: bytes) -> tuple[list[dict[str, Any]], int]:
 
 def _is_sound(record: object) -> bool:
     match record:
-        case {"configuration": dict()} | {"phase": "answer", "id": str(), "text": str()}:
+        case {"configuration": dict()}:
             return True
+        case {"phase": "answer", "id": str(), "text": str(), **more}:
+            return isinstance(more.get("cut", ""), str)
         case {"phase": "draw", "id": str(), "codes": list(codes), "crc32": int(), "draws": int()}:
             return all(isinstance(code, int) for code in codes)
     return False

@@ -29,7 +29,8 @@ from models.weights_folder import (
 @dataclass(frozen=True)
 class Networks:
     """What a run computes with: RUDOLPH in the chosen precision, the VQGAN in float32, the vocabulary, and the ruCLIP
-    that ranks draws, if one is asked for. `notes` say what is read otherwise than it stands in the files."""
+    that ranks draws, if one is asked for. `notes` say what is read otherwise than it stands in the files, `flaws` what
+    can not come out right."""
 
     folder: Path
     device: torch.device
@@ -39,6 +40,7 @@ class Networks:
     vocabulary: Vocabulary
     ruclip: RuCLIP | None = None
     notes: tuple[str, ...] = ()
+    flaws: tuple[str, ...] = ()
 
     @property
     def side(self) -> int:
@@ -68,9 +70,9 @@ def load_networks(folder: Path, device: torch.device, dtype: torch.dtype, ruclip
     require_fit(folder, rudolph.config, tokenizer, vqgan)
     clip = None if ruclip is None else RuCLIP.from_directory(ruclip, device)
     # A VQGAN of undefined values draws black pictures without an error; RUDOLPH's are asked about when one occurs.
-    wrong = (f"warning: {tensor}: pictures will be wrong" for tensor in not_finite_tensors(folder, (VQGAN_FOLDER,)))
-    said = (*notes(folder), *wrong)
-    return Networks(folder, device, dtype, rudolph, vqgan, Vocabulary(tokenizer, rudolph.config), clip, said)
+    flaws = (f"{tensor}: pictures will be wrong" for tensor in not_finite_tensors(folder, (VQGAN_FOLDER,)))
+    vocabulary, read = Vocabulary(tokenizer, rudolph.config), tuple(notes(folder))
+    return Networks(folder, device, dtype, rudolph, vqgan, vocabulary, clip, read, tuple(flaws))
 
 
 def _load_packed(folder: Path, device: torch.device, dtype: torch.dtype) -> Rudolph:

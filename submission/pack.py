@@ -1,8 +1,8 @@
 """The archive for the organisers: the same bytes from the same files.
 
-In it: `metadata.json`, `run.sh`, the code that runs (`contest`, `models`, `submission`), the weights that a run reads,
-and `manifest.json` with the SHA-256 of each. Entries are sorted, stored as they are (weights hardly shrink, and another
-zlib would give other bytes), and dated 1980, as early as a ZIP archive knows.
+In it: `metadata.json`, `run.sh`, the code that runs (`errors`, `contest`, `models`, `submission`), the weights that a
+run reads, and `manifest.json` with the SHA-256 of each. Entries are sorted, stored as they are (weights hardly shrink,
+and another zlib would give other bytes), and dated 1980, as early as a ZIP archive knows.
 """
 
 from __future__ import annotations

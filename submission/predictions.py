@@ -18,7 +18,7 @@ from contest.reading import read_predictions
 from contest.writing import samples_to_json, write_bytes, write_json
 from submission.peers import PeerProcesses
 from submission.picture_files import grey_picture, to_jpeg
-from submission.progress import say
+from submission.progress import warn
 from submission.report import RunProblem
 from submission.run_state import RunState
 
@@ -201,7 +201,7 @@ class DiskReserve:
                 os.posix_fallocate(file.fileno(), 0, self._bytes)
         except OSError as error:
             self.release()
-            say(f"the disk has no room to spare ({error.strerror}): the last answers may not fit on it")
+            warn(f"the disk has no room to spare ({error.strerror}): the last answers may not fit on it")
 
     def release(self) -> None:
         """Make the room free, for good."""

@@ -21,6 +21,7 @@ from contest import console
 
 SECONDS_BETWEEN_DRAWINGS = 0.1
 USUAL_COLUMNS = 80
+COMMAND = "submission run"
 
 
 @dataclass(eq=False)
@@ -85,7 +86,7 @@ _LAST_LINE = _LastLine()
 def progress(label: str, total: int, *, shown: bool = True) -> Iterator[Callable[[], None]]:
     """Yield what is to be called once for each sample done. Of several processes only one is `shown`."""
     bar = _Bar(label, total)
-    if not shown or not total:
+    if not shown or not total or console.is_quiet():
         yield lambda: None
         return
     _LAST_LINE.add(bar)
@@ -98,8 +99,19 @@ def progress(label: str, total: int, *, shown: bool = True) -> Iterator[Callable
 
 
 def say(line: str) -> None:
-    """Say one line to the user, on stderr."""
-    _LAST_LINE.say(line)
+    """Say one line to the user, on stderr; nothing where one asked for quiet."""
+    if not console.is_quiet():
+        _LAST_LINE.say(line)
+
+
+def warn(line: str) -> None:
+    """Say what is no mistake in itself, but hardly what was meant, as all commands do."""
+    _LAST_LINE.say(f"{COMMAND}: warning: {line}")
+
+
+def complain(coded: str) -> None:
+    """Say what went wrong, as all commands do: `[CODE] what, where; remedy`."""
+    _LAST_LINE.say(f"{COMMAND}: error {coded}")
 
 
 @contextmanager
@@ -107,7 +119,7 @@ def warnings_above_bars() -> Iterator[None]:
     """Have Python's warnings, those of libraries, said as everything else is, each on a line of its own."""
 
     def say_warning(message: Warning | str, category: type[Warning], filename: str, line: int, *_: object) -> None:
-        say(f"{filename}:{line}: {category.__name__}: {message}")
+        _LAST_LINE.say(f"{filename}:{line}: {category.__name__}: {message}")
 
     with warnings.catch_warnings():
         warnings.showwarning = say_warning  # type: ignore[assignment]

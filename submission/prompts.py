@@ -76,8 +76,9 @@ def shorten(passage: str, question: str, budget: int, count: CountPieces) -> str
     sentences = _SENTENCE_END.split(passage.strip())
     stems = [_stems(sentence) for sentence in sentences]
     frequency = Counter(stem for of_sentence in stems for stem in of_sentence)
-    asked = sorted(_stems(question))
-    scores = [sum(1 / frequency[stem] for stem in asked if stem in of_sentence) for of_sentence in stems]
+    asked = _stems(question)
+    # In one order: a sum of fractions depends on it.
+    scores = [sum(1 / frequency[stem] for stem in sorted(asked & of_sentence)) for of_sentence in stems]
     order = sorted(range(len(sentences)), key=lambda index: (-scores[index], index))
     if order[0] != 0:
         order.remove(0)

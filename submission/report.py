@@ -16,7 +16,7 @@ from contest.command_line import DONE, WITH_FAULTS
 from contest.errors import ContestError, quote
 from contest.items import Sample
 from submission.deadline import RunStatus, worst
-from submission.progress import counted, say
+from submission.progress import complain, counted, warn
 
 RUN_REPORT_NAME = "run.json"
 MAX_PRINTED_PROBLEMS = 20
@@ -26,12 +26,14 @@ MAX_PRINTED_PROBLEMS = 20
 class RunProblem:
     """Something that went wrong for one sample (or for all of them), though the run went on.
 
-    `phase` is read, picture, encode, answer, options, draw, improve, journal, predictions or run; `error` says what was
-    wrong, `fallback` what the sample got instead, `remedy` what to do about it, where that is known.
+    `phase` is read, picture, encode, answer, options, draw, improve, journal, predictions or run; `code` is the stable
+    name of its kind; `error` says what was wrong, `fallback` what the sample got instead, `remedy` what to do about it,
+    where that is known.
     """
 
     sample_id: str | None
     phase: str
+    code: str
     error: str
     fallback: str
     trace: str = ""
@@ -40,16 +42,17 @@ class RunProblem:
     @classmethod
     def of(cls, error: ContestError, phase: str, fallback: str, sample_id: str | None) -> RunProblem:
         """Return the problem that an error is: its remedy comes last, and its sample is named once."""
-        reason = error.reason
+        reason = error.reason.removeprefix(f"[{error.code_name}] ")
         if error.sample_id is not None and error.sample_id == sample_id:
             reason = reason.replace(f", sample {quote(sample_id)}", "", 1).replace(
                 f" sample {quote(sample_id)}:", "", 1
             )
-        return cls(sample_id, phase, reason, fallback, remedy=error.remedy)
+        return cls(sample_id, phase, error.code_name, reason, fallback, remedy=error.remedy)
 
     def __str__(self) -> str:
         sample = "" if self.sample_id is None else f"sample {self.sample_id!r}: "
-        return "; ".join(filter(None, (f"{self.phase}: {sample}{self.error}", self.fallback, self.remedy)))
+        said = f"[{self.code}] {self.phase}: {sample}{self.error}"
+        return "; ".join(filter(None, (said, self.fallback, self.remedy)))
 
     def to_json(self) -> dict[str, Any]:
         """Return it as `run.json` has it, where the fallback is called "instead"."""
@@ -178,7 +181,8 @@ class RunSummary:
 
     def missing(self) -> dict[str, list[str]]:
         """Ids of the samples that were not reached: the fallback stands in for their answer, or for their picture."""
-        drawn = self.pictured | ids_with_problems(self.problems) | self.earlier_pictures
+        failed = ids_with_problems([problem for problem in self.problems if problem.phase == "draw"])
+        drawn = self.pictured | failed | self.earlier_pictures
         answered = self.answers.keys() | self.earlier_answers
         return {
             "answers": [sample.id for sample in self.samples if sample.id not in answered],
@@ -239,27 +243,23 @@ class RunSummary:
     def print_summary(self, output: Path) -> None:
         """Name on stderr what went wrong, the first twenty problems one by one, and what is missing."""
         if self.rescued:
-            say(
-                f"warning: {counted(self.not_finite, 'logit')} not finite in float16; what they were for "
+            warn(
+                f"{counted(self.not_finite, 'logit')} not finite in float16; what they were for "
                 f"({self.rescued} of the answers and pictures) was computed in bfloat16 instead"
             )
         for problem in self.problems[:MAX_PRINTED_PROBLEMS]:
-            say(f"error: {problem}")
-        more = len(self.problems) - MAX_PRINTED_PROBLEMS
-        if more > 0:
-            say(f"error: ... and {more} more")
+            complain(str(problem))
         if self.problems:
-            say(
-                f"error: {counted(len(self.problems), 'problem')} in all; {output / RUN_REPORT_NAME} lists them with "
-                "their traces"
-            )
+            in_all = counted(len(self.problems), "problem")
+            named = f", the first {MAX_PRINTED_PROBLEMS} above" if len(self.problems) > MAX_PRINTED_PROBLEMS else ""
+            complain(f"[PROBLEMS] {in_all} in all{named}; {output / RUN_REPORT_NAME} lists them with their traces")
         for error in self.unwritten:
-            say(f"error: what was written there before is whole: {error}")
+            complain(f"{error}; what was written there before is whole")
         if self.status is RunStatus.FINISHED:
             return
         if self.error and self.fault is None:
-            say(f"error: {self.error}")
-        say(f"error: ended early: {self.status.word}; {self._left()}; {self._remedy()}")
+            complain(self.error if self.error.startswith("[") else f"[{self.status.name}] {self.error}")
+        complain(f"[{self.status.name}] ended early: {self.status.word}; {self._left()}; {self._remedy()}")
 
     def _left(self) -> str:
         missing, samples = self.missing(), counted(len(self.samples), "sample")

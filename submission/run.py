@@ -17,7 +17,7 @@ from contest.items import Sample
 from contest.limits import IMAGES_DIR, INPUT_NAME
 from contest.reading import ParseResult, read_input_lenient
 from contest.writing import write_json
-from errors import UserError, reason_of
+from errors import UserError, code_of, described, reason_of
 from models.files import ModelFileError
 from models.weights import file_sha256
 from submission.batches import is_out_of_memory
@@ -36,7 +36,7 @@ from submission.loading import Networks, fingerprint, load_networks
 from submission.peers import LAST_SECONDS, PeerProcesses, pause
 from submission.picture_files import PictureFiles, crc_of
 from submission.predictions import PredictionsFile
-from submission.progress import counted, say
+from submission.progress import counted, say, warn
 from submission.report import RUN_REPORT_NAME, RunProblem, RunSummary, answers_and_pictures, describe
 from submission.run_state import RunState
 from submission.scheduler import Scheduler
@@ -143,7 +143,8 @@ class _RunProcess:
         except RunStopped as stopped:
             state.end(stopped.status)
         except Exception as error:  # whatever it is, what was done is written, and the summary says what it was
-            state.end(RunStatus.FAILED, reason_of(error), traceback.format_exc())
+            said = described(error) if isinstance(error, UserError | OSError) else reason_of(error)
+            state.end(RunStatus.FAILED, said, traceback.format_exc())
             if not isinstance(error, UserError | OSError) and not is_out_of_memory(error):
                 self.fault = error
 
@@ -218,7 +219,9 @@ class _RunProcess:
         try:
             return read_journals(self.settings.output, self.configuration)
         except OSError as error:
-            self.state.add_problem(RunProblem(None, "journal", reason_of(error), "what it knows is not used"))
+            self.state.add_problem(
+                RunProblem(None, "journal", code_of(error), reason_of(error), "what it knows is not used")
+            )
             return JournalRecords()
 
     def _drawn(self, records: JournalRecords, without: Collection[str] = ()) -> set[str]:
@@ -237,6 +240,8 @@ class _RunProcess:
         if settings.shard.is_first:
             for note in networks.notes:
                 say(note)
+            for flaw in networks.flaws:
+                warn(flaw)
         if networks.ruclip is not None:
             self.configuration["ruclip_sha256"] = networks.ruclip.weights_sha256
         return networks
@@ -278,13 +283,13 @@ def _fallback(error: ContestError, is_sound: bool) -> str:
 def _warn_of_oddities(settings: RunSettings, input_file: Path, samples: list[Sample]) -> None:
     """Say what is no mistake in itself, but hardly what was meant."""
     if not samples:
-        say(f"warning: {input_file} has no samples: there is nothing to answer, and predictions.json will be empty too")
+        warn(f"{input_file} has no samples: there is nothing to answer, and predictions.json will be empty too")
     elif (settings.num_images > 1 or settings.time_budget) and all(sample.has_image for sample in samples):
-        say("warning: every sample has a picture: nothing is drawn, once or more often")
+        warn("every sample has a picture: nothing is drawn, once or more often")
     silent = [sample.id for sample in samples if sample.items and not any(text.strip() for text in sample.texts)]
     if silent:
         some = ", ".join(map(quote, silent[:MAX_NAMED])) + (", ..." if len(silent) > MAX_NAMED else "")
-        say(f"warning: {counted(len(silent), 'sample')} without any text ({some}): answered as if nothing was asked")
+        warn(f"{counted(len(silent), 'sample')} without any text ({some}): answered as if nothing was asked")
 
 
 def _say_start(journal: Journal, earlier: JournalRecords) -> None:

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from contest.errors import Code, ContestError
+from contest.errors import Code, ContestError, quote
 from contest.items import Sample
-from errors import reason_of
+from errors import code_of, reason_of
 from submission.batches import Failure
 from submission.deadline import RunStatus
 from submission.journal import Journal, JournalRecords, JournalWriteError, RecordedImage
@@ -58,22 +58,33 @@ class RunState(RankResult):
         records, own = self.journal.resume(configuration), {sample.id for sample in self.samples}
         self.answers = {key: text for key, text in records.answers.items() if key in own}
         self.images = {key: image for key, image in records.images.items() if key in own}
+        for key, cut in records.cuts.items():
+            if key in own:
+                self._name_cut(key, cut)
         return records
 
     def unanswered(self, samples: Sequence[Sample]) -> list[Sample]:
         """Those of the samples that have no answer yet."""
         return [sample for sample in samples if sample.id not in self.answers]
 
-    def record_answer(self, sample: Sample, result: str | Failure, fallback: str) -> None:
-        """Record a sample's answer, or that there is none and the fallback takes its place."""
-        if isinstance(result, Failure):
-            self.answers[sample.id] = fallback
-            self.record_failure(sample, "answer", result, f"answered {fallback!r}")
-            return
-        self.answers[sample.id] = result
+    def record_answer(self, sample: Sample, text: str, cut: str = "") -> None:
+        """Record a sample's answer. That some of its options were `cut` is a problem, and no reason to try again."""
+        self.answers[sample.id] = text
         if sample.id not in self.failed_ids:
             with self._journalling():
-                self.journal.add_answer(sample.id, result)
+                self.journal.add_answer(sample.id, text, cut)
+        if cut:
+            self._name_cut(sample.id, cut)
+
+    def record_unanswered(self, sample: Sample, failure: Failure, fallback: str) -> None:
+        """Record that there is no answer to a sample, and the fallback takes its place."""
+        self.answers[sample.id] = fallback
+        self.record_failure(sample, "answer", failure, f"answered {fallback!r}")
+
+    def _name_cut(self, sample_id: str, cut: str) -> None:
+        self.problems.append(
+            RunProblem(sample_id, "options", "OPTIONS_CUT", cut, f"answered {quote(self.answers[sample_id])}")
+        )
 
     def record_image(self, sample: Sample, image: RecordedImage) -> None:
         """Record a picture, which must be on the disk: a record never names one that is not there."""
@@ -103,7 +114,7 @@ class RunState(RankResult):
 
     def record_failure(self, sample: Sample, phase: str, failure: Failure, fallback: str) -> None:
         """Record that a phase failed for a sample, and what it got instead."""
-        self.add_problem(RunProblem(sample.id, phase, failure.error, fallback, failure.trace))
+        self.add_problem(RunProblem(sample.id, phase, failure.code, failure.error, fallback, failure.trace))
 
     def add_problem(self, problem: RunProblem) -> None:
         """Record something that went wrong."""
@@ -133,4 +144,4 @@ class RunState(RankResult):
             yield
         except JournalWriteError as error:
             lost = "the run goes on; a restart will have to do again what is done from here on"
-            self.problems.append(RunProblem(None, "journal", reason_of(error), lost))
+            self.problems.append(RunProblem(None, "journal", code_of(error), reason_of(error), lost))

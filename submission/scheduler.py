@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from contest.errors import ContestError, quote
+from contest.errors import ContestError
 from contest.items import Sample
 from submission.batches import BatchSize, Failure, process_batches
 from submission.deadline import ANSWERING_SHARE, DRAWING_SHARE, Deadline, RunStatus, RunStopped
 from submission.devices import has_room_to_overlap, is_lost
-from submission.engine import Engine, GeneratedImage, Query
+from submission.engine import Engine, GeneratedImage, GeneratedText, Query
 from submission.image_encoder import EncodedPicture, EncoderThread
 from submission.journal import RecordedImage
 from submission.peers import PeerProcesses
@@ -191,18 +191,18 @@ class Scheduler:
     def _answer(self, samples: Sequence[Sample]) -> None:
         """Texts for those of the samples that have none yet."""
 
-        def answer(batch: Sequence[Sample]) -> list[str]:
+        def answer(batch: Sequence[Sample]) -> list[GeneratedText]:
             self._take_codes(batch)
             queries = [self._query(sample) for sample in batch]
             with self.compute_lock:
                 return self.engine.answer(queries)
 
         fallback = self.engine.profile.empty_answer
-        for sample, text in self._phase("answer", self.state.unanswered(samples), answer, ANSWERING_SHARE):
-            cut = self.engine.cut_options(Query(sample.id, sample.texts))
-            if cut and not isinstance(text, Failure):
-                self.state.add_problem(RunProblem(sample.id, "options", cut, f"answered {quote(text)}"))
-            self.state.record_answer(sample, text, fallback)
+        for sample, answered in self._phase("answer", self.state.unanswered(samples), answer, ANSWERING_SHARE):
+            if isinstance(answered, Failure):
+                self.state.record_unanswered(sample, answered, fallback)
+            else:
+                self.state.record_answer(sample, answered.text, answered.cut)
 
     def _draw(self) -> None:
         """Pictures for all samples that came without one."""

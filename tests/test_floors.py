@@ -42,6 +42,7 @@ FLOORS = {
 MODEL_FLOORS = {
     "errors": (),
     "pixels": (),
+    "devices": ("errors",),
     "files": ("errors",),
     "weights": (
         "errors",

@@ -13,7 +13,7 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from contest.command_line import DONE, UsageError, number, seed, whole
+from contest.command_line import DONE, UsageError, add_quiet, number, seed, whole
 from contest.emissions.tracking import country_code
 from contest.limits import IMAGES_DIR, INPUT_DIR, INPUT_NAME, MAX_WALL_CLOCK_SECONDS, OUTPUT_DIR, PREDICTIONS_NAME
 from submission.commands import WEIGHTS
@@ -75,6 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="CODE",
         help=f"where it runs, for --emissions, by ISO 3166 (default: {COUNTRY})",
     )
+    add_quiet(parser)
     parser.set_defaults(run=run_command)
 
 
@@ -100,14 +101,14 @@ def run_command(options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace) -> RunSummary:
     from contest.children import end_with_parent
     from contest.emissions.tracking import track
-    from submission.progress import say
+    from submission.progress import say, warn
     from submission.run import run
 
     settings = _settings(options)
     if settings.shard.count > 1:  # where torchrun is killed nobody else would ask its processes to stop
         end_with_parent(os.getppid(), signal.SIGTERM)
     if options.greedy and options.seed and settings.shard.is_first:
-        say("warning: --seed changes nothing here: with --greedy nothing is drawn at random")
+        warn("--seed changes nothing here: with --greedy nothing is drawn at random")
     if options.emissions is None:
         return run(settings)
     if settings.shard.count > 1:
@@ -166,7 +167,7 @@ def _settings(options: argparse.Namespace) -> RunSettings:
     _refuse_without_effect(options)
     import torch
 
-    from submission.devices import choose_device
+    from models.devices import choose_device
     from submission.doctor.cgroup import useful_threads
     from submission.profiles import PROFILES, greedy
     from submission.sharding import shard_of_process

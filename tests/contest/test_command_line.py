@@ -36,8 +36,8 @@ if __name__ == "__main__":
 """
 WRITE = """
 import os, signal, sys, time
-from contest.command_line import UsageError, seed, whole
-from contest.console import say, show
+from contest.command_line import UsageError, add_quiet, seed, whole
+from contest.console import note, say, show
 from errors import UserError
 
 class PlantedError(UserError):
@@ -47,7 +47,7 @@ def add_arguments(parser):
     parser.add_argument("--output", metavar="FILE", help="where to")
     parser.add_argument("--workers", type=whole(least=0), default=0, help="processes")
     parser.add_argument("--seed", type=seed, default=7, help="of all chance")
-    parser.add_argument("--quiet", action="store_true", help="say nothing")
+    add_quiet(parser)
     parser.add_argument("--fault", default="", help="what goes wrong")
     parser.add_argument("rest", nargs="*", help="more words")
     parser.set_defaults(run=run, when_stopped="the same command goes on", keeps=("output",))
@@ -57,6 +57,9 @@ def run(options):
         os.kill(os.getpid(), getattr(signal, options.rest[0]))
         time.sleep(60)
     exec(options.fault)
+    if options.workers:
+        note("on the way")
+        say("a problem")
     show(f"{options.output} {options.workers} {options.seed} {options.rest}")
     return 1 if "faults" in options.rest else 0
 """
@@ -111,11 +114,18 @@ def test_the_help_of_a_command_names_the_defaults(small: Runner) -> None:
         "--output": "where to",
         "--workers": "processes (default: 0)",
         "--seed": "of all chance (default: 7)",
-        "--quiet": "say nothing",
+        "--quiet": "say nothing of how it goes; problems are named all the same",
         "--fault": "what goes wrong",
     }
     assert "Write a file." in ended.stdout
     assert "--out " not in ended.stdout
+
+
+def test_quiet_leaves_out_how_it_goes_and_no_more(small: Runner) -> None:
+    loud, quiet = small("write", "--workers", "1"), small("write", "--workers", "1", "--quiet")
+    assert loud.stderr == "on the way\na problem\n"
+    assert quiet.stderr == "a problem\n"
+    assert quiet.stdout == loud.stdout != ""
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def test_a_run_answers_what_it_can_and_names_the_rest(start: Start, write_input:
         ("read", "a/b"),
     }
     for phase, sample_id in named:
-        assert f"error: {phase}: sample '{sample_id}'" in run.stderr
+        assert f"] {phase}: sample '{sample_id}'" in run.stderr
     assert "Traceback" not in run.stderr
 
 

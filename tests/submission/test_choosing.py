@@ -11,7 +11,8 @@ from models.rudolph import Rudolph
 from models.rudolph.decoding import NonFiniteLogitsError
 from models.rudolph.likelihood import Likelihood
 from submission import choosing
-from submission.answer_options import Option, find_options
+from submission import engine as engine_module
+from submission.answer_options import AnswerOptions, Option, find_options
 from submission.choosing import OptionChoice, what_is_cut
 from submission.engine import Engine, Query
 from submission.loading import Networks, load_networks
@@ -47,7 +48,7 @@ def test_every_sample_with_options_is_answered_with_one_of_them_in_any_batch(net
     engine = Engine(networks, TUNED, seed=0)
     queries = [Query(name, tuple(texts)) for name, (texts, _) in SAMPLES.items()]
     queries.insert(3, Query("free", ("Роман любит мёд.", "Что любит Роман?")))
-    together = engine.answer(queries)
+    together = [said.text for said in engine.answer(queries)]
     for query, answer in zip(queries, together, strict=True):
         if query.id != "free":
             assert answer in SAMPLES[query.id][1], query.id
@@ -55,7 +56,7 @@ def test_every_sample_with_options_is_answered_with_one_of_them_in_any_batch(net
     assert engine.steps < 10  # of the free answer alone
     for size in (1, 4):
         parts = [
-            answer for start in range(0, len(queries), size) for answer in engine.answer(queries[start : start + size])
+            said.text for start in range(0, len(queries), size) for said in engine.answer(queries[start : start + size])
         ]
         assert parts == together
 
@@ -65,7 +66,7 @@ def test_without_the_switch_options_are_texts_like_any_other(networks: Networks)
     query = Query("0", ("Какое описание подходит?", "a) мёд; b) суп"))
     assert engine.options_of(query) is None
     assert Engine(networks, BASELINE, seed=0).options_of(query) is None
-    assert engine.answer([query])
+    assert engine.answer([query])[0].text
     assert engine.steps > 0
 
 
@@ -180,6 +181,39 @@ def test_a_run_answers_with_options_the_same_in_any_batch_and_names_what_it_cut(
     one_by_one = submit(source, "--batch-size", "1", output="again")
     assert {name: items[0]["content"] for name, items in one_by_one.predictions.items()} == answers
     assert json.dumps(run.report["profile"]["options"]) == '{"score": "mean", "answer": "text", "twice": true}'
+
+
+def test_options_that_make_a_mistake_show_cost_one_sample(
+    submit: Start, write_input: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find, read = engine_module.find_options, list[str]()
+
+    def failing(texts: tuple[str, ...]) -> AnswerOptions | None:
+        read.append(texts[0])
+        if texts[0] == "Кто это?":
+            raise RecursionError("too deep")
+        return find(texts)
+
+    monkeypatch.setattr(engine_module, "find_options", failing)
+    samples = {"0": "Роман любит мёд?", "1": "Кто это?", "2": "Есть ли тут мёд?", "3": "Что это: мёд или суп?"}
+    run = submit(write_input({key: [text(asked)] for key, asked in samples.items()}), "--batch-size", "4")
+    assert run.status == 1
+    assert [(each["sample_id"], each["phase"], each["error"]) for each in run.report["problems"]] == [
+        ("1", "answer", "too deep")
+    ]
+    assert {key: items[0]["content"] in ("да", "нет", "мёд", "суп") for key, items in run.predictions.items()} == {
+        "0": False, "1": False, "2": True, "3": True
+    }  # fmt: skip
+    assert run.report["missing"] == {"answers": [], "pictures": []}
+
+
+def test_the_options_of_a_sample_are_read_once(
+    submit: Start, write_input: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find, read = engine_module.find_options, list[tuple[str, ...]]()
+    monkeypatch.setattr(engine_module, "find_options", lambda texts: (read.append(texts), find(texts))[1])
+    submit(write_input({name: [text(each) for each in texts] for name, (texts, _) in SAMPLES.items()}))
+    assert sorted(read) == sorted(tuple(texts) for texts, _ in SAMPLES.values())
 
 
 def test_several_processes_choose_as_one_does(submit: Start, write_input: Write, weights: Path, tmp_path: Path) -> None:

@@ -5,20 +5,20 @@ import os
 import subprocess
 import sys
 import tomllib
+import zipfile
 from pathlib import Path
 
 from contest.limits import METADATA_NAME
+from submission.pack import pack
 from tests.submission.conftest import ROOT, Write, image, text
 
 
 def test_run_sh_reads_and_writes_where_the_contest_says(tmp_path: Path, write_input: Write, weights: Path) -> None:
     write_input({"0": [text("дом")], "1": [text("Что это?"), image("images/red.png")]})
     unpacked = tmp_path / "unpacked"
-    unpacked.mkdir()
-    for name in ("run.sh", "submission", "errors", "contest", "models"):
-        (unpacked / name).symlink_to(ROOT / name)
-    (unpacked / "weights").symlink_to(weights)
-    entrypoint = json.loads((ROOT / METADATA_NAME).read_text())["entrypoint"]
+    with zipfile.ZipFile(pack(weights, tmp_path / "archive.zip", "team/rudolph:1", ROOT).path) as archive:
+        archive.extractall(unpacked)
+    entrypoint = json.loads((unpacked / METADATA_NAME).read_text())["entrypoint"]
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     environment = {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"}
     run = subprocess.run(entrypoint.split(), cwd=unpacked, env=environment, capture_output=True, text=True, timeout=120)

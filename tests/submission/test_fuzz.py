@@ -116,7 +116,7 @@ def assert_no_sample_lost(run: Finished, document: Any) -> None:
             with Image.open(run.output / item["content"]) as picture:
                 picture.load()
     problems = run.report["problems"]
-    assert (run.status == 1) == bool(problems) == ("error: " in run.stderr)
+    assert (run.status == 1) == bool(problems) == ("submission run: error [" in run.stderr)
 
 
 def parsed(data: bytes) -> Any:

@@ -74,11 +74,12 @@ def test_help_names_no_default_that_is_none(capsys: pytest.CaptureFixture[str], 
         ({}, "has no samples: there is nothing to answer, and predictions.json will be empty too"),
         (
             {"7": [image("images/red.png")]},
-            "warning: 1 sample without any text ('7'): answered as if nothing was asked",
+            "submission run: warning: 1 sample without any text ('7'): answered as if nothing was asked",
         ),
         (
             {str(number): [text(" "), image("images/red.png")] for number in range(6)},
-            "warning: 6 samples without any text ('0', '1', '2', '3', '4', ...): answered as if nothing was asked",
+            "submission run: warning: 6 samples without any text ('0', '1', '2', '3', '4', ...): answered as if "
+            "nothing was asked",
         ),
     ],
 )
@@ -108,13 +109,27 @@ def test_a_problem_says_reason_consequence_and_remedy(submit: Start, write_input
     source = write_input({"0": [text("дом"), image("images/none.png")]})
     run = submit(source)
     assert run.status == 1
-    told = [line for line in run.stderr.splitlines() if line.startswith("error: ")]
+    told = [line for line in run.stderr.splitlines() if "error" in line]
     place = f"{source}/images/none.png, item 1"
     assert told == [
-        f"error: picture: sample '0': [PICTURE_MISSING] {place}: a picture does not exist; answered from its text "
-        "alone; check that the images were copied along with the JSON file",
-        f"error: 1 problem in all; {run.output / 'run.json'} lists them with their traces",
+        f"submission run: error [PICTURE_MISSING] picture: sample '0': {place}: a picture does not exist; "
+        "answered from its text alone; check that the images were copied along with the JSON file",
+        f"submission run: error [PROBLEMS] 1 problem in all; {run.output / 'run.json'} lists them with their traces",
     ]
+
+
+def test_a_quiet_run_names_its_problems_and_nothing_else(submit: Start, write_input: Write) -> None:
+    source = write_input({"0": [text("дом"), image("images/none.png")], "1": [text("кот")], "2": [text(" ")]})
+    quiet, loud = submit(source, "--quiet"), submit(source, output="loud")
+    assert quiet.status == loud.status == 1
+    assert quiet.predictions == loud.predictions
+    assert [line.split(" ")[:4] for line in quiet.stderr.splitlines()] == [
+        ["submission", "run:", "warning:", "1"],
+        ["submission", "run:", "error", "[PICTURE_MISSING]"],
+        ["submission", "run:", "error", "[PROBLEMS]"],
+    ]
+    assert [line for line in loud.stderr.splitlines() if not line.startswith("submission run: ")]
+    assert submit(write_input({"1": [text("кот")]}), "--quiet", output="sound").stderr == ""
 
 
 @pytest.mark.parametrize(
@@ -122,15 +137,15 @@ def test_a_problem_says_reason_consequence_and_remedy(submit: Start, write_input
     [
         (
             '{"a": [{"type": "text", "content": NaN}], "b": [{"type": "text", "content": "дом"}]}',
-            "sample 'a': [NOT_FIN",
+            "[NOT_FINITE] read: sample 'a': ",
         ),
-        ('{"a": [{"type": "text", "content": "дом", "weight": Infinity}]}', "sample 'a': [NOT_FINITE]"),
+        ('{"a": [{"type": "text", "content": "дом", "weight": Infinity}]}', "[NOT_FINITE] read: sample 'a': "),
     ],
 )
 def test_what_json_does_not_have_names_its_sample(submit: Start, write_input: Write, content: str, named: str) -> None:
     run = submit(write_input(content))
     assert run.status == 1
-    assert f"error: read: {named}" in run.stderr
+    assert f"submission run: error {named}" in run.stderr
 
 
 @pytest.mark.parametrize(
@@ -154,10 +169,10 @@ def test_missing_weights_come_before_what_is_left(submit: Start, write_input: Wr
     run = submit(write_input({"0": [text("дом")]}), "--weights", "no/such/folder")
     assert run.status == 2
     reason, left = run.stderr.splitlines()[-2:]
-    assert reason.startswith("error: no/such/folder/bpe.model: ")
+    assert reason.startswith("submission run: error [FILE_NOT_FOUND] no/such/folder/bpe.model: ")
     assert left == (
-        "error: ended early: failed; fallbacks stand in for 1 answer and 1 picture of 1 sample; "
-        "put that right, then start the same command again"
+        "submission run: error [FAILED] ended early: failed; fallbacks stand in for 1 answer and 1 picture of 1 "
+        "sample; put that right, then start the same command again"
     )
 
 

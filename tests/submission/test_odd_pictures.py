@@ -32,7 +32,7 @@ DEEP = Image.new("I;16", (60, 50), 0x8000)
 RED = Image.new("RGBA", (60, 50), (200, 30, 30, 0))
 TURNED = b"Exif\0\0MM\0*\0\0\0\x08\0\1\x01\x12\0\3\0\0\0\1\0\6\0\0"
 JPEG, TIFF, WEBP = (encoded(GRADIENT, form) for form in ("JPEG", "TIFF", "WEBP"))
-OWN = ("error: ", "memory: ", "samples at once: ", "done: ", "look at them: ", "check them: ", "  ")
+OWN = ("submission run: error [", "memory: ", "samples at once: ", "done: ", "look at them: ", "check them: ", "  ")
 CUT, CLIPPED, NONE = "PICTURE_DAMAGED", "PICTURE_CLIPPED", "NOT_A_PICTURE"
 
 # Name: (file, what is named by the profile tuned, by baseline, whether tuned answers to the picture)
@@ -77,9 +77,7 @@ def test_odd_pictures_are_answered_and_named(start: Start, write_input: Write, p
     assert "Traceback" not in run.stderr
     assert set(run.predictions) == set(ODD)
     problems = {problem["sample_id"]: problem for problem in run.report["problems"]}
-    named = {
-        name: problems[name]["error"].split("]")[0].removeprefix("[") if name in problems else None for name in ODD
-    }
+    named = {name: problems[name]["code"] if name in problems else None for name in ODD}
     assert named == {name: ODD[name][1 if profile == "tuned" else 2] for name in ODD}
     seen = {name for name, problem in problems.items() if problem["instead"] == "answered to what can be seen of it"}
     if profile == "tuned":

@@ -1,5 +1,6 @@
 """The archive: the same bytes from the same files, all that a run needs, and nothing that must not leave."""
 
+import ast
 import hashlib
 import json
 import os
@@ -140,6 +141,23 @@ def test_weights_that_are_not_there_are_named(code: Path, tmp_path: Path) -> Non
         pack(tmp_path / "none", tmp_path / "a.zip", "team/rudolph:1", code)
 
 
+def our_imports(path: Path) -> set[str]:
+    """The modules of this repository that the packed code imports, at once or later."""
+    imported: set[str] = set()
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            for node in ast.walk(ast.parse(archive.read(name))) if name.endswith(".py") else ():
+                if isinstance(node, ast.Import):
+                    imported.update(alias.name for alias in node.names)
+                elif isinstance(node, ast.ImportFrom):
+                    assert node.module is not None
+                    assert not node.level
+                    imported.add(node.module)
+    ours = {module for module in imported if (ROOT / module.partition(".")[0] / "__init__.py").is_file()}
+    assert {"errors", "contest.errors", "submission.run"} <= ours
+    return ours
+
+
 def test_this_repository_packs_and_checks(weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "submission.zip"
     assert main(["pack", "--weights", str(weights), "--output", str(out), "--image", "team/rudolph:1"]) == 0
@@ -150,6 +168,7 @@ def test_this_repository_packs_and_checks(weights: Path, tmp_path: Path, capsys:
         packed = set(archive.namelist())
     assert {"submission/run.py", "contest/reading.py", "models/weights/reading.py", "run.sh"} <= packed
     assert not [name for name in packed if name.startswith(("tests/", "training/", "evaluation/", ".git"))]
+    assert our_imports(out) <= {name.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for name in packed}
     assert check(out).findings == ()
     assert (ROOT / "run.sh").read_bytes() == zipfile.ZipFile(out).read("run.sh")
 

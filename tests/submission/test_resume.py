@@ -70,6 +70,44 @@ def test_a_killed_run_goes_on(start: Start, submit: Start, write_input: Write, p
         assert look_the_same(resumed.output / "images" / name, whole.output / "images" / name)
 
 
+CUT = {
+    "0": [text("Кто это?"), text("a) кот; b) кот")],
+    "1": [text("красный дом стоит на горе")],
+    "2": [text("Кто это?"), text("a) ; b) пёс; c) ёж")],
+    "3": [text("Кто это?"), text("a) кот; a) пёс; b) ёж")],
+}
+
+
+@pytest.mark.parametrize("after", [2, 3, 4, 5])
+def test_what_was_cut_of_options_is_told_again_and_answered_once(
+    start: Start, submit: Start, write_input: Write, after: int
+) -> None:
+    source = write_input(CUT)
+    killed = start(source, "--batch-size", "1", sabotage=KILL.format(after=after))
+    assert killed.status == -9
+    resumed = submit(source, "--batch-size", "1")
+    whole = submit(source, "--batch-size", "1", output="whole")
+    assert (resumed.status, whole.status) == (1, 1)
+    assert [problem["sample_id"] for problem in whole.report["problems"]] == ["0", "2", "3"]
+    assert resumed.report["problems"] == whole.report["problems"]
+    assert resumed.predictions == whole.predictions
+    assert done(resumed) == done(whole) == Counter({(phase, key): 1 for phase in ("answer", "draw") for key in CUT})
+    again = submit(source, "--batch-size", "1")
+    assert again.report["phases"]["answer"]["samples"] == 0
+    assert again.report["problems"] == whole.report["problems"]
+
+
+def test_an_answer_given_again_replaces_what_was_cut(tmp_path: Path) -> None:
+    with Journal(tmp_path) as journal:
+        journal.resume({})
+        journal.add_answer("0", "кот", "option b) is empty")
+        journal.add_answer("1", "пёс", "option b) is empty")
+        journal.add_answer("0", "дом")
+    with Journal(tmp_path) as journal:
+        known = journal.resume({})
+    assert (known.answers, known.cuts) == ({"0": "дом", "1": "пёс"}, {"1": "option b) is empty"})
+
+
 def test_a_finished_run_has_nothing_more_to_do(submit: Start, write_input: Write) -> None:
     source = write_input(SAMPLES)
     first, second = submit(source), submit(source)

@@ -88,8 +88,8 @@ def test_picture_bombs_are_refused_without_being_unpacked(start: Start, write_in
     run = start(source, sabotage=BOUNDED)
     assert run.status == 1
     assert list(run.predictions) == list(makers)
-    problems = {problem["sample_id"]: problem["error"] for problem in run.report["problems"]}
-    assert "[PICTURE_TOO_LARGE]" in problems["bomb"]
+    problems = {problem["sample_id"]: problem["code"] for problem in run.report["problems"]}
+    assert problems["bomb"] == "PICTURE_TOO_LARGE"
     assert "Traceback" not in run.stderr
     grown = int(run.stderr.split("GROWN")[1].split()[0])
     assert grown < 200, f"{grown} MB more than after the imports"

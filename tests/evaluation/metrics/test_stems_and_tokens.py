@@ -101,6 +101,8 @@ def test_russian_stems(word: str, of_nltk: str, of_snowball: str) -> None:
         ("кот--собака", ["кот", "--", "собака"]),
         ("дом—сад", ["дом—сад"]),
         ("3.14 и 3. twenty", ["3.14", "и", "3.", "twenty"]),
+        ("кот." + " " * 60_000 + "x", ["кот.", "x"]),  # minutes, if the time grows with the square
+        ("кот.  ) \n ", ["кот", ".", ")"]),
     ],
 )
 def test_tokens_of_a_cleaned_text(text: str, tokens: list[str]) -> None:
