@@ -8,9 +8,10 @@ import shutil
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
 
 from contest.atomic import replacing
-from fetch.download import checked_hash, download, translated, without_token
+from fetch.download import checked_hash, download, not_an_address, translated, without_token
 from fetch.errors import NotOnServerError, OfflineError
 from fetch.table import RemoteFile
 
@@ -55,6 +56,19 @@ class Hub:
     """A hub to ask; `endpoint` None is the user's HF_ENDPOINT, or the official one."""
 
     endpoint: str | None = None
+
+    def __post_init__(self) -> None:
+        """Raise EndpointError for what can be no server's address."""
+        from huggingface_hub import constants
+
+        given = self.endpoint or constants.ENDPOINT
+        try:
+            address = urlsplit(given)
+            is_one = address.scheme in ("http", "https") and bool(address.hostname) and (address.port or 1) > 0
+        except ValueError:  # half an address of IPv6, or a port that is no number
+            is_one = False
+        if not is_one:
+            raise not_an_address("", repr(given))
 
     def expanded(self, remote: RemoteFile) -> list[RemoteFile]:
         """Return the files of a pattern by name; a file is itself. Raises FetchError."""

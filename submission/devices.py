@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
+from contest.console import counted
 from contest.limits import VIRTUAL_CPUS
 from errors import UserError
 from submission.doctor.cgroup import usable_cores
-from submission.progress import counted
 
 
 class DeviceError(UserError):

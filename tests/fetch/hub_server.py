@@ -28,6 +28,7 @@ class FakeHub:
     requests: list[tuple[str, str, str]] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
     commit: str = COMMIT
+    revisions: tuple[str, ...] = ("main",)
     url: str = ""
 
     def fault(self, path: str) -> tuple[Any, ...]:
@@ -83,7 +84,7 @@ def _handler(hub: FakeHub) -> type[BaseHTTPRequestHandler]:
             repository, revision, name = match.groups()
             if repository not in hub.files:
                 return self._send(404, b"", {"X-Error-Code": "RepoNotFound"})
-            if revision not in ("main", hub.commit):
+            if revision not in (*hub.revisions, hub.commit):
                 return self._send(404, b"", {"X-Error-Code": "RevisionNotFound"})
             if name not in hub.files[repository]:
                 return self._send(404, b"", {"X-Error-Code": "EntryNotFound"})
