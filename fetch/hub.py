@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from contest.atomic import replacing
+from errors import bare_reason
 from fetch.download import checked_hash, download, not_an_address, translated, without_token
 from fetch.errors import NotOnServerError, OfflineError
 from fetch.table import RemoteFile
@@ -102,6 +103,8 @@ class Hub:
                 metadata = get_hf_file_metadata(url, endpoint=self.endpoint)
             except OfflineModeIsEnabled:
                 return self._cached(remote)
+            except ValueError as error:  # the server sends to what is no address
+                raise not_an_address(remote.source, bare_reason(error)) from error
         if metadata.commit_hash is None or not _ETAG.fullmatch(metadata.etag or ""):
             raise NotOnServerError(
                 "the server answers, but not as a hub does", "check --endpoint", where=self.endpoint or remote.source

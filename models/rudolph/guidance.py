@@ -80,7 +80,8 @@ def generate_guided(
     """Draw pictures of the first of two left texts, guided by the second: int64 `[n, I]` on the model's device.
 
     left_ids int64 `[2, L]`; numbers (uniforms) `[n, I]`; prompt int64 `[I]` holds codes to keep, and -1 where the
-    model is free. Both texts see the same codes, and go through the network together.
+    model is free. Both texts see the same codes, and go through the network together. Greedy sampling (`top_k=1`) takes
+    the likeliest code of the mixture.
     Raises ValueError for wrong shapes or a model in training mode, `NoCommonCodesError`, `NonFiniteLogitsError`.
     """
     config, (count, steps) = model.config, numbers.shape
@@ -94,6 +95,7 @@ def generate_guided(
     kept = None if prompt is None else prompt.to(device)
     head = output_head(model, slice(config.text_vocab, config.text_vocab + config.image_vocab_size))
     cache: Cache = CompactCache(model.transformer, 2) if count == 1 else SharedLeftCache(model.transformer, 2, count)
+    mixed_sampling = Sampling(top_k=1) if sampling.top_k == 1 else _AS_MIXED
     numbers = numbers.to(device)
     codes = torch.empty(numbers.shape, dtype=torch.int64, device=device)
     not_finite = torch.zeros(2 * count, dtype=torch.int64, device=device)
@@ -102,7 +104,7 @@ def generate_guided(
     for step in range(steps):
         mixed = guided_logits(logits.unflatten(0, (2, count)), guidance, sampling)
         empty = mixed.amax(1).isneginf()
-        code = sample_token(mixed.masked_fill(empty[:, None], 0), _AS_MIXED, numbers[:, step])
+        code = sample_token(mixed.masked_fill(empty[:, None], 0), mixed_sampling, numbers[:, step])
         not_finite += count_not_finite(logits)
         if kept is not None:
             free = kept[step] < 0

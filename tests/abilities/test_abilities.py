@@ -15,6 +15,7 @@ from abilities.__main__ import main
 from abilities.gallery import contact_sheet
 from models.dalle import Config, Dalle, load_dalle
 from models.rrdbnet import RRDBNet
+from models.vqgan import load_vqgan
 from models.weights import save_safetensors
 
 ROOT = Path(__file__).parents[2]
@@ -184,7 +185,25 @@ def test_an_overflow_names_other_precisions(weights: Path, tmp_path: Path, capsy
     save_safetensors(model, broken / "dalle" / "model.safetensors")
     command = ["draw", TEXT, "--model", "dalle", "--weights", str(broken), "--output", str(tmp_path / "out")]
     assert main([*command, "--count", "1", "--device", "cpu"]) == 2
-    assert "logits were not finite in float32: the weights themselves are at fault; no other precision helps" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "logits were not finite in float32: the weights themselves are at fault; no other precision helps" in said
+
+
+def test_a_picture_tokenizer_that_is_not_finite_is_refused(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = tmp_path / "weights"
+    shutil.copytree(weights, broken, symlinks=True)
+    vqgan = load_vqgan(broken / "vqgan")
+    vqgan.post_quant_conv.bias.data.fill_(torch.nan)
+    (broken / "vqgan").unlink()
+    shutil.copytree(BUNDLED / "vqgan", broken / "vqgan")
+    save_safetensors(vqgan, broken / "vqgan" / "model.safetensors")
+    for model in ("rudolph", "dalle"):
+        command = ["draw", TEXT, "--model", model, "--weights", str(broken), "--output", str(tmp_path / "out")]
+        assert main([*command, "--device", "cpu"]) == 2
+        assert "post_quant_conv.bias holds NaN or Infinity" in capsys.readouterr().err
+        assert not (tmp_path / "out").exists()
 
 
 def test_pictures_of_before_are_not_overwritten(
