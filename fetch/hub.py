@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
-from contest.atomic import replacing
+from contest.atomic import copied_or_linked
 from errors import bare_reason
 from fetch.download import checked_hash, download, not_an_address, translated, without_token
 from fetch.errors import NotOnServerError, OfflineError
@@ -177,8 +175,4 @@ def _storage(remote: RemoteFile) -> Path:
 def place(source: Path, target: Path) -> None:
     """Put a cached file where it is wanted: a hard link, which takes no room, or else a copy. Raises OSError."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(target) as temporary:
-        try:
-            os.link(source, temporary)
-        except OSError:  # another disk, or a file system without links
-            shutil.copyfile(source, temporary)
+    copied_or_linked(source, target)

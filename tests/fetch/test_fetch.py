@@ -14,7 +14,6 @@ import pytest
 import fetch.download
 from fetch.__main__ import main
 from fetch.locking import LOCK_FILE
-from fetch.table import KINDS, table
 from models.rudolph.config import SIZES, read_config
 from models.vqgan.loading import read_vqgan_config
 from tests.fetch.hub_server import COMMIT, FakeHub, serving
@@ -393,21 +392,3 @@ def test_who_waits_for_another_process_says_so(hub: FakeHub, tmp_path: Path, cap
                 pass
         waiting.result()
     assert said == f"waiting: another process is fetching into {tmp_path}\n"
-
-
-def test_every_name_has_files_and_a_place_for_them() -> None:
-    assert {kind for kind, _ in table()} == set(KINDS)
-    for fetchable in table().values():
-        places = [file.to for file in fetchable.files if not file.pattern]
-        assert len(places) == len(set(places)), fetchable.name
-        for file in fetchable.files:
-            assert bool(file.url) != bool(file.repository)
-            assert not Path(file.to).is_absolute()
-            assert ".." not in file.to
-        assert fetchable.about
-        assert fetchable.licence
-
-
-def test_names_are_listed(capsys: Any) -> None:
-    assert main(["metrics"]) == 0
-    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["ruclip", "inception"]

@@ -31,7 +31,7 @@ from contest.command_line import Program
 from data_prep.sources.muserc import MuSeRC
 from data_prep.sources.sberquad import SberQuAD
 from evaluation.assets import Assets
-from fetch.table import Fetchable, Kind, named, table
+from fetch.table import KINDS, Fetchable, Kind, named, table
 from models.dalle import SIZES as DALLE_SIZES
 from models.dalle import Dalle
 from models.inception import Inception
@@ -239,3 +239,21 @@ def test_the_next_command_is_one(entry: Fetchable) -> None:
     getattr(import_module(described.module), described.adds)(parser)
     known = set(parser._option_string_actions)
     assert {word for word in words if word.startswith("--")} <= known
+
+
+def test_every_name_has_files_and_a_place_for_them() -> None:
+    assert {kind for kind, _ in table()} == set(KINDS)
+    for fetchable in table().values():
+        places = [file.to for file in fetchable.files if not file.pattern]
+        assert len(places) == len(set(places)), fetchable.name
+        for file in fetchable.files:
+            assert bool(file.url) != bool(file.repository)
+            assert not Path(file.to).is_absolute()
+            assert ".." not in file.to
+        assert fetchable.about
+        assert fetchable.licence
+
+
+def test_names_are_listed(capsys: Any) -> None:
+    assert fetch.__main__.main(["metrics"]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["ruclip", "inception"]
