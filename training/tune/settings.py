@@ -248,8 +248,7 @@ class TuneSettings:
     """A fine-tuning run."""
 
     weights: str
-    """Weights directory with `bpe.model`, `vqgan/` and, unless the model says otherwise, `rudolph/`; or the name or id
-    of fetched weights."""
+    """Weights directory (`bpe.model`, `vqgan/`, and `rudolph/` unless the model says otherwise), or a fetched id."""
     output: str
     """Folder for checkpoints, logs and the trained RUDOLPH."""
     data: DataSettings
