@@ -14,7 +14,16 @@ PROGRAM = Program(
         "dream": Command(
             "abilities.dream_command", "draw a text by ruDALL-E, keep what fits it best, and enlarge that"
         ),
-        "draw": Command("abilities.draw_command", "draw a text, from nothing or around a part of a picture"),
+        "draw": Command(
+            "abilities.draw_command", "draw a text, from nothing or around a part of a picture", "add_draw_arguments"
+        ),
+        "complete": Command(
+            "abilities.draw_command",
+            "draw the rest of a picture whose borders or unmasked parts are kept",
+            "add_complete_arguments",
+        ),
+        "rank": Command("abilities.rank_command", "rank pictures by a text, or texts by a picture, by RUDOLPH"),
+        "write": Command("abilities.write_command", "go on with a text, by RUDOLPH"),
         "caption": Command("abilities.caption_command", "say what pictures show, by RUDOLPH"),
         "classify": Command(
             "abilities.classify_command", "choose a class for each picture, by RUDOLPH, untrained for it"

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 
-from abilities.options import add_viewing_arguments, chosen_device
-from contest.command_line import DONE, UsageError, whole
+from abilities.failures import explained, require_finite
+from abilities.options import add_viewing_arguments, chosen_device, require_drafts
+from abilities.tokens import TOKENS
+from contest.command_line import DONE, whole
 from contest.console import one_line, say, show
+from models.named_folders import weights_folder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,20 +23,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run, keeps=("json",))
 
 
+@explained
 def run(options: argparse.Namespace) -> int:
     """Caption each picture; a line for each caption, the best first."""
-    if options.drafts < options.count:
-        raise UsageError(f"of {options.drafts} drafts, {options.count} captions can not be kept", "raise --drafts")
+    require_drafts(options.drafts, options.count, "caption")
 
     import torch
 
-    from abilities.viewer import SPECIALS, load_viewer
+    from abilities.viewer import load_viewer
     from contest.writing import write_json
     from models.rudolph.abilities import caption_image
 
-    viewer = load_viewer(options.weights, chosen_device(options.device), getattr(torch, options.dtype))
+    viewer = load_viewer(weights_folder(options.weights), chosen_device(options.device), getattr(torch, options.dtype))
     codes = [viewer.codes(path) for path in options.pictures]  # all of them: what is no picture is said at once
-    left, right, ranking = SPECIALS[options.tokens]
+    tokens = TOKENS[options.tokens]
     entries = []
     for number, (path, seen) in enumerate(zip(options.pictures, codes, strict=True), 1):
         if not options.quiet:
@@ -45,12 +48,13 @@ def run(options: argparse.Namespace) -> int:
             options.count,
             drafts=options.drafts,
             right_template=options.template,
-            left_special=left,
-            right_special=right,
-            ranking_special=ranking,
+            left_special=tokens.look,
+            right_special=tokens.tell,
+            ranking_special=tokens.draw,
             seed=options.seed,
             batch=options.batch,
         )
+        require_finite(torch.tensor([caption.score for caption in captions]), f"the scores of captions of {path}")
         for caption in captions:
             show(f"{one_line(str(path))}\t{one_line(caption.text)}")
         kept = [{"text": one.text, "drafts": one.count, "score": one.score} for one in captions]

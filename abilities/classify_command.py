@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 
+from abilities.failures import explained, require_finite
 from abilities.options import add_viewing_arguments, chosen_device
+from abilities.tokens import TOKENS
 from contest.command_line import DONE, UsageError
 from contest.console import one_line, show
+from models.named_folders import weights_folder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,21 +20,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run, keeps=("json",))
 
 
+@explained
 def run(options: argparse.Namespace) -> int:
     """Choose the class under which each picture's text is likeliest; a line for each picture."""
     classes = _classes(options.classes)
-    if options.template.count("{}") != 1 or options.template.replace("{}", "", 1).count("{"):
+    if options.template.count("{}") != 1 or set(options.template.replace("{}", "", 1)) & set("{}"):
         raise UsageError(f"--template {options.template!r} must have {{}} once, for the class, and no other braces")
 
     import torch
 
-    from abilities.viewer import SPECIALS, load_viewer
+    from abilities.viewer import load_viewer
     from contest.writing import write_json
     from models.rudolph.ranking import classify
 
-    viewer = load_viewer(options.weights, chosen_device(options.device), getattr(torch, options.dtype))
+    viewer = load_viewer(weights_folder(options.weights), chosen_device(options.device), getattr(torch, options.dtype))
     codes = [viewer.codes(path) for path in options.pictures]  # all of them: what is no picture is said at once
-    left, right, _ = SPECIALS[options.tokens]
+    tokens = TOKENS[options.tokens]
     entries = []
     for path, seen in zip(options.pictures, codes, strict=True):
         found = classify(
@@ -40,10 +44,11 @@ def run(options: argparse.Namespace) -> int:
             classes,
             seen,
             right_template=options.template,
-            left_special=left,
-            right_special=right,
+            left_special=tokens.look,
+            right_special=tokens.tell,
             batch=options.batch,
         )
+        require_finite(found.perplexity, f"the perplexities of the classes of {path}")
         show(f"{one_line(str(path))}\t{one_line(found.name)}")
         perplexities = dict(zip(classes, found.perplexity.tolist(), strict=True))
         entries.append({"file": str(path), "class": found.name, "perplexities": perplexities})

@@ -1,4 +1,4 @@
-"""Command line: `python -m abilities draw TEXT --output DIR`."""
+"""Command lines: `python -m abilities draw TEXT --output DIR` and `complete PICTURE TEXT --output DIR`."""
 
 from __future__ import annotations
 
@@ -6,36 +6,74 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from abilities.options import add_drawing_arguments, chosen_device, described_text, new_folder
-from contest.command_line import DONE, UsageError, whole
-from contest.console import say, show
+from abilities.failures import explained
+from abilities.options import (
+    add_drawing_arguments,
+    add_tokens_argument,
+    chosen_device,
+    described_text,
+    new_folder,
+    require_drafts,
+)
+from abilities.tokens import TOKENS
+from contest.command_line import DONE, UsageError, number, whole
+from contest.console import counted, say, show
+from models.named_folders import weights_folder
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from abilities.painters import Painter
-    from models.vqgan import VQGAN
+    from models.rudolph.guidance import Guidance
 
-SIDES = ("up", "down", "left", "right")
+SIDES = {"up": "rows of codes kept at the top", "down": "rows of codes kept at the bottom"}
+SIDES |= {"left": "columns of codes kept on the left", "right": "columns of codes kept on the right"}
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Say what the command takes."""
+def add_draw_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what `draw` takes."""
+    _add_shared(parser)
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="a picture whose part is kept (default: none)")
+
+
+def add_complete_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say what `complete` takes."""
+    parser.add_argument("picture", type=Path, metavar="PICTURE", help="the file of a picture, of which a part is kept")
+    _add_shared(parser)
+
+
+def _add_shared(parser: argparse.ArgumentParser) -> None:
     add_drawing_arguments(parser, count=4)
-    parser.add_argument("--model", choices=("rudolph", "dalle"), default="rudolph", help="who draws")
-    parser.add_argument(
-        "--drafts", type=whole(least=1), metavar="N", help="pictures drawn, of which the best are kept (default: all)"
+    add = parser.add_argument
+    add("--model", choices=("rudolph", "dalle"), default="rudolph", help="who draws (default: rudolph)")
+    add_tokens_argument(parser)
+    add("--drafts", type=whole(least=1), metavar="N", help="pictures drawn, of which the best are kept (default: all)")
+    for side, meaning in SIDES.items():
+        add(f"--keep-{side}", type=whole(least=0), default=0, metavar="N", help=f"{meaning} (default: 0)")
+    add("--mask", type=Path, metavar="FILE", help="a picture as large: what is white is drawn anew (default: none)")
+    add(
+        "--crop-first",
+        action="store_true",
+        help="see each border alone, so that nothing of the rest shows through",
     )
-    parser.add_argument("--picture", type=Path, metavar="FILE", help="a picture of which a part is kept")
-    for side in SIDES:
-        parser.add_argument(
-            f"--keep-{side}", type=whole(least=0), default=0, metavar="N", help="rows or columns of codes kept there"
-        )
-    parser.add_argument("--mask", type=Path, metavar="FILE", help="a picture as large: what is white is drawn anew")
-    parser.add_argument("--crop-first", action="store_true", help="what is kept knows nothing of the rest")
+    share = number(least=0, above=True, most=0.99)
+    add("--guidance", type=share, metavar="SHARE", help="of a second text that draws along (default: none)")
+    add(
+        "--guidance-text",
+        default="",
+        metavar="TEXT",
+        help="the second text, in which {text} is the first (default: empty)",
+    )
+    add(
+        "--guidance-form",
+        choices=("probabilities", "logits"),
+        default="probabilities",
+        help="what is mixed: with logits only codes come that both texts allow (default: probabilities)",
+    )
     parser.set_defaults(run=run, keeps=("output", "json"))
 
 
+@explained
 def run(options: argparse.Namespace) -> int:
     """Draw, rank, and write pictures, a sheet, and JSON."""
     text, keep_sides = described_text(options), [getattr(options, f"keep_{side}") for side in SIDES]
@@ -45,54 +83,72 @@ def run(options: argparse.Namespace) -> int:
     import torch
 
     from abilities.gallery import SHEET_NAME, contact_sheet, decoded, save_png
-    from abilities.painters import load_painter
+    from abilities.painters import PictureOrder, load_painter
     from contest.writing import write_json
-    from models.vqgan import load_vqgan
 
-    device = chosen_device(options.device)
-    painter = load_painter(options.model, options.weights, device, getattr(torch, options.dtype))
-    vqgan = load_vqgan(options.weights / "vqgan", device)
-    prompt = None if options.picture is None else _prompt(options, keep_sides, painter, vqgan)
+    guidance = _guidance(options)
+    device, weights = chosen_device(options.device), weights_folder(options.weights)
+    painter = load_painter(options.model, weights, device, getattr(torch, options.dtype), TOKENS[options.tokens])
+    prompt = None if options.picture is None else _prompt(options, keep_sides, painter)
     output = new_folder(options.output)
     if not options.quiet:
         say(f"drawing {drafts}: {text}")
-    ranked = painter.paint(text, drafts, prompt, options.seed, options.batch)
-    pictures = decoded(vqgan, ranked.codes[: options.count], options.batch)
+    ranked = painter.paint(PictureOrder(text, drafts, options.seed, options.batch, prompt, guidance))
+    pictures = decoded(painter.vqgan, ranked.codes[: options.count], options.batch)
     entries = []
-    for number, (pixels, score) in enumerate(zip(pictures, ranked.scores, strict=False), 1):
-        name = f"picture_{number}.png"
+    for rank, (pixels, score) in enumerate(zip(pictures, ranked.scores, strict=False), 1):
+        name = f"picture_{rank}.png"
         save_png(pixels, output / name)
         entries.append({"file": name, painter.score: score})
     save_png(contact_sheet(pictures), output / SHEET_NAME)
     if options.json is not None:
         drawn = {"text": text, "model": options.model, "seed": options.seed, "drafts": drafts, "pictures": entries}
         write_json(options.json, drawn, indent=1)
-    show(f"{len(pictures)} pictures, the best first: {output}; all on one sheet: {output / SHEET_NAME}")
+    made = counted(len(pictures), "picture")
+    show(f"{made}, the best first: {output}; all on one sheet: {output / SHEET_NAME}")
     return DONE
 
 
 def _check(options: argparse.Namespace, keep_sides: list[int], drafts: int) -> None:
-    if drafts < options.count:
-        raise UsageError(f"of {drafts} drafts, {options.count} pictures can not be kept", "raise --drafts")
+    require_drafts(drafts, options.count, "picture")
     if options.picture is None and (any(keep_sides) or options.mask is not None or options.crop_first):
         raise UsageError("a part is to be kept, of no picture", "name the picture with --picture")
     if options.picture is not None and any(keep_sides) == (options.mask is not None):
-        raise UsageError("--picture needs either --mask or some of --keep-up, -down, -left and -right")
+        raise UsageError("a picture needs either --mask or some of --keep-up, -down, -left and -right")
     if options.mask is not None and options.crop_first:
         raise UsageError("--crop-first goes with borders, not with a mask")
+    if options.guidance is None and (options.guidance_text or options.guidance_form != "probabilities"):
+        raise UsageError("a second text draws along with no share", "add --guidance SHARE")
+    if options.guidance is not None and options.model != "rudolph":
+        raise UsageError("only RUDOLPH is guided by a second text", "leave out --guidance or --model")
 
 
-def _prompt(options: argparse.Namespace, keep_sides: list[int], painter: Painter, vqgan: VQGAN) -> Tensor:
+def _guidance(options: argparse.Namespace) -> Guidance | None:
+    from models.rudolph.guidance import Guidance
+
+    if options.guidance is None:
+        return None
+    return Guidance(options.guidance, options.guidance_form, options.guidance_text)
+
+
+def _prompt(options: argparse.Namespace, keep_sides: list[int], painter: Painter) -> Tensor:
+    """Return the codes that are kept, and -1 elsewhere. Raises UsageError where nothing would be drawn."""
     import torch
 
     from abilities.gallery import read_mask, read_square
-    from models.image_prompts import Borders, border_prompt, mask_prompt
+    from models.image_prompts import FREE, Borders, border_prompt, mask_prompt
 
-    side = painter.tokens_per_side * vqgan.factor
-    picture = read_square(options.picture, side).to(vqgan.post_quant_conv.weight.device)
+    vqgan, side = painter.vqgan, painter.tokens_per_side
+    pixels = side * vqgan.factor
+    picture = read_square(options.picture, pixels).to(vqgan.post_quant_conv.weight.device)
     with torch.inference_mode():
         if options.mask is not None:
-            mask = read_mask(options.mask, options.picture, side)
+            mask = read_mask(options.mask, options.picture, pixels)
             return mask_prompt(vqgan.encode, picture, mask, factor=vqgan.factor)
         borders = Borders(*keep_sides)
-        return border_prompt(vqgan.encode, picture, borders, factor=vqgan.factor, crop_first=options.crop_first)
+        prompt = border_prompt(vqgan.encode, picture, borders, factor=vqgan.factor, crop_first=options.crop_first)
+    if not bool((prompt == FREE).any()):
+        raise UsageError(
+            f"all {side} x {side} codes of the picture would be kept, and nothing drawn", "keep fewer of them"
+        )
+    return prompt

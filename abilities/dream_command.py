@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 
+from abilities.failures import explained
 from abilities.options import add_drawing_arguments, chosen_device, described_text, new_folder
 from contest.command_line import DONE, UsageError, whole
-from contest.console import say, show
+from contest.console import counted, say, show
+from models.named_folders import weights_folder
 
 SCALES = (1, 2, 4, 8)
 
@@ -21,37 +23,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run, keeps=("output", "json"))
 
 
+@explained
 def run(options: argparse.Namespace) -> int:
     """Draw, rank by perplexity, choose by ruCLIP, enlarge; write pictures, sheets, and JSON."""
     text = described_text(options)
     if options.keep > options.count:
         raise UsageError(
-            f"of {options.count} pictures, {options.keep} can not be kept", "raise --count or lower --keep"
+            f"of {counted(options.count, 'picture')}, {options.keep} can not be kept", "raise --count or lower --keep"
         )
 
     import torch
     from PIL import Image
 
     from abilities.gallery import SHEET_NAME, contact_sheet, decoded, save_png
-    from abilities.painters import load_painter
+    from abilities.networks import load_dreaming
+    from abilities.painters import PictureOrder
     from contest.writing import write_json
     from models.dalle.generation import cherry_pick_by_ruclip
-    from models.rrdbnet import load_rrdbnet, upscale
-    from models.ruclip import RuCLIP
-    from models.vqgan import load_vqgan
+    from models.rrdbnet import upscale
 
     tell = (lambda line: None) if options.quiet else say
-    device = chosen_device(options.device)
     # All that is needed is loaded before the first picture is drawn: what is missing is said at once.
-    painter = load_painter("dalle", options.weights, device, getattr(torch, options.dtype))
-    vqgan = load_vqgan(options.weights / "vqgan", device)
-    clip = RuCLIP.from_directory(options.weights / "ruclip", device)
-    enlarger = None if options.upscale == 1 else load_rrdbnet(options.weights / f"rrdbnet_x{options.upscale}", device)
+    device, weights = chosen_device(options.device), weights_folder(options.weights)
+    networks = load_dreaming(weights, device, getattr(torch, options.dtype), options.upscale)
+    painter, clip, enlarger = networks.painter, networks.clip, networks.enlarger
     output = new_folder(options.output)
 
     tell(f"drawing {options.count}: {text}")
-    ranked = painter.paint(text, options.count, None, options.seed, options.batch)
-    drawn = decoded(vqgan, ranked.codes, options.batch)
+    ranked = painter.paint(PictureOrder(text, options.count, options.seed, options.batch))
+    drawn = decoded(painter.vqgan, ranked.codes, options.batch)
     tell("choosing by ruCLIP")
     views = torch.stack([clip.preprocess(Image.fromarray(pixels)) for pixels in drawn])
     images = torch.cat([clip.image_latents(part) for part in views.split(options.batch)])
@@ -73,5 +73,6 @@ def run(options: argparse.Namespace) -> int:
     if options.json is not None:
         about = {"text": text, "seed": options.seed, "drawn": options.count, "upscale": options.upscale}
         write_json(options.json, {**about, "pictures": entries}, indent=1)
-    show(f"{len(kept)} pictures of {options.count}, the best first: {output}; on one sheet: {output / SHEET_NAME}")
+    made = counted(len(kept), "picture")
+    show(f"{made} of {options.count}, the best first: {output}; on one sheet: {output / SHEET_NAME}")
     return DONE

@@ -16,7 +16,7 @@ from torch import Tensor
 from contest.pictures import open_picture
 from contest.writing import write_bytes
 from errors import UserError
-from models.pixels import to_pixels
+from models.pixels import to_bytes, to_pixels
 from models.vqgan import VQGAN
 
 SHEET_NAME = "contact_sheet.png"
@@ -31,9 +31,7 @@ class MaskError(UserError):
 def decoded(vqgan: VQGAN, codes: Tensor, batch: int) -> list[NDArray[np.uint8]]:
     """Pixels of codes `[n, I]`: each uint8 `[H, W, 3]`."""
     device = vqgan.post_quant_conv.weight.device
-    pictures = torch.cat([vqgan.decode(part.to(device)).cpu() for part in codes.split(batch)])
-    pixels: NDArray[np.uint8] = (pictures.float() * 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
-    return list(pixels)
+    return [pixels for part in codes.split(batch) for pixels in to_bytes(vqgan.decode(part.to(device)))]
 
 
 def save_png(pixels: NDArray[np.uint8], path: Path) -> None:

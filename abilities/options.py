@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from contest.command_line import UsageError, seed, whole
+from contest.console import counted
 
 if TYPE_CHECKING:
     import torch
@@ -20,7 +21,13 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what every command takes."""
     at_once = whole(least=1, most=MOST_PICTURES)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all results and scores as JSON")
-    parser.add_argument("--weights", type=Path, default=DEFAULT_WEIGHTS, metavar="DIR", help="folder of the networks")
+    parser.add_argument(
+        "--weights",
+        type=Path,
+        default=DEFAULT_WEIGHTS,
+        metavar="DIR|ID",
+        help="folder of the networks, or the name or id of fetched ones (default: the bundled ones)",
+    )
     parser.add_argument("--seed", type=seed, default=0, metavar="N", help="another one gives other results")
     parser.add_argument("--batch", type=at_once, default=8, metavar="N", help="how many are computed at once")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
@@ -28,25 +35,37 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="say nothing on the way")
 
 
-def add_viewing_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what every command that looks at pictures takes."""
-    parser.add_argument("pictures", type=Path, nargs="+", metavar="PICTURE", help="a picture's file")
+def add_tokens_argument(parser: argparse.ArgumentParser) -> None:
+    """Declare what every command of RUDOLPH takes."""
     parser.add_argument(
         "--tokens",
         choices=("fine-tuned", "pre-trained"),
         default="fine-tuned",
         help="special tokens that the weights know: of the contest's fine-tuning, as the bundled ones, or of before",
     )
+
+
+def add_viewing_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what every command that looks at pictures takes."""
+    parser.add_argument("pictures", type=Path, nargs="+", metavar="PICTURE", help="a picture's file")
+    add_tokens_argument(parser)
     add_shared_arguments(parser)
 
 
 def add_drawing_arguments(parser: argparse.ArgumentParser, *, count: int) -> None:
     """Declare what every command that draws a text takes; `count` is how many pictures it draws by default."""
-    parser.add_argument("text", help="what to draw, in Russian")
+    parser.add_argument("text", metavar="TEXT", help="what to draw, in Russian")
     pictures = whole(least=1, most=MOST_PICTURES)
     parser.add_argument("--count", type=pictures, default=count, metavar="N", help="pictures to draw")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="a new or empty folder for pictures")
     add_shared_arguments(parser)
+
+
+def require_drafts(drafts: int, count: int, noun: str) -> None:
+    """Raise UsageError where more is to be kept than is drawn."""
+    if drafts < count:
+        reason = f"of {counted(drafts, 'draft')}, {counted(count, noun)} can not be kept"
+        raise UsageError(reason, "raise --drafts")
 
 
 def described_text(options: argparse.Namespace) -> str:

@@ -9,20 +9,21 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from errors import UserError
+from abilities.failures import require_finite
+from abilities.tokens import TOKENS, TaskTokens
+from models import weights
 from models.bpe import BPE
 from models.dalle import generation, load_dalle
-from models.rudolph import load_rudolph
+from models.rudolph import Rudolph, load_rudolph
 from models.rudolph.abilities import generate_codebooks
-from models.rudolph.decoding import NonFiniteLogitsError
+from models.rudolph.geometry import Geometry
+from models.rudolph.guidance import Guidance, generate_codebooks_cfg
 from models.rudolph.ranking import rank_images
 from models.rudolph.vocabulary import Vocabulary
+from models.vqgan import VQGAN, load_vqgan
+from models.weights_folder import BPE_FILE, RUDOLPH_FOLDER, VQGAN_FOLDER, require_fit
 
-BPE_FILE, DALLE_FOLDER, RUDOLPH_FOLDER = "bpe.model", "dalle", "rudolph"
-
-
-class PrecisionError(UserError):
-    """The chosen precision has too little room for the network, or its weights are not finite."""
+DALLE_FOLDER = "dalle"
 
 
 @dataclass(frozen=True)
@@ -34,57 +35,121 @@ class RankedCodes:
 
 
 @dataclass(frozen=True)
+class PictureOrder:
+    """What is to be drawn: a text, how often, the codes `[I]` of what is kept (-1: free), and how."""
+
+    text: str
+    count: int
+    seed: int
+    batch: int
+    prompt: Tensor | None = None
+    guidance: Guidance | None = None
+
+
+@dataclass(frozen=True)
 class Painter:
-    """A network that draws.
+    """A network that draws, and the picture tokenizer whose codes it draws.
 
     Attributes:
         tokens_per_side: a picture has so many codes squared.
-        image_vocab: a code is less.
+        vqgan: makes pictures of codes.
         score: what the scores of its pictures are.
-        paint: (text, count, prompt `[I]` or None, seed, batch) -> pictures, ranked.
+        paint: draws, and ranks; raises `NotFiniteError` and `NonFiniteLogitsError`.
 
     """
 
     tokens_per_side: int
-    image_vocab: int
+    vqgan: VQGAN
     score: str
-    paint: Callable[[str, int, Tensor | None, int, int], RankedCodes]
+    paint: Callable[[PictureOrder], RankedCodes]
 
 
-def load_painter(name: str, weights: Path, device: torch.device, dtype: torch.dtype) -> Painter:
-    """Load `rudolph` or `dalle` of a weights folder. Raises `ModelFileError`; `paint` raises PrecisionError."""
-    tokenizer = BPE(weights / BPE_FILE)
-    painter = {"rudolph": _rudolph, "dalle": _dalle}[name](weights, tokenizer, device, dtype)
+def load_painter(
+    name: str, folder: Path, device: torch.device, dtype: torch.dtype, tokens: TaskTokens = TOKENS["fine-tuned"]
+) -> Painter:
+    """Load `rudolph`, which knows the tokens, or `dalle` of a weights folder. Raises `ModelFileError`."""
+    tokenizer = BPE(folder / BPE_FILE)
+    if name == "dalle":
+        painter = _dalle(folder, tokenizer, device, dtype)
+    else:
+        model = load_rudolph(folder / RUDOLPH_FOLDER, device, dtype)
+        painter = _rudolph(model, folder, tokenizer, device, tokens)
 
-    def paint(text: str, count: int, prompt: Tensor | None, seed: int, batch: int) -> RankedCodes:
-        try:
-            return painter.paint(text, count, prompt, seed, batch)
-        except NonFiniteLogitsError as error:
-            message = f"{error.values} logits were not finite in {str(dtype).removeprefix('torch.')}"
-            raise PrecisionError(message, "use --dtype bfloat16 or float32") from error
+    def paint(order: PictureOrder) -> RankedCodes:
+        ranked = painter.paint(order)
+        require_finite(torch.tensor(ranked.scores), "the scores of the pictures")
+        return ranked
 
     return replace(painter, paint=paint)
 
 
-def _dalle(weights: Path, tokenizer: BPE, device: torch.device, dtype: torch.dtype) -> Painter:
-    model = load_dalle(weights / DALLE_FOLDER, device, dtype)
+def load_fitting_vqgan(
+    folder: Path, config: Geometry, tokenizer: BPE, device: torch.device, network: str = "RUDOLPH"
+) -> VQGAN:
+    """Load the VQGAN of a weights folder whose tokenizer and other network these are.
 
-    def paint(text: str, count: int, prompt: Tensor | None, seed: int, batch: int) -> RankedCodes:
-        ids = generation.encode_text(tokenizer, text, model.config.text_seq_length)
-        ranked = generation.generate_images(model, ids, count, prompt=prompt, seed=seed, batch=batch)
+    Raises `WeightsFolderError` where the three do not fit, `ModelFileError` for one that is not whole or not finite.
+    """
+    vqgan = load_vqgan(folder / VQGAN_FOLDER, device)
+    require_fit(folder, config, tokenizer, vqgan, network)
+    weights.require_finite(vqgan, folder / VQGAN_FOLDER)
+    return vqgan
+
+
+def _dalle(folder: Path, tokenizer: BPE, device: torch.device, dtype: torch.dtype) -> Painter:
+    model = load_dalle(folder / DALLE_FOLDER, device, dtype)
+    vqgan = load_fitting_vqgan(folder, model.config, tokenizer, device, "ruDALL-E")
+
+    def paint(order: PictureOrder) -> RankedCodes:
+        ids = generation.encode_text(tokenizer, order.text, model.config.text_seq_length)
+        ranked = generation.generate_images(
+            model, ids, order.count, prompt=order.prompt, seed=order.seed, batch=order.batch
+        )
         return RankedCodes(ranked.codes, ranked.perplexity.tolist())
 
-    return Painter(model.config.image_tokens_per_dim, model.config.image_vocab_size, "perplexity", paint)
+    return Painter(model.config.image_tokens_per_dim, vqgan, "perplexity", paint)
 
 
-def _rudolph(weights: Path, tokenizer: BPE, device: torch.device, dtype: torch.dtype) -> Painter:
-    model = load_rudolph(weights / RUDOLPH_FOLDER, device, dtype)
+def _rudolph(model: Rudolph, folder: Path, tokenizer: BPE, device: torch.device, tokens: TaskTokens) -> Painter:
     vocabulary = Vocabulary(tokenizer, model.config)
 
-    def paint(text: str, count: int, prompt: Tensor | None, seed: int, batch: int) -> RankedCodes:
-        codes = generate_codebooks(model, vocabulary, text, count, prompt=prompt, seed=seed, batch=batch)
-        ranking = rank_images(model, vocabulary, text, codes, batch=batch)
-        order = ranking.best(count)
-        return RankedCodes(codes.cpu()[order], ranking.scores[order].tolist())
+    def draw(order: PictureOrder) -> Tensor:
+        if order.guidance is None:
+            return generate_codebooks(
+                model,
+                vocabulary,
+                order.text,
+                order.count,
+                prompt=order.prompt,
+                special=tokens.draw,
+                seed=order.seed,
+                batch=order.batch,
+            )
+        return generate_codebooks_cfg(
+            model,
+            vocabulary,
+            order.text,
+            order.count,
+            guidance=order.guidance,
+            prompt=order.prompt,
+            special=tokens.draw,
+            seed=order.seed,
+            batch=order.batch,
+        )
 
-    return Painter(model.config.image_tokens_per_dim, model.config.image_vocab_size, "text_and_image_score", paint)
+    def paint(order: PictureOrder) -> RankedCodes:
+        codes = draw(order)
+        ranking = rank_images(
+            model,
+            vocabulary,
+            order.text,
+            codes,
+            left_special=tokens.look,
+            right_special=tokens.tell,
+            batch=order.batch,
+        )
+        best = ranking.best(order.count)
+        return RankedCodes(codes.cpu()[best], ranking.scores[best].tolist())
+
+    vqgan = load_fitting_vqgan(folder, model.config, tokenizer, device)
+    return Painter(model.config.image_tokens_per_dim, vqgan, "text_and_image_score", paint)

@@ -9,14 +9,12 @@ import torch
 from torch import Tensor
 
 from abilities.gallery import read_square
-from abilities.painters import BPE_FILE, RUDOLPH_FOLDER
+from abilities.painters import load_fitting_vqgan
 from models.bpe import BPE
 from models.rudolph import Rudolph, load_rudolph
 from models.rudolph.vocabulary import Vocabulary
-from models.vqgan import VQGAN, load_vqgan
-
-# Left text, right text, and left text where texts are ranked: what weights were trained with.
-SPECIALS = {"fine-tuned": ("<LT_CAP>", "<RT_CAP>", "<LT_GEN>"), "pre-trained": ("<LT_I2T>", "<RT_I2T>", "<LT_T2I>")}
+from models.vqgan import VQGAN
+from models.weights_folder import BPE_FILE, RUDOLPH_FOLDER, require_fit
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,17 @@ class Viewer:
         return self.vqgan.encode(pixels[None])[0].cpu()
 
 
-def load_viewer(weights: Path, device: torch.device, dtype: torch.dtype) -> Viewer:
+def load_writer(folder: Path, device: torch.device, dtype: torch.dtype) -> tuple[Rudolph, Vocabulary]:
+    """Load RUDOLPH of a weights folder and its words alone. Raises `ModelFileError`."""
+    tokenizer = BPE(folder / BPE_FILE)
+    model = load_rudolph(folder / RUDOLPH_FOLDER, device, dtype)
+    require_fit(folder, model.config, tokenizer, None)
+    return model, Vocabulary(tokenizer, model.config)
+
+
+def load_viewer(folder: Path, device: torch.device, dtype: torch.dtype) -> Viewer:
     """Load RUDOLPH and the VQGAN of a weights folder. Raises `ModelFileError`."""
-    model = load_rudolph(weights / RUDOLPH_FOLDER, device, dtype)
-    return Viewer(model, Vocabulary(BPE(weights / BPE_FILE), model.config), load_vqgan(weights / "vqgan", device))
+    tokenizer = BPE(folder / BPE_FILE)
+    model = load_rudolph(folder / RUDOLPH_FOLDER, device, dtype)
+    vqgan = load_fitting_vqgan(folder, model.config, tokenizer, device)
+    return Viewer(model, Vocabulary(tokenizer, model.config), vqgan)

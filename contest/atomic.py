@@ -6,6 +6,7 @@ import errno
 import fcntl
 import math
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,6 +35,15 @@ def replacing(path: str | os.PathLike[str], *, sync: bool = False) -> Iterator[P
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def copied_or_linked(source: Path, target: Path) -> None:
+    """Put a file into another place as well: a hard link, which takes no room, or else a copy. Raises OSError."""
+    with replacing(target) as temporary:
+        try:
+            os.link(source, temporary)
+        except OSError:  # another disk, or a file system without links
+            shutil.copyfile(source, temporary)
 
 
 @contextmanager

@@ -39,6 +39,11 @@ def printable(text: str) -> str:
     return "".join(character if character in "\n\t" else _shown(character) for character in text)
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: `1 sample`, `2 samples`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def one_line(text: str) -> str:
     r"""Return a text as `printable` does, with line ends and tabs escaped too: for names, and cells of a table."""
     if text.isascii() and text.isprintable():

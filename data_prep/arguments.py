@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from contest.command_line import whole
-from contest.console import one_line, say
+from contest.console import counted, one_line, say
 
 DEFAULT_LEFT_LIMIT = 384
 GOES_ON = "the same command goes on from here"
@@ -42,8 +42,3 @@ def say_passed_over(directory: Path, files: list[Path], read: str) -> None:
         names = ", ".join(one_line(str(file.relative_to(directory))) for file in files[:NAMED])
         more = f" and {len(files) - NAMED} more" if len(files) > NAMED else ""
         say(f"data_prep: {directory}: passed over {counted(len(files), 'file')} ({names}{more}); read are {read}")
-
-
-def counted(count: int, thing: str) -> str:
-    """Return a number of things, such as "1 record" or "2 records"."""
-    return f"{count} {thing}{'' if count == 1 else 's'}"

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from contest.command_line import whole
-from contest.console import show
+from contest.console import counted, show
 from contest.writing import write_json
-from data_prep.arguments import GOES_ON, add_measuring, add_output, counted, left_limit, say_passed_over
+from data_prep.arguments import GOES_ON, add_measuring, add_output, left_limit, say_passed_over
 
 if TYPE_CHECKING:
     from data_prep.reading_folders import TaskFolder

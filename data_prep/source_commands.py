@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from contest.command_line import UsageError, number, seed, whole
-from contest.console import say, show
-from data_prep.arguments import GOES_ON, add_measuring, add_output, counted, left_limit, say_passed_over
+from contest.console import counted, say, show
+from data_prep.arguments import GOES_ON, add_measuring, add_output, left_limit, say_passed_over
 from data_prep.records import IMAGE_MODES, DataSource, SkipReason
 from data_prep.split import DEFAULT_SHARE, Splitting
 

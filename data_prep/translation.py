@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from contest.checking import is_unicode
-from data_prep.arguments import counted
+from contest.console import counted
 from data_prep.cleaning import clean
 from data_prep.database import Database
 from data_prep.records import SourceError

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from evaluation.errors import NotComparableError, counted, some
+from contest.console import counted
+from evaluation.errors import NotComparableError, some
 from evaluation.results import Result, TaskResult
 from evaluation.settings import INTEGRAL
 from evaluation.statistics import Difference, Resampling, holm, paired_differences

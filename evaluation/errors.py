@@ -55,8 +55,3 @@ def some(names: Iterable[object], limit: int = 5) -> str:
 def shortened(text: str, most: int = 80) -> str:
     """Return a text on one line, cut to a length that a message bears."""
     return one_line(text if len(text) <= most else f"{text[: most - 1]}…")
-
-
-def counted(count: int, noun: str) -> str:
-    """Return a number with its noun: `1 sample`, `2 samples`."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

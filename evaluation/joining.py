@@ -23,7 +23,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from contest.console import one_line
+from contest.console import counted, one_line
 from contest.errors import Code, ContestError, quote
 from contest.ground_truth import GroundTruth
 from contest.limits import INPUT_NAME, MAX_ITEMS
@@ -31,7 +31,7 @@ from contest.pictures import resolve_picture
 from contest.predictions import SURPLUS_NAMED, ParsedPredictions, read_answers
 from contest.reading import begins_with_mark, read_ground_truth, read_ids, read_input
 from contest.tasks import TASKS, Task, task_by_id
-from evaluation.errors import IdsDifferError, NoSamplesError, counted, some
+from evaluation.errors import IdsDifferError, NoSamplesError, some
 from evaluation.metrics.answers import official_picture
 from evaluation.metrics.cases import Case, Mode, Stage, UnsoundAnswer
 from evaluation.metrics.errors import AttemptAbortedError

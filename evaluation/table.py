@@ -6,9 +6,9 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
-from contest.console import one_line
+from contest.console import counted, one_line
 from contest.tasks import OPEN_TASKS
-from evaluation.errors import counted, some
+from evaluation.errors import some
 from evaluation.metrics.defects import DEFECTS, DIFFERENCES_PAGE
 from evaluation.results import Interval, Result, TaskResult
 from evaluation.settings import BASELINE_INTEGRAL

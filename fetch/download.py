@@ -10,17 +10,20 @@ import errno
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from contest.atomic import locked
+from contest.console import say
 from errors import bare_reason
 from fetch.errors import (
     AccessError,
     DiskFullError,
+    EndpointError,
     FetchError,
     HashMismatchError,
     NetworkError,
@@ -62,6 +65,8 @@ def translated(what: str) -> Iterator[None]:
         raise OfflineError("not in the cache, and HF_HUB_OFFLINE is set", remedy, where=what) from error
     except hub.HfHubHTTPError as error:
         raise _http_error(error, what) from error
+    except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
+        raise not_an_address(what, bare_reason(error)) from error
     except httpx2.HTTPError as error:
         raise NetworkError(f"the connection failed: {bare_reason(error)}", _RESUMES, where=what) from error
     except OSError as error:
@@ -73,6 +78,12 @@ def translated(what: str) -> Iterator[None]:
         raise
 
 
+def not_an_address(where: str, reason: str) -> EndpointError:
+    """Return the error for what can be no server's address, whether it was typed or a server sends there."""
+    remedy = "check --endpoint and HF_ENDPOINT: an address is like https://huggingface.co"
+    return EndpointError(f"no address of a server: {reason}", remedy, where=where)
+
+
 def download(
     url: str,
     target: Path,
@@ -81,6 +92,7 @@ def download(
     headers: dict[str, str] | None = None,
     size: int | None = None,
     sha256: str = "",
+    accept: Callable[[str], None] = lambda digest: None,
 ) -> str:
     """Fetch a URL into a file, and return its SHA-256. An earlier attempt's part beside it is gone on with.
 
@@ -91,21 +103,35 @@ def download(
         headers: of the request, such as the user's token.
         size: in bytes, if it is known.
         sha256: the hash or its beginning, if it is known.
+        accept: is asked about the hash of what came before that goes into place, and raises what refuses it.
 
     Raises:
-        FetchError: of the kind that says what went wrong. Bytes that turn out wrong are deleted, others stay.
+        FetchError: of the kind that says what went wrong, or what `accept` raises. Bytes that turn out wrong are
+            deleted, others stay.
         OSError: of the disk.
 
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    with translated(what), locked(target.parent):  # two programs may want one file
-        if target.is_file():
-            return checked_hash(target, sha256, what)
+    with translated(what), locked(target.parent, on_wait=partial(say_waiting, target.parent)):
+        if target.is_file():  # two programs wanted it
+            digest = checked_hash(target, sha256, what)
+            accept(digest)
+            return digest
         part = target.with_name(target.name + PART_ENDING)
         _fill(part, url, what=what, headers=headers, size=size)
         digest = checked_hash(part, sha256, what)
+        try:
+            accept(digest)
+        except FetchError:
+            part.unlink()
+            raise
         part.replace(target)
     return digest
+
+
+def say_waiting(folder: Path) -> None:
+    """Say why nothing happens."""
+    say(f"waiting: another process is fetching into {folder}")
 
 
 def _fill(part: Path, url: str, *, what: str, headers: dict[str, str] | None, size: int | None) -> None:

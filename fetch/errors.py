@@ -17,6 +17,10 @@ class NetworkError(FetchError):
     """The server can not be reached, or the connection breaks off."""
 
 
+class EndpointError(FetchError):
+    """What was given as a server's address is none."""
+
+
 class OfflineError(FetchError):
     """The user's settings forbid the network, and the file is not in the cache."""
 

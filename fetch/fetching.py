@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from contest.writing import write_json
-from fetch.download import checked_hash, download, translated
+from fetch.download import download, translated
 from fetch.hub import Hub, HubFile, place
 from fetch.locking import LockedFile, add_to_lock, read_lock, require_unchanged
 from fetch.table import Fetchable, RemoteFile
@@ -64,13 +65,12 @@ class Fetching:
         written = []
         for each in planned:
             remote, path = each.remote, self.folder / each.remote.to
+            accept = partial(self._accept, remote.to, locked.get(remote.to))
             if each.hub_file is None:
-                digest, revision = self._from_url(remote, path), ""
+                digest, revision = self._from_url(remote, path, accept), ""
             else:
                 digest, revision = self.hub.fetch(each.hub_file), each.hub_file.commit
-            if remote.to in locked:
-                require_unchanged(remote.to, locked[remote.to], digest, self.folder)
-            if each.hub_file is not None:
+                accept(digest)
                 with translated(remote.source):
                     place(each.hub_file.path, path)
             add_to_lock(self.folder, remote.to, LockedFile(remote.source, revision, digest, path.stat().st_size))
@@ -90,7 +90,10 @@ class Fetching:
             files = tuple(replace(file, revision=self.revision) if file.repository == own else file for file in files)
         return [each for file in files for each in self.hub.expanded(file)]
 
-    def _from_url(self, remote: RemoteFile, path: Path) -> str:
-        if path.is_file():
-            return checked_hash(path, remote.sha256, remote.source)
-        return download(remote.url, path, what=remote.source, size=remote.size, sha256=remote.sha256)
+    def _accept(self, name: str, before: LockedFile | None, digest: str) -> None:
+        """Raise LockedError for other bytes than those that were locked before."""
+        if before is not None:
+            require_unchanged(name, before, digest, self.folder)
+
+    def _from_url(self, remote: RemoteFile, path: Path, accept: Callable[[str], None]) -> str:
+        return download(remote.url, path, what=remote.source, size=remote.size, sha256=remote.sha256, accept=accept)

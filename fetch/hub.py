@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
 
-from contest.atomic import replacing
-from fetch.download import checked_hash, download, translated, without_token
+from contest.atomic import copied_or_linked
+from errors import bare_reason
+from fetch.download import checked_hash, download, not_an_address, translated, without_token
 from fetch.errors import NotOnServerError, OfflineError
 from fetch.table import RemoteFile
 
@@ -56,6 +56,19 @@ class Hub:
 
     endpoint: str | None = None
 
+    def __post_init__(self) -> None:
+        """Raise EndpointError for what can be no server's address."""
+        from huggingface_hub import constants
+
+        given = self.endpoint or constants.ENDPOINT
+        try:
+            address = urlsplit(given)
+            is_one = address.scheme in ("http", "https") and bool(address.hostname) and (address.port or 1) > 0
+        except ValueError:  # half an address of IPv6, or a port that is no number
+            is_one = False
+        if not is_one:
+            raise not_an_address("", repr(given))
+
     def expanded(self, remote: RemoteFile) -> list[RemoteFile]:
         """Return the files of a pattern by name; a file is itself. Raises FetchError."""
         if not remote.pattern:
@@ -88,6 +101,8 @@ class Hub:
                 metadata = get_hf_file_metadata(url, endpoint=self.endpoint)
             except OfflineModeIsEnabled:
                 return self._cached(remote)
+            except ValueError as error:  # the server sends to what is no address
+                raise not_an_address(remote.source, bare_reason(error)) from error
         if metadata.commit_hash is None or not _ETAG.fullmatch(metadata.etag or ""):
             raise NotOnServerError(
                 "the server answers, but not as a hub does", "check --endpoint", where=self.endpoint or remote.source
@@ -160,8 +175,4 @@ def _storage(remote: RemoteFile) -> Path:
 def place(source: Path, target: Path) -> None:
     """Put a cached file where it is wanted: a hard link, which takes no room, or else a copy. Raises OSError."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(target) as temporary:
-        try:
-            os.link(source, temporary)
-        except OSError:  # another disk, or a file system without links
-            shutil.copyfile(source, temporary)
+    copied_or_linked(source, target)

@@ -46,12 +46,16 @@ class RemoteFile:
 
 @dataclass(frozen=True, slots=True)
 class Fetchable:
-    """What one name stands for: files, and configurations that are written beside them."""
+    """What one name stands for: files, and configurations that are written beside them.
+
+    `next` is the command that uses it: `{folder}` stands for where it was laid, `{files}` for its files.
+    """
 
     kind: Kind
     name: str
     about: str
     licence: str
+    next: str
     files: tuple[RemoteFile, ...]
     configs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -60,7 +64,7 @@ class Fetchable:
 def table() -> Mapping[tuple[str, str], Fetchable]:
     """Return everything there is, by kind and name."""
     rows = tomllib.loads(files("fetch").joinpath("table.toml").read_text("utf-8"))
-    return {(kind, name): _fetchable(kind, name, rows[kind]) for kind in KINDS for name in rows[kind]}
+    return {(kind, name): _fetchable(kind, name, rows) for kind in KINDS for name in rows[kind]}
 
 
 def named(kind: Kind, name: str) -> Fetchable:
@@ -74,10 +78,11 @@ def named(kind: Kind, name: str) -> Fetchable:
 
 
 def _fetchable(kind: Kind, name: str, rows: Mapping[str, Any]) -> Fetchable:
-    row = rows[name]
-    own = tuple(RemoteFile(**file) for file in row["files"])
+    row = rows[kind][name]
+    files = tuple(RemoteFile(**file) for file in row["files"])
     configs = row.get("configs", {})
-    if "base" not in row:
-        return Fetchable(kind, name, row["about"], row["licence"], own, configs)
-    base = _fetchable(kind, row["base"], rows)
-    return Fetchable(kind, name, row["about"], row["licence"], own + base.files, {**base.configs, **configs})
+    for base in row.get("base", ()):
+        its_kind, _, its_name = base.rpartition("/")
+        other = _fetchable(its_kind or kind, its_name, rows)
+        files, configs = files + other.files, {**other.configs, **configs}
+    return Fetchable(kind, name, row["about"], row["licence"], row["next"], files, configs)

@@ -9,7 +9,20 @@ from pathlib import Path
 
 from errors import UserError
 
-_ID = re.compile(r"(?:[\w-][\w.-]*/)?[\w-][\w.-]*")
+PUBLISHED = (
+    "RUDOLPH-2.7B-FBC2",
+    "RUDOLPH-2.7B",
+    "RUDOLPH-1.3B",
+    "RuDOLPH-350M-v2",
+    "RuDOLPH-350M",
+    "rudalle-utils",
+    "rudalle-utils-dwt",
+    "rudalle-Malevich",
+    "Real-ESRGAN",
+)
+"""The names of weights that can be fetched, as the table of `fetch` has them; on the hub an owner stands before."""
+
+_ID = re.compile(r"(?:[\w-][\w.-]*/)?([\w-][\w.-]*)")
 
 
 class NotFetchedError(UserError):
@@ -29,20 +42,26 @@ def fetched_folder(kind: str, name: str, environment: Mapping[str, str] = os.env
     return Path(os.path.expanduser(home)) / "fbc2" / kind / name.rsplit("/", 1)[-1]
 
 
-def weights_folder(named: str, environment: Mapping[str, str] = os.environ) -> Path:
-    """Return the folder of weights that are given by a path, a name or an id on the hub (OWNER/NAME).
+def published_name(named: str | Path) -> str | None:
+    """Return the published name that a name or an id (OWNER/NAME) means, in whatever case; None for anything else."""
+    match = _ID.fullmatch(str(named))
+    wanted = match[1].lower() if match else ""
+    return next((name for name in PUBLISHED if name.lower() == wanted), None)
 
-    A folder that exists is itself, and what can be no name is left as the path it is; a name is looked for among what
-    was fetched. Raises NotFetchedError with the command that fetches it.
+
+def weights_folder(named: str | Path, environment: Mapping[str, str] = os.environ) -> Path:
+    """Return the folder of weights that are given by a path, a published name or its id on the hub (OWNER/NAME).
+
+    What exists is itself, and so is all that is no published name; one of those is looked for among what was fetched.
+    Raises NotFetchedError with the command that fetches it.
     """
-    path = Path(named)
-    if path.exists() or not _ID.fullmatch(named):
-        return path
-    folder = fetched_folder("weights", named, environment)
+    name = published_name(named)
+    if name is None or Path(named).exists():
+        return Path(named)
+    folder = fetched_folder("weights", name, environment)
     if folder.is_dir():
         return folder
-    name = named.rsplit("/", 1)[-1]
     raise NotFetchedError(
-        f"{named}: no such folder, and no weights of that name were fetched",
+        f"{named}: no such folder, and these weights were not fetched",
         f"fetch them: python -m fetch weights {name}",
     )

@@ -1,9 +1,10 @@
-"""Pictures to the pixels that networks take, as published."""
+"""Pictures to the pixels that networks take, and back, as published."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -20,3 +21,9 @@ def to_pixels(picture: Image.Image, side: int) -> Tensor:
     box = (left, top, left + square, top + square)
     resized = picture.crop(box).resize((side, side), Image.Resampling.BILINEAR)
     return torch.from_numpy(np.array(resized)).permute(2, 0, 1).float() / 255
+
+
+def to_bytes(images: Tensor) -> NDArray[np.uint8]:
+    """Network pictures `[b, 3, H, W]` in [0, 1] -> uint8 `[b, H, W, 3]`, truncated and not rounded, as published."""
+    array: NDArray[np.uint8] = (images.float() * 255).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+    return array

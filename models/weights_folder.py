@@ -12,7 +12,8 @@ from pathlib import Path
 
 from models.bpe import BPE
 from models.files import ModelFileError
-from models.rudolph import Config, Rudolph, load_rudolph
+from models.rudolph import Rudolph, load_rudolph
+from models.rudolph.geometry import Geometry
 from models.vqgan import VQGAN, load_vqgan
 from models.vqgan.loading import TRAINING_ONLY
 from models.weights import HARNESS_PREFIX, find_weights, not_finite, taken_off, weights_files
@@ -95,24 +96,31 @@ def inspect_folder(folder: Path) -> Inspection:
     return Inspection(tuple(problems), tuple(notes(folder, tuple(values))), values)
 
 
-def require_fit(folder: Path, config: Config, tokenizer: BPE | None, vqgan: VQGAN | None) -> None:
-    """Raise `WeightsFolderError` for the first thing that keeps the parts of a folder from working together."""
-    misfit = next(fit_problems(config, tokenizer, vqgan), None)
+def require_fit(
+    folder: Path, config: Geometry, tokenizer: BPE | None, vqgan: VQGAN | None, network: str = "RUDOLPH"
+) -> None:
+    """Raise `WeightsFolderError` for the first thing that keeps the parts of a folder from working together.
+
+    `network` is whose configuration that is.
+    """
+    misfit = next(fit_problems(config, tokenizer, vqgan, network), None)
     if misfit is not None:
         raise WeightsFolderError(f"{folder}: {misfit}", _TOGETHER)
 
 
-def fit_problems(config: Config, tokenizer: BPE | None, vqgan: VQGAN | None) -> Iterator[str]:
-    """Yield what keeps a tokenizer and a VQGAN from working with a RUDOLPH; a part that is None is not looked at."""
+def fit_problems(
+    config: Geometry, tokenizer: BPE | None, vqgan: VQGAN | None, network: str = "RUDOLPH"
+) -> Iterator[str]:
+    """Yield what keeps a tokenizer and a VQGAN from working with a network; a part that is None is not looked at."""
     if tokenizer is not None and tokenizer.vocab_size != config.bpe_vocab:
         yield (
-            f"{BPE_FILE} has {tokenizer.vocab_size} pieces, but RUDOLPH's vocabulary has {config.bpe_vocab} "
-            "(vocab_size less l_text_seq_length)"
+            f"{BPE_FILE} has {tokenizer.vocab_size} pieces, but {network}'s vocabulary has {config.bpe_vocab} "
+            "(vocab_size less the left text's length)"
         )
     if vqgan is None:
         return
     if vqgan.n_embed != config.image_vocab_size:
-        yield f"the VQGAN has {vqgan.n_embed} codes, but RUDOLPH's image_vocab_size is {config.image_vocab_size}"
+        yield f"the VQGAN has {vqgan.n_embed} codes, but {network}'s image_vocab_size is {config.image_vocab_size}"
     if vqgan.in_channels != COLOURS or vqgan.out_ch != COLOURS:
         yield f"the VQGAN takes {vqgan.in_channels} colours and gives {vqgan.out_ch}; pictures have {COLOURS}"
     side = vqgan.factor * config.image_tokens_per_dim * (2 if vqgan.wavelet else 1)

@@ -12,6 +12,7 @@ from typing import TypeVar
 import torch
 
 from errors import UserError, code_of, reason_of
+from models.rudolph.free_memory import is_out_of_memory
 from submission.deadline import RunStatus, RunStopped
 
 Entry = TypeVar("Entry")
@@ -106,14 +107,6 @@ def _reason(error: Exception) -> str:
     """Return why the work failed, without Python's name for it where the text says all; the trace has that too."""
     spoken = isinstance(error, ArithmeticError | RuntimeError | ValueError | OSError | UserError) and str(error)
     return reason_of(error) if spoken else f"unexpected {type(error).__name__}: {error}".removesuffix(": ")
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out. Only on a GPU torch has a type of its own for that."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    said = str(error)
-    return isinstance(error, RuntimeError) and ("can't allocate memory" in said or "ALLOC_FAILED" in said)
 
 
 def _release_memory() -> None:

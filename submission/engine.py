@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from models.pixels import to_bytes
 from models.ruclip import RuCLIP
 from models.rudolph import Config, Rudolph
 from models.rudolph.best_of_n import Scorer, best_of_n_uniforms, choose, perplexity_scorer
@@ -24,7 +25,6 @@ from submission.answer_options import AnswerOptions, find_options
 from submission.choosing import OptionsQuery, choose_options, what_is_cut
 from submission.devices import wait_asleep
 from submission.loading import Networks
-from submission.picture_files import to_bytes
 from submission.profiles import Profile
 from submission.prompts import left_ids, left_text
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -152,12 +151,6 @@ def crc_of(path: Path) -> int | None:
 def is_black(pixels: Tensor) -> bool:
     """Whether every value is zero: how the published inference sees that a sample has no picture."""
     return not bool(pixels.any())
-
-
-def to_bytes(images: Tensor) -> NDArray[np.uint8]:
-    """Network pictures `[b, 3, H, W]` in [0, 1] -> uint8 `[b, H, W, 3]`, truncated and not rounded, as published."""
-    array: NDArray[np.uint8] = (images.float() * 255).to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
-    return array
 
 
 def to_jpeg(rgb: NDArray[np.uint8], quality: int) -> bytes:

@@ -95,7 +95,7 @@ def progress(label: str, total: int, *, shown: bool = True) -> Iterator[Callable
     finally:
         of_total = "" if bar.done == total else f"{bar.done} of "
         seconds = time.monotonic() - bar.started
-        _LAST_LINE.say(f"{label}: {of_total}{counted(total, 'sample')} in {seconds:.1f} s", ended=bar)
+        _LAST_LINE.say(f"{label}: {of_total}{console.counted(total, 'sample')} in {seconds:.1f} s", ended=bar)
 
 
 def say(line: str) -> None:
@@ -124,11 +124,6 @@ def warnings_above_bars() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.showwarning = say_warning  # type: ignore[assignment]
         yield
-
-
-def counted(number: int, word: str) -> str:
-    """Return a number with its word: "1 sample", "2 samples"."""
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
 def _columns() -> int:

@@ -13,10 +13,11 @@ import torch
 
 from contest import VERSION
 from contest.command_line import DONE, WITH_FAULTS
+from contest.console import counted
 from contest.errors import ContestError, quote
 from contest.items import Sample
 from submission.deadline import RunStatus, worst
-from submission.progress import complain, counted, warn
+from submission.progress import complain, warn
 
 RUN_REPORT_NAME = "run.json"
 MAX_PRINTED_PROBLEMS = 20

@@ -12,6 +12,7 @@ from dataclasses import InitVar, asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from contest.console import counted
 from contest.errors import Code, ContestError, quote
 from contest.items import Sample
 from contest.limits import IMAGES_DIR, INPUT_NAME
@@ -19,8 +20,8 @@ from contest.reading import ParseResult, read_input_lenient
 from contest.writing import write_json
 from errors import UserError, code_of, described, reason_of
 from models.files import ModelFileError
+from models.rudolph.free_memory import is_out_of_memory
 from models.weights import file_sha256
-from submission.batches import is_out_of_memory
 from submission.deadline import ANSWERING_SHARE, COLLECTING_SHARE, Deadline, RunStatus, RunStopped
 from submission.engine import Engine
 from submission.journal import (
@@ -36,7 +37,7 @@ from submission.loading import Networks, fingerprint, load_networks
 from submission.peers import LAST_SECONDS, PeerProcesses, pause
 from submission.picture_files import PictureFiles, crc_of
 from submission.predictions import PredictionsFile
-from submission.progress import counted, say, warn
+from submission.progress import say, warn
 from submission.report import RUN_REPORT_NAME, RunProblem, RunSummary, answers_and_pictures, describe
 from submission.run_state import RunState
 from submission.scheduler import Scheduler

@@ -24,7 +24,7 @@ FLOORS = {
     "fetch": ("errors", "contest", "models"),
     "submission": ("errors", "contest", "models"),
     "abilities": ("errors", "contest", "models"),
-    "training": ("errors", "contest", "models", "evaluation.metrics"),
+    "training": ("errors", "contest", "models", "evaluation.metrics", "fetch.publishing"),
     "data_prep": ("errors", "contest", "models.bpe"),
     "evaluation": (
         "errors",

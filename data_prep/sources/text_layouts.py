@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from contest.checking import described
-from data_prep.arguments import counted
+from contest.console import counted
 from data_prep.gathering import Gathering
 from data_prep.json_stream import Element, elements
 from data_prep.records import SkippedRecord, SkipReason, SourceRecord

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from contest.console import counted
 from models.named_folders import fetched_folder
 
 if TYPE_CHECKING:
@@ -14,12 +16,6 @@ if TYPE_CHECKING:
 
     from fetch.fetching import PlannedFile
     from fetch.table import Fetchable, Kind
-
-_NEXT = {
-    "weights": "python -m submission doctor --weights {folder}",
-    "metrics": "python -m evaluation score ... --assets {folder}",
-    "data": "python -m data_prep --help",
-}
 
 
 def add_fetching(parser: argparse.ArgumentParser, kind: Kind) -> None:
@@ -65,8 +61,9 @@ def run(kind: Kind, options: argparse.Namespace) -> int:
     if options.dry_run:
         show(described(fetchable, planned, folder))
         return DONE
-    fetching.run(planned, say)
-    show(f"{fetchable.name}: {folder}; licence: {fetchable.licence}\nnext: {_NEXT[kind].format(folder=folder)}")
+    laid = fetching.run(planned, say)
+    then = fetchable.next.format(folder=shlex.quote(str(folder)), files=shlex.join(map(str, laid)))
+    show(f"{fetchable.name}: {folder}; licence: {fetchable.licence}\nnext: {then}")
     return DONE
 
 
@@ -79,5 +76,7 @@ def described(fetchable: Fetchable, planned: Sequence[PlannedFile], folder: Path
     lines += [f"{folder / name}: written" for name in fetchable.configs]
     missing = [each for each in planned if not each.is_there]
     total = sum(each.size or 0 for each in missing)
-    lines.append(f"to fetch: {len(missing)} files, {total:,} bytes as far as sizes are known; nothing was fetched")
+    lines.append(
+        f"to fetch: {counted(len(missing), 'file')}, {total:,} bytes as far as sizes are known; nothing was fetched"
+    )
     return "\n".join(lines)

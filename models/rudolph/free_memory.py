@@ -65,3 +65,11 @@ def _left(group: Path, limit_name: str, used_name: str, cached_name: str) -> Ite
         return
     kept = dict(line.split() for line in statistics.read_text("ascii").splitlines())
     yield int(most) - int(used.read_text("ascii")) + int(kept.get(cached_name, 0))
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out. Only on a GPU torch has a type of its own for that."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    said = str(error)
+    return isinstance(error, RuntimeError) and ("can't allocate memory" in said or "ALLOC_FAILED" in said)

@@ -29,7 +29,7 @@ def not_finite(
 
 
 def _may_be(tensor: Tensor) -> bool:
-    return tensor.numel() > 0 and tensor.is_floating_point()
+    return tensor.numel() > 0 and tensor.is_floating_point() and not tensor.is_meta
 
 
 def _parts(tensor: Tensor) -> Iterator[Tensor]:

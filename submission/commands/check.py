@@ -38,8 +38,8 @@ def check_command(options: argparse.Namespace) -> int:
         raise UsageError("nothing is named to check", "name a ZIP archive, a folder or a predictions file")
     if options.input is not None and options.path is not None and options.path.suffix != ".json":
         raise UsageError("--input belongs to a predictions file", "name one, or leave it out")
+    from contest.console import counted
     from submission.checks.checking import check, checks_table, print_findings
-    from submission.progress import counted
 
     if options.list:
         show(checks_table().rstrip())

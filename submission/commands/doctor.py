@@ -17,11 +17,12 @@ from contest.command_line import DONE, WITH_FAULTS
 from contest.console import one_line, show
 from contest.limits import OUTPUT_DIR
 from contest.writing import write_json
-from submission.commands import ROOT, WEIGHTS
+from models.named_folders import NotFetchedError, weights_folder
+from submission.commands import ROOT, WEIGHTS, WEIGHTS_HELP
 from submission.doctor.diagnosis import Diagnosis
 from submission.doctor.machine import free_memory, look_at_machine
 from submission.doctor.software import look_at_software
-from submission.doctor.weight_files import look_at_files
+from submission.doctor.weight_files import look_at_files, look_for_parts
 
 STDOUT = Path("-")
 
@@ -29,7 +30,7 @@ STDOUT = Path("-")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Give a parser the options of `doctor`."""
     add = parser.add_argument
-    add("--weights", type=Path, default=WEIGHTS, metavar="DIR", help="folder with bpe.model, rudolph/ and vqgan/")
+    add("--weights", type=Path, default=WEIGHTS, metavar="DIR|ID", help=WEIGHTS_HELP)
     add("--output", type=Path, default=Path(OUTPUT_DIR), metavar="DIR", help="where a run would write")
     add("--json", type=Path, nargs="?", const=STDOUT, metavar="FILE", help="write JSON; without FILE, print it")
     parser.set_defaults(run=doctor)
@@ -60,8 +61,17 @@ def readings(weights: Path, output: Path, root: Path) -> tuple[Diagnosis, ...]:
         *look_at_software(root),
         *look_at_machine(output),
         *_if_importable("gpu", _look_at_gpus),
-        *_if_importable("weights", lambda: _look_at_weights(weights), lambda: look_at_files(weights)),
+        *_readings_of(weights),
     )
+
+
+def _readings_of(weights: Path) -> tuple[Diagnosis, ...]:
+    try:
+        folder = weights_folder(weights)
+    except NotFetchedError as error:
+        return (Diagnosis("weights", error.reason, "error", error.remedy),)
+    found = _if_importable("weights", lambda: _look_at_weights(folder), lambda: look_at_files(folder))
+    return (*found, *look_for_parts(folder))
 
 
 def _look_at_gpus() -> Iterable[Diagnosis]:

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from contest.command_line import DONE, UsageError, add_quiet, number, seed, whole
 from contest.emissions.tracking import country_code
 from contest.limits import IMAGES_DIR, INPUT_DIR, INPUT_NAME, MAX_WALL_CLOCK_SECONDS, OUTPUT_DIR, PREDICTIONS_NAME
-from submission.commands import WEIGHTS
+from models.named_folders import weights_folder
+from submission.commands import WEIGHTS, WEIGHTS_HELP
 from submission.deadline import ANSWERING_SHARE, DRAWING_SHARE, RunStatus
 from submission.settings import MAX_IMAGES, RunSettings
 
@@ -40,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     seconds = number(least=0, above=True, most=MOST_SECONDS)
     add("--input", type=Path, metavar="DIR", default=Path(INPUT_DIR), help="folder with input.json, or a JSON file")
     add("--output", type=Path, metavar="DIR", default=Path(OUTPUT_DIR), help="folder that is written into")
-    add("--weights", type=Path, metavar="DIR", default=WEIGHTS, help="folder with bpe.model, rudolph/ and vqgan/")
+    add("--weights", type=Path, metavar="DIR|ID", default=WEIGHTS, help=WEIGHTS_HELP)
     add("--profile", choices=PROFILE_NAMES, default="tuned", help="baseline is the published inference")
     add("--greedy", action="store_true", help="sample nothing at random, in either profile")
     add("--seed", type=seed, metavar="N", default=0, help="of all random numbers")
@@ -125,7 +126,8 @@ def _run(options: argparse.Namespace) -> RunSummary:
 
 def _say_end(options: argparse.Namespace, report: RunSummary) -> None:
     """Say where the results are, and what one does with them."""
-    from submission.progress import counted, say
+    from contest.console import counted
+    from submission.progress import say
 
     if report.unwritten or report.status is not RunStatus.FINISHED:
         return
@@ -181,7 +183,7 @@ def _settings(options: argparse.Namespace) -> RunSettings:
     return RunSettings(
         input=options.input,
         output=options.output,
-        weights=options.weights,
+        weights=weights_folder(options.weights),
         profile=greedy(profile) if options.greedy else profile,
         seed=options.seed,
         device=device,

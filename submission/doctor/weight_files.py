@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
 from models.files import ModelFileError, placeholder_at, read_json_object
+from models.named_folders import published_name
 from submission.doctor.diagnosis import Diagnosis
 
 PARTS = ("bpe.model", "rudolph/config.json", "vqgan/config.json")
+
+
+def look_for_parts(folder: Path) -> Iterator[Diagnosis]:
+    """Yield a reading with the command that fetches what is not there at all, if any part is not."""
+    missing = [part for part in ("bpe.model", "rudolph", "vqgan") if not (folder / part).exists()]
+    if not missing:
+        return
+    name = "rudalle-utils"
+    if "rudolph" in missing:
+        published = published_name(folder.name) or ""
+        name = published if published.lower().startswith("rudolph") else "RUDOLPH-2.7B-FBC2"
+    remedy = f"if you want the published ones: python -m fetch weights {name} --to {shlex.quote(str(folder))}"
+    yield Diagnosis("weights missing", f"{folder}: {', '.join(missing)}", "error", remedy)
 
 
 def look_at_files(folder: Path) -> Iterator[Diagnosis]:

@@ -15,6 +15,7 @@ from abilities.__main__ import main
 from abilities.gallery import contact_sheet
 from models.dalle import Config, Dalle, load_dalle
 from models.rrdbnet import RRDBNet
+from models.vqgan import load_vqgan
 from models.weights import save_safetensors
 
 ROOT = Path(__file__).parents[2]
@@ -114,8 +115,9 @@ def half_white(path: Path, size: tuple[int, int], left: int) -> Path:
     return path
 
 
+@pytest.mark.parametrize("command", ["draw", "complete"])
 @pytest.mark.parametrize("way", ["borders", "crop_first", "mask"])
-def test_a_part_of_a_picture_is_kept(way: str, weights: Path, tmp_path: Path) -> None:
+def test_a_part_of_a_picture_is_kept(way: str, command: str, weights: Path, tmp_path: Path) -> None:
     colours = np.zeros((64, 64, 3), np.uint8)
     colours[:, :32] = (220, 30, 30)
     colours[:, 32:] = (30, 30, 220)
@@ -126,18 +128,10 @@ def test_a_part_of_a_picture_is_kept(way: str, weights: Path, tmp_path: Path) ->
         "crop_first": ["--keep-left", "4", "--crop-first"],
         "mask": ["--mask", str(mask)],
     }[way]
-    command = [
-        "draw",
-        TEXT,
-        "--model",
-        "dalle",
-        "--weights",
-        str(weights),
-        "--output",
-        str(tmp_path / "out"),
-        "--quiet",
-    ]
-    assert main([*command, "--count", "1", "--picture", str(tmp_path / "picture.png"), *part, "--device", "cpu"]) == 0
+    picture = str(tmp_path / "picture.png")
+    asked = {"draw": ["draw", TEXT, "--picture", picture], "complete": ["complete", picture, TEXT]}[command]
+    shared = ["--weights", str(weights), "--output", str(tmp_path / "out"), "--quiet", "--device", "cpu"]
+    assert main([*asked, "--model", "dalle", "--count", "1", *part, *shared]) == 0
     drawn = np.asarray(Image.open(tmp_path / "out" / "picture_1.png")).astype(int)
     assert np.abs(drawn[:, :24] - (220, 30, 30)).mean() < 30  # kept, as far as the codes and their neighbours allow
     assert np.abs(drawn[:, 40:] - (30, 30, 220)).mean() > 40  # drawn anew, by a network that has learnt nothing
@@ -152,7 +146,15 @@ def test_a_part_of_a_picture_is_kept(way: str, weights: Path, tmp_path: Path) ->
         (["dream", TEXT, "--device", "tpu"], "--device tpu: no such device; use auto, cpu or cuda"),
         (["draw", TEXT, "--count", "4", "--drafts", "3"], "of 3 drafts, 4 pictures can not be kept; raise --drafts"),
         (["draw", TEXT, "--keep-up", "1"], "a part is to be kept, of no picture; name the picture with --picture"),
-        (["draw", TEXT, "--picture", "{text}"], "--picture needs either --mask or some of --keep-up"),
+        (["draw", TEXT, "--picture", "{text}"], "a picture needs either --mask or some of --keep-up"),
+        (
+            ["draw", TEXT, "--picture", "{black}", "--keep-up", "99"],
+            "all 8 x 8 codes of the picture would be kept, and nothing drawn; keep fewer of them",
+        ),
+        (["complete", "{black}", TEXT], "a picture needs either --mask or some of --keep-up"),
+        (["complete", "{text}", TEXT, "--keep-up", "1"], "NOT_A_PICTURE"),
+        (["draw", TEXT, "--guidance", "0.2", "--model", "dalle"], "only RUDOLPH is guided by a second text"),
+        (["draw", TEXT, "--guidance-text", "круг"], "a second text draws along with no share; add --guidance SHARE"),
         (["draw", TEXT, "--picture", "{text}", "--keep-up", "1"], "NOT_A_PICTURE"),
         (
             ["draw", TEXT, "--picture", "{black}", "--mask", "{small}"],
@@ -183,7 +185,25 @@ def test_an_overflow_names_other_precisions(weights: Path, tmp_path: Path, capsy
     save_safetensors(model, broken / "dalle" / "model.safetensors")
     command = ["draw", TEXT, "--model", "dalle", "--weights", str(broken), "--output", str(tmp_path / "out")]
     assert main([*command, "--count", "1", "--device", "cpu"]) == 2
-    assert "logits were not finite in float32; use --dtype bfloat16 or float32" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "logits were not finite in float32: the weights themselves are at fault; no other precision helps" in said
+
+
+def test_a_picture_tokenizer_that_is_not_finite_is_refused(
+    weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = tmp_path / "weights"
+    shutil.copytree(weights, broken, symlinks=True)
+    vqgan = load_vqgan(broken / "vqgan")
+    vqgan.post_quant_conv.bias.data.fill_(torch.nan)
+    (broken / "vqgan").unlink()
+    shutil.copytree(BUNDLED / "vqgan", broken / "vqgan")
+    save_safetensors(vqgan, broken / "vqgan" / "model.safetensors")
+    for model in ("rudolph", "dalle"):
+        command = ["draw", TEXT, "--model", model, "--weights", str(broken), "--output", str(tmp_path / "out")]
+        assert main([*command, "--device", "cpu"]) == 2
+        assert "post_quant_conv.bias holds NaN or Infinity" in capsys.readouterr().err
+        assert not (tmp_path / "out").exists()
 
 
 def test_pictures_of_before_are_not_overwritten(

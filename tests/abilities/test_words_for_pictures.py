@@ -1,12 +1,18 @@
 """Captions and classes of pictures as people ask for them, by the bundled networks."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image, ImageDraw
 
 from abilities.__main__ import main
+from models.rudolph import Rudolph, load_rudolph
+from models.weights import save_safetensors
+
+BUNDLED, GOLDEN = Path(__file__).parents[2] / "weights", Path(__file__).parents[1] / "golden" / "models"
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +68,14 @@ def test_the_likeliest_class_is_chosen(pictures: list[str], tmp_path: Path, caps
         ),
         (["classify", "{text}", "--classes", "круг,куб", "--template", "это"], "must have {} once"),
         (["classify", "{text}", "--classes", "круг,куб", "--template", "{} {0}"], "must have {} once"),
+        (["classify", "{text}", "--classes", "круг,куб", "--template", "{}}"], "must have {} once"),
+        (["classify", "{text}", "--classes", "круг,куб", "--template", "{}{{}}"], "must have {} once"),
+        (["rank", "{text}", "--text", "круг"], "of one there must be several, of the other one"),
+        (["rank", "{text}", "{text}", "--text", "круг", "--text", "куб"], "of one there must be several"),
+        (["rank", "{text}", "--text", "круг", "--text", " "], "is empty"),
+        (["rank", "{text}", "--text", "круг", "--text", "куб"], "NOT_A_PICTURE"),
+        (["write", "круг", "--count", "3", "--drafts", "2"], "of 2 drafts, 3 texts can not be kept; raise --drafts"),
+        (["write", "круг " * 200], "exceed the left text of 80; shorten it"),
         (["classify", "{text}", "--classes", "круг,куб"], "NOT_A_PICTURE"),
     ],
 )
@@ -84,3 +98,137 @@ def test_forty_classes_are_no_trouble(pictures: list[str], capsys: pytest.Captur
     names = ",".join(["красный круг на белом фоне", *(f"зелёный куб {number}" for number in range(39))])
     assert main(["classify", pictures[0], "--classes", names, "--device", "cpu"]) == 0
     assert capsys.readouterr().out == f"{pictures[0]}\tкрасный круг на белом фоне\n"
+
+
+def test_the_picture_that_a_text_is_of_comes_first(
+    pictures: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listed, blue = tmp_path / "ranking.json", "синий круг на белом фоне"
+    for by in ("both", "text"):
+        assert main(["rank", *pictures, "--text", blue, "--by", by, "--json", str(listed), "--device", "cpu"]) == 0
+        told = json.loads(listed.read_text())
+        assert (told["text"], told["by"]) == (blue, by)
+        first, second = told["ranking"]
+        assert (first["picture"], second["picture"]) == (pictures[1], pictures[0])
+        assert first["text_perplexity"] < second["text_perplexity"]
+        assert first["score"] < second["score"]
+    assert [line.split("\t")[0] for line in capsys.readouterr().out.splitlines()] == [pictures[1], pictures[0]] * 2
+
+
+@pytest.mark.parametrize(("by", "key"), [("text", "text_perplexity"), ("picture", "picture_perplexity")])
+def test_texts_are_ranked_by_one_of_two_perplexities(
+    by: str, key: str, pictures: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listed, texts = tmp_path / "ranking.json", ["красный круг на белом фоне", "круг круг круг", "сколько будет 2 + 2?"]
+    asked = [word for text in texts for word in ("--text", text)]
+    assert main(["rank", pictures[0], *asked, "--by", by, "--json", str(listed), "--device", "cpu"]) == 0
+    ranking = json.loads(listed.read_text())["ranking"]
+    assert sorted(entry["text"] for entry in ranking) == sorted(texts)
+    assert [entry[key] for entry in ranking] == sorted(entry[key] for entry in ranking)
+    if by == "text":
+        assert ranking[0]["text"] == texts[0]
+
+
+def test_texts_are_gone_on_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    listed = tmp_path / "texts.json"
+    command = [
+        "write",
+        "Красный ",
+        "--count",
+        "2",
+        "--drafts",
+        "4",
+        "--json",
+        str(listed),
+        "--device",
+        "cpu",
+        "--quiet",
+    ]
+    assert main(command) == 0
+    texts = json.loads(listed.read_text())["texts"]
+    assert [text["perplexity"] for text in texts] == sorted(text["perplexity"] for text in texts)
+    assert capsys.readouterr().out.splitlines() == [text["text"] for text in texts]
+    assert all(text["text"].startswith("красный ") for text in texts)
+    assert main([*command, "--batch", "1"]) == 0
+    assert [text["text"] for text in json.loads(listed.read_text())["texts"]] == [text["text"] for text in texts]
+
+
+EVERY_COMMAND = {
+    "caption": ["caption", "{picture}", "--drafts", "2"],
+    "classify": ["classify", "{picture}", "--classes", "круг,куб"],
+    "rank pictures": ["rank", "{picture}", "{picture}", "--text", "круг"],
+    "rank texts": ["rank", "{picture}", "--text", "круг", "--text", "куб"],
+    "write": ["write", "круг", "--drafts", "3"],
+    "draw": ["draw", "круг", "--count", "1", "--output", "{output}"],
+    "draw guided": ["draw", "круг", "--count", "1", "--output", "{output}", "--guidance", "0.2"],
+}
+
+
+def run_of(command: str, pictures: list[str], tmp_path: Path) -> list[str]:
+    files = {"{picture}": pictures[0], "{output}": str(tmp_path / "out")}
+    return [*(files.get(word, word) for word in EVERY_COMMAND[command]), "--json", str(tmp_path / "x.json")]
+
+
+@pytest.mark.parametrize("command", EVERY_COMMAND)
+def test_numbers_that_are_none_are_refused(
+    command: str, pictures: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = tmp_path / "weights"
+    broken.mkdir()
+    shutil.copy(BUNDLED / "bpe.model", broken)
+    (broken / "vqgan").symlink_to(BUNDLED / "vqgan")
+    shutil.copytree(BUNDLED / "rudolph", broken / "rudolph")
+    model = load_rudolph(broken / "rudolph")
+    model.to_logits[1].bias.data.fill_(torch.nan)
+    save_safetensors(model, broken / "rudolph" / "model.safetensors")
+    assert main([*run_of(command, pictures, tmp_path), "--weights", str(broken), "--device", "cpu"]) == 2
+    printed = capsys.readouterr()
+    last = printed.err.strip().splitlines()[-1]
+    assert "error [PRECISION]" in last
+    assert "in float32: the weights themselves are at fault; no other precision helps" in last
+    assert printed.out == ""
+    assert not (tmp_path / "x.json").exists()
+
+
+@pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory")], ids=["cpu", "gpu"])
+@pytest.mark.parametrize("command", EVERY_COMMAND)
+def test_a_full_memory_says_what_to_do(
+    command: str,
+    error: Exception,
+    pictures: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def full(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Rudolph, "embed", full)
+    monkeypatch.setattr(Rudolph, "hidden", full)
+    assert main([*run_of(command, pictures, tmp_path), "--device", "cpu"]) == 2
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "error [FULL_MEMORY] the memory is full (--device cpu); use a --batch below 8, or --dtype bfloat16" in said
+
+
+def test_a_fault_of_the_program_keeps_its_traceback(
+    pictures: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def wrong(*_: object) -> None:
+        raise RuntimeError("size mismatch")
+
+    monkeypatch.setattr(Rudolph, "embed", wrong)
+    assert main(["caption", pictures[0], "--device", "cpu"]) == 70
+    assert "size mismatch" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", EVERY_COMMAND)
+def test_parts_that_do_not_fit_are_refused(
+    command: str, pictures: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mixed = tmp_path / "weights"
+    mixed.mkdir()
+    shutil.copy(GOLDEN / "bpe_small_256.model", mixed / "bpe.model")
+    for name in ("vqgan", "rudolph"):
+        (mixed / name).symlink_to(BUNDLED / name)
+    assert main([*run_of(command, pictures, tmp_path), "--weights", str(mixed), "--device", "cpu"]) == 2
+    assert "bpe.model has 256 pieces, but RUDOLPH's vocabulary has 1024" in capsys.readouterr().err

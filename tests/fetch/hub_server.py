@@ -1,5 +1,6 @@
 """A hub on the loopback interface, of the tests' own, that can be told to fail."""
 
+import base64
 import hashlib
 import json
 import re
@@ -20,14 +21,17 @@ class FakeHub:
     """Files by repository (`datasets/` before those of data sets) and path; faults by path, taken in order.
 
     A fault is ("status", code, headers), ("cut", bytes) for a connection that ends after so many bytes,
-    ("redirect",) for another address, ("body", bytes) for other bytes.
+    ("redirect",) for another address, ("body", bytes) for other bytes. Files that a push sends are `uploaded` by hash
+    first, and stand in the repository with its commit.
     """
 
     files: dict[str, dict[str, bytes]]
     faults: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
     requests: list[tuple[str, str, str]] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
+    uploaded: dict[str, bytes] = field(default_factory=dict)
     commit: str = COMMIT
+    revisions: tuple[str, ...] = ("main",)
     url: str = ""
 
     def fault(self, path: str) -> tuple[Any, ...]:
@@ -61,6 +65,64 @@ def _handler(hub: FakeHub) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             self._answer()
 
+        def do_POST(self) -> None:
+            """What a push asks: make a repository, how to send each file, where to, and the commit of all."""
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            if self.headers.get("Transfer-Encoding") == "chunked":
+                body = b"".join(iter(self._chunk, b""))
+            path = self.path.split("?")[0].lstrip("/")
+            hub.requests.append(("POST", path, ""))
+            kind, *details = hub.fault(f"POST {path.rsplit('/', 1)[0] if path.endswith('/main') else path}")
+            if kind == "status":
+                return self._send(details[0], b"", details[1])
+            answer: dict[str, Any] = {}
+            if path == "api/repos/create":
+                made = json.loads(body)
+                repository = "/".join(filter(None, (made.get("organization"), made["name"])))
+                hub.files.setdefault(repository, {})
+                answer = {"url": f"{hub.url}/{repository}"}
+            elif path.endswith("/preupload/main"):
+                rows = json.loads(body)["files"]
+                answer["files"] = [
+                    {
+                        "path": row["path"],
+                        "uploadMode": "lfs" if row["size"] >= LARGE else "regular",
+                        "shouldIgnore": False,
+                    }
+                    for row in rows
+                ]
+            elif path.endswith("/info/lfs/objects/batch"):
+                rows = json.loads(body)["objects"]
+                answer = {"transfer": "basic", "objects": [self._upload(row) for row in rows]}
+            elif match := re.fullmatch(r"api/models/(.+)/commit/main", path):
+                for row in map(json.loads, body.splitlines()):
+                    value = row["value"]
+                    if row["key"] == "file":
+                        hub.files[match[1]][value["path"]] = base64.b64decode(value["content"])
+                    elif row["key"] == "lfsFile":
+                        hub.files[match[1]][value["path"]] = hub.uploaded[value["oid"]]
+                answer = {"commitUrl": f"{hub.url}/{match[1]}/commit/{COMMIT}", "commitOid": COMMIT}
+            return self._send(200, json.dumps(answer).encode(), {"Content-Type": "application/json"})
+
+        def _chunk(self) -> bytes:
+            data = self.rfile.read(int(self.rfile.readline(), 16))
+            self.rfile.readline()
+            return data
+
+        def _upload(self, row: dict[str, Any]) -> dict[str, Any]:
+            there = row["oid"] in hub.uploaded
+            actions = {} if there else {"actions": {"upload": {"href": f"{hub.url}/upload/{row['oid']}"}}}
+            return {"oid": row["oid"], "size": row["size"], **actions}
+
+        def do_PUT(self) -> None:
+            data = self.rfile.read(int(self.headers["Content-Length"]))
+            hub.requests.append(("PUT", self.path.lstrip("/"), ""))
+            kind, *details = hub.fault("PUT")
+            if kind == "status":
+                return self._send(details[0], b"", details[1])
+            hub.uploaded[hashlib.sha256(data).hexdigest()] = data
+            return self._send(200, b"", {})
+
         def log_message(self, *arguments: Any) -> None:
             pass
 
@@ -83,7 +145,7 @@ def _handler(hub: FakeHub) -> type[BaseHTTPRequestHandler]:
             repository, revision, name = match.groups()
             if repository not in hub.files:
                 return self._send(404, b"", {"X-Error-Code": "RepoNotFound"})
-            if revision not in ("main", hub.commit):
+            if revision not in (*hub.revisions, hub.commit):
                 return self._send(404, b"", {"X-Error-Code": "RevisionNotFound"})
             if name not in hub.files[repository]:
                 return self._send(404, b"", {"X-Error-Code": "EntryNotFound"})
@@ -114,7 +176,7 @@ def _handler(hub: FakeHub) -> type[BaseHTTPRequestHandler]:
             for name, value in {"Content-Length": str(len(body)), **headers}.items():
                 self.send_header(name, value)
             self.end_headers()
-            if self.command == "GET":
+            if self.command in ("GET", "POST"):
                 self.wfile.write(body[:cut])
             if cut is not None:
                 self.wfile.flush()

@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ import pytest
 import fetch.download
 from fetch.__main__ import main
 from fetch.locking import LOCK_FILE
-from fetch.table import KINDS, table
 from models.rudolph.config import SIZES, read_config
 from models.vqgan.loading import read_vqgan_config
 from tests.fetch.hub_server import COMMIT, FakeHub, serving
@@ -186,6 +186,31 @@ def test_what_there_is_not(hub: FakeHub, tmp_path: Path, capsys: Any, arguments:
     assert f"[{code}]" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "endpoint",
+    ["http://[::1", "hub.example", "ftp://hub.example", "http://", "http://hub.example:port", "http://x:99999"],
+)
+@pytest.mark.parametrize("way", ["option", "variable"])
+def test_what_is_no_address(
+    endpoint: str, way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    import huggingface_hub.constants
+
+    given = ["--endpoint", endpoint] if way == "option" else []
+    if way == "variable":
+        monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", endpoint)
+    assert main(["weights", "RUDOLPH-1.3B", "--to", str(tmp_path / "w"), *given]) == 2
+    said = capsys.readouterr().err
+    assert "fetch weights: error [ENDPOINT]" in said
+    assert "check --endpoint and HF_ENDPOINT" in said
+
+
+def test_a_server_that_sends_to_no_address(hub: FakeHub, tmp_path: Path, capsys: Any) -> None:
+    hub.faults["HEAD pytorch_model.bin"] = [("status", 302, {"Location": "http://[::1"})] * 2
+    assert run(hub, tmp_path / "w") == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
 def test_no_server(hub: FakeHub, tmp_path: Path, capsys: Any) -> None:
     hub.url = "http://127.0.0.1:9"
     assert run(hub, tmp_path / "w") == 2
@@ -250,7 +275,26 @@ def test_changed_bytes_are_refused_where_others_were_locked(hub: FakeHub, tmp_pa
     assert (tmp_path / "w/bpe.model").read_bytes() == SMALL
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"files": {"bpe.model": {"sha": 1}}}', "null"])
+def lock_row(**changes: Any) -> str:
+    row = {"source": "s", "revision": "", "sha256": "0" * 64, "size": 1, **changes}
+    return json.dumps({"files": {"bpe.model": row}})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[]",
+        '{"files": {"bpe.model": {"sha": 1}}}',
+        "null",
+        lock_row(sha256=None),
+        lock_row(sha256="00"),
+        lock_row(size="1"),
+        lock_row(size=True),
+        lock_row(revision=None),
+        lock_row(source=["s"]),
+    ],
+)
 def test_a_lock_file_that_is_none(hub: FakeHub, tmp_path: Path, capsys: Any, text: str) -> None:
     (tmp_path / "w").mkdir()
     (tmp_path / "w" / LOCK_FILE).write_text(text)
@@ -312,19 +356,39 @@ def test_a_file_that_is_not_on_a_hub(
     assert len(hub.gets()) == 2
 
 
-def test_every_name_has_files_and_a_place_for_them() -> None:
-    assert {kind for kind, _ in table()} == set(KINDS)
-    for fetchable in table().values():
-        places = [file.to for file in fetchable.files if not file.pattern]
-        assert len(places) == len(set(places)), fetchable.name
-        for file in fetchable.files:
-            assert bool(file.url) != bool(file.repository)
-            assert not Path(file.to).is_absolute()
-            assert ".." not in file.to
-        assert fetchable.about
-        assert fetchable.licence
+def test_other_bytes_of_a_server_without_revisions_are_not_laid(
+    hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    from fetch.errors import LockedError
+    from fetch.fetching import Fetching
+    from fetch.hub import Hub
+    from fetch.table import named
+
+    hub.files[""] = {"release/inception.pth": BIG}
+    real = named("metrics", "inception")
+    (file,) = (replace(file, url=f"{hub.url}/release/inception.pth", sha256="") for file in real.files)
+    fetching = Fetching(replace(real, files=(file,)), tmp_path / "assets", Hub(hub.url))
+    fetching.run(fetching.plan(), lambda said: None)
+    path = tmp_path / "assets" / file.to
+    path.unlink()
+    hub.files[""]["release/inception.pth"] = BIG[::-1]
+    with pytest.raises(LockedError, match="other bytes than were fetched before"):
+        fetching.run(fetching.plan(), lambda said: None)
+    assert laid(tmp_path) == []
+    path.write_bytes(b"changed here")
+    with pytest.raises(LockedError, match="delete it"):
+        fetching.run(fetching.plan(), lambda said: None)
+    assert path.read_bytes() == b"changed here"
 
 
-def test_names_are_listed(capsys: Any) -> None:
-    assert main(["metrics"]) == 0
-    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["ruclip", "inception"]
+def test_who_waits_for_another_process_says_so(hub: FakeHub, tmp_path: Path, capsys: Any) -> None:
+    from contest.atomic import locked
+    from fetch.locking import LockedFile, add_to_lock
+
+    with ThreadPoolExecutor(1) as pool:
+        with locked(tmp_path):
+            waiting = pool.submit(add_to_lock, tmp_path, "a", LockedFile("s", "", "0" * 64, 1))
+            while not (said := capsys.readouterr().err):
+                pass
+        waiting.result()
+    assert said == f"waiting: another process is fetching into {tmp_path}\n"

@@ -34,3 +34,19 @@ def test_a_folder_that_exists_is_itself(tmp_path: Path, monkeypatch: pytest.Monk
 )
 def test_where_it_is_looked_for(environment: dict[str, str], home: str) -> None:
     assert fetched_folder("metrics", "assets", environment) == Path(home).expanduser() / "fbc2/metrics/assets"
+
+
+def test_a_training_reads_fetched_weights_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from training.tune.initial_weights import starting_config
+    from training.tune.settings import DataSettings, ModelSettings, TuneSettings
+
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    settings = TuneSettings("ai-forever/RUDOLPH-1.3B", "out", DataSettings("data"))
+    with pytest.raises(NotFetchedError, match=r"python -m fetch weights RUDOLPH-1\.3B"):
+        _ = settings.weights_directory
+    folder = fetched_folder("weights", "RUDOLPH-1.3B")
+    (folder / "rudolph").mkdir(parents=True)
+    (folder / "rudolph" / "config.json").write_text('{"name": "1.3B"}')
+    assert settings.weights_directory == folder
+    for model in (ModelSettings(), ModelSettings(start="RUDOLPH-1.3B")):
+        assert starting_config(model, settings.weights_directory).hidden_size == 2048

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 import submission.engine as engine_module
 from contest.errors import Code, ContestError
 from models.rudolph.decoding import NonFiniteLogitsError
+from models.rudolph.free_memory import is_out_of_memory
 from models.weights import save_state_dict
-from submission.batches import BatchSize, Failure, is_out_of_memory, process_batches
+from submission.batches import BatchSize, Failure, process_batches
 from submission.deadline import RunStatus, RunStopped
 from tests.submission.conftest import GOLDEN, Start, Write, look_the_same, text
 

@@ -9,10 +9,10 @@ from PIL import Image
 
 import submission.deadline as deadline_module
 import submission.engine as engine_module
+from models.pixels import to_bytes
 from models.ruclip import RuCLIP
 from models.vqgan import load_vqgan
 from submission.engine import Engine
-from submission.picture_files import to_bytes
 from submission.planning import rounds
 from tests.submission.conftest import Finished, Start, Write, image, look_the_same, text
 

@@ -36,6 +36,7 @@ ARGUMENTS = {
     "encode": ["--config", "file"],
     "plots": ["folder"],
     "co2-report": ["folder"],
+    "push": ["folder", "--license", "mit", "--dry-run"],
     "bpe": ["--data", "data", "--out", "file"],  # the old name of --output
     "vqgan": ["--data", "data", "--output", "folder"],
     "ruclip": ["--data", "data", "--bpe", "file", "--output", "folder"],

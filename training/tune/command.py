@@ -82,7 +82,7 @@ def _print_end(settings: TuneSettings, trained: Path) -> None:
     """Say where everything lies, and what one does with it."""
     from training.tune.checkpoints import FOLDER
 
-    output, weights = settings.output, Path(settings.weights)
+    output, weights = settings.output, settings.weights_directory
     show(f"trained weights: {trained}")
     show(f"checkpoints: {Path(output) / FOLDER}; log, plots and answers to read: {output}")
     parts = shlex.join(map(str, (weights / "bpe.model", weights / "vqgan", output)))

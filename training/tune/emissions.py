@@ -94,7 +94,7 @@ def measure_emissions(settings: TuneSettings) -> Iterator[Co2Log | None]:
     if own.file is None or place.local_rank:
         yield None
         return
-    config, output = starting_config(settings.model, Path(settings.weights)), Path(settings.output)
+    config, output = starting_config(settings.model, settings.weights_directory), Path(settings.output)
     make_output(output)
     file, text, record = place.named(own.file), description(settings, config), output / place.named(RUN_FILE)
     about = {

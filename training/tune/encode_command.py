@@ -30,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
 
     settings = read_settings(options.config, overrides_of(options))
     torch.set_num_threads(settings.compute.threads)
-    weights, data = Path(settings.weights), settings.data
+    weights, data = settings.weights_directory, settings.data
     try:
         config = starting_config(settings.model, weights)
         require_vqgan(settings.tasks, weights, config)

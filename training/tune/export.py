@@ -13,6 +13,8 @@ from models.rudolph import Config
 from models.weights import save_safetensors, save_state_dict
 
 DTYPE = torch.float16  # as the published weights
+SAFETENSORS_FOLDER, SAFETENSORS_FILE = "rudolph", "model.safetensors"
+PUBLISHED_FOLDER, PUBLISHED_FILE = "rudolph_published", "pytorch_model.bin"
 
 
 def export(out: Path, config: Config, weights: Mapping[str, Tensor]) -> Path:
@@ -20,13 +22,13 @@ def export(out: Path, config: Config, weights: Mapping[str, Tensor]) -> Path:
 
     Returns the first folder. Raises OSError, naming `out`.
     """
-    folders = out / "rudolph", out / "rudolph_published"
+    folders = out / SAFETENSORS_FOLDER, out / PUBLISHED_FOLDER
     try:
         for folder in folders:
             folder.mkdir(exist_ok=True)
             config.save(folder / "config.json")
-        save_safetensors(weights, folders[0] / "model.safetensors", DTYPE)
-        save_state_dict(weights, folders[1] / "pytorch_model.bin", DTYPE)
+        save_safetensors(weights, folders[0] / SAFETENSORS_FILE, DTYPE)
+        save_state_dict(weights, folders[1] / PUBLISHED_FILE, DTYPE)
     except OSError as error:
         raise OSError(f"{out}: the trained weights can not be written ({reason_of(error)})") from error
     return folders[0]

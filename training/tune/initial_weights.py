@@ -7,16 +7,21 @@ from pathlib import Path
 import torch
 
 from errors import reason_of
+from models.named_folders import weights_folder
 from models.rudolph import Config, Rudolph, load_rudolph, read_config
 from models.rudolph.config import ConfigError, described
 from models.rudolph.loading import load_rudolph_file
+from models.weights_folder import RUDOLPH_FOLDER
 from training.tune.errors import SettingsError
 from training.tune.induction import lay_out_induction
 from training.tune.settings import ModelSettings
 
 
 def _folder(settings: ModelSettings, weights: Path) -> Path:
-    return Path(settings.start) if settings.start else weights / "rudolph"
+    if not settings.start:
+        return weights / RUDOLPH_FOLDER
+    folder = weights_folder(settings.start)
+    return folder if folder == Path(settings.start) else folder / RUDOLPH_FOLDER  # of fetched weights, the part
 
 
 def starting_config(settings: ModelSettings, weights: Path) -> Config:

@@ -54,7 +54,7 @@ def build_model(settings: TuneSettings) -> Rudolph:
 
     What the settings freeze is frozen; with `lora`, adapters stand beside its layers.
     """
-    model = starting_model(settings.model, Path(settings.weights), settings.seed)
+    model = starting_model(settings.model, settings.weights_directory, settings.seed)
     if settings.compute.activation_checkpointing:
         # The transformer's alone: the model's own configuration is written out with the weights.
         model.transformer.config = replace(model.config, gradient_checkpointing=1)
@@ -106,7 +106,7 @@ def train(settings: TuneSettings, callbacks: Sequence[Callback] = ()) -> Path:
 
 
 def _train(settings: TuneSettings, others: Sequence[Callback], processes: Processes) -> Path:
-    output, weights = Path(settings.output), Path(settings.weights)
+    output, weights = Path(settings.output), settings.weights_directory
     make_output(output)
     config, tokenizer = starting_config(settings.model, weights), read_tokenizer(weights)
     require_fit(weights, config, tokenizer, None)

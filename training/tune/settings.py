@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import field
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from contest.emissions.rows import FINAL_MARK
+from models.named_folders import weights_folder
 
 PART = ConfigDict(extra="forbid", use_attribute_docstrings=True, coerce_numbers_to_str=True)
 
@@ -88,7 +90,7 @@ class ModelSettings:
     """The network that a run starts from: by default `rudolph/` of the weights directory."""
 
     start: str | None = None
-    """Folder of the RUDOLPH to start from; with model.params also a weights file."""
+    """Folder of the RUDOLPH to start from, or the name or id of a fetched one; with model.params a weights file."""
     params: dict[str, Any] = field(default_factory=dict)
     """Keywords of the configuration of a weights file, or its size as `name`."""
     scratch: str | None = None
@@ -246,7 +248,7 @@ class TuneSettings:
     """A fine-tuning run."""
 
     weights: str
-    """Weights directory with `bpe.model`, `vqgan/` and, unless the model says otherwise, `rudolph/`."""
+    """Weights directory (`bpe.model`, `vqgan/`, and `rudolph/` unless the model says otherwise), or a fetched id."""
     output: str
     """Folder for checkpoints, logs and the trained RUDOLPH."""
     data: DataSettings
@@ -268,6 +270,11 @@ class TuneSettings:
     checkpoint: CheckpointSettings = field(default_factory=CheckpointSettings)
     logging: LoggingSettings = field(default_factory=LoggingSettings)
     emissions: EmissionsSettings = field(default_factory=EmissionsSettings)
+
+    @property
+    def weights_directory(self) -> Path:
+        """Where the weights lie; raises NotFetchedError for the name of weights that were not fetched."""
+        return weights_folder(self.weights)
 
     @property
     def last_step(self) -> int:

@@ -1,0 +1,1 @@
+"""A trained RUDOLPH for others: a folder as people expect it on the hub, and on its way there."""

@@ -1,0 +1,146 @@
+"""The model card: what the hub reads of it (YAML in front), and what people do. Writes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+from huggingface_hub import EvalResultEntry, ModelCardData, eval_result_entries_to_yaml
+
+from contest import VERSION
+from contest.emissions.training_summary import TrainingEmissions
+from contest.tasks import task_by_key
+from models.rudolph import Config
+from training.push.scores import Scores
+
+GRAMS = 1000  # the hub's field is in grams, eco2AI's file in kilograms
+INTEGRAL = "integral"
+
+
+@dataclass(frozen=True)
+class CardFacts:
+    """What a card says.
+
+    Attributes:
+        name: the model's.
+        config: its dimensions.
+        parameters: their number.
+        licence: its identifier on the hub.
+        data: ids on the hub of the data it was trained with.
+        base: id of the model that the training started from, empty for none.
+        emissions: what the training cost, None where it was not measured; and the country it ran in.
+        scores: None where nothing was scored.
+
+    """
+
+    name: str
+    config: Config
+    parameters: int
+    licence: str
+    data: tuple[str, ...] = ()
+    base: str = ""
+    emissions: TrainingEmissions | None = None
+    country: str = ""
+    scores: Scores | None = None
+
+
+def card(facts: CardFacts) -> str:
+    """Return the card, README.md of the repository."""
+    about = ModelCardData(
+        language="ru",
+        license=facts.licence,
+        library_name="fbc2",
+        tags=["rudolph", "multimodal", "fusion-brain-challenge"],
+        datasets=list(facts.data) or None,
+        base_model=facts.base or None,
+        co2_eq_emissions=_co2_field(facts),
+    )
+    return "\n".join(
+        [
+            "---",
+            about.to_yaml().strip(),
+            "---",
+            "",
+            f"# {facts.name}",
+            "",
+            *_dimensions(facts),
+            "",
+            "## Scores",
+            "",
+            *_scores(facts.scores),
+            "",
+            "## CO2",
+            "",
+            *_co2(facts),
+            "",
+            f"Written by fbc2 {VERSION}.",
+            "",
+        ]
+    )
+
+
+def evaluation_results(scores: Scores, benchmark: str) -> str:
+    """Return the hub's file of evaluation results: each comparable task, and S, of a data set on the hub."""
+    entries = [
+        EvalResultEntry(dataset_id=benchmark, task_id=key, value=task.score, notes=task.signature)
+        for key, task in scores.tasks.items()
+        if task.comparable
+    ]
+    if scores.integral is not None and len(entries) == len(scores.tasks):
+        entries.append(EvalResultEntry(dataset_id=benchmark, task_id=INTEGRAL, value=scores.integral))
+    text: str = yaml.safe_dump(eval_result_entries_to_yaml(entries), allow_unicode=True, sort_keys=False)
+    return text
+
+
+def _dimensions(facts: CardFacts) -> list[str]:
+    config = facts.config
+    return [
+        f"A RUDOLPH of {facts.parameters:,} parameters: {config.num_layers} layers of width {config.hidden_size}, left "
+        f"text {config.l_text_seq_length}, image {config.image_tokens_per_dim} x {config.image_tokens_per_dim}, right "
+        f"text {config.r_text_seq_length}.",
+        "",
+        "`pytorch_model.bin` is in the published form, which the published code loads as well; `model.safetensors` "
+        "holds the same numbers. Both are in half precision; one of them, with `config.json`, makes `rudolph/` of a "
+        "weights folder.",
+    ]
+
+
+def _scores(scores: Scores | None) -> list[str]:
+    if scores is None:
+        return ["Not scored."]
+    lines = [f"By `evaluation score`, mode {scores.mode}:", "", "| task | score | 95 % interval | samples |"]
+    lines.append("| --- | --- | --- | --- |")
+    for key, task in scores.tasks.items():
+        mark = "" if task.comparable else " (with a substitute: not comparable)"
+        lines.append(f"| {task_by_key(key).key}{mark} | {task.score:.4f} | {_interval(task.interval)} | {task.n} |")
+    if scores.integral is not None:
+        samples = sum(task.n for task in scores.tasks.values())
+        lines.append(f"| **S** | {scores.integral:.4f} | {_interval(scores.integral_interval)} | {samples} |")
+    lines += ["", *(f"* {key}: `{task.signature}`" for key, task in scores.tasks.items())]
+    return lines
+
+
+def _interval(interval: tuple[float, float] | None) -> str:
+    return "" if interval is None else f"{interval[0]:.4f} to {interval[1]:.4f}"
+
+
+def _co2_field(facts: CardFacts) -> dict[str, Any] | None:
+    cost = facts.emissions
+    if cost is None or cost.co2_kg is None:
+        return None
+    devices = ", ".join(reading.device for reading in cost.readings)
+    field = {"emissions": cost.co2_kg * GRAMS, "source": "eco2AI", "geographical_location": facts.country}
+    return {**field, **({"hardware_used": devices} if devices else {})}
+
+
+def _co2(facts: CardFacts) -> list[str]:
+    cost = facts.emissions
+    if cost is None or cost.co2_kg is None:
+        return ["Not measured."]
+    whole = "" if cost.final else " The training was not over yet."
+    lines = [
+        f"{cost.co2_kg:.6g} kg of CO2 and {cost.energy_kwh or 0:.6g} kWh for the training, by eco2AI, country "
+        f"{facts.country}.{whole}"
+    ]
+    return lines + [f"* {problem}" for problem in cost.problems]
