@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -323,4 +324,7 @@ def take_file(source: Path, target: Path) -> None:
         try:
             os.link(source, temporary, follow_symlinks=False)
         except OSError:  # no links here, or another file system
-            temporary.write_bytes(source.read_bytes())
+            if source.is_symlink():
+                temporary.symlink_to(source.readlink())
+            else:
+                shutil.copyfile(source, temporary)

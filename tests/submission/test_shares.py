@@ -20,7 +20,7 @@ def merge(source: Path, output: Path) -> int:
 
 @pytest.mark.parametrize("count", [2, pytest.param(5, marks=pytest.mark.slow)])
 def test_merged_shares_are_what_one_run_leaves(submit: Start, tmp_path: Path, count: int) -> None:
-    options = ("--profile", "baseline", "--batch-size", "1")
+    options = ("--batch-size", "1")
     alone = submit(E2E, *options, output="alone")
     for number in reversed(range(count)):
         share = submit(E2E, *options, "--shard", f"{number}/{count}", output="shares")
