@@ -136,16 +136,20 @@ class CodesCache:
         Raises `TrainingDataError` for one of another, `CodesCacheError`.
         """
         with self._connected() as connection:
-            connection.execute("ATTACH DATABASE ? AS other", (path.resolve().as_uri() + "?mode=ro",))
             try:
+                connection.execute("ATTACH DATABASE ? AS other", (f"{path.resolve().as_uri()}?mode=ro",))
                 found = connection.execute("SELECT vqgan, side, length FROM other.made_by").fetchone()
                 if found is None or tuple(found) != self.made_by:
                     raise TrainingDataError(f"{path}: codes of another VQGAN or size; encode that share again")
                 with connection:
                     for table, key in (("codes", "digest"), ("pictures", "path, row")):
                         connection.execute(f"INSERT OR REPLACE INTO {table} SELECT * FROM other.{table} ORDER BY {key}")
+            except sqlite3.DatabaseError as error:
+                problem = f"{path}: can not be taken over ({error}); remove that share's folder and encode it again"
+                raise CodesCacheError(problem) from error
             finally:
-                connection.execute("DETACH DATABASE other")
+                if any(name == "other" for _, name, _ in connection.execute("PRAGMA database_list")):
+                    connection.execute("DETACH DATABASE other")
 
     def codes(self, path: str, row: int = IN_A_FILE) -> Codes | None:
         """Codes of a picture by its place on disk, int `[length]`; None if there are none, or only damaged ones."""
