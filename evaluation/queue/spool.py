@@ -183,7 +183,7 @@ class Spool:
     def hand_in(self, mine: JobPlace, folder: Path) -> bool:
         """Hand in what came of a claim, in a folder with its verdict; False if the job was lost meanwhile.
 
-        Raises ContestError, shutil.Error or OSError if it can not be stored; then nothing is handed in.
+        Raises ContestError or OSError if it can not be stored; then nothing is handed in.
         """
         target = self.results(mine)
         coming = target.with_name(f".{target.name}.tmp")

@@ -10,7 +10,7 @@ from typing import Any
 from evaluation.container.verdict import VERDICT_JSON
 from evaluation.queue.lease import read_beat, seconds_running
 from evaluation.queue.presence import server_now
-from evaluation.queue.spool import COLLECTED, RESULTS, RUNNING, WAITING, WORKERS, JobPlace, Spool
+from evaluation.queue.spool import COLLECTED, RESULTS, RUNNING, VALID, WAITING, WORKERS, JobPlace, Spool
 from evaluation.table import columns, cut
 
 STUCK = "stuck"
@@ -68,7 +68,8 @@ class QueueStatus:
         for job in self.jobs:
             texts = [cut(text, MOST_COLUMNS) for text in (job.team, job.file)]
             times = ["" if value is None else f"{value:.0f} s" for value in (job.seconds, job.silent)]
-            rows.append((job.job, *texts, job.state, *times, str(job.claims), job.verdict, job.worker))
+            verdict = "valid" if job.verdict == VALID else job.verdict
+            rows.append((job.job, *texts, job.state, *times, str(job.claims), verdict, job.worker))
         counts = ", ".join(f"{count} {state}" for state, count in self.counts.items()) or "nothing"
         alive = f"{len(self.workers)} workers" if len(self.workers) != 1 else "1 worker"
         return "\n".join([columns(rows), f"{counts}; {alive}", *self._silent_workers()])
@@ -129,7 +130,7 @@ def _verdict(spool: Spool, place: JobPlace) -> str:
 
 def _workers(spool: Spool, now: float, lease: float) -> list[dict[str, Any]]:
     workers = []
-    for path in sorted((spool.folder / WORKERS).glob("[!.]*.json")):
+    for path in sorted((spool.folder / WORKERS).glob("[!.]*.json"), key=lambda path: path.stem):
         try:
             told, silent = json.loads(path.read_text("utf-8")), max(0.0, now - path.stat().st_mtime)
         except (OSError, ValueError):  # it ends, or is just being written

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import tempfile
 import time
@@ -143,7 +142,7 @@ class QueueWorker:
                     delivered = self.spool.hand_in(mine, folder)
                     self._say_handed_in(mine, verdict, delivered)
                     return
-            except (HostError, ContestError, OSError, shutil.Error) as error:
+            except (HostError, ContestError, OSError) as error:
                 problem = reason_of(error)
         self._failed_by_host(mine, problem)
 
