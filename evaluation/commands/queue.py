@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from evaluation.container.verdict import Verdict
     from evaluation.queue.spool import QueuedJob
 
-DEFAULT_LEASE = 300.0
+LEASE_SECONDS = 300.0  # more than a network file system keeps what it knows of a file (a minute)
 SECONDS_BETWEEN_LOOKS = 2.0
 
 
@@ -45,14 +45,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action.set_defaults(run=command)
     added.add_argument("archives", type=Path, nargs="+", metavar="ZIP", help="the submissions' archives")
     added.add_argument("--team", required=True, metavar="NAME", help="whose they are")
-    for action in (worked, asked, taken):
-        action.add_argument(
-            "--lease",
-            type=number(least=0.5, most=86_400),
-            default=DEFAULT_LEASE,
-            metavar="SECONDS",
-            help="without a sign of life for so long, a worker is taken for dead; give all the same",
-        )
+    worked.add_argument(
+        "--lease",
+        type=number(least=0.5, most=86_400),
+        default=LEASE_SECONDS,
+        metavar="SECONDS",
+        help="without a sign of life for so long, a worker is taken for dead; the first worker's is everybody's",
+    )
     _add_work(worked)
     asked.add_argument("--json", type=Path, metavar="FILE", help="write it as JSON too")
     taken.add_argument("--db", type=Path, required=True, metavar="FILE", help="register of attempts, made if not there")
@@ -175,10 +174,12 @@ def _image_check(engine: str) -> Callable[[str], bool]:
 def show_status(options: argparse.Namespace) -> int:
     """`queue status`: a table, and JSON. Status 1 if something is stuck."""
     from contest.writing import write_json
+    from evaluation.queue.rules import agreed_lease
     from evaluation.queue.spool import Spool
     from evaluation.queue.status import STUCK, status_of
 
-    status = status_of(Spool(options.spool), options.lease)
+    spool = Spool(options.spool)
+    status = status_of(spool, agreed_lease(spool, LEASE_SECONDS))
     if options.json is not None:
         write_json(options.json, status.to_json(), indent=1)
     show(status.to_text())
@@ -189,10 +190,12 @@ def collect_verdicts(options: argparse.Namespace) -> int:
     """`queue collect`: enter verdicts. Status 1 if one can not be read."""
     from evaluation.queue.collector import alone, collect
     from evaluation.queue.lease import LeaseWatch
+    from evaluation.queue.rules import agreed_lease
     from evaluation.queue.spool import RUNNING, WAITING, Spool
 
     spool, count, said = Spool(options.spool), 0, set[str]()
-    watch = LeaseWatch(spool, options.lease)
+    lease = agreed_lease(spool, LEASE_SECONDS)
+    watch = LeaseWatch(spool, lease)
     with alone(spool):
         while True:
             left = spool.places(WAITING, RUNNING)
@@ -205,6 +208,6 @@ def collect_verdicts(options: argparse.Namespace) -> int:
             if not options.follow or not left:
                 break
             watch.release_dead()
-            time.sleep(min(SECONDS_BETWEEN_LOOKS, options.lease / 5))
+            time.sleep(min(SECONDS_BETWEEN_LOOKS, lease / 5))
     show(f"{count} verdicts entered in {options.db}; {len(left)} submissions wait or run")
     return WITH_FAULTS if said else DONE

@@ -17,7 +17,6 @@ from contest.console import say
 from errors import reason_of
 from evaluation.queue.spool import RUNNING, JobPlace, Spool
 
-LEASE_SECONDS = 300.0  # more than a network file system keeps what it knows of a file (a minute)
 BEATS_A_LEASE = 10
 _DIGITS = 12
 
@@ -27,7 +26,7 @@ class LeaseWatch:
     """What one observer has seen of all claims of a spool."""
 
     spool: Spool
-    seconds: float = LEASE_SECONDS
+    seconds: float
     clock: Callable[[], float] = time.monotonic
     _seen: dict[JobPlace, tuple[bytes, float]] = field(default_factory=dict)
 

@@ -48,3 +48,14 @@ def require_same_rules(spool: Spool, rules: Mapping[str, Any]) -> None:
         problem = f"this worker differs from the queue's first in {', '.join(names)}"
         remedy = f"start it with the same code, files and options; {path} tells them"
         raise QueueError(problem, remedy)
+
+
+def agreed_lease(spool: Spool, before: float) -> float:
+    """Seconds of the lease that the first worker was given; `before` there was one: that. Raises QueueError."""
+    path = spool.folder / RULES_NAME
+    try:
+        return float(json.loads(path.read_text("utf-8"))["lease"])
+    except FileNotFoundError:
+        return before
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise QueueError(f"{path} can not be read: {error}", "remove it, and start the workers again") from error

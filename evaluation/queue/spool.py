@@ -180,10 +180,10 @@ class Spool:
         write_verdict(self.results(lost), verdict)
         return self._move(claim, lost)
 
-    def hand_in(self, mine: JobPlace, folder: Path) -> bool:
-        """Hand in what came of a claim, in a folder with its verdict; False if the job was lost meanwhile.
+    def store(self, mine: JobPlace, folder: Path) -> None:
+        """Copy what came of a claim, a folder with its verdict, to where it is looked for once it is handed in.
 
-        Raises ContestError or OSError if it can not be stored; then nothing is handed in.
+        Raises ContestError if it can not be stored; then nothing of it is there.
         """
         target = self.results(mine)
         coming = target.with_name(f".{target.name}.tmp")
@@ -191,12 +191,17 @@ class Spool:
             with writing(coming):
                 shutil.copytree(folder, coming, symlinks=True)
                 os.replace(coming, target)
-            delivered = self._move(mine, JobPlace(DONE, mine.id, mine.claims, mine.token))
-        except BaseException:
+        finally:
             shutil.rmtree(coming, ignore_errors=True)
-            raise
+
+    def hand_in(self, mine: JobPlace) -> bool:
+        """Hand in what was stored for a claim; False, and nothing is kept of it, if the job was lost meanwhile.
+
+        Raises OSError.
+        """
+        delivered = self._move(mine, JobPlace(DONE, mine.id, mine.claims, mine.token))
         if not delivered:
-            shutil.rmtree(target, ignore_errors=True)
+            shutil.rmtree(self.results(mine), ignore_errors=True)
         return delivered
 
     def verdict_path(self, done: JobPlace) -> Path:

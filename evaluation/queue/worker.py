@@ -6,8 +6,8 @@ import os
 import signal
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
@@ -17,15 +17,18 @@ from contest.errors import ContestError
 from contest.stop_signals import Stopped
 from errors import reason_of
 from evaluation.container.errors import HostBusyError, HostError
+from evaluation.container.identity import is_gone, this_process
+from evaluation.container.removing import remove_tree
 from evaluation.container.stopping import stopped_by_signals
 from evaluation.container.verdict import Fault, Verdict
 from evaluation.queue.errors import QueueError
-from evaluation.queue.lease import LEASE_SECONDS, Heartbeat, LeaseWatch
+from evaluation.queue.lease import Heartbeat, LeaseWatch
 from evaluation.queue.presence import Presence
 from evaluation.queue.spool import ARCHIVES, RUNNING, WAITING, JobPlace, QueuedJob, Spool, claimed
 
 MOST_HOST_FAULTS = 2  # one after the other: then this host is no place to run anything
 MAX_PROBLEM = 300
+SCRATCH_PREFIX, OWNER_NAME = "fbc2-queue-", "owner"
 
 RunJob = Callable[[QueuedJob, Path, Path, tuple[str, ...] | None], Verdict]
 """Runs a job: its archive, a new folder for all that comes of it, and the ids of the GPUs to use."""
@@ -54,7 +57,7 @@ class QueueWorker:
     has_image: Callable[[str], bool]
     places: Callable[[], AbstractContextManager[tuple[str, ...] | None]]
     scratch: Path
-    seconds: float = LEASE_SECONDS
+    seconds: float
     stays: bool = False
     pause: float = 2.0
     done: int = 0
@@ -113,7 +116,12 @@ class QueueWorker:
                 return
             self.presence.says(f"runs {mine.id}")
             with Heartbeat(self.spool, mine, self.seconds, _interrupt) as heart:
-                self._run(mine, job, devices)
+                outcome = self._run(mine, job, devices)
+            # From here on the claim goes by our own doing, which is no reason to stop.
+            if isinstance(outcome, Verdict):
+                self._hand_in(mine, outcome)
+            else:
+                self._failed_by_host(mine, outcome)
         except Stopped:
             if heart is None or not heart.lost.is_set():
                 self._give_back(mine)
@@ -129,24 +137,24 @@ class QueueWorker:
         if self.spool.give_back(mine):
             say(f"evaluation queue: job {mine.id} was not run to its end, and waits again")
 
-    def _run(self, mine: JobPlace, job: QueuedJob, devices: tuple[str, ...] | None) -> None:
+    def _run(self, mine: JobPlace, job: QueuedJob, devices: tuple[str, ...] | None) -> Verdict | str:
+        """Run a job, and store what came of it; return its verdict, or how this host failed it."""
         say(f"evaluation queue: {mine.id} of {one_line(job.team)} ({one_line(job.file)})")
-        with tempfile.TemporaryDirectory(prefix="fbc2-", dir=self.scratch) as scratch:
-            folder = Path(scratch) / "result"
+        with scratch_folder(self.scratch) as scratch:
+            folder = scratch / "result"
             try:
                 with stopped_by_signals():
                     archive = self.spool.folder / ARCHIVES / f"{job.archive}.zip"
                     verdict = self.run_job(job, archive, folder, devices)
-                problem = "; ".join(verdict.problems) if verdict.fault is Fault.HOST else ""
-                if verdict.fault is not Fault.HOST:
-                    delivered = self.spool.hand_in(mine, folder)
-                    self._say_handed_in(mine, verdict, delivered)
-                    return
+                if verdict.fault is Fault.HOST:
+                    return "; ".join(verdict.problems)
+                self.spool.store(mine, folder)
+                return verdict
             except (HostError, ContestError, OSError) as error:
-                problem = reason_of(error)
-        self._failed_by_host(mine, problem)
+                return reason_of(error)
 
-    def _say_handed_in(self, mine: JobPlace, verdict: Verdict, delivered: bool) -> None:
+    def _hand_in(self, mine: JobPlace, verdict: Verdict) -> None:
+        delivered = self.spool.hand_in(mine)
         self._host_faults = 0
         self.done += delivered
         self.presence.done = self.done
@@ -164,6 +172,18 @@ class QueueWorker:
         if self._host_faults >= MOST_HOST_FAULTS:
             raise QueueError(f"this host failed {self._host_faults} runs one after the other: {problem}", "mend it")
         time.sleep(self.pause)  # so that another host is quicker
+
+
+@contextmanager
+def scratch_folder(place: Path) -> Iterator[Path]:
+    """A new folder that is removed in the end; those of workers that were killed on this host are removed first."""
+    for owner in place.glob(f"{SCRATCH_PREFIX}*/{OWNER_NAME}"):
+        with suppress(OSError):  # another worker clears up as well
+            if is_gone(owner.read_text("utf-8")):
+                remove_tree(owner.parent)
+    with tempfile.TemporaryDirectory(prefix=SCRATCH_PREFIX, dir=place) as scratch:
+        (Path(scratch) / OWNER_NAME).write_text(this_process(), "utf-8")
+        yield Path(scratch)
 
 
 def _interrupt() -> None:

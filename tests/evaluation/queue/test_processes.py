@@ -48,15 +48,17 @@ def add(place, team, **programs):
         subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
 
 
-def start(place, action):
-    options = ["--spool", place / "spool", "--lease", LEASE]
+def start(place, action, engine="process", **environment):
+    options = ["--spool", place / "spool"]
     if action == "work":
-        options += ["--input", place / "test", "--engine", "process", "--limits", place / "limits.json"]
+        options += ["--lease", LEASE, "--input", place / "test", "--engine", engine, "--limits", place / "limits.json"]
         options += ["--runs-per-host", 8, "--scratch", place / "scratch"]
     else:
         options += ["--db", place / "attempts.db", "--follow"]
     with (place / f"{action}.log").open("ab") as log:
-        return subprocess.Popen(queue(action, *options), cwd=ROOT, stdout=log, stderr=log)
+        return subprocess.Popen(
+            queue(action, *options), cwd=ROOT, stdout=log, stderr=log, env={**os.environ, **environment}
+        )
 
 
 def faults(place):
@@ -77,6 +79,47 @@ def test_queue_is_worked_and_collected(place):
     assert collector.wait(PATIENCE_SECONDS) == 0, (place / "collect.log").read_text()
     assert faults(place) == [("red", "crash"), ("red", "none")]
     assert list((place / "scratch").iterdir()) == []
+
+
+# Stands in for docker: notes what it is asked to run, and runs nothing until two are asked for at once.
+DOCKER = """#!/bin/sh
+case "$1" in
+    version) echo '{}' ;;
+    image) case "$3" in team/image:1) echo '[{"Size": 1, "Id": "sha256:1"}]' ;; *) exit 1 ;; esac ;;
+    container) echo '[{"State": {"ExitCode": 0, "StartedAt": "2026-11-29T00:00:00Z"}}]' ;;
+    volume) [ "$2" = create ] && exit 1 ;;
+    run)
+        for word in "$@"; do echo "$word"; done > "$PLACE/asked.$$"
+        for _ in $(seq 600); do [ "$(ls "$PLACE" | grep -c asked)" -ge 2 ] && break; sleep 0.1; done ;;
+esac
+exit 0
+"""
+
+
+def test_runs_at_once_get_gpus_of_their_own_and_missing_images_are_named(place):
+    (place / "bin").mkdir()
+    (place / "bin" / "docker").write_text(DOCKER)
+    (place / "bin" / "docker").chmod(0o755)
+    (place / "limits.json").write_text(json.dumps({**LIMITS, "seconds": 90, "gpus": 1}))
+    add(place, "red", one=GOOD, two=GOOD)
+    path = archive(place / "other.zip", {"run.py": GOOD}, image="team/other:7")
+    command = queue("add", "--spool", place / "spool", "--team", "blue", path)
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    environment = {"PATH": f"{place / 'bin'}:{os.environ['PATH']}", "PLACE": str(place), "SLURM_JOB_GPUS": "93,95"}
+    workers = [start(place, "work", "docker", **environment) for _ in range(2)]
+    try:
+        statuses = [worker.wait(PATIENCE_SECONDS) for worker in workers]
+    finally:
+        end(workers)
+    said = (place / "work.log").read_text()
+    assert statuses == [2, 2], said
+    assert said.count("images that this host has not: team/other:7; pull them first") == 2
+    asked = [path.read_text().splitlines() for path in place.glob("asked.*")]
+    assert sorted(word for words in asked for word in words if word.startswith("--gpus")) == [
+        '--gpus="device=93"',
+        '--gpus="device=95"',
+    ]
+    assert len(Spool(place / "spool").places(DONE)) == 2
 
 
 @pytest.mark.slow

@@ -64,7 +64,7 @@ def test_job_that_loses_its_workers_is_done_by_the_hosts_fault(tmp_path):
     assert verdict_of(spool, done)["problems"] == [
         "3 workers had it, and none came to its end; the last: killed by its memory"
     ]
-    assert not spool.hand_in(last, spool.results(done))  # its last worker was only slow
+    assert not spool.hand_in(last)  # its last worker was only slow
     assert spool.places() == [done]
     assert not spool.release(last, "again")
 
@@ -77,9 +77,10 @@ def test_verdict_of_a_job_taken_over_is_dropped(tmp_path):
     (folder / "verdict.json").write_text("{}")
     spool.release(slow, "no sign of life")
     quick = spool.claim(spool.places()[0], "quick")
-    assert not spool.hand_in(slow, folder)
+    spool.store(slow, folder)
+    assert not spool.hand_in(slow)
     assert handed_in(spool, quick)
-    assert not spool.hand_in(slow, folder)
+    assert not spool.hand_in(slow)
     (done,) = spool.places(DONE)
     assert (done.token, done.claims) == ("quick", 2)
     assert [path.name for path in (spool.folder / "results").iterdir()] == [done.name]
@@ -138,7 +139,7 @@ def test_full_disk_hands_nothing_in(tmp_path, monkeypatch):
 
     monkeypatch.setattr("evaluation.queue.spool.shutil.copytree", full)
     with pytest.raises(ContestError, match="No space left on device"):
-        spool.hand_in(mine, tmp_path)
+        spool.store(mine, tmp_path)
     assert states(spool) == [RUNNING]
     assert list((spool.folder / "results").iterdir()) == []
 

@@ -9,12 +9,14 @@ import pytest
 
 from contest.stop_signals import Stopped
 from evaluation.container.errors import HostBusyError, HostError
+from evaluation.container.identity import this_process
 from evaluation.container.verdict import Fault
 from evaluation.queue.errors import QueueError
 from evaluation.queue.presence import Presence
 from evaluation.queue.rules import require_same_rules
-from evaluation.queue.spool import DONE, RUNNING, WAITING
+from evaluation.queue.spool import DONE, RUNNING, WAITING, Spool
 from evaluation.queue.status import status_of
+from evaluation.queue.worker import scratch_folder
 from tests.evaluation.queue.spools import queued, runs, spool_with, verdict_of, worker
 
 
@@ -121,6 +123,29 @@ def test_worker_that_was_taken_for_dead_stops_its_run_and_goes_on(tmp_path, caps
     assert sorted(order[1:]) == ["blue", "red"]
     assert "was taken over by another worker" in capsys.readouterr().err
     assert len(spool.places(DONE)) == 2
+
+
+def test_handing_in_takes_longer_than_a_sign_of_life(tmp_path, monkeypatch, capsys):
+    """That the claim is gone then is the worker's own doing."""
+    spool = spool_with(tmp_path, ["red"])
+    move = Spool._move
+
+    def slow(self, source, target):
+        moved = move(self, source, target)
+        threading.Event().wait(0.3)
+        return moved
+
+    monkeypatch.setattr(Spool, "_move", slow)
+    assert worker(spool, tmp_path, seconds=0.5).work() == 1
+    assert "taken over" not in capsys.readouterr().err
+
+
+def test_folders_of_killed_workers_are_removed(tmp_path):
+    for name, owner in (("fbc2-queue-dead", this_process()[:-1] + "x"), ("fbc2-queue-alive", this_process())):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "owner").write_text(owner)
+    with scratch_folder(tmp_path) as scratch:
+        assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["fbc2-queue-alive", scratch.name])
 
 
 def test_fault_of_the_program_gives_the_job_back(tmp_path):
