@@ -36,7 +36,8 @@ def started(folder, template, *arguments, task=0, count=2, **environment):
         cwd=folder,
         env={
             **os.environ, "OMP_NUM_THREADS": "1", "PATH": f"{folder / 'bin'}:{os.environ['PATH']}",
-            "PYTHON": sys.executable, "FBC2": str(ROOT), "ASKED": str(folder / "asked"), "SLURM_JOB_ID": "71", "SLURM_ARRAY_JOB_ID": "70",
+            "PYTHON": sys.executable,
+            "FBC2": str(ROOT), "ASKED": str(folder / "asked"), "SLURM_JOB_ID": "71", "SLURM_ARRAY_JOB_ID": "70",
             **slurm, **{name: str(value) for name, value in environment.items()},
         },
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,

@@ -141,7 +141,7 @@ def add_foreign(output):
         (add_foreign, "is foreign: it is of 3 shares"),
         (lambda output: edit(output, 1, 3, ended=""), "share 1/3 has not ended"),
         (lambda output: edit(output, 1, 3, ended="time limit"), "share 1/3 ended early (time limit)"),
-        (lambda output: edit(output, 2, 3, agreed={"seed": 2, "a": "x"}), "share 2/3 differs from share 0/3 in a, seed"),
+        (lambda output: edit(output, 2, 3, agreed={"seed": 2, "a": 3}), "share 2/3 differs from share 0/3 in a, seed"),
         (lambda output: edit(output, 2, 3, code={"fbc2": "0.9"}), "share 2/3 is of other code (fbc2 0.9"),
         (lambda output: edit(output, 2, 3, share="?"), "share.json is damaged"),
         (lambda output: (output / "share-00002-of-00003" / "share.json").unlink(), "the share was not begun"),
