@@ -303,7 +303,7 @@ def _read_record(folder: Path) -> ShareRecord:
     except FileNotFoundError as error:
         raise ShareError("the share was not begun: it has no share.json", "do it", where=folder.name) from error
     except (ValueError, KeyError, TypeError, ShareError) as error:
-        remedy = "remove the share's folder, and do it again"
+        remedy = "remove that file, and start the share again: it goes on from its journal"
         raise ShareError(f"{RECORD_NAME} is damaged ({error})", remedy, where=folder.name) from error
 
 
