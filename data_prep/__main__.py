@@ -30,7 +30,9 @@ PROGRAM = Program(
             "add_check",
         ),
         "merge": Command(
-            FOLDERS, "make one set of task folders of several, such as those of SberQuAD and MuSeRC", "add_merge"
+            FOLDERS,
+            "make one set of task folders of several, such as SberQuAD's and MuSeRC's, or of the shares of one source",
+            "add_merge",
         ),
         "shards": Command(
             FOLDERS,

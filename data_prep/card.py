@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader
 
 from data_prep.counts import Counts, Lengths
 from data_prep.duplicates import count_repeated, count_shared
-from data_prep.records import DataSource, SkipReason
+from data_prep.records import SkipReason
 from data_prep.split import SPLITS
 from data_prep.writing_folders import FolderWriter
 
@@ -20,12 +20,12 @@ CARD_MARKDOWN = "card.md"
 RESERVED_TOKENS = 3  # BOS, the task's token and EOS share the left text with its pieces
 
 
-def write_card(source: DataSource, writer: FolderWriter, counts: Counts, left_limit: int) -> dict[str, bytes]:
+def write_card(source: str, licence: str, writer: FolderWriter, counts: Counts, left_limit: int) -> dict[str, bytes]:
     """Return the card's files by name. The writer's files are read for duplicates, so they must be whole by now."""
     writer.flush()
     card: dict[str, Any] = {
-        "source": source.name,
-        "licence": source.licence,
+        "source": source,
+        "licence": licence,
         "settings": writer.agreement,
         "records": {"read": counts.read, "used": counts.used, "skipped": dict(sorted(counts.skipped.items()))},
         "tasks": {task: _task(writer, counts, task, left_limit) for task in writer.tasks},

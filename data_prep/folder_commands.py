@@ -27,7 +27,13 @@ def add_check(command: argparse.ArgumentParser) -> None:
 
 def add_merge(command: argparse.ArgumentParser) -> None:
     """Add the options of `merge`."""
-    command.add_argument("directories", type=Path, nargs="+", metavar="DIR", help="task folders, or folders of them")
+    command.add_argument(
+        "directories",
+        type=Path,
+        nargs="*",
+        metavar="DIR",
+        help="task folders, or folders of them; without any, the shares in --output are merged into it",
+    )
     add_output(command)
     again = "the same command begins again from the first folder"
     command.set_defaults(run=run_merge, when_stopped=again, keeps=("output",))
@@ -45,7 +51,9 @@ def add_shards(command: argparse.ArgumentParser) -> None:
 
 
 def run_merge(options: argparse.Namespace) -> int:
-    """Merge folders and say what came of it."""
+    """Merge folders, or shares, and say what came of it; status 1 if the shares skipped broken records."""
+    if not options.directories:
+        return _merge_shares(options.output)
     from data_prep.merging import merge
     from data_prep.reading_folders import find_folders
 
@@ -54,6 +62,19 @@ def run_merge(options: argparse.Namespace) -> int:
     for name, count in merge(options.directories, options.output).items():
         show(f"{name}: {counted(count, 'sample')}")
     return 0
+
+
+def _merge_shares(output: Path) -> int:
+    from data_prep.shares import merge_shares, shares_folder
+    from data_prep.source_commands import say_counts
+
+    merged = merge_shares(output)
+    for source, counts in merged.items():
+        show(f"{source}:")
+        say_counts(counts)
+    folders = ", ".join(str(shares_folder(output, source)) for source in merged)
+    show(f"merged into {output}; not needed any more: {folders}")
+    return int(any(counts.faults for counts in merged.values()))
 
 
 def run_shards(options: argparse.Namespace) -> int:

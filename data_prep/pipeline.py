@@ -6,24 +6,27 @@ the same to the byte for any number of workers, and after any number of kills.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from contest.console import one_line, printable, say
+from contest.shares import WHOLE, Share, at_work, begin_share, require_no_shares
 from contest.worker_pool import in_workers
 from data_prep.card import write_card
 from data_prep.conversion import ConvertedChunk, Converter
 from data_prep.counts import Counts
 from data_prep.records import DataSource, ImageMode, SkippedRecord, SourceRecord
+from data_prep.shares import CODE_ROOM, end_share, shares_folder
 from data_prep.split import Splitting
 from data_prep.writing_folders import FolderWriter
 from errors import UserError
@@ -56,25 +59,49 @@ class ConversionSettings:
     left_limit: int = 384
 
 
-def run(source: DataSource, out: Path, conversion: ConversionSettings) -> Counts:
+def run(source: DataSource, out: Path, conversion: ConversionSettings, share: Share = WHOLE) -> Counts:
     """Convert a source into task folders below `out`, with a card in each, or go on with a conversion that was killed.
 
+    A `share` of it reads all records and converts every N-th chunk of them, for `merge_shares`.
     Broken records are named on the standard error (the first twenty) and in `skipped.jsonl` (all).
     Raises OutputTakenError, ContestError (see `FolderWriter`), SourceError for a file that can not be read on,
-    StrictError, BPEFormatError.
+    StrictError, BPEFormatError, ShareError.
     """
     bpe = None if conversion.bpe is None else BPE(conversion.bpe)
+    place = shares_folder(out, source.name)
+    if share.is_whole:
+        require_no_shares(place)
+        return _run_whole(source, out, conversion, bpe)
+    record = begin_share(place, share, CODE_ROOM)
+    with at_work(record):
+        agreement = _agreement(source, conversion)
+        writer = FolderWriter(record.folder, source.name, source.tasks, agreement, chunked=True)
+        if not writer.is_whole:
+            try:
+                _run(source, _converter(source, writer, conversion, bpe), writer, conversion, share)
+            finally:
+                writer.close()
+        end_share(record, source, agreement, writer.progress)
+    return Counts.from_json(writer.progress["tally"])
+
+
+def _run_whole(source: DataSource, out: Path, conversion: ConversionSettings, bpe: BPE | None) -> Counts:
     writer = FolderWriter(out, source.name, source.tasks, _agreement(source, conversion))
     if writer.is_whole:
         writer.finish(writer.progress, {})
         return Counts.from_json(writer.progress["tally"])
-    images = {task: writer.images(task) for task in source.tasks}
-    converter = Converter(source, conversion.splitting, images, conversion.image_mode, bpe)
     try:
-        counts = _run(source, converter, writer, conversion)
+        counts = _run(source, _converter(source, writer, conversion, bpe), writer, conversion, WHOLE)
+        cards = write_card(source.name, source.licence, writer, counts, conversion.left_limit)
+        writer.finish(writer.progress, cards)
     finally:
         writer.close()
     return counts
+
+
+def _converter(source: DataSource, writer: FolderWriter, conversion: ConversionSettings, bpe: BPE | None) -> Converter:
+    images = {task: writer.images(task) for task in source.tasks}
+    return Converter(source, conversion.splitting, images, conversion.image_mode, bpe)
 
 
 def _agreement(source: DataSource, conversion: ConversionSettings) -> dict[str, Any]:
@@ -88,7 +115,10 @@ def _agreement(source: DataSource, conversion: ConversionSettings) -> dict[str, 
     }
 
 
-def _run(source: DataSource, converter: Converter, writer: FolderWriter, conversion: ConversionSettings) -> Counts:
+def _run(
+    source: DataSource, converter: Converter, writer: FolderWriter, conversion: ConversionSettings, share: Share
+) -> Counts:
+    """Convert what is not done yet; the writer's `progress` then says what came of it, and is not saved yet."""
     saved = writer.progress or {"chunks": 0, "tally": Counts().to_json(), "printed": 0}
     counts, done, printed = Counts.from_json(saved["tally"]), saved["chunks"], saved["printed"]
     if conversion.strict and counts.faults:
@@ -99,7 +129,8 @@ def _run(source: DataSource, converter: Converter, writer: FolderWriter, convers
     scratch.mkdir()
     saved_at = time.monotonic()
     with tqdm(unit=" records", disable=None, initial=counts.read) as progress:
-        chunks = _chunks(source, scratch, done)
+        read = hashlib.sha256()
+        chunks = _chunks(source, scratch, done, share, read)
         converted_chunks: Iterator[ConvertedChunk] = map(converter.convert, chunks)
         if conversion.workers > 1:
             converted_chunks = in_workers(
@@ -127,24 +158,38 @@ def _run(source: DataSource, converter: Converter, writer: FolderWriter, convers
     if counts.faults > printed:
         say(f"data_prep: ... and {counts.faults - printed} more, see skipped.jsonl")
     shutil.rmtree(scratch)
-    cards = write_card(source, writer, counts, conversion.left_limit)
-    writer.finish({"chunks": done, "tally": counts.to_json(), "printed": printed}, cards)
+    writer.progress = {"chunks": done, "tally": counts.to_json(), "printed": printed}
+    if not share.is_whole:
+        writer.progress["records_sha256"] = read.hexdigest()
+        writer.seal(writer.progress)
     return counts
 
 
-def _chunks(source: DataSource, scratch: Path, done: int) -> Iterator[list[SourceRecord | SkippedRecord]]:
-    """The source's records in chunks, but for those that are done."""
+def _chunks(
+    source: DataSource, scratch: Path, done: int, share: Share, read: hashlib._Hash
+) -> Iterator[list[SourceRecord | SkippedRecord]]:
+    """A share's chunks of the source's records, but for those that are done; of a part, `read` is fed all records."""
     records = source.records(scratch)
-    for _ in range(done):
-        if len(list(islice(records, CHUNK_RECORDS))) < CHUNK_RECORDS:
+    for number in count():
+        chunk = list(islice(records, CHUNK_RECORDS))
+        if not chunk:
             return
-    while chunk := list(islice(records, CHUNK_RECORDS)):
-        yield chunk
+        if not share.is_whole:  # so that `merge` can tell whether all shares have read the same
+            read.update(
+                repr(
+                    [tuple(record)[1:] if isinstance(record, SourceRecord) else record.reason.name for record in chunk]
+                ).encode("utf-8", "surrogatepass")
+            )
+        if share.takes(number) and number // share.count >= done:
+            yield chunk
 
 
 def _write(writer: FolderWriter, converted: ConvertedChunk) -> None:
     for (task, split), entries in converted.entries.items():
         writer.add(task, split, entries, converted.digests[task, split])
+    if writer.chunked:
+        numbers = {f"{task} {split}": len(added) for (task, split), added in converted.entries.items()}
+        writer.end_chunk(numbers, len(converted.problems))
     writer.skip(
         [
             json.dumps(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shlex
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -10,11 +12,13 @@ from typing import TYPE_CHECKING
 
 from contest.command_line import UsageError, number, seed, whole
 from contest.console import counted, say, show
+from contest.shares import add_shard, choose_share
 from data_prep.arguments import GOES_ON, add_measuring, add_output, left_limit, say_passed_over
 from data_prep.records import IMAGE_MODES, DataSource, SkipReason
 from data_prep.split import DEFAULT_SHARE, Splitting
 
 if TYPE_CHECKING:
+    from data_prep.counts import Counts
     from data_prep.translation import Translation
 
 MOST_WORKERS = 1024
@@ -108,6 +112,7 @@ def _add_shared(command: argparse.ArgumentParser, make: Callable[[argparse.Names
         help="of the samples, from 0 to 1, that are asked in the manner of a hidden task",
     )
     add_measuring(command)
+    add_shard(command)
     command.set_defaults(run=run_source, make=make, pictures="link", when_stopped=GOES_ON, keeps=("output",))
 
 
@@ -206,7 +211,19 @@ def run_source(options: argparse.Namespace) -> int:
         left_limit=left_limit(options),
     )
     source = options.make(options)
-    counts = run(source, options.output, conversion)
+    share = choose_share(options.shard, os.environ)
+    counts = run(source, options.output, conversion, share)
+    say_counts(counts)
+    if share.is_whole:
+        show(f"cards: {', '.join(str(options.output / task / 'card.md') for task in source.tasks)}")
+    else:
+        output = shlex.quote(str(options.output))
+        show(f"{share} is done; when all are: python -m data_prep merge --output {output}")
+    return 1 if counts.faults else 0
+
+
+def say_counts(counts: Counts) -> None:
+    """Show what became of a source's records."""
     skipped = ", ".join(f"{name} {count}" for name, count in sorted(counts.skipped.items())) or "none"
     show(f"read {counts.read}, used {counts.used}, skipped {sum(counts.skipped.values())} ({skipped})")
     for name, count in sorted(counts.written.items()):
@@ -218,5 +235,3 @@ def run_source(options: argparse.Namespace) -> int:
         show(f"left out by rule: {counted(left_out, 'record')}, named in skipped.jsonl")
     if counts.faults:
         show(f"broken: {counted(counts.faults, 'record')}, named in skipped.jsonl; --strict refuses the first one")
-    show(f"cards: {', '.join(str(options.output / task / 'card.md') for task in source.tasks)}")
-    return 1 if counts.faults else 0

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -25,6 +25,7 @@ from data_prep.split import SPLITS
 
 PROGRESS = "progress.json"
 SKIPPED = "skipped.jsonl"
+CHUNKS = "chunks.jsonl"
 
 
 class FolderWriter:
@@ -35,6 +36,7 @@ class FolderWriter:
         source: the source's name, which tells several conversions into one folder apart.
         tasks: keys of the tasks that it may write; each gets its folder, be it empty.
         agreement: all that the output depends on; a conversion goes on only under the same one.
+        chunked: note what came of each chunk, as `merge` needs it of a host's share.
 
     Raises:
         OutputTakenError: a task folder is there already, or a conversion under another agreement was begun.
@@ -42,8 +44,11 @@ class FolderWriter:
 
     """
 
-    def __init__(self, out: Path, source: str, tasks: Sequence[str], agreement: dict[str, Any]) -> None:
+    def __init__(
+        self, out: Path, source: str, tasks: Sequence[str], agreement: dict[str, Any], *, chunked: bool = False
+    ) -> None:
         self.out = out
+        self.chunked = chunked
         self.tasks = tuple(tasks)
         self.folder = out / f".{source}.partial"
         self.agreement: dict[str, Any] = json.loads(json.dumps(agreement))
@@ -98,6 +103,12 @@ class FolderWriter:
         with writing(self.folder):
             self._files[SKIPPED].write("".join(f"{line}\n" for line in lines).encode("utf-8", "replace"))
 
+    def end_chunk(self, entries: Mapping[str, int], skipped: int) -> None:
+        """Note how many entries a chunk gave, by "<task> <split>", and how many lines of what was skipped."""
+        with writing(self.folder):
+            line = json.dumps({"entries": entries, "skipped": skipped}, ensure_ascii=False)
+            self._files[CHUNKS].write(f"{line}\n".encode())
+
     def flush(self) -> None:
         """Let other readers of the files see everything so far."""
         with writing(self.folder):
@@ -139,6 +150,12 @@ class FolderWriter:
                     _move(self.folder / task, self.out / task)
             shutil.rmtree(self.folder)
 
+    def seal(self, progress: Any) -> None:
+        """End the files of a share, which stay where they are until all shares are merged."""
+        if self._files:
+            self.close(sync=True)
+            write_json(self.folder / PROGRESS, {"agreement": self.agreement, "whole": True, "progress": progress})
+
     def close(self, sync: bool = False) -> None:
         """Close the files; what is not saved will be written again by the next process."""
         with writing(self.folder):
@@ -152,7 +169,12 @@ class FolderWriter:
     def _names(self) -> list[str]:
         splits = [(task, split) for task in self.tasks for split in SPLITS]
         written = [f"{task}/{task}_{split}{part}.json" for task, split in splits for part in PARTS]
-        return [SKIPPED, *written, *(f"{task}_{split}.digests" for task, split in splits)]
+        return [
+            SKIPPED,
+            *([CHUNKS] if self.chunked else []),
+            *written,
+            *(f"{task}_{split}.digests" for task, split in splits),
+        ]
 
     def _read_progress(self) -> dict[str, Any]:
         """What an earlier process saved, or nothing. Raises OutputTakenError if it agreed on other things."""

@@ -23,6 +23,7 @@ PROGRAM = Program(
         "run-container": Command(
             "evaluation.commands.run_container", "run a submission's archive as the organisers do"
         ),
+        "queue": Command("evaluation.commands.queue", "run many submissions on many hosts, by a folder that all see"),
         "attempts": Command("evaluation.commands.attempts", "keep the attempts of teams, and the private standings"),
     },
     old_options={

@@ -12,6 +12,7 @@ PROGRAM = Program(
     description="What runs in the organisers' container, and what makes it ready for that.",
     commands={
         "run": Command("submission.commands.run", "answer all samples of an input file"),
+        "merge": Command("submission.commands.merge", "put the shares of a run together, done with --shard"),
         "preview": Command(
             "submission.commands.preview",
             "show what a run answered: a table of some samples, a contact sheet of the pictures",

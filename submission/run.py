@@ -17,6 +17,7 @@ from contest.errors import Code, ContestError, quote
 from contest.items import Sample
 from contest.limits import IMAGES_DIR, INPUT_NAME
 from contest.reading import ParseResult, read_input_lenient
+from contest.shares import ShareRecord, begin_share
 from contest.writing import write_json
 from errors import UserError, code_of, described, reason_of
 from models.files import ModelFileError
@@ -42,6 +43,7 @@ from submission.report import RUN_REPORT_NAME, RunProblem, RunSummary, answers_a
 from submission.run_state import RunState
 from submission.scheduler import Scheduler
 from submission.settings import RunSettings
+from submission.shares import CODE_ROOM, end_share, of_share
 
 MAX_NAMED = 5
 
@@ -59,8 +61,12 @@ def run(settings: RunSettings) -> RunSummary:
     started = time.monotonic()
     input_file = settings.input / INPUT_NAME if settings.input.is_dir() else settings.input
     parsed = read_input_lenient(input_file)
-    (settings.output / IMAGES_DIR).mkdir(parents=True, exist_ok=True)
+    samples, errors = of_share(settings.share, answerable(parsed), parsed.errors)
     shard = settings.shard
+    record = None
+    if not settings.share.is_whole:
+        record = begin_share(settings.output.parent, settings.share, CODE_ROOM)
+    (settings.output / IMAGES_DIR).mkdir(parents=True, exist_ok=True)
     # Of several processes another one may just be writing in the place of the first, as long as that has not begun.
     patience = LAST_SECONDS if shard.count > 1 and shard.is_first else 0.0
     with (
@@ -68,11 +74,13 @@ def run(settings: RunSettings) -> RunSummary:
         Journal(settings.output, shard.number, patience) as journal,
         ThreadPoolExecutor(1, "encoding") as thread,  # what it does when a run ends early is waited for at the very end
     ):
-        process = _RunProcess(settings, input_file, _answerable(parsed), deadline, journal, thread)
+        if record is not None and shard.is_first:
+            record.write()
+        process = _RunProcess(settings, input_file, samples, deadline, journal, thread, record)
         process.begin(
             [
                 RunProblem.of(error, "read", _fallback(error, error.sample_id in parsed.valid), error.sample_id)
-                for error in parsed.errors
+                for error in errors
             ]
         )
         process.work()
@@ -89,6 +97,7 @@ class _RunProcess:
     deadline: Deadline
     journal: InitVar[Journal]
     thread: Executor
+    record: ShareRecord | None = None
 
     def __post_init__(self, journal: Journal) -> None:
         settings, samples = self.settings, self.samples
@@ -200,6 +209,8 @@ class _RunProcess:
             self.predictions.write(report.answers, report.pictured)
         with report.noting_failures():
             write_json(self.settings.output / RUN_REPORT_NAME, report.to_json(), indent=1)
+            if self.record is not None:
+                end_share(self.record, self.settings, report)
         if self.peers.are_done:
             self.predictions.remove_temp_files()
             self.peers.clear()
@@ -259,7 +270,7 @@ def _configuration(settings: RunSettings, input_file: Path) -> dict[str, Any]:
     }
 
 
-def _answerable(parsed: ParseResult[Sample]) -> list[Sample]:
+def answerable(parsed: ParseResult[Sample]) -> list[Sample]:
     """The sound samples, then the others without items: a scorer may fail on a sample that has no prediction."""
     unusable = {error.sample_id for error in parsed.errors if error.code is Code.ID_UNUSABLE}
     broken = dict.fromkeys(error.sample_id for error in parsed.errors)
@@ -283,9 +294,9 @@ def _fallback(error: ContestError, is_sound: bool) -> str:
 
 def _warn_of_oddities(settings: RunSettings, input_file: Path, samples: list[Sample]) -> None:
     """Say what is no mistake in itself, but hardly what was meant."""
-    if not samples:
+    if not samples and settings.share.is_whole:
         warn(f"{input_file} has no samples: there is nothing to answer, and predictions.json will be empty too")
-    elif (settings.num_images > 1 or settings.time_budget) and all(sample.has_image for sample in samples):
+    elif samples and (settings.num_images > 1 or settings.time_budget) and all(sample.has_image for sample in samples):
         warn("every sample has a picture: nothing is drawn, once or more often")
     silent = [sample.id for sample in samples if sample.items and not any(text.strip() for text in sample.texts)]
     if silent:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from contest.limits import MAX_WALL_CLOCK_SECONDS
+from contest.shares import WHOLE, Share
 from submission.sharding import ONLY, Shard
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ class RunSettings:
     `input` is a folder with `input.json`, or that file; `batch_size` None plans each phase by the free memory; times
     are in seconds. Of `num_images` pictures a sample the best is kept; more are generated until `time_budget` is over,
     if any time is left when every sample has its answer and its picture. Which is best, the ruCLIP in the folder
-    `ruclip` says, and without one RUDOLPH itself.
+    `ruclip` says, and without one RUDOLPH itself. `shard` is one of the processes on this machine that divide up what
+    `share` leaves to it of the input; `output` is the folder of that share.
     """
 
     input: Path
@@ -40,6 +42,7 @@ class RunSettings:
     time_budget: float = 0.0
     ruclip: Path | None = None
     shard: Shard = ONLY
+    share: Share = WHOLE
 
     @property
     def budget_share(self) -> float:

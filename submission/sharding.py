@@ -69,7 +69,8 @@ def shard_of_process(environment: Mapping[str, str]) -> Shard:
         return ONLY
     count = number("WORLD_SIZE")
     if "LOCAL_WORLD_SIZE" in environment and number("LOCAL_WORLD_SIZE") != count:
-        raise LaunchError("the processes of a run must be on one machine", "start torchrun with --nnodes 1")
+        remedy = "start torchrun with --nnodes 1, and give each machine a --shard"
+        raise LaunchError("the processes of a run must be on one machine", remedy)
     parent = os.getppid()
     started = process_stat(parent)[19]  # in ticks since the boot
     restarts = environment.get("TORCHELASTIC_RESTART_COUNT", "0")

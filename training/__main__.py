@@ -15,6 +15,7 @@ PROGRAM = Program(
     commands={
         "tune": Command("training.tune.command", "fine-tune RUDOLPH, or train one from random weights"),
         "encode": Command("training.tune.encode_command", "encode the pictures of a training beforehand"),
+        "merge": Command("training.tune.merge_command", "put the shares of an encoding together, done with --shard"),
         "plots": Command("training.tune.callbacks.plots_command", "draw a run's plots anew from its log"),
         "co2-report": Command("training.co2_report.command", "report what a run cost in energy and CO2"),
         "push": Command("training.push.command", "put a trained RUDOLPH on the hub, or show what would be put there"),

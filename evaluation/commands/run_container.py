@@ -7,6 +7,9 @@ Exit status 0: valid. 1: not valid, by the submission's fault. 2: the host's, or
 from __future__ import annotations
 
 import argparse
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--ids", type=Path, metavar="FILE", help="ids.json, with --ground-truth")
     add("--engine", choices=ENGINES, default=ENGINES[0], help="what runs it; process: no container")
     add("--limits", type=Path, metavar="FILE", help="JSON file with limits that differ from the contest's")
+    add_devices(parser)
     add("--keep", action="store_true", help="leave the unpacked archive in the output folder")
     add("--attempts", type=Path, metavar="FILE", help="register of attempts (SQLite), made if not there; with --team")
     add("--team", metavar="NAME", help="whose attempt it is")
@@ -45,6 +49,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run_container, keeps=("output",), when_stopped=stopped)
 
 
+def add_devices(parser: argparse.ArgumentParser) -> None:
+    """Add which GPUs a run may have."""
+    variables = "SLURM_STEP_GPUS, SLURM_JOB_GPUS or CUDA_VISIBLE_DEVICES"
+    parser.add_argument(
+        "--devices",
+        type=device_ids,
+        metavar="ID,...",
+        help=f"GPUs to choose from, by id; no two runs on this host get the same (default: {variables}, else all)",
+    )
+
+
+def device_ids(text: str) -> tuple[str, ...]:
+    """Read ids of GPUs such as 0,2 or GPU-0f3c7a."""
+    ids = tuple(text.split(","))
+    if not all(one and all(sign.isalnum() or sign in "-:." for sign in one) for one in ids):
+        raise argparse.ArgumentTypeError(f"must be ids of GPUs such as 0,2, not {text[:40]!r}")
+    return ids
+
+
+@contextmanager
+def gpus_of(
+    engine: str, limits: RunLimits, given: tuple[str, ...] | None, patience: float = 0.0
+) -> Iterator[tuple[str, ...] | None]:
+    """Hold the GPUs of a run and yield their ids; None without a container, or where none can be seen.
+
+    Raises HostError, HostBusyError if too few get free within `patience` seconds.
+    """
+    from evaluation.container.devices import held_devices, lock_folder
+
+    if engine == "process" or not limits.gpus:
+        yield None
+        return
+    with held_devices(limits.gpus, given, os.environ, lock_folder(), patience) as devices:
+        yield devices
+
+
 def run_container(options: argparse.Namespace) -> int:
     """Run an archive in its container, and print the verdict."""
     from evaluation.container.limits import RunLimits, read_limits
@@ -52,17 +92,16 @@ def run_container(options: argparse.Namespace) -> int:
     from evaluation.container.stopping import stopped_by_signals
     from evaluation.container.verdict import Fault
 
-    for first, second in (("ground_truth", "ids"), ("attempts", "team")):
-        if (getattr(options, first) is None) != (getattr(options, second) is None):
-            raise UsageError(f"--{first.replace('_', '-')} and --{second} go together", "give both, or neither")
-    engine = _engine(options.engine)
+    require_pairs(options, (("ground_truth", "ids"), ("attempts", "team")))
+    engine = engine_of(options.engine)
     limits = RunLimits() if options.limits is None else read_limits(options.limits)
-    score = _score(options, limits)  # what is wrong with the organisers' own files shows before hours of running
+    score = score_of(options, limits)  # what is wrong with the organisers' own files shows before hours of running
     if options.engine == "process":
         say(f"evaluation run-container: engine process keeps {engine.keeps}")
     sha256 = archive_sha256(options.archive)
-    request = Request(options.archive, options.input, options.output, engine, limits, score, options.keep)
-    with stopped_by_signals():
+    with stopped_by_signals(), gpus_of(options.engine, limits, options.devices) as devices:
+        engine = engine_of(options.engine, devices)
+        request = Request(options.archive, options.input, options.output, engine, limits, score, options.keep)
         if options.attempts is None:
             verdict = run_archive(request, sha256)
         else:
@@ -74,13 +113,21 @@ def run_container(options: argparse.Namespace) -> int:
     return NOT_DONE if verdict.fault is Fault.HOST else WITH_FAULTS
 
 
-def _engine(name: str) -> RunEngine:
+def require_pairs(options: argparse.Namespace, pairs: Sequence[tuple[str, str]]) -> None:
+    """Raise UsageError where one option of a pair was given without the other."""
+    for first, second in pairs:
+        if (getattr(options, first) is None) != (getattr(options, second) is None):
+            raise UsageError(f"--{first.replace('_', '-')} and --{second} go together", "give both, or neither")
+
+
+def engine_of(name: str, devices: tuple[str, ...] | None = None) -> RunEngine:
+    """Return an engine; `devices` are ids of the GPUs that it hands over."""
     from evaluation.container.container_engine import ContainerEngine
     from evaluation.container.process_engine import ProcessEngine
 
     engines: dict[str, RunEngine] = {
-        "docker": ContainerEngine("docker"),
-        "podman": ContainerEngine("podman"),
+        "docker": ContainerEngine("docker", devices),
+        "podman": ContainerEngine("podman", devices),
         "process": ProcessEngine(),
     }
     return engines[name]
@@ -112,7 +159,7 @@ def _run_attempt(request: Request, sha256: str, register: Path, team: str) -> Ve
     return verdict
 
 
-def _score(options: argparse.Namespace, limits: RunLimits) -> Score | None:
+def score_of(options: argparse.Namespace, limits: RunLimits) -> Score | None:
     """Return what scores predictions, with the organisers' own files looked at; None without references."""
     from contest.reading import read_ground_truth, read_ids
     from contest.tasks import task_by_id

@@ -22,7 +22,7 @@ from evaluation.container.verdict import Fault, Verdict
 from evaluation.sqlite_file import SQLiteFile
 from evaluation.table import columns
 
-RUNNING, DROPPED, LAPSED = "running", "dropped", "lapsed"
+RUNNING, DROPPED, LAPSED, SURPLUS = "running", "dropped", "lapsed", "surplus"
 LEASE = timedelta(minutes=10)
 RENEWALS = 5  # in the time of one lease
 VALID = Fault.NONE.name.lower()
@@ -32,16 +32,26 @@ _SCHEMA = (
         id INTEGER PRIMARY KEY, team TEXT NOT NULL, day TEXT NOT NULL, started TEXT NOT NULL, archive TEXT NOT NULL,
         fault TEXT NOT NULL, score REAL, chosen INTEGER NOT NULL DEFAULT 0, private REAL, lease TEXT
     ) STRICT""",
+    *(_JOBS := ("CREATE TABLE IF NOT EXISTS jobs (job TEXT PRIMARY KEY, attempt INTEGER NOT NULL) STRICT",)),
 )
 _FROM_VERSION_1 = ("ALTER TABLE attempts ADD COLUMN lease TEXT",)
 FILE = SQLiteFile(
-    "register", 0x46424341, _SCHEMA, {1: _FROM_VERSION_1}, AttemptsError, "evaluation run-container --attempts"
+    "register",
+    0x46424341,
+    _SCHEMA,
+    {1: _FROM_VERSION_1, 2: _JOBS},
+    AttemptsError,
+    "evaluation run-container --attempts",
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt. `fault` is that of its verdict ("none" if valid), or "running", "lapsed" or "dropped"."""
+    """One attempt.
+
+    `fault` is that of its verdict ("none" if valid), or "running", "lapsed", "dropped", or "surplus" if it is valid and
+    its team had all of the day's already.
+    """
 
     id: int
     team: str
@@ -145,6 +155,35 @@ def finish(path: Path, number: int, verdict: Verdict) -> None:
             )
         if not changed:
             raise AttemptsError(f"attempt {number} is not running", "look at `evaluation attempts list`")
+
+
+def enter(
+    path: Path, job: str, team: str, archive_sha256: str, fault: str, score: float | None, started: datetime
+) -> tuple[int, str]:
+    """Enter an attempt of a queue with its verdict, once however often this is called; return its number and fault.
+
+    Raises AttemptsError.
+    """
+    moment = _moment(started)
+    day = moment.date().isoformat()
+    with _open(path, may_make=True) as connection:
+        known = connection.execute(
+            "SELECT id, fault FROM jobs JOIN attempts ON attempt = id WHERE job = ?", (job,)
+        ).fetchone()
+        if known is not None:
+            return int(known[0]), str(known[1])
+        (taken,) = connection.execute(
+            "SELECT count(*) FROM attempts WHERE team = ? AND day = ? AND fault IN (?, ?)", (team, day, VALID, RUNNING)
+        ).fetchone()
+        if fault == VALID and taken >= VALID_ATTEMPTS_A_DAY:
+            fault = SURPLUS
+        number = connection.execute(
+            "INSERT INTO attempts (team, day, started, archive, fault, score) VALUES (?, ?, ?, ?, ?, ?)",
+            (team, day, _written(moment), archive_sha256, fault, score),
+        ).lastrowid
+        assert number is not None
+        connection.execute("INSERT INTO jobs VALUES (?, ?)", (job, number))
+        return number, fault
 
 
 def drop(path: Path, number: int) -> None:

@@ -39,9 +39,10 @@ _BEFORE_REASON = re.compile(r"^((docker|podman): )?(Error: )?(Error response fro
 
 @dataclass(frozen=True)
 class ContainerEngine:
-    """Docker or podman, by their command lines."""
+    """Docker or podman, by their command lines. `devices`: ids of the GPUs to hand over; None: the engine chooses."""
 
     name: Literal["docker", "podman"] = "docker"
+    devices: tuple[str, ...] | None = None
     keeps = "wall clock, processors, memory, no network, read-only files, bounded output and log"
 
     def image_id(self, job: Job) -> str:
@@ -93,6 +94,7 @@ class ContainerEngine:
             os.chown(job.output, user, user)
         started = time.monotonic()
         options = [*labels(job.submission.parent, job.limits.seconds), *self._own_options(job.limits)]
+        options += self._device_options(job.limits)
         arguments = run_arguments(job, container, user, options, volume)
         process = start_kept(KeptCommand([self.name, *arguments], self.name))
         try:
@@ -118,6 +120,20 @@ class ContainerEngine:
     def _own_options(self, limits: RunLimits) -> list[str]:
         """What this engine alone must be told: podman asks for more processes than it may have, unless it is told."""
         return [f"--ulimit=nproc={limits.processes}:{limits.processes}"] if self.name == "podman" else []
+
+    def _device_options(self, limits: RunLimits) -> list[str]:
+        """How this engine is told of GPUs: by id where they are known, so that two runs on a host share none."""
+        if not limits.gpus:
+            return []
+        if self.devices is None:
+            return [f"--gpus={limits.gpus}"]
+        if self.name == "podman":  # by the names of the Container Device Interface
+            return [f"--device=nvidia.com/gpu={one}" for one in self.devices]
+        return [f'--gpus="device={",".join(self.devices)}"']  # docker reads it as a line of CSV: hence the quotes
+
+    def has_image(self, image: str) -> bool:
+        """Whether the engine has an image. Raises HostError if it does not answer."""
+        return self._call("image", "inspect", image).returncode == 0
 
     def _kill(self, container: str, process: subprocess.Popen[bytes]) -> None:
         """Kill a container that may have ended, and the command that waits for it."""
@@ -195,7 +211,6 @@ def run_arguments(
         f"--mount={bound if volume is None else f'type=volume,source={volume},{place},volume-nocopy'}",
         f"--mount=type=bind,source={job.input},target={INPUT_FOLDER},readonly",
     ]
-    gpus = [f"--gpus={limits.gpus}"] if limits.gpus else []
     program, *arguments = job.metadata.command
     entrance = [f"--workdir={SUBMISSION_FOLDER}", f"--entrypoint={program}"]
     isolation += own_options
@@ -204,7 +219,6 @@ def run_arguments(
         f"--name={container}",
         *isolation,
         *bounds,
-        *gpus,
         *mounts,
         *entrance,
         job.metadata.image,

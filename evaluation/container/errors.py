@@ -9,6 +9,10 @@ class HostError(EvaluationError):
     """The organisers' machine can not run the submission: its engine, its image store, its disk."""
 
 
+class HostBusyError(HostError):
+    """Other runs have what this one needs."""
+
+
 class LimitsFileError(EvaluationError):
     """A limits file can not be used."""
 

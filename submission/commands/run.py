@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from contest.command_line import DONE, UsageError, add_quiet, number, seed, whole
 from contest.emissions.tracking import country_code
 from contest.limits import IMAGES_DIR, INPUT_DIR, INPUT_NAME, MAX_WALL_CLOCK_SECONDS, OUTPUT_DIR, PREDICTIONS_NAME
+from contest.shares import Share, add_shard, choose_share, require_no_shares
 from models.named_folders import weights_folder
 from submission.commands import WEIGHTS, WEIGHTS_HELP
 from submission.deadline import ANSWERING_SHARE, DRAWING_SHARE, RunStatus
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Answer all samples of an input file and draw pictures for those without one. A run that was "
         "killed goes on when it is started again with the same input, weights, profile, seed and dtype. Under torchrun "
-        "its processes share the samples."
+        "its processes share the samples; with --shard several machines do."
     )
     add = parser.add_argument
     seconds = number(least=0, above=True, most=MOST_SECONDS)
@@ -77,6 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"where it runs, for --emissions, by ISO 3166 (default: {COUNTRY})",
     )
     add_quiet(parser)
+    add_shard(parser)
     parser.set_defaults(run=run_command)
 
 
@@ -88,24 +90,27 @@ def run_command(options: argparse.Namespace) -> int:
     """Answer, say how it went, and return the exit status. Raises what `submission.run.run` does."""
     from submission.progress import warnings_above_bars
 
+    settings = _settings(options)
     with warnings_above_bars():
-        report = _run(options)
+        report = _run(options, settings)
     if report.results[0].process > 0:  # the first process says everything; the others must not make torchrun end it
         return DONE
-    report.print_summary(options.output)
+    report.print_summary(settings.output)
     if report.fault is not None:
         raise report.fault
-    _say_end(options, report)
+    if settings.share.is_whole:
+        _say_end(options, report)
+    else:
+        _say_share_end(options, settings.share, report)
     return report.exit_status
 
 
-def _run(options: argparse.Namespace) -> RunSummary:
+def _run(options: argparse.Namespace, settings: RunSettings) -> RunSummary:
     from contest.children import end_with_parent
     from contest.emissions.tracking import track
     from submission.progress import say, warn
     from submission.run import run
 
-    settings = _settings(options)
     if settings.shard.count > 1:  # where torchrun is killed nobody else would ask its processes to stop
         end_with_parent(os.getppid(), signal.SIGTERM)
     if options.greedy and options.seed and settings.shard.is_first:
@@ -144,6 +149,15 @@ def _say_end(options: argparse.Namespace, report: RunSummary) -> None:
     )
 
 
+def _say_share_end(options: argparse.Namespace, share: Share, report: RunSummary) -> None:
+    from submission.progress import say
+
+    if not report.unwritten and report.status is RunStatus.FINISHED:
+        source, output = shlex.quote(str(options.input)), shlex.quote(str(options.output))
+        say(f"{share} is done, in {share.folder(options.output)}")
+        say(f"when all are: python -m submission merge --input {source} --output {output}")
+
+
 def _refuse_without_effect(options: argparse.Namespace) -> None:
     """Raise UsageError for an option that would change nothing: who gave it expects something of it."""
     several = options.draws > 1 or options.time_budget is not None
@@ -178,11 +192,14 @@ def _settings(options: argparse.Namespace) -> RunSettings:
     torch.set_num_threads(useful_threads(torch.get_num_threads()))
     profile = PROFILES[options.profile]
     shard = shard_of_process(os.environ)
+    share = choose_share(options.shard, os.environ, quiet=not shard.is_first)
+    if share.is_whole:
+        require_no_shares(options.output)
     device = choose_device(options.device, shard.number)
     dtype = options.dtype if options.dtype != "auto" else "float16" if device.type == "cuda" else "float32"
     return RunSettings(
         input=options.input,
-        output=options.output,
+        output=options.output if share.is_whole else share.folder(options.output),
         weights=weights_folder(options.weights),
         profile=greedy(profile) if options.greedy else profile,
         seed=options.seed,
@@ -194,4 +211,5 @@ def _settings(options: argparse.Namespace) -> RunSettings:
         time_budget=options.time_budget or 0.0,
         ruclip=options.ruclip,
         shard=shard,
+        share=share,
     )

@@ -49,7 +49,7 @@ def convert(out, *arguments):
         except SystemExit as usage:
             status = usage.code
     made = ConvertedFolder(status, printed.getvalue(), errors.getvalue(), Path(out))
-    for folder in sorted(Path(out).glob("*/")) if status < 2 else []:
+    for folder in sorted(Path(out).glob("[!.]*/")) if status < 2 else []:
         card = json.loads((folder / "card.json").read_text("utf-8"))
         records = card["records"]
         assert records["read"] == records["used"] + sum(records["skipped"].values())

@@ -28,6 +28,12 @@ WORK = {
         "evaluation.reconstruction.pairs.find_pairs",
         ["reconstruction", "--originals", "a", "--reconstructions", "b"],
     ),
+    "queue add": (
+        "evaluation.container.runner.archive_sha256",
+        ["queue", "add", "a.zip", "--spool", "s", "--team", "t"],
+    ),
+    "queue status": ("evaluation.queue.spool.Spool", ["queue", "status", "--spool", "s"]),
+    "queue collect": ("evaluation.queue.spool.Spool", ["queue", "collect", "--spool", "s", "--db", "a"]),
     "attempts list": ("evaluation.container.attempts.free_lapsed", ["attempts", "list", "--db", "a"]),
 }
 

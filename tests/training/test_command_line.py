@@ -34,6 +34,7 @@ for command in PROGRAM.commands:
 ARGUMENTS = {
     "tune": ["--config", "file"],
     "encode": ["--config", "file"],
+    "merge": ["--config", "file"],
     "plots": ["folder"],
     "co2-report": ["folder"],
     "push": ["folder", "--license", "mit", "--dry-run"],

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from contest.metadata import Metadata
-from evaluation.container.container_engine import _ended, run_arguments
+from evaluation.container.container_engine import ContainerEngine, _ended, run_arguments
 from evaluation.container.job import Job
 from evaluation.container.limits import RunLimits
 from evaluation.container.supervision import BoundedLog, Stop
@@ -50,9 +50,22 @@ def test_a_container_sees_input_and_output_only() -> None:
     ]
 
 
-def test_a_gpu_is_handed_over_when_the_limits_have_one() -> None:
-    job = Job(JOB.submission, JOB.input, JOB.metadata, RunLimits())
-    assert "--gpus=1" in run_arguments(job, "fbc2-1", 1000)
+@pytest.mark.parametrize(
+    ("engine", "limits", "options"),
+    [
+        (ContainerEngine("docker"), RunLimits(), ["--gpus=1"]),
+        (ContainerEngine("docker", ("3",)), RunLimits(), ['--gpus="device=3"']),
+        (ContainerEngine("docker", ("3", "GPU-0f")), RunLimits(gpus=2), ['--gpus="device=3,GPU-0f"']),
+        (
+            ContainerEngine("podman", ("0", "2")),
+            RunLimits(gpus=2),
+            ["--device=nvidia.com/gpu=0", "--device=nvidia.com/gpu=2"],
+        ),
+        (ContainerEngine("docker", ("3",)), LIMITS, []),
+    ],
+)
+def test_gpus_are_handed_over_by_id(engine: ContainerEngine, limits: RunLimits, options: list[str]) -> None:
+    assert engine._device_options(limits) == options
 
 
 STARTED = {"StartedAt": "2026-11-21T12:00:00Z", "Error": ""}

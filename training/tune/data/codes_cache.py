@@ -130,6 +130,27 @@ class CodesCache:
                     (key.path, key.row, key.size, key.modified, entry.digest),
                 )
 
+    def take(self, path: Path) -> None:
+        """Add all that another cache of the same VQGAN and size holds, or nothing of it.
+
+        Raises `TrainingDataError` for one of another, `CodesCacheError`.
+        """
+        with self._connected() as connection:
+            try:
+                connection.execute("ATTACH DATABASE ? AS other", (f"{path.resolve().as_uri()}?mode=ro",))
+                found = connection.execute("SELECT vqgan, side, length FROM other.made_by").fetchone()
+                if found is None or tuple(found) != self.made_by:
+                    raise TrainingDataError(f"{path}: codes of another VQGAN or size; encode that share again")
+                with connection:
+                    for table, key in (("codes", "digest"), ("pictures", "path, row")):
+                        connection.execute(f"INSERT OR REPLACE INTO {table} SELECT * FROM other.{table} ORDER BY {key}")
+            except sqlite3.DatabaseError as error:
+                problem = f"{path}: can not be taken over ({error}); remove that share's folder and encode it again"
+                raise CodesCacheError(problem) from error
+            finally:
+                if any(name == "other" for _, name, _ in connection.execute("PRAGMA database_list")):
+                    connection.execute("DETACH DATABASE other")
+
     def codes(self, path: str, row: int = IN_A_FILE) -> Codes | None:
         """Codes of a picture by its place on disk, int `[length]`; None if there are none, or only damaged ones."""
         sql = "SELECT checksum, codes FROM pictures JOIN codes USING (digest) WHERE path = ? AND row = ?"
@@ -151,7 +172,7 @@ class CodesCache:
         """Yield this thread's connection; SQLite's errors become `CodesCacheError`."""
         try:
             if not hasattr(self._local, "connection"):
-                self._local.connection = sqlite3.connect(self.path, WAIT_SECONDS)
+                self._local.connection = sqlite3.connect(self.path.resolve().as_uri(), WAIT_SECONDS, uri=True)
             yield self._local.connection
         except sqlite3.DatabaseError as error:
             if getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGED:

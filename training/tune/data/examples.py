@@ -38,6 +38,11 @@ class Examples(Sequence[Example]):
     def __len__(self) -> int:
         return len(self._table)
 
+    @property
+    def table(self) -> RecordTable:
+        """The records that they are made of."""
+        return self._table
+
     @overload
     def __getitem__(self, number: int) -> Example: ...
 

@@ -20,7 +20,8 @@ import torch
 from contest.console import say
 from contest.errors import MAX_PRINTED_ERRORS, Code, ContestError, ContestFileError
 from contest.pictures import decode_picture, resolve_picture
-from contest.shards import read_pictures
+from contest.shards import ROWS_IN_A_GROUP, read_pictures
+from contest.shares import WHOLE, Share
 from contest.worker_pool import WorkerKilledError, in_workers
 from errors import bare_reason
 from models.pixels import to_pixels
@@ -86,6 +87,7 @@ class PictureEncoder:
         cache: the cache folder.
         workers: processes that decode pictures, and encode them where `device` is the CPU; 0: this process does it.
         device: where the network runs.
+        share: of the pictures, those that `fill` encodes; other hosts encode the others.
 
     """
 
@@ -97,6 +99,7 @@ class PictureEncoder:
         cache: Path,
         workers: int = 0,
         device: str = "cpu",
+        share: Share = WHOLE,
     ) -> None:
         self.vqgan_folder = vqgan_folder
         self.codes_per_side = codes_per_side
@@ -105,6 +108,7 @@ class PictureEncoder:
         self.folder = cache
         self.workers = workers
         self.device = torch.device(device)
+        self.share = share
 
     def __reduce__(self) -> tuple[type[PictureEncoder], tuple[Path, int, int, Path]]:
         # For a worker, which has no workers and leaves the GPU to this process.
@@ -186,7 +190,7 @@ class PictureEncoder:
         errors: list[ContestError] = []
         for number in numbers:
             record = table.record(number)
-            if record.picture is not None:
+            if record.picture is not None and (self.share.is_whole or self.share.takes_key(_shared_by(record))):
                 try:
                     key = _key(table.folder, record)
                 except ContestError as error:
@@ -284,6 +288,13 @@ def _key(folder: str, record: Record) -> PictureKey:
         raise ContestError(Code.PICTURE_NOT_A_FILE, file=path, sample_id=record.id)
     row = IN_A_FILE if record.row is None else record.row
     return PictureKey(path, row, status.st_size, status.st_mtime_ns)
+
+
+def _shared_by(record: Record) -> str:
+    """What decides the share of a record's picture: its path, for rows of a shard the group that is read at once."""
+    if record.row is None:
+        return record.picture or ""
+    return f"{record.shard}:{record.row // ROWS_IN_A_GROUP}"
 
 
 def _batches(numbers: Iterable[int]) -> Iterator[list[int]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from contest.shares import WHOLE, Share
 from models.rudolph import Config
 from models.rudolph.vocabulary import Vocabulary
 from models.vqgan import load_vqgan
@@ -43,19 +44,25 @@ def require_vqgan(tasks: Iterable[str], weights: Path, config: Config) -> None:
         require_fit(weights, config, None, load_vqgan(weights / VQGAN_FOLDER, "meta"))
 
 
-def open_encoder(data: DataSettings, weights: Path, config: Config, device: str) -> PictureEncoder:
+def open_encoder(
+    data: DataSettings, weights: Path, config: Config, device: str, share: Share = WHOLE
+) -> PictureEncoder:
     """Return what encodes pictures for a RUDOLPH of this configuration, by the VQGAN of a weights directory.
+
+    A share of them has a cache folder of its own below that of all.
 
     Raises `TrainingDataError` for a data folder that is not there, or a cache folder that can not be made.
     """
+    cache = cache_folder(Path(data.folder), data.cache)
     on_gpu = device != "cpu" and torch.cuda.is_available()
     return PictureEncoder(
         weights / VQGAN_FOLDER,
         config.image_tokens_per_dim,
         config.image_vocab_size,
-        cache_folder(Path(data.folder), data.cache),
+        cache if share.is_whole else share.folder(cache),
         data.workers,
         "cuda" if on_gpu else "cpu",
+        share,
     )
 
 

@@ -57,6 +57,14 @@ class RecordTable:
         """Whether any record has a picture."""
         return int(self._table.column("picture").null_count) < len(self)
 
+    def pictures_sha256(self) -> str:
+        """SHA-256 of the places of all pictures, in order: the same on every host that has the same task folder."""
+        digest = hashlib.sha256()
+        for start in range(0, len(self), ROWS_AT_ONCE):
+            rows = self._table.slice(start, ROWS_AT_ONCE).select(["picture", "shard", "row"])
+            digest.update(repr(rows.to_pydict()).encode("utf-8", "surrogatepass"))
+        return digest.hexdigest()
+
 
 def open_table(folder: Path, task: str, split: str, cache: Path, files: Sequence[str] | None = None) -> RecordTable:
     """Open the table of a task and split; make it first if it is not in the cache or its sources have changed.
