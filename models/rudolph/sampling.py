@@ -80,6 +80,15 @@ def sample_token(logits: Tensor, sampling: Sampling, uniforms: Tensor) -> Tensor
     return torch.searchsorted(cumulative, points, right=True).squeeze(-1).clamp(max=logits.shape[-1] - 1)
 
 
+def count_not_finite(logits: Tensor) -> Tensor:
+    """How many logits of each row are infinite or undefined: `[..., n]` -> int64 `[...]`. Never synchronises.
+
+    An overflow in a layer shows here, as norms make a row with an infinity undefined; but for one in attention's
+    output, which the published clamp makes finite.
+    """
+    return (logits - logits != 0).sum(-1)  # a finite number less itself is 0, any other is undefined
+
+
 def uniforms(seed: int, sample_ids: Sequence[str], stream: str, steps: int) -> Tensor:
     """Random numbers in [0, 1) for each sample and step: float32 `[batch, steps]`, on the CPU.
 
