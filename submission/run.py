@@ -19,6 +19,7 @@ from contest.reading import ParseResult, read_input_lenient
 from contest.writing import write_json
 from errors import UserError, reason_of
 from models.files import ModelFileError
+from models.rudolph.window_width import WindowWidth
 from models.weights import file_sha256
 from submission.batches import is_out_of_memory
 from submission.deadline import ANSWERING_SHARE, COLLECTING_SHARE, Deadline, RunStatus, RunStopped
@@ -93,6 +94,7 @@ class _RunProcess:
         settings, samples = self.settings, self.samples
         output, shard = settings.output, settings.shard
         self.state = RunState(shard.number, describe(settings.device), shard.of(samples), journal)
+        self.state.window = settings.window
         self.predictions = PredictionsFile(output, samples, settings.profile.empty_answer)
         self.configuration = _configuration(settings, self.input_file)  # complete when the weights are loaded
         self.peers = PeerProcesses(output, shard, self.configuration)
@@ -136,7 +138,8 @@ class _RunProcess:
             with PictureFiles(
                 self.input_file.parent, networks.side, profile.jpeg_quality, published=profile.published_pictures
             ) as files:
-                engine = Engine(networks, profile, settings.seed)
+                window = WindowWidth() if settings.window is None else WindowWidth((settings.window,))
+                engine = Engine(networks, profile, settings.seed, window)
                 Scheduler(
                     settings, state, engine, files, self.predictions, self.peers, self.deadline, self.thread
                 ).run()

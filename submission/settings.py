@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from submission.profiles import Profile
 
 MAX_IMAGES = 64  # of one sample
+MAX_WINDOW = 64  # codes of a picture at once
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,8 @@ class RunSettings:
     `input` is a folder with `input.json`, or that file; `batch_size` None plans each phase by the free memory; times
     are in seconds. Of `num_images` pictures a sample the best is kept; more are generated until `time_budget` is over,
     if any time is left when every sample has its answer and its picture. Which is best, the ruCLIP in the folder
-    `ruclip` says, and without one RUDOLPH itself.
+    `ruclip` says, and without one RUDOLPH itself. `window` is how many codes of a picture are computed in one pass of
+    the network, None the number that proves fastest; it changes no picture, but for rounding.
     """
 
     input: Path
@@ -39,6 +41,7 @@ class RunSettings:
     num_images: int = 1
     time_budget: float = 0.0
     ruclip: Path | None = None
+    window: int | None = 1
     shard: Shard = ONLY
 
     @property
