@@ -138,8 +138,7 @@ class _RunProcess:
             with PictureFiles(
                 self.input_file.parent, networks.side, profile.jpeg_quality, published=profile.published_pictures
             ) as files:
-                window = WindowWidth() if settings.window is None else WindowWidth((settings.window,))
-                engine = Engine(networks, profile, settings.seed, window)
+                engine = Engine(networks, profile, settings.seed, _window(settings))
                 Scheduler(
                     settings, state, engine, files, self.predictions, self.peers, self.deadline, self.thread
                 ).run()
@@ -254,6 +253,10 @@ def _configuration(settings: RunSettings, input_file: Path) -> dict[str, Any]:
         "seed": settings.seed,
         "dtype": str(settings.dtype).removeprefix("torch."),
     }
+
+
+def _window(settings: RunSettings) -> WindowWidth:
+    return WindowWidth.automatic(settings.device) if settings.window is None else WindowWidth((settings.window,))
 
 
 def _answerable(parsed: ParseResult[Sample]) -> list[Sample]:
