@@ -13,7 +13,7 @@ import torch
 WIDTHS = (1, 2, 4, 8, 16)  # that are tried
 # Codes of all rows together that a pass computes for little more than one code of one row, to begin with: a processor
 # soon multiplies as fast as it can, a GPU goes on waiting for its memory.
-PROCESSOR_CODES, GPU_CODES = 16, 128
+PROCESSOR_CODES, GPU_CODES = 12, 128
 TRIAL_PASSES = 4  # that a width is measured by at first
 MOST_PASSES = 16  # until the widths are compared again
 NEW_SHARE = 0.5  # of a new measurement in what is remembered
