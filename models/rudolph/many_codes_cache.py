@@ -39,7 +39,7 @@ def many_codes_slots(kind: MaskKind, config: Geometry, widest: int, ahead: int) 
 
 
 @dataclass(frozen=True)
-class _Pass:
+class _Placement:
     """What all layers of one kind share in a pass: where new keys go in a flattened buffer, and what is hidden."""
 
     index: Tensor  # int64 [rows * heads * new]
@@ -93,17 +93,17 @@ class ManyCodesCache(LeftTextCache):
         A row's first position may be at most one further than the last one whose key is right. Positions beyond the
         image do no harm: their keys are seen by none of it.
         """
-        passes = {kind: self._pass(kind, positions) for kind in self.slots}
-        return lambda layer: self._attend(layer, passes[self.kinds[layer]])
+        placements = {kind: self._placement(kind, positions) for kind in self.slots}
+        return lambda layer: self._attend(layer, placements[self.kinds[layer]])
 
-    def _pass(self, kind: MaskKind, positions: Tensor) -> _Pass:
+    def _placement(self, kind: MaskKind, positions: Tensor) -> _Placement:
         rows, heads, keys = len(positions), self.config.num_attention_heads, self.ahead + self.slots[kind]
         buffers = torch.arange(0, rows * heads * keys, keys, device=positions.device).view(rows, heads, 1)
         index = buffers + (self.ahead + positions % self.slots[kind])[:, None]  # [rows, heads, new]
         queries = positions.clamp(max=self.config.image_seq_length - 1)
-        return _Pass(index.flatten(), F.embedding(queries, self.bias[kind])[:, None])
+        return _Placement(index.flatten(), F.embedding(queries, self.bias[kind])[:, None])
 
-    def _attend(self, layer: int, shared: _Pass) -> Attend:
+    def _attend(self, layer: int, shared: _Placement) -> Attend:
         buffer = self.buffers[layer]
 
         def attend_layer(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
