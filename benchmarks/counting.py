@@ -1,7 +1,7 @@
 """What a computation does, counted while it runs on any device (also on meta tensors): no clock, no noise.
 
 An operation is a dispatched call that makes or changes data; views are free. Its bytes are those of every tensor it
-reads or writes, once each (a broadcast axis counts once, a look-up only the rows looked up).
+reads or writes, once each (a broadcast axis counts once, a look-up or a copy to places only the rows in question).
 A fused call such as attention counts as one operation that reads its inputs and writes its output.
 """
 
@@ -16,6 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 LOOK_UPS = {"embedding", "index", "index_select", "gather"}
+WRITES_AT = {"index_copy_", "scatter_"}  # of the tensor that they change, what comes of their source
 
 
 def addressed_bytes(tensor: Tensor) -> int:
@@ -58,6 +59,8 @@ class Counting(TorchDispatchMode):
         self.operations[name] += 1
         inputs = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
         self.bytes += sum(map(addressed_bytes, made))
+        if name in WRITES_AT:
+            inputs = [*inputs[1:], inputs[-1]]
         self.bytes += sum(map(addressed_bytes, made if name in LOOK_UPS else inputs))
         if name in ("linear", "addmm", "mm"):
             self.weights |= {tuple(tensor.shape) for tensor in inputs if tensor.ndim == 2}

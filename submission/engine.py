@@ -6,7 +6,7 @@ A sample's random numbers depend on (seed, phase, sample id) alone, so that batc
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
@@ -21,6 +21,7 @@ from models.rudolph import Config, Rudolph
 from models.rudolph.best_of_n import Scorer, best_of_n_uniforms, choose, perplexity_scorer
 from models.rudolph.decoding import NonFiniteLogitsError, answer, generate_image, generate_images
 from models.rudolph.sampling import uniforms
+from models.rudolph.window_width import WindowWidth
 from submission.answer_options import AnswerOptions, find_options
 from submission.choosing import OptionsQuery, choose_options, what_is_cut
 from submission.devices import wait_asleep
@@ -73,6 +74,7 @@ class _Chosen:
 class Engine:
     """Networks, profile and seed; counts tokens sampled (`steps`), and what overflowed in float16.
 
+    `window` says how many codes of a picture are computed at once, and counts the passes that this takes.
     `rescued` are the answers and pictures that were computed in bfloat16 instead, `not_finite` the logits that were
     infinite or undefined in them.
     """
@@ -80,6 +82,7 @@ class Engine:
     networks: Networks
     profile: Profile
     seed: int
+    window: WindowWidth = field(default_factory=lambda: WindowWidth((1,)))
     steps: int = 0
     rescued: int = 0
     not_finite: int = 0
@@ -164,7 +167,8 @@ class Engine:
     def _more_codes(self, model: Rudolph, queries: Sequence[Query], numbers: range) -> list[Tensor]:
         ids = [query.id for query in queries]
         random = best_of_n_uniforms(self.seed, ids, "image", self.config.image_seq_length, numbers)
-        return list(generate_images(model, self._left_ids(queries), self.profile.image, random).cpu())
+        left = self._left_ids(queries)
+        return list(generate_images(model, left, self.profile.image, random, window=self.window).cpu())
 
     def _left_ids(self, queries: Sequence[Query]) -> Tensor:
         return torch.stack([self._left_ids_of(query.texts) for query in queries])  # [b, L]
@@ -197,7 +201,8 @@ class Engine:
 
     def _generate_codes(self, model: Rudolph, queries: Sequence[Query]) -> list[Tensor]:
         numbers = uniforms(self.seed, [query.id for query in queries], "image", self.config.image_seq_length)
-        return list(generate_image(model, self._left_ids(queries), self.profile.image, numbers).cpu())
+        left = self._left_ids(queries)
+        return list(generate_image(model, left, self.profile.image, numbers, window=self.window).cpu())
 
     def _rescuing(
         self, compute: Callable[[Rudolph, Sequence[Asked]], list[Result]], queries: Sequence[Asked]

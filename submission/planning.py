@@ -27,12 +27,13 @@ def phase_label(phase: str, samples: Sequence[Sample]) -> str:
 
 
 def plan_memory(
-    networks: Networks, samples: Mapping[str, int], num_images: int, processes: int, *, overlap: bool
+    networks: Networks, samples: Mapping[str, int], num_images: int, processes: int, *, overlap: bool, window: int = 1
 ) -> MemoryPlan:
     """Plan the phases `restore`, `encode`, `answer`, `draw`, and with `num_images` above 1 also `improve`.
 
     `samples` are the most that a phase may have to do, by its name. Of several processes each takes its part of what is
-    free, as they start together. With `overlap`, `encode` runs while `answer` does, and both have to fit.
+    free, as they start together. With `overlap`, `encode` runs while `answer` does, and both have to fit. `window`: the
+    most codes of a picture that are computed at once.
     """
     config, device, dtype = networks.rudolph.config, networks.device, networks.dtype
     packed = device.type == "cpu"
@@ -44,10 +45,10 @@ def plan_memory(
         Need("restore", samples["restore"], pictures),
         encoding,
         answers,
-        _rendering_too(drawing(config, dtype, samples["draw"], packed=packed), pictures),
+        _rendering_too(drawing(config, dtype, samples["draw"], packed=packed, window=window), pictures),
     ]
     if num_images > 1:
-        improving = drawing(config, dtype, samples["improve"], num_samples=num_images, packed=packed)
+        improving = drawing(config, dtype, samples["improve"], num_samples=num_images, packed=packed, window=window)
         ranked = ranking(config, dtype, samples["improve"])
         needs.append(replace(_rendering_too(improving, pictures, ranked.each), phase="improve"))
     if not (overlap and encoding.samples):

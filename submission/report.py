@@ -101,6 +101,9 @@ class RankResult:
         memory: the plan that the batch sizes come from.
         rescued: answers and pictures computed in bfloat16 because they overflowed in float16.
         not_finite: logits of those that were infinite or undefined in float16.
+        window: how many codes of a picture are computed at once; None: as many as prove fastest.
+        passes: of the network, over the codes of one picture each.
+        codes: drawn in these.
         status: how it ended.
         error: why, where that needs words.
         trace: the traceback of that error, if it has one.
@@ -117,6 +120,9 @@ class RankResult:
     memory: dict[str, Any] = field(default_factory=dict)
     rescued: int = 0
     not_finite: int = 0
+    window: int | None = 1
+    passes: int = 0
+    codes: int = 0
     status: RunStatus = RunStatus.FINISHED
     error: str = ""
     trace: str = ""
@@ -219,6 +225,7 @@ class RunSummary:
             "seconds": max(result.seconds for result in self.results),
             "rescued_in_bfloat16": self.rescued,
             "logits_not_finite": self.not_finite,
+            "drawing": self._drawing(),
             "processes": [
                 {
                     "process": result.process,
@@ -231,6 +238,15 @@ class RunSummary:
                 for result in self.results
             ],
             "problems": [problem.to_json() for problem in self.problems],
+        }
+
+    def _drawing(self) -> dict[str, Any]:
+        """How many codes of a picture a pass computed at most, and how many it drew."""
+        window, passes = self.results[0].window, sum(result.passes for result in self.results)
+        return {
+            "window": "auto" if window is None else window,
+            "codes_a_pass": sum(result.codes for result in self.results) / passes if passes else None,
+            "pictures": "as drawn one by one" if window == 1 else "as drawn one by one, but for rounding at near-ties",
         }
 
     @contextmanager

@@ -22,6 +22,7 @@ from contest.writing import write_json
 from errors import UserError, code_of, described, reason_of
 from models.files import ModelFileError
 from models.rudolph.free_memory import is_out_of_memory
+from models.rudolph.window_width import WindowWidth
 from models.weights import file_sha256
 from submission.deadline import ANSWERING_SHARE, COLLECTING_SHARE, Deadline, RunStatus, RunStopped
 from submission.engine import Engine
@@ -103,6 +104,7 @@ class _RunProcess:
         settings, samples = self.settings, self.samples
         output, shard = settings.output, settings.shard
         self.state = RunState(shard.number, describe(settings.device), shard.of(samples), journal)
+        self.state.window = settings.window
         self.predictions = PredictionsFile(output, samples, settings.profile.empty_answer)
         self.configuration = _configuration(settings, self.input_file)  # complete when the weights are loaded
         self.peers = PeerProcesses(output, shard, self.configuration)
@@ -146,7 +148,7 @@ class _RunProcess:
             with PictureFiles(
                 self.input_file.parent, networks.side, profile.jpeg_quality, published=profile.published_pictures
             ) as files:
-                engine = Engine(networks, profile, settings.seed)
+                engine = Engine(networks, profile, settings.seed, _window(settings))
                 Scheduler(
                     settings, state, engine, files, self.predictions, self.peers, self.deadline, self.thread
                 ).run()
@@ -268,6 +270,10 @@ def _configuration(settings: RunSettings, input_file: Path) -> dict[str, Any]:
         "seed": settings.seed,
         "dtype": str(settings.dtype).removeprefix("torch."),
     }
+
+
+def _window(settings: RunSettings) -> WindowWidth:
+    return WindowWidth.automatic(settings.device) if settings.window is None else WindowWidth((settings.window,))
 
 
 def answerable(parsed: ParseResult[Sample]) -> list[Sample]:

@@ -112,7 +112,8 @@ class Scheduler:
         # A picture that counts as none is drawn after all, and is not counted here.
         counts["draw"] += self.engine.profile.black_is_absent * counts["encode"]
         several = IMAGES_A_ROUND if settings.num_images > 1 or settings.time_budget > 0 else 1
-        planned = plan_memory(self.engine.networks, counts, several, settings.shard.count, overlap=overlap)
+        networks, widest = self.engine.networks, self.engine.window.widest
+        planned = plan_memory(networks, counts, several, settings.shard.count, overlap=overlap, window=widest)
         self.batch_sizes = {phase.need.phase: phase.batch for phase in planned.phases}
         state.memory = planned.to_json()
         if state.is_first:
@@ -300,6 +301,7 @@ class Scheduler:
         seconds, steps = time.monotonic() - started, self.engine.steps - steps_before
         self.state.add_phase(name, PhaseReport(len(waiting), failed, seconds, steps, size.first, size.now))
         self.state.rescued, self.state.not_finite = self.engine.rescued, self.engine.not_finite
+        self.state.passes, self.state.codes = self.engine.window.passes, self.engine.window.codes
 
     def _commit(self, leave: int) -> None:
         """Bring onto the disk what was recorded, and the answers file up to date; at most `leave` pictures may wait.

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from submission.profiles import Profile
 
 MAX_IMAGES = 64  # of one sample
+MAX_WINDOW = 64  # codes of a picture at once
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,9 @@ class RunSettings:
     `input` is a folder with `input.json`, or that file; `batch_size` None plans each phase by the free memory; times
     are in seconds. Of `num_images` pictures a sample the best is kept; more are generated until `time_budget` is over,
     if any time is left when every sample has its answer and its picture. Which is best, the ruCLIP in the folder
-    `ruclip` says, and without one RUDOLPH itself. `shard` is one of the processes on this machine that divide up what
-    `share` leaves to it of the input; `output` is the folder of that share.
+    `ruclip` says, and without one RUDOLPH itself. `window` is how many codes of a picture are computed in one pass of
+    the network, None the number that proves fastest; it changes no picture, but for rounding. `shard` is one of the
+    processes on this machine that divide up what `share` leaves to it of the input; `output` is that share's folder.
     """
 
     input: Path
@@ -41,6 +43,7 @@ class RunSettings:
     num_images: int = 1
     time_budget: float = 0.0
     ruclip: Path | None = None
+    window: int | None = 1
     shard: Shard = ONLY
     share: Share = WHOLE
 

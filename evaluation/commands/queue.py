@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from contest.command_line import DONE, WITH_FAULTS, number, whole
 from contest.console import one_line, say, show
-from evaluation.commands.options import add_metrics, add_resamples
+from evaluation.commands.options import add_metrics
 from evaluation.commands.run_container import (
     ENGINES,
     add_devices,
@@ -79,7 +79,6 @@ def _add_work(parser: argparse.ArgumentParser) -> None:
     add("--scratch", type=Path, metavar="DIR", help="of this host, where submissions run (default: the system's own)")
     add("--stay", action="store_true", help="wait for more when the queue is empty")
     add_metrics(parser)
-    add_resamples(parser)
 
 
 def add_archives(options: argparse.Namespace) -> int:
@@ -123,7 +122,7 @@ def work(options: argparse.Namespace) -> int:
         "limits": asdict(limits),
         "engine": options.engine,
         "lease": options.lease,
-        **{name: getattr(options, name) for name in ("mode", "fid_features", "resamples")},
+        **{name: getattr(options, name) for name in ("mode", "stage", "fid_features")},
     }
     require_same_rules(spool, rules)
 

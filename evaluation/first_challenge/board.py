@@ -33,6 +33,11 @@ class BoardRun:
     integral_interval: None = None
     comparable: bool = True
 
+    @property
+    def mode_name(self) -> str:
+        """The mode: its evaluation has no stages."""
+        return self.mode
+
 
 def read_board_run(path: Path) -> BoardRun:
     """Read what `evaluation score --challenge fbc1 --json` wrote. Raises ResultFileError."""

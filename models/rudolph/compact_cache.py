@@ -34,11 +34,52 @@ def visible_slots(kind: MaskKind, config: Geometry) -> Tensor:
     Hidden are slots that are still empty, and tokens that the layer's mask hides though later queries see them.
     """
     slots, dim = ring_slots(kind, config), config.image_tokens_per_dim
-    query, slot = torch.arange(config.image_seq_length)[:, None], torch.arange(slots)
     if kind == "col":
-        return slot <= query // dim
-    held = query - (query - slot) % slots  # the latest token of each slot; below 0: still empty
-    return image_mask(kind, dim, config.kernel(kind), config.wraps).gather(1, held.clamp(min=0)) & (held >= 0)
+        return torch.arange(slots) <= torch.arange(config.image_seq_length)[:, None] // dim
+    return visible_in_ring(kind, config, slots)
+
+
+def visible_in_ring(kind: MaskKind, config: Geometry, slots: int) -> Tensor:
+    """Which slots of a ring each image query may see, as in `visible_slots`: bool `[image positions, slots]`.
+
+    A ring may have more slots than its layer needs: what they hold of older tokens, or of tokens behind the query, is
+    hidden.
+    """
+    query, slot = torch.arange(config.image_seq_length)[:, None], torch.arange(slots)
+    held = query - (query - slot) % slots  # the latest token of each slot, up to the query; below 0: still empty
+    mask = image_mask(kind, config.image_tokens_per_dim, config.kernel(kind), config.wraps)
+    return mask.gather(1, held.clamp(min=0)) & (held >= 0)
+
+
+def hiding_bias(visible: Tensor, ahead: int, like: Tensor) -> Tensor:
+    """What is added to scores: 0 for `ahead` keys in front, then minus infinity where not visible `[queries, keys]`."""
+    bias = torch.zeros(visible.shape).masked_fill(~visible, float("-inf"))
+    return F.pad(bias, (ahead, 0)).to(like.device, like.dtype)
+
+
+def shared_left_attention(
+    query: Tensor, left_key: Tensor, left_value: Tensor, key: Tensor, value: Tensor, bias: Tensor | None
+) -> Tensor:
+    """Attention of several samples of each prompt to the prompt's keys, kept once, and to their own.
+
+    query `[prompts * num_samples, heads, new, head_dim]`, a prompt's samples together; left_key and left_value
+    `[prompts, heads, L, head_dim]`; key and value `[prompts * num_samples, heads, n, head_dim]`; bias, added to the
+    scores of the own keys, broadcasts to `[prompts * num_samples, heads, new, n]`.
+    """
+    prompts, left, new = left_key.shape[0], left_key.shape[2], query.shape[2]
+    samples = (prompts, query.shape[0] // prompts)
+    query = query * query.shape[-1] ** -0.5
+    scores = query.new_empty(*query.shape[:3], left + key.shape[2])
+    by_prompt = query.unflatten(0, samples).transpose(1, 2).flatten(2, 3)  # [prompts, heads, num_samples * new, ...]
+    of_left = (by_prompt @ left_key.transpose(-1, -2)).unflatten(2, (samples[1], new)).transpose(1, 2)
+    scores.unflatten(0, samples)[..., :left] = of_left
+    scores[..., left:] = query @ key.transpose(-1, -2)
+    if bias is not None:
+        scores[..., left:] += bias
+    weights = scores.softmax(-1)
+    of_left = weights[..., :left].unflatten(0, samples).transpose(1, 2).flatten(2, 3)
+    from_left = (of_left @ left_value).unflatten(2, (samples[1], new)).transpose(1, 2).reshape(query.shape)
+    return from_left + weights[..., left:] @ value
 
 
 class Window:
@@ -72,7 +113,32 @@ class Window:
         return [self.buffer] if self.columns is None else [self.buffer, self.columns]
 
 
-class CompactCache:
+class LeftTextCache:
+    """A cache of which a left text's keys and values, prefilled at once, are a part."""
+
+    left: int
+
+    def _left_buffers(self, layer: int) -> Tensor:
+        """Where the left text's keys and values of a layer go: `[2, batch, heads, L or more, head_dim]`."""
+        raise NotImplementedError
+
+    def _attend_left(self, new: int) -> Callable[[int], Attend]:
+        """How each layer attends from the left text's `new` tokens, storing their keys and values."""
+        causal = torch.ones(new, new, dtype=torch.bool, device=self._left_buffers(0).device).tril()
+
+        def attend(layer: int) -> Attend:
+            def attend_layer(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+                keys, values = self._left_buffers(layer)
+                keys[:, :, :new] = key
+                values[:, :, :new] = value
+                return masked_attention(query, key, value, causal)
+
+            return attend_layer
+
+        return attend
+
+
+class CompactCache(LeftTextCache):
     """The left text's keys and values and, behind them, only what image queries can still see: a `Window` a layer."""
 
     def __init__(self, transformer: SparseTransformer, batch: int, ahead: int | None = None) -> None:
@@ -87,8 +153,7 @@ class CompactCache:
     def _bias(self, kind: MaskKind, ahead: int, like: Tensor) -> list[Tensor | None]:
         """What each image query adds to its scores: `[ahead + slots]`, minus infinity where hidden; None: nothing."""
         visible = visible_slots(kind, self.config)
-        bias = torch.zeros(visible.shape).masked_fill(~visible, float("-inf"))
-        rows = F.pad(bias, (ahead, 0)).to(like.device, like.dtype)
+        rows = hiding_bias(visible, ahead, like)
         return [None if everything else row for row, everything in zip(rows, visible.all(1).tolist(), strict=True)]
 
     @property
@@ -102,8 +167,7 @@ class CompactCache:
         Raises ValueError for any other positions: the buffers could not hold them.
         """
         if start == 0 and new <= self.left:
-            causal = torch.ones(new, new, dtype=torch.bool, device=self.windows[0].buffer.device).tril()
-            return lambda layer: self._attend_left(layer, causal)
+            return self._attend_left(new)
         if new == 1 and self.left <= start < self.config.prefix_length:
             return lambda layer: self._attend_image(layer, start - self.left)
         raise ValueError(
@@ -111,17 +175,7 @@ class CompactCache:
         )
 
     def _left_buffers(self, layer: int) -> Tensor:
-        """Where the left text's keys and values of a layer go: `[2, batch, heads, L or more, head_dim]`."""
         return self.windows[layer].buffer
-
-    def _attend_left(self, layer: int, causal: Tensor) -> Attend:
-        def attend_layer(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-            keys, values = self._left_buffers(layer)
-            keys[:, :, : len(causal)] = key
-            values[:, :, : len(causal)] = value
-            return masked_attention(query, key, value, causal)
-
-        return attend_layer
 
     def _attend_image(self, layer: int, position: int) -> Attend:
         window, bias = self.windows[layer], self.bias[self.kinds[layer]][position]
@@ -143,7 +197,6 @@ class SharedLeftCache(CompactCache):
 
     def __init__(self, transformer: SparseTransformer, prompts: int, num_samples: int) -> None:
         super().__init__(transformer, prompts * num_samples, ahead=0)
-        self.prompts, self.num_samples = prompts, num_samples
         config, like = self.config, self.windows[0].buffer
         shape = (2, prompts, config.num_attention_heads, self.left, config.head_dim)
         self.left_kv = [like.new_zeros(shape) for _ in self.kinds]
@@ -163,19 +216,6 @@ class SharedLeftCache(CompactCache):
 
         def attend_layer(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
             window.put(position, key, value)
-            query = query * query.shape[-1] ** -0.5  # [prompts * num_samples, heads, 1, head_dim]
-            scores = query.new_empty(*query.shape[:3], self.left + window.slots)
-            by_draw = scores.unflatten(0, (self.prompts, self.num_samples)).squeeze(3)
-            by_prompt = query.unflatten(0, (self.prompts, self.num_samples)).squeeze(3).transpose(1, 2)
-            by_draw[..., : self.left] = (by_prompt @ left_keys.transpose(-1, -2)).transpose(1, 2)
-            scores[..., self.left :] = query @ keys.transpose(-1, -2)
-            if bias is not None:
-                scores[..., self.left :] += bias
-            weights = scores.softmax(-1)
-            of_left = (
-                weights[..., : self.left].unflatten(0, (self.prompts, self.num_samples)).squeeze(3).transpose(1, 2)
-            )
-            from_left = (of_left @ left_values).transpose(1, 2).reshape(query.shape)
-            return from_left + weights[..., self.left :] @ values
+            return shared_left_attention(query, left_keys, left_values, keys, values, bias)
 
         return attend_layer

@@ -5,7 +5,9 @@ Composes transformer, caches and sampling; texts and pictures are ids here.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeAlias
 
 import torch
@@ -14,10 +16,13 @@ from torch import Tensor, nn
 
 from models.rudolph.caches import DenseCache
 from models.rudolph.compact_cache import CompactCache, SharedLeftCache
+from models.rudolph.many_codes import draw_rest, first_codes
+from models.rudolph.many_codes_cache import ManyCodesCache
 from models.rudolph.packed import PackedLinear, packable
-from models.rudolph.sampling import Sampling, sample_token
+from models.rudolph.sampling import Sampling, count_not_finite, sample_token
 from models.rudolph.transformer import Attend, Rudolph, SparseDecoder
 from models.rudolph.vocabulary import EOS
+from models.rudolph.window_width import WindowWidth
 
 STEPS_BETWEEN_CHECKS = 4  # asking whether all rows have finished makes a GPU wait, so it is not asked at every step
 
@@ -70,15 +75,6 @@ def _check(model: SparseDecoder, expected: dict[str, tuple[Tensor, tuple[int, ..
         if tuple(tensor.shape) != shape:
             raise ValueError(f"{name} must have shape {list(shape)}, not {list(tensor.shape)}")
     return model.text_embeddings.weight.device
-
-
-def count_not_finite(logits: Tensor) -> Tensor:
-    """How many logits of each row are infinite or undefined: `[batch, n]` -> int64 `[batch]`. Never synchronises.
-
-    An overflow in a layer shows here, as norms make a row with an infinity undefined; but for one in attention's
-    output, which the published clamp makes finite.
-    """
-    return (logits - logits != 0).sum(-1)  # a finite number less itself is 0, any other is undefined
 
 
 def raise_unless_finite(not_finite: Tensor, dtype: torch.dtype) -> None:
@@ -159,7 +155,13 @@ def answer(
 
 
 def generate_image(
-    model: SparseDecoder, left_ids: Tensor, sampling: Sampling, uniforms: Tensor, *, prompt: Tensor | None = None
+    model: SparseDecoder,
+    left_ids: Tensor,
+    sampling: Sampling,
+    uniforms: Tensor,
+    *,
+    prompt: Tensor | None = None,
+    window: int | WindowWidth = 1,
 ) -> Tensor:
     """Phase B: an image's codes after each left text. Returns int64 `[batch, I]` on the model's device.
 
@@ -170,26 +172,32 @@ def generate_image(
     given = {"uniforms": uniforms} if prompt is None else {"uniforms": uniforms, "prompt": prompt}
     _check(model, {name: (tensor, whole_image) for name, tensor in given.items()})
     prompts = None if prompt is None else prompt[:, None]
-    return generate_images(model, left_ids, sampling, uniforms[:, None], prompt=prompts)[:, 0]
+    return generate_images(model, left_ids, sampling, uniforms[:, None], prompt=prompts, window=window)[:, 0]
 
 
 @torch.inference_mode()
 def generate_images(
-    model: SparseDecoder, left_ids: Tensor, sampling: Sampling, uniforms: Tensor, *, prompt: Tensor | None = None
+    model: SparseDecoder,
+    left_ids: Tensor,
+    sampling: Sampling,
+    uniforms: Tensor,
+    *,
+    prompt: Tensor | None = None,
+    window: int | WindowWidth = 1,
 ) -> Tensor:
-    """Phase B: several images' codes after each left text, all in lock-step, which share the left text's prefill.
+    """Phase B: several images' codes after each left text, all drawn together, which share the left text's prefill.
 
     left_ids int64 `[batch, prompt_length]`; uniforms `[batch, num_samples, I]`; prompt int64 `[batch, num_samples, I]`
     holds codes to force and -1 where the model is free. Returns int64 `[batch, num_samples, I]` on the model's device.
-    Only VQGAN codes are drawn, never special image ids.
+    Only VQGAN codes are drawn, never special image ids. `window`: how many codes of each image a pass computes (see
+    `many_codes`); 1: one by one. Where logits overflow behind guesses, the samples are drawn one by one.
     Raises ValueError for wrong shapes or codes, `NonFiniteLogitsError` (rows of left_ids) for an overflow.
     """
-    config, (batch, num_samples, steps) = model.config, uniforms.shape
-    left, ahead = config.l_text_seq_length, config.prompt_length
+    config, (batch, num_samples, _) = model.config, uniforms.shape
     images = (batch, num_samples, config.image_seq_length)
     expected: dict[str, tuple[Tensor, tuple[int, ...]]] = {
         "uniforms": (uniforms, images),
-        "left_ids": (left_ids, (batch, ahead)),
+        "left_ids": (left_ids, (batch, config.prompt_length)),
     }
     if prompt is not None:
         expected["prompt"] = (prompt, images)
@@ -199,27 +207,85 @@ def generate_images(
             raise ValueError(
                 f"prompt codes must lie in [0, {config.image_vocab_size}), or be -1 where the model is free"
             )
-        prompt = prompt.to(device).flatten(0, 1)
-    uniforms = uniforms.to(device).flatten(0, 1)  # [batch * num_samples, I]
+        prompt = prompt.to(device)
     head = output_head(model, slice(config.text_vocab, config.text_vocab + config.image_vocab_size))
-    transformer = model.transformer
-    cache: Cache = (
-        CompactCache(transformer, batch) if num_samples == 1 else SharedLeftCache(transformer, batch, num_samples)
-    )
-    codes = torch.empty(uniforms.shape, dtype=torch.int64, device=device)
-    not_finite = torch.zeros(len(codes), dtype=torch.int64, device=device)
-    left_ids = left_ids.to(device)
-    logits = forward_cached(model, cache, left_ids[:, :left], 0, head).repeat_interleave(num_samples, 0)
-    for position in range(left, ahead):  # ids of the prompt at positions that the masks take for the image's
-        token = left_ids[:, position, None].repeat_interleave(num_samples, 0)
-        logits = forward_cached(model, cache, token, position, head)
-    for step in range(steps):
-        code = sample_token(logits, sampling, uniforms[:, step])
-        if prompt is not None:
-            code = torch.where(prompt[:, step] < 0, code, prompt[:, step])
-        codes[:, step] = code
-        not_finite += count_not_finite(logits)
-        if step + 1 < steps:
-            logits = forward_cached(model, cache, code[:, None], ahead + step, head)
-    raise_unless_finite(not_finite.unflatten(0, (batch, num_samples)).sum(1), logits.dtype)
-    return codes.unflatten(0, (batch, num_samples))
+    drawing = _Drawing(model, head, sampling, left_ids.to(device), uniforms.to(device), prompt)
+    width = window if isinstance(window, WindowWidth) else WindowWidth((window,))
+    if width.best(batch * num_samples) == 1:
+        codes, not_finite = drawing.one_by_one(width)
+    else:
+        codes, not_finite = drawing.several_a_pass(width)
+        overflowing = not_finite.sum(1).nonzero().flatten()  # perhaps behind a wrong guess alone
+        if len(overflowing):
+            codes[overflowing], not_finite[overflowing] = drawing.of(overflowing).one_by_one(width)
+    raise_unless_finite(not_finite.sum(1), model.text_embeddings.weight.dtype)
+    return codes
+
+
+@dataclass(frozen=True)
+class _Drawing:
+    """What images are drawn with, on the model's device: shapes as in `generate_images`.
+
+    Both ways give codes `[batch, num_samples, I]`, and how many logits of each image were not finite.
+    """
+
+    model: SparseDecoder
+    head: Head
+    sampling: Sampling
+    left_ids: Tensor
+    uniforms: Tensor
+    prompt: Tensor | None
+
+    def of(self, rows: Tensor) -> _Drawing:
+        """The same of some of the left texts, int64."""
+        prompt = None if self.prompt is None else self.prompt[rows]
+        return replace(self, left_ids=self.left_ids[rows], uniforms=self.uniforms[rows], prompt=prompt)
+
+    def _prefill(self, cache: Cache) -> Tensor:
+        """Logits of each image's first code: `[batch * num_samples, codes]`."""
+        model, num_samples, left = self.model, self.uniforms.shape[1], self.model.config.l_text_seq_length
+        logits = forward_cached(model, cache, self.left_ids[:, :left], 0, self.head).repeat_interleave(num_samples, 0)
+        for position in range(left, model.config.prompt_length):  # ids that the masks take for the image's
+            token = self.left_ids[:, position, None].repeat_interleave(num_samples, 0)
+            logits = forward_cached(model, cache, token, position, self.head)
+        return logits
+
+    def one_by_one(self, width: WindowWidth) -> tuple[Tensor, Tensor]:
+        """All images in lock-step, a code a pass."""
+        transformer, ahead = self.model.transformer, self.model.config.prompt_length
+        batch, num_samples, steps = self.uniforms.shape
+        cache: Cache = (
+            CompactCache(transformer, batch) if num_samples == 1 else SharedLeftCache(transformer, batch, num_samples)
+        )
+        logits = self._prefill(cache)
+        uniforms = self.uniforms.flatten(0, 1)
+        prompt = None if self.prompt is None else self.prompt.flatten(0, 1)
+        codes = torch.empty(uniforms.shape, dtype=torch.int64, device=uniforms.device)
+        not_finite = torch.zeros(len(codes), dtype=torch.int64, device=uniforms.device)
+        began = time.perf_counter()
+        for step in range(steps):
+            code = sample_token(logits, self.sampling, uniforms[:, step])
+            if prompt is not None:
+                code = torch.where(prompt[:, step] < 0, code, prompt[:, step])
+            codes[:, step] = code
+            not_finite += count_not_finite(logits)
+            if step + 1 < steps:
+                logits = forward_cached(self.model, cache, code[:, None], ahead + step, self.head)
+        new = len(codes) * (steps - 1)  # the first one comes of the prefill
+        width.count(new, new)
+        if not width.is_fixed:
+            not_finite.tolist()  # waits for the device
+            width.measured(len(codes), 1, new, time.perf_counter() - began)
+        shape = (batch, num_samples)
+        return codes.unflatten(0, shape), not_finite.unflatten(0, shape)
+
+    def several_a_pass(self, width: WindowWidth) -> tuple[Tensor, Tensor]:
+        """All images, each at its own place, several codes a pass."""
+        shape = batch, num_samples = self.uniforms.shape[:2]
+        cache = ManyCodesCache(self.model.transformer, batch, num_samples, width.widest)
+        prompt = None if self.prompt is None else self.prompt.flatten(0, 1)
+        dim = self.model.config.image_tokens_per_dim
+        logits = self._prefill(cache)
+        rows = first_codes(logits, self.sampling, self.uniforms.flatten(0, 1), prompt, dim, width.widest)
+        codes, not_finite = draw_rest(self.model, cache, self.head, self.sampling, rows, width)
+        return codes.unflatten(0, shape), not_finite.unflatten(0, shape)

@@ -14,9 +14,9 @@ from torch import Tensor
 
 from errors import UserError
 from models.rudolph.caches import DenseCache
-from models.rudolph.decoding import count_not_finite, forward_cached, output_head, raise_unless_finite
+from models.rudolph.decoding import forward_cached, output_head, raise_unless_finite
 from models.rudolph.ranking import left_text_perplexity
-from models.rudolph.sampling import Sampling, sample_token, uniforms
+from models.rudolph.sampling import Sampling, count_not_finite, sample_token, uniforms
 from models.rudolph.transformer import Rudolph
 from models.rudolph.vocabulary import BOS, EOS, PAD, Vocabulary
 

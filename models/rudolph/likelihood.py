@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.rudolph.caches import DenseCache
-from models.rudolph.decoding import Head, count_not_finite, forward_cached, output_head, raise_unless_finite
+from models.rudolph.decoding import Head, forward_cached, output_head, raise_unless_finite
+from models.rudolph.sampling import count_not_finite
 from models.rudolph.transformer import Attend, Rudolph
 
 Candidate: TypeAlias = Sequence[int]  # ids behind the template; its EOS counts like any other

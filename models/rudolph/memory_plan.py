@@ -15,6 +15,7 @@ import torch
 from models.rudolph.compact_cache import ring_slots
 from models.rudolph.config import Config
 from models.rudolph.geometry import Geometry
+from models.rudolph.many_codes_cache import many_codes_slots
 
 # Tensors of [sequence, hidden] alive while a layer's GELU runs, the widest moment of a prefill: its input and output
 # (4 each), the embeddings, the layer's input, what attention gave, their sum, and the norm of that.
@@ -159,14 +160,30 @@ def answering(config: Config, dtype: torch.dtype, samples: int, *, packed: bool 
     return Need("answer", samples, each, _head_bytes(config, config.bpe_vocab, dtype, packed))
 
 
-def drawing(config: Geometry, dtype: torch.dtype, samples: int, *, num_samples: int = 1, packed: bool = False) -> Need:
-    """Phase B: the left text's keys and values once, the image's windows and logits for each of `num_samples`."""
+def drawing(
+    config: Geometry,
+    dtype: torch.dtype,
+    samples: int,
+    *,
+    num_samples: int = 1,
+    packed: bool = False,
+    window: int = 1,
+) -> Need:
+    """Phase B: the left text's keys and values once, the image's and logits for each of `num_samples`.
+
+    `window`: the most codes of an image that a pass computes.
+    """
     left, dim = config.l_text_seq_length, config.image_tokens_per_dim
-    tokens = sum(ring_slots(kind, config) + (dim * dim if kind == "col" else 0) for kind in config.layer_kinds)
+    if window == 1:
+        tokens = sum(ring_slots(kind, config) + (dim * dim if kind == "col" else 0) for kind in config.layer_kinds)
+    else:
+        ahead = left if num_samples == 1 else 0
+        tokens = sum(many_codes_slots(kind, config, window, ahead) for kind in config.layer_kinds)
+    at_once = num_samples * window
     each = {
         "left text's keys and values": config.num_layers * left * _token_bytes(config, dtype),
         "image's keys and values": num_samples * tokens * _token_bytes(config, dtype),
-        "prefill": max(_prefill_bytes(config, left, dtype), num_samples * DRAWING_BYTES * config.image_vocab_size),
+        "prefill": max(_prefill_bytes(config, left, dtype), at_once * DRAWING_BYTES * config.image_vocab_size),
     }
     return Need("draw", samples, each, _head_bytes(config, config.image_vocab_size, dtype, packed))
 

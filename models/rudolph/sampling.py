@@ -42,18 +42,28 @@ def filtered_probabilities(logits: Tensor, sampling: Sampling) -> Tensor:
     """Probabilities `[..., n]`, float32, that the filters leave of logits `[..., n]`.
 
     Top-k keeps every token tied with the k-th. Top-p then keeps the shortest prefix of the sorted tokens whose mass
-    exceeds p, the crossing token included (Holtzman et al., The Curious Case of Neural Text Degeneration, 2020).
+    exceeds p, the crossing token included (Holtzman et al., The Curious Case of Neural Text Degeneration, 2020); of
+    equally probable tokens, lower ids come first. With both, only the k likeliest are sorted.
     """
     scores = logits.float() / sampling.temperature
-    if 0 < sampling.top_k < scores.shape[-1]:
-        threshold = scores.topk(sampling.top_k, dim=-1).values[..., -1:]
-        scores = scores.masked_fill(scores < threshold, float("-inf"))
+    some = 0 < sampling.top_k < scores.shape[-1]
+    if some:
+        likeliest, ids = scores.topk(sampling.top_k, dim=-1)
+        scores = scores.masked_fill(scores < likeliest[..., -1:], float("-inf"))
     probabilities = scores.softmax(-1)
     if sampling.top_p == 1.0:
         return probabilities
-    ordered, ids = probabilities.sort(dim=-1, descending=True, stable=True)
-    mass_before = F.pad(ordered.cumsum(-1)[..., :-1], (1, 0))
-    kept = torch.zeros_like(probabilities).scatter(-1, ids, torch.where(mass_before <= sampling.top_p, ordered, 0.0))
+    ordered = probabilities.gather(-1, ids) if some else probabilities.sort(dim=-1, descending=True).values
+    mass = ordered.cumsum(-1)
+    in_nucleus = F.pad(mass[..., :-1], (1, 0)) <= sampling.top_p
+    crossing = ordered.masked_fill(~in_nucleus, 1.0).amin(-1, keepdim=True)  # the least probability that is kept
+    # Tokens of that probability are counted among all, in the order of their ids: some may lie beyond the k likeliest.
+    above = mass.masked_fill(ordered <= crossing, 0.0).amax(-1, keepdim=True)
+    tied = probabilities == crossing
+    masses = F.pad(probabilities * tied, (1, 0))
+    masses[..., :1] = above
+    mass_before = masses.cumsum(-1)[..., :-1]
+    kept = probabilities * ((probabilities > crossing) | (tied & (mass_before <= sampling.top_p)))
     return kept / kept.sum(-1, keepdim=True)
 
 
@@ -68,6 +78,15 @@ def sample_token(logits: Tensor, sampling: Sampling, uniforms: Tensor) -> Tensor
     cumulative = filtered_probabilities(logits, sampling).cumsum(-1, dtype=torch.float64)
     points = uniforms.double().clamp(0.0, LARGEST_UNIFORM)[:, None] * cumulative[:, -1:]
     return torch.searchsorted(cumulative, points, right=True).squeeze(-1).clamp(max=logits.shape[-1] - 1)
+
+
+def count_not_finite(logits: Tensor) -> Tensor:
+    """How many logits of each row are infinite or undefined: `[..., n]` -> int64 `[...]`. Never synchronises.
+
+    An overflow in a layer shows here, as norms make a row with an infinity undefined; but for one in attention's
+    output, which the published clamp makes finite.
+    """
+    return (logits - logits != 0).sum(-1)  # a finite number less itself is 0, any other is undefined
 
 
 def uniforms(seed: int, sample_ids: Sequence[str], stream: str, steps: int) -> Tensor:

@@ -144,6 +144,7 @@ class SparseDecoder(nn.Module):
 
     config: Geometry
     text_embeddings: nn.Embedding
+    image_embeddings: nn.Embedding
     image_row_embeddings: nn.Embedding
     image_col_embeddings: nn.Embedding
     to_logits: nn.Sequential
@@ -176,6 +177,12 @@ class SparseDecoder(nn.Module):
         dim = self.config.image_tokens_per_dim
         places: Tensor = self.image_row_embeddings(codes // dim) + self.image_col_embeddings(codes % dim)
         return places
+
+    def embed_codes(self, codes: Tensor, places: Tensor) -> Tensor:
+        """Embed codes at their own places in the image: both int64 `[batch, new]` -> `[batch, new, hidden]`."""
+        dim = self.config.image_tokens_per_dim
+        grid = self.image_row_embeddings(places // dim) + self.image_col_embeddings(places % dim)
+        return damped(self.image_embeddings(codes) + grid)
 
     def hidden(self, ids: Tensor) -> Tensor:
         """Hidden states behind the final norm for ids `[batch, n]`, 1 <= n <= total length: `[batch, n, hidden]`."""

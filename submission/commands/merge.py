@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from contest.console import counted
 from contest.limits import IMAGES_DIR, INPUT_DIR, OUTPUT_DIR, PREDICTIONS_NAME
 
 
@@ -23,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Merge, say what came of it, and return the exit status that one run would have had."""
     from submission.merging import merge
-    from submission.progress import counted, say
+    from submission.progress import say
 
     report = merge(options.input, options.output)
     report.print_summary(options.output)

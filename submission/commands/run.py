@@ -20,7 +20,7 @@ from contest.shares import Share, add_shard, choose_share, require_no_shares
 from models.named_folders import weights_folder
 from submission.commands import WEIGHTS, WEIGHTS_HELP
 from submission.deadline import ANSWERING_SHARE, DRAWING_SHARE, RunStatus
-from submission.settings import MAX_IMAGES, RunSettings
+from submission.settings import MAX_IMAGES, MAX_WINDOW, RunSettings
 
 if TYPE_CHECKING:
     from submission.report import RunSummary
@@ -59,6 +59,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     draws = whole(least=1, most=MAX_IMAGES)
     add("--draws", type=draws, metavar="N", default=1, help="pictures for each text-only sample; the best is kept")
     add(
+        "--window",
+        type=_window,
+        metavar="N",
+        help="codes of a picture computed at once, for the same picture; 1: one by one; auto: as many as prove fastest "
+        "(default: auto, with --profile baseline 1)",
+    )
+    add(
         "--ruclip",
         type=Path,
         metavar="DIR",
@@ -84,6 +91,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _batch_size(text: str) -> int | None:
     return None if text == "auto" else whole(least=1, most=2**31 - 1)(text)
+
+
+def _window(text: str) -> int | str:
+    return text if text == "auto" else whole(least=1, most=MAX_WINDOW)(text)
 
 
 def run_command(options: argparse.Namespace) -> int:
@@ -179,6 +190,13 @@ def _refuse_without_effect(options: argparse.Namespace) -> None:
         raise UsageError("--country is where emissions are measured, and they are not", "add --emissions FILE")
 
 
+def _chosen_window(options: argparse.Namespace) -> int | None:
+    """What --window says; left out, the published inference draws one by one, as it was published."""
+    if options.window is None:
+        return 1 if options.profile == "baseline" else None
+    return None if options.window == "auto" else int(options.window)
+
+
 def _settings(options: argparse.Namespace) -> RunSettings:
     _refuse_without_effect(options)
     import torch
@@ -210,6 +228,7 @@ def _settings(options: argparse.Namespace) -> RunSettings:
         num_images=options.draws,
         time_budget=options.time_budget or 0.0,
         ruclip=options.ruclip,
+        window=_chosen_window(options),
         shard=shard,
         share=share,
     )

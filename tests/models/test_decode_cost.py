@@ -3,8 +3,12 @@
 `benchmarks/counting.py` says how operations and bytes are counted.
 """
 
+from typing import Any
+
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from benchmarks.counting import Counting
 from benchmarks.published_loop import PublishedLoop
@@ -20,7 +24,10 @@ from models.rudolph.decoding import (
     generate_images,
     output_head,
 )
+from models.rudolph.many_codes import Rows, draw_one_pass
+from models.rudolph.many_codes_cache import ManyCodesCache
 from models.rudolph.sampling import Sampling, sample_token
+from models.rudolph.window_width import WindowWidth
 
 CONFIG = named("2.7B-FBC2")
 LEFT, PREFIX, TOTAL = CONFIG.l_text_seq_length, CONFIG.prefix_length, CONFIG.total_seq_length
@@ -97,6 +104,64 @@ def test_draws_of_a_prompt_read_its_left_text_once(model: Rudolph, prompts: int,
     assert shared < 0.35 * (apart.bytes - WEIGHTS)
 
 
+def one_pass(model: Rudolph, prompts: int, draws: int, width: int) -> Counting:
+    """One pass over `width` codes of each picture, the drawing and accepting included."""
+    batch, room = prompts * draws, 576 + CONFIG.image_tokens_per_dim + width
+    with torch.inference_mode(), torch.device("meta"):
+        cache, head = ManyCodesCache(model.transformer, prompts, draws, width), output_head(model, IMAGE_ROWS)
+        codes = torch.empty(batch, room, dtype=torch.int64)
+        rows = Rows(codes, codes[:, 0].clone(), torch.empty(batch, room), codes[:, 0].clone(), codes.clone())
+        with Counting() as counting:
+            draw_one_pass(model, cache, head, Sampling(top_k=1024, top_p=0.975), rows, width)
+    return counting
+
+
+@pytest.mark.parametrize("width", [2, 8, 16])
+@pytest.mark.parametrize(("prompts", "draws"), [(1, 1), (8, 1), (64, 1), (8, 4)])
+def test_a_pass_over_several_codes_reads_weights_and_keys_once(
+    model: Rudolph, prompts: int, draws: int, width: int
+) -> None:
+    batch = prompts * draws
+    counted = one_pass(model, prompts, draws, width)
+    assert sum(counted.operations.values()) <= (700 if draws == 1 else 1100)
+    assert not FORBIDDEN & set(counted.operations)
+    # What is read once, whatever the width (of a column layer the whole image), and what each code takes.
+    once, each = (0.19e9 * prompts, 0.011e9) if draws == 1 else (0.126e9 * prompts + 0.07e9 * batch, 0.025e9)
+    assert counted.bytes <= 5.1e9 + once + each * batch * width
+    assert max(rows for rows, _ in counted.weights if rows != 4 * CONFIG.hidden_size) == 8192
+
+
+class Dispatches(TorchDispatchMode):
+    """Lists every operation with the shapes of what it takes and gives, and every number that it is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[tuple[object, ...]] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        output = func(*args, **(kwargs or {}))
+        leaves = tree_leaves((args, kwargs, output))
+        parts = (tuple(leaf.shape) if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves)
+        self.seen.append((str(func), *parts))
+        return output
+
+
+@pytest.mark.parametrize("width", [1, 4])
+def test_two_passes_over_other_places_are_the_same_operations(golden_rudolph: Rudolph, width: int) -> None:
+    """So that a pass can be captured as a CUDA graph: where rows stand is known to tensors alone."""
+    config, batch = golden_rudolph.config, 3
+    cache, head = ManyCodesCache(golden_rudolph.transformer, batch, 1, width), output_head(golden_rudolph, slice(300))
+    codes = torch.zeros(batch, config.image_seq_length + 30, dtype=torch.int64)
+    seen = []
+    for places in ([1, 1, 1], [9, 30, 36]):
+        rows = Rows(codes, torch.tensor(places), codes.float(), torch.zeros(batch, dtype=torch.int64), None)
+        with torch.inference_mode(), Dispatches() as dispatches:
+            draw_one_pass(golden_rudolph, cache, head, Sampling(top_k=9, top_p=0.9), rows, width)
+        seen.append(dispatches.seen)
+    assert len(seen[0]) > 100
+    assert seen[0] == seen[1]
+
+
 # Asking a device for a number makes the host wait for it.
 WAITING = ("_local_scalar_dense", "item", "is_nonzero", "nonzero")
 
@@ -116,6 +181,16 @@ def test_a_whole_drawing_waits_for_the_device_once(golden_rudolph: Rudolph) -> N
     with Counting() as three:
         generate_images(golden_rudolph, left, Sampling(top_k=9, top_p=0.9), numbers)
     assert waits(one) == waits(three) == 1  # at its end, whether all logits were finite
+
+
+def test_a_drawing_in_windows_waits_for_the_device_less_than_every_other_pass(golden_rudolph: Rudolph) -> None:
+    config, width = golden_rudolph.config, WindowWidth((4,))
+    left, numbers = torch.ones(1, config.l_text_seq_length, dtype=torch.int64), torch.rand(1, config.image_seq_length)
+    numbers.fill_(0.3)
+    with Counting() as counted:
+        generate_image(golden_rudolph, left, Sampling(top_k=9, top_p=0.9), numbers, window=width)
+    assert width.passes >= 20  # of 35 codes: the model is a random one
+    assert waits(counted) <= 2 + width.passes / 2
 
 
 def test_a_whole_answer_waits_for_the_device_at_every_fourth_step(golden_rudolph: Rudolph) -> None:

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from models.bpe import BPE
 from models.rudolph import Config, Rudolph, decoding
 from models.rudolph.caches import DenseCache
-from models.rudolph.decoding import NonFiniteLogitsError, answer, count_not_finite, generate_image
-from models.rudolph.sampling import Sampling, uniforms
+from models.rudolph.decoding import NonFiniteLogitsError, answer, generate_image
+from models.rudolph.sampling import Sampling, count_not_finite, uniforms
 from models.rudolph.vocabulary import BOS, EOS, Vocabulary
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "models"

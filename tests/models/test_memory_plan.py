@@ -87,6 +87,16 @@ def test_planned_bytes_of_drawing_are_those_allocated(model: Rudolph, batch: int
     assert counted.peak == pytest.approx(need.bytes(batch), rel=MARGIN)
 
 
+@pytest.mark.parametrize(("batch", "draws", "window"), [(1, 1, 4), (8, 1, 16), (4, 2, 8)])
+def test_planned_bytes_of_drawing_in_windows_are_those_allocated(
+    model: Rudolph, batch: int, draws: int, window: int
+) -> None:
+    with PeakMemory() as counted:
+        generate_images(model, left(batch), Sampling(top_k=9, top_p=0.9), torch.rand(batch, draws, 64), window=window)
+    need = drawing(CONFIG, torch.float32, batch, num_samples=draws, packed=packable(torch.zeros(1)), window=window)
+    assert counted.peak == pytest.approx(need.bytes(batch), rel=1.5 * MARGIN)
+
+
 @torch.inference_mode()
 def test_planned_bytes_of_ranking_are_those_allocated(model: Rudolph) -> None:
     ids = torch.zeros(3, CONFIG.total_seq_length, dtype=torch.int64)

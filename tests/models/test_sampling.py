@@ -64,6 +64,34 @@ def test_greedy_is_argmax_with_the_first_of_equals(dtype: torch.dtype) -> None:
     assert sample_token(logits, Sampling(top_k=1, top_p=0.3), torch.tensor([0.99, 0.99, 0.0])).tolist() == [1, 0, 2]
 
 
+def filtered_by_sorting_all(logits: torch.Tensor, sampling: Sampling) -> torch.Tensor:
+    """The filters as their definitions say: every token sorted, those of equal probability by their ids."""
+    scores = logits / sampling.temperature
+    if 0 < sampling.top_k < scores.shape[-1]:
+        scores[scores < scores.topk(sampling.top_k).values[..., -1:]] = float("-inf")
+    ordered, ids = scores.softmax(-1).sort(descending=True, stable=True)
+    before = torch.cat((torch.zeros_like(ordered[..., :1]), ordered.cumsum(-1)[..., :-1]), dim=-1)
+    kept = torch.zeros_like(ordered).scatter(-1, ids, ordered.where(before <= sampling.top_p, 0.0))
+    return kept / kept.sum(-1, keepdim=True)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    seed=st.integers(0, 2**31),
+    n=st.integers(2, 200),
+    levels=st.sampled_from([1, 2, 5, 1000]),
+    top_k=st.integers(0, 220),
+    top_p=st.floats(0.0, 0.999),
+)
+def test_sorting_only_the_likeliest_filters_as_sorting_all_does(
+    seed: int, n: int, levels: int, top_k: int, top_p: float
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randint(0, levels, (3, n), generator=generator) / levels * 4.0  # few levels: many ties
+    sampling = Sampling(1.0, top_k, top_p)
+    assert torch.equal(filtered_probabilities(logits, sampling), filtered_by_sorting_all(logits.clone(), sampling))
+
+
 @settings(max_examples=100, deadline=None)
 @given(
     seed=st.integers(0, 2**31),

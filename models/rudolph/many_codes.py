@@ -1,0 +1,153 @@
+"""Draws the codes of images several a pass: the very codes that are drawn one by one, in fewer passes.
+
+A sample's random number at each position is fixed in advance, so what is drawn one by one is a fixed point: guess the
+next codes, run all of them through the model at once, and draw each position with its own random number. The leading
+codes that were guessed as they are drawn had the right codes before them, and so had the first one that was not: they
+are accepted, and what was drawn behind them are the next guesses. (Jacobi iteration: Wiggers and Hoogeboom, Predictive
+Sampling with Forecasting Autoregressive Models, 2020; Teng et al., Speculative Jacobi Decoding, 2024, for images.)
+Of a position that was never drawn, the guess is the code above it.
+
+Logits of one and of several positions differ by rounding. A code can therefore differ where a random number lies next
+to the border between two codes, as it can between batches of different sizes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from models.rudolph.many_codes_cache import ManyCodesCache
+from models.rudolph.sampling import Sampling, count_not_finite, sample_token
+from models.rudolph.transformer import SparseDecoder
+from models.rudolph.window_width import MOST_PASSES, TRIAL_PASSES, WindowWidth
+
+KEPT_SHARE = 0.75  # of a batch's rows: as soon as no more have codes to draw, the others leave it
+
+
+@dataclass
+class Rows:
+    """The rows of a batch that are being drawn, each with as many codes `known` as it has; all on one device.
+
+    Attributes:
+        codes: int64 `[rows, I + room]`; from `known` on guesses. The room behind the image is for what is drawn there.
+        known: int64 `[rows]`, from 1 to I.
+        uniforms: `[rows, I + room]`.
+        not_finite: int64 `[rows]`, logits of known codes that were infinite or undefined.
+        prompt: int64 `[rows, I + room]`, codes to force, -1 where the model is free; None: nowhere else.
+
+    """
+
+    codes: Tensor
+    known: Tensor
+    uniforms: Tensor
+    not_finite: Tensor
+    prompt: Tensor | None
+
+    def keep(self, rows: Tensor) -> Rows:
+        """Some of the rows, int64."""
+        prompt = None if self.prompt is None else self.prompt[rows]
+        return Rows(self.codes[rows], self.known[rows], self.uniforms[rows], self.not_finite[rows], prompt)
+
+
+def first_codes(
+    logits: Tensor, sampling: Sampling, uniforms: Tensor, prompt: Tensor | None, dim: int, widest: int
+) -> Rows:
+    """Draw each row's first code: logits `[rows, codes]`, uniforms and prompt `[rows, I]`; `widest` as the cache's."""
+    (rows, steps), room = uniforms.shape, dim + widest
+    numbers = F.pad(uniforms, (0, room))
+    given = None if prompt is None else F.pad(prompt, (0, room), value=-1)
+    codes = torch.zeros(rows, steps + room, dtype=torch.int64, device=logits.device)
+    first = sample_token(logits, sampling, numbers[:, 0])
+    codes[:, 0] = codes[:, dim] = first
+    codes = _forced(codes, given)
+    return Rows(codes, torch.ones_like(first), numbers, count_not_finite(logits), given)
+
+
+def _forced(codes: Tensor, prompt: Tensor | None) -> Tensor:
+    return codes if prompt is None else torch.where(prompt < 0, codes, prompt)
+
+
+def draw_one_pass(
+    model: SparseDecoder,
+    cache: ManyCodesCache,
+    head: Callable[[Tensor], Tensor],
+    sampling: Sampling,
+    rows: Rows,
+    width: int,
+) -> None:
+    """Run `width` codes of each row through the model, the last known one first, and accept what is drawn right.
+
+    Never synchronises, and has the same operations and shapes wherever the rows stand. Rows that know all their codes
+    idle: what they draw lies behind the image.
+    """
+    config = model.config
+    steps, dim = config.image_seq_length, config.image_tokens_per_dim
+    offsets = torch.arange(width, device=rows.known.device)
+    drawn_at = rows.known[:, None] + offsets  # [rows, width]; codes before these go in
+    ids = rows.codes.gather(1, drawn_at - 1)
+    attend = cache.attention_at(drawn_at - 1 + config.prompt_length - config.l_text_seq_length)
+    logits = head(model.transformer(model.embed_codes(ids, (drawn_at - 1).clamp(max=steps - 1)), attend))
+    numbers = rows.uniforms.gather(1, drawn_at)
+    drawn = sample_token(logits.flatten(0, 1), sampling, numbers.flatten()).view_as(ids)
+    if rows.prompt is not None:
+        drawn = _forced(drawn, rows.prompt.gather(1, drawn_at))
+    accepted = (ids[:, 1:] == drawn[:, :-1]).long().cumprod(1).sum(1) + 1
+    counts = (offsets < accepted[:, None]) & (drawn_at < steps)
+    rows.not_finite += (count_not_finite(logits) * counts).sum(1)
+    rows.codes.scatter_(1, drawn_at + dim, drawn)  # guesses for the row below, unless that is drawn in this pass
+    rows.codes.scatter_(1, drawn_at, drawn)
+    rows.codes = _forced(rows.codes, rows.prompt)
+    rows.known = (rows.known + accepted).clamp(max=steps)
+
+
+def draw_rest(
+    model: SparseDecoder,
+    cache: ManyCodesCache,
+    head: Callable[[Tensor], Tensor],
+    sampling: Sampling,
+    rows: Rows,
+    width: WindowWidth,
+    clock: Callable[[], float] = time.perf_counter,
+) -> tuple[Tensor, Tensor]:
+    """Draw all codes of rows whose first one is drawn: int64 codes `[rows, I]`, and `not_finite` `[rows]`.
+
+    Finished rows leave the batch, unless they share a left text. The device is waited for as often as the number of
+    known codes is asked for: after as many passes as the slowest row needs at least, or to compare widths.
+    """
+    steps = model.config.image_seq_length
+    codes = torch.empty_like(rows.codes[:, :steps])
+    not_finite = torch.empty_like(rows.not_finite)
+    places = torch.arange(len(codes), device=codes.device)  # where in the whole batch each row is
+    known, warm = [1] * len(codes), (0, 0)
+    while min(known) < steps:
+        count = len(known)
+        now, untried = width.next(count)
+        passes = -(-(steps - min(known)) // now)
+        if not width.is_fixed:
+            passes = min(passes, TRIAL_PASSES if untried else MOST_PASSES)
+            if warm != (count, now):  # the first pass of a shape takes longer, which says nothing about the next ones
+                draw_one_pass(model, cache, head, sampling, rows, now)
+                before, known = known, rows.known.tolist()
+                width.count(sum(code < steps for code in before), sum(known) - sum(before))
+                warm = (count, now)
+                continue
+        began = clock()
+        for _ in range(passes):
+            draw_one_pass(model, cache, head, sampling, rows, now)
+        before, known = known, rows.known.tolist()  # waits for the device
+        new = sum(known) - sum(before)
+        width.count(passes * sum(code < steps for code in before), new)
+        width.measured(count, now, new, clock() - began)
+        going_on = [row for row, code in enumerate(known) if code < steps]
+        if going_on and cache.can_shrink and len(going_on) <= KEPT_SHARE * count:
+            codes[places], not_finite[places] = rows.codes[:, :steps], rows.not_finite
+            kept = torch.tensor(going_on, device=codes.device)
+            cache.keep(kept)
+            rows, places, known = rows.keep(kept), places[kept], [known[row] for row in going_on]
+    codes[places], not_finite[places] = rows.codes[:, :steps], rows.not_finite
+    return codes, not_finite
