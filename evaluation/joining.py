@@ -123,7 +123,7 @@ def join(files: ScoringFiles, mode: Mode, stage: Stage = "full") -> Joined:
         )
     cases = {task: tuple(found) for task, found in by_task.items() if found}
     if mode == "official":
-        _require_drawn_pictures(cases)
+        _require_pictures(cases, of_all_tasks=stage == "full")
     warnings = _warnings(files, task_ids, truths, answers, marked)
     return Joined(cases, warnings, _fingerprint(task_ids, truths))
 
@@ -168,10 +168,13 @@ def _require_same_ids(
         raise AttemptAbortedError(message, sample_id=first, defect=3)
 
 
-def _require_drawn_pictures(cases: Mapping[Task, Iterable[Case]]) -> None:
-    """Raise AttemptAbortedError for a drawn picture that is not there: the organisers' splitting can not copy it."""
+def _require_pictures(cases: Mapping[Task, Iterable[Case]], *, of_all_tasks: bool) -> None:
+    """Raise AttemptAbortedError for an answer's picture that is not there: the organisers' splitting can not copy it.
+
+    It copies the first picture of each answer, whatever the task; their evaluation opens those that were drawn.
+    """
     for task, found in cases.items():
-        if task.kind != "text_to_image":
+        if task.kind != "text_to_image" and not of_all_tasks:
             continue
         for case in found:
             content = official_picture(case)

@@ -33,5 +33,5 @@ DEFECTS: dict[int, str] = {
     22: "the rules do not say which standard deviation the nomination uses",
     23: "the mean is over the ground truth's ids in some tasks, over the predictions in others",
     24: "splitting the files raises on a malformed answer anywhere in an entry, which invalidates the attempt",
-    25: "half a surrogate pair in the text of text recognition or captioning invalidates the attempt",
+    25: "half a surrogate pair in an answer of text recognition, VisualQA or captioning invalidates the attempt",
 }

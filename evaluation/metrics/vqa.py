@@ -13,7 +13,7 @@ from unicodedata import numeric
 
 from contest.checking import described
 from contest.errors import quote
-from evaluation.metrics.answers import ScriptError
+from evaluation.metrics.answers import ScriptError, require_unicode
 from evaluation.metrics.cases import Case, Mode, Note
 from evaluation.metrics.english_numbers import number_words_to_digits
 from evaluation.metrics.meteor import Alignment, align_best, align_from_end, meteor_score, weighted_mean
@@ -130,6 +130,7 @@ def _text_of(content: Any) -> str:
     Of a list, that takes away the elements that are one mark of punctuation, and no mark inside of an element.
     """
     if isinstance(content, str):
+        require_unicode(content)
         return content
     try:
         return _Joined("".join(part for part in content if part not in _PUNCTUATION))

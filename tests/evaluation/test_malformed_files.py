@@ -119,3 +119,26 @@ def test_the_stage_stands_in_signature_and_result(tmp_path: Path) -> None:
     for result in (whole, alone):
         write_result(tmp_path / "result.json", result)
         assert read_result(tmp_path / "result.json") == result
+
+
+@pytest.mark.parametrize("task_id", [0, 4, 5])
+def test_a_picture_that_can_not_be_copied_stops_every_task(task_id: int, tmp_path: Path) -> None:
+    """Their splitting copies the first picture of each answer, also where no metric looks at it."""
+    answer = [{"type": "text", "content": "кот"}, {"type": "image", "content": "images/a.jpg"}]
+    truth = [{"type": "text", "content": ["кот"]}]
+    files = write_files(tmp_path, {"a": task_id}, answers={"a": answer}, truths={"a": truth})
+    with pytest.raises(AttemptAbortedError, match=r"sample 'a': its picture 'images/a\.jpg' is not there"):
+        score_run(files, Metrics("official"))
+    score_run(files, Metrics("official"), stage="evaluate", resampling=Resampling(5))
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images/a.jpg").write_bytes(b"nobody opens it")
+    score_run(files, Metrics("official"), resampling=Resampling(5))
+
+
+@pytest.mark.parametrize("task_id", [4, 5])
+def test_half_a_surrogate_pair_can_not_be_printed(task_id: int, tmp_path: Path) -> None:
+    answer, truth = [{"type": "text", "content": "5\udfff"}], [{"type": "text", "content": ["5"]}]
+    files = write_files(tmp_path, {"a": task_id}, answers={"a": answer}, truths={"a": truth})
+    with pytest.raises(AttemptAbortedError, match="can not be printed") as stopped:
+        score_run(files, Metrics("official"), stage="evaluate")
+    assert stopped.value.defect == 25
