@@ -13,22 +13,35 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("errors", "contest", "fetch", "models", "submission", "training", "data_prep", "evaluation", "abilities")
+ROOMS = (
+    "errors",
+    "contest",
+    "pages",
+    "fetch",
+    "models",
+    "submission",
+    "training",
+    "data_prep",
+    "evaluation",
+    "abilities",
+)
 PRESENT = tuple(room for room in ROOMS if (ROOT / room).is_dir())
 
 # Room -> what of our own it may import besides itself.
 FLOORS = {
     "errors": (),
     "contest": ("errors",),
+    "pages": (),
     "models": ("errors",),
     "fetch": ("errors", "contest", "models"),
     "submission": ("errors", "contest", "models"),
     "abilities": ("errors", "contest", "models"),
-    "training": ("errors", "contest", "models", "evaluation.metrics", "fetch.publishing"),
+    "training": ("errors", "contest", "pages", "models", "evaluation.metrics", "fetch.publishing"),
     "data_prep": ("errors", "contest", "models.bpe"),
     "evaluation": (
         "errors",
         "contest",
+        "pages",
         "models.ruclip",
         "models.inception",
         "models.bpe",

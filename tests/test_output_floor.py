@@ -7,7 +7,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("errors", "contest", "models", "submission", "training", "data_prep", "evaluation", "abilities", "fetch")
+ROOMS = (
+    "errors",
+    "contest",
+    "pages",
+    "models",
+    "submission",
+    "training",
+    "data_prep",
+    "evaluation",
+    "abilities",
+    "fetch",
+)
 # Where it is done by hand: the functions themselves, lines that are written over again, and the form of eco2AI's file,
 # which eco2AI reads.
 BY_HAND = ("contest/console.py", "evaluation/progress.py", "submission/progress.py", "contest/emissions/files.py")

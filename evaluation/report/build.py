@@ -9,7 +9,6 @@ from pathlib import Path
 
 from jinja2 import Environment
 
-from contest.pages import page_environment
 from contest.tasks import TASKS
 from contest.writing import write_bytes
 from evaluation.co2 import read_emissions
@@ -20,6 +19,7 @@ from evaluation.report.charts import ScoreBar, histogram, score_bar
 from evaluation.report.samples import Album, Change, ReportFiles, SampleCard, best_and_worst, changes
 from evaluation.results import Result, TaskResult
 from evaluation.statistics import Resampling
+from pages import page_environment
 
 REPORT_NAME = "report.html"
 NOTES_NAMED = 5  # of one kind; the rest are counted

@@ -133,7 +133,7 @@ def test_quiet_leaves_out_how_it_goes_and_no_more(small: Runner) -> None:
     [
         (["--version"], f"fbc2 {VERSION}\n"),
         (["write"], "None 0 7 []\n"),
-        (["write", "--output", "a", "--workers", "2", "--seed", "-5"], "a 2 -5 []\n"),
+        (["write", "--output", "a", "--workers", "0", "--seed", "-5"], "a 0 -5 []\n"),
         (["write", "--out", "a"], "a 0 7 []\n"),
         (["write", "--out=a"], "a 0 7 []\n"),
         (["write", "--output=--out"], "--out 0 7 []\n"),

@@ -28,6 +28,7 @@ WORK = {
         "evaluation.reconstruction.pairs.find_pairs",
         ["reconstruction", "--originals", "a", "--reconstructions", "b"],
     ),
+    "power": ("evaluation.power.row_of", ["power", "--deviation", "0.4", "--samples", "100"]),
     "queue add": (
         "evaluation.container.runner.archive_sha256",
         ["queue", "add", "a.zip", "--spool", "s", "--team", "t"],

@@ -210,10 +210,10 @@ def test_what_fails_alone_too_is_named_and_replaced(
 def test_overflowing_rows_run_in_bfloat16(submit: Start, write_input: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     compute = engine_module.generate_image
 
-    def overflowing(model: Any, left: torch.Tensor, *rest: Any) -> torch.Tensor:
+    def overflowing(model: Any, left: torch.Tensor, *rest: Any, **options: Any) -> torch.Tensor:
         if model.text_embeddings.weight.dtype == torch.float16 and len(left) > 3:
             raise NonFiniteLogitsError([1, 3], 7, torch.float16)
-        return compute(model, left, *rest)
+        return compute(model, left, *rest, **options)
 
     monkeypatch.setattr(engine_module, "generate_image", overflowing)
     run = submit(write_input(TEXTS), "--dtype", "float16")

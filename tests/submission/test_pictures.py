@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 
 from contest.pictures import open_picture
-from models.pixels import to_pixels
-from submission.picture_files import grey_picture, is_black, to_bytes, to_jpeg
+from models.pixels import to_bytes, to_pixels
+from submission.picture_files import grey_picture, is_black, to_jpeg
 from tests.submission.conftest import GOLDEN
 
 CASES = json.loads((GOLDEN / "inference_golden.json").read_text())["preprocess"]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from contest.pages import page_environment
+from pages import page_environment
 from training.co2_report.charts import MASS, unit_of
 from training.co2_report.figures import Figures
 
