@@ -30,8 +30,7 @@ class MaskError(UserError):
 @torch.inference_mode()
 def decoded(vqgan: VQGAN, codes: Tensor, batch: int) -> list[NDArray[np.uint8]]:
     """Pixels of codes `[n, I]`: each uint8 `[H, W, 3]`."""
-    device = vqgan.post_quant_conv.weight.device
-    pictures = torch.cat([vqgan.decode(part.to(device)).cpu() for part in codes.split(batch)])
+    pictures = torch.cat([vqgan.decode(part).cpu() for part in codes.split(batch)])
     pixels: NDArray[np.uint8] = (pictures.float() * 255).to(torch.uint8).permute(0, 2, 3, 1).numpy()
     return list(pixels)
 

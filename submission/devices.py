@@ -35,6 +35,14 @@ def choose_device(name: str, local_process: int = 0) -> torch.device:
     return device if device.index is not None else torch.device("cuda", local_process % count)
 
 
+def processes_on(name: str, local_process: int, processes: int) -> int:
+    """How many of a run's processes compute on the device that `choose_device` gave this one; it is among them."""
+    if choose_device(name).type == "cpu" or torch.device(name if name != "auto" else "cuda").index is not None:
+        return processes
+    count = torch.cuda.device_count()
+    return len(range(local_process % count, processes, count))
+
+
 def has_room_to_overlap(device: torch.device, processes: int) -> bool:
     """Whether a second thread of each process may compute while the model's does, with as many of torch's threads.
 

@@ -112,7 +112,7 @@ class Scheduler:
         # A picture that counts as none is drawn after all, and is not counted here.
         counts["draw"] += self.engine.profile.black_is_absent * counts["encode"]
         several = IMAGES_A_ROUND if settings.num_images > 1 or settings.time_budget > 0 else 1
-        planned = plan_memory(self.engine.networks, counts, several, settings.shard.count, overlap=overlap)
+        planned = plan_memory(self.engine.networks, counts, several, settings.sharing, overlap=overlap)
         self.batch_sizes = {phase.need.phase: phase.batch for phase in planned.phases}
         state.memory = planned.to_json()
         if state.is_first:

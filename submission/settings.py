@@ -24,7 +24,7 @@ class RunSettings:
     `input` is a folder with `input.json`, or that file; `batch_size` None plans each phase by the free memory; times
     are in seconds. Of `num_images` pictures a sample the best is kept; more are generated until `time_budget` is over,
     if any time is left when every sample has its answer and its picture. Which is best, the ruCLIP in the folder
-    `ruclip` says, and without one RUDOLPH itself.
+    `ruclip` says, and without one RUDOLPH itself. `sharing` processes, this one among them, compute on `device`.
     """
 
     input: Path
@@ -40,6 +40,7 @@ class RunSettings:
     time_budget: float = 0.0
     ruclip: Path | None = None
     shard: Shard = ONLY
+    sharing: int = 1
 
     @property
     def budget_share(self) -> float:

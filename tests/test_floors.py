@@ -42,6 +42,7 @@ FLOORS = {
 MODEL_FLOORS = {
     "errors": (),
     "pixels": (),
+    "gpu_settings": (),
     "files": ("errors",),
     "weights": (
         "errors",

@@ -116,7 +116,9 @@ def _run(options: argparse.Namespace) -> RunSummary:
         f"RUDOLPH, inference, weights {settings.weights.name}, profile {settings.profile.name}, {settings.device}"
     )
     try:
-        with track("FBC2 submission", description, options.emissions, options.country or COUNTRY) as tracking:
+        gpus = () if settings.device.index is None else (settings.device.index,)
+        country = options.country or COUNTRY
+        with track("FBC2 submission", description, options.emissions, country, gpus=gpus) as tracking:
             return run(settings)
     finally:
         say(str(tracking.outcome))
@@ -166,7 +168,8 @@ def _settings(options: argparse.Namespace) -> RunSettings:
     _refuse_without_effect(options)
     import torch
 
-    from submission.devices import choose_device
+    from models.gpu_settings import prepare_gpu
+    from submission.devices import choose_device, processes_on
     from submission.doctor.cgroup import useful_threads
     from submission.profiles import PROFILES, greedy
     from submission.sharding import shard_of_process
@@ -176,6 +179,7 @@ def _settings(options: argparse.Namespace) -> RunSettings:
     profile = PROFILES[options.profile]
     shard = shard_of_process(os.environ)
     device = choose_device(options.device, shard.number)
+    prepare_gpu(device)
     dtype = options.dtype if options.dtype != "auto" else "float16" if device.type == "cuda" else "float32"
     return RunSettings(
         input=options.input,
@@ -191,4 +195,5 @@ def _settings(options: argparse.Namespace) -> RunSettings:
         time_budget=options.time_budget or 0.0,
         ruclip=options.ruclip,
         shard=shard,
+        sharing=processes_on(options.device, shard.number, shard.count),
     )
