@@ -282,10 +282,14 @@ class RuCLIP(nn.Module):
         return ids
 
     def text_features(self, input_ids: Tensor) -> Tensor:
-        """Return [n, embed_dim] of ids [n, seq], each row with an end token: the state there, projected."""
+        """Return [n, embed_dim] of ids [n, seq], each row with an end token: the state there, projected.
+
+        Ids may lie on the CPU while the network is on a GPU: nothing is waited for then.
+        """
         ends = (input_ids == self.bpe.eos_id).int().argmax(dim=1)
         # Attention is causal and only the end is read: what follows the last end changes nothing.
-        input_ids = input_ids[:, : int(ends.max()) + 1]
+        device = self.token_embedding.weight.device
+        input_ids, ends = input_ids[:, : int(ends.max()) + 1].to(device), ends.to(device)
         x = self.token_embedding(input_ids) + self.positional_embedding[: input_ids.shape[1]]
         x = self.ln_final(self.transformer(x, causal=True))  # [n, seq, width]
         return x[torch.arange(len(x), device=x.device), ends] @ self.text_projection
@@ -299,7 +303,7 @@ class RuCLIP(nn.Module):
         """Return unit vectors [n, embed_dim]: the mean over the templates, then normalised, as published."""
         stripped = [text.lower().strip() for text in texts]
         prompts = [template.format(text) for template in TEMPLATES for text in stripped]
-        features = self.text_features(self.tokenize(prompts).to(self.logit_scale.device))
+        features = self.text_features(self.tokenize(prompts))
         return F.normalize(features.unflatten(0, (len(TEMPLATES), -1)).mean(dim=0), dim=-1)
 
     @torch.no_grad()

@@ -5,7 +5,16 @@ from __future__ import annotations
 import torch
 
 from contest.limits import VIRTUAL_CPUS
+from models.devices import choose_device
 from submission.doctor.cgroup import usable_cores
+
+
+def processes_on(name: str, local_process: int, processes: int) -> int:
+    """How many of a run's processes compute on the device that `choose_device` gave this one; it is among them."""
+    if choose_device(name).type == "cpu" or torch.device(name if name != "auto" else "cuda").index is not None:
+        return processes
+    count = torch.cuda.device_count()
+    return len(range(local_process % count, processes, count))
 
 
 def has_room_to_overlap(device: torch.device, processes: int) -> bool:

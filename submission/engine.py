@@ -136,8 +136,7 @@ class Engine:
     @torch.inference_mode()
     def render(self, codes: Sequence[Tensor]) -> list[NDArray[np.uint8]]:
         """Codes, each `[I]` -> pixels, each uint8 `[H, W, 3]`."""
-        batch = torch.stack([row.long() for row in codes]).to(self.networks.device)
-        return list(to_bytes(self.networks.vqgan.decode(batch)))
+        return list(to_bytes(self.networks.vqgan.decode(torch.stack([row.long() for row in codes]))))
 
     def best_of_n(
         self, queries: Sequence[Query], best: Sequence[Tensor], numbers: range

@@ -5,9 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import torch
+
 from contest.items import Sample
 from models.rudolph.free_memory import free_bytes
-from models.rudolph.memory_plan import CPU, GPU, BatchLimits, MemoryPlan, Need, answering, drawing, plan, ranking
+from models.rudolph.memory_plan import (
+    CPU,
+    GPU,
+    BatchLimits,
+    MemoryPlan,
+    Need,
+    answering,
+    drawing,
+    plan,
+    ranking,
+    weight_bytes,
+)
 from models.vqgan.memory import picture_bytes
 from submission.loading import Networks
 
@@ -31,9 +44,10 @@ def plan_memory(
 ) -> MemoryPlan:
     """Plan the phases `restore`, `encode`, `answer`, `draw`, and with `num_images` above 1 also `improve`.
 
-    `samples` are the most that a phase may have to do, by its name. Of several processes each takes its part of what is
-    free, as they start together. With `overlap`, `encode` runs while `answer` does, and both have to fit. `window`: the
-    most codes of a picture that are computed at once.
+    `samples` are the most that a phase may have to do, by its name. Of `processes` that share the device each takes its
+    part of what is free, as they start together. With `overlap`, `encode` runs while `answer` does, and both have to
+    fit. `window`: the most codes of a picture that are computed at once. In float16 room is kept for the bfloat16 model
+    that computes what overflows, where that leaves half or more.
     """
     config, device, dtype = networks.rudolph.config, networks.device, networks.dtype
     packed = device.type == "cpu"
@@ -51,13 +65,23 @@ def plan_memory(
         improving = drawing(config, dtype, samples["improve"], num_samples=num_images, packed=packed, window=window)
         ranked = ranking(config, dtype, samples["improve"])
         needs.append(replace(_rendering_too(improving, pictures, ranked.each), phase="improve"))
+    later = _rescue_bytes(networks, int(free * limits.share))
     if not (overlap and encoding.samples):
-        return plan(free, [need for need in needs if need.samples], limits)
+        return plan(free, [need for need in needs if need.samples], limits, weights=later)
     first = _plan_overlap(free, encoding, limits)
     room = {"pictures encoded beside": encoding.bytes(first.batch("encode"))}
     needs[1:3] = [replace(answers, once={**answers.once, **room})]
-    rest = plan(free, [need for need in needs if need.samples], limits)
+    rest = plan(free, [need for need in needs if need.samples], limits, weights=later)
     return replace(rest, phases=first.phases + rest.phases)
+
+
+def _rescue_bytes(networks: Networks, budget: int) -> dict[str, int]:
+    """Bytes of the second model, which is loaded at the first overflow of a run in float16.
+
+    On a card too small for both, batches of one sample would pay for what may never come: no room is kept there.
+    """
+    size = weight_bytes(networks.rudolph.config, torch.bfloat16) if networks.dtype == torch.float16 else 0
+    return {"a bfloat16 model, if float16 overflows": size} if 0 < size <= budget // 2 else {}
 
 
 def _plan_overlap(free: int, need: Need, limits: BatchLimits) -> MemoryPlan:

@@ -113,7 +113,7 @@ class Scheduler:
         counts["draw"] += self.engine.profile.black_is_absent * counts["encode"]
         several = IMAGES_A_ROUND if settings.num_images > 1 or settings.time_budget > 0 else 1
         networks, widest = self.engine.networks, self.engine.window.widest
-        planned = plan_memory(networks, counts, several, settings.shard.count, overlap=overlap, window=widest)
+        planned = plan_memory(networks, counts, several, settings.sharing, overlap=overlap, window=widest)
         self.batch_sizes = {phase.need.phase: phase.batch for phase in planned.phases}
         state.memory = planned.to_json()
         if state.is_first:

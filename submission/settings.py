@@ -29,6 +29,7 @@ class RunSettings:
     `ruclip` says, and without one RUDOLPH itself. `window` is how many codes of a picture are computed in one pass of
     the network, None the number that proves fastest; it changes no picture, but for rounding. `shard` is one of the
     processes on this machine that divide up what `share` leaves to it of the input; `output` is that share's folder.
+    `sharing` processes, this one among them, compute on `device`.
     """
 
     input: Path
@@ -46,6 +47,7 @@ class RunSettings:
     window: int | None = 1
     shard: Shard = ONLY
     share: Share = WHOLE
+    sharing: int = 1
 
     @property
     def budget_share(self) -> float:

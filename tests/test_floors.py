@@ -56,6 +56,7 @@ MODEL_FLOORS = {
     "errors": (),
     "pixels": (),
     "devices": ("errors",),
+    "gpu_settings": (),
     "files": ("errors",),
     "weights": (
         "errors",

@@ -68,7 +68,7 @@ class Watched:
 def main(folder: Path) -> None:
     """Measure until standard input ends; write the figures every period and at the end."""
     settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
-    gpus = GpuEnergy(os.environ.get("CUDA_VISIBLE_DEVICES"))  # first: its counters start here
+    gpus = GpuEnergy(os.environ.get("CUDA_VISIBLE_DEVICES"), settings["gpus"])  # first: its counters start here
     watched = Watched(settings["pid"], settings["start"], settings["seconds"])
     publisher = Publisher(Path(settings["csv"]), folder / "status.json")
     tracker, row, encode = _start_eco2ai(settings, watched)

@@ -28,7 +28,7 @@ class EnergyMeter:
 
     def __init__(self, tracking: Tracking) -> None:
         self._tracking = tracking
-        self._gpus = GpuEnergy(os.environ.get("CUDA_VISIBLE_DEVICES"))
+        self._gpus = GpuEnergy(os.environ.get("CUDA_VISIBLE_DEVICES"), tracking.gpus)
         self._seconds = 0.0
 
     def read(self) -> Meter:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
+
+from contest.emissions.cuda_driver import cuda_uuids
 
 KWH = 3.6e6  # joules
 
@@ -11,10 +14,12 @@ KWH = 3.6e6  # joules
 class GpuEnergy:
     """Counts from its construction on. `visible` is the value of CUDA_VISIBLE_DEVICES, or None if it is not set.
 
-    A GPU with an energy counter (Volta and later) is read by it; an older one by its power, at each `sample`.
+    `used` are the numbers by CUDA of the GPUs that are computed on; None counts all visible ones. They are asked for by
+    their UUIDs. A GPU with an energy counter (Volta and later) is read by it; an older one by its power, at each
+    `sample`. A GPU that stops to tell keeps what it told before, and says so; nothing is raised.
     """
 
-    def __init__(self, visible: str | None) -> None:
+    def __init__(self, visible: str | None, used: Sequence[int] | None = None) -> None:
         self._gpus: list[_Gpu] = []
         self._problems: list[tuple[str, str, None]] = []
         try:
@@ -22,14 +27,27 @@ class GpuEnergy:
         except ImportError:
             return  # eco2AI brings it along: without it there is no eco2AI either, which is what the run is told
         self._nvml: Any = pynvml
+        if used is not None and not used:
+            return
         try:
             pynvml.nvmlInit()
         except pynvml.NVMLError:
             return  # no NVIDIA driver: no GPU
-        names = [str(index) for index in range(pynvml.nvmlDeviceGetCount())] if visible is None else _split(visible)
-        for name in names:
+        try:
+            names = [str(i) for i in range(pynvml.nvmlDeviceGetCount())] if visible is None else _split(visible)
+        except pynvml.NVMLError as error:
+            self._problems.append(("gpus", f"NVML can not count them: {error}", None))
+            return
+        uuids = cuda_uuids()
+        if uuids is None or len(uuids) != len(names):  # a driver that does not say: NVML's own order
+            uuids = names
+        for number in range(len(names)) if used is None else used:
+            # A number says which GPU of CUDA's order; what is a name already stays one.
+            name = names[number] if number < len(names) else str(number)
             try:
-                self._gpus.append(_Gpu(pynvml, name))
+                self._gpus.append(
+                    _Gpu(pynvml, name, uuids[number] if name.isdecimal() and number < len(uuids) else name)
+                )
             except pynvml.NVMLError as error:
                 self._problems.append((f"gpu {name}", f"NVML can not tell its energy: {error}", None))
 
@@ -44,10 +62,11 @@ class GpuEnergy:
 
 
 class _Gpu:
-    def __init__(self, nvml: Any, name: str) -> None:
+    def __init__(self, nvml: Any, name: str, asked: str) -> None:
         self._nvml = nvml
-        by_uuid = not name.isdecimal()
-        self._handle = nvml.nvmlDeviceGetHandleByUUID(name) if by_uuid else nvml.nvmlDeviceGetHandleByIndex(int(name))
+        by_uuid = not asked.isdecimal()
+        self._handle = nvml.nvmlDeviceGetHandleByUUID(asked) if by_uuid else nvml.nvmlDeviceGetHandleByIndex(int(asked))
+        self._silent = ""
         title = nvml.nvmlDeviceGetName(self._handle)
         self._device = f"gpu {name}: {title.decode() if isinstance(title, bytes) else title}"
         self._at = time.monotonic()
@@ -59,6 +78,14 @@ class _Gpu:
             nvml.nvmlDeviceGetPowerUsage(self._handle)  # raises if there is no power to be read either
 
     def sample(self) -> None:
+        try:
+            self._sample()
+        except self._nvml.NVMLError as error:  # a GPU that fell off the bus must not end what is measured
+            self._silent = f"; NVML told nothing more: {error}"
+        else:
+            self._silent = ""
+
+    def _sample(self) -> None:
         if self._first is not None:
             self._joules = self._nvml.nvmlDeviceGetTotalEnergyConsumption(self._handle) / 1000 - self._first
             return
@@ -68,7 +95,7 @@ class _Gpu:
 
     def reading(self) -> tuple[str, str, float]:
         method = "NVML power x time" if self._first is None else "NVML energy counter"
-        return self._device, f"{method}, the whole GPU", self._joules / KWH
+        return self._device, f"{method}, the whole GPU{self._silent}", self._joules / KWH
 
 
 def _split(visible: str) -> list[str]:

@@ -77,7 +77,8 @@ class Tracking:
     """A measurement that is going on. `so_far` may be asked at any time; `outcome` is there after the end.
 
     `row_id` is the id of its row in eco2AI's file; None if nothing is measured. `root` is the process that is measured
-    with its descendants, all but `measurer`; `seconds` is the processor time that they had used when it began.
+    with its descendants, all but `measurer`; `seconds` is the processor time that they had used when it began, `gpus`
+    are the numbers by CUDA of the GPUs measured (None: all).
     """
 
     _folder: Path | None
@@ -86,6 +87,7 @@ class Tracking:
     row_id: str | None = None
     root: int = 0
     seconds: float = 0.0
+    gpus: tuple[int, ...] | None = None
     outcome: Emissions | None = None
 
     @property
@@ -134,6 +136,7 @@ def track(
     final: bool = False,
     tdp_watts: float | None = None,
     root: int | None = None,
+    gpus: tuple[int, ...] | None = None,
     period: float = PERIOD_SECONDS,
     patience: float = PATIENCE_SECONDS,
 ) -> Iterator[Tracking]:
@@ -150,6 +153,7 @@ def track(
         final: mark the row as the one that counts, by the rules' key phrase in its description.
         tdp_watts: power of one processor package; None takes eco2AI's guess from the processor's name.
         root: another process to measure, with its children: the one that started several which work together.
+        gpus: numbers by CUDA of the GPUs that the work computes on; None counts all that it may use.
         period: seconds between two measurements.
         patience: seconds that the end waits for the figures, at most.
 
@@ -171,6 +175,7 @@ def track(
             "period": period,
             "parent": os.getpid(),
             "pid": os.getpid() if root is None else root,
+            "gpus": gpus,
         }
     )
     try:
@@ -226,7 +231,7 @@ def _start(settings: dict[str, Any]) -> Tracking:
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
         return Tracking(None, None, f"the measuring process can not be started: {reason_of(error)}")
-    return Tracking(folder, process, None, row_id=row_id, root=settings["pid"], seconds=seconds)
+    return Tracking(folder, process, None, row_id=row_id, root=settings["pid"], seconds=seconds, gpus=settings["gpus"])
 
 
 def _stop(process: subprocess.Popen[bytes], patience: float) -> str | None:

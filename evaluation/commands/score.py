@@ -123,7 +123,7 @@ def _scored(options: argparse.Namespace, processes: ScoringProcesses) -> tuple[R
     if options.emissions is None or not processes.is_first:
         result = scored()
     else:
-        with track("FBC2 evaluation", "scoring", options.emissions, options.country) as tracking:
+        with track("FBC2 evaluation", "scoring", options.emissions, options.country, gpus=()) as tracking:
             result = scored()
         say(tracking.outcome)
         emissions += [options.emissions] if options.emissions.is_file() else []

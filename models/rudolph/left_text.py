@@ -20,6 +20,8 @@ from models.rudolph.sampling import Sampling, count_not_finite, sample_token, un
 from models.rudolph.transformer import Rudolph
 from models.rudolph.vocabulary import BOS, EOS, PAD, Vocabulary
 
+# Steps between two looks whether all rows have ended, on a CPU and on a GPU: there a look waits for all that is queued.
+LOOK_EVERY = (1, 8)
 TEXT_SAMPLING = Sampling(temperature=0.9, top_k=64, top_p=0.8)  # of the public API
 
 
@@ -66,7 +68,7 @@ def continue_left(
         token = torch.where(token > config.bpe_vocab, EOS, token)
         drawn[:, step] = token
         finished |= token == EOS
-        if finished.all():
+        if (step + 1) % LOOK_EVERY[device.type == "cuda"] == 0 and finished.all():
             break
         new, position = token[:, None], start + step
     raise_unless_finite(not_finite, model.text_embeddings.weight.dtype)

@@ -123,7 +123,8 @@ class VQGAN(nn.Module):
     def decode(self, codes: Tensor) -> Tensor:
         """Codes [b, n] of a square grid to pictures in [0, 1], [b, 3, H, W]; H = f sqrt(n), twice that with wavelets.
 
-        Raises PictureShapeError if n is no square or a code lies outside the codebook.
+        Codes may lie on the CPU while the network is on a GPU: their values are checked where they are, and there the
+        check waits for nothing. Raises PictureShapeError if n is no square or a code lies outside the codebook.
         """
         if codes.dim() != 2:
             raise PictureShapeError(f"codes must be [b, n], got {list(codes.shape)}")
@@ -132,5 +133,9 @@ class VQGAN(nn.Module):
             raise PictureShapeError(f"only square grids can be decoded, got {codes.shape[1]} codes a picture")
         if codes.numel() and (int(codes.min()) < 0 or int(codes.max()) >= self.n_embed):
             raise PictureShapeError(f"codes must lie in 0..{self.n_embed - 1}")
-        embedded = self.quantize.embed(codes).unflatten(1, (side, side)).permute(0, 3, 1, 2)
+        embedded = (
+            self.quantize.embed(codes.to(self.quantize.embed.weight.device))
+            .unflatten(1, (side, side))
+            .permute(0, 3, 1, 2)
+        )
         return (self.synthesize(embedded).clamp(-1, 1) + 1) / 2

@@ -134,7 +134,9 @@ def _run(options: argparse.Namespace, settings: RunSettings) -> RunSummary:
         f"RUDOLPH, inference, weights {settings.weights.name}, profile {settings.profile.name}, {settings.device}"
     )
     try:
-        with track("FBC2 submission", description, options.emissions, options.country or COUNTRY) as tracking:
+        gpus = () if settings.device.index is None else (settings.device.index,)
+        country = options.country or COUNTRY
+        with track("FBC2 submission", description, options.emissions, country, gpus=gpus) as tracking:
             return run(settings)
     finally:
         say(str(tracking.outcome))
@@ -202,6 +204,8 @@ def _settings(options: argparse.Namespace) -> RunSettings:
     import torch
 
     from models.devices import choose_device
+    from models.gpu_settings import prepare_gpu
+    from submission.devices import processes_on
     from submission.doctor.cgroup import useful_threads
     from submission.profiles import PROFILES, greedy
     from submission.sharding import shard_of_process
@@ -214,6 +218,7 @@ def _settings(options: argparse.Namespace) -> RunSettings:
     if share.is_whole:
         require_no_shares(options.output)
     device = choose_device(options.device, shard.number)
+    prepare_gpu(device)
     dtype = options.dtype if options.dtype != "auto" else "float16" if device.type == "cuda" else "float32"
     return RunSettings(
         input=options.input,
@@ -231,4 +236,5 @@ def _settings(options: argparse.Namespace) -> RunSettings:
         window=_chosen_window(options),
         shard=shard,
         share=share,
+        sharing=processes_on(options.device, shard.number, shard.count),
     )

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 
+import submission.devices as devices
 import submission.planning as planning
 from models.rudolph import named
 from models.rudolph.memory_plan import weight_bytes
@@ -40,10 +41,10 @@ def networks() -> Any:
     [
         (8, False, [16, 5, 10, 3]),
         (8, True, [2, 4, 10, 3]),
-        (24, False, [129, 41, 83, 27]),
-        (24, True, [16, 36, 83, 27]),
-        (80, False, [250, 170, 250, 113]),
-        (80, True, [32, 160, 250, 113]),
+        (24, False, [91, 29, 58, 19]),
+        (24, True, [16, 24, 58, 19]),
+        (80, False, [250, 156, 250, 105]),
+        (80, True, [32, 147, 250, 105]),
     ],
 )
 def test_batches_of_the_2_7b_model(
@@ -82,3 +83,33 @@ def test_too_little_room_encodes_one_by_one(monkeypatch: pytest.MonkeyPatch, net
     planned = plan_memory(networks, SAMPLES, 1, 1, overlap=True)
     assert (planned.batch("encode"), planned.batch("answer")) == (1, 1)
     assert planned.phases[0].fits
+
+
+@pytest.mark.parametrize(("dtype", "room"), [(torch.float16, True), (torch.bfloat16, False), (torch.float32, False)])
+def test_room_is_kept_for_the_model_that_computes_what_overflows(
+    monkeypatch: pytest.MonkeyPatch, networks: Any, dtype: torch.dtype, room: bool
+) -> None:
+    monkeypatch.setattr(planning, "free_bytes", lambda device: 40 * GIB)
+    planned = plan_memory(SimpleNamespace(**{**vars(networks), "dtype": dtype}), SAMPLES, 1, 1, overlap=True)
+    kept = weight_bytes(LARGE, torch.bfloat16) if room else 0
+    assert planned.budget == int(0.9 * 40 * GIB) - kept
+
+
+@pytest.mark.parametrize(
+    ("name", "process", "processes", "gpus", "sharing"),
+    [
+        ("auto", 0, 8, 8, 1),
+        ("cuda", 7, 8, 8, 1),
+        ("cuda", 0, 3, 2, 2),
+        ("cuda", 1, 3, 2, 1),
+        ("cuda:1", 0, 4, 2, 4),
+        ("cpu", 0, 4, 2, 4),
+        ("auto", 0, 4, 0, 4),
+    ],
+)
+def test_processes_that_share_a_device(
+    monkeypatch: pytest.MonkeyPatch, name: str, process: int, processes: int, gpus: int, sharing: int
+) -> None:
+    cuda = SimpleNamespace(is_available=lambda: gpus > 0, device_count=lambda: gpus)
+    monkeypatch.setattr(devices.torch, "cuda", cuda)
+    assert devices.processes_on(name, process, processes) == sharing

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from evaluation.metrics.cases import Mode
-from models.rudolph import Rudolph
+from models.rudolph import Rudolph, named
 from models.rudolph.vocabulary import PAD, Vocabulary
 from tests.training.small_world import TINY
+from training.tune import validation
 from training.tune.data.examples import Example
 from training.tune.settings import TaskSettings
 from training.tune.validation import score_answers, segment_losses, validate
@@ -152,3 +153,13 @@ def test_zero_of_the_official_scripts_is_named() -> None:
     assert scores == [0.0, 0.0]
     assert problem is not None
     assert "the whole task is 0" in problem
+
+
+@pytest.mark.parametrize(("gigabytes", "at_once"), [(80, 48), (21, 12), (1, 1)])
+def test_as_many_are_validated_at_once_as_memory_holds(
+    monkeypatch: pytest.MonkeyPatch, gigabytes: int, at_once: int
+) -> None:
+    with torch.device("meta"):
+        large = Rudolph(named("2.7B-FBC2"))
+    monkeypatch.setattr(validation, "free_bytes", lambda device: gigabytes * 2**30)
+    assert validation.fitting_batch(large) == at_once

@@ -5,6 +5,7 @@ Started by torchrun, which sets RANK, WORLD_SIZE and LOCAL_RANK; without it ther
 
 from __future__ import annotations
 
+import inspect
 import os
 import warnings
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
+from models.gpu_settings import prepare_gpu
 from models.rudolph.transformer import Layer
 from training.tune.errors import SettingsError
 from training.tune.objective import Objective
@@ -105,8 +107,7 @@ def open_processes(device_name: str) -> Iterator[Processes]:
     """
     rank, world, local = (int(os.environ.get(name, "0")) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
     device = _device(device_name, local)
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
+    prepare_gpu(device)
     if world < 2:
         yield Processes(0, 1, device)
         return
@@ -124,7 +125,7 @@ def share(objective: Objective, settings: ComputeSettings, processes: Processes)
     if processes.world == 1:
         return objective
     if settings.parallel == "ddp":
-        return DistributedDataParallel(objective, forward_sync_buffers=False)
+        return DistributedDataParallel(objective, gradient_as_bucket_view=True, **_without_buffers())
     mesh = dist.init_device_mesh(processes.device.type, (processes.world,))
     # The products' weights travel in half the bytes. The norms stay in float32, as under autocast alone.
     half = MixedPrecisionPolicy(torch.bfloat16, torch.float32, cast_forward_inputs=False)
@@ -138,6 +139,12 @@ def share(objective: Objective, settings: ComputeSettings, processes: Processes)
         fully_shard(layer, mesh=mesh)
     fully_shard(objective, mesh=mesh)
     return objective
+
+
+def _without_buffers() -> dict[str, Any]:
+    """How DDP is told that the masks need no copies from the first process: torch 2.13 has another word for it."""
+    known = inspect.signature(DistributedDataParallel).parameters
+    return {"forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers": False}
 
 
 def adds_up_later(shared: nn.Module) -> AbstractContextManager[None]:

@@ -76,6 +76,10 @@ class ProcessPlace:
         """The process to measure with its descendants."""
         return os.getpid() if self.local_world == 1 else os.getppid()
 
+    def gpus(self, device: str) -> tuple[int, ...]:
+        """Numbers by CUDA of the GPUs that this machine's processes train on: each has that of its own rank."""
+        return () if device == "cpu" else tuple(range(self.local_world))
+
     def named(self, file: str) -> str:
         """Name of this machine's own file: `co2.csv` on the first, `co2.node1.csv` on the second."""
         path = Path(file)
@@ -114,6 +118,7 @@ def measure_emissions(settings: TuneSettings) -> Iterator[Co2Log | None]:
             own.country,
             tdp_watts=own.tdp_watts,
             root=place.root,
+            gpus=place.gpus(settings.compute.device),
             period=own.period,
         ) as tracking:
             _attempt(lambda: _put_session(record, about, tracking, datetime.now(UTC)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import torch
@@ -26,14 +27,14 @@ def build_optimizer(model: nn.Module, settings: OptimSettings) -> torch.optim.Op
         {"params": matrices, "weight_decay": settings.weight_decay},
         {"params": vectors, "weight_decay": 0.0},
     ]
-    return _class(settings)(
+    return _maker(settings)(
         [group for group in groups if group["params"]], settings.learning_rate, (settings.beta1, settings.beta2)
     )
 
 
-def _class(settings: OptimSettings) -> Any:
-    if settings.name == "adamw":
-        return torch.optim.AdamW
+def _maker(settings: OptimSettings) -> Any:
+    if settings.name == "adamw":  # fused: one pass over weights and states, and no temporaries of the weights' size
+        return partial(torch.optim.AdamW, fused=True)
     try:
         import bitsandbytes
     except ImportError as error:

@@ -20,6 +20,8 @@ from evaluation.metrics.cases import Case, Mode, Note
 from evaluation.metrics.errors import AttemptAbortedError
 from models.rudolph import Rudolph
 from models.rudolph.decoding import answer
+from models.rudolph.free_memory import free_bytes
+from models.rudolph.memory_plan import CPU, GPU, answering, plan
 from models.rudolph.sampling import Sampling
 from models.rudolph.vocabulary import EMPTY_ANSWER, PAD, Vocabulary
 from training.tune.data.batches import example_ids, picture_codes
@@ -27,6 +29,7 @@ from training.tune.data.examples import Example
 from training.tune.objective import SEGMENTS, targets_of
 from training.tune.settings import TaskSettings
 
+AT_ONCE = 48  # examples, where memory allows
 GREEDY = Sampling(top_k=1)
 LOGITS_AT_ONCE = 2048  # rows of the output head in memory at a time
 
@@ -91,6 +94,16 @@ class Validation:
     tasks: Mapping[str, TaskValidation]
     loss: float
     score: float | None
+
+
+def fitting_batch(model: Rudolph) -> int:
+    """How many examples fit beside the weights, gradients and states of a training; at least 1."""
+    weight = model.text_embeddings.weight
+    if weight.device.type == "cuda":
+        torch.cuda.empty_cache()  # what a step left to torch's allocator counts as taken otherwise
+    limits = GPU if weight.device.type == "cuda" else CPU
+    need = answering(model.config, weight.dtype, AT_ONCE)
+    return plan(free_bytes(weight.device), [need], replace(limits, largest_batch=AT_ONCE)).batch("answer")
 
 
 def greedy_answers(model: Rudolph, vocabulary: Vocabulary, examples: Sequence[Example], batch_size: int) -> list[str]:
@@ -166,9 +179,13 @@ def validate(
     held_out: Mapping[str, Sequence[Example]],
     tasks: Mapping[str, TaskSettings],
     mode: Mode,
-    batch_size: int = 48,
+    batch_size: int | None = None,
 ) -> Validation:
-    """Validate on `held_out` (examples by task), with dropout off; the model is left in the mode that it was in."""
+    """Validate on `held_out` (examples by task), with dropout off; the model is left in the mode that it was in.
+
+    `batch_size` None takes as many at once as fit the memory that is free, at most 48.
+    """
+    batch_size = fitting_batch(model) if batch_size is None else batch_size
     was_training = model.training
     model.eval()
     found = {}

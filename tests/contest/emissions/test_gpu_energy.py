@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from contest.emissions.cuda_driver import cuda_uuids
 from contest.emissions.gpu_energy import GpuEnergy
 
 
@@ -103,3 +104,70 @@ def test_a_gpu_that_tells_nothing_is_named(library: Any) -> None:
 def test_without_a_driver_there_is_no_gpu(library: Any) -> None:
     library.driver = False
     assert GpuEnergy(None).readings() == []
+
+
+def test_an_error_while_it_counts_is_said_and_raises_nothing(library: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    energy = GpuEnergy("0")
+    library.counter += 7_200_000
+    energy.sample()
+
+    def lost(handle: int) -> int:
+        raise NVMLError("GPU is lost")
+
+    monkeypatch.setattr(library, "nvmlDeviceGetTotalEnergyConsumption", lost, raising=False)
+    energy.sample()
+    ((_, method, kwh),) = energy.readings()
+    assert method == "NVML energy counter, the whole GPU; NVML told nothing more: GPU is lost"
+    assert kwh == pytest.approx(0.002)
+
+
+def test_an_error_while_they_are_counted_is_a_reading(library: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost() -> int:
+        raise NVMLError("unknown error")
+
+    monkeypatch.setattr(library, "nvmlDeviceGetCount", lost, raising=False)
+    assert GpuEnergy(None).readings() == [("gpus", "NVML can not count them: unknown error", None)]
+
+
+@pytest.mark.parametrize(
+    ("visible", "used", "devices"),
+    [
+        (None, (0,), ["gpu 0: K80"]),  # CUDA's first is NVML's second
+        (None, (1,), ["gpu 1: A100"]),
+        (None, (), []),
+        ("1,0", (0,), ["gpu 1: K80"]),
+        ("GPU-0", (0,), ["gpu GPU-0: A100"]),
+        (None, (5,), ["gpu 5"]),
+    ],
+)
+def test_gpus_are_those_computed_on_in_the_order_of_cuda(
+    library: Any, monkeypatch: pytest.MonkeyPatch, visible: str | None, used: tuple[int, ...], devices: list[str]
+) -> None:
+    orders = {None: ["GPU-1", "GPU-0", "GPU-2"], "1,0": ["GPU-1", "GPU-0"], "GPU-0": ["GPU-0"]}
+    monkeypatch.setattr("contest.emissions.gpu_energy.cuda_uuids", lambda: orders[visible])
+    assert [device for device, _, _ in GpuEnergy(visible, used).readings()] == devices
+
+
+def test_the_driver_tells_the_uuids_in_its_own_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    def count(into: Any) -> int:
+        into._obj.value = 2
+        return 0
+
+    def device(into: Any, index: int) -> int:
+        into._obj.value = 7 - index
+        return 0
+
+    def uuid(raw: Any, of: Any) -> int:
+        raw.raw = bytes([of.value]) * 16
+        return 0
+
+    driver = SimpleNamespace(
+        cuInit=lambda flags: 0, cuDeviceGetCount=count, cuDeviceGet=device, cuDeviceGetUuid_v2=uuid
+    )
+    monkeypatch.setattr("ctypes.CDLL", lambda name: driver)
+    assert cuda_uuids() == [
+        "GPU-07070707-0707-0707-0707-070707070707",
+        "GPU-06060606-0606-0606-0606-060606060606",
+    ]
+    driver.cuInit = lambda flags: 100
+    assert cuda_uuids() is None
