@@ -30,6 +30,7 @@ OUR_PACKAGES = (
     "errors",
     "contest",
     "models",
+    "pages",
     "submission",
     "evaluation",
     "data_prep",
