@@ -8,6 +8,7 @@ from dataclasses import replace
 import torch
 
 from contest.items import Sample
+from models.rudolph import Config
 from models.rudolph.free_memory import free_bytes
 from models.rudolph.memory_plan import (
     CPU,
@@ -65,7 +66,7 @@ def plan_memory(
         improving = drawing(config, dtype, samples["improve"], num_samples=num_images, packed=packed, window=window)
         ranked = ranking(config, dtype, samples["improve"])
         needs.append(replace(_rendering_too(improving, pictures, ranked.each), phase="improve"))
-    later = _rescue_bytes(networks, int(free * limits.share))
+    later = rescue_bytes(config, dtype, int(free * limits.share))
     if not (overlap and encoding.samples):
         return plan(free, [need for need in needs if need.samples], limits, weights=later)
     first = _plan_overlap(free, encoding, limits)
@@ -75,12 +76,12 @@ def plan_memory(
     return replace(rest, phases=first.phases + rest.phases)
 
 
-def _rescue_bytes(networks: Networks, budget: int) -> dict[str, int]:
+def rescue_bytes(config: Config, dtype: torch.dtype, budget: int) -> dict[str, int]:
     """Bytes of the second model, which is loaded at the first overflow of a run in float16.
 
     On a card too small for both, batches of one sample would pay for what may never come: no room is kept there.
     """
-    size = weight_bytes(networks.rudolph.config, torch.bfloat16) if networks.dtype == torch.float16 else 0
+    size = weight_bytes(config, torch.bfloat16) if dtype == torch.float16 else 0
     return {"a bfloat16 model, if float16 overflows": size} if 0 < size <= budget // 2 else {}
 
 

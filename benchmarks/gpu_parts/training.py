@@ -1,0 +1,77 @@
+"""A training step of random networks: tokens a second, share of the products' measured peak, memory, energy."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from benchmarks.gpu_parts.energy import Joules
+from benchmarks.gpu_parts.inference import TINY
+from benchmarks.gpu_parts.parts import Setting
+from models.rudolph import Config, Rudolph, named
+from training.tune.data.batches import Batch
+from training.tune.distributed import Processes
+from training.tune.settings import ComputeSettings, DataSettings, TaskSettings, TuneSettings
+from training.tune.train_step import train_step
+from training.tune.training_state import TrainState
+
+
+def training(setting: Setting) -> Iterator[dict[str, Any]]:
+    """The 350M and the 2.7B, in bfloat16 and in float16."""
+    peak = _peak(setting)
+    yield {"products in bfloat16, TFLOP/s": round(peak / 1e12, 2)}
+    sizes = {"tiny": (TINY, 2)} if setting.tiny else {"350M": (named("350M"), 24), "2.7B": (named("2.7B-FBC2"), 4)}
+    for size, (config, rows) in sizes.items():
+        for dtype in ("bfloat16",) if setting.tiny else ("bfloat16", "float16"):
+            yield {"size": size, "dtype": dtype, **_measured(setting, config, rows, dtype, peak)}
+
+
+def _measured(setting: Setting, config: Config, rows: int, dtype: str, peak: float) -> dict[str, Any]:
+    compute, device = ComputeSettings(dtype=dtype), torch.device(setting.device)
+    settings = TuneSettings("", "", DataSettings(""), {"vqa": TaskSettings()}, steps=1000, compute=compute)
+    torch.manual_seed(0)
+    with torch.device(device):
+        model = Rudolph(config).train()
+    state = TrainState(model, settings, Processes(0, 1, device))
+    ids = torch.randint(4, config.bpe_vocab, (rows, config.total_seq_length))
+    middle = slice(config.l_text_seq_length, config.prefix_length)
+    ids[:, middle] = torch.randint(config.image_vocab_size, (rows, config.image_seq_length))
+    batch = Batch(ids, torch.tensor([[1.0, 1.0, 7.0]]).repeat(rows, 1), torch.zeros(rows, dtype=torch.int64), ("vqa",))
+    if setting.on_gpu:
+        torch.cuda.reset_peak_memory_stats()
+    times, count = [], 2 if setting.tiny else 5
+    train_step(state, 0, batch)
+    with Joules(device) as energy:
+        for step in range(1, count + 1):
+            start = time.perf_counter()
+            train_step(state, step, batch)  # it returns the loss as a number, and so waits for the GPU
+            times.append(time.perf_counter() - start)
+    seconds, tokens = statistics.median(times), ids.numel()
+    flop = 6.0 * tokens * sum(parameter.numel() for parameter in model.transformer.parameters())
+    held = torch.cuda.max_memory_allocated() / 1e9 if setting.on_gpu else None
+    return {
+        "rows": rows,
+        "seconds a step": round(seconds, 3),
+        "tokens a second": round(tokens / seconds),
+        "share of peak": round(flop / seconds / peak, 3),
+        "peak GB": "-" if held is None else round(held, 1),
+        "J a step": "unknown" if energy.used is None else round(energy.used / count),
+    }
+
+
+def _peak(setting: Setting) -> float:
+    """Operations a second of one large product in bfloat16, the best of several."""
+    side = 64 if setting.tiny else 8192
+    one = torch.ones(side, side, device=setting.device, dtype=torch.bfloat16)
+    best = 0.0
+    for _ in range(5):
+        start = time.perf_counter()
+        one @ one
+        if setting.on_gpu:
+            torch.cuda.synchronize()
+        best = max(best, 2.0 * side**3 / (time.perf_counter() - start))
+    return best

@@ -1,0 +1,82 @@
+"""The command that proves a GPU, tried on the CPU: with bare packages, after failures, and out of time."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.gpu_parts.parts import PARTS
+
+ROOT = Path(__file__).parents[2]
+# Whatever is not torch's own, numpy, pillow, safetensors, tokenizers, tqdm or pandas.
+HIDDEN = (
+    "pydantic omegaconf yaml pyarrow torchmetrics scipy sklearn matplotlib nltk eco2ai pynvml httpx2 tensorboard "
+    "hypothesis pymorphy3 psutil"
+)
+HIDING = """
+from importlib.machinery import PathFinder
+
+find = PathFinder.find_spec
+
+def find_but_hidden(name, path=None, target=None):
+    return None if name.partition(".")[0] in NAMES else find(name, path, target)
+
+PathFinder.find_spec = find_but_hidden
+"""
+
+
+def hide(names: str, folder: Path) -> Path:
+    """A folder on whose account a Python that has it in its path does not find some packages."""
+    (folder / "sitecustomize.py").write_text(f"NAMES = {names.split()!r}\n{HIDING}")
+    return folder
+
+
+def prove(output: Path, *arguments: str, path: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "benchmarks/gpu.py", "--device", "cpu", "--size", "tiny", "--output", str(output)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"} | ({} if path is None else {"PYTHONPATH": str(path)})
+    return subprocess.run(
+        [*command, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600, check=False
+    )
+
+
+def status_of(output: Path, part: str) -> str:
+    status: str = json.loads((output / f"{part}.json").read_text())["status"]
+    return status
+
+
+def test_a_training_step_needs_no_package_that_may_not_be_there(tmp_path: Path) -> None:
+    ended = prove(tmp_path / "out", "--only", "training", path=hide(HIDDEN, tmp_path))
+    assert ended.returncode == 0, (tmp_path / "out" / "training.log").read_text()
+    (result,) = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert (result["part"], result["status"]) == ("training", "done")
+    assert result["rows"][1]["tokens a second"] > 0
+    assert "| size | dtype | rows |" in (tmp_path / "out" / "report.md").read_text()
+
+
+def test_it_goes_on_after_a_part_that_fails(tmp_path: Path) -> None:
+    ended = prove(tmp_path / "out", "--only", "parity", "attention", path=hide("tokenizers safetensors", tmp_path))
+    assert ended.returncode == 1
+    problem = "failed with status 1: ModuleNotFoundError: No module named 'safetensors'"
+    assert status_of(tmp_path / "out", "parity") == problem
+    assert problem in (tmp_path / "out" / "report.md").read_text()
+    assert status_of(tmp_path / "out", "attention") == "done"
+
+
+def test_a_part_without_time_is_named(tmp_path: Path) -> None:
+    ended = prove(tmp_path / "out", "--only", "versions", "graph", "--minutes", "0")
+    assert ended.returncode == 1
+    assert [status_of(tmp_path / "out", part) for part in ("versions", "graph")] == ["not begun: no time was left"] * 2
+
+
+@pytest.mark.slow
+def test_every_part_runs_with_bare_packages(tmp_path: Path) -> None:
+    ended = prove(tmp_path / "out", path=hide(HIDDEN, tmp_path))
+    assert ended.returncode == 0, ended.stdout
+    results = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert [(result["part"], result["status"]) for result in results] == [(part.name, "done") for part in PARTS]
+    assert all(result["rows"] for result in results)
+    parity = next(result for result in results if result["part"] == "parity")
+    assert {row["within 1e-4"] for row in parity["rows"] if row["dtype"] == "float32"} == {"yes"}
