@@ -314,6 +314,12 @@ def test_the_pattern_finds_absolute_paths_of_a_machine(text: str, found: bool, f
     assert bool(MACHINE_PATH.search(text.format(folder))) is found
 
 
+def test_every_tracked_folder_is_one_of_the_house() -> None:
+    """What a command that went wrong left in the root is not committed with the rest."""
+    others = {".ci", "benchmarks", "demo", "docker", "docs", "tests", "weights"}
+    assert {path.parts[0] for path in tracked_files("") if len(path.parts) > 1} == {*ROOMS, *others}
+
+
 def test_no_tracked_file_names_a_machine_s_paths() -> None:
     found = [
         f"{path}:{number} {line.strip()}"
