@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Executor, Future
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import KW_ONLY, InitVar, dataclass
 from typing import Any, TypeAlias
 
@@ -118,15 +118,17 @@ class EncoderThread:
             self.status = stopped.status
         finally:
             self._ended = time.monotonic()
+            self.files.stop_reading()  # after an early end the rest would be read for nobody, beside what is left to do
             for future in self.results.values():
                 future.cancel()  # of no effect where there is a result
 
     def _encode(self, batch: Sequence[Sample]) -> list[EncodedPicture]:
         self._check()
         read = []
-        for picture in self.files.read(batch):
-            read.append(picture)
-            self._check()
+        with closing(self.files.read(batch)) as pictures:
+            for picture in pictures:
+                read.append(picture)
+                self._check()
         results: list[EncodedPicture] = [None] * len(batch)
         seen: dict[int, Tensor] = {}
         for index, picture in enumerate(read):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import zlib
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,8 +76,11 @@ class PictureFiles:
         self._to_come.update((sample.id, sample) for sample in samples)
         self._read_ahead()
 
-    def read(self, samples: Sequence[Sample]) -> Iterator[PictureRead]:
-        """Yield what came of each sample's picture, the last one if it has several: one can take half a second."""
+    def read(self, samples: Sequence[Sample]) -> Generator[PictureRead, None, None]:
+        """Yield what came of each sample's picture, the last one if it has several: one can take half a second.
+
+        Who closes the generator before its end has the rest of these samples left unread.
+        """
         reading = []
         for sample in samples:
             self._to_come.pop(sample.id, None)
@@ -85,8 +88,19 @@ class PictureFiles:
                 self._reading[sample.id] = self._pool.submit(self._read, sample)
             reading.append(self._reading.pop(sample.id))
         self._read_ahead()
-        for future in reading:
-            yield future.result()
+        try:
+            for future in reading:
+                yield future.result()
+        finally:
+            for future in reading:
+                future.cancel()  # of no effect where it was read
+
+    def stop_reading(self) -> None:
+        """Begin to read nothing more: no picture will be asked for any more."""
+        self._to_come.clear()
+        for future in self._reading.values():
+            future.cancel()
+        self._reading.clear()
 
     def write(self, path: Path, rgb: NDArray[np.uint8]) -> Future[int]:
         """Write a picture `[H, W, 3]` as a JPEG, whole or not at all; the future is its CRC-32, or a ContestError."""

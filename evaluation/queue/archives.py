@@ -23,5 +23,6 @@ def image_of(archive: Path) -> str:
             with zipfile.ZipFile(archive) as packed, packed.open(METADATA_NAME) as stream:
                 path.write_bytes(stream.read(MAX_METADATA_BYTES))
             return read_metadata(path).image
+    # The last three are how zipfile says: no such member, encrypted, packed in another way.
     except (ContestError, ContestFileError, zipfile.BadZipFile, KeyError, RuntimeError, NotImplementedError):
         return ""
