@@ -23,13 +23,13 @@ from submission.batches import BatchSize, Failure, process_batches
 from submission.deadline import DRAWING_SHARE, Deadline, RunStatus, RunStopped
 from submission.devices import is_lost, side_stream, use_threads
 from submission.engine import Engine
-from submission.picture_files import FlawedPicture, PictureFiles, is_black
+from submission.picture_files import BlackPicture, FlawedPicture, PictureFiles, is_black
 from submission.planning import phase_label
 from submission.progress import progress
 from submission.report import PhaseReport
 
-# Codes `[I]`; or why the picture can not be read, or not be encoded; or None if it counts as no picture.
-EncodedPicture: TypeAlias = Tensor | FlawedPicture | ContestError | Failure | None
+# Codes `[I]`; or that it counts as no picture; or why the picture can not be read, or not be encoded.
+EncodedPicture: TypeAlias = Tensor | FlawedPicture | BlackPicture | ContestError | Failure
 
 
 @dataclass(eq=False)
@@ -129,14 +129,16 @@ class EncoderThread:
             for picture in pictures:
                 read.append(picture)
                 self._check()
-        results: list[EncodedPicture] = [None] * len(batch)
+        results: dict[int, EncodedPicture] = {}
         seen: dict[int, Tensor] = {}
         for index, picture in enumerate(read):
             if isinstance(picture, ContestError):
                 results[index] = picture
                 continue
-            pixels = picture.content if isinstance(picture, FlawedPicture) else picture
-            if not (self.engine.profile.black_is_absent and is_black(pixels)):
+            pixels, flaw = (picture.content, picture.flaw) if isinstance(picture, FlawedPicture) else (picture, None)
+            if self.engine.profile.black_is_absent and is_black(pixels):
+                results[index] = BlackPicture(flaw)
+            else:
                 seen[index] = pixels
         with self.compute_lock:
             self._check()  # it may have been a long wait
@@ -144,7 +146,7 @@ class EncoderThread:
         for index, row in zip(seen, codes, strict=True):
             before = read[index]
             results[index] = FlawedPicture(row, before.flaw) if isinstance(before, FlawedPicture) else row
-        return results
+        return [results[index] for index in range(len(batch))]
 
     def _check(self) -> None:
         if not self._is_wanted:

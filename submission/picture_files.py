@@ -38,6 +38,13 @@ class FlawedPicture:
     flaw: ContestError
 
 
+@dataclass(frozen=True)
+class BlackPicture:
+    """What came of a picture that counts as none, since all of it is black; and what it lost that it is so, if known."""
+
+    flaw: ContestError | None
+
+
 # Pixels `[3, side, side]`, or why there are none.
 PictureRead: TypeAlias = Tensor | FlawedPicture | ContestError
 

@@ -26,7 +26,7 @@ from submission.engine import Engine, GeneratedImage, GeneratedText, Query
 from submission.image_encoder import EncodedPicture, EncoderThread
 from submission.journal import RecordedImage
 from submission.peers import PeerProcesses
-from submission.picture_files import FlawedPicture, PictureFiles, QueuedImage, crc_of
+from submission.picture_files import BlackPicture, FlawedPicture, PictureFiles, QueuedImage, crc_of
 from submission.planning import IMAGES_A_ROUND, phase_label, plan_memory, rounds
 from submission.predictions import PredictionsFile
 from submission.progress import progress, say
@@ -180,8 +180,11 @@ class Scheduler:
             self.state.add_problem(RunProblem.of(encoded, "picture", text_alone, sample.id))
         elif isinstance(encoded, Failure):
             self.state.record_failure(sample, "encode", encoded, text_alone)
-        elif encoded is None:
+        elif isinstance(encoded, BlackPicture):
             self.ids_without_image.add(sample.id)
+            if encoded.flaw is not None:
+                absent = "it is black so, and counts as no picture"
+                self.state.add_problem(RunProblem.of(encoded.flaw, "picture", absent, sample.id))
         elif isinstance(encoded, FlawedPicture):
             visible = "answered to what can be seen of it"
             self.state.add_problem(RunProblem.of(encoded.flaw, "picture", visible, sample.id))
