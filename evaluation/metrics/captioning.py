@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
@@ -20,6 +19,7 @@ from evaluation.metrics.english_numbers import number_words_to_digits
 from evaluation.metrics.meteor import align_best, align_from_end, meteor_score
 from evaluation.metrics.meteor_tasks import MeteorMetric, TextComparison, score_official, score_strict
 from evaluation.metrics.normalisation import LEMMAS, MAX_CACHED, strict_form, strict_words
+from evaluation.metrics.spaced_quotations import without_spaces_in_quotations
 from evaluation.metrics.stems import nltk_stem, snowball_stem
 from evaluation.metrics.treebank import word_tokens
 from evaluation.metrics.wordnet import NO_WORDNET, WordNet
@@ -30,7 +30,6 @@ OFFICIAL_GAMMA = 0.5
 
 # Their list of opening marks names `}` where `{` was meant, so that `{` stays.
 _DELETED = {ord(mark): None for mark in ",.!?:;%)]}(["}
-_SPACED_QUOTATIONS = (re.compile(r'"\s[^"]+\s"'), re.compile(r"'\s[^']+\s'"))
 _UNKNOWN = "@@UNKNOWN@@"
 
 
@@ -166,10 +165,7 @@ def _plain_token(chunk: str) -> str:
 @lru_cache(maxsize=MAX_CACHED)
 def _official_form(text: str, *, is_answer: bool) -> str:
     """Return the text as the organisers' script cleans it: some marks deleted, tokens joined by a space, lower case."""
-    text = text.strip().translate(_DELETED)
-    for pattern in _SPACED_QUOTATIONS:
-        for quotation in pattern.findall(text):
-            text = text.replace(quotation, quotation[0] + quotation[2:-2] + quotation[-1])
+    text = without_spaces_in_quotations(text.strip().translate(_DELETED))
     text = text.replace("' s", "'s").replace(" 's", "'s").strip()
     if is_answer:
         text = text.replace(_UNKNOWN, "<unk>")
