@@ -12,21 +12,27 @@ PROGRAM = Program(
     description="What RUDOLPH and ruDALL-E can do: pictures of texts, and words for pictures.",
     commands={
         "dream": Command(
-            "abilities.dream_command", "draw a text by ruDALL-E, keep what fits it best, and enlarge that"
+            "abilities.dream_command", "draw a text by ruDALL-E, keep what fits it best, and enlarge that", is_long=True
         ),
         "draw": Command(
-            "abilities.draw_command", "draw a text, from nothing or around a part of a picture", "add_draw_arguments"
+            "abilities.draw_command",
+            "draw a text, from nothing or around a part of a picture",
+            "add_draw_arguments",
+            is_long=True,
         ),
         "complete": Command(
             "abilities.draw_command",
             "draw the rest of a picture whose borders or unmasked parts are kept",
             "add_complete_arguments",
+            is_long=True,
         ),
-        "rank": Command("abilities.rank_command", "rank pictures by a text, or texts by a picture, by RUDOLPH"),
-        "write": Command("abilities.write_command", "go on with a text, by RUDOLPH"),
-        "caption": Command("abilities.caption_command", "say what pictures show, by RUDOLPH"),
+        "rank": Command(
+            "abilities.rank_command", "rank pictures by a text, or texts by a picture, by RUDOLPH", is_long=True
+        ),
+        "write": Command("abilities.write_command", "go on with a text, by RUDOLPH", is_long=True),
+        "caption": Command("abilities.caption_command", "say what pictures show, by RUDOLPH", is_long=True),
         "classify": Command(
-            "abilities.classify_command", "choose a class for each picture, by RUDOLPH, untrained for it"
+            "abilities.classify_command", "choose a class for each picture, by RUDOLPH, untrained for it", is_long=True
         ),
     },
 )

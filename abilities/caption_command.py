@@ -8,7 +8,7 @@ from abilities.failures import explained, require_finite
 from abilities.options import add_viewing_arguments, chosen_device, require_drafts
 from abilities.tokens import TOKENS
 from contest.command_line import DONE, whole
-from contest.console import one_line, say, show
+from contest.console import note, one_line, show
 from models.named_folders import weights_folder
 
 
@@ -39,8 +39,7 @@ def run(options: argparse.Namespace) -> int:
     tokens = TOKENS[options.tokens]
     entries = []
     for number, (path, seen) in enumerate(zip(options.pictures, codes, strict=True), 1):
-        if not options.quiet:
-            say(f"captioning {number} of {len(codes)}")
+        note(f"captioning {number} of {len(codes)}")
         captions = caption_image(
             viewer.model,
             viewer.vocabulary,

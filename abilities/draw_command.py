@@ -17,7 +17,7 @@ from abilities.options import (
 )
 from abilities.tokens import TOKENS
 from contest.command_line import DONE, UsageError, number, whole
-from contest.console import counted, say, show
+from contest.console import counted, note, show
 from models.named_folders import weights_folder
 
 if TYPE_CHECKING:
@@ -91,8 +91,7 @@ def run(options: argparse.Namespace) -> int:
     painter = load_painter(options.model, weights, device, getattr(torch, options.dtype), TOKENS[options.tokens])
     prompt = None if options.picture is None else _prompt(options, keep_sides, painter)
     output = new_folder(options.output)
-    if not options.quiet:
-        say(f"drawing {drafts}: {text}")
+    note(f"drawing {drafts}: {text}")
     ranked = painter.paint(PictureOrder(text, drafts, options.seed, options.batch, prompt, guidance))
     pictures = decoded(painter.vqgan, ranked.codes[: options.count], options.batch)
     entries = []

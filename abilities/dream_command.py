@@ -7,7 +7,7 @@ import argparse
 from abilities.failures import explained
 from abilities.options import add_drawing_arguments, chosen_device, described_text, new_folder
 from contest.command_line import DONE, UsageError, whole
-from contest.console import counted, say, show
+from contest.console import counted, note, show
 from models.named_folders import weights_folder
 
 SCALES = (1, 2, 4, 8)
@@ -42,17 +42,16 @@ def run(options: argparse.Namespace) -> int:
     from models.dalle.generation import cherry_pick_by_ruclip
     from models.rrdbnet import upscale
 
-    tell = (lambda line: None) if options.quiet else say
     # All that is needed is loaded before the first picture is drawn: what is missing is said at once.
     device, weights = chosen_device(options.device), weights_folder(options.weights)
     networks = load_dreaming(weights, device, getattr(torch, options.dtype), options.upscale)
     painter, clip, enlarger = networks.painter, networks.clip, networks.enlarger
     output = new_folder(options.output)
 
-    tell(f"drawing {options.count}: {text}")
+    note(f"drawing {options.count}: {text}")
     ranked = painter.paint(PictureOrder(text, options.count, options.seed, options.batch))
     drawn = decoded(painter.vqgan, ranked.codes, options.batch)
-    tell("choosing by ruCLIP")
+    note("choosing by ruCLIP")
     views = torch.stack([clip.preprocess(Image.fromarray(pixels)) for pixels in drawn])
     images = torch.cat([clip.image_latents(part) for part in views.split(options.batch)])
     picked, scores = cherry_pick_by_ruclip(clip.text_latents([text]), images, options.keep)
@@ -62,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
         save_png(pixels, output / name)
         entry: dict[str, str | float] = {"file": name, "perplexity": ranked.scores[index], "ruclip_score": score}
         if enlarger is not None:
-            tell(f"enlarging {number} of {len(picked)}")
+            note(f"enlarging {number} of {len(picked)}")
             pixels = upscale(enlarger, torch.from_numpy(pixels)).numpy()
             entry["enlarged"] = name = f"picture_{number}_x{enlarger.scale}.png"
             save_png(pixels, output / name)

@@ -32,7 +32,6 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch", type=at_once, default=8, metavar="N", help="how many are computed at once")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--dtype", choices=DTYPES, default="float32", help="precision of the transformer")
-    parser.add_argument("--quiet", action="store_true", help="say nothing on the way")
 
 
 def add_tokens_argument(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,7 @@ from abilities.failures import explained, require_finite
 from abilities.options import add_shared_arguments, add_tokens_argument, chosen_device, require_drafts
 from abilities.tokens import TOKENS
 from contest.command_line import DONE, whole
-from contest.console import one_line, say, show
+from contest.console import note, one_line, say, show
 from models.named_folders import weights_folder
 
 
@@ -42,8 +42,7 @@ def run(options: argparse.Namespace) -> int:
 
     folder, device = weights_folder(options.weights), chosen_device(options.device)
     model, vocabulary = load_writer(folder, device, getattr(torch, options.dtype))
-    if not options.quiet:
-        say(f"writing {options.drafts}: {options.text}")
+    note(f"writing {options.drafts}: {options.text}")
     written = generate_texts(
         model,
         vocabulary,

@@ -92,6 +92,11 @@ def is_quiet() -> bool:
     return _is_quiet
 
 
+def no_bar() -> bool | None:
+    """Return tqdm's option `disable`: whether no bar is wanted; None leaves it to whether there is a terminal."""
+    return True if is_quiet() else None
+
+
 @contextmanager
 def quiet(wanted: bool = True) -> Iterator[None]:
     """Let the enclosed work go on without a word of how it goes; problems, and results, are still told."""

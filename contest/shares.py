@@ -21,7 +21,7 @@ from typing import Any
 
 from contest import VERSION
 from contest.atomic import lock, replacing
-from contest.console import one_line, say
+from contest.console import note, one_line, say
 from contest.writing import write_json, writing
 from errors import UserError
 
@@ -111,7 +111,7 @@ def choose_share(given: Share | None, environment: Mapping[str, str], *, quiet: 
     """
     share = given or _slurm_share(environment) or _kubernetes_share(environment) or WHOLE
     if not (share.is_whole or quiet):
-        say(f"{share}, from {share.origin}")
+        note(f"{share}, from {share.origin}")
     return share
 
 

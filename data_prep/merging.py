@@ -10,7 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from contest.console import one_line
+from contest.console import no_bar, one_line
 from contest.ground_truth import GroundTruth
 from contest.pictures import resolve_picture
 from contest.writing import ground_truth_to_json, samples_to_json
@@ -58,7 +58,7 @@ def merge(directories: Sequence[Path], out: Path) -> dict[str, int]:
 def _merge(writer: FolderWriter, number: int, folder: TaskFolder, split: Split, sides: dict[str, str]) -> None:
     entries: list[tuple[str, str, str]] = []
     shown = one_line(f"{folder.path} {split}")
-    with tqdm(desc=shown, unit=" samples", disable=None, leave=False) as progress:
+    with tqdm(desc=shown, unit=" samples", disable=no_bar(), leave=False) as progress:
         for pair in sound_pairs(folder, split):
             progress.update()
             if pair.group and sides.setdefault(pair.group, split) != split:

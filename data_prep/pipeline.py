@@ -19,7 +19,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from contest.console import one_line, printable, say
+from contest.console import no_bar, one_line, printable, say
 from contest.shares import WHOLE, Share, at_work, begin_share, require_no_shares
 from contest.worker_pool import in_workers
 from data_prep.card import write_card
@@ -128,7 +128,7 @@ def _run(
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir()
     saved_at = time.monotonic()
-    with tqdm(unit=" records", disable=None, initial=counts.read) as progress:
+    with tqdm(unit=" records", disable=no_bar(), initial=counts.read) as progress:
         read = hashlib.sha256()
         chunks = _chunks(source, scratch, done, share, read)
         converted_chunks: Iterator[ConvertedChunk] = map(converter.convert, chunks)

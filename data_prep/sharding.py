@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from contest.console import no_bar
 from contest.errors import Code, ContestError
 from contest.pictures import resolve_picture
 from contest.shards import ShardRow, shard_name, write_shard
@@ -56,7 +57,7 @@ def _write_split(folder: TaskFolder, split: Split, target: Path, rows: int, embe
     total = sum(1 for _ in _rows(folder, split, embed=False))  # also finds every fault before anything is written
     count = -(-total // rows)
     stream = _rows(folder, split, embed)
-    with tqdm(total=total, desc=f"{folder.task} {split}", unit=" samples", disable=None, leave=False) as progress:
+    with tqdm(total=total, desc=f"{folder.task} {split}", unit=" samples", disable=no_bar(), leave=False) as progress:
         for index in range(count):
             file = target / shard_name(folder.task, split, index, count)
             if file.exists():

@@ -11,17 +11,17 @@ PROGRAM = Program(
     name="evaluation",
     description="Scores predictions as the contest does, and keeps, compares and ranks the results.",
     commands={
-        "score": Command("evaluation.commands.score", "score predictions: table, JSON, CSV, report"),
+        "score": Command("evaluation.commands.score", "score predictions: table, JSON, CSV, report", is_long=True),
         "report": Command("evaluation.commands.report", "write the report of a result as one HTML file"),
         "compare": Command("evaluation.commands.compare", "compare two results sample by sample"),
         "power": Command("evaluation.commands.power", "tell how small a difference a test set shows"),
         "reconstruction": Command(
-            "evaluation.commands.reconstruction", "score how well a picture tokenizer keeps pictures"
+            "evaluation.commands.reconstruction", "score how well a picture tokenizer keeps pictures", is_long=True
         ),
         "leaderboard": Command("evaluation.commands.leaderboard", "keep runs and rank them"),
         "nomination": Command("evaluation.commands.nomination", "name the most sustainable solution of a leaderboard"),
         "run-container": Command(
-            "evaluation.commands.run_container", "run a submission's archive as the organisers do"
+            "evaluation.commands.run_container", "run a submission's archive as the organisers do", is_long=True
         ),
         "queue": Command("evaluation.commands.queue", "run many submissions on many hosts, by a folder that all see"),
         "attempts": Command("evaluation.commands.attempts", "keep the attempts of teams, and the private standings"),

@@ -72,13 +72,21 @@ def blocks(rows: Sequence[Sequence[str]], *, repeated: int, empty: str = "-") ->
 
 
 def result_table(result: Result, *, verbose: bool = False) -> str:
-    """Return the table of a result and at most four lines: what is missing, eligible, substituted, and noted.
+    """Return the table of a result and at most three lines: what is missing, eligible, substituted.
 
-    `verbose`: instead of the last, the parts of scores, the signatures, and what struck how often.
+    `verbose`: the parts of scores and the signatures as well.
     """
     rows = [HEADER, *(_row(task) for task in result.tasks.values()), _integral_row(result)]
-    more = [*_details(result), *_notes(result)] if verbose else _summary(result)
+    more = _details(result) if verbose else []
     return "\n".join([f"mode: {result.mode_name}", columns(rows), *_verdicts(result), *_flags(result, verbose), *more])
+
+
+def result_problems(result: Result, *, verbose: bool = False) -> list[str]:
+    """Return what cost samples their score, or may have: lines `warning: ...` or `error: ...` for the standard error.
+
+    It is one line at most, or with `verbose` a line each.
+    """
+    return _notes(result) if verbose else _summary(result)
 
 
 def _row(result: TaskResult) -> tuple[str, ...]:

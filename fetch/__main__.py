@@ -11,9 +11,11 @@ PROGRAM = Program(
     name="fetch",
     description="Fetch by name what others publish: resumed where it broke off, hashed, locked.",
     commands={
-        "weights": Command("fetch.commands.weights", "fetch a model's weights, laid as a weights folder"),
-        "metrics": Command("fetch.commands.metrics", "fetch a network of the metrics, laid as a folder of assets"),
-        "data": Command("fetch.commands.data", "fetch a data set for data_prep"),
+        "weights": Command("fetch.commands.weights", "fetch a model's weights, laid as a weights folder", is_long=True),
+        "metrics": Command(
+            "fetch.commands.metrics", "fetch a network of the metrics, laid as a folder of assets", is_long=True
+        ),
+        "data": Command("fetch.commands.data", "fetch a data set for data_prep", is_long=True),
     },
 )
 

@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from contest.atomic import locked
-from contest.console import say
+from contest.console import no_bar, note
 from errors import bare_reason
 from fetch.errors import (
     AccessError,
@@ -131,7 +131,7 @@ def download(
 
 def say_waiting(folder: Path) -> None:
     """Say why nothing happens."""
-    say(f"waiting: another process is fetching into {folder}")
+    note(f"waiting: another process is fetching into {folder}")
 
 
 def _fill(part: Path, url: str, *, what: str, headers: dict[str, str] | None, size: int | None) -> None:
@@ -144,7 +144,7 @@ def _fill(part: Path, url: str, *, what: str, headers: dict[str, str] | None, si
 
         def __init__(self, *arguments: Any, **options: Any) -> None:
             options.pop("name", None)
-            super().__init__(*arguments, **{**options, "disable": None})
+            super().__init__(*arguments, **{**options, "disable": no_bar()})
 
     have = part.stat().st_size if part.exists() else 0
     if size is not None and have > size:

@@ -11,8 +11,10 @@ PROGRAM = Program(
     name="submission",
     description="What runs in the organisers' container, and what makes it ready for that.",
     commands={
-        "run": Command("submission.commands.run", "answer all samples of an input file"),
-        "merge": Command("submission.commands.merge", "put the shares of a run together, done with --shard"),
+        "run": Command("submission.commands.run", "answer all samples of an input file", is_long=True),
+        "merge": Command(
+            "submission.commands.merge", "put the shares of a run together, done with --shard", is_long=True
+        ),
         "preview": Command(
             "submission.commands.preview",
             "show what a run answered: a table of some samples, a contact sheet of the pictures",

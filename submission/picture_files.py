@@ -40,7 +40,7 @@ class FlawedPicture:
 
 @dataclass(frozen=True)
 class BlackPicture:
-    """What came of a picture that counts as none, since all of it is black; and what it lost that it is so, if known."""
+    """What came of an all-black picture that counts as none, and what was wrong with its file, if anything was."""
 
     flaw: ContestError | None
 

@@ -38,7 +38,7 @@ def is_rows_of_text(node: ast.AST) -> bool:
 
 
 def raw_output(source: str) -> Iterator[int]:
-    """Yield the lines that print, or write a CSV row, past `contest.console`."""
+    """Yield the lines that print, draw a bar or write a CSV row past `contest.console`."""
     for node in ast.walk(ast.parse(source)):
         if not isinstance(node, ast.Call):
             continue
@@ -49,6 +49,7 @@ def raw_output(source: str) -> Iterator[int]:
         if (
             called in ("print", "csv.DictWriter", "DictWriter", "traceback.print_exc", "warnings.warn_explicit")
             or ((to_stream or called == "tqdm.write") and not through)
+            or (called == "tqdm" and not any(ast.unparse(it) == "disable=no_bar()" for it in node.keywords))
             or (name == "writerow" and not (first is not None and is_call_of(first, "csv_row")))
             or (name == "writerows" and not (first is not None and is_rows_of_text(first)))
         ):
@@ -64,6 +65,8 @@ def raw_output(source: str) -> Iterator[int]:
         ("sys.stdout.write(printable(name))", False),
         ("tqdm.write(f'{name}')", True),
         ("tqdm.write(console.one_line(name))", False),
+        ("tqdm(disable=None)", True),
+        ("tqdm(total=7, disable=no_bar())", False),
         ("csv.writer(stream).writerow([name])", True),
         ("csv.writer(stream).writerow(csv_row([name]))", False),
         ("writer.writerows(rows)", True),

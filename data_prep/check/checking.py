@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from contest.console import no_bar
 from contest.errors import ContestError
 from contest.pictures import resolve_picture, view_picture
 from data_prep.card import RESERVED_TOKENS
@@ -121,7 +122,9 @@ class _Checking:
             lambda fault: self._found(Rule.FORMAT, "", fault),
             lambda sample_id, fault: self._found(Rule.PAIRS, sample_id, fault),
         )
-        with tqdm(stream, f"{self.folder.task} {self.split}", unit=" samples", disable=None, leave=False) as progress:
+        with tqdm(
+            stream, f"{self.folder.task} {self.split}", unit=" samples", disable=no_bar(), leave=False
+        ) as progress:
             checked = enumerate(map(self._one, progress))
             # The samples with the smallest hashes: spread over the file, the same ones at every run.
             looked_at = heapq.nsmallest(LOOKED_AT, checked, lambda entry: _hash(f"{self.split}|{entry[1].sample.id}"))

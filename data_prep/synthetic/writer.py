@@ -14,6 +14,7 @@ from pathlib import Path
 from PIL import Image
 from tqdm import tqdm
 
+from contest.console import no_bar
 from contest.ground_truth import GroundTruth, References
 from contest.items import Sample
 from contest.limits import GROUND_TRUTH_NAME, IDS_NAME, INPUT_NAME
@@ -56,7 +57,7 @@ def write_world(
         if folder.exists() and any(folder.iterdir()):
             raise OutputTakenError(f"{folder} is not empty", "name a new directory, or empty this one first")
     total = (amounts.train + amounts.validation) * len(folders) + amounts.test * len(tasks)
-    with tqdm(total=total, unit=" samples", disable=None) as progress:
+    with tqdm(total=total, unit=" samples", disable=no_bar()) as progress:
         if amounts.train or amounts.validation:
             for key in folders:
                 _write_task_folder(directory / key, key, seed, amounts, progress)

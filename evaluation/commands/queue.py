@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from contest.command_line import DONE, WITH_FAULTS, number, whole
+from contest.command_line import DONE, WITH_FAULTS, add_quiet, number, whole
 from contest.console import one_line, say, show
 from evaluation.commands.options import add_metrics
 from evaluation.commands.run_container import (
@@ -53,6 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="without a sign of life for so long, a worker is taken for dead; the first worker's is everybody's",
     )
     _add_work(worked)
+    add_quiet(worked)
+    add_quiet(taken)
     asked.add_argument("--json", type=Path, metavar="FILE", help="write it as JSON too")
     taken.add_argument("--db", type=Path, required=True, metavar="FILE", help="register of attempts, made if not there")
     taken.add_argument("--follow", action="store_true", help="go on until nothing waits or runs")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from contest.command_line import DONE, NOT_DONE, WITH_FAULTS, UsageError, whole
-from contest.console import say, show
+from contest.console import note, say, show
 from contest.emissions.tracking import country_code
 from errors import UserError
 from evaluation.commands.options import add_files, add_metrics, add_resampling, require_stage, resampling_of, task_keys
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--json", type=Path, metavar="FILE", help="write the result, with the score of each sample")
     add("--csv", type=Path, metavar="FILE", help="write the table")
     add("--html", type=Path, metavar="DIR", help="write the report, one HTML file, into this folder")
-    add("--verbose", action="store_true", help="print the signatures, and what affected which sample, under the table")
+    add("--verbose", action="store_true", help="print the signatures, and say what affected which sample")
     add("--emissions", type=Path, metavar="FILE", help="log the CO2 of this scoring to eco2AI's CSV file")
     add("--country", type=country_code, default="RU", metavar="CODE", help="two letters: where the machine stands")
     add_resampling(parser)
@@ -57,7 +57,7 @@ def score(options: argparse.Namespace) -> int:
     if options.ids is None or options.place is not None:
         raise UsageError("--ids is needed, and --place is for --challenge fbc1 alone", "see `evaluation score --help`")
     from evaluation.sharding import processes_of
-    from evaluation.table import result_table
+    from evaluation.table import result_problems, result_table
 
     with processes_of() as processes:
         try:
@@ -70,6 +70,8 @@ def score(options: argparse.Namespace) -> int:
         processes.leave_together()
     if processes.is_first:
         show("\n".join([result_table(result, verbose=options.verbose), *written]))
+        for problem in result_problems(result, verbose=options.verbose):
+            say(f"evaluation score: {problem}")
     return WITH_FAULTS if result.has_errors else DONE
 
 
@@ -125,7 +127,7 @@ def _scored(options: argparse.Namespace, processes: ScoringProcesses) -> tuple[R
     else:
         with track("FBC2 evaluation", "scoring", options.emissions, options.country, gpus=()) as tracking:
             result = scored()
-        say(tracking.outcome)
+        note(tracking.outcome)
         emissions += [options.emissions] if options.emissions.is_file() else []
     written = processes.together(lambda: _written(result, options, emissions) if processes.is_first else [])
     return result, written

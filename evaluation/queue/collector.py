@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from contest.atomic import locked
-from contest.console import one_line, say
+from contest.console import note, one_line, say
 from evaluation.container import attempts
 from evaluation.container.verdict import Fault
 from evaluation.queue.errors import QueueError
@@ -71,7 +71,7 @@ def collect(spool: Spool, register: Path) -> tuple[list[CollectedJob], list[str]
         )
         spool.collect(place, fault)
         collected.append(CollectedJob(place, job, number, fault))
-        say(f"attempt {number} of {one_line(job.team)}: {'valid' if fault == attempts.VALID else fault}")
+        note(f"attempt {number} of {one_line(job.team)}: {'valid' if fault == attempts.VALID else fault}")
     return collected, problems
 
 

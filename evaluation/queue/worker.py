@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
-from contest.console import one_line, say
+from contest.console import note, one_line, say
 from contest.errors import ContestError
 from contest.stop_signals import Stopped
 from errors import reason_of
@@ -139,7 +139,7 @@ class QueueWorker:
 
     def _run(self, mine: JobPlace, job: QueuedJob, devices: tuple[str, ...] | None) -> Verdict | str:
         """Run a job, and store what came of it; return its verdict, or how this host failed it."""
-        say(f"evaluation queue: {mine.id} of {one_line(job.team)} ({one_line(job.file)})")
+        note(f"evaluation queue: {mine.id} of {one_line(job.team)} ({one_line(job.file)})")
         with scratch_folder(self.scratch) as scratch:
             folder = scratch / "result"
             try:
@@ -160,7 +160,7 @@ class QueueWorker:
         self.presence.done = self.done
         word = "valid" if verdict.counts else verdict.fault.name.lower()
         lost = "" if delivered else "; another worker has taken it over, and this verdict is dropped"
-        say(f"evaluation queue: {mine.id}: {word}{lost}")
+        note(f"evaluation queue: {mine.id}: {word}{lost}")
 
     def _failed_by_host(self, mine: JobPlace, problem: str) -> None:
         """Leave the job to another host, and end this worker if its host fails everything."""

@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from tqdm import tqdm
 
+from contest.console import no_bar
 from contest.pictures import open_published
 from evaluation.metrics.features import BATCH_SIZE, FeatureNetwork
 from evaluation.metrics.frechet import fit_gaussian, frechet_distance
@@ -162,7 +163,7 @@ def _domain_score(domain: str, numbers: Sequence[int], measured: _Measured, clas
 
 def _measured(pairs: Sequence[PicturePair], network: FeatureNetwork) -> _Measured:
     originals, reconstructions, psnrs, ssims = [], [], list[float](), list[float]()
-    bar = tqdm(total=len(pairs), desc="reconstruction", unit="pair", disable=None, leave=False)
+    bar = tqdm(total=len(pairs), desc="reconstruction", unit="pair", disable=no_bar(), leave=False)
     with bar:
         for start in range(0, len(pairs), BATCH_SIZE):
             opened = list(_opened(pairs[start : start + BATCH_SIZE]))

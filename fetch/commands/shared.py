@@ -44,7 +44,7 @@ def default_folder(kind: Kind, name: str) -> Path:
 def run(kind: Kind, options: argparse.Namespace) -> int:
     """List the names, or fetch one."""
     from contest.command_line import DONE
-    from contest.console import say, show
+    from contest.console import note, show
     from fetch.fetching import Fetching
     from fetch.hub import Hub
     from fetch.table import named, table
@@ -61,7 +61,7 @@ def run(kind: Kind, options: argparse.Namespace) -> int:
     if options.dry_run:
         show(described(fetchable, planned, folder))
         return DONE
-    laid = fetching.run(planned, say)
+    laid = fetching.run(planned, note)
     then = fetchable.next.format(folder=shlex.quote(str(folder)), files=shlex.join(map(str, laid)))
     show(f"{fetchable.name}: {folder}; licence: {fetchable.licence}\nnext: {then}")
     return DONE

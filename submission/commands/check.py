@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 
 from contest.command_line import DONE, WITH_FAULTS, UsageError, number
-from contest.console import one_line, show
+from contest.console import one_line, say, show
 
 TIME_LIMIT = 1200.0
 """Seconds: several times what the weights of 15 GB need, and an end to what a hostile archive asks for."""
@@ -55,5 +55,6 @@ def check_command(options: argparse.Namespace) -> int:
         show(f"not looked at: {', '.join(one.code for one in checked.not_done if one.looks == 'files')}")
     if checked.unfinished:
         codes = ", ".join(one.code for one in checked.unfinished)
-        show(f"no time was left after {options.time_limit:g} s for {codes}; give more by --time-limit")
+        late = f"no time was left after {options.time_limit:g} s for {codes}"
+        say(f"submission check: error: {late}; give more by --time-limit")
     return WITH_FAULTS if checked.errors or checked.unfinished else DONE

@@ -13,7 +13,7 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from contest.command_line import DONE, UsageError, add_quiet, number, seed, whole
+from contest.command_line import DONE, UsageError, number, seed, whole
 from contest.emissions.tracking import country_code
 from contest.limits import IMAGES_DIR, INPUT_DIR, INPUT_NAME, MAX_WALL_CLOCK_SECONDS, OUTPUT_DIR, PREDICTIONS_NAME
 from contest.shares import Share, add_shard, choose_share, require_no_shares
@@ -84,7 +84,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="CODE",
         help=f"where it runs, for --emissions, by ISO 3166 (default: {COUNTRY})",
     )
-    add_quiet(parser)
     add_shard(parser)
     parser.set_defaults(run=run_command)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from abilities.__main__ import main
@@ -86,13 +87,16 @@ def test_dream_draws_chooses_and_enlarges(weights: Path, tmp_path: Path, capsys:
 
 
 def test_the_same_seed_draws_the_same_at_any_batch(weights: Path, tmp_path: Path) -> None:
-    def drawn(name: str, *more: str) -> bytes:
+    def drawn(name: str, *more: str) -> NDArray[np.int64]:
         command = ["dream", TEXT, "--weights", str(weights), "--output", str(tmp_path / name), "--quiet"]
         assert main([*command, "--count", "3", "--keep", "1", "--upscale", "1", "--device", "cpu", *more]) == 0
         assert sorted(path.name for path in (tmp_path / name).glob("picture*")) == ["picture_1.png"]
-        return (tmp_path / name / "all_contact_sheet.png").read_bytes()
+        return np.asarray(Image.open(tmp_path / name / "all_contact_sheet.png")).astype(int)
 
-    assert drawn("a") == drawn("b", "--batch", "2") != drawn("c", "--seed", "1")
+    whole, parts, other = drawn("a"), drawn("b", "--batch", "2"), drawn("c", "--seed", "1")
+    # Some processors sum in another order at another batch: a pixel at the border between two values may be either.
+    assert abs(whole - parts).max() <= 1
+    assert abs(whole - other).max() > 10
 
 
 @pytest.mark.parametrize("model", ["rudolph", "dalle"])

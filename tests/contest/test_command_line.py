@@ -6,6 +6,7 @@ import subprocess
 import sys
 from argparse import ArgumentTypeError
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import TypeAlias
 
@@ -13,6 +14,7 @@ import pytest
 
 from contest import VERSION
 from contest.command_line import OUR_PACKAGES, number, seed, whole
+from contest.console import no_bar, quiet
 from tests.test_floors import ROOMS
 
 ROOT = Path(__file__).parents[2]
@@ -25,7 +27,10 @@ from contest.console import start_program
 PROGRAM = Program(
     name="small",
     description="What a test runs.",
-    commands={"write": Command("small.write", "write a file"), "other": Command("small.absent", "not imported")},
+    commands={
+        "write": Command("small.write", "write a file", is_long=True),
+        "other": Command("small.absent", "not imported"),
+    },
     old_options={"--out": "--output"},
     statuses={1: "written, with faults"},
     import_remedy="ask the doctor",
@@ -36,7 +41,7 @@ if __name__ == "__main__":
 """
 WRITE = """
 import os, signal, sys, time
-from contest.command_line import UsageError, add_quiet, seed, whole
+from contest.command_line import UsageError, seed, whole
 from contest.console import note, say, show
 from errors import UserError
 
@@ -47,7 +52,6 @@ def add_arguments(parser):
     parser.add_argument("--output", metavar="FILE", help="where to")
     parser.add_argument("--workers", type=whole(least=0), default=0, help="processes")
     parser.add_argument("--seed", type=seed, default=7, help="of all chance")
-    add_quiet(parser)
     parser.add_argument("--fault", default="", help="what goes wrong")
     parser.add_argument("rest", nargs="*", help="more words")
     parser.set_defaults(run=run, when_stopped="the same command goes on", keeps=("output",))
@@ -126,6 +130,27 @@ def test_quiet_leaves_out_how_it_goes_and_no_more(small: Runner) -> None:
     assert loud.stderr == "on the way\na problem\n"
     assert quiet.stderr == "a problem\n"
     assert quiet.stdout == loud.stdout != ""
+
+
+def test_no_bar_is_drawn_where_quiet_is_wanted() -> None:
+    assert no_bar() is None, "tqdm looks for a terminal"
+    with quiet():
+        assert no_bar() is True
+
+
+def test_commands_that_tell_how_they_go_can_be_quiet() -> None:
+    shorts = {
+        f"{room} {name}"
+        for room in ("abilities", "data_prep", "evaluation", "fetch", "submission", "training")
+        for name, command in import_module(f"{room}.__main__").PROGRAM.commands.items()
+        if not command.is_long
+    }
+    assert shorts == {
+        *(f"submission {name}" for name in ("preview", "pack", "check", "doctor")),
+        *(f"evaluation {name}" for name in ("report", "compare", "power", "leaderboard", "nomination", "attempts")),
+        "evaluation queue",  # two of its actions are long
+        *(f"training {name}" for name in ("plots", "co2-report", "push", "bpe")),
+    }
 
 
 @pytest.mark.parametrize(

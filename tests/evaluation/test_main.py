@@ -57,11 +57,13 @@ def test_strict_names_what_lost_its_score(tmp_path: Path, capsys: pytest.Capture
     answers = {"a": text("yes"), "b": [{"type": "text", "content": 7}]}
     files = write_files(tmp_path, {"a": 0, "b": 0, "c": 0}, answers=answers)
     assert main(named(files, "--mode", "strict", "--json", tmp_path / "result.json")) == 1
-    assert "error: 2 samples lost a score: textqa 'b', textqa 'c'; --verbose tells why" in capsys.readouterr().out
+    told = "evaluation score: error: 2 samples lost a score: textqa 'b', textqa 'c'; --verbose tells why\n"
+    assert capsys.readouterr().err == told
     assert main(named(files, "--mode", "strict", "--verbose")) == 1
-    printed = capsys.readouterr().out
-    assert "error: textqa: sample 'b': the answer is unsound" in printed
-    assert "error: textqa: sample 'c': the predictions lack this id" in printed
+    printed = capsys.readouterr()
+    assert "error: textqa: sample 'b': the answer is unsound" in printed.err
+    assert "error: textqa: sample 'c': the predictions lack this id" in printed.err
+    assert "error" not in printed.out
     assert read_result(tmp_path / "result.json").tasks["textqa"].samples == {"a": 1.0, "b": 0.0, "c": 0.0}
 
 

@@ -11,7 +11,7 @@ from contest.tasks import TASKS
 from evaluation.errors import ResultFileError
 from evaluation.metrics.cases import Note
 from evaluation.results import Result, TaskResult, read_result, to_json, write_csv, write_result
-from evaluation.table import result_table
+from evaluation.table import result_problems, result_table
 from tests.evaluation.fakes import result_of, whole_result
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden/metrics/integral.json").read_text("utf-8"))
@@ -183,13 +183,16 @@ def test_the_table_and_what_to_know_about_it() -> None:
     assert result_table(rich_result()).splitlines() == [
         *TABLE,
         "* not comparable with the contest's scores (vqa): --verbose shows the signatures",
+    ]
+    assert result_problems(rich_result()) == [
         "warning: code and rules differ 1 time (difference 10 of evaluation/metrics/DIFFERENCES.md), "
         "2 other warnings; --verbose tells more",
     ]
-    assert result_table(rich_result("strict", None)).splitlines()[-1] == (
+    assert result_problems(rich_result("strict", None)) == [
         "error: 1 sample lost a score: vqa 'a', 2 other warnings; --verbose tells why"
-    )
+    ]
     assert result_table(result_of({"vqa": [1.0]})).splitlines()[-1].startswith("S needs")
+    assert result_problems(result_of({"vqa": [1.0]})) == []
 
 
 def test_all_that_is_to_be_known() -> None:
@@ -200,16 +203,18 @@ def test_all_that_is_to_be_known() -> None:
         "vqa: meteor 0.2500",
         "vqa: vqa|v:1",
         "vqa: interval:wilson-clustered|confidence:0.95|documents:2|v:2",
+    ]
+    assert result_problems(rich_result(), verbose=True) == [
         "warning: beware",
         "warning: vqa: 1 x difference 10 of code and rules: the first Latin letter from a to e replaces an answer that "
         "scored low",
     ]
-    strict = result_table(rich_result("strict", None), verbose=True).splitlines()
+    strict = result_problems(rich_result("strict", None), verbose=True)
     assert "error: vqa: sample 'a': odd" in strict
 
 
 def test_many_notes_are_cut_and_counted() -> None:
     task = replace(rich_result().tasks["vqa"], notes=tuple(Note(str(i), None, "odd") for i in range(50)))
-    lines = result_table(Result("strict", "t", {"vqa": task}), verbose=True).splitlines()
+    lines = result_problems(Result("strict", "t", {"vqa": task}), verbose=True)
     assert sum(line.startswith("error: vqa: sample") for line in lines) == 20
     assert lines[-1] == "error: vqa: and 30 more"

@@ -129,8 +129,8 @@ def test_a_byte_order_mark_in_metadata_is_an_error(sound: Path, tmp_path: Path) 
 def test_unfinished_checks_are_named(sound: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = folder_of(sound, tmp_path / "folder")
     assert main(["check", str(folder), "--time-limit", "1e-9"]) == 1
-    printed = capsys.readouterr().out
-    assert "no time was left after 1e-09 s for METADATA_MISSING, METADATA_INVALID" in printed
+    printed = capsys.readouterr().err
+    assert "submission check: error: no time was left after 1e-09 s for METADATA_MISSING, METADATA_INVALID" in printed
     checked = check(folder, time_limit=1e-9)
     assert {one.looks for one in checked.unfinished} == {"files"}
     assert checked.passed == ()

@@ -10,6 +10,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from contest.console import is_quiet, no_bar, printable
+
 
 def bar(**options: Any) -> tqdm[Any]:
     """Return a bar on the standard error, shown only where that is a terminal.
@@ -18,7 +20,13 @@ def bar(**options: Any) -> tqdm[Any]:
     a process that is stopped leaves behind, with a warning.
     """
     tqdm.set_lock(threading.RLock())
-    return tqdm(disable=None, **_size_of_terminal(), **options)
+    return tqdm(disable=no_bar(), **_size_of_terminal(), **options)
+
+
+def write_row(text: str) -> None:
+    """Print a line of how a training goes on the standard output, above the bar; nothing where one asked for quiet."""
+    if not is_quiet():
+        tqdm.write(printable(text))
 
 
 def _size_of_terminal() -> dict[str, int]:

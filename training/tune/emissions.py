@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from contest.console import say
+from contest.console import note, say
 from contest.emissions.rows import FINAL_MARK
 from contest.emissions.tracking import Tracking, track
 from contest.writing import write_json
@@ -131,7 +131,7 @@ def measure_emissions(settings: TuneSettings) -> Iterator[Co2Log | None]:
         if log is not None and tracking.outcome is not None:
             _attempt(log.close)
             _attempt(lambda: _put_session(record, about, tracking, datetime.now(UTC)))
-            say(tracking.outcome)
+            note(tracking.outcome)
 
 
 def _put_session(record: Path, about: Mapping[str, Any], tracking: Tracking, now: datetime) -> None:

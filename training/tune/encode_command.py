@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from contest.command_line import DONE, WITH_FAULTS
-from contest.console import say, show
+from contest.console import note, say, show
 from contest.shares import add_shard, choose_share
 from errors import reason_of
 from training.tune.arguments import add_settings_arguments, overrides_of
@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
         say(f"training encode: {reason_of(error)}; what is encoded is kept")
         return WITH_FAULTS
     if not share.is_whole:
-        say(f"{share} is done, in {encoder.folder}; when all are: `python -m training merge` with the same settings")
+        note(f"{share} is done, in {encoder.folder}; when all are: `python -m training merge` with the same settings")
         return DONE
-    say(f"codes: {encoder.folder}; `python -m training tune` takes them from there")
+    note(f"codes: {encoder.folder}; `python -m training tune` takes them from there")
     return DONE

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from contest.command_line import DONE
-from contest.console import say
+from contest.console import note
 from training.tune.arguments import add_settings_arguments, overrides_of
 
 
@@ -34,5 +34,5 @@ def run(options: argparse.Namespace) -> int:
     count = merge_shares(encoder)
     for split in SPLITS:  # pictures that came or changed since have no codes yet
         read_tasks(Path(settings.data.folder), settings.tasks, encoder, split)
-    say(f"merged: {count} shares into {encoder.folder}; the folders share-* there are not needed any more")
+    note(f"merged: {count} shares into {encoder.folder}; the folders share-* there are not needed any more")
     return DONE

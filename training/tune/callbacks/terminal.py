@@ -6,10 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
-from tqdm import tqdm
-
-from contest.console import printable
-from training.tune.bars import bar
+from training.tune.bars import bar, write_row
 from training.tune.callbacks.callback import TrainingRun
 from training.tune.callbacks.log import Sink
 
@@ -41,7 +38,7 @@ class Terminal(Sink):
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Write a line, and a few values next to the bar."""
         named = "  ".join(f"{SHORT.get(name, name)} {value:.4g}" for name, value in values.items())
-        tqdm.write(printable(f"step {step}/{self._last}  {named}{self._left(step)}"))
+        write_row(f"step {step}/{self._last}  {named}{self._left(step)}")
         shown = {SHORT.get(name, name): f"{values[name]:.4g}" for name in ON_BAR if name in values}
         if shown:
             self._bar.set_postfix(shown, refresh=False)
