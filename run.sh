@@ -53,11 +53,19 @@ case "${1:-}" in
         shift
         .venv/bin/ruff check .
         .venv/bin/ruff format --check .
-        .venv/bin/mypy
+        # mypy has one process: it works beside the tests, and says after them what it found.
+        types="$(mktemp)" status=0
+        .venv/bin/mypy >"$types" 2>&1 &
+        checking=$!
+        trap 'rm -f "$types"; kill "$checking" 2>/dev/null || true' EXIT
         # The networks of the tests are so small that a second thread only waits for the first; a second process helps.
         # The tests of a file stay in one process, so that what they share is made once.
         OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" .venv/bin/python -m pytest \
-            --numprocesses logical --maxprocesses 4 --dist loadfile "$@"
+            --numprocesses logical --maxprocesses 4 --dist loadfile "$@" || status=$?
+        wait "$checking" || status=$((status ? status : 1))
+        trap 'rm -f "$types"' EXIT
+        cat "$types"
+        exit "$status"
         ;;
     *)
         echo "usage: bash run.sh          answer ../input/input.json into ./output (the container's entrypoint)" >&2

@@ -3,7 +3,8 @@
 # and score it, and compare with a run outside; then submissions that do harm. A part of CI, and run by hand as well.
 #
 #   docker/ci.sh [pytest options]     PYTHON=python3 with requirements-dev.txt installed; .venv otherwise, which is
-#                                     made first where it is missing (minutes, once)
+#                                     made first where it is missing: minutes, once, on a
+#                                     loaded machine many, which count towards no limit
 #                                     LIMIT=360 seconds for everything after that
 #
 # Where no Docker engine answers, it is installed (Debian, as root) and started for as long as this runs; where no base
@@ -71,13 +72,14 @@ if ! can_test; then
         echo "docker/ci.sh: $python lacks packages of requirements-dev.txt; install them, or leave PYTHON unset" >&2
         exit 1
     }
-    step "making .venv"
+    step "making .venv, which the limit of $limit s does not count"
     bash run.sh setup >"$work/setup.log" 2>&1 || not_here ".venv can not be made: $(tail -n 1 "$work/setup.log")"
     can_test || {
         echo "docker/ci.sh: $python lacks packages of requirements-dev.txt, though they were installed" >&2
         exit 1
     }
-    SECONDS=0 # what is done once does not count
+    step ".venv is made, in $SECONDS s; from here on the $limit s count"
+    SECONDS=0
 fi
 
 engine_answers() { bounded 20 docker info >/dev/null 2>&1; }

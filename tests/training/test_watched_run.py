@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import struct
 import subprocess
 import sys
@@ -107,15 +108,16 @@ def test_nothing_of_the_lost_session_is_taken_back(watched: Path) -> None:
     assert kept <= sum(row.stretch == first for row in rows) <= kept + 1
 
 
-def test_the_report_is_made_of_both(watched: Path) -> None:
-    assert training(["co2-report", str(watched)]) == 0
-    summary = read_training_emissions(watched / "co2_report" / "training_emissions.json")
+def test_the_report_is_made_of_both(watched: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(watched, tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints", "tensorboard"))
+    assert training(["co2-report", str(run)]) == 0
+    summary = read_training_emissions(run / "co2_report" / "training_emissions.json")
     assert summary == gather(watched).summary
     assert (summary.stretches, summary.parameters, summary.final) == (2, 57516, True)
     assert summary.co2_kg == pytest.approx(sum(row.co2_kg for row in read_rows(watched / "emissions.csv")))
     assert "did not end itself" in summary.problems[0]
-    assert (watched / "co2_report" / "co2_by_epoch.png").is_file()
-    assert (watched / "co2_report" / "loss_by_co2.png").is_file()
+    assert (run / "co2_report" / "co2_by_epoch.png").is_file()
+    assert (run / "co2_report" / "loss_by_co2.png").is_file()
 
 
 def test_broken_eco2ai_stops_no_training(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.made_once import made_once
 from training.tune.callbacks.co2_log import read_co2_log
 from training.tune.callbacks.csv_log import read_log
 
@@ -51,7 +52,11 @@ def steps_logged(out: Path) -> list[int]:
 @pytest.fixture(scope="session")
 def watched(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a run that was killed a few steps behind a checkpoint, and then went on for seven steps."""
-    out = tmp_path_factory.mktemp("watched") / "run"
+    return made_once(tmp_path_factory, "watched", lambda folder: watch(root, folder / "run")) / "run"
+
+
+def watch(root: Path, out: Path) -> None:
+    """Make that run."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     killed = subprocess.Popen(command(root, out), cwd=ROOT, env=environment)
     try:
@@ -72,4 +77,3 @@ def watched(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert done.returncode == 0, done.stderr
     assert "emissions measured: " in done.stderr
     assert f"step {checkpoint + 1}/{checkpoint + 7}" in done.stdout
-    return out
