@@ -18,9 +18,10 @@ readonly limit="${LIMIT:-360}" least_disk=8000000 least_disk_without_layers=2500
 work="$(mktemp -d "${TMPDIR:-/tmp}/fbc2-docker-XXXXXX")"
 chmod 711 "$work" # apt fetches as a user of its own
 export TMPDIR="$work"
-engine="" wheels="" running="" # what this script started, by process id
+engine="" wheels="" running="" beside="" # what this script started, by process id
 
 finish() {
+    [ -z "$beside" ] || kill -KILL -- "-$beside" 2>/dev/null || true
     if [ -n "$running" ] && kill "$running" 2>/dev/null; then
         for _ in 1 2 3 4 5; do kill -0 "$running" 2>/dev/null && sleep 1; done
         kill -KILL -- "-$running" 2>/dev/null || true
@@ -47,13 +48,17 @@ not_here() {
     exit 3
 }
 
+# allowed SECONDS: how many of them are left. They are those of the usual limit, and grow with it.
+allowed() {
+    local most=$(($1 * limit / 360)) rest=$((limit - SECONDS))
+    echo $((most < rest ? most : rest))
+}
+
 # bounded SECONDS COMMAND...: its exit status, or 124 (137 for a stubborn one) where it or everything took too long.
-# The seconds are those of the usual limit, and grow with it.
 bounded() {
-    local most=$(($1 * limit / 360)) rest=$((limit - SECONDS)) status=0
-    shift
-    [ "$rest" -gt 0 ] || return 124
-    timeout --kill-after=10 "$((most < rest ? most : rest))" "$@" </dev/null &
+    local status=0
+    [ "$SECONDS" -lt "$limit" ] || return 124
+    timeout --kill-after=10 "$(allowed "$1")" "${@:2}" </dev/null &
     running=$!
     wait "$running" || status=$?
     kill -KILL -- "-$running" 2>/dev/null || true # timeout leads a group of its own: what the command left behind goes
@@ -133,17 +138,6 @@ if [ -z "$base" ] || ! base_works >"$work/probe.log" 2>&1; then
     step "${BASE:-python:3.11-slim-bookworm} can not be used: making a base image here"
     # This machine's pip knows where packages come from; inside the base there is only what it fetched.
     mkdir "$work/wheels"
-    fetch=("$python" -m pip download -qq --only-binary=:all: --dest "$work/wheels")
-    locks=(-r docker/torch.lock -r docker/submission.lock -r docker/evaluation.lock)
-    fetch_all() {
-        bounded 120 "${fetch[@]}" --require-hashes --no-deps "${locks[@]}" &&
-            bounded 120 "${fetch[@]}" "$(grep '^torch==' requirements.txt)"
-    }
-    fetch_all || fetch_all || {
-        too_long "$?" && not_here "fetching packages took too long"
-        bounded 60 "${fetch[@]}" --no-deps typing-extensions || not_here "the package index does not answer"
-        exit 1 # it does: so it is our pins that can not be had
-    }
     "$python" - "$work/wheels" "$work/port" <<'END' &
 import functools, http.server, os, sys
 class Silent(http.server.SimpleHTTPRequestHandler):
@@ -158,11 +152,24 @@ END
         kill -0 "$wheels" 2>/dev/null || exit 1
         sleep 0.1
     done
+    # The base is made while the packages come. In a namespace of its own, so that no mount of it stays, however it ends.
     base=fbc2-local-base torch_index=""
-    # In a namespace of its own, so that no mount of it stays, however it ends.
-    bounded 180 unshare --mount docker/local_base.sh "$base" "http://127.0.0.1:$(cat "$work/port")/" \
-        >"$work/base.log" 2>&1 ||
-        not_here "no base image can be made: $(tail -n 1 "$work/base.log")"
+    timeout --kill-after=10 "$(allowed 180)" unshare --mount \
+        docker/local_base.sh "$base" "http://127.0.0.1:$(cat "$work/port")/" </dev/null >"$work/base.log" 2>&1 &
+    beside="$!"
+    fetch=("$python" -m pip download -qq --only-binary=:all: --dest "$work/wheels")
+    locks=(-r docker/torch.lock -r docker/submission.lock -r docker/evaluation.lock)
+    fetch_all() {
+        bounded 120 "${fetch[@]}" --require-hashes --no-deps "${locks[@]}" &&
+            bounded 120 "${fetch[@]}" "$(grep '^torch==' requirements.txt)"
+    }
+    fetch_all || fetch_all || {
+        too_long "$?" && not_here "fetching packages took too long"
+        bounded 60 "${fetch[@]}" --no-deps typing-extensions || not_here "the package index does not answer"
+        exit 1 # it does: so it is our pins that can not be had
+    }
+    wait "$beside" || not_here "no base image can be made: $(tail -n 1 "$work/base.log")"
+    beside=""
     # An engine that answers may still be unable to start a container, inside another container for one.
     base_works >"$work/probe.log" 2>&1 || not_here "no container can be started: $(tail -n 1 "$work/probe.log")"
 fi

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,24 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def inside(folder: Path, submission_image: str) -> Path:
+def both(folder: Path, submission_image: str) -> tuple[Path, Path]:
+    """The folders of both runs, which take a processor each and are made at the same time."""
+    with ThreadPoolExecutor(1) as thread:
+        outside = thread.submit(run_outside, folder)
+        return run_inside(folder, submission_image), outside.result()
+
+
+@pytest.fixture(scope="module")
+def inside(both: tuple[Path, Path]) -> Path:
+    return both[0]
+
+
+@pytest.fixture(scope="module")
+def outside(both: tuple[Path, Path]) -> Path:
+    return both[1]
+
+
+def run_inside(folder: Path, submission_image: str) -> Path:
     """Pack, check, run in the container, score: the runner's result folder."""
     archive = folder / "submission.zip"
     ours("submission", "pack", "--weights", "weights", "--output", archive, "--image", submission_image)
@@ -48,8 +66,7 @@ def inside(folder: Path, submission_image: str) -> Path:
     return folder / "inside"
 
 
-@pytest.fixture(scope="module")
-def outside(folder: Path) -> Path:
+def run_outside(folder: Path) -> Path:
     """The same run as a plain process of this machine, from the repository itself."""
     output = folder / "outside"
     ours("submission", "run", "--input", DEMO, "--output", output, "--weights", "weights", "--device", "cpu")

@@ -115,7 +115,9 @@ def test_stopped_synthetic_world_says_that_it_does_not_go_on(tmp_path):
     )
 
 
-@pytest.mark.parametrize("where", ["2>/dev/full", ">/dev/full", "2>&-", ">&- 2>&-"])
+@pytest.mark.parametrize(
+    "where", ["2>/dev/full", *(pytest.param(it, marks=pytest.mark.slow) for it in (">/dev/full", "2>&-")), ">&- 2>&-"]
+)
 def test_words_that_can_not_be_said_cost_no_sample(tmp_path, where):
     write_lines(tmp_path / "rows.jsonl", [{"id": 1}, question(1)])
     command = f'"{sys.executable}" -m data_prep sberquad "{tmp_path}/rows.jsonl" --output "{tmp_path}/out" {where}'

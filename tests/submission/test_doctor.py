@@ -148,7 +148,14 @@ def in_a_broken_environment(names: tuple[str, ...], error: str, *arguments: obje
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize(("what", "names", "error"), BROKEN, ids=[row[0] for row in BROKEN])
+# Each starts a process: the others of the kind are slow.
+FIRST = ("no torch", "no tqdm", "none of them", "a broken torch")
+
+
+@pytest.mark.parametrize(
+    ("what", "names", "error"),
+    [pytest.param(*row, id=row[0], marks=() if row[0] in FIRST else pytest.mark.slow) for row in BROKEN],
+)
 def test_doctor_starts_without_packages(
     what: str, names: tuple[str, ...], error: str, weights: Path, tmp_path: Path
 ) -> None:

@@ -50,7 +50,9 @@ def done(run: Finished) -> Counter[tuple[str, str]]:
     return Counter((record["phase"], record["id"]) for record in run.journal[1:])
 
 
-@pytest.mark.parametrize(("profile", "after"), [("tuned", 3), ("tuned", 7), ("baseline", 5)])
+@pytest.mark.parametrize(
+    ("profile", "after"), [("tuned", 3), pytest.param("tuned", 7, marks=pytest.mark.slow), ("baseline", 5)]
+)
 def test_a_killed_run_goes_on(start: Start, submit: Start, write_input: Write, profile: str, after: int) -> None:
     source, options = write_input(SAMPLES), ("--profile", profile, "--batch-size", "2")
     killed = start(source, *options, sabotage=KILL.format(after=after))
@@ -78,7 +80,9 @@ CUT = {
 }
 
 
-@pytest.mark.parametrize("after", [2, 3, 4, 5])
+@pytest.mark.parametrize(
+    "after", [pytest.param(2, marks=pytest.mark.slow), 3, pytest.param(4, marks=pytest.mark.slow), 5]
+)
 def test_what_was_cut_of_options_is_told_again_and_answered_once(
     start: Start, submit: Start, write_input: Write, after: int
 ) -> None:

@@ -35,12 +35,13 @@ def arguments(source: Path, output: Path, weights: Path) -> list[str]:
     [
         "2>/dev/full",
         "2> >(head -n 1 >/dev/null)",
-        "2>&-",
+        pytest.param("2>&-", marks=pytest.mark.slow),
         pytest.param(">&- 2>&-", marks=pytest.mark.slow),
         pytest.param("<&-", marks=pytest.mark.slow),
         "<&- >&- 2>&-",
         pytest.param(">/dev/full 2>&1", marks=pytest.mark.slow),
-        "2> >(sleep 1000000)",  # nobody reads, and what is said is little
+        # Nobody reads, and what is said is little.
+        pytest.param("2> >(sleep 1000000)", marks=pytest.mark.slow),
     ],
 )
 def test_a_log_that_can_not_be_written_costs_nothing(

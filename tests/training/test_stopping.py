@@ -120,7 +120,7 @@ def test_stopped_training_says_one_line(root: Path, tmp_path: Path, number: sign
 )
 def test_no_worker_outlives_an_encoding(root: Path, tmp_path: Path, number: signal.Signals) -> None:
     world = tmp_path / "world"
-    sizes = ["--train", "3000", "--validation", "3", "--test", "0"]
+    sizes = ["--train", "400", "--validation", "3", "--test", "0"]
     assert data_prep(["synthetic", "--output", str(world), "--seed", "1", *sizes, "--tasks", "captioning"]) == 0
     (tmp_path / "settings.yaml").write_text(
         f"{{data: {world}, weights: {root}/weights, out: {tmp_path}/run, scratch: {root}/tiny.json, "

@@ -1,6 +1,8 @@
 """A real training, killed without warning and started again: what its logs, its CO2 and its report say afterwards."""
 
+import contextlib
 import csv
+import io
 import json
 import os
 import shutil
@@ -159,18 +161,9 @@ def test_unwritable_emissions_file_is_named_first(
     if content is not None:
         (out / file).write_bytes(content)
     settings = ["steps=1", "validation.samples=0", "logging.plots=false", f"emissions.file={file}"]
-    config = str(root / "settings.yaml")
-    ended = subprocess.run(
-        [sys.executable, "-m", "training", "tune", "--config", config, f"output={out}", *settings],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stdout
-    before, _, after = ended.stdout.partition("step 1/1 ")
+    with contextlib.redirect_stdout(io.StringIO()) as printed, contextlib.redirect_stderr(printed):
+        assert training(["tune", "--config", str(root / "settings.yaml"), f"output={out}", *settings]) == 0
+    before, _, after = printed.getvalue().partition("step 1/1 ")
     assert "CO2: the row of this run can not be added: " in before
     assert said in before
     assert after.count("emissions ") == 1
