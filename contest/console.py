@@ -113,6 +113,12 @@ def show(text: object) -> None:
     print(printable(str(text)), flush=True)
 
 
+def show_progress(text: object) -> None:
+    """Print how the work goes where that is what one reads of it, as of a training; nothing if one asked for quiet."""
+    if not is_quiet():
+        show(text)
+
+
 class TolerantStream(io.TextIOBase):
     """A standard stream that loses its words, and no more, when they can not be written.
 

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from contest.command_line import DONE
-from contest.console import note, show
+from contest.console import show, show_progress
 from training.recipes import MalevichRecipe, add_recipe_arguments, recipe_of
 
 
@@ -42,8 +42,8 @@ def run(options: argparse.Namespace) -> int:
     output.mkdir(parents=True, exist_ok=True)  # now, not after the training
     drawings, held_out = (encoded(read_pairs(options.data, split, clip), vqgan) for split in ("train", "val"))
     model = Dalle(TINY)
-    note(f"{len(drawings.codes)} pictures, {sum(p.numel() for p in model.parameters())} parameters")
-    train(model, recipe, drawings, held_out, bpe, note)
+    show_progress(f"{len(drawings.codes)} pictures, {sum(p.numel() for p in model.parameters())} parameters")
+    train(model, recipe, drawings, held_out, bpe, show_progress)
     model.config.save(output / "config.json")
     save_safetensors(model, output / "model.safetensors", torch.float16)
     # What is measured is what was written: half precision, loaded as any user loads it.

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from contest.command_line import DONE
-from contest.console import note, show
+from contest.console import show, show_progress
 from training.recipes import RuclipRecipe, add_recipe_arguments, recipe_of
 
 
@@ -36,8 +36,8 @@ def run(options: argparse.Namespace) -> int:
     network = RuCLIP(TINY, BPE(options.bpe))
     output.mkdir(parents=True, exist_ok=True)  # now, not after the training
     pairs, held_out = (read_pairs(options.data, split, network) for split in ("train", "val"))
-    note(f"{len(pairs.captions)} pairs, {sum(p.numel() for p in network.parameters())} parameters")
-    train(network, recipe, pairs, held_out, note)
+    show_progress(f"{len(pairs.captions)} pairs, {sum(p.numel() for p in network.parameters())} parameters")
+    train(network, recipe, pairs, held_out, show_progress)
     network.save(output, torch.float16)
     if options.bpe.resolve() != (output / BPE_FILE).resolve():
         shutil.copyfile(options.bpe, output / BPE_FILE)

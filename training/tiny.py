@@ -19,7 +19,7 @@ from pathlib import Path
 
 from contest.children import end_with_parent
 from contest.command_line import DONE, WITH_FAULTS, number, whole
-from contest.console import note, say, show
+from contest.console import say, show, show_progress
 from contest.emissions.tracking import country_code, track
 
 CONFIGS = Path(__file__).parent / "configs"
@@ -180,16 +180,16 @@ def run(options: argparse.Namespace) -> int:
     for place_in_recipe, stage in enumerate(recipe, 1):
         place = f"{place_in_recipe} of {len(recipe)}: {stage.name}"
         if stage.makes.exists():
-            note(f"{place}: made before ({stage.makes})")
+            show_progress(f"{place}: made before ({stage.makes})")
             continue
-        note(f"{place}: python -m {shlex.join(stage.command)}")
+        show_progress(f"{place}: python -m {shlex.join(stage.command)}")
         for folder in stage.clears:
             shutil.rmtree(folder, ignore_errors=True)  # one that stays is named by the command itself
         with track(
             "bundled tiny weights", stage.name, output / "emissions.csv", options.country, tdp_watts=options.tdp_watts
         ) as tracking:
             status = run_stage(stage, environment(os.environ, options.threads))
-        note(f"{place}: {tracking.outcome}")
+        show_progress(f"{place}: {tracking.outcome}")
         if status:
             say(f"training tiny: {place}: exit status {status}; start it again to go on")
             return WITH_FAULTS

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from contest.command_line import DONE
-from contest.console import note, show
+from contest.console import show, show_progress
 from training.recipes import UpscalerRecipe, add_recipe_arguments, recipe_of
 
 SIDE = 64  # of the world's pictures, in pixels
@@ -38,10 +38,10 @@ def run(options: argparse.Namespace) -> int:
     pictures = read_pictures(options.data, "train", SIDE)
     held_out = torch.cat(list(read_pictures(options.data, "val", SIDE, HELD_OUT).kinds.values())).float() / 255
     network = RRDBNet(scale=options.scale, **TINY)
-    note(
+    show_progress(
         f"{sum(map(len, pictures.kinds.values()))} pictures, {sum(p.numel() for p in network.parameters())} parameters"
     )
-    train(network, recipe, pictures, held_out, note)
+    train(network, recipe, pictures, held_out, show_progress)
     save_safetensors(network, output / "model.safetensors", torch.float16)
     # What is measured is what was written: half precision, loaded as any user loads it.
     record = {

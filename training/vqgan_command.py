@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from contest.command_line import DONE
-from contest.console import note, show
+from contest.console import show, show_progress
 from training.recipes import VqganRecipe, add_recipe_arguments, changed_options, recipe_of
 
 HELD_OUT = 256  # pictures of each kind
@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
     options.output.mkdir(parents=True, exist_ok=True)  # now, not after the training
     pictures = read_pictures(options.data, "train", TINY["resolution"])
     held_out = read_pictures(options.data, "val", TINY["resolution"], HELD_OUT)
-    note(", ".join(f"{len(images)} {kind}" for kind, images in pictures.kinds.items()))
+    show_progress(", ".join(f"{len(images)} {kind}" for kind, images in pictures.kinds.items()))
     with bar(desc="vqgan", total=recipe.steps, unit="step") as shown:
         network, reports = train(
             recipe, TINY, pictures, held_out, lambda report: write_row(report.line()), lambda _: shown.update()
