@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from contest.console import counted, one_line
 from contest.tasks import OPEN_TASKS
+from evaluation.cost import cost_line
 from evaluation.errors import some
 from evaluation.metrics.defects import DEFECTS, DIFFERENCES_PAGE
 from evaluation.results import Interval, Result, TaskResult
@@ -72,13 +73,22 @@ def blocks(rows: Sequence[Sequence[str]], *, repeated: int, empty: str = "-") ->
 
 
 def result_table(result: Result, *, verbose: bool = False) -> str:
-    """Return the table of a result and at most four lines: what is missing, eligible, substituted, and noted.
+    """Return the table of a result and at most five lines: cost, what is missing, eligible, substituted, and noted.
 
     `verbose`: instead of the last, the parts of scores, the signatures, and what struck how often.
     """
     rows = [HEADER, *(_row(task) for task in result.tasks.values()), _integral_row(result)]
     more = [*_details(result), *_notes(result)] if verbose else _summary(result)
-    return "\n".join([f"mode: {result.mode_name}", columns(rows), *_verdicts(result), *_flags(result, verbose), *more])
+    cost = _cost(result, verbose)
+    above = [f"mode: {result.mode_name}", columns(rows), *cost]
+    return "\n".join([*above, *_verdicts(result), *_flags(result, verbose), *more])
+
+
+def _cost(result: Result, verbose: bool) -> list[str]:
+    if result.cost is None:
+        return []
+    method = [f"energy: {one_line(result.cost.energy_method)}"] if verbose else []
+    return [cost_line(result.cost), *method]
 
 
 def _row(result: TaskResult) -> tuple[str, ...]:
@@ -156,6 +166,7 @@ def _details(result: Result) -> list[str]:
             lines.append(f"{task.key}: {one_line(parts)}")
     for task in result.tasks.values():
         lines += [f"{task.key}: {one_line(task.signature)}", f"{task.key}: {one_line(task.statistics)}"]
+        lines += [f"{task.key}: {one_line(signature)}" for signature in task.part_signatures.values()]
     return lines
 
 

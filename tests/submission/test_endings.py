@@ -38,6 +38,7 @@ def assert_valid_for_every_sample(run: Finished) -> None:
         "journal.jsonl",
         "predictions.json",
         "run.json",
+        "sessions.jsonl",
     ]
     assert "Traceback" not in run.stderr
 
