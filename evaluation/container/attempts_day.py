@@ -16,7 +16,7 @@ from evaluation.results import csv_text
 from evaluation.table import columns, cut
 
 HOST = Fault.HOST.name.lower()
-TEAM_COLUMNS = 30
+TEAM_COLUMNS = 24
 CSV_COLUMNS = ("attempt", "team", "day", "started", "verdict", "means", "counts", "S", "chosen", "waits_for_private")
 _MEANS = {
     VALID: "counts",
@@ -85,7 +85,7 @@ class AttemptsDay:
 
     def to_text(self) -> str:
         """Return the tables."""
-        parts = [f"attempts of {self.heading}; {VALID_ATTEMPTS_A_DAY} a team may count"]
+        parts = [f"attempts of {self.heading}\n{VALID_ATTEMPTS_A_DAY} may count for a team"]
         if self.teams:
             head = ("team", "count", "run", "left", "own fault", "host's", "no verdict", "surplus", "chosen", "waiting")
             rows = [(cut(each.team, TEAM_COLUMNS), *map(str, list(asdict(each).values())[1:])) for each in self.teams]
