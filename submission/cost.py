@@ -9,6 +9,7 @@ from typing import Any
 
 from contest.emissions.run_energy import RunEnergy, energy_of, sum_of
 from contest.writing import write_json
+from errors import UserError
 from submission.report import RUN_REPORT_NAME
 from submission.sessions import PhaseCost, Session
 
@@ -16,12 +17,16 @@ ANSWERING, DRAWING = ("answer",), ("restore", "draw", "improve")
 GIVING_PICTURES = "draw"  # a picture that another phase chooses or writes anew is not another one
 
 
-def cost_of(samples: int, sessions: Sequence[Session]) -> dict[str, Any]:
+def cost_of(samples: int, sessions: Sequence[Session]) -> dict[str, Any] | None:
     """Return what all sessions of a run over so many samples cost; `energy` is added when the meter has ended.
+
+    None where there was work before whose sessions left no record: a part of the cost would be taken for all of it.
 
     `seconds` are those in which a process ran; of several at once they count once. A phase's seconds are those of all
     processes, divided by how many ran at once on average.
     """
+    if any(each.follows_unknown for each in sessions):
+        return None
     seconds = _seconds_together([(each.began, each.began + each.seconds) for each in sessions])
     alone = sum(each.seconds for each in sessions)
     together = seconds / alone if alone else 1.0
@@ -80,9 +85,13 @@ def merged_cost(shares: Sequence[Mapping[str, Any] | None]) -> dict[str, Any] | 
 
 def read_cost(folder: Path) -> dict[str, Any] | None:
     """Return what `run.json` in a folder says of the cost, None if it says nothing. Raises OSError, ValueError."""
-    report = json.loads((folder / RUN_REPORT_NAME).read_text(encoding="utf-8"))
-    cost: dict[str, Any] | None = report.get("cost")
-    return cost
+    cost = json.loads((folder / RUN_REPORT_NAME).read_text(encoding="utf-8")).get("cost")
+    try:
+        if cost is not None:
+            merged_cost([cost])  # whatever it lacks shows here
+    except (KeyError, TypeError, AttributeError, UserError) as error:
+        raise ValueError(f"{folder / RUN_REPORT_NAME}: its cost is none: {error}") from error
+    return None if cost is None else dict(cost)
 
 
 def add_energy(folder: Path, sessions: Sequence[Session]) -> None:
@@ -93,8 +102,9 @@ def add_energy(folder: Path, sessions: Sequence[Session]) -> None:
     path = folder / RUN_REPORT_NAME
     report = json.loads(path.read_text(encoding="utf-8"))
     energy = energy_of([session.meter for session in sessions if session.process == 0])
-    report["cost"]["energy"] = None if energy is None else energy.to_json()
-    write_json(path, report, indent=1)
+    if report["cost"] is not None and energy is not None:
+        report["cost"]["energy"] = energy.to_json()
+        write_json(path, report, indent=1)
 
 
 def _seconds_together(spans: Iterable[tuple[float, float]]) -> float:

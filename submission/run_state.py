@@ -62,7 +62,7 @@ class RunState(RankResult):
         """
         records, own = self.journal.resume(configuration), {sample.id for sample in self.samples}
         with self._logging():
-            self.log.begin(anew=not self.journal.continues)
+            self.log.begin(anew=not self.journal.continues, goes_on=bool(records.answers or records.images))
         self.answers = {key: text for key, text in records.answers.items() if key in own}
         self.images = {key: image for key, image in records.images.items() if key in own}
         for key, cut in records.cuts.items():

@@ -8,6 +8,7 @@ belongs to the journal of the same process: where that is begun anew, so is this
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -21,11 +22,17 @@ from submission.journal import as_recorded, configuration_of, journal_name
 
 @dataclass(frozen=True)
 class PhaseCost:
-    """What a phase did: samples it gave a result for, seconds, tokens sampled (ids of texts, codes of pictures)."""
+    """What a phase did: samples it gave a result for, seconds, tokens sampled (ids of texts, codes of pictures).
+
+    Raises ValueError for a figure that is negative or not finite.
+    """
 
     done: int = 0
     seconds: float = 0.0
     tokens: int = 0
+
+    def __post_init__(self) -> None:
+        _require_figures(self.done, self.seconds, self.tokens)
 
     def then(self, later: PhaseCost) -> PhaseCost:
         """Both, one after the other."""
@@ -43,6 +50,9 @@ class Session:
         began: when, in seconds since 1970.
         seconds: how long it has been running.
         phases: what each has cost.
+        follows_unknown: whether there was work before it whose sessions left no record: those of an earlier version.
+
+    Raises ValueError for a time that is negative or not finite.
 
     """
 
@@ -52,6 +62,10 @@ class Session:
     began: float = field(default_factory=time.time)
     seconds: float = 0.0
     phases: dict[str, PhaseCost] = field(default_factory=dict)
+    follows_unknown: bool = False
+
+    def __post_init__(self) -> None:
+        _require_figures(self.began, self.seconds)
 
     def spend(self, phase: str, cost: PhaseCost) -> None:
         """Add what a batch cost."""
@@ -68,7 +82,13 @@ class Session:
             float(value["began"]),
             float(value["seconds"]),
             {str(name): PhaseCost(**phase) for name, phase in value["phases"].items()},
+            bool(value["follows_unknown"]),
         )
+
+
+def _require_figures(*values: float) -> None:
+    if not all(math.isfinite(value) and value >= 0 for value in values):
+        raise ValueError("a figure is negative or not finite")
 
 
 class SessionLog:
@@ -84,10 +104,15 @@ class SessionLog:
         self._is_open = False
         session.began -= time.monotonic() - started
 
-    def begin(self, *, anew: bool) -> None:
-        """Begin to write; `anew` forgets the sessions of another run. Raises OSError."""
+    def begin(self, *, anew: bool, goes_on: bool) -> None:
+        """Begin to write; `anew` forgets the sessions of another run. Raises OSError.
+
+        `goes_on` says that there is work of earlier sessions, which must have left their records here.
+        """
         if anew:
             self._path.unlink(missing_ok=True)
+        elif goes_on and not self._path.exists():
+            self.session.follows_unknown = True
         self._is_open = True
         self.write()
 

@@ -55,10 +55,37 @@ def test_sums_over_sessions(
     sessions: list[Session], seconds: float, answers: tuple[int, float, int], pictures: tuple[int, float, int]
 ) -> None:
     cost = cost_of(20, sessions)
+    assert cost is not None
     assert (cost["samples"], cost["sessions"], cost["seconds"]) == (20, len(sessions), pytest.approx(seconds))
     assert tuple(cost["answers"].values()) == pytest.approx(answers)
     assert tuple(cost["pictures"].values()) == pytest.approx(pictures)
     assert cost["energy"] is None
+
+
+def test_work_of_before_there_were_records_leaves_the_cost_unknown(submit: Start, write_input: Write) -> None:
+    source = write_input({"0": SAMPLES["0"]})
+    first = submit(source)
+    assert first.report["cost"]["sessions"] == 1
+    (first.output / "sessions.jsonl").unlink()
+    for _ in range(2):
+        assert submit(source).report["cost"] is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"process": 0, "id"',  # cut off by a kill
+        b"[]",
+        b'{"process": 0, "meter": null, "id": "x", "began": 1, "seconds": NaN, "phases": {}, "follows_unknown": false}',
+        b'{"process": 0, "meter": null, "id": "x", "began": 1, "seconds": 1, "phases": {"answer": {"done": -1}}, '
+        b'"follows_unknown": false}',
+    ],
+)
+def test_a_record_that_is_none_is_passed_over(line: bytes, tmp_path: Path) -> None:
+    with Journal(tmp_path) as journal:
+        journal.resume({})
+    (tmp_path / "sessions.jsonl").write_bytes(line + b"\n")
+    assert read_sessions(tmp_path, {}) == []
 
 
 def share(samples: int, seconds: float, answers: tuple[int, float], energy: RunEnergy | None = None) -> dict[str, Any]:
@@ -97,12 +124,10 @@ def test_the_last_whole_record_of_each_session_counts(tmp_path: Path) -> None:
         for number in range(2):
             log = SessionLog(tmp_path, Session(0, MeterRow("e.csv", str(number))), started=0.0)
             log.write()  # not begun: whose file this is, is not known yet
-            log.begin(anew=number == 0)
+            log.begin(anew=number == 0, goes_on=number > 0)
             for _ in range(3):
                 log.session.spend("answer", PhaseCost(1, 0.5, 7))
                 log.write()
-    with (tmp_path / "sessions.jsonl").open("ab") as file:
-        file.write(b'{"process": 0, "id"')  # cut off by a kill
     found = read_sessions(tmp_path, configuration)
     assert [(each.meter, each.phases) for each in found] == [
         (MeterRow("e.csv", str(number)), {"answer": PhaseCost(3, 1.5, 21)}) for number in range(2)
