@@ -19,7 +19,7 @@ from typing import Any
 from contest.checking import is_unicode
 from contest.console import Cell, one_line
 from contest.tasks import TASKS
-from evaluation.cost import FIGURES
+from evaluation.cost import FIGURES, shown
 from evaluation.errors import LeaderboardError, shortened
 from evaluation.first_challenge.board import BoardRun
 from evaluation.metrics.fbc1.overall import MINIMA
@@ -352,7 +352,10 @@ def _row(rank: int | None, span: tuple[int, int] | None, run: LeaderboardRun, ke
     interval = "-" if run.low is None else f"{run.low:.4f} .. {run.high:.4f}"
     values = ["-" if (value := run.value(key)) is None else f"{value:.4f}" for key in (INTEGRAL, *keys)]
     found = [getattr(run.provenance, name) for name in SHOWN_ORIGIN]
-    origin = ["-" if value is None else _short(value) for value in found]
+    origin = [
+        "-" if value is None else shown(value) if name in FIGURES else _short(value)
+        for name, value in zip(SHOWN_ORIGIN, found, strict=True)
+    ]
     place = "-" if rank is None else str(rank)
     return (place, may_be, cut(run.name, NAME_COLUMNS), values[0], interval, *values[1:], *origin)
 
