@@ -14,7 +14,7 @@ from evaluation.leaderboard import LeaderboardRun, RankedGroup
 
 COST_PAGE = "cost.html"
 WIDTH, HEIGHT = 640, 360
-LEFT, RIGHT, TOP, BOTTOM = 56, 24, 20, 44
+LEFT, RIGHT, TOP, BOTTOM = 66, 24, 38, 50
 RADIUS = 5
 STEPS = (1, 2, 5)  # of a logarithmic axis, in each power of ten
 MOST_TICKS = 8
@@ -104,13 +104,13 @@ def cost_plot(points: Sequence[tuple[int, str, float, float]], front: Sequence[b
     for joules in _ticks(low, high):
         at = f"{x(joules):.2f}"
         parts.append(f'<line class="grid" x1="{at}" x2="{at}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
-        parts.append(f'<text x="{at}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{joules:g}</text>')
+        parts.append(f'<text x="{at}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{joules:g}</text>')
     for score in (bottom + (top - bottom) * part / 4 for part in range(5)):
         at = f"{y(score):.2f}"
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at}" y2="{at}"/>')
         parts.append(f'<text x="{LEFT - 6}" y="{y(score) + 4:.2f}" text-anchor="end">{score:.3f}</text>')
     parts.append(f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 8}" text-anchor="end">joules a sample</text>')
-    parts.append(f'<text x="{LEFT - 6}" y="12" text-anchor="end">S</text>')
+    parts.append(f'<text x="{LEFT - 6}" y="16" text-anchor="end">S</text>')
     if len(on) > 1:
         line = " ".join(f"{x(joules):.2f},{y(score):.2f}" for joules, score in on)
         parts.append(f'<polyline class="front" points="{line}"/>')

@@ -113,6 +113,7 @@ def test_a_day_of_attempts_as_a_page(attempts_page: Path) -> None:
     assert "2026-11-29 in Europe/Moscow: from 2026-11-28 21:00 to 2026-11-29 21:00 UTC" in source
     assert source.count("<bdi>") == 3 + 3 + 1  # teams, attempts, and the one that waits
     assert "run again" in source
+    assert "\u202e" not in source
 
 
 @pytest.mark.slow
