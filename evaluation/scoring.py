@@ -136,4 +136,5 @@ def _result_of(task: Task, metric: TaskMetric) -> TaskResult:
         comparable=metric.comparable,
         parts=found.parts,
         remarks=found.remarks,
+        part_signatures=found.part_signatures,
     )

@@ -16,6 +16,7 @@ from evaluation.settings import INTEGRAL
 
 if TYPE_CHECKING:
     from contest.emissions.training_summary import TrainingEmissions
+    from evaluation.cost import RunCost
     from evaluation.leaderboard import Provenance
 
 
@@ -85,7 +86,7 @@ def add_run(options: argparse.Namespace) -> int:
 
     path = result_path(options)
     result = read_board_run(path) if is_challenge_result(path) else read_result(path)
-    identifier = leaderboard.add(options.db, options.name, result, _provenance(options))
+    identifier = leaderboard.add(options.db, options.name, result, _provenance(options, getattr(result, "cost", None)))
     show(f"added to {options.db} as run {identifier} (next: `evaluation leaderboard show`)")
     return DONE
 
@@ -127,8 +128,9 @@ def export(options: argparse.Namespace) -> int:
     return DONE
 
 
-def _provenance(options: argparse.Namespace) -> Provenance:
-    """Return what `run.json` of the submission says, overruled by the options."""
+def _provenance(options: argparse.Namespace, cost: RunCost | None) -> Provenance:
+    """Return what `run.json` of the submission says, overruled by the options; `cost` is what the result knows."""
+    from evaluation.cost import FIGURES
     from evaluation.leaderboard import Provenance
     from evaluation.provenance import read_run_report
 
@@ -138,6 +140,9 @@ def _provenance(options: argparse.Namespace) -> Provenance:
     read = Provenance()
     if run is not None:
         read = Provenance(None, run.weights, run.profile, run.seed, run.hardware, run.seconds)
+        cost = run.cost or cost
+    if cost is not None:
+        read = replace(read, **{name: getattr(cost, name) for name in (*FIGURES, "energy_method")})
     if options.training_emissions is not None:
         summary = _of_training(options.training_emissions)
         read = replace(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--challenge", choices=CHALLENGES, default=CHALLENGES[0], help=challenge)
     place = "of fbc1: the place in its leaderboard whose prize is computed"
     add("--place", type=whole(least=1), metavar="N", help=place)
+    run = "run.json of the submission, for what it cost (default: the one beside the predictions, if there is one)"
+    add("--run", dest="run_json", type=Path, metavar="FILE", help=run)
     add("--tasks", type=task_keys, metavar="A,B,...", help="score these tasks only, instead of all that the ids name")
     add_metrics(parser)
     add("--json", type=Path, metavar="FILE", help="write the result, with the score of each sample")
@@ -79,8 +82,8 @@ def _score_first_challenge(options: argparse.Namespace) -> int:
     from evaluation.first_challenge.output import challenge_table, write_challenge_csv, write_challenge_json
     from evaluation.first_challenge.scoring import score_challenge
 
-    of_fbc2 = ("ids", "tasks", "input", "other", "emissions", "wordnet")
-    given = [f"--{name}" for name in of_fbc2 if getattr(options, name) is not None]
+    of_fbc2 = ("ids", "tasks", "input", "other", "emissions", "wordnet", "run_json")
+    given = [f"--{name.removesuffix('_json')}" for name in of_fbc2 if getattr(options, name) is not None]
     given += ["--stage"] if options.stage != "full" else []
     if given:
         raise UsageError(f"{', '.join(given)} can not go with --challenge fbc1", "leave it out")
@@ -129,8 +132,34 @@ def _scored(options: argparse.Namespace, processes: ScoringProcesses) -> tuple[R
             result = scored()
         note(tracking.outcome)
         emissions += [options.emissions] if options.emissions.is_file() else []
+    if processes.is_first:
+        result = _with_cost(result, options)
     written = processes.together(lambda: _written(result, options, emissions) if processes.is_first else [])
     return result, written
+
+
+def _with_cost(result: Result, options: argparse.Namespace) -> Result:
+    """Return the result with what the run cost. Raises ResultFileError for a named `run.json` that is none.
+
+    One that merely lies beside the predictions is no more than warned about.
+    """
+    from evaluation.errors import ResultFileError
+    from evaluation.provenance import RUN_REPORT_NAME, read_run_report
+
+    path = options.run_json or options.predictions.parent / RUN_REPORT_NAME
+    if options.run_json is None and not path.is_file():
+        return result
+    try:
+        cost = read_run_report(path).cost
+    except ResultFileError as error:
+        if options.run_json is not None:
+            raise
+        return replace(result, warnings=(*result.warnings, f"what the run cost is not known: {error}"))
+    scored = sum(task.n for task in result.tasks.values())
+    if cost is not None and cost.samples < scored:
+        problem = f"{path} is of a run over {cost.samples} samples, and {scored} were scored: its cost is left out"
+        return replace(result, warnings=(*result.warnings, problem))
+    return replace(result, cost=cost)
 
 
 def _written(result: Result, options: argparse.Namespace, emissions: Sequence[Path]) -> list[str]:

@@ -18,6 +18,7 @@ from evaluation.errors import LeaderboardError, some
 from evaluation.leaderboard import KEYS, RANK_METHOD, LeaderboardRun, grouped
 from evaluation.report.build import template_environment
 from evaluation.report.charts import history_line, interval_line
+from evaluation.report.cost_page import COST_PAGE, cost_page, has_costs
 from evaluation.report.samples import Album, Shelf, Side
 from evaluation.settings import BASELINE_INTEGRAL
 
@@ -81,7 +82,13 @@ def build_board(
     environment = template_environment()
     keys = [key for key in KEYS if any(key in run.scores for run in runs)]
     script = (TEMPLATES / "board.js").read_text("utf-8")
-    common = {"pictures": PICTURES if has_pictures else None, "titles": {task.key: task.title for task in TASKS}}
+    groups = grouped(runs)
+    costs = COST_PAGE if has_costs(groups) else None
+    common = {
+        "pictures": PICTURES if has_pictures else None,
+        "costs": costs,
+        "titles": {task.key: task.title for task in TASKS},
+    }
     page = environment.get_template("board.html").render(
         rows=rows,
         keys=keys,
@@ -106,6 +113,8 @@ def build_board(
             **common,
         )
         _write(directory / row.page, page)
+    if costs is not None:
+        _write(directory / COST_PAGE, cost_page(groups, {row.run.id: row.page for row in rows}, environment))
     if predictions and input_root is not None:
         album = Album()
         prompts = _prompts(predictions, input_root, album)

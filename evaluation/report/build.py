@@ -13,6 +13,7 @@ from contest.tasks import TASKS
 from contest.writing import write_bytes
 from evaluation.co2 import read_emissions
 from evaluation.comparing import TaskComparison, compare
+from evaluation.cost import FIGURES, shown
 from evaluation.metrics.cases import Note
 from evaluation.metrics.defects import DEFECTS
 from evaluation.report.charts import ScoreBar, histogram, score_bar
@@ -107,6 +108,8 @@ def build(
         emissions=tuple(read_emissions(path) for path in emissions),
         left_out=album.left_out,
         defects=DEFECTS,
+        cost_figures=FIGURES,
+        cost_shown=shown,
     )  # fmt: skip
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / REPORT_NAME
