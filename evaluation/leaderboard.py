@@ -42,7 +42,7 @@ _SCHEMA = (
         id INTEGER PRIMARY KEY, added TEXT NOT NULL, name TEXT NOT NULL, mode TEXT NOT NULL, test TEXT NOT NULL,
         comparable INTEGER NOT NULL, integral REAL, low REAL, high REAL,
         commit_id TEXT, weights TEXT, profile TEXT, seed INTEGER, hardware TEXT, seconds REAL, co2_kg REAL,
-        energy_kwh REAL, own_co2_kg REAL, parameters INTEGER
+        energy_kwh REAL, own_co2_kg REAL, parameters INTEGER, team TEXT
     ) STRICT""",
     """CREATE TABLE scores (
         run INTEGER NOT NULL REFERENCES runs (id), task TEXT NOT NULL, score REAL NOT NULL, low REAL, high REAL,
@@ -54,8 +54,14 @@ _FROM_VERSION_1 = (
     "ALTER TABLE runs ADD COLUMN own_co2_kg REAL",
     "ALTER TABLE runs ADD COLUMN parameters INTEGER",
 )
+_FROM_VERSION_2 = ("ALTER TABLE runs ADD COLUMN team TEXT",)
 FILE = SQLiteFile(
-    "leaderboard file", 0x46424332, _SCHEMA, {1: _FROM_VERSION_1}, LeaderboardError, "evaluation leaderboard add"
+    "leaderboard file",
+    0x46424332,
+    _SCHEMA,
+    {1: _FROM_VERSION_1, 2: _FROM_VERSION_2},
+    LeaderboardError,
+    "evaluation leaderboard add",
 )
 
 
@@ -65,7 +71,7 @@ class Provenance:
 
     `weights` is a hash of the weights (see `evaluation.provenance`), `seconds` how long answering took. `co2_kg` is the
     CO2 of the training by eco2AI, `energy_kwh` the energy of that, `own_co2_kg` the same by our own reading,
-    `parameters` the model's size.
+    `parameters` the model's size, `team` whose it is.
     """
 
     commit_id: str | None = None
@@ -78,6 +84,7 @@ class Provenance:
     energy_kwh: float | None = None
     own_co2_kg: float | None = None
     parameters: int | None = None
+    team: str | None = None
 
 
 _ORIGIN = ", ".join(item.name for item in fields(Provenance))
@@ -113,6 +120,11 @@ class LeaderboardRun:
     high: float | None
     provenance: Provenance
     scores: dict[str, Score] = field(default_factory=dict)
+
+    @property
+    def team(self) -> str:
+        """Whose run it is: the team's name, or the run's own where nobody said."""
+        return self.provenance.team or self.name
 
     @property
     def is_of_first_challenge(self) -> bool:

@@ -187,17 +187,23 @@ def test_the_exports_hold_every_run_and_the_baseline(tmp_path: Path) -> None:
     assert part["signatures"] == "vqa=equality|v:1"
 
 
-def test_a_file_of_the_version_before_is_brought_up_to_date(tmp_path: Path) -> None:
+# What each version of the file had not yet.
+ADDED = {1: ("energy_kwh", "own_co2_kg", "parameters", "team"), 2: ("team",)}
+
+
+@pytest.mark.parametrize("version", ADDED)
+def test_a_file_of_a_version_before_is_brought_up_to_date(version: int, tmp_path: Path) -> None:
     path = tmp_path / "board.sqlite"
     add(path, "old", whole_result(0.5), ORIGIN)
-    with sqlite3.connect(path) as connection:  # as version 1 left it
-        for column in ("energy_kwh", "own_co2_kg", "parameters"):
+    with sqlite3.connect(path) as connection:  # as that version left it
+        for column in ADDED[version]:
             connection.execute(f"ALTER TABLE runs DROP COLUMN {column}")
-        connection.execute("PRAGMA user_version = 1")
-    add(path, "new", whole_result(0.5), replace(ORIGIN, energy_kwh=2.0, own_co2_kg=0.5, parameters=3))
+        connection.execute(f"PRAGMA user_version = {version}")
+    newer = replace(ORIGIN, energy_kwh=2.0, own_co2_kg=0.5, parameters=3, team="ours")
+    add(path, "new", whole_result(0.5), newer)
     old, new = read(path)
-    assert old.provenance == ORIGIN
-    assert (new.provenance.energy_kwh, new.provenance.own_co2_kg, new.provenance.parameters) == (2.0, 0.5, 3)
+    assert (old.provenance, old.team) == (ORIGIN, "old")
+    assert (new.provenance, new.team) == (newer, "ours")
 
 
 def test_files_that_are_no_leaderboard(tmp_path: Path) -> None:
