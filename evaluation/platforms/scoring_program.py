@@ -17,6 +17,7 @@ from contest.console import show, start_program
 from contest.limits import GROUND_TRUTH_NAME, IDS_NAME, PREDICTIONS_NAME
 from evaluation.commands.options import add_metrics, require_stage
 from evaluation.errors import EvaluationError, some
+from evaluation.metrics.errors import AttemptAbortedError
 from evaluation.settings import INTEGRAL
 
 NAME = "scoring.py"
@@ -35,7 +36,7 @@ PROGRAM = Program(
 
 
 class SubmissionError(EvaluationError):
-    """A submission that holds nothing to score."""
+    """A submission that can not be scored."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,7 +65,10 @@ def score(options: argparse.Namespace) -> int:
         reference / INPUT,
     )
     metrics = Metrics(options.mode, options.assets, options.wordnet, options.fid_features)
-    result = score_run(files, metrics, mode=options.mode, stage=options.stage)
+    try:
+        result = score_run(files, metrics, mode=options.mode, stage=options.stage)
+    except AttemptAbortedError as error:  # the participant can not choose another mode
+        raise SubmissionError(error.message, "mend it, and submit again", where=error.where) from error
     scores = {} if result.integral is None else {INTEGRAL: result.integral}
     scores |= {key: task.score for key, task in result.tasks.items()}
     options.output.mkdir(parents=True, exist_ok=True)

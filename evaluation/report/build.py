@@ -17,7 +17,7 @@ from evaluation.comparing import TaskComparison, compare
 from evaluation.report.charts import ScoreBar, histogram, score_bar
 from evaluation.report.notes import NoteGroup, grouped_notes
 from evaluation.report.samples import Album, Change, ReportFiles, SampleCard, best_and_worst, changes
-from evaluation.report.search import search_index
+from evaluation.report.search import as_json, search_index
 from evaluation.results import Result, TaskResult
 from evaluation.statistics import Resampling
 from pages import page_environment
@@ -151,6 +151,7 @@ def template_environment() -> Environment:
     environment.filters["score"] = lambda value: f"{value:.4f}"
     environment.filters["signed"] = lambda value: f"{value:+.4f}"
     environment.filters["duration"] = _duration
+    environment.filters["as_json"] = as_json
     return environment
 
 

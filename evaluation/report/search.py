@@ -5,15 +5,21 @@ Ids and scores come first. Texts follow while their share of the page lasts, tho
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
+
+from jinja2.utils import htmlsafe_json_dumps
+from markupsafe import Markup
 
 from evaluation.report.notes import grouped_notes, kind_of
 from evaluation.report.samples import ReportFiles, SampleCard
 from evaluation.results import TaskResult
 
 IDS_BYTES, TEXTS_BYTES = 6_000_000, 4_000_000
-NUMBERS_BYTES = 10  # of a score and the commas, as the page has them
+SAMPLE_BYTES = 30  # of a score, the places of notes and cards, and the signs between them, as the page has them
+SIDES_BYTES = 30  # of the signs between the texts of a sample
 TEXT_CHARACTERS = 400
 TEXTS = 3  # of a question, an answer or the references
 
@@ -46,7 +52,7 @@ def search_index(
     for task in tasks:
         ids = []
         for name in task.samples:
-            free -= len(name.encode("utf-8", errors="replace")) + NUMBERS_BYTES
+            free -= _bytes(name) + SAMPLE_BYTES
             if free < 0:
                 break
             ids.append(name)
@@ -84,11 +90,23 @@ def _texts(task: TaskResult, files: ReportFiles, places: Mapping[str, int], room
     for name in sorted(places, key=lambda name: task.samples[name]):
         entries = (files.questions.entries.get(name), files.answers.entries.get(name), files.truths.entries.get(name))
         texts = [[] if entry is None else [_cut(text) for text in entry.texts[:TEXTS]] for entry in entries]
-        room -= sum(len(text.encode("utf-8", errors="replace")) for side in texts for text in side)
+        room -= SIDES_BYTES + sum(_bytes(text) for side in texts for text in side)
         if room < 0:
             break
         found[str(places[name])] = texts
     return found
+
+
+def _bytes(text: str) -> int:
+    """Return the room that a text takes in the page, with the escapes that keep it text."""
+    if text.isascii() and text.isalnum():  # as most ids are: nothing to escape
+        return len(text) + 2
+    return len(as_json(text).encode("utf-8", errors="replace"))
+
+
+def as_json(value: object) -> Markup:
+    """Return a value as JSON that may stand inside of a script element."""
+    return htmlsafe_json_dumps(value, dumps=partial(json.dumps, ensure_ascii=False))
 
 
 def _cut(text: str) -> str:
