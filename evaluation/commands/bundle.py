@@ -52,7 +52,7 @@ def day(text: str) -> date:
 
 def write_codabench(options: argparse.Namespace) -> int:
     """Write the bundle of a competition, and say what is in it. Raises UsageError."""
-    from evaluation.platforms.codabench import CodabenchPlan, TestFiles, write_bundle
+    from evaluation.platforms.codabench import CodabenchPlan, write_bundle
 
     require_stage(options)
     if not options.image.strip() or any(sign.isspace() for sign in options.image):
@@ -72,7 +72,8 @@ def write_codabench(options: argparse.Namespace) -> int:
         options.wordnet,
         options.fid_features,
     )
-    files = write_bundle(TestFiles(options.ground_truth, options.ids, options.input), options.output, plan)
+    test = {"input_root": options.input, "ground_truth": options.ground_truth, "ids": options.ids}
+    files = write_bundle(plan, options.output, **test)
     lines = [] if options.assets else ["no networks are in it: the image must have them, in the folder FBC2_ASSETS"]
     next_ = (
         "upload it at Benchmarks > Management" if options.output.suffix == ".zip" else "zip what is in it, and upload"

@@ -66,17 +66,6 @@ class BundleError(EvaluationError):
 
 
 @dataclass(frozen=True, slots=True)
-class TestFiles:
-    """The files of the test: the participants get the input alone."""
-
-    ground_truth: Path
-    ids: Path
-    input: Path
-
-    __test__ = False  # no test of ours
-
-
-@dataclass(frozen=True, slots=True)
 class CodabenchPlan:
     """How the competition is run.
 
@@ -107,33 +96,40 @@ class CodabenchPlan:
             raise ValueError(f"the competition would end on {self.end}, and begin on {self.start}")
 
 
-def write_bundle(files: TestFiles, output: Path, plan: CodabenchPlan) -> list[str]:
+def write_bundle(plan: CodabenchPlan, output: Path, *, input_root: Path, ground_truth: Path, ids: Path) -> list[str]:
     """Write the bundle, as one archive if `output` ends in .zip, else into that folder; return the names of its files.
 
     The example solution is joined with the test as a submission would be, so that what does not fit together shows
     here and not on the platform.
 
+    Args:
+        plan: how the competition is run.
+        output: where the bundle goes.
+        input_root: the folder with `input.json`, or that file: all that participants get of the test.
+        ground_truth: the references; their pictures lie in its folder.
+        ids: the task of each sample.
+
     Raises BundleError, and as `evaluation.joining.join`; ContestError where the bundle can not be written, OSError.
     """
-    task_ids = read_ids(files.ids)
+    task_ids = read_ids(ids)
     tasks = sorted({task_by_id(number) for number in task_ids.values()}, key=TASKS.index)
     with TemporaryDirectory(prefix="fbc2-bundle-") as folder:
         work = Path(folder)
         solution = _solution(task_ids, work / "solution")
-        scored = ScoringFiles(solution, files.ground_truth, files.ids, files.input)
+        scored = ScoringFiles(solution, ground_truth, ids, input_root)
         join(scored, plan.mode, plan.stage)
         input_json = scored.input_json
         assert input_json is not None
         pictures = {
             INPUT: _pictures(read_input(input_json).values(), input_json),
-            TRUTH: _pictures(read_ground_truth(files.ground_truth).values(), files.ground_truth),
+            TRUTH: _pictures(read_ground_truth(ground_truth).values(), ground_truth),
         }
         write_archive(work / SCORING_NAME, _program(plan))
         write_archive(
             work / REFERENCE_NAME,
             {
-                IDS_NAME: files.ids,
-                f"{TRUTH}/{GROUND_TRUTH_NAME}": files.ground_truth,
+                IDS_NAME: ids,
+                f"{TRUTH}/{GROUND_TRUTH_NAME}": ground_truth,
                 f"{INPUT}/{INPUT_NAME}": input_json,
                 **{f"{part}/{name}": path for part, found in pictures.items() for name, path in found.items()},
             },
