@@ -21,7 +21,8 @@ from evaluation.metrics.cases import Case, Note
 from evaluation.results import TaskResult
 
 FILTER = "none"
-_LINE_ENDS = str.maketrans({"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"})
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+_LINE_ENDS = {"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 """What some readers take for the end of a line, inside of JSON's strings."""
 
 
@@ -68,12 +69,26 @@ def record(task: Task, place: int, case: Case, score: float, notes: Sequence[Not
         "filtered_resps": [answers[0] if answers else ""],
         "filter": FILTER,
         "metrics": [task.metric],
-        "doc_hash": _hash(json.dumps(doc, indent=2, ensure_ascii=False)),
+        "doc_hash": _hash(indented(case.id, asked)),
         "prompt_hash": _hash(prompt),
         "target_hash": _hash(str(target)),
         task.metric: score,
         "notes": [note.message for note in notes],
     }
+
+
+def indented(name: str, asked: Sequence[Mapping[str, str]]) -> str:
+    """Return `doc` as the harness hashes it: as `json.dumps(doc, indent=2, ensure_ascii=False)`, and far quicker.
+
+    >>> indented("1", [])
+    '{\\n  "id": "1",\\n  "items": []\\n}'
+    """
+    items = [
+        f'    {{\n      "type": {_ENCODER.encode(item["type"])},\n      "content": {_ENCODER.encode(item["content"])}\n    }}'
+        for item in asked
+    ]
+    listed = "[\n" + ",\n".join(items) + "\n  ]" if items else "[]"
+    return f'{{\n  "id": {_ENCODER.encode(name)},\n  "items": {listed}\n}}'
 
 
 def _answers(task: Task, case: Case) -> list[str]:
@@ -89,6 +104,9 @@ def _hash(text: str) -> str:
 def _encoded(line: Mapping[str, Any]) -> bytes:
     """Return a line in UTF-8; one with half a surrogate pair, which has no such form, in escapes."""
     try:
-        return (json.dumps(line, ensure_ascii=False, allow_nan=False).translate(_LINE_ENDS) + "\n").encode()
+        text = _ENCODER.encode(line)
+        for sign, escape in _LINE_ENDS.items():
+            text = text.replace(sign, escape)
+        return f"{text}\n".encode()
     except UnicodeEncodeError:
         return (json.dumps(line, allow_nan=False) + "\n").encode()

@@ -39,7 +39,7 @@ def sha256(value: str) -> str:
 
 
 def test_the_keys_and_hashes_are_the_harness_s(tmp_path: Path) -> None:
-    asked = {key: [{"type": "text", "content": f"Вопрос {key}"}] for key in ("b", "a")}
+    asked = {"b": text("Вопрос b"), "a": [*text('"\n\\'), *text("?")]}
     lines = scored(tmp_path, {"b": 0, "a": 0}, answers={"a": text("yes"), "b": text("no")}, asked=asked)
     first, second = lines
     assert [key for key in first if key in KEYS] == KEYS
@@ -51,7 +51,8 @@ def test_the_keys_and_hashes_are_the_harness_s(tmp_path: Path) -> None:
     assert first["arguments"] == {"gen_args_0": {"arg_0": "Вопрос b", "arg_1": {}}}
     assert (first["target"], first["resps"], first["filtered_resps"]) == (["yes"], [["no"]], ["no"])
     assert (first["metrics"], first["token_f1"], second["token_f1"]) == (["token_f1"], 0.0, 1.0)
-    assert first["doc_hash"] == sha256(json.dumps(first["doc"], indent=2, ensure_ascii=False))
+    for line in lines:
+        assert line["doc_hash"] == sha256(json.dumps(line["doc"], indent=2, ensure_ascii=False))
     assert first["prompt_hash"] == sha256("Вопрос b")
     assert first["target_hash"] == sha256("['yes']")
 
