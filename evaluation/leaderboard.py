@@ -43,7 +43,7 @@ _SCHEMA = (
         id INTEGER PRIMARY KEY, added TEXT NOT NULL, name TEXT NOT NULL, mode TEXT NOT NULL, test TEXT NOT NULL,
         comparable INTEGER NOT NULL, integral REAL, low REAL, high REAL,
         commit_id TEXT, weights TEXT, profile TEXT, seed INTEGER, hardware TEXT, seconds REAL, co2_kg REAL,
-        energy_kwh REAL, own_co2_kg REAL, parameters INTEGER,
+        energy_kwh REAL, own_co2_kg REAL, parameters INTEGER, team TEXT,
         answers_per_second REAL, pictures_per_second REAL, tokens_per_sample REAL, joules_per_sample REAL,
         co2_g_per_sample REAL, energy_method TEXT
     ) STRICT""",
@@ -58,6 +58,7 @@ _FROM_VERSION_1 = (
     "ALTER TABLE runs ADD COLUMN parameters INTEGER",
 )
 _FROM_VERSION_2 = (
+    "ALTER TABLE runs ADD COLUMN team TEXT",
     *(f"ALTER TABLE runs ADD COLUMN {figure} REAL" for figure in FIGURES),
     "ALTER TABLE runs ADD COLUMN energy_method TEXT",
 )
@@ -77,7 +78,7 @@ class Provenance:
 
     `weights` is a hash of the weights (see `evaluation.provenance`), `seconds` how long answering took. `co2_kg` is the
     CO2 of the training by eco2AI, `energy_kwh` the energy of that, `own_co2_kg` the same by our own reading,
-    `parameters` the model's size. The last ones are what answering cost (`evaluation.cost.RunCost`).
+    `parameters` the model's size, `team` whose it is. The others are what answering cost (`evaluation.cost.RunCost`).
     """
 
     commit_id: str | None = None
@@ -90,6 +91,7 @@ class Provenance:
     energy_kwh: float | None = None
     own_co2_kg: float | None = None
     parameters: int | None = None
+    team: str | None = None
     answers_per_second: float | None = None
     pictures_per_second: float | None = None
     tokens_per_sample: float | None = None
@@ -133,6 +135,11 @@ class LeaderboardRun:
     high: float | None
     provenance: Provenance
     scores: dict[str, Score] = field(default_factory=dict)
+
+    @property
+    def team(self) -> str:
+        """Whose run it is: the team's name, or the run's own where nobody said."""
+        return self.provenance.team or self.name
 
     @property
     def is_of_first_challenge(self) -> bool:

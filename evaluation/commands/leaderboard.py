@@ -59,6 +59,7 @@ def _add_add(parser: argparse.ArgumentParser) -> None:
     add_result(parser)
     add_board(parser)
     add("--name", required=True, help="what to call the run")
+    add("--team", metavar="NAME", help="whose run it is: the pages show a team's runs over time")
     add("--run", dest="run_json", type=Path, metavar="FILE", help="run.json of the submission, with most of the rest")
     add("--commit", help="the commit that answered")
     hashed = "SHA-256 of the weights; from run.json, it is one over those of all files"
@@ -154,6 +155,7 @@ def _provenance(options: argparse.Namespace, cost: RunCost | None) -> Provenance
         )
     said = {
         "commit_id": options.commit,
+        "team": options.team,
         "weights": options.weights_hash,
         "profile": options.profile,
         "seed": options.seed,

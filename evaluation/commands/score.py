@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,11 +46,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--json", type=Path, metavar="FILE", help="write the result, with the score of each sample")
     add("--csv", type=Path, metavar="FILE", help="write the table")
     add("--html", type=Path, metavar="DIR", help="write the report, one HTML file, into this folder")
+    lines = "write each sample with its answer and its score, a line of JSON each, as lm-evaluation-harness logs them"
+    add("--samples", type=Path, metavar="FILE", help=lines)
     add("--verbose", action="store_true", help="print the signatures, and say what affected which sample")
     add("--emissions", type=Path, metavar="FILE", help="log the CO2 of this scoring to eco2AI's CSV file")
     add("--country", type=country_code, default="RU", metavar="CODE", help="two letters: where the machine stands")
     add_resampling(parser)
-    parser.set_defaults(run=score, keeps=("json", "csv", "html"))
+    parser.set_defaults(run=score, keeps=("json", "csv", "html", "samples"))
 
 
 def score(options: argparse.Namespace) -> int:
@@ -82,7 +85,7 @@ def _score_first_challenge(options: argparse.Namespace) -> int:
     from evaluation.first_challenge.output import challenge_table, write_challenge_csv, write_challenge_json
     from evaluation.first_challenge.scoring import score_challenge
 
-    of_fbc2 = ("ids", "tasks", "input", "other", "emissions", "wordnet", "run_json")
+    of_fbc2 = ("ids", "tasks", "input", "other", "emissions", "wordnet", "run_json", "samples")
     given = [f"--{name.removesuffix('_json')}" for name in of_fbc2 if getattr(options, name) is not None]
     given += ["--stage"] if options.stage != "full" else []
     if given:
@@ -106,6 +109,7 @@ def _scored(options: argparse.Namespace, processes: ScoringProcesses) -> tuple[R
     """Return the result, and a line about each thing that was written."""
     from contest.emissions.tracking import track
     from evaluation.joining import ScoringFiles
+    from evaluation.platforms.harness import sample_log
     from evaluation.scoring import score_run
     from evaluation.tasks import Metrics
 
@@ -115,15 +119,21 @@ def _scored(options: argparse.Namespace, processes: ScoringProcesses) -> tuple[R
 
     def scored() -> Result:
         files = ScoringFiles(options.predictions, options.ground_truth, options.ids, options.input)
-        return score_run(
-            files,
-            metrics,
-            mode=options.mode,
-            stage=options.stage,
-            tasks=options.tasks,
-            resampling=resampling_of(options),
-            processes=processes,
-        )
+        logs = options.samples is not None and processes.is_first
+        with ExitStack() as open_files:
+            log = processes.together(lambda: open_files.enter_context(sample_log(options.samples)) if logs else None)
+            result = score_run(
+                files,
+                metrics,
+                mode=options.mode,
+                stage=options.stage,
+                tasks=options.tasks,
+                resampling=resampling_of(options),
+                processes=processes,
+                on_task=log,
+            )
+            processes.together(open_files.close)
+            return result
 
     if options.emissions is None or not processes.is_first:
         result = scored()
@@ -172,4 +182,5 @@ def _written(result: Result, options: argparse.Namespace, emissions: Sequence[Pa
     path = write_report(options.html, result, options, emissions) if options.html else None
     next_ = " (next: `evaluation compare`, or `evaluation leaderboard add`)" if options.json else ""
     files = ", ".join(str(file) for file in (options.json, options.csv) if file)
-    return [f"result: {files}{next_}"] * bool(files) + ([report_line(path)] if path else [])
+    samples = [f"samples: {options.samples}"] if options.samples else []
+    return [f"result: {files}{next_}"] * bool(files) + samples + ([report_line(path)] if path else [])

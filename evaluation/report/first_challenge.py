@@ -10,7 +10,8 @@ from contest.writing import write_bytes
 from evaluation.co2 import read_emissions
 from evaluation.first_challenge.scoring import ChallengeResult
 from evaluation.metrics.fbc1.overall import MINIMA, MINIMUM, PUBLISHED_CO2, prize
-from evaluation.report.build import NOTES_NAMED, REPORT_NAME, template_environment
+from evaluation.report.build import REPORT_NAME, template_environment
+from evaluation.report.notes import NOTES_NAMED
 
 
 @dataclass(frozen=True, slots=True)
