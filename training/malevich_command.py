@@ -9,7 +9,7 @@ from pathlib import Path
 
 from contest.command_line import DONE
 from contest.console import show
-from models.named_folders import weights_folder
+from models.named_folders import existing_weights
 from training.measuring import add_emissions_arguments, co2_measured, emissions_record
 from training.recipes import MalevichRecipe, add_recipe_arguments, recipe_of
 
@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     from training.tune.bars import bar
 
     recipe, output, began = recipe_of(options, MalevichRecipe), options.output, time.perf_counter()
-    weights = weights_folder(options.weights)
+    weights = existing_weights(options.weights)
     bpe, vqgan = BPE(weights / "bpe.model"), load_vqgan(weights / "vqgan")
     require_fit(weights, TINY, bpe, vqgan, "ruDALL-E")
     clip = RuCLIP.from_directory(weights / "ruclip")
