@@ -22,6 +22,9 @@ PROGRAM = Program(
             "draw the rest of a picture whose borders or unmasked parts are kept",
             "add_complete_arguments",
         ),
+        "reconstruct": Command(
+            "abilities.reconstruct_command", "encode pictures and decode their codes, for `evaluation reconstruction`"
+        ),
         "rank": Command("abilities.rank_command", "rank pictures by a text, or texts by a picture, by RUDOLPH"),
         "write": Command("abilities.write_command", "go on with a text, by RUDOLPH"),
         "caption": Command("abilities.caption_command", "say what pictures show, by RUDOLPH"),
