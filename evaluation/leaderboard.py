@@ -292,6 +292,8 @@ def leaderboard_table(runs: Sequence[LeaderboardRun], by: str = INTEGRAL, *, ver
     """
     if not runs:
         return "the leaderboard is empty"
+    if not any(by == INTEGRAL or by in run.scores for run in runs):
+        return f"no run has a score of {by}"
     parts = []
     for number, group in enumerate(grouped(runs, by), start=1):
         keys = [key for key in KEYS if any(key in run.scores for run in group.runs)]

@@ -12,6 +12,7 @@ from contest.console import say, show
 from contest.tasks import TASKS
 from errors import reason_of
 from evaluation.commands.options import add_board, add_old, add_result, result_path
+from evaluation.metrics.fbc1.overall import MINIMA
 from evaluation.settings import INTEGRAL
 
 if TYPE_CHECKING:
@@ -26,8 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_add(actions.add_parser("add", help="add a result"))
     show_parser = actions.add_parser("show", help="print the ranks")
     add_board(show_parser)
-    keys = (INTEGRAL, *(task.key for task in TASKS))
-    show_parser.add_argument("--by", choices=keys, default=INTEGRAL, help="rank by S (integral), or by a task")
+    keys = (INTEGRAL, *(task.key for task in TASKS), *MINIMA)
+    by = "rank by S (integral; of fbc1 the sum), by a task, or by a subtask of fbc1"
+    show_parser.add_argument("--by", choices=keys, default=INTEGRAL, help=by)
     show_parser.add_argument("--verbose", action="store_true", help="print what each group measures: its signatures")
     show_parser.set_defaults(run=show_ranks)
     _add_export(actions.add_parser("export", help="write all of it to a file, or as pages"))

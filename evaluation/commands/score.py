@@ -99,7 +99,14 @@ def _score_first_challenge(options: argparse.Namespace) -> int:
     if options.html:
         from evaluation.report.first_challenge import build_challenge_report
 
-        report = build_challenge_report(result, options.html, place=options.place, emissions=options.with_emissions)
+        report = build_challenge_report(
+            result,
+            options.html,
+            predictions=options.predictions,
+            truth=options.ground_truth,
+            place=options.place,
+            emissions=options.with_emissions,
+        )
         lines.append(report_line(report))
     show("\n".join(lines))
     return WITH_FAULTS if result.has_errors else DONE
