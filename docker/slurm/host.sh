@@ -5,6 +5,7 @@
 #   CLUSTER=DIR SLURMCTLD=... SLURMD=... SLURMSTEPD=... host.sh NAME     NAME is head, or a node of DIR/slurm.conf
 set -euo pipefail
 name="$1" own="$CLUSTER/hosts/$1"
+rm -rf "$own/spool" # Slurm's own; of a host that lost its power it is of no use
 mkdir -p "$own/disk" "$own/locks" "$own/spool"
 if [ "$name" = head ]; then
     daemon=("$SLURMCTLD" -D)

@@ -102,9 +102,10 @@ def add_archives(options: argparse.Namespace) -> int:
 def work(options: argparse.Namespace) -> int:
     """`queue work`: be a worker."""
     from contest.reading import read_input
+    from evaluation.assets_folder import assets_folder
     from evaluation.container.limits import RunLimits, read_limits
     from evaluation.queue.presence import Presence
-    from evaluation.queue.rules import file_hash, require_same_rules
+    from evaluation.queue.rules import asset_hashes, file_hash, require_same_rules
     from evaluation.queue.spool import Spool
     from evaluation.queue.worker import QueueWorker
 
@@ -119,6 +120,7 @@ def work(options: argparse.Namespace) -> int:
         "ground_truth": file_hash(options.ground_truth),
         "ids": file_hash(options.ids),
         "wordnet": file_hash(options.wordnet),
+        "assets": None if score is None else asset_hashes(assets_folder(options.assets), options.fid_features),
         "limits": asdict(limits),
         "engine": options.engine,
         "lease": options.lease,

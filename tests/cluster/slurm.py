@@ -15,16 +15,16 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "docker" / "slurm"
 NODES = ("n1", "n2", "n3", "n4")
-PATIENCE_SECONDS = 150.0
+PATIENCE_SECONDS = 100.0
 _FIELD = re.compile(r"(\w+)=(\S*)")
 _ENDED = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "BOOT_FAIL"}
 
 
-def until(happens: Callable[[], object], what: str) -> None:
+def until(happens: Callable[[], object], what: str, said: Callable[[], str] = lambda: "") -> None:
     """Wait until something has happened. Nobody is told of what Slurm does, so it is asked again and again."""
     end = time.monotonic() + PATIENCE_SECONDS
     while not happens():
-        assert time.monotonic() < end, f"{what}: not after {PATIENCE_SECONDS:g} s"
+        assert time.monotonic() < end, f"{what}: not after {PATIENCE_SECONDS:g} s\n{said()}"
         time.sleep(0.25)
 
 
@@ -67,7 +67,11 @@ class Job:
 
     def wait(self) -> list[Task]:
         """Wait until all tasks have ended."""
-        until(lambda: all(task.state in _ENDED for task in self.tasks()), f"job {self.number} ends")
+
+        def said() -> str:
+            return f"{self.tasks()}\n{ask('sinfo', '--Node', '--long')}\n{self.said()}"
+
+        until(lambda: all(task.state in _ENDED for task in self.tasks()), f"job {self.number} ends", said)
         return self.tasks()
 
     def require_done(self) -> list[Task]:
@@ -87,7 +91,9 @@ class Job:
         return nodes()[0]
 
 
-def submit(template: str, folder: Path, *arguments: object, options: tuple[str, ...] = (), **environment: object) -> Job:
+def submit(
+    template: str, folder: Path, *arguments: object, options: tuple[str, ...] = (), **environment: object
+) -> Job:
     """Submit a template. The cluster has no GPUs, and two processors or so in truth: that alone is asked otherwise."""
     command = ["sbatch", "--parsable", "--export=ALL", "--gres=none", "--cpus-per-task=1", *options]
     told = subprocess.run(

@@ -63,7 +63,9 @@ def has_begun(job: Job, task: int) -> bool:
 def test_the_demo_in_four_shares_is_the_demo_in_one_run(tmp_path: Path) -> None:
     """One share is told that its time is up, one loses its host: both go on from where they were."""
     places = {"INPUT": ROOT / "demo", "WEIGHTS": ROOT / "weights"}
-    alone = submit("answer.sbatch", tmp_path, "--shard", "0/1", options=("--array=0",), OUTPUT=tmp_path / "alone", **places)
+    alone = submit(
+        "answer.sbatch", tmp_path, "--shard", "0/1", options=("--array=0",), OUTPUT=tmp_path / "alone", **places
+    )
     alone.require_done()
     job = submit("answer.sbatch", tmp_path, OUTPUT=tmp_path / "out", **places)
     until(lambda: has_begun(job, 1), "share 1 has begun")
