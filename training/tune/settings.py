@@ -147,8 +147,10 @@ class ComputeSettings:
     """Parts in which a step's batch runs through the network."""
     activation_checkpointing: bool = False
     """Keep only the layers' inputs, and compute the rest again."""
-    parallel: Literal["ddp", "fsdp"] = "ddp"
-    """Each of several processes holds all weights (ddp), or a part of them (fsdp)."""
+    parallel: Literal["ddp", "fsdp", "hsdp"] = "ddp"
+    """Each of several processes holds all weights (ddp), a part of them (fsdp), or a part within its node (hsdp)."""
+    timeout: Annotated[Number, Field(ge=1, le=1e6)] = 7200.0
+    """Seconds that processes wait for each other, also while the first one validates and saves; then all end."""
 
 
 @dataclass(config=PART, frozen=True)

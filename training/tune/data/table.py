@@ -57,6 +57,14 @@ class RecordTable:
         """Whether any record has a picture."""
         return int(self._table.column("picture").null_count) < len(self)
 
+    def texts_sha256(self) -> bytes:
+        """SHA-256 of ids, texts and references of all records, in order."""
+        digest = hashlib.sha256()
+        for chunk in (chunk for name in ("id", "left", "references") for chunk in self._table.column(name).chunks):
+            for buffer in chunk.buffers():
+                digest.update(b"" if buffer is None else memoryview(buffer))
+        return digest.digest()
+
     def pictures_sha256(self) -> str:
         """SHA-256 of the places of all pictures, in order: the same on every host that has the same task folder."""
         digest = hashlib.sha256()
