@@ -78,10 +78,13 @@ def test_work_that_ends_in_its_own_time_is_told_of_the_signal(number: int) -> No
 
 @pytest.mark.parametrize(("later", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_who_asks_once_more_is_in_earnest(later: int, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "TIDYING_SECONDS", 0.0)
-    with pytest.raises(Stopped) as caught, stop_signals(), stop_when_convenient():
+    def work() -> None:
         os.kill(os.getpid(), signal.SIGUSR1)
         os.kill(os.getpid(), later)
+
+    monkeypatch.setattr(module, "TIDYING_SECONDS", 0.0)
+    with pytest.raises(Stopped) as caught, stop_signals(), stop_when_convenient():
+        work()
     assert caught.value.status == status
 
 

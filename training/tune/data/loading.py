@@ -82,7 +82,15 @@ def read_tasks(
     if unknown:
         raise SettingsError(f"tasks: unknown {', '.join(unknown)}; known are {', '.join(TASK_TOKENS)}")
     return {
-        task: read_task(Path(of_task.folder or folder / task), task, split, encoder, getattr(of_task, split))
+        task: read_task(
+            Path(of_task.folder or folder / task),
+            task,
+            split,
+            encoder,
+            getattr(of_task, split),
+            getattr(of_task, f"{split}_shards"),
+            of_task.columns,
+        )
         for task, of_task in tasks.items()
     }
 
