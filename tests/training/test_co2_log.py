@@ -12,7 +12,8 @@ from models.rudolph import Config, Rudolph
 from tests.training.small_world import TINY
 from tests.training.test_callbacks import VALIDATION, run_in
 from training.tune.callbacks.co2_log import Co2FileError, Co2Log, Co2Row, read_co2_log
-from training.tune.emissions import ProcessPlace, description, parameter_count
+from training.tune.emissions import description, parameter_count
+from training.tune.nodes import ProcessPlace
 from training.tune.settings import (
     DataSettings,
     EmissionsSettings,

@@ -13,7 +13,7 @@ from contest.shares import Share
 from tests.training.test_image_encoder import counted
 from training.__main__ import main as training
 from training.tune.data.image_encoder import _shared_by
-from training.tune.data.sources import Record
+from training.tune.data.records import Record
 
 ROOT = Path(__file__).parents[2]
 

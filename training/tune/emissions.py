@@ -10,7 +10,6 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from models.rudolph import Config, Rudolph
 from training.tune.callbacks.co2_log import CO2_FILE, Co2Log
 from training.tune.errors import make_output
 from training.tune.initial_weights import starting_config
+from training.tune.nodes import ProcessPlace
 from training.tune.settings import TuneSettings
 
 RUN_FILE = "co2_run.json"
@@ -51,39 +51,6 @@ def description(settings: TuneSettings, config: Config) -> str:
     parts.append(f"{settings.steps} steps, tasks: {' '.join(settings.tasks)}")
     text = "; ".join(part for part in parts if part)
     return f"{text} {FINAL_MARK}" if settings.emissions.final and FINAL_MARK not in text else text
-
-
-@dataclass(frozen=True)
-class ProcessPlace:
-    """Where this process stands among those of a run, by the variables that torchrun sets.
-
-    Several processes of one machine are measured as one, by the first of them, from the one that started them all.
-    """
-
-    node: int
-    local_rank: int
-    local_world: int
-
-    @classmethod
-    def of(cls, environment: Mapping[str, str]) -> ProcessPlace:
-        """Read the variables; without them there is one process."""
-        names = ("GROUP_RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
-        node, local_rank, local_world = (int(environment.get(name, name == "LOCAL_WORLD_SIZE")) for name in names)
-        return cls(node, local_rank, local_world)
-
-    @property
-    def root(self) -> int:
-        """The process to measure with its descendants."""
-        return os.getpid() if self.local_world == 1 else os.getppid()
-
-    def gpus(self, device: str) -> tuple[int, ...]:
-        """Numbers by CUDA of the GPUs that this machine's processes train on: each has that of its own rank."""
-        return () if device == "cpu" else tuple(range(self.local_world))
-
-    def named(self, file: str) -> str:
-        """Name of this machine's own file: `co2.csv` on the first, `co2.node1.csv` on the second."""
-        path = Path(file)
-        return file if not self.node else str(path.parent / f"{path.stem}.node{self.node}{path.suffix}")
 
 
 @contextmanager

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from contest.console import say
 from contest.stand_ins import stand_in_at
-from training.tune.data.sources import TrainingDataError
+from training.tune.data.records import TrainingDataError
 
 Codes = npt.NDArray[np.uint16]
 
