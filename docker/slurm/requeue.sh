@@ -2,6 +2,7 @@
 # command is asked to stop, and the task begins again where it stopped. A task that somebody cancels is over. One that
 # fails by itself begins again if that is worth another try: if it was killed, by its memory or by what it ran, but three
 # times at most; a template may say otherwise.
+stop_with=TERM # what asks the command to stop
 worth_another_try() { [ "$1" -eq 137 ] && [ "${SLURM_RESTART_COUNT:-0}" -lt 3 ]; }
 
 requeued() {
@@ -11,7 +12,7 @@ requeued() {
     # A job that was cancelled is not RUNNING any more when it is told.
     trap 'told=$(squeue --noheader --jobs "$SLURM_JOB_ID" --format %T || true)
         told=${told:-UNKNOWN}
-        kill -TERM "$child" 2>/dev/null || true' TERM
+        kill -"$stop_with" "$child" 2>/dev/null || true' TERM
     wait "$child" || status=$?
     while kill -0 "$child" 2>/dev/null; do # a signal ended the waiting; the command may still be writing its last files
         status=0

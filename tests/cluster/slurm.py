@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "docker" / "slurm"
 NODES = ("n1", "n2", "n3", "n4")
-PATIENCE_SECONDS = 100.0
+PATIENCE_SECONDS = float(os.environ.get("LIMIT", "360")) / 2
 _FIELD = re.compile(r"(\w+)=(\S*)")
 _ENDED = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "BOOT_FAIL"}
 
@@ -65,13 +65,17 @@ class Job:
         paths = sorted(self.folder.glob(f"slurm-{self.number}*.out"))
         return "\n".join(f"--- {path.name}\n{path.read_text(errors='replace')}" for path in paths)
 
+    def has_ended(self) -> bool:
+        """Whether all its tasks have."""
+        return all(task.state in _ENDED for task in self.tasks())
+
     def wait(self) -> list[Task]:
         """Wait until all tasks have ended."""
 
         def said() -> str:
             return f"{self.tasks()}\n{ask('sinfo', '--Node', '--long')}\n{self.said()}"
 
-        until(lambda: all(task.state in _ENDED for task in self.tasks()), f"job {self.number} ends", said)
+        until(self.has_ended, f"job {self.number} ends", said)
         return self.tasks()
 
     def require_done(self) -> list[Task]:

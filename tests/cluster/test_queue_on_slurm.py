@@ -118,6 +118,6 @@ def test_nothing_is_lost_run_twice_or_stuck(tmp_path: Path) -> None:
     assert faults == {"none": 2 * TEAMS, "crash": TEAMS, "host": 1}
     results = [path.name.partition("~")[0] for path in (spool / "results").iterdir() if path.name[0] != "."]
     assert sorted(results) == sorted({place.id for place in Spool(spool).places()})
-    # Nothing ran in two places at once, and nothing was left with a dead worker: a lease, and the time between two looks.
+    # Nothing ran in two places at once, and a dead worker kept nothing: a lease, and the time between two looks.
     assert [path.name for path in (tmp_path / "seen").glob("*.twice")] == []
     assert longest < 1.5 * LEASE
