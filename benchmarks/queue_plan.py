@@ -3,8 +3,8 @@
     python benchmarks/queue_plan.py                     # the table of docs/many_hosts.md
     python benchmarks/queue_plan.py --price 1.5 --submissions 300 --gpus 4 16
 
-Nobody has run this. What one run takes comes from counts and measurements of RESULTS.md, and what was carried over to
-another machine or size is said at each figure. The queue itself is simulated: a GPU takes the next submission as soon as
+Nobody has run this. What one run takes comes from counts and measurements of RESULTS.md; what was carried over to
+another machine or size is said at each figure. The queue itself is simulated: a GPU takes the next submission when
 it is free, and hosts that are lost give theirs back after a lease.
 """
 
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 MINUTE, HOUR = 60.0, 3600.0
 TASKS, SAMPLES = 12, 1000  # as in the contest's own announcement: a thousand samples a task
 DRAWING_TASKS = 2
-# An A100's memory moves 2.0e12 bytes a second on paper. On a processor a step took 1.8 times (fp32) what bandwidth alone
+# An A100 moves 2.0e12 bytes a second on paper. On a processor a step took 1.8 times (fp32) what bandwidth alone
 # asks (RESULTS.md, Decoding); the same is assumed here: no step was measured on such a card.
 BYTES_A_SECOND = 2.0e12 / 1.8
 # Counted at the 2.7B's size in half precision, at 128 samples at once (RESULTS.md): bytes of a step, and steps.
@@ -106,7 +106,8 @@ def simulate(
 def table(submissions: int, gpus: Sequence[int], price: float) -> str:
     """The table in Markdown."""
     lines = [
-        f"| {submissions:,} submissions like | a run, minutes | GPUs | until the last verdict, hours | GPU hours | dollars |",
+        f"| {submissions:,} submissions like | a run, minutes | GPUs "
+        "| until the last verdict, hours | GPU hours | dollars |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
     for kind, seconds in kinds().items():
