@@ -118,7 +118,7 @@ END_OF_CONF
 step "starting $("$SLURMD" -V) with ${#nodes[@]} hosts"
 for host in head "${nodes[@]}"; do
     setsid docker/slurm/host.sh "$host" </dev/null &
-    disown # so that their end is no news
+    disown "$!" 2>/dev/null || true # so that its end is no news
 done
 until [ "$(sinfo --noheader --states=idle --format=%D 2>/dev/null)" = "${#nodes[@]}" ]; do
     [ "$SECONDS" -lt "$((limit / 2))" ] || not_here "the hosts do not come up: $(cat "$CLUSTER"/hosts/*/log | tail -n 1)"
