@@ -1,6 +1,7 @@
 """A training over two nodes makes the steps of one process, goes on with another number of nodes, and ends in order."""
 
 import os
+import re
 import shutil
 import signal
 from dataclasses import replace
@@ -38,6 +39,30 @@ def test_two_nodes_then_one_then_two(root: Path, one_process: Path, parallel: st
     assert sum(word.count("trained weights:") for word in words) == 1
     assert_same_curve(out, one_process)
     assert [note.step for note in read_notes(out).values()] == [3, 4]
+
+
+@pytest.mark.slow
+def test_log_and_co2_by_node(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One measurement a node, not one a process; and of each node, what it holds and how long it waits."""
+    out = tmp_path / "run"
+    measured = ("emissions.file=emissions.csv", "emissions.tdp_watts=100", "emissions.period=0.2")
+    run = arguments(root, out, "compute.parallel=hsdp", "steps=30", "validation.every=30", "checkpoint.every=30")
+    words = by_two_nodes(tmp_path, [*run, *measured], processes=2)
+    assert sorted(path.name for path in out.glob("emissions*.csv")) == ["emissions.csv", "emissions.node1.csv"]
+    assert all(len((out / name).read_text().splitlines()) == 2 for name in ("emissions.csv", "emissions.node1.csv"))
+    assert sorted(path.name for path in out.glob("co2*")) == [
+        "co2.csv", "co2.node1.csv", "co2_run.json", "co2_run.node1.json",
+    ]  # fmt: skip
+    assert sorted(word.count("emissions measured: ") for word in words) == [1, 1]
+    names = {name for _, name in read_log(out)}
+    expected = {f"node{node}_{what}" for node in (0, 1) for what in ("wait_seconds", "peak_rss_gib")}
+    assert {name for name in names if name.startswith("node")} == expected
+    capsys.readouterr()
+    assert training(["co2-report", str(out)]) == 0
+    captured = capsys.readouterr()
+    assert re.search(r"^node 0 \(.+\): [\d.e-]+ g CO2 in 1 session$", captured.out, re.MULTILINE)
+    assert re.search(r"^node 1 \(.+\): [\d.e-]+ g CO2 in 1 session$", captured.out, re.MULTILINE)
+    assert re.search(r"^all 2 nodes: [\d.e-]+ g CO2$", captured.out, re.MULTILINE)
 
 
 @pytest.mark.slow

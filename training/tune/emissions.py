@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -88,7 +89,7 @@ def measure_emissions(settings: TuneSettings) -> Iterator[Co2Log | None]:
             gpus=place.gpus(settings.compute.device),
             period=own.period,
         ) as tracking:
-            _attempt(lambda: _put_session(record, about, tracking, datetime.now(UTC)))
+            _attempt(lambda: _put_session(record, about, tracking, datetime.now(UTC), place))
             log = Co2Log(tracking, output / place.named(CO2_FILE))
             try:
                 yield log
@@ -97,16 +98,19 @@ def measure_emissions(settings: TuneSettings) -> Iterator[Co2Log | None]:
     finally:
         if log is not None and tracking.outcome is not None:
             _attempt(log.close)
-            _attempt(lambda: _put_session(record, about, tracking, datetime.now(UTC)))
-            say(tracking.outcome)
+            _attempt(lambda: _put_session(record, about, tracking, datetime.now(UTC), place))
+            say(f"{place.name}: {tracking.outcome}" if place.nodes > 1 else tracking.outcome)
 
 
-def _put_session(record: Path, about: Mapping[str, Any], tracking: Tracking, now: datetime) -> None:
+def _put_session(
+    record: Path, about: Mapping[str, Any], tracking: Tracking, now: datetime, place: ProcessPlace
+) -> None:
     """Write down that this session began; or how its measurement ended. Raises OSError, ContestError, ValueError."""
     sessions = json.loads(record.read_text(encoding="utf-8"))["stretches"] if record.is_file() else []
     time, outcome = now.isoformat(timespec="seconds"), tracking.outcome
     if outcome is None:
-        sessions.append({"id": tracking.row_id, "started": time, "ended": None, "status": None, "reasons": []})
+        began: dict[str, Any] = {"id": tracking.row_id, "started": time, "ended": None, "status": None, "reasons": []}
+        sessions.append(began | {"host": socket.gethostname(), "nodes": place.nodes})
     else:
         sessions[-1] |= {"ended": time, "status": outcome.status.value, "reasons": list(outcome.reasons)}
     write_json(record, {**about, "stretches": sessions})

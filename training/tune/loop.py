@@ -29,6 +29,7 @@ from training.tune.export import export
 from training.tune.freezing import freeze
 from training.tune.initial_weights import starting_config, starting_model
 from training.tune.lora import add_adapters
+from training.tune.node_log import NodeLog
 from training.tune.nodes import checksum, require_same_start, require_same_work
 from training.tune.settings import TuneSettings
 from training.tune.train_step import train_step
@@ -118,6 +119,7 @@ class _Run:
     vocabulary: Vocabulary
     callbacks: Callback | None
     fingerprint: Mapping[str, Any]
+    nodes: NodeLog
 
     def make(self, step: int, request: StopRequest) -> None:
         """Make a step (0-based), and validate and save where that is due.
@@ -125,12 +127,16 @@ class _Run:
         Raises `Stopped`, on every process and behind a checkpoint, when one of them was asked to end.
         """
         settings, checkpoint = self.settings, self.settings.checkpoint
-        values = train_step(self.state, step, self.data.batches.batch(step))
+        with self.nodes.waiting():
+            batch = self.data.batches.batch(step)
+        values = train_step(self.state, step, batch)
         self.state.losses.append(values["loss"])
+        last = step + 1 == settings.last_step
+        if last or (step + 1) % settings.logging.every == 0:
+            values |= self.nodes.row()
         if self.callbacks:
             self.callbacks.on_step(step + 1, values)
         stop = self.state.processes.largest(request.number)
-        last = step + 1 == settings.last_step
         validation = None
         if settings.validation.samples and ((step + 1) % settings.validation.every == 0 or last):
             validation = self._validate(step)
@@ -195,7 +201,7 @@ def _train(settings: TuneSettings, others: Sequence[Callback], processes: Proces
     if callbacks:
         epoch = settings.logging.epoch_steps or steps_of_epoch(data.sizes, settings.data, settings.tasks)
         callbacks.on_start(TrainingRun(output, done, end, epoch, settings.logging.every, state.means))
-    run = _Run(settings, state, data, vocabulary, callbacks, fingerprint)
+    run = _Run(settings, state, data, vocabulary, callbacks, fingerprint, NodeLog(processes.place, processes.world))
     try:
         with stop_when_convenient() as request:
             for step in range(done, end):

@@ -34,7 +34,7 @@ OF_A_TASK_ON_A_NODE = ".folder"
 
 @dataclass(frozen=True)
 class ProcessPlace:
-    """Where this process stands among those of a run: process `local_rank` of `local_world` of a node.
+    """Where this process stands among those of a run: process `local_rank` of `local_world`, on node `node` of `nodes`.
 
     Several processes of one machine are measured as one, by the first of them, from the one that started them all.
     """
@@ -42,13 +42,13 @@ class ProcessPlace:
     node: int
     local_rank: int
     local_world: int
+    nodes: int = 1
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> ProcessPlace:
         """Read the variables that torchrun sets; without them there is one process."""
-        names = ("GROUP_RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
-        node, local_rank, local_world = (int(environment.get(name, name == "LOCAL_WORLD_SIZE")) for name in names)
-        return cls(node, local_rank, local_world)
+        defaults = {"GROUP_RANK": 0, "LOCAL_RANK": 0, "LOCAL_WORLD_SIZE": 1, "GROUP_WORLD_SIZE": 1}
+        return cls(*(int(environment.get(name, missing)) for name, missing in defaults.items()))
 
     @property
     def speaks(self) -> bool:
