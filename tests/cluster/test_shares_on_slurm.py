@@ -1,7 +1,6 @@
 """Shares as array jobs, from the templates as they stand: merged, they are the bytes of one run."""
 
 import json
-import sqlite3
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from submission.__main__ import main as submission
 from tests.cluster.slurm import NODES, ROOT, Job, ask, submit, until
 from tests.data_prep.conversions import tree, write_lines
 from tests.data_prep.test_pipeline import question
+from tests.training.test_encoding_shares import rows as rows_of_cache
 from training.__main__ import main as training
 
 pytestmark = pytest.mark.slurm
@@ -41,17 +41,7 @@ def test_an_encoding(tmp_path: Path) -> None:
     assert training(["encode", "--config", str(tmp_path / "alone.yaml")]) == 0
     submit("encode.sbatch", tmp_path, CONFIG=tmp_path / "shares.yaml").require_done()
     assert training(["merge", "--config", str(tmp_path / "shares.yaml")]) == 0
-    assert codes(tmp_path / "shares") == codes(tmp_path / "alone")
-
-
-def codes(cache: Path) -> dict[str, list[tuple[object, ...]]]:
-    """All that a cache of codes holds, by table."""
-    (path,) = cache.glob("codes_*.sqlite")
-    with sqlite3.connect(path) as connection:
-        return {
-            table: connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall()
-            for table in ("made_by", "pictures", "codes")
-        }
+    assert rows_of_cache(tmp_path / "shares") == rows_of_cache(tmp_path / "alone")
 
 
 def has_begun(job: Job, task: int) -> bool:
@@ -61,15 +51,15 @@ def has_begun(job: Job, task: int) -> bool:
 
 
 def test_the_demo_in_four_shares_is_the_demo_in_one_run(tmp_path: Path) -> None:
-    """One share is told that its time is up, one loses its host: both go on from where they were."""
+    """One share is told that its time is up, and goes on from where it was."""
     places = {"INPUT": ROOT / "demo", "WEIGHTS": ROOT / "weights"}
     alone = submit(
         "answer.sbatch", tmp_path, "--shard", "0/1", options=("--array=0",), OUTPUT=tmp_path / "alone", **places
     )
-    alone.require_done()
     job = submit("answer.sbatch", tmp_path, OUTPUT=tmp_path / "out", **places)
     until(lambda: has_begun(job, 1), "share 1 has begun")
     ask("scancel", "--batch", "--signal=TERM", f"{job.number}_1")
+    alone.require_done()
     tasks = {task.name: task for task in job.require_done()}
     assert tasks[f"{job.number}_1"].restarts == 1
     assert "going on with" in job.said()
