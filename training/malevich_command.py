@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
     from models.weights_folder import require_fit
     from training.malevich import TINY, encoded, held_out_loss, ruclip_score, train
     from training.ruclip import read_pairs
-    from training.tune.bars import bar
+    from training.tune.bars import bar, write_row
 
     recipe, output, began = recipe_of(options, MalevichRecipe), options.output, time.perf_counter()
     weights = existing_weights(options.weights)
@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
     with co2_measured(options, "ruDALL-E", parameters, recipe.steps) as tracking:
         drawings, held_out = (encoded(of_split, vqgan) for of_split in pairs)
         with bar(desc="malevich", total=recipe.steps, unit="step") as shown:
-            train(model, recipe, drawings, held_out, bpe, shown.write, lambda: shown.update())
+            train(model, recipe, drawings, held_out, bpe, write_row, lambda: shown.update())
     model.config.save(output / "config.json")
     save_safetensors(model, output / "model.safetensors", torch.float16)
     # What is measured is what was written: half precision, loaded as any user loads it.

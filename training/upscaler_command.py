@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
     from models.rrdbnet import RRDBNet, load_rrdbnet
     from models.weights import save_safetensors
     from training.pictures import read_pictures
-    from training.tune.bars import bar
+    from training.tune.bars import bar, write_row
     from training.upscaler import HELD_OUT, TINY, measured, train
 
     recipe, output, began = recipe_of(options, UpscalerRecipe), options.output, time.perf_counter()
@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
         co2_measured(options, f"upscaler x{options.scale}", parameters, recipe.steps) as tracking,
         bar(desc="upscaler", total=recipe.steps, unit="step") as shown,
     ):
-        train(network, recipe, pictures, held_out, shown.write, lambda: shown.update())
+        train(network, recipe, pictures, held_out, write_row, lambda: shown.update())
     save_safetensors(network, output / "model.safetensors", torch.float16)
     # What is measured is what was written: half precision, loaded as any user loads it.
     record = {
