@@ -47,7 +47,8 @@ class EncoderThread:
         deadline: nothing more is encoded when its share for pictures is over.
         thread: runs one task at a time.
         shown: whether to show how far it is.
-        results: what came of each sample, by its id; cancelled where its turn never came.
+        results: what comes of each sample, by its id; cancelled where its turn never came. Whoever takes one may delete
+            it here: then nothing keeps the codes.
         compute_lock: to be held by whoever computes meanwhile.
         status: why it ended before its work was done; FINISHED if it did not.
 
@@ -65,6 +66,7 @@ class EncoderThread:
 
     def __post_init__(self, first_size: int, overlap: bool, thread: Executor) -> None:
         self.results: dict[str, Future[EncodedPicture]] = {sample.id: Future() for sample in self.samples}
+        self._waiting = dict(self.results)
         # A bare lock: a signal that interrupts who waits for it or holds it leaves it free.
         self.compute_lock: AbstractContextManager[Any] = nullcontext() if overlap else threading.Lock()
         self.status = RunStatus.FINISHED
@@ -83,7 +85,7 @@ class EncoderThread:
         Does not wait for a batch at work. Raises what the thread itself came to grief with, which is a mistake in it.
         """
         self._is_wanted = False
-        if not all(future.done() for future in self.results.values()):
+        if not all(future.done() for future in list(self._waiting.values())):  # a copy: the thread takes out of it
             return RunStatus.FINISHED, ""
         self._running.result()  # it is about to return
         return self.status, self._failures[-1].error if self._failures else ""
@@ -113,14 +115,14 @@ class EncoderThread:
                         self._failures.append(encoded)
                     else:
                         advance()
-                    self.results[sample.id].set_result(encoded)
+                    self._waiting.pop(sample.id).set_result(encoded)
         except RunStopped as stopped:
             self.status = stopped.status
         finally:
             self._ended = time.monotonic()
             self.files.stop_reading()  # after an early end the rest would be read for nobody, beside what is left to do
-            for future in self.results.values():
-                future.cancel()  # of no effect where there is a result
+            for future in self._waiting.values():
+                future.cancel()
 
     def _encode(self, batch: Sequence[Sample]) -> list[EncodedPicture]:
         self._check()

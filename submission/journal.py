@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,13 +37,19 @@ class JournalWriteError(OSError):
     """A record can not be written. The journal's file keeps the records before it, whole."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RecordedImage:
-    """A picture as a journal has it: its codes int32 `[I]`, its file's CRC-32, and of how many it is the best."""
+    """A picture as a journal has it: its codes `[I]`, its file's CRC-32, and of how many it is the best.
+
+    A run keeps these of all its samples: the codes are a copy of what is given, int16 where that holds them, or int32.
+    """
 
     codes: Tensor
     crc: int
     num_images: int = 1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "codes", compact_codes(self.codes))
 
 
 @dataclass
@@ -57,20 +63,38 @@ class JournalRecords:
     cuts: dict[str, str] = field(default_factory=dict)
     images: dict[str, RecordedImage] = field(default_factory=dict)
 
-    def take(self, records: Iterable[Mapping[str, Any]]) -> None:
-        """Add records of a journal."""
-        for record in records:
-            phase = record.get("phase")  # none in a journal's first line
-            if phase == "answer":
-                self.answers[record["id"]] = record["text"]
-                self.cuts.pop(record["id"], None)
-                if "cut" in record:
-                    self.cuts[record["id"]] = record["cut"]
-            elif phase == "draw":
-                earlier = self.images.get(record["id"])
-                if earlier is None or record["draws"] >= earlier.num_images:
-                    codes = torch.tensor(record["codes"], dtype=torch.int32)
-                    self.images[record["id"]] = RecordedImage(codes, record["crc32"], record["draws"])
+    def take(self, record: Mapping[str, Any]) -> None:
+        """Add a record of a journal."""
+        phase = record.get("phase")  # none in a journal's first line
+        if phase == "answer":
+            self._take_answer(record["id"], record["text"], record.get("cut"))
+        elif phase == "draw":
+            codes = torch.tensor(record["codes"], dtype=torch.int32)
+            self._take_image(record["id"], RecordedImage(codes, record["crc32"], record["draws"]))
+
+    def merge(self, later: JournalRecords) -> None:
+        """Add all that is in others, as if their journals were read after this one's."""
+        for key, text in later.answers.items():
+            self._take_answer(key, text, later.cuts.get(key))
+        for key, image in later.images.items():
+            self._take_image(key, image)
+
+    def _take_answer(self, key: str, text: str, cut: str | None) -> None:
+        self.answers[key] = text
+        self.cuts.pop(key, None)
+        if cut is not None:
+            self.cuts[key] = cut
+
+    def _take_image(self, key: str, image: RecordedImage) -> None:
+        earlier = self.images.get(key)
+        if earlier is None or image.num_images >= earlier.num_images:
+            self.images[key] = image
+
+
+def compact_codes(codes: Tensor) -> Tensor:
+    """Return a copy of integer codes, which are not negative, in as few bytes as hold the largest of them."""
+    fits = not len(codes) or int(codes.max()) <= torch.iinfo(torch.int16).max
+    return codes.to(torch.int16 if fits else torch.int32, copy=True)
 
 
 class Journal:
@@ -102,25 +126,23 @@ class Journal:
 
         Raises JournalWriteError if there is no room for a first line, OSError if a journal can not be read.
         """
-        first = _first_line(configuration)
+        first, own = _first_line(configuration), JournalRecords()
         self._file.seek(0)
-        records, self._size = _sound_records(self._file.read())
+        with open(self._file.fileno(), "rb", closefd=False) as lines:
+            earlier, self._size = _read_journal(lines, first, own)
         self._file.truncate(self._size)
-        if records and records[0] != first:
-            earlier, now = records[0].get("configuration", {}), first["configuration"]
-            self.changed = tuple(name for name in now | earlier if earlier.get(name) != now.get(name))
-            records, self._size = [], 0
-            self._file.truncate(0)
-        self.continues = bool(records)
-        if not records:
+        if earlier is not None and earlier != first:
+            before, now = earlier.get("configuration", {}), first["configuration"]
+            self.changed = tuple(name for name in now | before if before.get(name) != now.get(name))
+        self.continues = earlier == first
+        if not self.continues:
             self._write(first)
         known = JournalRecords()
         for path in sorted(self.path.parent.glob(journal_name("*"))):
             if path != self.path:
-                others, _ = _sound_records(path.read_bytes())
-                if others and others[0] == first:
-                    known.take(others[1:])
-        known.take(records[1:])
+                with path.open("rb") as lines:
+                    _read_journal(lines, first, known)
+        known.merge(own)
         return known
 
     def add_answer(self, sample_id: str, text: str, cut: str = "") -> None:
@@ -194,22 +216,25 @@ class JournalFollower:
         """Read what came since the last time. Nothing, as long as the journal is of another configuration."""
         if not self.path.is_file():
             return
-        with self.path.open("rb") as file:
-            file.seek(self._read)
-            records, size = _sound_records(file.read())
-        if not self._read and (not records or records[0] != _first_line(self._configuration)):
-            return
-        self.records.take(records[0 if self._read else 1 :])
-        self._read += size
+        with self.path.open("rb") as lines:
+            if not self._read:
+                _, self._read = _read_journal(lines, _first_line(self._configuration), self.records)
+                return
+            lines.seek(self._read)
+            for record, size in _sound_records(lines):
+                self.records.take(record)
+                self._read += size
 
 
 def configuration_of(path: Path) -> dict[str, Any]:
     """Return the configuration that a journal is of; empty if there is none. Raises OSError."""
     if not path.is_file():
         return {}
-    with path.open("rb") as file:
-        records, _ = _sound_records(file.readline())
-    return records[0].get("configuration", {}) if records else {}
+    with path.open("rb") as lines:
+        for record, _ in _sound_records(lines):
+            found: dict[str, Any] = record.get("configuration", {})
+            return found
+    return {}
 
 
 def read_journals(folder: Path, configuration: Mapping[str, Any]) -> JournalRecords:
@@ -228,7 +253,9 @@ def read_journals(folder: Path, configuration: Mapping[str, Any]) -> JournalReco
         wanted = similar[-1] if similar else wanted
     for path in paths:
         if configurations[path] == wanted:
-            known.take(_sound_records(path.read_bytes())[0])
+            with path.open("rb") as lines:
+                for record, _ in _sound_records(lines):
+                    known.take(record)
     return known
 
 
@@ -246,20 +273,36 @@ def _first_line(configuration: Mapping[str, Any]) -> dict[str, Any]:
     return {"configuration": as_recorded(configuration)}
 
 
-def _sound_records(data: bytes) -> tuple[list[dict[str, Any]], int]:
-    """Return the records up to the first line that is cut off or damaged, and the number of their bytes."""
-    records: list[dict[str, Any]] = []
+def _read_journal(
+    lines: Iterable[bytes], first: Mapping[str, Any], records: JournalRecords
+) -> tuple[dict[str, Any] | None, int]:
+    """Add to `records` what a journal holds, one line at a time, if its first one is `first`.
+
+    Returns its first line, None if that is not sound, and the bytes of its sound ones; 0 of another configuration's.
+    """
+    head: dict[str, Any] | None = None
     size = 0
-    for line in data.splitlines(keepends=True):
+    for record, length in _sound_records(lines):
+        if head is None:
+            head = record
+            if head != first:
+                break
+        else:
+            records.take(record)
+        size += length
+    return head, size
+
+
+def _sound_records(lines: Iterable[bytes]) -> Iterator[tuple[dict[str, Any], int]]:
+    """Yield the records up to the first line that is cut off or damaged, each with the number of its bytes."""
+    for line in lines:
         try:
             record = json.loads(line)
         except ValueError:
-            break
+            return
         if not line.endswith(b"\n") or not _is_sound(record):
-            break
-        records.append(record)
-        size += len(line)
-    return records, size
+            return
+        yield record, len(line)
 
 
 def _is_sound(record: object) -> bool:

@@ -24,7 +24,7 @@ from submission.deadline import ANSWERING_SHARE, DRAWING_SHARE, Deadline, RunSta
 from submission.devices import has_room_to_overlap, is_lost
 from submission.engine import Engine, GeneratedImage, GeneratedText, Query
 from submission.image_encoder import EncodedPicture, EncoderThread
-from submission.journal import RecordedImage
+from submission.journal import RecordedImage, compact_codes
 from submission.peers import PeerProcesses
 from submission.picture_files import BlackPicture, FlawedPicture, PictureFiles, QueuedImage, crc_of
 from submission.planning import IMAGES_A_ROUND, phase_label, plan_memory, rounds
@@ -58,7 +58,7 @@ class Scheduler:
         batch_sizes: by phase.
         compute_lock: held while the model computes, where encoding must not compute meanwhile.
         pending_codes: of input pictures, by sample id: what is not taken yet of what encoding gives.
-        codes: of input pictures, int64 `[I]` by sample id.
+        codes: of input pictures, `[I]` by sample id, in as few bytes as hold them.
         ids_without_image: of samples whose picture counts as none.
 
     """
@@ -151,7 +151,7 @@ class Scheduler:
             thread=self.thread,
             shown=self.state.is_first,
         )
-        self.pending_codes, self.compute_lock = dict(encoder.results), encoder.compute_lock
+        self.pending_codes, self.compute_lock = encoder.results, encoder.compute_lock
         try:
             yield
         finally:
@@ -189,9 +189,9 @@ class Scheduler:
         elif isinstance(encoded, FlawedPicture):
             visible = "answered to what can be seen of it"
             self.state.add_problem(RunProblem.of(encoded.flaw, "picture", visible, sample.id))
-            self.codes[sample.id] = encoded.content
+            self.codes[sample.id] = compact_codes(encoded.content)
         else:
-            self.codes[sample.id] = encoded
+            self.codes[sample.id] = compact_codes(encoded)
 
     def _answer(self, samples: Sequence[Sample]) -> None:
         """Texts for those of the samples that have none yet."""

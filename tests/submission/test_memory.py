@@ -1,0 +1,88 @@
+"""What a run keeps in memory of each sample: the codes of its picture in two bytes each, and nothing twice."""
+
+import json
+import time
+import tracemalloc
+import weakref
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from contest.items import Item, Sample
+from submission.deadline import Deadline
+from submission.image_encoder import EncoderThread
+from submission.journal import Journal, RecordedImage, compact_codes, read_journals
+from submission.picture_files import PictureFiles
+from submission.profiles import TUNED
+
+from .conftest import Write
+
+PICTURE = 576  # codes of a published picture
+CONFIGURATION = {"seed": 0, "weights_sha256": {"a": "1"}}
+
+
+@pytest.mark.parametrize(
+    ("codes", "bytes_a_code"),
+    [([], 2), ([0, 8191], 2), ([32767], 2), ([32768, 5], 4)],
+)
+def test_codes_take_as_few_bytes_as_hold_them(codes: list[int], bytes_a_code: int) -> None:
+    kept = compact_codes(torch.tensor(codes, dtype=torch.int64))
+    assert (kept.tolist(), kept.element_size()) == (codes, bytes_a_code)
+
+
+def test_a_record_keeps_nothing_of_its_batch() -> None:
+    batch = torch.zeros(64, PICTURE, dtype=torch.int64)
+    assert RecordedImage(batch[3], 1).codes.untyped_storage().nbytes() == 2 * PICTURE
+
+
+def test_journals_are_read_line_by_line(tmp_path: Path) -> None:
+    pictures = 400
+    for process in range(2):
+        with Journal(tmp_path, process) as journal:
+            journal.resume(CONFIGURATION)
+            for number in range(pictures):
+                codes = torch.arange(PICTURE) + 1000 * (process + 1)
+                journal.add_image(f"{process}-{number}", RecordedImage(codes, number))
+    text = sum(path.stat().st_size for path in tmp_path.glob("journal*.jsonl"))
+    tracemalloc.start()  # which sees lines and what JSON makes of them, and not what torch keeps
+    try:
+        with Journal(tmp_path) as journal:
+            resumed = journal.resume(CONFIGURATION)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(resumed.images) == len(read_journals(tmp_path, CONFIGURATION).images) == 2 * pictures
+    assert resumed.images["1-7"].codes.tolist() == list(range(2000, 2000 + PICTURE))
+    assert text > 2_700_000 > 1_000_000 > peak
+
+
+def test_encoded_pictures_are_kept_by_nobody_who_gave_them_away(write_input: Write) -> None:
+    networks = SimpleNamespace(device=torch.device("cpu"))
+    engine: Any = SimpleNamespace(
+        networks=networks, profile=TUNED, encode=lambda ids, pixels: [row.flatten() for row in pixels]
+    )
+    samples = [Sample(str(number), (Item("image", "images/red.png"),)) for number in range(6)]
+    with PictureFiles(write_input({}), 16, 75) as files, ThreadPoolExecutor(1, "encoding") as thread:
+        deadline = Deadline(1000.0, time.monotonic())
+        options: Any = {"overlap": True, "deadline": deadline, "thread": thread, "shown": False}
+        encoder = EncoderThread(samples, files, engine, 2, **options)
+        taken = []
+        for sample in samples:
+            encoded = encoder.results.pop(sample.id).result()
+            assert isinstance(encoded, torch.Tensor)
+            taken.append(weakref.ref(encoded))
+            del encoded
+        encoder.end()
+        assert [codes() for codes in taken] == [None] * 6
+
+
+def test_a_journal_is_as_it_was_written(tmp_path: Path) -> None:
+    with Journal(tmp_path) as journal:
+        journal.resume(CONFIGURATION)
+        journal.add_image("x", RecordedImage(torch.tensor([7, 40000]), 9, 2))
+    lines = (tmp_path / "journal.jsonl").read_text("utf-8").splitlines()
+    assert json.loads(lines[1]) == {"phase": "draw", "id": "x", "codes": [7, 40000], "crc32": 9, "draws": 2}
