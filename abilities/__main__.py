@@ -26,6 +26,11 @@ PROGRAM = Program(
             "add_complete_arguments",
             is_long=True,
         ),
+        "reconstruct": Command(
+            "abilities.reconstruct_command",
+            "encode pictures and decode their codes, for `evaluation reconstruction`",
+            is_long=True,
+        ),
         "rank": Command(
             "abilities.rank_command", "rank pictures by a text, or texts by a picture, by RUDOLPH", is_long=True
         ),

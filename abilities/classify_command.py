@@ -9,7 +9,7 @@ from abilities.options import add_viewing_arguments, chosen_device
 from abilities.tokens import TOKENS
 from contest.command_line import DONE, UsageError
 from contest.console import one_line, show
-from models.named_folders import weights_folder
+from models.named_folders import existing_weights
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +33,9 @@ def run(options: argparse.Namespace) -> int:
     from contest.writing import write_json
     from models.rudolph.ranking import classify
 
-    viewer = load_viewer(weights_folder(options.weights), chosen_device(options.device), getattr(torch, options.dtype))
+    viewer = load_viewer(
+        existing_weights(options.weights), chosen_device(options.device), getattr(torch, options.dtype)
+    )
     codes = [viewer.codes(path) for path in options.pictures]  # all of them: what is no picture is said at once
     tokens = TOKENS[options.tokens]
     entries = []

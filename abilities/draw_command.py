@@ -18,7 +18,7 @@ from abilities.options import (
 from abilities.tokens import TOKENS
 from contest.command_line import DONE, UsageError, number, whole
 from contest.console import counted, note, show
-from models.named_folders import weights_folder
+from models.named_folders import existing_weights
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -87,7 +87,7 @@ def run(options: argparse.Namespace) -> int:
     from contest.writing import write_json
 
     guidance = _guidance(options)
-    device, weights = chosen_device(options.device), weights_folder(options.weights)
+    device, weights = chosen_device(options.device), existing_weights(options.weights)
     painter = load_painter(options.model, weights, device, getattr(torch, options.dtype), TOKENS[options.tokens])
     prompt = None if options.picture is None else _prompt(options, keep_sides, painter)
     output = new_folder(options.output)

@@ -8,7 +8,7 @@ from abilities.failures import explained
 from abilities.options import add_drawing_arguments, chosen_device, described_text, new_folder
 from contest.command_line import DONE, UsageError, whole
 from contest.console import counted, note, show
-from models.named_folders import weights_folder
+from models.named_folders import existing_weights
 
 SCALES = (1, 2, 4, 8)
 
@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
     from models.rrdbnet import upscale
 
     # All that is needed is loaded before the first picture is drawn: what is missing is said at once.
-    device, weights = chosen_device(options.device), weights_folder(options.weights)
+    device, weights = chosen_device(options.device), existing_weights(options.weights)
     networks = load_dreaming(weights, device, getattr(torch, options.dtype), options.upscale)
     painter, clip, enlarger = networks.painter, networks.clip, networks.enlarger
     output = new_folder(options.output)

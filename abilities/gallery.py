@@ -23,6 +23,10 @@ SHEET_NAME = "contact_sheet.png"
 GAP = 4  # pixels between the pictures of a sheet
 
 
+class PictureMissingError(UserError):
+    """There is no file where a picture was named."""
+
+
 class MaskError(UserError):
     """A mask does not fit its picture."""
 
@@ -57,17 +61,17 @@ def contact_sheet(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
 def read_square(path: Path, side: int) -> Tensor:
     """Read a picture as the networks see it, its centre square resized: float32 `[3, side, side]` in [0, 1].
 
-    Raises ContestError for what is no picture.
+    Raises PictureMissingError, ContestError for what is no picture.
     """
-    return to_pixels(open_picture(path), side)
+    return to_pixels(_opened(path), side)
 
 
 def read_mask(path: Path, picture: Path, side: int) -> Tensor:
     """Read which pixels are drawn anew, white in a picture of the other's size: bool `[side, side]`.
 
-    Raises MaskError for one of another size, or one in which nothing is white; ContestError for what is no picture.
+    Raises MaskError for one of another size, or one in which nothing is white; PictureMissingError, ContestError.
     """
-    mask, original = open_picture(path), open_picture(picture)
+    mask, original = _opened(path), _opened(picture)
     if mask.size != original.size:
         sizes = f"{mask.width} x {mask.height} pixels, and the picture {original.width} x {original.height}"
         raise MaskError(f"the mask has {sizes}", "make it as large as the picture", where=str(path))
@@ -77,3 +81,9 @@ def read_mask(path: Path, picture: Path, side: int) -> Tensor:
             "nothing in it is white, so nothing would be drawn", "paint white what to draw", where=str(path)
         )
     return white
+
+
+def _opened(path: Path) -> Image.Image:
+    if not path.exists():
+        raise PictureMissingError("there is no such file", "check the path of the picture", where=str(path))
+    return open_picture(path)

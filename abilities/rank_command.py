@@ -9,7 +9,7 @@ from abilities.options import add_viewing_arguments, chosen_device
 from abilities.tokens import TOKENS
 from contest.command_line import DONE, UsageError
 from contest.console import one_line, show
-from models.named_folders import weights_folder
+from models.named_folders import existing_weights
 
 WEIGHT_OF_TEXT = {"text": 1.0, "picture": 0.0}
 
@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
     from contest.writing import write_json
     from models.rudolph.ranking import IMAGE_RANKING_TEXT_WEIGHT, TEXT_RANKING_TEXT_WEIGHT, rank_images, rank_texts
 
-    folder, device = weights_folder(options.weights), chosen_device(options.device)
+    folder, device = existing_weights(options.weights), chosen_device(options.device)
     viewer = load_viewer(folder, device, getattr(torch, options.dtype))
     codes = torch.stack([viewer.codes(path) for path in options.pictures])
     tokens, many_pictures = TOKENS[options.tokens], len(options.pictures) > 1

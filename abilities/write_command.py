@@ -9,7 +9,7 @@ from abilities.options import add_shared_arguments, add_tokens_argument, chosen_
 from abilities.tokens import TOKENS
 from contest.command_line import DONE, whole
 from contest.console import note, one_line, say, show
-from models.named_folders import weights_folder
+from models.named_folders import existing_weights
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     from contest.writing import write_json
     from models.rudolph.left_text import generate_texts
 
-    folder, device = weights_folder(options.weights), chosen_device(options.device)
+    folder, device = existing_weights(options.weights), chosen_device(options.device)
     model, vocabulary = load_writer(folder, device, getattr(torch, options.dtype))
     note(f"writing {options.drafts}: {options.text}")
     written = generate_texts(

@@ -89,6 +89,7 @@ SHARED_STATUSES = {
     NOT_DONE: "nothing was done, and the message says why",
     PROGRAM_FAULT: "the program itself is at fault: please report it",
     INTERRUPTED: "interrupted (Ctrl-C)",
+    138: "ended by SIGUSR1",
     143: "ended by SIGTERM",
 }
 

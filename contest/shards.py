@@ -131,6 +131,11 @@ def read_shard(path: str | os.PathLike[str], task: str) -> Iterator[ShardRow]:
         raise ContestFileError(checker.errors)
 
 
+def is_shard(path: str | os.PathLike[str]) -> bool:
+    """Whether a Parquet file has the columns of a shard. Raises what pyarrow raises for a file that is none."""
+    return bool(pq.read_schema(path).remove_metadata() == SCHEMA)
+
+
 def holds_pictures(path: str | os.PathLike[str]) -> bool:
     """Whether pictures' bytes lie in the shard; if not, pictures are files beside it. Reads the file's end alone."""
     with _opened(path) as shard:

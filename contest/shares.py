@@ -166,7 +166,7 @@ class ShareRecord:
         share: which one it is.
         code: version of the code that does it.
         folder: where it lies.
-        agreed: all that must be the same in every share, as JSON by name; empty until the share is done.
+        agreed: all that must be the same in every share, as JSON by name; empty until that is known.
         result: what it did, as JSON.
         ended: how it ended; empty as long as it has not.
 
@@ -203,10 +203,13 @@ def require_no_shares(output: Path) -> None:
         raise ShareError(what, "give --shard, or `merge` the shares; remove their folders to work without them")
 
 
-def begin_share(output: Path, share: Share, room: str) -> ShareRecord:
+def begin_share(output: Path, share: Share, room: str, agreed: Mapping[str, Any] | None = None) -> ShareRecord:
     """Make the folder of a share; return the record to write once nobody else can be at this share.
 
-    Raises ShareError if there are shares of another count, or this one was begun by other code; ContestError, OSError.
+    `agreed`: what all shares must agree on, where that is known before the work is done.
+
+    Raises ShareError if there are shares of another count, or this one was begun by other code or with another
+    `agreed`; ContestError, OSError.
     """
     folder = share.folder(output)
     foreign = [path.name for path in _share_folders(output) if path.name[-5:] != folder.name[-5:]]
@@ -220,7 +223,11 @@ def begin_share(output: Path, share: Share, room: str) -> ShareRecord:
         before = _read_record(folder)
         if before.code != code:
             raise ShareError(f"{share} was begun by other code ({_version_of(before)})", _same_code(folder))
-    return ShareRecord(share, code, folder)
+        changed = [] if agreed is None else _differing(before.agreed, agreed)
+        if changed:
+            begun = f"{share} was begun with another {', '.join(changed)}"
+            raise ShareError(begun, f"go on with what it was begun with, or remove {folder}")
+    return ShareRecord(share, code, folder, agreed or {})
 
 
 @contextmanager
@@ -283,11 +290,14 @@ def _require_same(records: Sequence[ShareRecord], room: str) -> None:
         if record.code != code:
             theirs = f"is of other code ({_version_of(record)}) than this"
             raise ShareError(f"{record.share} {theirs}", _same_code(record.folder))
-        names = sorted({*first.agreed, *record.agreed})
-        differing = [name for name in names if first.agreed.get(name) != record.agreed.get(name)]
+        differing = _differing(first.agreed, record.agreed)
         if differing:
             problem = f"{record.share} differs from {first.share} in {', '.join(differing)}"
             raise ShareError(problem, "do all shares with the same input, weights and options")
+
+
+def _differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    return [name for name in sorted({*one, *other}) if one.get(name) != other.get(name)]
 
 
 def _share_folders(output: Path) -> list[Path]:

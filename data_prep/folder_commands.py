@@ -65,15 +65,18 @@ def run_merge(options: argparse.Namespace) -> int:
 
 
 def _merge_shares(output: Path) -> int:
-    from data_prep.shares import merge_shares, shares_folder
+    from data_prep.shares import WORLD, merge_shares, share_folders, shares_folder
     from data_prep.source_commands import say_counts
+    from data_prep.synthetic.shares import merge_world
 
+    folders = share_folders(output)
+    if shares_folder(output, WORLD) in folders:
+        show(f"{WORLD}: {counted(merge_world(output), 'picture')}")
     merged = merge_shares(output)
     for source, counts in merged.items():
         show(f"{source}:")
         say_counts(counts)
-    folders = ", ".join(str(shares_folder(output, source)) for source in merged)
-    show(f"merged into {output}; not needed any more: {folders}")
+    show(f"merged into {output}; not needed any more: {', '.join(map(str, folders))}")
     return int(any(counts.faults for counts in merged.values()))
 
 

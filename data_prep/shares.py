@@ -31,11 +31,20 @@ from data_prep.writing_folders import CHUNKS, SKIPPED, FolderWriter
 
 CODE_ROOM = "data_prep"
 ENDING = ".shares"
+WORLD = "synthetic"  # a source that reads nothing
 
 
 def shares_folder(out: Path, source: str) -> Path:
     """Where the shares of a source's conversion into `out` lie."""
     return out / f".{source}{ENDING}"
+
+
+def share_folders(out: Path) -> list[Path]:
+    """Where the shares of all sources lie that were converted into `out`. Raises ShareError if there are none."""
+    folders = sorted(path for path in out.glob(f".*{ENDING}") if path.is_dir())
+    if not folders:
+        raise ShareError(f"{out} holds no shares", "name the --output that the shares were given")
+    return folders
 
 
 def end_share(
@@ -55,14 +64,14 @@ def end_share(
 def merge_shares(out: Path) -> dict[str, Counts]:
     """Merge the shares of every conversion into `out` into its task folders; return the counts by source.
 
+    The synthetic world's are merged by `data_prep.synthetic.shares`.
+
     The files are those that one conversion writes, byte by byte. Shares are only read, and stay.
 
     Raises ShareError for shares that do not belong together, OutputTakenError if a task folder is there already,
     ContestError where the output can not be written, NameTakenError for two pictures of one name.
     """
-    folders = sorted(path for path in out.glob(f".*{ENDING}") if path.is_dir())
-    if not folders:
-        raise ShareError(f"{out} holds no shares", "name the --output that the shares were given")
+    folders = [path for path in share_folders(out) if path != shares_folder(out, WORLD)]
     return {folder.name[1 : -len(ENDING)]: _merge_source(out, folder) for folder in folders}
 
 

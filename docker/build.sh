@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Build an image and print its size: docker/build.sh submission|evaluation NAME [docker build options]
+# Build an image and print its size: docker/build.sh submission|evaluation|codabench NAME [docker build options]
 #
 #   docker/build.sh submission registry.example.org/team/rudolph:1.0 \
 #       --build-arg TORCH_INDEX=https://download.pytorch.org/whl/cu126
 set -euo pipefail
 
 target="${1:-}" name="${2:-}" most=25000000000 # bytes: the contest's 25 GB
-case "$target" in submission | evaluation) ;; *) target="" ;; esac
+case "$target" in submission | evaluation | codabench) ;; *) target="" ;; esac
 [ -n "$target" ] && [ -n "$name" ] || {
-    echo "usage: docker/build.sh submission|evaluation NAME [docker build options]" >&2
+    echo "usage: docker/build.sh submission|evaluation|codabench NAME [docker build options]" >&2
     exit 2
 }
 shift 2

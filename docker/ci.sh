@@ -174,7 +174,7 @@ END
     base_works >"$work/probe.log" 2>&1 || not_here "no container can be started: $(tail -n 1 "$work/probe.log")"
 fi
 
-for target in submission evaluation; do
+for target in submission evaluation codabench; do
     step "building the image $target"
     # One thread is quicker than several for networks this small, and compares with a run outside that has one.
     bounded 180 docker/build.sh "$target" "fbc2-$target:ci" --network=host --build-arg "BASE=$base" \
@@ -192,7 +192,8 @@ step "testing in containers"
 # It stops at the first failure, so that running out of time means: slow, and nothing failed so far. A test that hangs
 # is not slow: each has a bound of its own (tests/container/conftest.py), and passing that is a failure.
 export LIMIT="$limit"
-FBC2_SUBMISSION_IMAGE=fbc2-submission:ci FBC2_EVALUATION_IMAGE=fbc2-evaluation:ci OMP_NUM_THREADS=1 \
+FBC2_SUBMISSION_IMAGE=fbc2-submission:ci FBC2_EVALUATION_IMAGE=fbc2-evaluation:ci \
+    FBC2_CODABENCH_IMAGE=fbc2-codabench:ci OMP_NUM_THREADS=1 \
     bounded "$limit" "$python" -m pytest --exitfirst -m docker tests/container "$@" || {
     too_long "$?" && not_here "the tests were not done in time; those that were, passed"
     exit 1

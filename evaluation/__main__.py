@@ -19,6 +19,7 @@ PROGRAM = Program(
             "evaluation.commands.reconstruction", "score how well a picture tokenizer keeps pictures", is_long=True
         ),
         "leaderboard": Command("evaluation.commands.leaderboard", "keep runs and rank them"),
+        "bundle": Command("evaluation.commands.bundle", "write a test or a result in another platform's form"),
         "nomination": Command("evaluation.commands.nomination", "name the most sustainable solution of a leaderboard"),
         "run-container": Command(
             "evaluation.commands.run_container", "run a submission's archive as the organisers do", is_long=True

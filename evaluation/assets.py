@@ -19,23 +19,19 @@ from pathlib import Path
 import torch
 
 from errors import reason_of
+from evaluation.assets_folder import ASSETS_VARIABLE, MissingAssetError, assets_folder
 from evaluation.errors import EvaluationError
 from evaluation.metrics.features import FeatureNetwork, FeatureStore, inception_features, ruclip_features
 from evaluation.settings import FidFeatures
 from models.bpe import BPEFormatError
 from models.inception import Inception
-from models.named_folders import fetched_folder
 from models.ruclip import RuCLIP, RuCLIPError
 from models.weights import WeightsError, find_weights
 
-ASSETS_VARIABLE, CACHE_VARIABLE = "FBC2_ASSETS", "FBC2_CACHE"
+CACHE_VARIABLE = "FBC2_CACHE"
 
 # Layers, width, patch and resolution of ruclip-vit-large-patch14-336, the contest's.
 CONTEST_RUCLIP = (24, 1024, 14, 336)
-
-
-class MissingAssetError(EvaluationError):
-    """A network that a metric needs is not there: what, where it was looked for, and what to do."""
 
 
 class AssetError(EvaluationError):
@@ -50,19 +46,8 @@ class Assets:
 
     @classmethod
     def named(cls, folder: Path | None, environment: Mapping[str, str] = os.environ) -> Assets:
-        """Take `folder`, else what the environment names, else what was fetched.
-
-        Raises MissingAssetError if the one that is named is no folder.
-        """
-        named = environment.get(ASSETS_VARIABLE)
-        chosen = folder if folder is not None else Path(named) if named else None
-        if chosen is not None and not chosen.is_dir():
-            where = "--assets" if folder is not None else ASSETS_VARIABLE
-            raise MissingAssetError(
-                f"{chosen}: no such folder ({where})", "name the folder that holds ruclip and inception"
-            )
-        fetched = fetched_folder("metrics", "assets", environment)
-        return cls(fetched if chosen is None and fetched.is_dir() else chosen)
+        """Take the folder of `assets_folder`. Raises MissingAssetError."""
+        return cls(assets_folder(folder, environment))
 
     def ruclip(self, device: torch.device | str = "cpu") -> RuCLIP:
         """Load ruCLIP. Raises MissingAssetError, AssetError."""

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from contest.checking import is_unicode
-from contest.console import Cell
+from contest.console import Cell, one_line
 from contest.tasks import TASKS
+from evaluation.cost import FIGURES, shown
 from evaluation.errors import LeaderboardError, shortened
 from evaluation.first_challenge.board import BoardRun
 from evaluation.metrics.fbc1.overall import MINIMA
@@ -42,7 +43,9 @@ _SCHEMA = (
         id INTEGER PRIMARY KEY, added TEXT NOT NULL, name TEXT NOT NULL, mode TEXT NOT NULL, test TEXT NOT NULL,
         comparable INTEGER NOT NULL, integral REAL, low REAL, high REAL,
         commit_id TEXT, weights TEXT, profile TEXT, seed INTEGER, hardware TEXT, seconds REAL, co2_kg REAL,
-        energy_kwh REAL, own_co2_kg REAL, parameters INTEGER
+        energy_kwh REAL, own_co2_kg REAL, parameters INTEGER, team TEXT,
+        answers_per_second REAL, pictures_per_second REAL, tokens_per_sample REAL, joules_per_sample REAL,
+        co2_g_per_sample REAL, energy_method TEXT
     ) STRICT""",
     """CREATE TABLE scores (
         run INTEGER NOT NULL REFERENCES runs (id), task TEXT NOT NULL, score REAL NOT NULL, low REAL, high REAL,
@@ -54,8 +57,18 @@ _FROM_VERSION_1 = (
     "ALTER TABLE runs ADD COLUMN own_co2_kg REAL",
     "ALTER TABLE runs ADD COLUMN parameters INTEGER",
 )
+_FROM_VERSION_2 = (
+    "ALTER TABLE runs ADD COLUMN team TEXT",
+    *(f"ALTER TABLE runs ADD COLUMN {figure} REAL" for figure in FIGURES),
+    "ALTER TABLE runs ADD COLUMN energy_method TEXT",
+)
 FILE = SQLiteFile(
-    "leaderboard file", 0x46424332, _SCHEMA, {1: _FROM_VERSION_1}, LeaderboardError, "evaluation leaderboard add"
+    "leaderboard file",
+    0x46424332,
+    _SCHEMA,
+    {1: _FROM_VERSION_1, 2: _FROM_VERSION_2},
+    LeaderboardError,
+    "evaluation leaderboard add",
 )
 
 
@@ -65,7 +78,7 @@ class Provenance:
 
     `weights` is a hash of the weights (see `evaluation.provenance`), `seconds` how long answering took. `co2_kg` is the
     CO2 of the training by eco2AI, `energy_kwh` the energy of that, `own_co2_kg` the same by our own reading,
-    `parameters` the model's size.
+    `parameters` the model's size, `team` whose it is. The others are what answering cost (`evaluation.cost.RunCost`).
     """
 
     commit_id: str | None = None
@@ -78,8 +91,17 @@ class Provenance:
     energy_kwh: float | None = None
     own_co2_kg: float | None = None
     parameters: int | None = None
+    team: str | None = None
+    answers_per_second: float | None = None
+    pictures_per_second: float | None = None
+    tokens_per_sample: float | None = None
+    joules_per_sample: float | None = None
+    co2_g_per_sample: float | None = None
+    energy_method: str | None = None
 
 
+SHOWN_ORIGIN = tuple(item.name for item in fields(Provenance) if item.name != "energy_method")
+"""What the table shows of where a run came from; a method is too long for a column."""
 _ORIGIN = ", ".join(item.name for item in fields(Provenance))
 
 
@@ -113,6 +135,11 @@ class LeaderboardRun:
     high: float | None
     provenance: Provenance
     scores: dict[str, Score] = field(default_factory=dict)
+
+    @property
+    def team(self) -> str:
+        """Whose run it is: the team's name, or the run's own where nobody said."""
+        return self.provenance.team or self.name
 
     @property
     def is_of_first_challenge(self) -> bool:
@@ -182,7 +209,7 @@ def _require_storable(name: str, provenance: Provenance) -> None:
     for what, text in {"name": name, **asdict(provenance)}.items():
         if isinstance(text, str) and not is_unicode(text):
             raise LeaderboardError(f"the run's {what} is no UTF-8: {shortened(text)}", "give it in UTF-8")
-    for figure in ("seconds", "co2_kg", "energy_kwh", "own_co2_kg"):
+    for figure in ("seconds", "co2_kg", "energy_kwh", "own_co2_kg", *FIGURES):
         value = getattr(provenance, figure)
         if value is not None and not (math.isfinite(value) and value >= 0):
             raise LeaderboardError(f"{figure} of run {name!r} is {value}", "give what was measured, or nothing")
@@ -265,15 +292,18 @@ def leaderboard_table(runs: Sequence[LeaderboardRun], by: str = INTEGRAL, *, ver
     """
     if not runs:
         return "the leaderboard is empty"
+    if not any(by == INTEGRAL or by in run.scores for run in runs):
+        return f"no run has a score of {by}"
     parts = []
     for number, group in enumerate(grouped(runs, by), start=1):
         keys = [key for key in KEYS if any(key in run.scores for run in group.runs)]
-        header = ("rank", "may be", "run", "S", "95 % interval", *keys, *(item.name for item in fields(Provenance)))
+        header = ("rank", "may be", "run", "S", "95 % interval", *keys, *map(_title, SHOWN_ORIGIN))
         rows = [_row(*place, keys) for place in zip(group.ranks, group.spans, group.runs, strict=True)]
         baseline = [] if group.runs[0].is_of_first_challenge else [_baseline(keys)]
         table = blocks([header, *rows, *baseline], repeated=3)
         signatures = [f"  {shortened(measure, 10_000)}" for measure in group.measures[1:]] if verbose else []
-        parts.append("\n".join([heading(number, group, by), table, *signatures]))
+        methods = [f"  energy of {one_line(run.name)}: {method}" for run, method in _methods(group) if verbose]
+        parts.append("\n".join([heading(number, group, by), table, *signatures, *methods]))
     if any(len(group.runs) > 1 and any(group.spans) for group in grouped(runs, by)):
         parts.append(SPANS_LINE)
     if len(parts) > 1 and not verbose and len(grouped(runs, by)) > 1:
@@ -330,15 +360,28 @@ def _row(rank: int | None, span: tuple[int, int] | None, run: LeaderboardRun, ke
     may_be = "-" if span is None else f"{span[0]}-{span[1]}" if span[0] < span[1] else str(span[0])
     interval = "-" if run.low is None else f"{run.low:.4f} .. {run.high:.4f}"
     values = ["-" if (value := run.value(key)) is None else f"{value:.4f}" for key in (INTEGRAL, *keys)]
-    origin = ["-" if value is None else _short(value) for value in astuple(run.provenance)]
+    found = [getattr(run.provenance, name) for name in SHOWN_ORIGIN]
+    origin = [
+        "-" if value is None else shown(value) if name in FIGURES else _short(value)
+        for name, value in zip(SHOWN_ORIGIN, found, strict=True)
+    ]
     place = "-" if rank is None else str(rank)
     return (place, may_be, cut(run.name, NAME_COLUMNS), values[0], interval, *values[1:], *origin)
 
 
 def _baseline(keys: Sequence[str]) -> tuple[str, ...]:
     published = {task.key: f"{task.baseline:.2f}" for task in TASKS}
-    blank = ["-"] * len(fields(Provenance))
+    blank = ["-"] * len(SHOWN_ORIGIN)
     return ("-", "-", "published baseline", f"{BASELINE_INTEGRAL:.2f}", "-", *(published[key] for key in keys), *blank)
+
+
+def _title(name: str) -> str:
+    return FIGURES.get(name, name)
+
+
+def _methods(group: RankedGroup) -> list[tuple[LeaderboardRun, str]]:
+    found = [(run, run.provenance.energy_method) for run in group.runs]
+    return [(run, one_line(method)) for run, method in found if method is not None]
 
 
 def _short(value: str | float) -> str:

@@ -15,16 +15,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from evaluation.cost import RunCost, cost_of_report
 from evaluation.errors import ResultFileError
 from evaluation.json_values import WrongValueError, dict_of, entry, list_of, mapping, number, read_json, text, whole
 
+RUN_REPORT_NAME = "run.json"
 FINISHED = "finished"
 """What `run.json` says of a run that came to its end."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """What a run tells of itself. `weights` is None where the run ended before it had loaded some."""
+    """What a run tells of itself.
+
+    `weights` is None where the run ended before it had loaded some, `cost` where the run was of an earlier version.
+    """
 
     weights: str | None
     profile: str
@@ -32,6 +37,7 @@ class RunReport:
     hardware: str
     seconds: float
     ended: str
+    cost: RunCost | None = None
 
     @property
     def is_whole(self) -> bool:
@@ -72,6 +78,7 @@ def _parsed(value: dict[str, Any]) -> RunReport:
         hardware=", ".join(name if count == 1 else f"{count} x {name}" for name, count in counts.items()),
         seconds=entry(value, "seconds", number),
         ended=entry(value, "ended", text),
+        cost=cost_of_report(value.get("cost"), '"cost"'),
     )
 
 

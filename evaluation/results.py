@@ -14,6 +14,7 @@ from contest.checking import described
 from contest.console import Cell, csv_row
 from contest.tasks import TASKS, Task, task_by_key
 from contest.writing import write_bytes, write_json
+from evaluation.cost import FIGURES, RunCost, cost_from_json, cost_to_json
 from evaluation.errors import ResultFileError
 from evaluation.json_values import (
     WrongValueError,
@@ -50,6 +51,7 @@ class TaskResult:
         comparable: whether the score measures what the contest measures (not with a stated substitute of a network).
         notes: what struck which sample: warnings, and in mode `strict` errors that cost a sample its score.
         parts: scores that this one is made of, such as meteor, clip, fid and kid.
+        part_signatures: what parts depend on that are no part of the score, such as kid and cmmd.
         remarks: what a reader of the score must know, such as too few pictures for a Frechet distance.
 
     Raises ValueError if there are no samples, a number is not finite, the documents are not one a sample, or the key
@@ -68,6 +70,7 @@ class TaskResult:
     remarks: tuple[str, ...] = ()
     interval_method: str | None = None
     documents: tuple[int, ...] | None = None
+    part_signatures: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.key not in {task.key for task in TASKS}:
@@ -112,6 +115,7 @@ class Result:
 
     `test` is the fingerprint of the test set: its samples, their tasks and their references. `stage` says whether the
     organisers' splitting of the files came first; None in mode `strict`, and in results from before there were stages.
+    `cost` is what the run cost that answered; None where that is not known.
     Raises ValueError for an unknown mode, an integral score outside [0, 1], or one that is there though a task is
     missing (or the reverse).
     """
@@ -123,6 +127,7 @@ class Result:
     integral_interval: Interval | None = None
     warnings: tuple[str, ...] = ()
     stage: Stage | None = None
+    cost: RunCost | None = None
 
     def __post_init__(self) -> None:
         if self.stage is not None and (self.mode != "official" or self.stage not in STAGES):
@@ -170,6 +175,7 @@ def to_json(result: Result) -> dict[str, Any]:
         "integral_interval": result.integral_interval,
         "missing_tasks": list(result.missing_tasks),
         "warnings": list(result.warnings),
+        "cost": cost_to_json(result.cost),
         "tasks": {
             key: {
                 "score": task.score,
@@ -181,6 +187,7 @@ def to_json(result: Result) -> dict[str, Any]:
                 "documents": task.documents,
                 "comparable": task.comparable,
                 "parts": dict(task.parts),
+                "part_signatures": dict(task.part_signatures),
                 "remarks": list(task.remarks),
                 "notes": [asdict(note) for note in task.notes],
                 "samples": dict(task.samples),
@@ -203,6 +210,7 @@ def from_json(value: Any) -> Result:
         integral_interval=entry(whole_value, "integral_interval", optional(_interval)),
         warnings=entry(whole_value, "warnings", list_of(text)),
         stage=_stage(whole_value.get("stage"), "stage"),  # earlier results have none
+        cost=optional(cost_from_json)(whole_value.get("cost"), '"cost"'),  # likewise
     )
 
 
@@ -220,6 +228,7 @@ def _task_result(key: str, task: Mapping[str, Any]) -> TaskResult:
         remarks=entry(task, "remarks", list_of(text)),
         # Results that were written before these were there have neither.
         interval_method=entry({"interval_method": None, **task}, "interval_method", optional(text)),
+        part_signatures=entry({"part_signatures": {}, **task}, "part_signatures", dict_of(text)),
         documents=entry({"documents": None, **task}, "documents", optional(list_of(whole))),
     )
 
@@ -287,14 +296,18 @@ def read_result(path: Path) -> Result:
         raise ResultFileError(f"{path} is no result: {error.message}", remedy) from error
 
 
-# One row a task, then one for S.
-CSV_COLUMNS = ("task", "score", "low", "high", "n", "baseline", "threshold", "eligible", "comparable", "signature")
+# One row a task, then one for S, which has the cost.
+CSV_COLUMNS = (
+    *("task", "score", "low", "high", "n", "baseline", "threshold", "eligible", "comparable", "signature"),
+    *(*FIGURES, "energy_method"),
+)
 
 
 def write_csv(path: Path, result: Result) -> None:
     """Write one row a task and one for S as CSV; what is not there is an empty field. Raises ContestError."""
     low, high = result.integral_interval or (None, None)
-    integral = ["integral", result.integral, low, high, *[None] * 4, result.comparable, None]
+    costs = [None if result.cost is None else getattr(result.cost, name) for name in (*FIGURES, "energy_method")]
+    integral = ["integral", result.integral, low, high, *[None] * 4, result.comparable, None, *costs]
     write_bytes(path, csv_text([CSV_COLUMNS, *map(_cells, result.tasks.values()), integral]).encode())
 
 
@@ -309,4 +322,4 @@ def _cells(result: TaskResult) -> Sequence[Cell]:
     low, high = result.interval or (None, None)
     task = result.task
     bounds = (task.baseline, task.threshold, result.eligible, result.comparable)
-    return [result.key, result.score, low, high, result.n, *bounds, result.signature]
+    return [result.key, result.score, low, high, result.n, *bounds, result.signature, *[None] * (len(FIGURES) + 1)]

@@ -19,6 +19,8 @@ from evaluation.statistics import Resampling, integral_interval, intervals
 
 MetricOf: TypeAlias = Callable[[Task], TaskMetric]
 """Returns a fresh metric for a task; `evaluation.tasks.Metrics` is the usual one."""
+OnTask: TypeAlias = Callable[[Task, Sequence[Case], TaskResult], None]
+"""Hears of a task that is scored: its cases, and its result without intervals."""
 
 LOOKS_AT_INPUT = ("ruclip_and_fid", "meteor_and_ruclip")
 """Metrics that compare an answer with the picture or caption it was asked for."""
@@ -33,6 +35,7 @@ def score_run(
     tasks: Collection[str] | None = None,
     resampling: Resampling | None = None,
     processes: ScoringProcesses = ALONE,
+    on_task: OnTask | None = None,
 ) -> Result:
     """Score predictions and return what each task got.
 
@@ -45,6 +48,7 @@ def score_run(
         tasks: keys of the tasks to score; all that the ids name if None.
         resampling: which confidence the intervals have; they need no resamples.
         processes: who scores a share each; every one of them must call this, and gets the whole result.
+        on_task: called in the first process after each task, so that nothing of it need be kept till the end.
 
     Raises:
         ContestFileError, IdsDifferError, NoSamplesError, AttemptAbortedError: as `evaluation.joining.join`.
@@ -65,7 +69,8 @@ def score_run(
         metric.stage = stage
         processes.together(lambda: _score_share(task, cases, metric, mode, processes))  # noqa: B023 - called now
         metric.samples = processes.gathered(metric.samples)
-        results[task.key] = _result_of(task, metric)
+        scored = results[task.key] = _result_of(task, metric)
+        processes.together(lambda: on_task(task, cases, scored) if on_task and processes.is_first else None)  # noqa: B023
     documents = {task.key: documents_of(task, cases) for task, cases in chosen.items()}
     with_intervals = _with_intervals(results, documents, (resampling or Resampling()).confidence)
     scores = {key: result.score for key, result in results.items()}
@@ -136,4 +141,5 @@ def _result_of(task: Task, metric: TaskMetric) -> TaskResult:
         comparable=metric.comparable,
         parts=found.parts,
         remarks=found.remarks,
+        part_signatures=found.part_signatures,
     )

@@ -123,12 +123,11 @@ def paired_differences(
             raise ValueError(f"task {key}: {len(values)} samples against {len(second[key])}")
         gaps = np.asarray(second[key], dtype=np.float64) - np.asarray(values, dtype=np.float64)
         of_each = _documents(documents, key)
-        made = _unchanged(gaps) or interval_of_mean(gaps, resampling.confidence, of_each, GAPS)
+        made = interval_of_gaps(gaps, resampling.confidence, of_each)
         summed = cluster_sums(gaps, of_each) / gaps.size  # [clusters], their sum is the difference
         p = randomisation_p(summed, resampling.generator(key), resampling.resamples)
-        interval = None if made is None or gaps.size == 1 else (made.low, made.high)
-        found[key] = Difference(float(gaps.mean()), interval, p)
-        parts.append((None if interval is None else made, summed))
+        found[key] = Difference(float(gaps.mean()), None if made is None else (made.low, made.high), p)
+        parts.append((made, summed))
     if set(first) == {task.key for task in TASKS}:
         found[INTEGRAL] = _difference_of_integrals(list(first), parts, resampling)
     return found
@@ -147,9 +146,16 @@ def _difference_of_integrals(
     return Difference(float(summed.sum()), interval, p)
 
 
-def _unchanged(gaps: Floats) -> MeanInterval | None:
-    """Return the interval where no sample changed: there is nothing to measure a spread by."""
-    return None if gaps.any() else MeanInterval(0.0, 0.0, 0.0, "wilson-effective", gaps.size)
+def interval_of_gaps(gaps: Floats, confidence: float, documents: Whole | None = None) -> MeanInterval | None:
+    """Return the interval of the mean of differences of scores, [n]; None for a single sample or document.
+
+    Where no sample changed there is nothing to measure a spread by, and it is (0, 0).
+    """
+    if gaps.size == 1:
+        return None
+    if not gaps.any():
+        return MeanInterval(0.0, 0.0, 0.0, "wilson-effective", gaps.size)
+    return interval_of_mean(gaps, confidence, documents, GAPS)
 
 
 def randomisation_p(gaps: Floats, generator: np.random.Generator, resamples: int) -> float:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from contest.console import counted, one_line
 from contest.tasks import OPEN_TASKS
+from evaluation.cost import cost_line
 from evaluation.errors import some
 from evaluation.metrics.defects import DEFECTS, DIFFERENCES_PAGE
 from evaluation.results import Interval, Result, TaskResult
@@ -72,13 +73,21 @@ def blocks(rows: Sequence[Sequence[str]], *, repeated: int, empty: str = "-") ->
 
 
 def result_table(result: Result, *, verbose: bool = False) -> str:
-    """Return the table of a result and at most three lines: what is missing, eligible, substituted.
+    """Return the table of a result and at most four lines: cost, what is missing, eligible, substituted.
 
     `verbose`: the parts of scores and the signatures as well.
     """
     rows = [HEADER, *(_row(task) for task in result.tasks.values()), _integral_row(result)]
+    above = [f"mode: {result.mode_name}", columns(rows), *_cost(result, verbose)]
     more = _details(result) if verbose else []
-    return "\n".join([f"mode: {result.mode_name}", columns(rows), *_verdicts(result), *_flags(result, verbose), *more])
+    return "\n".join([*above, *_verdicts(result), *_flags(result, verbose), *more])
+
+
+def _cost(result: Result, verbose: bool) -> list[str]:
+    if result.cost is None:
+        return []
+    method = [f"energy: {one_line(result.cost.energy_method)}"] if verbose else []
+    return [cost_line(result.cost), *method]
 
 
 def result_problems(result: Result, *, verbose: bool = False) -> list[str]:
@@ -164,6 +173,7 @@ def _details(result: Result) -> list[str]:
             lines.append(f"{task.key}: {one_line(parts)}")
     for task in result.tasks.values():
         lines += [f"{task.key}: {one_line(task.signature)}", f"{task.key}: {one_line(task.statistics)}"]
+        lines += [f"{task.key}: {one_line(signature)}" for signature in task.part_signatures.values()]
     return lines
 
 

@@ -60,12 +60,14 @@ class Metrics:
 
     def _generation(self) -> TaskMetric:
         from evaluation.assets import feature_store, is_contest_ruclip
+        from evaluation.metrics.features import ruclip_latents
         from evaluation.metrics.generation import Generation
 
         return Generation(
             mode=self.mode,
             clip=self._ruclip,
             features=self._features,
+            latents=ruclip_latents(self._ruclip),
             comparable=is_contest_ruclip(self._ruclip),
             store=feature_store(),
             progress=self.progress,

@@ -37,6 +37,7 @@ PART_ENDING = ".part"
 _POINTER = b"version https://git-lfs.github.com/spec/"
 _CHUNK = 1 << 20
 _RESUMES = "run the same command again: it goes on where this ended"
+_CHECK_NETWORK = f"check the network and --endpoint, and {_RESUMES}"
 
 
 @contextmanager
@@ -68,7 +69,7 @@ def translated(what: str) -> Iterator[None]:
     except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
         raise not_an_address(what, bare_reason(error)) from error
     except httpx2.HTTPError as error:
-        raise NetworkError(f"the connection failed: {bare_reason(error)}", _RESUMES, where=what) from error
+        raise NetworkError(f"the connection failed: {bare_reason(error)}", _CHECK_NETWORK, where=what) from error
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             remedy = "free some space, and run the same command again"

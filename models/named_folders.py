@@ -65,3 +65,12 @@ def weights_folder(named: str | Path, environment: Mapping[str, str] = os.enviro
         f"{named}: no such folder, and these weights were not fetched",
         f"fetch them: python -m fetch weights {name}",
     )
+
+
+def existing_weights(named: str | Path, environment: Mapping[str, str] = os.environ) -> Path:
+    """Return the folder of weights as `weights_folder` does. Raises NotFetchedError also where there is none."""
+    folder = weights_folder(named, environment)
+    if folder.is_dir():
+        return folder
+    remedy = f"name a folder, or what `python -m fetch weights` fetches: {', '.join(PUBLISHED)}"
+    raise NotFetchedError(f"{named}: no such folder, and no published weights of that name", remedy)

@@ -13,6 +13,7 @@ from contest.reading import read_input_lenient, read_predictions
 from contest.shares import ShareError, ShareRecord, read_shares, take_file
 from contest.writing import samples_to_json, write_json
 from models.weights import file_sha256
+from submission.cost import merged_cost, read_cost
 from submission.journal import Journal, JournalRecords, read_journals
 from submission.report import RUN_REPORT_NAME, RankResult, RunSummary
 from submission.run import answerable
@@ -48,6 +49,7 @@ def merge(source: Path, output: Path) -> RunSummary:
         journal.sync()
         write_json(output / PREDICTIONS_NAME, samples_to_json(merged[sample.id] for sample in samples))
         report = RunSummary(configuration, samples, _results(records))
+        report.cost = merged_cost([_cost(record) for record in records])
         write_json(output / RUN_REPORT_NAME, {**report.to_json(), "shares": _shares_to_json(records)}, indent=1)
     return report
 
@@ -82,6 +84,14 @@ def _results(records: list[ShareRecord]) -> list[RankResult]:
     """What all processes of all shares did, numbered through."""
     processes: list[Mapping[str, Any]] = [process for record in records for process in record.result["processes"]]
     return [replace(RankResult.from_json(process), process=number) for number, process in enumerate(processes)]
+
+
+def _cost(record: ShareRecord) -> dict[str, Any] | None:
+    """What `run.json` of a share says of its cost; None where it is gone or not to be read: the others go together."""
+    try:
+        return read_cost(record.folder)
+    except (OSError, ValueError):
+        return None
 
 
 def _shares_to_json(records: list[ShareRecord]) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ from contest.errors import ContestError, quote
 from contest.items import Sample
 from submission.deadline import RunStatus, worst
 from submission.progress import complain, warn
+from submission.sessions import Session
 
 RUN_REPORT_NAME = "run.json"
 MAX_PRINTED_PROBLEMS = 20
@@ -176,6 +177,9 @@ class RunSummary:
         self.earlier_answers: Set[str] = frozenset()
         self.earlier_pictures: Set[str] = frozenset()
         self.unwritten: list[str] = []
+        # What all sessions cost, one by one and together; None where a share does not tell.
+        self.sessions: Sequence[Session] = ()
+        self.cost: dict[str, Any] | None = None
 
     @property
     def exit_status(self) -> int:
@@ -223,6 +227,7 @@ class RunSummary:
             "phases": {name: asdict(phase) for name, phase in self.phases().items()},
             "memory_plan": self.results[0].memory,
             "seconds": max(result.seconds for result in self.results),
+            "cost": self.cost,
             "rescued_in_bfloat16": self.rescued,
             "logits_not_finite": self.not_finite,
             "drawing": self._drawing(),

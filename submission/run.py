@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from contest.console import counted
+from contest.emissions.run_energy import MeterRow
 from contest.errors import Code, ContestError, quote
 from contest.items import Sample
 from contest.limits import IMAGES_DIR, INPUT_NAME
@@ -24,6 +25,7 @@ from models.files import ModelFileError
 from models.rudolph.free_memory import is_out_of_memory
 from models.rudolph.window_width import WindowWidth
 from models.weights import file_sha256
+from submission.cost import cost_of
 from submission.deadline import ANSWERING_SHARE, COLLECTING_SHARE, Deadline, RunStatus, RunStopped
 from submission.engine import Engine
 from submission.journal import (
@@ -43,18 +45,19 @@ from submission.progress import say, warn
 from submission.report import RUN_REPORT_NAME, RunProblem, RunSummary, answers_and_pictures, describe
 from submission.run_state import RunState
 from submission.scheduler import Scheduler
+from submission.sessions import Session, SessionLog, read_sessions
 from submission.settings import RunSettings
 from submission.shares import CODE_ROOM, end_share, of_share
 
 MAX_NAMED = 5
 
 
-def run(settings: RunSettings) -> RunSummary:
+def run(settings: RunSettings, meter: MeterRow | None = None) -> RunSummary:
     """Answer and draw all samples of an input file; write `predictions.json`, `images/` and `run.json`.
 
     Whatever happens once the input is read, `predictions.json` has a valid answer for every sample, and the report
     says what is missing. Of several processes the first one writes them, or another one where that is gone; otherwise
-    the others return a report of their share.
+    the others return a report of their share. `meter` says where the energy of the run is written down, if it is.
 
     Raises ContestFileError for an input file that is no JSON object, ContestError or OSError for an output folder
     that can not be written, JournalInUseError. Everything else that goes wrong is in the report.
@@ -77,7 +80,8 @@ def run(settings: RunSettings) -> RunSummary:
     ):
         if record is not None and shard.is_first:
             record.write()
-        process = _RunProcess(settings, input_file, samples, deadline, journal, thread, record)
+        log = SessionLog(settings.output, Session(shard.number, meter), started)
+        process = _RunProcess(settings, input_file, samples, deadline, journal, log, thread, record)
         process.begin(
             [
                 RunProblem.of(error, "read", _fallback(error, error.sample_id in parsed.valid), error.sample_id)
@@ -97,13 +101,14 @@ class _RunProcess:
     samples: list[Sample]
     deadline: Deadline
     journal: InitVar[Journal]
+    log: InitVar[SessionLog]
     thread: Executor
     record: ShareRecord | None = None
 
-    def __post_init__(self, journal: Journal) -> None:
+    def __post_init__(self, journal: Journal, log: SessionLog) -> None:
         settings, samples = self.settings, self.samples
         output, shard = settings.output, settings.shard
-        self.state = RunState(shard.number, describe(settings.device), shard.of(samples), journal)
+        self.state = RunState(shard.number, describe(settings.device), shard.of(samples), journal, log)
         self.state.window = settings.window
         self.predictions = PredictionsFile(output, samples, settings.profile.empty_answer)
         self.configuration = _configuration(settings, self.input_file)  # complete when the weights are loaded
@@ -168,6 +173,7 @@ class _RunProcess:
         if self.settings.shard.is_first:
             self._wait_for_peers()
             return self._write()
+        self.state.note_cost()
         self.state.seconds = time.monotonic() - self.deadline.started
         delivered = self.peers.hand_in(self.state)
         if not self.peers.first_is_at_work:
@@ -195,9 +201,12 @@ class _RunProcess:
     def _write(self) -> RunSummary:
         """Write the last files, with all that any journal knows."""
         known = self._known()
+        self.state.note_cost()
         self.state.seconds = time.monotonic() - self.deadline.started
         results = sorted([self.state, *self.peers.results()], key=lambda result: result.process)
         report = RunSummary(self.configuration, self.samples, results, self.fault)
+        report.sessions = self._sessions()
+        report.cost = cost_of(len(self.samples), report.sessions)
         report.answers = known.answers | report.answers
         report.pictured |= self._drawn(known, without=report.pictured)
         report.earlier_answers = self.predictions.earlier.keys() - report.answers.keys()
@@ -237,6 +246,17 @@ class _RunProcess:
                 RunProblem(None, "journal", code_of(error), reason_of(error), "what it knows is not used")
             )
             return JournalRecords()
+
+    def _sessions(self) -> list[Session]:
+        """What all sessions of this run cost, as far as that can be read; this one in any case."""
+        own = self.state.log.session
+        try:
+            known = read_sessions(self.settings.output, self.configuration)
+        except OSError as error:
+            lost = "what earlier sessions cost is not counted"
+            self.state.add_problem(RunProblem(None, "journal", code_of(error), reason_of(error), lost))
+            known = []
+        return [*(session for session in known if session.id != own.id), own]
 
     def _drawn(self, records: JournalRecords, without: Collection[str] = ()) -> set[str]:
         """Ids of samples, but for some, whose picture on the disk is the one that is recorded."""

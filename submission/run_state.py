@@ -19,6 +19,7 @@ from submission.deadline import RunStatus
 from submission.journal import Journal, JournalRecords, JournalWriteError, RecordedImage
 from submission.picture_files import WriteQueue
 from submission.report import PhaseReport, RankResult, RunProblem
+from submission.sessions import SessionLog
 
 
 class RunState(RankResult):
@@ -29,6 +30,7 @@ class RunState(RankResult):
         device: what it computes on.
         samples: those that it is to answer.
         journal: open, and not yet resumed.
+        log: of what the session costs; it is begun when the journal is resumed.
 
     Attributes:
         images: pictures by sample id, as they were recorded; `pictured` are those of them that are on the disk.
@@ -37,10 +39,13 @@ class RunState(RankResult):
 
     """
 
-    def __init__(self, process: int, device: dict[str, str], samples: Sequence[Sample], journal: Journal) -> None:
+    def __init__(
+        self, process: int, device: dict[str, str], samples: Sequence[Sample], journal: Journal, log: SessionLog
+    ) -> None:
         super().__init__(process, device)
         self.samples = samples
         self.journal = journal
+        self.log = log
         self.images: dict[str, RecordedImage] = {}
         self.failed_ids: set[str] = set()
         self.queue = WriteQueue()
@@ -56,6 +61,8 @@ class RunState(RankResult):
         Raises as `Journal.resume`.
         """
         records, own = self.journal.resume(configuration), {sample.id for sample in self.samples}
+        with self._logging():
+            self.log.begin(anew=not self.journal.continues, goes_on=bool(records.answers or records.images))
         self.answers = {key: text for key, text in records.answers.items() if key in own}
         self.images = {key: image for key, image in records.images.items() if key in own}
         for key, cut in records.cuts.items():
@@ -123,9 +130,15 @@ class RunState(RankResult):
             self.failed_ids.add(problem.sample_id)
 
     def sync(self) -> None:
-        """Force what was recorded onto the disk."""
+        """Force what was recorded onto the disk, and note what it has cost by now."""
         with self._journalling():
             self.journal.sync()
+        self.note_cost()
+
+    def note_cost(self) -> None:
+        """Write down what the session has cost by now."""
+        with self._logging():
+            self.log.write()
 
     def add_phase(self, name: str, phase: PhaseReport) -> None:
         """Add how a phase, or another pass of it, went."""
@@ -144,4 +157,13 @@ class RunState(RankResult):
             yield
         except JournalWriteError as error:
             lost = "the run goes on; a restart will have to do again what is done from here on"
+            self.problems.append(RunProblem(None, "journal", code_of(error), reason_of(error), lost))
+
+    @contextmanager
+    def _logging(self) -> Iterator[None]:
+        """Let the run go on without a log that can not be written."""
+        try:
+            yield
+        except OSError as error:
+            lost = "the run goes on; what it costs from here on is lost if it is killed"
             self.problems.append(RunProblem(None, "journal", code_of(error), reason_of(error), lost))

@@ -32,6 +32,7 @@ from submission.predictions import PredictionsFile
 from submission.progress import progress, say
 from submission.report import PhaseReport, RunProblem
 from submission.run_state import RunState
+from submission.sessions import PhaseCost
 from submission.settings import MAX_IMAGES, RunSettings
 
 PHASES = ("restore", "encode", "answer", "draw", "improve")
@@ -279,6 +280,7 @@ class Scheduler:
         device = self.engine.networks.device
         size = BatchSize(self.batch_sizes.get(name, 1))
         started, steps_before = time.monotonic(), self.engine.steps
+        before, tokens_before = started, steps_before
         failed, last_error = 0, ""
         batches = process_batches(
             waiting,
@@ -295,10 +297,16 @@ class Scheduler:
                             failed, last_error = failed + 1, result.error
                         else:
                             advance()
+                    now, given = time.monotonic(), sum(not isinstance(result, Failure) for _, result in batch)
+                    self.state.log.session.spend(
+                        name, PhaseCost(given, now - before, self.engine.steps - tokens_before)
+                    )
+                    before, tokens_before = now, self.engine.steps
                     self._commit(leave=size.first)
             except RunStopped as stopped:
                 if not (spare and stopped.status is RunStatus.TIME_LIMIT):
                     self._end(stopped.status, last_error)
+        self.state.log.session.spend(name, PhaseCost(0, time.monotonic() - before, self.engine.steps - tokens_before))
         with contextlib.suppress(RunStopped):  # the disk is full, which the state knows by now
             self._commit(leave=0)
         seconds, steps = time.monotonic() - started, self.engine.steps - steps_before

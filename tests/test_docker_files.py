@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 INSTALLED_AS = {
     "PIL": "pillow",
     "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
     "tree_sitter": "tree-sitter",
     "tree_sitter_python": "tree-sitter-python",
 }

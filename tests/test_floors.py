@@ -36,7 +36,16 @@ FLOORS = {
     "fetch": ("errors", "contest", "models"),
     "submission": ("errors", "contest", "models"),
     "abilities": ("errors", "contest", "models"),
-    "training": ("errors", "contest", "pages", "models", "evaluation.metrics", "fetch.publishing"),
+    "training": (
+        "errors",
+        "contest",
+        "pages",
+        "models",
+        "evaluation.metrics",
+        "evaluation.results",
+        "evaluation.platforms.hub",
+        "fetch.publishing",
+    ),
     "data_prep": ("errors", "contest", "models.bpe"),
     "evaluation": (
         "errors",

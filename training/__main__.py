@@ -35,7 +35,11 @@ PROGRAM = Program(
         "tiny": Command("training.tiny", "make all bundled tiny weights from nothing", is_long=True),
     },
     old_options={"--out": "--output"},
-    statuses={1: "the work broke off: what was done before is kept"},
+    statuses={
+        1: "the work broke off: what was done before is kept",
+        138: "ended by SIGUSR1; tune: with a checkpoint, from which the same command goes on",
+        143: "ended by SIGTERM; tune: likewise",
+    },
 )
 
 

@@ -76,6 +76,7 @@ def train(
     held_out: Drawings,
     bpe: BPE,
     report: Callable[[str], None],
+    after_step: Callable[[], object] = lambda: None,
 ) -> None:
     """Train in place on the CPU, in bfloat16, by the corrected loss: the first code is learnt as a code."""
     torch.manual_seed(recipe.seed)
@@ -100,6 +101,7 @@ def train(
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         losses.append(loss.item())
+        after_step()
         if (step + 1) % recipe.report_every == 0 or step + 1 == recipe.steps:
             model.eval()
             measured = ", ".join(f"{name} {value:.3f}" for name, value in held_out_loss(model, held_out, bpe).items())

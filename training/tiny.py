@@ -110,6 +110,7 @@ def stages(output: Path, threads: int = 1, scale: float = 1.0) -> list[Stage]:
     vqgan = ("--data", str(data), "--output", str(weights / "vqgan"), "--steps", amount(4000, 30), "--seed", "0")
     ruclip = ("--data", str(data), "--bpe", bpe, "--output", str(weights / "ruclip"), "--steps", amount(800, 2))
     dalle, enlarging = weights / "dalle", weights / "rrdbnet_x4"
+    unmeasured = ("--emissions", "none")  # by the stage's own command: each stage is measured here
     malevich = ("--data", str(data), "--weights", str(weights), "--output", str(dalle), "--steps", amount(900, 2))
     upscaler = ("--data", str(data), "--output", str(enlarging), "--steps", amount(800, 2))
     return [
@@ -119,8 +120,8 @@ def stages(output: Path, threads: int = 1, scale: float = 1.0) -> list[Stage]:
         *(world(part) for part in PICTURE_DRILLS),
         *(training(name, before) for before, name in zip((None, *RUDOLPH_STAGES), RUDOLPH_STAGES, strict=False)),
         Stage("ruCLIP", ("training", "ruclip", *ruclip), weights / "ruclip" / "training.json"),
-        Stage("ruDALL-E", ("training", "malevich", *malevich), dalle / "training.json"),
-        Stage("upscaler", ("training", "upscaler", *upscaler), enlarging / "training.json"),
+        Stage("ruDALL-E", ("training", "malevich", *malevich, *unmeasured), dalle / "training.json"),
+        Stage("upscaler", ("training", "upscaler", *upscaler, *unmeasured), enlarging / "training.json"),
     ]
 
 

@@ -37,7 +37,12 @@ def measured(network: RRDBNet, pictures: Tensor) -> dict[str, float]:
 
 
 def train(
-    network: RRDBNet, recipe: UpscalerRecipe, pictures: Pictures, held_out: Tensor, report: Callable[[str], None]
+    network: RRDBNet,
+    recipe: UpscalerRecipe,
+    pictures: Pictures,
+    held_out: Tensor,
+    report: Callable[[str], None],
+    after_step: Callable[[], object] = lambda: None,
 ) -> None:
     """Train in place on the CPU by the mean absolute error; `held_out` are pictures in [0, 1]."""
     torch.manual_seed(recipe.seed)
@@ -63,6 +68,7 @@ def train(
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         losses.append(loss.item())
+        after_step()
         if (step + 1) % recipe.report_every == 0 or step + 1 == recipe.steps:
             values = ", ".join(f"{name} {value:.2f} dB" for name, value in measured(network, held_out).items())
             mean = sum(losses) / len(losses)

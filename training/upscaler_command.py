@@ -9,6 +9,7 @@ from pathlib import Path
 
 from contest.command_line import DONE
 from contest.console import show, show_progress
+from training.measuring import add_emissions_arguments, co2_measured, emissions_record
 from training.recipes import UpscalerRecipe, add_recipe_arguments, recipe_of
 
 SIDE = 64  # of the world's pictures, in pixels
@@ -20,7 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder of the upscaler")
     parser.add_argument("--scale", type=int, choices=(2, 4, 8), default=4, help="how many times as large")
     add_recipe_arguments(parser, UpscalerRecipe)
-    parser.set_defaults(run=run)
+    add_emissions_arguments(parser)
+    parser.set_defaults(run=run, keeps=("output",))
 
 
 def run(options: argparse.Namespace) -> int:
@@ -31,6 +33,7 @@ def run(options: argparse.Namespace) -> int:
     from models.rrdbnet import RRDBNet, load_rrdbnet
     from models.weights import save_safetensors
     from training.pictures import read_pictures
+    from training.tune.bars import bar, write_row
     from training.upscaler import HELD_OUT, TINY, measured, train
 
     recipe, output, began = recipe_of(options, UpscalerRecipe), options.output, time.perf_counter()
@@ -38,10 +41,13 @@ def run(options: argparse.Namespace) -> int:
     pictures = read_pictures(options.data, "train", SIDE)
     held_out = torch.cat(list(read_pictures(options.data, "val", SIDE, HELD_OUT).kinds.values())).float() / 255
     network = RRDBNet(scale=options.scale, **TINY)
-    show_progress(
-        f"{sum(map(len, pictures.kinds.values()))} pictures, {sum(p.numel() for p in network.parameters())} parameters"
-    )
-    train(network, recipe, pictures, held_out, show_progress)
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    show_progress(f"{sum(map(len, pictures.kinds.values()))} pictures, {parameters} parameters")
+    with (
+        co2_measured(options, f"upscaler x{options.scale}", parameters, recipe.steps) as tracking,
+        bar(desc="upscaler", total=recipe.steps, unit="step") as shown,
+    ):
+        train(network, recipe, pictures, held_out, write_row, lambda: shown.update())
     save_safetensors(network, output / "model.safetensors", torch.float16)
     # What is measured is what was written: half precision, loaded as any user loads it.
     record = {
@@ -51,6 +57,7 @@ def run(options: argparse.Namespace) -> int:
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "pictures": {kind: len(tensor) for kind, tensor in pictures.kinds.items()},
+        "emissions": emissions_record(tracking, options.country),
         "validation": measured(load_rrdbnet(output), held_out),
     }
     write_json(output / "training.json", record)

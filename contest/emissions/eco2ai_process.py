@@ -29,7 +29,7 @@ from typing import Any
 from contest.console import say
 from contest.emissions.files import Publisher
 from contest.emissions.gpu_energy import GpuEnergy
-from contest.emissions.processor_time import CPU_METHOD, cpu_kwh, tree_seconds
+from contest.emissions.processor_time import CPU_METHOD, KWH, cpu_kwh, tree_seconds
 
 VERSION = "0.3.12"
 
@@ -69,6 +69,7 @@ def main(folder: Path) -> None:
     """Measure until standard input ends; write the figures every period and at the end."""
     settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
     gpus = GpuEnergy(os.environ.get("CUDA_VISIBLE_DEVICES"), settings["gpus"])  # first: its counters start here
+    idle_watts: dict[str, float] = settings["idle_watts"]
     watched = Watched(settings["pid"], settings["start"], settings["seconds"])
     publisher = Publisher(Path(settings["csv"]), folder / "status.json")
     tracker, row, encode = _start_eco2ai(settings, watched)
@@ -82,7 +83,9 @@ def main(folder: Path) -> None:
     def publish(*, ended: bool) -> None:
         method = f"{CPU_METHOD} ({watts:g} W over {os.cpu_count()} logical processors, {guess})"
         readings = [("cpu", method, cpu_kwh(watched.used(), watts)), *gpus.readings()]
-        publisher.publish(row, encode, readings, float(tracker.emission_level()), watts, reasons, ended=ended)
+        seconds = gpus.seconds()
+        idle = {name: power * seconds[name] / KWH for name, power in idle_watts.items() if name in seconds}
+        publisher.publish(row, encode, readings, float(tracker.emission_level()), watts, reasons, idle, ended=ended)
 
     ready: list[Any] = []
     # Asked for the parent as well: a worker that the run forked may outlive it and hold the pipe open.

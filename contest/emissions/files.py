@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -43,16 +43,19 @@ class Publisher:
         coefficient: float,
         cpu_watts: float,
         reasons: Sequence[str],
+        idle: Mapping[str, float],
         *,
         ended: bool,
     ) -> None:
         """Write all files. What can not be written is a reason of the status, and stays as it was.
 
-        `coefficient` is in kg of CO2 per MWh, the energies of `readings` are in kWh, `cpu_watts` is the power of all
-        packages together.
+        `coefficient` is in kg of CO2 per MWh, the energies of `readings` and the idle ones by device are in kWh,
+        `cpu_watts` is the power of all packages together.
         """
         full = [
-            EnergyReading(device, method, energy, None if energy is None else energy * coefficient / 1000)
+            EnergyReading(
+                device, method, energy, None if energy is None else energy * coefficient / 1000, idle.get(device)
+            )
             for device, method, energy in readings
         ]
         own = {"id": row["id"], "coefficient": coefficient, "readings": [asdict(reading) for reading in full]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from contest.emissions.cuda_driver import cuda_uuids
 
 KWH = 3.6e6  # joules
+LOOKS, SECONDS_BETWEEN_LOOKS = 6, 0.1
 
 
 class GpuEnergy:
@@ -56,6 +58,27 @@ class GpuEnergy:
         for gpu in self._gpus:
             gpu.sample()
 
+    def idle_watts(self) -> dict[str, float]:
+        """Look at the power of each GPU for half a second, before it has work; return it by device.
+
+        Left out is a GPU that is busy by then (with another program), and one that does not tell.
+        """
+        looks: list[dict[str, float | None]] = []
+        for look in range(LOOKS if self._gpus else 0):
+            if look:
+                time.sleep(SECONDS_BETWEEN_LOOKS)
+            looks.append({gpu.device: gpu.idle_power() for gpu in self._gpus})
+        powers = {gpu.device: [look[gpu.device] for look in looks] for gpu in self._gpus}
+        return {
+            device: math.fsum(power for power in found if power is not None) / len(found)
+            for device, found in powers.items()
+            if None not in found
+        }
+
+    def seconds(self) -> dict[str, float]:
+        """Return by device the seconds from the construction to the last sample that it answered."""
+        return {gpu.device: gpu.seconds for gpu in self._gpus}
+
     def readings(self) -> list[tuple[str, str, float | None]]:
         """Return (device, method, kWh or None) for each GPU."""
         return [*(gpu.reading() for gpu in self._gpus), *self._problems]
@@ -68,8 +91,8 @@ class _Gpu:
         self._handle = nvml.nvmlDeviceGetHandleByUUID(asked) if by_uuid else nvml.nvmlDeviceGetHandleByIndex(int(asked))
         self._silent = ""
         title = nvml.nvmlDeviceGetName(self._handle)
-        self._device = f"gpu {name}: {title.decode() if isinstance(title, bytes) else title}"
-        self._at = time.monotonic()
+        self.device = f"gpu {name}: {title.decode() if isinstance(title, bytes) else title}"
+        self._began = self._at = time.monotonic()
         self._joules = 0.0
         try:
             self._first: float | None = nvml.nvmlDeviceGetTotalEnergyConsumption(self._handle) / 1000  # mJ
@@ -86,16 +109,29 @@ class _Gpu:
             self._silent = ""
 
     def _sample(self) -> None:
+        now = time.monotonic()
         if self._first is not None:
             self._joules = self._nvml.nvmlDeviceGetTotalEnergyConsumption(self._handle) / 1000 - self._first
-            return
-        now = time.monotonic()
-        self._joules += self._nvml.nvmlDeviceGetPowerUsage(self._handle) / 1000 * (now - self._at)  # mW
+        else:
+            self._joules += self._nvml.nvmlDeviceGetPowerUsage(self._handle) / 1000 * (now - self._at)  # mW
         self._at = now
+
+    @property
+    def seconds(self) -> float:
+        return self._at - self._began
+
+    def idle_power(self) -> float | None:
+        """Its power in watts, None where it is at work or does not tell."""
+        try:
+            if self._nvml.nvmlDeviceGetUtilizationRates(self._handle).gpu:
+                return None
+            return float(self._nvml.nvmlDeviceGetPowerUsage(self._handle)) / 1000  # mW
+        except self._nvml.NVMLError:
+            return None
 
     def reading(self) -> tuple[str, str, float]:
         method = "NVML power x time" if self._first is None else "NVML energy counter"
-        return self._device, f"{method}, the whole GPU{self._silent}", self._joules / KWH
+        return self.device, f"{method}, the whole GPU{self._silent}", self._joules / KWH
 
 
 def _split(visible: str) -> list[str]:

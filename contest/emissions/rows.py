@@ -43,13 +43,15 @@ _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 class EnergyReading:
     """Our own figure for one device, beside eco2AI's: the contest's formula, `energy * coefficient`, and no more.
 
-    `method` says how the energy was come by; `energy_kwh` is None where it could not be.
+    `method` says how the energy was come by; `energy_kwh` is None where it could not be. `idle_kwh` is the part of it
+    that the device would have used in the same time with nothing to do; None where that is not known.
     """
 
     device: str
     method: str
     energy_kwh: float | None
     co2_kg: float | None
+    idle_kwh: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +199,8 @@ def read_readings(csv_path: str | os.PathLike[str]) -> dict[str, tuple[EnergyRea
 def reading_of(value: Any) -> EnergyReading:
     """A reading of its JSON form. Raises KeyError, TypeError, OddFigureError."""
     energy_kwh, co2_kg = figure_of(value, "energy_kwh"), figure_of(value, "co2_kg")
-    return EnergyReading(str(value["device"]), str(value["method"]), energy_kwh, co2_kg)
+    idle_kwh = figure_of({"idle_kwh": None, **value}, "idle_kwh")  # earlier files have none
+    return EnergyReading(str(value["device"]), str(value["method"]), energy_kwh, co2_kg, idle_kwh)
 
 
 def figure_of(value: Mapping[str, Any], name: str) -> float | None:

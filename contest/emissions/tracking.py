@@ -28,6 +28,7 @@ from typing import Any
 from uuid import uuid4
 
 from contest.console import say
+from contest.emissions.gpu_energy import GpuEnergy
 from contest.emissions.processor_time import tree_seconds
 from contest.emissions.rows import FINAL_MARK, EnergyReading, append_problem
 from errors import UserError, reason_of
@@ -197,7 +198,10 @@ def country_code(text: str) -> str:
 
 
 def _start(settings: dict[str, Any]) -> Tracking:
-    """Start the process that measures. Returns at once; what prevents it is a problem of the tracking."""
+    """Start the process that measures; what prevents it is a problem of the tracking.
+
+    Returns at once, but for the half second in which GPUs are looked at before they have work.
+    """
     if sys.platform != "linux":
         return Tracking(None, None, f"processor time is read from /proc, which {sys.platform} does not have")
     if not _COUNTRY.fullmatch(str(settings["country"])):
@@ -206,7 +210,8 @@ def _start(settings: dict[str, Any]) -> Tracking:
     try:
         folder = Path(tempfile.mkdtemp(prefix="emissions-"))
         seconds, row_id = tree_seconds(settings["pid"], without=()), str(uuid4())
-        now = {"id": row_id, "start": time.time(), "seconds": seconds}
+        idle = GpuEnergy(os.environ.get("CUDA_VISIBLE_DEVICES"), settings["gpus"]).idle_watts()
+        now = {"id": row_id, "start": time.time(), "seconds": seconds, "idle_watts": idle}
         (folder / "settings.json").write_text(json.dumps({**settings, **now}), encoding="utf-8")
         paths = [str(_ROOT), os.environ.get("PYTHONPATH", "")]
         environment = {

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shlex
 import sys
 
 from contest.command_line import UsageError, seed, whole
 from contest.console import say, show
+from contest.shares import add_shard, choose_share, require_no_shares
 from contest.tasks import TASKS
 from data_prep.arguments import add_output
 from data_prep.synthetic.grades import GRADES
@@ -34,13 +37,16 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         help="grades that take turns in the training split; name one often to have more of it "
         f"(default: {','.join(GRADES)})",
     )
-    again = "empty the directory, or name another, before it is started again"
+    add_shard(command)
+    again = "a share goes on when it is started again; else empty the directory, or name another, first"
     command.set_defaults(run=run_synthetic, when_stopped=again, keeps=("output",))
 
 
 def run_synthetic(options: argparse.Namespace) -> int:
     """`synthetic`: write the world."""
+    from data_prep.shares import WORLD, shares_folder
     from data_prep.synthetic.drills import DRILLS
+    from data_prep.synthetic.shares import write_share
     from data_prep.synthetic.writer import Amounts, write_world
 
     grades = GRADES if options.grades is None else tuple(options.grades.split(","))
@@ -56,6 +62,13 @@ def run_synthetic(options: argparse.Namespace) -> int:
         raise UsageError(f"--tasks names a task twice: {options.tasks}", "name each once")
     tasks, drills = [key for key in keys if key not in DRILLS], [key for key in keys if key in DRILLS]
     amounts = Amounts(options.train, options.validation, options.test, grades)
+    share = choose_share(options.shard, os.environ)
+    if not share.is_whole:
+        write_share(options.output, options.seed, amounts, tasks, drills, share)
+        output = shlex.quote(str(options.output))
+        show(f"{share} is done; when all are: python -m data_prep merge --output {output}")
+        return 0
+    require_no_shares(shares_folder(options.output, WORLD))
     write_world(options.output, options.seed, amounts, tasks, drills)
     if sys.stdout.isatty():
         folders = sorted(str(path) for path in options.output.glob("*/"))

@@ -14,12 +14,14 @@ from pathlib import Path
 from PIL import Image
 from tqdm import tqdm
 
+from contest.atomic import replacing
 from contest.console import no_bar
 from contest.ground_truth import GroundTruth, References
 from contest.items import Sample
 from contest.limits import GROUND_TRUTH_NAME, IDS_NAME, INPUT_NAME
+from contest.shares import WHOLE, Share
 from contest.tasks import task_by_key
-from contest.writing import ground_truth_to_json, ids_to_json, samples_to_json, write_json
+from contest.writing import ground_truth_to_json, ids_to_json, samples_to_json, write_json, writing
 from data_prep.records import OutputTakenError
 from data_prep.synthetic.drawn import Drawn
 from data_prep.synthetic.grades import GRADES, Grade
@@ -44,32 +46,40 @@ class Amounts:
 
 
 def write_world(
-    directory: Path, seed: int, amounts: Amounts, task_keys: Sequence[str], drill_keys: Sequence[str] = ()
+    directory: Path,
+    seed: int,
+    amounts: Amounts,
+    task_keys: Sequence[str],
+    drill_keys: Sequence[str] = (),
+    share: Share = WHOLE,
 ) -> None:
     """Write the named tasks: open ones into folders and test, hidden ones into test alone, drills into folders alone.
 
+    A `share` has all texts and every N-th picture of each folder; those that are there already stay as they are.
+
     Raises OutputTakenError if a folder to be written has something in it: old pictures among new ones would mislead.
-    ContestError for a task that does not exist.
+    ContestError for a task that does not exist, or what can not be written.
     """
     tasks = [task_by_key(key) for key in task_keys]
     folders = [*(task.key for task in tasks if not task.is_hidden), *drill_keys]
     for folder in (directory / name for name in (*folders, TEST)):
-        if folder.exists() and any(folder.iterdir()):
+        if share.is_whole and folder.exists() and any(folder.iterdir()):
             raise OutputTakenError(f"{folder} is not empty", "name a new directory, or empty this one first")
     total = (amounts.train + amounts.validation) * len(folders) + amounts.test * len(tasks)
     with tqdm(total=total, unit=" samples", disable=no_bar()) as progress:
         if amounts.train or amounts.validation:
             for key in folders:
-                _write_task_folder(directory / key, key, seed, amounts, progress)
+                _write_task_folder(directory / key, key, seed, amounts, share, progress)
         if amounts.test:
-            _write_test(directory / TEST, [task.key for task in tasks], seed, amounts.test, progress)
+            _write_test(directory / TEST, [task.key for task in tasks], seed, amounts.test, share, progress)
 
 
 @dataclass(slots=True)
 class _Split:
-    """A split while it grows; `pictures` counts the folder's pictures so far."""
+    """A split while it grows; `pictures` counts the folder's pictures so far, of which the `share` has its own."""
 
     folder: Path
+    share: Share
     pictures: int = 0
     samples: list[Sample] = field(default_factory=list)
     answers: list[GroundTruth] = field(default_factory=list)
@@ -92,7 +102,11 @@ class _Split:
             return ""
         self.pictures += 1
         name = f"{IMAGES}/{self.pictures:05d}.jpg"
-        paint(drawn.picture).save(self.folder / name, quality=JPEG_QUALITY, subsampling=NO_SUBSAMPLING)
+        path = self.folder / name
+        if self.share.takes(self.pictures) and not path.exists():
+            with writing(path), replacing(path) as temporary:
+                picture = paint(drawn.picture)
+                picture.save(temporary, format="JPEG", quality=JPEG_QUALITY, subsampling=NO_SUBSAMPLING)
         return name
 
 
@@ -101,12 +115,12 @@ def paint(picture: Scene | Sign) -> Image.Image:
     return paint_scene(picture) if isinstance(picture, Scene) else paint_sign(picture)
 
 
-def _write_task_folder(folder: Path, key: str, seed: int, amounts: Amounts, progress: tqdm[None]) -> None:
-    (folder / IMAGES).mkdir(parents=True)
+def _write_task_folder(folder: Path, key: str, seed: int, amounts: Amounts, share: Share, progress: tqdm[None]) -> None:
+    (folder / IMAGES).mkdir(parents=True, exist_ok=True)
     pictures = 0
     splits = (("train", amounts.train, amounts.training_grades), ("val", amounts.validation, GRADES))
     for split, amount, grades in splits:
-        taken = _Split(folder, pictures)
+        taken = _Split(folder, share, pictures)
         for index in range(amount):
             taken.add(str(index), draw(key, seed, split, index, grades))
             progress.update()
@@ -116,11 +130,11 @@ def _write_task_folder(folder: Path, key: str, seed: int, amounts: Amounts, prog
         write_json(folder / f"{key}_{split}_grade.json", taken.grades)
 
 
-def _write_test(folder: Path, keys: Sequence[str], seed: int, amount: int, progress: tqdm[None]) -> None:
-    (folder / IMAGES).mkdir(parents=True)
+def _write_test(folder: Path, keys: Sequence[str], seed: int, amount: int, share: Share, progress: tqdm[None]) -> None:
+    (folder / IMAGES).mkdir(parents=True, exist_ok=True)
     order = [(key, index) for key in keys for index in range(amount)]
     random.Random(f"order of the test|{seed}").shuffle(order)
-    taken = _Split(folder)
+    taken = _Split(folder, share)
     ids: dict[str, int] = {}
     for number, (key, index) in enumerate(order):
         taken.add(str(number), draw(key, seed, "test", index))

@@ -12,10 +12,12 @@ from contest.console import say, show
 from contest.tasks import TASKS
 from errors import reason_of
 from evaluation.commands.options import add_board, add_old, add_result, result_path
+from evaluation.metrics.fbc1.overall import MINIMA
 from evaluation.settings import INTEGRAL
 
 if TYPE_CHECKING:
     from contest.emissions.training_summary import TrainingEmissions
+    from evaluation.cost import RunCost
     from evaluation.leaderboard import Provenance
 
 
@@ -25,8 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_add(actions.add_parser("add", help="add a result"))
     show_parser = actions.add_parser("show", help="print the ranks")
     add_board(show_parser)
-    keys = (INTEGRAL, *(task.key for task in TASKS))
-    show_parser.add_argument("--by", choices=keys, default=INTEGRAL, help="rank by S (integral), or by a task")
+    keys = (INTEGRAL, *(task.key for task in TASKS), *MINIMA)
+    by = "rank by S (integral; of fbc1 the sum), by a task, or by a subtask of fbc1"
+    show_parser.add_argument("--by", choices=keys, default=INTEGRAL, help=by)
     show_parser.add_argument("--verbose", action="store_true", help="print what each group measures: its signatures")
     show_parser.set_defaults(run=show_ranks)
     _add_export(actions.add_parser("export", help="write all of it to a file, or as pages"))
@@ -58,6 +61,7 @@ def _add_add(parser: argparse.ArgumentParser) -> None:
     add_result(parser)
     add_board(parser)
     add("--name", required=True, help="what to call the run")
+    add("--team", metavar="NAME", help="whose run it is: the pages show a team's runs over time")
     add("--run", dest="run_json", type=Path, metavar="FILE", help="run.json of the submission, with most of the rest")
     add("--commit", help="the commit that answered")
     hashed = "SHA-256 of the weights; from run.json, it is one over those of all files"
@@ -85,7 +89,7 @@ def add_run(options: argparse.Namespace) -> int:
 
     path = result_path(options)
     result = read_board_run(path) if is_challenge_result(path) else read_result(path)
-    identifier = leaderboard.add(options.db, options.name, result, _provenance(options))
+    identifier = leaderboard.add(options.db, options.name, result, _provenance(options, getattr(result, "cost", None)))
     show(f"added to {options.db} as run {identifier} (next: `evaluation leaderboard show`)")
     return DONE
 
@@ -127,8 +131,9 @@ def export(options: argparse.Namespace) -> int:
     return DONE
 
 
-def _provenance(options: argparse.Namespace) -> Provenance:
-    """Return what `run.json` of the submission says, overruled by the options."""
+def _provenance(options: argparse.Namespace, cost: RunCost | None) -> Provenance:
+    """Return what `run.json` of the submission says, overruled by the options; `cost` is what the result knows."""
+    from evaluation.cost import FIGURES
     from evaluation.leaderboard import Provenance
     from evaluation.provenance import read_run_report
 
@@ -138,6 +143,9 @@ def _provenance(options: argparse.Namespace) -> Provenance:
     read = Provenance()
     if run is not None:
         read = Provenance(None, run.weights, run.profile, run.seed, run.hardware, run.seconds)
+        cost = run.cost or cost
+    if cost is not None:
+        read = replace(read, **{name: getattr(cost, name) for name in (*FIGURES, "energy_method")})
     if options.training_emissions is not None:
         summary = _of_training(options.training_emissions)
         read = replace(
@@ -149,6 +157,7 @@ def _provenance(options: argparse.Namespace) -> Provenance:
         )
     said = {
         "commit_id": options.commit,
+        "team": options.team,
         "weights": options.weights_hash,
         "profile": options.profile,
         "seed": options.seed,

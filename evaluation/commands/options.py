@@ -61,8 +61,8 @@ def add_board(parser: argparse.ArgumentParser) -> None:
 
 
 def add_resampling(parser: argparse.ArgumentParser) -> None:
-    """Add how differences are tested; of the first challenge also how intervals are made."""
-    number = "random swaps behind a p-value, and resamples behind an interval of fbc1"
+    """Add how differences are tested, and how the one interval that needs resamples is made."""
+    number = "random swaps behind a p-value, and resamples behind CodeBLEU's interval (fbc1)"
     parser.add_argument("--resamples", type=whole(least=1), default=RESAMPLES, metavar="N", help=number)
     parser.add_argument("--seed", type=whole(least=0), default=SEED, metavar="N", help="seed of what is drawn for them")
 

@@ -84,17 +84,18 @@ def _add_work(parser: argparse.ArgumentParser) -> None:
 
 
 def add_archives(options: argparse.Namespace) -> int:
-    """`queue add`: archives of a team."""
+    """`queue add`: archives of a team. They count for the day of the file server's clock, whatever this host's says."""
     from datetime import UTC, datetime
 
     from evaluation.container.runner import archive_sha256
     from evaluation.queue.archives import image_of
+    from evaluation.queue.presence import server_now
     from evaluation.queue.spool import QueuedJob, Spool
 
     hashes = [archive_sha256(archive) for archive in options.archives]  # a path that is wrong, before anything is added
     spool = Spool(options.spool, may_make=True)
     for archive, sha256 in zip(options.archives, hashes, strict=True):
-        added = datetime.now(UTC).isoformat(timespec="seconds")
+        added = datetime.fromtimestamp(server_now(spool), UTC).isoformat(timespec="seconds")
         place = spool.add(archive, QueuedJob(options.team, sha256, archive.name, image_of(archive), added))
         show(f"{place.id}: {one_line(archive.name)} of {one_line(options.team)}")
     show(f"added to {options.spool} (next: `evaluation queue work` on each host, then `evaluation queue collect`)")
@@ -104,9 +105,10 @@ def add_archives(options: argparse.Namespace) -> int:
 def work(options: argparse.Namespace) -> int:
     """`queue work`: be a worker."""
     from contest.reading import read_input
+    from evaluation.assets_folder import assets_folder
     from evaluation.container.limits import RunLimits, read_limits
     from evaluation.queue.presence import Presence
-    from evaluation.queue.rules import file_hash, require_same_rules
+    from evaluation.queue.rules import asset_hashes, file_hash, require_same_rules
     from evaluation.queue.spool import Spool
     from evaluation.queue.worker import QueueWorker
 
@@ -121,6 +123,7 @@ def work(options: argparse.Namespace) -> int:
         "ground_truth": file_hash(options.ground_truth),
         "ids": file_hash(options.ids),
         "wordnet": file_hash(options.wordnet),
+        "assets": None if score is None else asset_hashes(assets_folder(options.assets), options.fid_features),
         "limits": asdict(limits),
         "engine": options.engine,
         "lease": options.lease,

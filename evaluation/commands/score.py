@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,16 +39,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--challenge", choices=CHALLENGES, default=CHALLENGES[0], help=challenge)
     place = "of fbc1: the place in its leaderboard whose prize is computed"
     add("--place", type=whole(least=1), metavar="N", help=place)
+    run = "run.json of the submission, for what it cost (default: the one beside the predictions, if there is one)"
+    add("--run", dest="run_json", type=Path, metavar="FILE", help=run)
     add("--tasks", type=task_keys, metavar="A,B,...", help="score these tasks only, instead of all that the ids name")
     add_metrics(parser)
     add("--json", type=Path, metavar="FILE", help="write the result, with the score of each sample")
     add("--csv", type=Path, metavar="FILE", help="write the table")
     add("--html", type=Path, metavar="DIR", help="write the report, one HTML file, into this folder")
+    lines = "write each sample with its answer and its score, a line of JSON each, as lm-evaluation-harness logs them"
+    add("--samples", type=Path, metavar="FILE", help=lines)
     add("--verbose", action="store_true", help="print the signatures, and say what affected which sample")
     add("--emissions", type=Path, metavar="FILE", help="log the CO2 of this scoring to eco2AI's CSV file")
     add("--country", type=country_code, default="RU", metavar="CODE", help="two letters: where the machine stands")
     add_resampling(parser)
-    parser.set_defaults(run=score, keeps=("json", "csv", "html"))
+    parser.set_defaults(run=score, keeps=("json", "csv", "html", "samples"))
 
 
 def score(options: argparse.Namespace) -> int:
@@ -79,8 +85,8 @@ def _score_first_challenge(options: argparse.Namespace) -> int:
     from evaluation.first_challenge.output import challenge_table, write_challenge_csv, write_challenge_json
     from evaluation.first_challenge.scoring import score_challenge
 
-    of_fbc2 = ("ids", "tasks", "input", "other", "emissions", "wordnet")
-    given = [f"--{name}" for name in of_fbc2 if getattr(options, name) is not None]
+    of_fbc2 = ("ids", "tasks", "input", "other", "emissions", "wordnet", "run_json", "samples")
+    given = [f"--{name.removesuffix('_json')}" for name in of_fbc2 if getattr(options, name) is not None]
     given += ["--stage"] if options.stage != "full" else []
     if given:
         raise UsageError(f"{', '.join(given)} can not go with --challenge fbc1", "leave it out")
@@ -93,7 +99,14 @@ def _score_first_challenge(options: argparse.Namespace) -> int:
     if options.html:
         from evaluation.report.first_challenge import build_challenge_report
 
-        report = build_challenge_report(result, options.html, place=options.place, emissions=options.with_emissions)
+        report = build_challenge_report(
+            result,
+            options.html,
+            predictions=options.predictions,
+            truth=options.ground_truth,
+            place=options.place,
+            emissions=options.with_emissions,
+        )
         lines.append(report_line(report))
     show("\n".join(lines))
     return WITH_FAULTS if result.has_errors else DONE
@@ -103,6 +116,7 @@ def _scored(options: argparse.Namespace, processes: ScoringProcesses) -> tuple[R
     """Return the result, and a line about each thing that was written."""
     from contest.emissions.tracking import track
     from evaluation.joining import ScoringFiles
+    from evaluation.platforms.harness import sample_log
     from evaluation.scoring import score_run
     from evaluation.tasks import Metrics
 
@@ -112,15 +126,21 @@ def _scored(options: argparse.Namespace, processes: ScoringProcesses) -> tuple[R
 
     def scored() -> Result:
         files = ScoringFiles(options.predictions, options.ground_truth, options.ids, options.input)
-        return score_run(
-            files,
-            metrics,
-            mode=options.mode,
-            stage=options.stage,
-            tasks=options.tasks,
-            resampling=resampling_of(options),
-            processes=processes,
-        )
+        logs = options.samples is not None and processes.is_first
+        with ExitStack() as open_files:
+            log = processes.together(lambda: open_files.enter_context(sample_log(options.samples)) if logs else None)
+            result = score_run(
+                files,
+                metrics,
+                mode=options.mode,
+                stage=options.stage,
+                tasks=options.tasks,
+                resampling=resampling_of(options),
+                processes=processes,
+                on_task=log,
+            )
+            processes.together(open_files.close)
+            return result
 
     if options.emissions is None or not processes.is_first:
         result = scored()
@@ -129,8 +149,34 @@ def _scored(options: argparse.Namespace, processes: ScoringProcesses) -> tuple[R
             result = scored()
         note(tracking.outcome)
         emissions += [options.emissions] if options.emissions.is_file() else []
+    if processes.is_first:
+        result = _with_cost(result, options)
     written = processes.together(lambda: _written(result, options, emissions) if processes.is_first else [])
     return result, written
+
+
+def _with_cost(result: Result, options: argparse.Namespace) -> Result:
+    """Return the result with what the run cost. Raises ResultFileError for a named `run.json` that is none.
+
+    One that merely lies beside the predictions is no more than warned about.
+    """
+    from evaluation.errors import ResultFileError
+    from evaluation.provenance import RUN_REPORT_NAME, read_run_report
+
+    path = options.run_json or options.predictions.parent / RUN_REPORT_NAME
+    if options.run_json is None and not path.is_file():
+        return result
+    try:
+        cost = read_run_report(path).cost
+    except ResultFileError as error:
+        if options.run_json is not None:
+            raise
+        return replace(result, warnings=(*result.warnings, f"what the run cost is not known: {error}"))
+    scored = sum(task.n for task in result.tasks.values())
+    if cost is not None and cost.samples < scored:
+        problem = f"{path} is of a run over {cost.samples} samples, and {scored} were scored: its cost is left out"
+        return replace(result, warnings=(*result.warnings, problem))
+    return replace(result, cost=cost)
 
 
 def _written(result: Result, options: argparse.Namespace, emissions: Sequence[Path]) -> list[str]:
@@ -143,4 +189,5 @@ def _written(result: Result, options: argparse.Namespace, emissions: Sequence[Pa
     path = write_report(options.html, result, options, emissions) if options.html else None
     next_ = " (next: `evaluation compare`, or `evaluation leaderboard add`)" if options.json else ""
     files = ", ".join(str(file) for file in (options.json, options.csv) if file)
-    return [f"result: {files}{next_}"] * bool(files) + ([report_line(path)] if path else [])
+    samples = [f"samples: {options.samples}"] if options.samples else []
+    return [f"result: {files}{next_}"] * bool(files) + samples + ([report_line(path)] if path else [])

@@ -1,8 +1,9 @@
 """The register of attempts in one SQLite file: three valid ones a day, three chosen for the private test, best counts.
 
-A day is a day in UTC. An attempt that is still running takes one of the day's places, so that two started at once
-can not both be the third. It holds that place by a lease, which its runner renews; when that has lapsed, the runner is
-gone, and the place is free again. `drop` frees one at once.
+A day is a day in the register's time zone, which is UTC unless another one is set. An attempt that is still running
+takes one of the day's places, so that two started at once can not both be the third. It holds that place by a lease,
+which its runner renews; when that has lapsed, the runner is gone, and the place is free again. `drop` frees one at
+once.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from contest.console import one_line, say
 from contest.limits import CHOSEN_ATTEMPTS, VALID_ATTEMPTS_A_DAY
@@ -33,13 +35,19 @@ _SCHEMA = (
         fault TEXT NOT NULL, score REAL, chosen INTEGER NOT NULL DEFAULT 0, private REAL, lease TEXT
     ) STRICT""",
     *(_JOBS := ("CREATE TABLE IF NOT EXISTS jobs (job TEXT PRIMARY KEY, attempt INTEGER NOT NULL) STRICT",)),
+    *(
+        _ZONE := (
+            "CREATE TABLE IF NOT EXISTS zone (only INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT",
+            "INSERT OR IGNORE INTO zone VALUES (1, 'UTC')",
+        )
+    ),
 )
 _FROM_VERSION_1 = ("ALTER TABLE attempts ADD COLUMN lease TEXT",)
 FILE = SQLiteFile(
     "register",
     0x46424341,
     _SCHEMA,
-    {1: _FROM_VERSION_1, 2: _JOBS},
+    {1: _FROM_VERSION_1, 2: _JOBS, 3: _ZONE},
     AttemptsError,
     "evaluation run-container --attempts",
 )
@@ -70,15 +78,16 @@ def begin(path: Path, team: str, archive_sha256: str, now: datetime | None = Non
     Raises AttemptsError if the team's valid and running attempts of the day are as many as it has.
     """
     moment = _moment(now)
-    day = moment.date().isoformat()
     with _open(path, may_make=True) as connection:
+        zone = _zone(connection)
+        day = moment.astimezone(zone).date().isoformat()
         _lapse(connection, moment)
         (taken,) = connection.execute(
             "SELECT count(*) FROM attempts WHERE team = ? AND day = ? AND fault IN (?, ?)", (team, day, VALID, RUNNING)
         ).fetchone()
         if taken >= VALID_ATTEMPTS_A_DAY:
             raise AttemptsError(
-                f"{one_line(team)} has {taken} valid or running attempts on {day} (UTC); "
+                f"{one_line(team)} has {taken} valid or running attempts on {day} ({zone.key}); "
                 f"{VALID_ATTEMPTS_A_DAY} are allowed",
                 "submit again tomorrow",
             )
@@ -165,8 +174,8 @@ def enter(
     Raises AttemptsError.
     """
     moment = _moment(started)
-    day = moment.date().isoformat()
     with _open(path, may_make=True) as connection:
+        day = moment.astimezone(_zone(connection)).date().isoformat()
         known = connection.execute(
             "SELECT id, fault FROM jobs JOIN attempts ON attempt = id WHERE job = ?", (job,)
         ).fetchone()
@@ -226,6 +235,38 @@ def enter_private(path: Path, number: int, score: float) -> None:
             raise AttemptsError(f"attempt {number} was not chosen for the private test", "choose it first")
 
 
+def zone_of(path: Path) -> ZoneInfo:
+    """Return the time zone in which the register's days begin. Raises AttemptsError."""
+    with _open(path) as connection:
+        return _zone(connection)
+
+
+def set_zone(path: Path, zone: ZoneInfo) -> int:
+    """Let days begin in another time zone, those of the attempts entered before too; return how many of these moved.
+
+    No verdict changes: who had three attempts that count on a day keeps them. Raises AttemptsError.
+    """
+    with _open(path, may_make=True) as connection:
+        connection.execute("UPDATE zone SET name = ?", (zone.key,))
+        days = {
+            each.id: datetime.fromisoformat(each.started).astimezone(zone).date().isoformat()
+            for each in _read(connection)
+        }
+        moved = [(days[each.id], each.id) for each in _read(connection) if each.day != days[each.id]]
+        connection.executemany("UPDATE attempts SET day = ? WHERE id = ?", moved)
+        return len(moved)
+
+
+def named_zone(name: str) -> ZoneInfo:
+    """Return a time zone by its name, such as Europe/Moscow. Raises AttemptsError if this machine knows none."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise AttemptsError(
+            f"no time zone is called {one_line(name)[:60]}", "name one such as Europe/Moscow"
+        ) from error
+
+
 def read(path: Path) -> tuple[Attempt, ...]:
     """Return all attempts in the order they were entered. Raises AttemptsError."""
     with _open(path) as connection:
@@ -261,6 +302,11 @@ def _lapse(connection: sqlite3.Connection, now: datetime) -> tuple[Attempt, ...]
         ).fetchall()
     }
     return tuple(attempt for attempt in _read(connection) if attempt.id in over) if over else ()
+
+
+def _zone(connection: sqlite3.Connection) -> ZoneInfo:
+    (name,) = connection.execute("SELECT name FROM zone").fetchone()
+    return named_zone(name)
 
 
 def _moment(now: datetime | None) -> datetime:

@@ -30,7 +30,7 @@ class BoardRun:
     test: str
     integral: float | None
     tasks: Mapping[str, BoardScore]
-    integral_interval: None = None
+    integral_interval: tuple[float, float] | None = None
     comparable: bool = True
 
     @property
@@ -57,6 +57,7 @@ def read_board_run(path: Path) -> BoardRun:
             test=hashlib.sha256("\n".join(tests).encode()).hexdigest(),
             integral=entry(value, "total", optional(number)),
             tasks={name: _score(it) for name, it in scored.items()},
+            integral_interval=_bounds(value, "total_interval"),
         )
     except OSError as error:
         raise ResultFileError(f"{path} can not be read: {error.strerror}", "check the path") from error
@@ -66,12 +67,16 @@ def read_board_run(path: Path) -> BoardRun:
 
 
 def _score(subtask: dict[str, object]) -> BoardScore:
-    bounds = entry(subtask, "interval", optional(list_of(number)))
-    if bounds is not None and len(bounds) != 2:
-        raise WrongValueError('"interval" is not two numbers')
     return BoardScore(
         score=entry(subtask, "score", number),
-        interval=None if bounds is None else (bounds[0], bounds[1]),
+        interval=_bounds(subtask, "interval"),
         n=int(entry(subtask, "n", number)),
         signature=entry(subtask, "signature", text),
     )
+
+
+def _bounds(value: dict[str, object], name: str) -> tuple[float, float] | None:
+    bounds = None if name not in value else entry(value, name, optional(list_of(number)))
+    if bounds is not None and len(bounds) != 2:
+        raise WrongValueError(f'"{name}" is not two numbers')
+    return None if bounds is None else (bounds[0], bounds[1])

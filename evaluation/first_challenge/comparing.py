@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,14 +10,24 @@ from typing import Any
 
 import numpy as np
 
+from evaluation.confidence import Floats, weighted_interval
 from evaluation.errors import NotComparableError, ResultFileError
 from evaluation.first_challenge.files import SUBTASKS
-from evaluation.first_challenge.scoring import score_of, width_of
+from evaluation.first_challenge.scoring import is_share, score_of, width_of
 from evaluation.json_values import WrongValueError, dict_of, entry, list_of, mapping, number, optional, read_json, text
-from evaluation.statistics import Difference, Floats, Resampling, p_value, percentile_interval
+from evaluation.statistics import (
+    Difference,
+    Resampling,
+    holm,
+    interval_of_gaps,
+    p_value,
+    percentile_interval,
+    randomisation_p,
+)
 from evaluation.table import columns
 
-HEADER = ("subtask", "first", "second", "change", "95 % interval", "p")
+HEADER = ("subtask", "first", "second", "change", "95 % interval", "p", "p Holm")
+SUM = "sum"
 SIGNIFICANT = 0.05
 
 
@@ -32,12 +43,13 @@ class StoredSubtask:
 
 @dataclass(frozen=True, slots=True)
 class SubtaskComparison:
-    """One subtask of two runs."""
+    """One subtask of two runs, or the sum of all four, which is one question and keeps its own p."""
 
     subtask: str
     first: float
     second: float
     difference: Difference
+    p_corrected: float
 
 
 def is_challenge_result(path: Path) -> bool:
@@ -69,9 +81,10 @@ def compare_challenges(
     *,
     different_signatures: bool = False,
 ) -> list[SubtaskComparison]:
-    """Return how far the second run is above the first in each subtask that both have.
+    """Return how far the second run is above the first in each subtask that both have, and with all four in the sum.
 
-    Samples are drawn anew in pairs, or swapped between the runs, and the scores taken of the sums. Raises
+    Samples are swapped between the runs for p, and the scores taken of the sums. Intervals are those of the mean gap
+    where a score is a share of right samples; of the others by drawing samples anew in pairs. Raises
     NotComparableError if no subtask is shared, or test set or (unless `different_signatures`) signature differ.
     """
     shared = [name for name in SUBTASKS if name in first and name in second]
@@ -86,7 +99,17 @@ def compare_challenges(
                 f"{name}: the scores do not measure the same: {one.signature} against {other.signature}",
                 "score both in one way, or ask with --different-signatures",
             )
-    return [_compared(name, first[name], second[name], resampling) for name in shared]
+    gaps = {name: _gaps(name, first[name], second[name], resampling) for name in shared}
+    corrected = holm([gap.difference.p for gap in gaps.values()])
+    found = [
+        SubtaskComparison(name, first[name].score, second[name].score, gaps[name].difference, p)
+        for name, p in zip(shared, corrected, strict=True)
+    ]
+    if tuple(shared) == SUBTASKS:
+        gap = _sum_of(list(gaps.values()))
+        totals = [math.fsum(run[name].score for name in shared) for run in (first, second)]
+        found.append(SubtaskComparison(SUM, totals[0], totals[1], gap, gap.p))
+    return found
 
 
 def challenge_comparison_table(comparisons: Sequence[SubtaskComparison]) -> str:
@@ -94,14 +117,32 @@ def challenge_comparison_table(comparisons: Sequence[SubtaskComparison]) -> str:
     rows = [HEADER]
     for it in comparisons:
         gap = it.difference
-        significant = gap.p < SIGNIFICANT
+        significant = it.p_corrected < SIGNIFICANT
         interval = "-" if gap.interval is None else f"{gap.interval[0]:+.4f} .. {gap.interval[1]:+.4f}"
         change = f"{gap.difference:+.4f}{' !' if significant else '  '}"
-        rows.append((it.subtask, f"{it.first:.3f}", f"{it.second:.3f}", change, interval, f"{gap.p:.4f}"))
-    return f"{columns(rows)}\n! significant at 5 % by the randomisation test"
+        rows.append(
+            (
+                it.subtask,
+                f"{it.first:.3f}",
+                f"{it.second:.3f}",
+                change,
+                interval,
+                f"{gap.p:.4f}",
+                f"{it.p_corrected:.4f}",
+            )
+        )
+    return f"{columns(rows)}\n! significant at 5 % by the randomisation test, corrected for the subtasks (Holm)"
 
 
-def _compared(name: str, first: StoredSubtask, second: StoredSubtask, resampling: Resampling) -> SubtaskComparison:
+@dataclass(frozen=True, slots=True)
+class _Gaps:
+    """The difference of a subtask, and the differences under the swaps of the randomisation test, [resamples]."""
+
+    difference: Difference
+    swapped: Floats
+
+
+def _gaps(name: str, first: StoredSubtask, second: StoredSubtask, resampling: Resampling) -> _Gaps:
     one = np.array([first.rows[key] for key in first.rows])  # [samples, counts]
     other = np.array([second.rows[key] for key in first.rows])
     generator = np.random.default_rng([resampling.seed, SUBTASKS.index(name)])
@@ -112,9 +153,25 @@ def _compared(name: str, first: StoredSubtask, second: StoredSubtask, resampling
         drawn[place] = _gap(name, one[samples], other[samples])
         swap = generator.integers(2, size=(len(one), 1), dtype=np.int8).astype(bool)
         swapped[place] = _gap(name, np.where(swap, other, one), np.where(swap, one, other))
-    interval = percentile_interval(drawn, resampling.confidence) if len(one) > 1 else None
-    difference = Difference(gap, interval, p_value(gap, swapped))
-    return SubtaskComparison(name, first.score, second.score, difference)
+    if is_share(name):
+        of_each = other[:, 0] - one[:, 0]
+        made = interval_of_gaps(of_each, resampling.confidence)
+        interval = None if made is None else (made.low, made.high)
+        p = randomisation_p(of_each / len(of_each), generator, resampling.resamples)
+    else:
+        interval = percentile_interval(drawn, resampling.confidence) if len(one) > 1 else None
+        p = p_value(gap, swapped)
+    return _Gaps(Difference(gap, interval, p), swapped)
+
+
+def _sum_of(gaps: Sequence[_Gaps]) -> Difference:
+    """Return the difference of the sums: the subtasks' samples are independent of each other."""
+    total = math.fsum(gap.difference.difference for gap in gaps)
+    parts = [
+        (gap.difference.difference, *gap.difference.interval) for gap in gaps if gap.difference.interval is not None
+    ]
+    interval = weighted_interval(parts, [1.0] * len(parts)) if len(parts) == len(gaps) else None
+    return Difference(total, interval, p_value(total, np.sum([gap.swapped for gap in gaps], axis=0)))
 
 
 def _gap(name: str, one: Floats, other: Floats) -> float:

@@ -42,6 +42,7 @@ def challenge_to_json(result: ChallengeResult) -> dict[str, Any]:
         "challenge": "fbc1",
         "mode": result.mode,
         "total": None if result.total is None else result.total.total,
+        "total_interval": result.total_interval,
         "minimum": MINIMUM,
         "below_minimum": None if result.total is None else list(result.total.below),
         "subtasks": {
@@ -49,6 +50,7 @@ def challenge_to_json(result: ChallengeResult) -> dict[str, Any]:
                 "score": it.score,
                 "n": len(it.ids),
                 "interval": it.interval,
+                "statistics": it.statistics,
                 "minimum": MINIMA[name],
                 "signature": it.signature,
                 "test": it.test,
@@ -80,7 +82,8 @@ def write_challenge_csv(path: Path, result: ChallengeResult) -> None:
         )
     total = None if result.total is None else result.total.total
     above_all = None if result.total is None else not result.total.below
-    writer.writerow(csv_row(["sum", total, None, None, None, MINIMUM, above_all, None, None]))
+    low, high = result.total_interval or (None, None)
+    writer.writerow(csv_row(["sum", total, low, high, None, MINIMUM, above_all, None, None]))
     write_bytes(path, stream.getvalue().encode())
 
 
@@ -101,7 +104,10 @@ def _sum_lines(result: ChallengeResult, place: int | None) -> list[str]:
         missing = [name for name in MINIMA if name not in result.subtasks or result.subtasks[name].score is None]
         return [f"no sum: {', '.join(missing)} not scored"]
     total = result.total
-    lines = [f"sum: {total.total:.3f} of {len(MINIMA)}, minimum {MINIMUM:g}"]
+    between = ""
+    if result.total_interval is not None:
+        between = ", 95 %: {:.3f} .. {:.3f}".format(*result.total_interval)
+    lines = [f"sum: {total.total:.3f} of {len(MINIMA)}, minimum {MINIMUM:g}{between}"]
     if total.below:
         lines.append(f"no prize for all four: {', '.join(total.below)} not above the minimum")
     if place is not None:
@@ -120,7 +126,7 @@ def _note_lines(it: SubtaskResult, verbose: bool) -> list[str]:
 
 
 def _details(result: ChallengeResult) -> Sequence[str]:
-    lines = [it.signature for it in result.subtasks.values()]
+    lines = [line for it in result.subtasks.values() for line in (it.signature, it.statistics) if line]
     for it in result.subtasks.values():
         if it.parts:
             lines.append(f"{it.subtask}: {', '.join(f'{name} {value:.4f}' for name, value in it.parts.items())}")

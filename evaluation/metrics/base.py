@@ -33,6 +33,7 @@ class TaskScore:
         notes: all notes, in ground-truth order.
         parts: the named parts of a score that has some, such as `meteor` and `clip`.
         remarks: warnings about the score as a whole, such as that of too few samples.
+        part_signatures: what a part depends on that is no part of the score, such as `kid`: it has one of its own.
 
     """
 
@@ -41,6 +42,7 @@ class TaskScore:
     notes: tuple[Note, ...]
     parts: Mapping[str, float] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+    part_signatures: Mapping[str, str] = field(default_factory=dict)
 
 
 class TaskMetric:

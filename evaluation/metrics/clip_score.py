@@ -91,17 +91,19 @@ def score_drawings(
     *,
     batch_size: int = BATCH_SIZE,
     progress: Progress = silent,
+    latents: dict[int, Tensor] | None = None,
 ) -> tuple[list[float], list[Note]]:
     """Score each drawn picture against the text that was asked for; 0 and a note where there is no pair.
 
     `official`: the answer's second item, which must be a picture, looked for by the last two parts of its path,
     against the text of `official_prompt`: cases must come in order. `strict`: the first picture against
-    `strict_prompt`. Raises NeedsInputError for a case without its input.
+    `strict_prompt`. `latents` gets the pictures' unit vectors [d] by the case's number, of those that were scored.
+    Raises NeedsInputError for a case without its input.
     """
     notes: list[Note] = []
     budget = PixelBudget.for_samples(len(cases))
     pair = _OfficialDrawing(notes, budget) if mode == "official" else partial(_strict_drawing, budget=budget)
-    return _score(cases, _questions(cases, pair, notes), notes, mode, network, batch_size, progress)
+    return _score(cases, _questions(cases, pair, notes), notes, mode, network, batch_size, progress, latents)
 
 
 def _score(
@@ -112,6 +114,7 @@ def _score(
     network: ClipNetwork,
     batch_size: int,
     progress: Progress,
+    latents: dict[int, Tensor] | None = None,
 ) -> tuple[list[float], list[Note]]:
     import torch  # trainings take METEOR from `captioning`, without this half
 
@@ -119,7 +122,10 @@ def _score(
     while batch := list(islice(questions, batch_size)):
         pixels = torch.stack([network.preprocess(question.picture) for question in batch])
         texts = network.text_latents([question.text for question in batch])  # [n, d]
-        cosines = (network.image_latents(pixels) * texts).sum(dim=1).tolist()
+        pictures = network.image_latents(pixels)  # [n, d]
+        if latents is not None:
+            latents |= zip((question.index for question in batch), pictures.float().cpu(), strict=True)
+        cosines = (pictures * texts).sum(dim=1).tolist()
         for question, cosine in zip(batch, cosines, strict=True):
             if mode == "strict":
                 cosine = min(1.0, max(0.0, cosine))

@@ -40,6 +40,7 @@ class FeatureNetwork:
         is_substitute: whether it stands in for the network that the contest uses.
         preprocess: makes of a picture what the network wants.
         features: makes float32 [n, width] of stacked preprocessed pictures.
+        latent_scale: by how much a CLIP's unit latents were multiplied to be the features; None for other features.
 
     """
 
@@ -49,6 +50,7 @@ class FeatureNetwork:
     is_substitute: bool
     preprocess: Callable[[Image.Image], Tensor]
     features: Callable[[Tensor], Tensor]
+    latent_scale: float | None = None
 
 
 def inception_features(network: Inception, dims: Literal[64, 192, 768, 2048] = 2048) -> FeatureNetwork:
@@ -68,13 +70,23 @@ def ruclip_features(network: RuCLIP) -> FeatureNetwork:
     So distances lie in [0, 400], and those of unlike sets of pictures in the range 0..200 that the contest's formula
     is made for. They mean something only beside each other.
     """
+    return _latents(network, f"{network.name}-latents-x{CLIP_SCALE:g}", CLIP_SCALE)
+
+
+def ruclip_latents(network: RuCLIP) -> FeatureNetwork:
+    """Return ruCLIP's unit vectors themselves, which CMMD is taken of."""
+    return _latents(network, f"{network.name}-latents", 1.0)
+
+
+def _latents(network: RuCLIP, name: str, scale: float) -> FeatureNetwork:
     return FeatureNetwork(
-        f"{network.name}-latents-x{CLIP_SCALE:g}",
+        name,
         network.weights_sha256,
         network.config.embed_dim,
         is_substitute=True,
         preprocess=network.preprocess,
-        features=lambda pictures: CLIP_SCALE * network.image_latents(pictures),
+        features=lambda pictures: scale * network.image_latents(pictures),
+        latent_scale=scale,
     )
 
 

@@ -6,7 +6,7 @@ the task's score.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,9 @@ from torch import Tensor
 from contest.decoding import PixelBudget
 from contest.errors import ContestError
 from contest.pictures import resolve_picture
+from evaluation.metrics import cmmd, kid
 from evaluation.metrics.answers import official_picture, require_every_answer
-from evaluation.metrics.base import TaskMetric, TaskScore
+from evaluation.metrics.base import ScoredSample, TaskMetric, TaskScore
 from evaluation.metrics.cases import Case, Mode, Note
 from evaluation.metrics.clip_score import ClipNetwork, score_drawings
 from evaluation.metrics.errors import AttemptAbortedError
@@ -50,12 +51,16 @@ def distance_part(fid: float) -> float:
 
 @dataclass(frozen=True)
 class Distances:
-    """Frechet and kernel distance of the drawn pictures from the ground truth's, and how many of each there were."""
+    """Frechet and kernel distance of the drawn pictures from the ground truth's, and how many of each there were.
+
+    `cmmd` is that of their latents, None where no CLIP gave these.
+    """
 
     fid: float
     kid: KernelDistance
     drawn: int
     truths: int
+    cmmd: float | None = None
 
 
 def distances(truths: Rows, drawn: Rows) -> Distances:
@@ -113,10 +118,12 @@ def _official_distances(truths: Rows, drawn: Rows) -> Distances:
 
 @dataclass
 class FeatureRows:
-    """Features [d] of a sample's two pictures; None for one that does not count."""
+    """Features [d] of a sample's two pictures, and latents where these are others; None for what does not count."""
 
     truth: Rows | None = None
     drawn: Rows | None = None
+    truth_latent: Rows | None = None
+    drawn_latent: Rows | None = None
 
 
 class Generation(TaskMetric):
@@ -129,6 +136,8 @@ class Generation(TaskMetric):
             a bad picture out, or breaking it, must not raise the score.
         clip: the network for texts and pictures.
         features: the network that the distances are taken in.
+        latents: `clip` as something that makes unit vectors, for CMMD; without it there is one only where the features
+            are such vectors.
         store: where the ground truth's features are kept; nowhere if None.
         batch_size: pictures in memory at a time.
         progress: hears how far it has come.
@@ -142,6 +151,7 @@ class Generation(TaskMetric):
         *,
         clip: ClipNetwork,
         features: FeatureNetwork,
+        latents: FeatureNetwork | None = None,
         mode: Mode = "official",
         comparable: bool = True,
         store: FeatureStore | None = None,
@@ -150,6 +160,7 @@ class Generation(TaskMetric):
     ) -> None:
         super().__init__(mode=mode)
         self._clip, self._features = clip, features
+        self._latents = latents if features.latent_scale is None else None
         self._store, self._batch_size, self._progress = store, batch_size, progress
         self.comparable = comparable and not features.is_substitute
         self._problem: str | None = None
@@ -161,8 +172,11 @@ class Generation(TaskMetric):
 
     def score_cases(self, cases: Sequence[Case]) -> tuple[list[float], list[Note]]:
         """Return the ruCLIP half, and notes on both. Raises NeedsInputError."""
+        return self._score_cases(cases, {})
+
+    def _score_cases(self, cases: Sequence[Case], latents: dict[int, Tensor]) -> tuple[list[float], list[Note]]:
         scores, notes = score_drawings(
-            cases, self.mode, self._clip, batch_size=self._batch_size, progress=self._progress
+            cases, self.mode, self._clip, batch_size=self._batch_size, progress=self._progress, latents=latents
         )
         for case in cases:
             path = _drawn_picture(case, self.mode)
@@ -180,12 +194,17 @@ class Generation(TaskMetric):
         drawn = [_drawn_picture(case, self.mode) for case in cases]
         if not self._is_checked:
             self._require_whole(cases, truths, drawn)
-        scores, notes = self.score_cases(cases)
+        seen: dict[int, Tensor] = {}
+        scores, notes = self._score_cases(cases, seen)
         options: dict[str, Any] = {"batch_size": self._batch_size, "progress": self._progress}
         features = [FeatureRows() for _ in cases]
         counted = [number for number, path in enumerate(truths) if self._counts(path)]
-        for number, row in zip(counted, self._truth_features([truths[n] for n in counted], options), strict=True):
+        counted_paths = [truths[number] for number in counted]
+        for number, row in zip(counted, self._truth_features(counted_paths, self._features, options), strict=True):
             features[number].truth = row.numpy()
+        if self._latents is not None:
+            for number, row in zip(counted, self._truth_features(counted_paths, self._latents, options), strict=True):
+                features[number].truth_latent = row.numpy()
         chosen = {number: path for number, path in enumerate(drawn) if path is not None and self._counts(path)}
         options["budget"] = PixelBudget.for_samples(len(cases))
         found = picture_features(list(chosen.values()), self._features, **options)
@@ -194,7 +213,28 @@ class Generation(TaskMetric):
         numbers = list(chosen)
         for place, row in zip(found.places, found.rows, strict=True):
             features[numbers[place]].drawn = row.numpy()
+        if self._latents is not None:
+            opened = {numbers[place]: chosen[numbers[place]] for place in found.places}
+            for number, row in self._drawn_latents(cases, opened, seen, self._latents, options):
+                features[number].drawn_latent = row
         self.keep(cases, indices, scores, notes, features)
+
+    def _drawn_latents(
+        self,
+        cases: Sequence[Case],
+        opened: Mapping[int, Path],
+        seen: Mapping[int, Tensor],
+        network: FeatureNetwork,
+        options: Mapping[str, Any],
+    ) -> Iterator[tuple[int, Rows]]:
+        """Yield the latents [d] of drawn pictures by the case's number: most were made for the ruCLIP half already."""
+        known = {number for number in opened if number in seen and _is_one_picture(cases[number], self.mode)}
+        for number in known:
+            yield number, seen[number].numpy()
+        rest = [number for number in opened if number not in known]
+        found = picture_features([opened[number] for number in rest], network, **options)
+        for place, row in zip(found.places, found.rows, strict=True):
+            yield rest[place], row.numpy()
 
     def check_all(self, cases: Sequence[Case]) -> None:
         """Raise AttemptAbortedError (`official`) unless as many pictures were drawn as there are in the ground truth.
@@ -210,10 +250,10 @@ class Generation(TaskMetric):
             require_every_answer(cases)
             require_equal_numbers(truths, [path for path in drawn if path is not None])
 
-    def _truth_features(self, paths: Sequence[Path], options: Mapping[str, Any]) -> Tensor:
+    def _truth_features(self, paths: Sequence[Path], network: FeatureNetwork, options: Mapping[str, Any]) -> Tensor:
         if self._store is None:
-            return sound_features(paths, self._features, **options)
-        kept = self._store.features(paths, self._features, **options)
+            return sound_features(paths, network, **options)
+        kept = self._store.features(paths, network, **options)
         self._problem = kept.problem
         return kept.rows
 
@@ -224,15 +264,27 @@ class Generation(TaskMetric):
         """
         ruclip = super().result()
         found = self._distances()
+        signatures: dict[str, str] = {}
         part = 0.0 if found is None else distance_part(found.fid)
         parts = {"clip": ruclip.score, "distance_part": part}
         if found is not None:
             if self.mode == "strict":
                 parts["distance_part"] = part = part * found.drawn / found.truths
             parts |= {"fid": found.fid, "kid": found.kid.mean, "kid_std": found.kid.std}
+            signatures = {"kid": kid.signature(self._features.name)}
+            if found.cmmd is not None:
+                parts["cmmd"] = found.cmmd
+                signatures["cmmd"] = cmmd.signature(self._clip.name)
         samples = {sample_id: (score + part) / 2 for sample_id, score in ruclip.samples.items()}
         score = (ruclip.score + part) / 2
-        return replace(ruclip, score=score, samples=samples, parts=parts, remarks=self._remarks(found))
+        return replace(
+            ruclip,
+            score=score,
+            samples=samples,
+            parts=parts,
+            remarks=self._remarks(found),
+            part_signatures=signatures,
+        )
 
     def _remarks(self, found: Distances | None) -> tuple[str, ...]:
         """Return what makes the distance less than it seems."""
@@ -242,7 +294,8 @@ class Generation(TaskMetric):
         else:
             few, missing = min(found.drawn, found.truths), found.truths - found.drawn
             if few < ENOUGH_PICTURES:
-                remarks.append(f"FID of {few} pictures, fewer than {ENOUGH_PICTURES}, is biased: KID stands beside it")
+                others = "KID stands" if found.cmmd is None else "KID and CMMD stand"
+                remarks.append(f"FID of {few} pictures, fewer than {ENOUGH_PICTURES}, is biased: {others} beside it")
             if self.mode == "strict" and missing:
                 remarks.append(f"{missing} of {found.truths} samples lack a sound picture: the distance part shrinks")
             remarks.append(INTERVAL_REMARK)
@@ -255,20 +308,41 @@ class Generation(TaskMetric):
 
     def _distances(self) -> Distances | None:
         """Return the distances of all samples, None (`strict`) with fewer than two drawn pictures."""
-        rows = {one.index: one.details for one in sorted(self.samples, key=lambda one: one.index)}
-        truths, drawn = (
-            np.array([row for row in side if row is not None], np.float32).reshape(-1, self._features.width)
-            for side in zip(*((one.truth, one.drawn) for one in rows.values()), strict=True)
-        )
+        rows = [one.details for one in {one.index: one for one in self._ordered()}.values()]
+        truths, drawn = _stacked([row.truth for row in rows]), _stacked([row.drawn for row in rows])
         if self.mode == "official":
-            return _official_distances(truths, drawn)
-        return distances(truths, drawn) if len(drawn) > 1 else None
+            found = _official_distances(truths, drawn)
+        elif len(drawn) > 1:
+            found = distances(truths, drawn)
+        else:
+            return None
+        if self._latents is not None:
+            truths, drawn = _stacked([row.truth_latent for row in rows]), _stacked([row.drawn_latent for row in rows])
+            return replace(found, cmmd=cmmd.cmmd(truths, drawn))
+        scale = self._features.latent_scale
+        return found if scale is None else replace(found, cmmd=cmmd.cmmd(truths / scale, drawn / scale))
+
+    def _ordered(self) -> list[ScoredSample]:
+        return sorted(self.samples, key=lambda one: one.index)
+
+
+def _stacked(rows: Sequence[Rows | None]) -> Rows:
+    """Return those that count as a matrix [n, d]; [0, 1] where there is none."""
+    counted = [row for row in rows if row is not None]
+    return np.stack(counted) if counted else np.empty((0, 1), np.float32)
 
 
 def _truth_picture(case: Case) -> Path:
     if not case.truth.images or case.truth_root is None:
         raise FeatureError(f"sample {case.id!r}: the ground truth has no picture", "check that it is of generation")
     return resolve_picture(case.truth_root, case.truth.images[0], follow_links=True, sample_id=case.id)
+
+
+def _is_one_picture(case: Case, mode: Mode) -> bool:
+    """Whether the ruCLIP half and the distance look at the same picture; in `official` they count items differently."""
+    if mode == "strict":
+        return True
+    return case.answer is not None and [item.type for item in case.answer.items[:2]] == ["text", "image"]
 
 
 def _drawn_picture(case: Case, mode: Mode) -> Path | None:

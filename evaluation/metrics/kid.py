@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 from evaluation.metrics.frechet import Array, FeatureError, checked_features
 
+SUBSETS, SUBSET_SIZE = 100, 1000
+
 
 @dataclass(frozen=True)
 class KernelDistance:
@@ -32,7 +34,12 @@ def squared_mmd(first: Array, second: Array) -> float:
 
 
 def kernel_distance(
-    first: npt.ArrayLike, second: npt.ArrayLike, *, subsets: int = 100, subset_size: int = 1000, seed: int = 0
+    first: npt.ArrayLike,
+    second: npt.ArrayLike,
+    *,
+    subsets: int = SUBSETS,
+    subset_size: int = SUBSET_SIZE,
+    seed: int = 0,
 ) -> KernelDistance:
     """Return the KID of features [n, d] and [m, d]: over random subsets, the same for the same seed.
 
@@ -57,3 +64,8 @@ def kernel_distance(
         squared_mmd(*(rows[generator.choice(len(rows), size, replace=False)] for rows in sets)) for _ in range(subsets)
     ]
     return KernelDistance(float(np.mean(values)), float(np.std(values)))
+
+
+def signature(features: str) -> str:
+    """Return what a KID depends on; `features` names the network."""
+    return f"kid|kernel:polynomial-3|estimator:unbiased|subsets:{SUBSETS}x{SUBSET_SIZE}|seed:0|features:{features}|v:1"

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from contest.console import say
+from contest.errors import ContestError
 from errors import reason_of
 from evaluation.queue.spool import RUNNING, JobPlace, Spool
 
@@ -29,6 +30,7 @@ class LeaseWatch:
     seconds: float
     clock: Callable[[], float] = time.monotonic
     _seen: dict[JobPlace, tuple[bytes, float]] = field(default_factory=dict)
+    _told: set[JobPlace] = field(default_factory=set)
 
     def look(self) -> list[JobPlace]:
         """Look once; return the claims that have stood still for a lease. Raises OSError."""
@@ -42,11 +44,21 @@ class LeaseWatch:
         return [claim for claim in running if now - self._seen[claim][1] >= self.seconds]
 
     def release_dead(self) -> int:
-        """Let the jobs of dead claims wait again; return how many. Raises OSError, ContestError."""
+        """Let the jobs of dead claims wait again; return how many. Raises OSError if the spool can not be looked at.
+
+        What can not be released, as the disk is full, is tried again at the next look.
+        """
         released = 0
         for claim in self.look():
-            if self.spool.release(claim, f"no sign of life for {self.seconds:g} s"):
-                silent = f"no sign of life of {claim.token} for {self.seconds:g} s"
+            silent = f"no sign of life of {claim.token} for {self.seconds:g} s"
+            try:
+                moved = self.spool.release(claim, f"no sign of life for {self.seconds:g} s")
+            except (ContestError, OSError) as error:
+                if claim not in self._told:
+                    say(f"evaluation queue: job {claim.id}: {silent}; it can not be released yet: {reason_of(error)}")
+                self._told.add(claim)
+                continue
+            if moved:
                 say(f"evaluation queue: job {claim.id}: {silent}; it waits again")
                 released += 1
         return released

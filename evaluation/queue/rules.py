@@ -15,6 +15,7 @@ from contest.shares import code_version
 from contest.writing import write_json, writing
 from evaluation.queue.errors import QueueError
 from evaluation.queue.spool import RULES_NAME, Spool
+from evaluation.settings import FidFeatures
 
 CODE_ROOM = "evaluation"
 
@@ -25,6 +26,15 @@ def file_hash(path: Path | None) -> str | None:
         return None
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def asset_hashes(folder: Path | None, features: FidFeatures) -> dict[str, str | None]:
+    """SHA-256 of each file of the networks that scores are taken with, by its path in the folder. Raises OSError."""
+    if folder is None:
+        return {}
+    parts = ("ruclip",) if features == "ruclip" else ("inception", "ruclip")
+    files = sorted(path for part in parts for path in (folder / part).glob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): file_hash(path) for path in files}
 
 
 def require_same_rules(spool: Spool, rules: Mapping[str, Any]) -> None:

@@ -44,7 +44,7 @@ _NAME = re.compile(r"(?P<id>\d{6,}-[0-9a-f]{8})~(?P<second>[0-9a-z]+)(~(?P<token
 @dataclass(frozen=True, slots=True)
 class QueuedJob:
     """A submission: its team, the SHA-256 of its archive, the file's name, its image ("" if that can not be read), and
-    the moment when it was added (ISO, UTC), by the clock there."""
+    the moment when it was added (ISO, UTC), by the file server's clock."""
 
     team: str
     archive: str

@@ -18,6 +18,7 @@ from evaluation.errors import LeaderboardError, some
 from evaluation.leaderboard import KEYS, RANK_METHOD, LeaderboardRun, grouped
 from evaluation.report.build import template_environment
 from evaluation.report.charts import history_line, interval_line
+from evaluation.report.cost_page import COST_PAGE, cost_page, has_costs
 from evaluation.report.samples import Album, Shelf, Side
 from evaluation.settings import BASELINE_INTEGRAL
 
@@ -38,6 +39,16 @@ class BoardRow:
     line: Markup
     page: str
     report: str | None
+    team_page: str
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What a team's runs of one group got over time, in the order they were added; `chart` draws it."""
+
+    group: int
+    rows: tuple[BoardRow, ...]
+    chart: Markup
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +92,19 @@ def build_board(
     environment = template_environment()
     keys = [key for key in KEYS if any(key in run.scores for run in runs)]
     script = (TEMPLATES / "board.js").read_text("utf-8")
-    common = {"pictures": PICTURES if has_pictures else None, "titles": {task.key: task.title for task in TASKS}}
+    groups = grouped(runs)
+    costs = COST_PAGE if has_costs(groups) else None
+    common = {
+        "pictures": PICTURES if has_pictures else None,
+        "costs": costs,
+        "titles": {task.key: task.title for task in TASKS},
+    }
     page = environment.get_template("board.html").render(
         rows=rows,
         keys=keys,
         baseline={task.key: task.baseline for task in TASKS},
         baseline_integral=BASELINE_INTEGRAL,
+        teams=_choices(run.team for run in runs),
         profiles=_choices(run.provenance.profile for run in runs),
         machines=_choices(run.provenance.hardware for run in runs),
         groups=sorted({row.group for row in rows}),
@@ -96,16 +114,20 @@ def build_board(
     )
     _write(directory / INDEX, page)
     for row in rows:
-        of_name = [other for other in sorted(rows, key=lambda other: other.run.id) if other.run.name == row.run.name]
         page = environment.get_template("board_run.html").render(
             row=row,
             origin={name: value for name, value in asdict(row.run.provenance).items() if value is not None},
             lines={key: interval_line(score.score, score.low, score.high) for key, score in row.run.scores.items()},
-            history=of_name,
-            chart=history_line([(other.run.added, other.run.integral) for other in of_name]),
             **common,
         )
         _write(directory / row.page, page)
+    if costs is not None:
+        _write(directory / COST_PAGE, cost_page(groups, {row.run.id: row.page for row in rows}, environment))
+    for address, histories in _histories(rows).items():
+        page = environment.get_template("board_team.html").render(
+            team=histories[0].rows[0].run.team, histories=histories, **common
+        )
+        _write(directory / address, page)
     if predictions and input_root is not None:
         album = Album()
         prompts = _prompts(predictions, input_root, album)
@@ -119,13 +141,34 @@ def build_board(
 
 def _rows(runs: Sequence[LeaderboardRun], reports: Mapping[int, Path]) -> list[BoardRow]:
     rows = []
+    teams = {
+        team: f"team-{number}.html" for number, team in enumerate(dict.fromkeys(run.team for run in runs), start=1)
+    }
     for number, group in enumerate(grouped(runs), start=1):
         scale = _scale(group.runs)
         for rank, span, run in zip(group.ranks, group.spans, group.runs, strict=True):
             line = interval_line(run.integral, run.low, run.high, scale)
             report = _report_name(run.id) if run.id in reports else None
-            rows.append(BoardRow(run, number, rank, span, line, f"run-{run.id}.html", report))
+            rows.append(BoardRow(run, number, rank, span, line, f"run-{run.id}.html", report, teams[run.team]))
     return rows
+
+
+def _histories(rows: Sequence[BoardRow]) -> dict[str, list[History]]:
+    """Return by the address of each team's page its histories: scores that measure the same stand in one chart."""
+    found: dict[str, dict[int, list[BoardRow]]] = {}
+    for row in sorted(rows, key=lambda row: row.run.id):
+        found.setdefault(row.team_page, {}).setdefault(row.group, []).append(row)
+    return {
+        address: [
+            History(
+                number,
+                tuple(members),
+                history_line([(row.run.integral, row.run.low, row.run.high) for row in members]),
+            )
+            for number, members in groups.items()
+        ]
+        for address, groups in found.items()
+    }
 
 
 def _scale(runs: Sequence[LeaderboardRun]) -> tuple[float, float]:

@@ -3,35 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment
 
 from contest.tasks import TASKS
 from contest.writing import write_bytes
-from evaluation.co2 import read_emissions
+from evaluation.co2 import Summary, read_emissions
 from evaluation.comparing import TaskComparison, compare
-from evaluation.metrics.cases import Note
-from evaluation.metrics.defects import DEFECTS
+from evaluation.cost import FIGURES, shown
 from evaluation.report.charts import ScoreBar, histogram, score_bar
+from evaluation.report.notes import NoteGroup, grouped_notes
 from evaluation.report.samples import Album, Change, ReportFiles, SampleCard, best_and_worst, changes
+from evaluation.report.search import as_json, search_index
 from evaluation.results import Result, TaskResult
 from evaluation.statistics import Resampling
 from pages import page_environment
 
 REPORT_NAME = "report.html"
-NOTES_NAMED = 5  # of one kind; the rest are counted
-
-
-@dataclass(frozen=True, slots=True)
-class NoteGroup:
-    """Notes that name one defect (or none): how many samples they struck, and the first of them."""
-
-    defect: int | None
-    count: int
-    first: tuple[Note, ...]
+TEMPLATES = Path(__file__).parent / "templates"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +37,13 @@ class TaskPart:
     best: tuple[SampleCard, ...]
     worst: tuple[SampleCard, ...]
     notes: tuple[NoteGroup, ...]
+
+    @property
+    def cards(self) -> list[tuple[str, SampleCard]]:
+        """The samples that the page shows whole, each behind its anchor there."""
+        sides = {"worst": self.worst, "best": self.best}
+        key = self.result.key
+        return [(f"{side}-{key}-{place}", card) for side, cards in sides.items() for place, card in enumerate(cards)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,17 +97,15 @@ def build(
     ids = {sample_id for task in result.tasks.values() for sample_id in task.samples}
     files = ReportFiles.read(predictions, ground_truth, input_root, other_predictions, ids)
     album = Album()
-    page = template_environment().get_template("report.html").render(
-        result=result,
-        tasks=tuple(_task_part(task, files, album) for task in result.tasks.values()),
-        all_tasks=TASKS,
-        below=tuple(task.key for task in result.tasks.values() if task.eligible is False),
-        open_missing=tuple(task.key for task in TASKS if not task.is_hidden and task.key not in result.tasks),
+    parts = tuple(_task_part(task, files, album) for task in result.tasks.values())
+    page = _page(
+        result,
+        parts,
         differences=() if other is None else _differences(other, result, files, album, resampling),
         emissions=tuple(read_emissions(path) for path in emissions),
         left_out=album.left_out,
-        defects=DEFECTS,
-    )  # fmt: skip
+        index=search_index(list(result.tasks.values()), files, {part.result.key: part.cards for part in parts}),
+    )
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / REPORT_NAME
     # An answer may hold half a surrogate pair only if it came around the readers; it must not cost the report.
@@ -115,27 +113,59 @@ def build(
     return path
 
 
+def overview(result: Result) -> str:
+    """Return the page of a result without any sample or reference, for those who must not see them."""
+    parts = tuple(
+        TaskPart(task, score_bar(task), histogram(list(task.samples.values()), task.score), (), (), _counts(task))
+        for task in result.tasks.values()
+    )
+    return _page(result, parts)
+
+
+def _page(
+    result: Result,
+    parts: Sequence[TaskPart],
+    *,
+    differences: Sequence[Differences] = (),
+    emissions: Sequence[Summary] | None = None,
+    left_out: int = 0,
+    index: dict[str, Any] | None = None,
+) -> str:
+    """Render the page; without an index nothing in it is searched for, and no script runs."""
+    return template_environment().get_template("report.html").render(
+        result=result,
+        tasks=parts,
+        below=tuple(task.key for task in result.tasks.values() if task.eligible is False),
+        open_missing=tuple(task.key for task in TASKS if not task.is_hidden and task.key not in result.tasks),
+        differences=differences,
+        emissions=emissions,
+        left_out=left_out,
+        index=index,
+        script=None if index is None else (TEMPLATES / "report.js").read_text("utf-8"),
+        cost_figures=FIGURES,
+        cost_shown=shown,
+    )  # fmt: skip
+
+
 def template_environment() -> Environment:
     """Return what renders the templates: what strangers wrote stays text."""
-    environment = page_environment(Path(__file__).parent / "templates")
+    environment = page_environment(TEMPLATES)
     environment.filters["short"] = lambda value: f"{value:.3g}"
     environment.filters["score"] = lambda value: f"{value:.4f}"
     environment.filters["signed"] = lambda value: f"{value:+.4f}"
     environment.filters["duration"] = _duration
+    environment.filters["as_json"] = as_json
     return environment
 
 
 def _task_part(task: TaskResult, files: ReportFiles, album: Album) -> TaskPart:
     best, worst = best_and_worst(task, files, album)
     scores = list(task.samples.values())
-    return TaskPart(task, score_bar(task), histogram(scores, task.score), best, worst, tuple(_grouped(task.notes)))
+    return TaskPart(task, score_bar(task), histogram(scores, task.score), best, worst, grouped_notes(task.notes))
 
 
-def _grouped(notes: Iterable[Note]) -> list[NoteGroup]:
-    groups: dict[int | None, list[Note]] = {}
-    for note in notes:
-        groups.setdefault(note.defect, []).append(note)
-    return [NoteGroup(defect, len(found), tuple(found[:NOTES_NAMED])) for defect, found in groups.items()]
+def _counts(task: TaskResult) -> tuple[NoteGroup, ...]:
+    return tuple(replace(group, first=()) for group in grouped_notes(task.notes))
 
 
 def _differences(

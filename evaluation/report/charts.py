@@ -128,26 +128,35 @@ def interval_line(
     return Markup("".join([*parts, "</svg>"]))
 
 
-def history_line(points: Sequence[tuple[str, float | None]]) -> Markup:
-    """Return an SVG of scores in the order of their dates, from the lowest to the highest; empty with fewer than two.
+def history_line(points: Sequence[tuple[float | None, float | None, float | None]]) -> Markup:
+    """Return an SVG of scores one after another with their intervals; empty with fewer than two scores.
 
     Args:
-        points: when (not drawn to scale) and how much; those without a score are left out.
+        points: each a score and the ends of its interval, None where there is none; those without a score are left out.
 
     """
-    scores = [score for _, score in points if score is not None]
-    if len(scores) < 2:
+    known = [(score, low, high) for score, low, high in points if score is not None]
+    if len(known) < 2:
         return Markup("")
-    low, high = min(scores), max(scores)
-    reach = high - low or 1.0
-    step = (WIDTH - 40) / (len(scores) - 1)
-    places = [(20 + step * number, 90 - 70 * (score - low) / reach) for number, score in enumerate(scores)]
-    line = " ".join(f"{x:.2f},{y:.2f}" for x, y in places)
-    dots = [
-        f'<circle cx="{x:.2f}" cy="{y:.2f}" r="4"><title>{score:.4f}</title></circle>'
-        for (x, y), score in zip(places, scores, strict=True)
-    ]
-    title = f"<title>{len(scores)} scores from {low:.4f} to {high:.4f}, the last {scores[-1]:.4f}</title>"
-    texts = f'<text x="2" y="12">{high:.4f}</text><text x="2" y="112">{low:.4f}</text>'
-    chart = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" class="history">{title}<polyline points="{line}"/>'
-    return Markup("".join([chart, *dots, texts, "</svg>"]))
+    ends = [end for point in known for end in point if end is not None]
+    least, most = min(ends), max(ends)
+    step = (WIDTH - 40) / (len(known) - 1)
+
+    def height(value: float) -> float:
+        return 90 - 70 * (value - least) / (most - least or 1.0)
+
+    lines, dots, places = [], [], []
+    for number, (score, low, high) in enumerate(known):
+        x, y = 20 + step * number, height(score)
+        places.append(f"{x:.2f},{y:.2f}")
+        told = f"{score:.4f}"
+        if low is not None and high is not None:
+            told += f", 95 % interval {low:.4f} to {high:.4f}"
+            ys = f'y1="{height(low):.2f}" y2="{height(high):.2f}"'
+            lines.append(f'<line class="reach" x1="{x:.2f}" x2="{x:.2f}" {ys}/>')
+        dots.append(f'<circle cx="{x:.2f}" cy="{y:.2f}" r="4"><title>{told}</title></circle>')
+    scores = [score for score, _, _ in known]
+    title = f"{len(scores)} scores from {min(scores):.4f} to {max(scores):.4f}, the last {scores[-1]:.4f}"
+    chart = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" class="history"><title>{title}</title>'
+    texts = f'<text x="2" y="12">{most:.4f}</text><text x="2" y="112">{least:.4f}</text>'
+    return Markup("".join([chart, *lines, f'<polyline points="{" ".join(places)}"/>', *dots, texts, "</svg>"]))

@@ -116,7 +116,7 @@ class Shelf:
         if entry is None:
             return Side(is_there=False)
         pictures = [album.picture(self.root, content, follow_links=self.is_ours) for content in entry.images[:PICTURES]]
-        texts = tuple(map(_shortened, entry.texts[:REFERENCES]))
+        texts = tuple(map(shortened, entry.texts[:REFERENCES]))
         return Side(texts, tuple(pictures), more=max(0, len(entry.texts) - REFERENCES))
 
 
@@ -156,16 +156,22 @@ def best_and_worst(
 
     A sample with a full score is none of the worst, and one that got nothing is none of the best.
     """
-    ranked = sorted(task.samples, key=lambda name: -task.samples[name])
+    best, worst = extreme_ids(task.samples)
+    return (
+        tuple(_card(name, task, files, album) for name in best),
+        tuple(_card(name, task, files, album) for name in worst),
+    )
+
+
+def extreme_ids(scores: Mapping[str, float]) -> tuple[list[str], list[str]]:
+    """Return the ids of the best and of the worst samples, SHOWN of each, as `best_and_worst` shows them."""
+    ranked = sorted(scores, key=lambda name: -scores[name])
     half = len(ranked) // 2
     best, worst = list[str](), list[str]()
     for place, name in enumerate(ranked):
-        score = task.samples[name]
+        score = scores[name]
         (best if score >= 1 or (score > 0 and place < half) else worst).append(name)
-    return (
-        tuple(_card(name, task, files, album) for name in best[:SHOWN]),
-        tuple(_card(name, task, files, album) for name in worst[::-1][:SHOWN]),
-    )
+    return best[:SHOWN], worst[::-1][:SHOWN]
 
 
 def changes(
@@ -194,7 +200,8 @@ def _card(name: str, task: TaskResult, files: ReportFiles, album: Album) -> Samp
     )
 
 
-def _shortened(text: str) -> str:
+def shortened(text: str) -> str:
+    """Return a text as long as the page has room for."""
     if len(text) <= TEXT_CHARACTERS:
         return text
     return f"{text[:TEXT_CHARACTERS]} … ({len(text) - TEXT_CHARACTERS} more characters)"

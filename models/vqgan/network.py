@@ -69,6 +69,7 @@ class VQGAN(nn.Module):
         if z_channels != embed_dim:
             raise VQGANConfigError(f"z_channels ({z_channels}) must equal embed_dim ({embed_dim})")
         self.n_embed = n_embed
+        self.resolution = resolution
         self.in_channels = in_channels
         self.out_ch = out_ch
         self.factor = 2 ** (len(ch_mult) - 1)

@@ -117,7 +117,11 @@ def run_command(options: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace, settings: RunSettings) -> RunSummary:
     from contest.children import end_with_parent
+    from contest.emissions.run_energy import MeterRow
     from contest.emissions.tracking import track
+    from contest.errors import ContestError
+    from models.devices import choose_device
+    from submission.cost import add_energy
     from submission.progress import say, warn
     from submission.run import run
 
@@ -125,20 +129,27 @@ def _run(options: argparse.Namespace, settings: RunSettings) -> RunSummary:
         end_with_parent(os.getppid(), signal.SIGTERM)
     if options.greedy and options.seed and settings.shard.is_first:
         warn("--seed changes nothing here: with --greedy nothing is drawn at random")
-    if options.emissions is None:
+    shard = settings.shard
+    if options.emissions is None or not shard.is_first:
         return run(settings)
-    if settings.shard.count > 1:
-        raise UsageError("--emissions measures one process", "leave it out, or run without torchrun")
     description = (
         f"RUDOLPH, inference, weights {settings.weights.name}, profile {settings.profile.name}, {settings.device}"
     )
+    devices = {choose_device(options.device, number).index for number in range(shard.count)}
+    gpus = tuple(sorted(index for index in devices if index is not None))
+    country = options.country or COUNTRY
+    root = os.getppid() if shard.count > 1 else None  # torchrun, and all that it started
     try:
-        gpus = () if settings.device.index is None else (settings.device.index,)
-        country = options.country or COUNTRY
-        with track("FBC2 submission", description, options.emissions, country, gpus=gpus) as tracking:
-            return run(settings)
+        with track("FBC2 submission", description, options.emissions, country, root=root, gpus=gpus) as tracking:
+            row = None if tracking.row_id is None else MeterRow(str(options.emissions.absolute()), tracking.row_id)
+            report = run(settings, row)
     finally:
         say(str(tracking.outcome))
+    try:
+        add_energy(settings.output, report.sessions)
+    except (ContestError, OSError, ValueError) as error:
+        warn(f"the energy of the run is not in run.json: {error}")
+    return report
 
 
 def _say_end(options: argparse.Namespace, report: RunSummary) -> None:

@@ -91,12 +91,12 @@ def test_the_same_seed_draws_the_same_at_any_batch(weights: Path, tmp_path: Path
         command = ["dream", TEXT, "--weights", str(weights), "--output", str(tmp_path / name), "--quiet"]
         assert main([*command, "--count", "3", "--keep", "1", "--upscale", "1", "--device", "cpu", *more]) == 0
         assert sorted(path.name for path in (tmp_path / name).glob("picture*")) == ["picture_1.png"]
-        return np.asarray(Image.open(tmp_path / name / "all_contact_sheet.png")).astype(int)
+        return np.asarray(Image.open(tmp_path / name / "all_contact_sheet.png")).astype(np.int64)
 
-    whole, parts, other = drawn("a"), drawn("b", "--batch", "2"), drawn("c", "--seed", "1")
-    # Some processors sum in another order at another batch: a pixel at the border between two values may be either.
-    assert abs(whole - parts).max() <= 1
-    assert abs(whole - other).max() > 10
+    first = drawn("a")
+    # The codes are the same; the picture tokenizer rounds a pixel otherwise here and there in another batch.
+    assert np.abs(first - drawn("b", "--batch", "2")).max() <= 1
+    assert np.abs(first - drawn("c", "--seed", "1")).mean() > 10
 
 
 @pytest.mark.parametrize("model", ["rudolph", "dalle"])
@@ -144,6 +144,15 @@ def test_a_part_of_a_picture_is_kept(way: str, command: str, weights: Path, tmp_
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["draw", TEXT, "--count", "0"], "must be a whole number from 1 to 10000, not '0'"),
+        (["dream", TEXT, "--count", "0"], "must be a whole number from 1 to 10000, not '0'"),
+        (["complete", "{black}", " ", "--keep-up", "1"], "the text to draw is empty; say what to draw"),
+        (["complete", "{black}", TEXT, "--mask", "{small}"], "make it as large as the picture"),
+        (["complete", "{black}", TEXT, "--mask", "{text}"], "NOT_A_PICTURE"),
+        (
+            ["complete", "no.png", TEXT, "--keep-up", "1"],
+            "no.png: there is no such file; check the path",
+        ),
         (["dream", " "], "abilities dream: error [USAGE] the text to draw is empty; say what to draw"),
         (["dream", TEXT, "--count", "2"], "of 2 pictures, 3 can not be kept; raise --count or lower --keep"),
         (["dream", TEXT, "--upscale", "8"], "rrdbnet_x8: no such folder"),
@@ -176,7 +185,11 @@ def test_bad_input_is_named_and_nothing_is_written(
     half_white(files["black"], (16, 16), 16)
     half_white(files["small"], (8, 8), 0)
     words = [word.format(**files) for word in arguments]
-    assert main([*words, "--weights", str(weights), "--output", str(tmp_path / "out")]) == 2
+    try:
+        status = main([*words, "--weights", str(weights), "--output", str(tmp_path / "out")])
+    except SystemExit as ended:  # as argparse ends a process
+        status = int(str(ended.code))
+    assert status == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 

@@ -56,7 +56,13 @@ def test_the_likeliest_class_is_chosen(pictures: list[str], tmp_path: Path, caps
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["caption", "{missing}"], "PICTURE_MISSING"),
+        (["caption", "{missing}"], "missing.png: there is no such file; check the path of the picture"),
+        (["write", "круг", "--count", "0"], "must be a whole number from 1, not '0'"),
+        (
+            ["write", "круг", "--weights", "RUDOLPH-9B"],
+            "no such folder, and no published weights of that name",
+        ),
+        (["classify", "{text}", "--classes", ""], "--classes needs two names or more"),
         (["caption", "{text}"], "NOT_A_PICTURE"),
         (["caption", "{text}", "--count", "3", "--drafts", "2"], "of 2 drafts, 3 captions can not be kept"),
         (["caption", "{text}", "--count", "0"], "must be a whole number from 1, not '0'"),

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from contest import stop_signals as module
-from contest.stop_signals import Stopped, stop_signals
+from contest.stop_signals import Stopped, stop_signals, stop_when_convenient
 
 
 @pytest.mark.parametrize(
@@ -16,6 +16,7 @@ from contest.stop_signals import Stopped, stop_signals
         (signal.SIGINT, 130, "interrupted"),
         (signal.SIGTERM, 143, "terminated"),
         (signal.SIGHUP, 129, "hung up"),
+        (signal.SIGUSR1, 138, "stopped by SIGUSR1"),
     ],
 )
 def test_a_signal_raises_with_its_status(number: int, status: int, word: str) -> None:
@@ -64,3 +65,34 @@ def test_another_thread_takes_no_signals() -> None:
     thread.start()
     thread.join()
     assert seen == [before]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_work_that_ends_in_its_own_time_is_told_of_the_signal(number: int) -> None:
+    with stop_signals(), stop_when_convenient() as request:
+        assert request.number == 0
+        os.kill(os.getpid(), number)
+        os.kill(os.getpid(), signal.SIGTERM)  # of the same moment: the same one
+        assert request.number == number
+
+
+@pytest.mark.parametrize(("later", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_who_asks_once_more_is_in_earnest(later: int, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def work() -> None:
+        os.kill(os.getpid(), signal.SIGUSR1)
+        os.kill(os.getpid(), later)
+
+    monkeypatch.setattr(module, "TIDYING_SECONDS", 0.0)
+    with pytest.raises(Stopped) as caught, stop_signals(), stop_when_convenient():
+        work()
+    assert caught.value.status == status
+
+
+def test_a_signal_that_is_ignored_is_not_noted_either() -> None:
+    before = signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    try:
+        with stop_when_convenient() as request:
+            os.kill(os.getpid(), signal.SIGUSR1)
+        assert request.number == 0
+    finally:
+        signal.signal(signal.SIGUSR1, before)

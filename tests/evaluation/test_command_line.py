@@ -35,6 +35,14 @@ WORK = {
     ),
     "queue status": ("evaluation.queue.spool.Spool", ["queue", "status", "--spool", "s"]),
     "queue collect": ("evaluation.queue.spool.Spool", ["queue", "collect", "--spool", "s", "--db", "a"]),
+    "bundle hub": (
+        "evaluation.results.read_result",
+        ["bundle", "hub", "r.json", "--benchmark", "someone/test", "--output", "out"],
+    ),
+    "bundle codabench": (
+        "evaluation.platforms.codabench.write_bundle",
+        ["bundle", "codabench", "--input", "demo", "--image", "x", "--output", "b.zip", *SCORED[2:], "--ids", "i.json"],
+    ),
     "attempts list": ("evaluation.container.attempts.free_lapsed", ["attempts", "list", "--db", "a"]),
 }
 

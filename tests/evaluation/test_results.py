@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from contest.tasks import TASKS
+from evaluation.cost import FIGURES
 from evaluation.errors import ResultFileError
 from evaluation.metrics.cases import Note
 from evaluation.results import Result, TaskResult, read_result, to_json, write_csv, write_result
@@ -43,6 +44,7 @@ def test_the_json_has_the_agreed_shape() -> None:
         "integral_interval": None,
         "missing_tasks": [task.key for task in TASKS if task.key != "vqa"],
         "warnings": ["beware"],
+        "cost": None,
         "tasks": {
             "vqa": {
                 "score": 0.25,
@@ -54,6 +56,7 @@ def test_the_json_has_the_agreed_shape() -> None:
                 "documents": (0, 5),
                 "comparable": False,
                 "parts": {"meteor": 0.25},
+                "part_signatures": {},
                 "remarks": ["few"],
                 "notes": [{"sample_id": "a", "defect": 10, "message": "odd", "voids_task": False}],
                 "samples": {"7": 0.5, "a": 0.0},
@@ -155,6 +158,7 @@ def test_the_csv_has_a_row_a_task_and_one_for_s(tmp_path: Path) -> None:
         "eligible": "True",
         "comparable": "True",
         "signature": "equality|v:1",
+        **dict.fromkeys((*FIGURES, "energy_method"), ""),
     }
     assert (rows[6]["threshold"], rows[6]["eligible"], rows[-1]["score"]) == ("", "", "0.25")
 

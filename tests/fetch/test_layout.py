@@ -43,9 +43,9 @@ from models.vqgan.loading import read_vqgan_config
 from models.weights_folder import inspect_folder
 from submission.__main__ import main as submission_main
 from tests.fetch.hub_server import FakeHub, serving
+from tests.published_tokenizer import bpe_model
 
 RUCLIP = Path(__file__).parents[2] / "weights" / "ruclip"
-BPE_PIECES = 16_384
 PROGRAMS: dict[str, Program] = {
     module.PROGRAM.name: module.PROGRAM
     for module in (
@@ -71,13 +71,6 @@ def checkpoint(network: nn.Module, **form: Any) -> bytes:
     stream = io.BytesIO()
     torch.save({inside: state} if inside else state, stream)
     return stream.getvalue()
-
-
-def bpe_model() -> bytes:
-    """A tokenizer of as many pieces as the published one: single characters, and no rules."""
-    pieces = BPE_PIECES - 4
-    lines = [f"{pieces} 0", *(f"{0x4E00 + number} {number + 4}" for number in range(pieces)), "1 0 2 3"]
-    return "\n".join([*lines, ""]).replace(f"{0x4E00} 4", "9601 4").encode()
 
 
 def parquet(**columns: list[Any]) -> bytes:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from models.named_folders import NotFetchedError, fetched_folder, weights_folder
+from models.named_folders import NotFetchedError, existing_weights, fetched_folder, weights_folder
 
 
 def test_a_name_is_looked_for_among_what_was_fetched(tmp_path: Path) -> None:
@@ -26,6 +26,14 @@ def test_a_folder_that_exists_is_itself(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.chdir(tmp_path)
     (tmp_path / "ai" / "w").mkdir(parents=True)
     assert weights_folder("ai/w", {"HF_HOME": str(tmp_path)}) == Path("ai/w")
+
+
+def test_what_must_be_there(tmp_path: Path) -> None:
+    assert existing_weights(tmp_path, {}) == tmp_path
+    with pytest.raises(NotFetchedError, match=r"9B: no such folder, and no published weights.*RUDOLPH-2\.7B-FBC2, "):
+        existing_weights("RUDOLPH-9B", {"HF_HOME": str(tmp_path)})
+    with pytest.raises(NotFetchedError, match=r"python -m fetch weights RUDOLPH-1\.3B"):
+        existing_weights("ai-forever/RUDOLPH-1.3B", {"HF_HOME": str(tmp_path)})
 
 
 @pytest.mark.parametrize(

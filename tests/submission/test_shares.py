@@ -34,6 +34,10 @@ def test_merged_shares_are_what_one_run_leaves(submit: Start, tmp_path: Path, co
     assert [share["share"] for share in report["shares"]] == [f"{number}/{count}" for number in range(count)]
     assert all(batch["answer"] == 1 for share in report["shares"] for batch in share["batch_sizes"])
     assert [process["process"] for process in report["processes"]] == list(range(count))
+    cost, own = report["cost"], alone.report["cost"]
+    assert (cost["sessions"], cost["samples"], cost["energy"]) == (count, own["samples"], None)
+    for part in ("answers", "pictures"):
+        assert [cost[part][name] for name in ("count", "tokens")] == [own[part][name] for name in ("count", "tokens")]
 
 
 def test_a_run_goes_on_where_merged_shares_stopped(submit: Start, tmp_path: Path) -> None:

@@ -1,6 +1,15 @@
 """A very small world to train on: its data, its networks, and the settings of a run of a few steps."""
 
+import json
+from pathlib import Path
+
+import torch
+
+from data_prep.__main__ import main as data_prep
 from models.rudolph import Config
+from models.vqgan import VQGAN
+from models.weights import save_safetensors
+from training.__main__ import main as training
 
 TINY = Config(
     num_layers=2,
@@ -40,3 +49,18 @@ tasks:
   generation: {{samples: 2, left: 0.02, image: 1.0, right: 0.0}}
   captioning: {{samples: 2, left: 0.02, image: 0.0, right: 1.0}}
 """
+
+
+def make_small_world(root: Path) -> None:
+    """Make it in a folder: `world`, `weights`, `tiny.json` and `settings.yaml`."""
+    tasks = "textqa,generation,captioning"
+    sizes = ["--train", "30", "--validation", "3", "--test", "0"]
+    assert data_prep(["synthetic", "--output", str(root / "world"), "--seed", "1", *sizes, "--tasks", tasks]) == 0
+    (root / "weights" / "vqgan").mkdir(parents=True)
+    (root / "weights" / "vqgan" / "config.json").write_text(json.dumps(PICTURES))
+    torch.manual_seed(0)
+    save_safetensors(VQGAN(**PICTURES), root / "weights" / "vqgan" / "model.safetensors", torch.float16)
+    bpe = root / "weights" / "bpe.model"
+    assert training(["bpe", "--data", str(root / "world"), "--output", str(bpe), "--vocab", "300"]) == 0
+    TINY.save(root / "tiny.json")
+    (root / "settings.yaml").write_text(SETTINGS.format(root=root))

@@ -14,8 +14,8 @@ from models.rudolph.vocabulary import BOS, EOS, PAD, Vocabulary
 from training.tune.data.batches import TASK_TOKENS, Batch, BatchMaker, choose_reference
 from training.tune.data.examples import Example
 from training.tune.data.prefetching import Prefetched
+from training.tune.data.records import TrainingDataError
 from training.tune.data.sampler import FixedMixture, Sampler, SharedMixture
-from training.tune.data.sources import TrainingDataError
 from training.tune.settings import TaskSettings
 
 CONFIG = Config(

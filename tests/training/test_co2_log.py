@@ -12,7 +12,8 @@ from models.rudolph import Config, Rudolph
 from tests.training.small_world import TINY
 from tests.training.test_callbacks import VALIDATION, run_in
 from training.tune.callbacks.co2_log import Co2FileError, Co2Log, Co2Row, read_co2_log
-from training.tune.emissions import ProcessPlace, description, parameter_count
+from training.tune.emissions import description, parameter_count
+from training.tune.nodes import ProcessPlace
 from training.tune.settings import (
     DataSettings,
     EmissionsSettings,
@@ -192,7 +193,11 @@ def test_the_large_model_is_counted_without_being_made() -> None:
     [
         ({}, ProcessPlace(0, 0, 1), "co2.csv"),
         ({"LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "8"}, ProcessPlace(0, 1, 8), "co2.csv"),
-        ({"GROUP_RANK": "2", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "8"}, ProcessPlace(2, 0, 8), "co2.node2.csv"),
+        (
+            {"GROUP_RANK": "2", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "8", "GROUP_WORLD_SIZE": "4"},
+            ProcessPlace(2, 0, 8, 4),
+            "co2.node2.csv",
+        ),
     ],
 )
 def test_each_machine_measures_itself_once(environment: dict[str, str], place: ProcessPlace, file: str) -> None:

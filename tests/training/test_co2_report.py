@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import re
 import shutil
 from html.parser import HTMLParser
@@ -181,6 +182,31 @@ def test_machines_are_added_up(killed: Path) -> None:
     assert figures.summary.stretches == 2
     assert [(part.label, part.co2_kg) for part in figures.parts[-1:]] == [("other machines", 0.5)]
     assert figures.validation == before.validation
+
+
+def test_each_node_has_a_line_and_their_sum(killed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record = json.loads((killed / "co2_run.json").read_text())
+    rows = table(killed / "emissions.csv")
+    for node in (1, 10):  # not in the order of the files' names
+        session = record["stretches"][1] | {"id": f"n{node}", "host": f"host-{node}", "nodes": 12}
+        own = record | {"emissions_file": f"emissions.node{node}.csv", "stretches": [session]}
+        (killed / f"co2_run.node{node}.json").write_text(json.dumps(own))
+        write_table(killed / f"emissions.node{node}.csv", [rows[1] | {"id": f"n{node}", "CO2_emissions(kg)": "0.001"}])
+    record["stretches"][1] |= {"host": "host-0", "nodes": 12}
+    (killed / "co2_run.json").write_text(json.dumps(record))
+    assert training(["co2-report", str(killed)]) == 0
+    captured = capsys.readouterr()
+    told = [line for line in captured.out.splitlines() if " CO2" in line]
+    first = math.fsum(float(row["CO2_emissions(kg)"]) for row in rows)
+    name = record["stretches"][0]["host"]
+    assert told == [
+        f"node 0 ({name}, host-0): {first * 1000:.4g} g CO2 in 2 sessions",
+        "node 1 (host-1): 1 g CO2 in 1 session",
+        "node 10 (host-10): 1 g CO2 in 1 session",
+        f"all 3 nodes: {first * 1000 + 2:.4g} g CO2",
+    ]
+    assert "12 nodes trained, and 3 measured what they used" in captured.err
+    assert "node 10 (host-10)" in Page((killed / "co2_report" / "co2_report.html").read_text()).text
 
 
 def test_nothing_measured_is_said_and_is_no_zero(unmeasured: Path, capsys: pytest.CaptureFixture[str]) -> None:

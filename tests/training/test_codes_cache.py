@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from training.tune.data.codes_cache import CodesCache, CodesCacheError, Encoded, PictureKey
-from training.tune.data.sources import TrainingDataError
+from training.tune.data.records import TrainingDataError
 
 VQGAN = hashlib.sha256(b"vqgan").hexdigest()
 

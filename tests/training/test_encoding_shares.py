@@ -1,6 +1,7 @@
 """Pictures encoded in shares, as on several hosts: merged, the cache holds what one encoding leaves."""
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -13,19 +14,25 @@ from contest.shares import Share
 from tests.training.test_image_encoder import counted
 from training.__main__ import main as training
 from training.tune.data.image_encoder import _shared_by
-from training.tune.data.sources import Record
+from training.tune.data.records import Record
 
 ROOT = Path(__file__).parents[2]
 
 
 def rows(cache: Path) -> dict[str, list[tuple[object, ...]]]:
-    """All that a cache holds, by table."""
+    """All that a cache holds, by table; the codes also of the files that it refers to."""
     (path,) = cache.glob("codes_*.sqlite")
     with sqlite3.connect(path) as connection:
-        return {
+        held = {
             table: connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall()
             for table in ("made_by", "pictures", "codes")
         }
+        placed = connection.execute("SELECT digest, name FROM placed JOIN parts ON part = number").fetchall()
+    for digest, name in placed:
+        with sqlite3.connect(path.with_suffix(".parts") / name) as part:
+            held["codes"] += part.execute("SELECT * FROM codes WHERE digest = ?", (digest,)).fetchall()
+    held["codes"].sort()
+    return held
 
 
 @pytest.fixture
@@ -49,6 +56,27 @@ def test_merged_shares_hold_what_one_encoding_leaves(run, tmp_path: Path, monkey
     assert rows(tmp_path / "shares") == rows(tmp_path / "alone")
     assert len(seen) == encoded[-1]  # nothing was left to encode
     assert run("merge", "shares") == 0
+    (path,) = (tmp_path / "shares").glob("codes_*.sqlite")
+    with sqlite3.connect(path) as connection:  # not one was copied: the shares' files have a second name
+        assert connection.execute("SELECT count(*) FROM codes").fetchone() == (0,)
+    parts = sorted(path.with_suffix(".parts").iterdir())
+    assert [(part.name, part.stat().st_nlink) for part in parts] == [
+        (f"share-{number:05}-of-00003.sqlite", 2) for number in range(3)
+    ]
+    for number in range(3):
+        shutil.rmtree(tmp_path / "shares" / f"share-{number:05}-of-00003")
+    assert run("encode", "shares") == 0
+    assert len(seen) == encoded[-1]  # all is still there
+    parts[1].unlink()
+    assert run("encode", "shares") == 0
+    assert len(seen) == encoded[-1] + encoded[1] - encoded[0]  # and what is lost is encoded again
+    parts[2].write_bytes(b"no database" * 1000)
+    capsys.readouterr()
+    assert run("encode", "shares") == 1
+    assert (
+        f"{parts[2]}: file is not a database; remove that file: its pictures are encoded again"
+        in capsys.readouterr().err
+    )
 
 
 # Kills the process when some pictures are in the cache.

@@ -24,7 +24,7 @@ from training.__main__ import main as training
 from training.tune.data import image_encoder as encoding
 from training.tune.data.examples import Examples, read_task
 from training.tune.data.image_encoder import PictureEncoder
-from training.tune.data.sources import Record, TrainingDataError
+from training.tune.data.records import Record, TrainingDataError
 
 
 @pytest.fixture(scope="module")

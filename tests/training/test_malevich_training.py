@@ -11,11 +11,13 @@ from PIL import Image
 
 from models.bpe import BPE
 from models.dalle import Dalle, load_dalle
+from models.named_folders import fetched_folder
 from training.__main__ import main
 from training.malevich import TINY, Drawings, held_out_loss, ids_of, train
 from training.recipes import MalevichRecipe
 
 BUNDLED = Path(__file__).parents[2] / "weights"
+OTHER_BPE = Path(__file__).parents[1] / "golden" / "models" / "bpe_small_256.model"
 COLOURS = {"красный": "red", "зелёный": "green", "синий": "blue", "чёрный": "black"}
 SMALL = replace(TINY, num_layers=2, hidden_size=32, num_attention_heads=2, image_tokens_per_dim=4)
 
@@ -65,12 +67,31 @@ def test_the_command_writes_what_abilities_read(tmp_path: Path) -> None:
         (folder / f"captioning_{split}_answer.json").write_text(json.dumps(truths))
     output = tmp_path / "dalle"
     command = ["malevich", "--data", str(tmp_path / "data"), "--weights", str(BUNDLED), "--output", str(output)]
-    assert main([*command, "--steps", "2", "--batch", "2"]) == 0
+    assert main([*command, "--steps", "2", "--batch", "2", "--emissions", "none"]) == 0
     assert load_dalle(output).config == TINY
     record = json.loads((output / "training.json").read_text())
     assert record["recipe"]["steps"] == 2
     assert record["pictures"] == 4
     assert set(record["validation"]) == {"text", "image", "ruclip_of_drawn", "ruclip_of_true", "ruclip_of_others"}
+    assert record["emissions"] is None
+    assert not list(tmp_path.rglob("*.csv"))
+
+
+def test_weights_that_are_not_there_or_do_not_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    command = ["malevich", "--data", "data", "--output", "out", "--weights"]
+    assert main([*command, "ai-forever/rudalle-Malevich"]) == 2
+    assert "python -m fetch weights rudalle-Malevich" in capsys.readouterr().err
+    fetched = fetched_folder("weights", "rudalle-Malevich")
+    fetched.mkdir(parents=True)
+    (fetched / "vqgan").symlink_to(BUNDLED / "vqgan")
+    (fetched / "bpe.model").write_bytes(OTHER_BPE.read_bytes())
+    assert main([*command, "rudalle-Malevich"]) == 2
+    assert "bpe.model has 256 pieces, but ruDALL-E's vocabulary has 1024" in capsys.readouterr().err
+    assert not Path("out").exists()
 
 
 def test_a_world_without_pictures_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

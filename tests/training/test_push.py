@@ -1,6 +1,5 @@
 """Pushing a trained RUDOLPH: the folder, its card, and its way to a hub of the tests' own that also fails."""
 
-import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 import torch
 import yaml
 
+from evaluation.results import Result, TaskResult, write_result
 from models.rudolph import Config, Rudolph
 from models.rudolph.loading import load_rudolph_file
 from tests.fetch.hub_server import COMMIT, FakeHub, serving
@@ -28,15 +28,14 @@ CONFIG = Config(
     r_text_seq_length=8,
     image_vocab_size=16,
 )
-RESULT = {
-    "mode": "official",
-    "integral": None,
-    "integral_interval": None,
-    "tasks": {
-        "textqa": {"score": 0.5, "n": 10, "signature": "f1", "comparable": True, "interval": [0.25, 0.75]},
-        "captioning": {"score": 0.125, "n": 4, "signature": "meteor", "comparable": False, "interval": None},
+RESULT = Result(
+    "official",
+    "test:1",
+    {
+        "textqa": TaskResult("textqa", 0.5, "f1", {"a": 0.0, "b": 1.0}, (0.25, 0.75)),
+        "captioning": TaskResult("captioning", 0.125, "meteor", {"c": 0.125}, comparable=False),
     },
-}
+)
 WRITTEN = [".eval_results/fbc2.yaml", "README.md", "config.json", "model.safetensors", "pytorch_model.bin"]
 
 
@@ -47,7 +46,7 @@ def trained(tmp_path: Path) -> Path:
     run.mkdir()
     torch.manual_seed(0)
     export(run, CONFIG, Rudolph(CONFIG).state_dict())
-    (tmp_path / "result.json").write_text(json.dumps(RESULT))
+    write_result(tmp_path / "result.json", RESULT)
     return run
 
 
@@ -94,8 +93,8 @@ def test_a_dry_run_writes_what_would_be_pushed(trained: Path, hub: FakeHub, caps
     )
     assert "co2_eq_emissions" not in front  # nothing was measured, and that is no zero
     assert "Not measured." in card
-    assert "| textqa | 0.5000 | 0.2500 to 0.7500 | 10 |" in card
-    assert "| captioning (with a substitute: not comparable) | 0.1250 |  | 4 |" in card
+    assert "| textqa | 0.5000 | 0.2500 to 0.7500 | 2 |" in card
+    assert "| captioning (with a substitute: not comparable) | 0.1250 |  | 1 |" in card
     assert yaml.safe_load(files[".eval_results/fbc2.yaml"]) == [
         {"dataset": {"id": "someone/test", "task_id": "textqa"}, "value": 0.5, "notes": "f1"}
     ]
@@ -171,7 +170,7 @@ def test_no_token_and_no_network(trained: Path, hub: FakeHub, monkeypatch: pytes
         (["{run}", "--dry-run", "--data", "a/b/c"], "can be no id on the hub"),
         (["{run}", "--dry-run", "--benchmark", "a/b"], "--benchmark says of which test results are"),
         (["{none}", "--dry-run"], "name the --output of a `training tune` that has ended"),
-        (["{run}", "--dry-run", "--result", "{none}"], "SCORED_RESULT"),
+        (["{run}", "--dry-run", "--result", "{none}"], "RESULT_FILE"),
         (["{run}", "--dry-run", "--result", "{text}"], "give a file that `evaluation score --json` wrote"),
     ],
 )

@@ -172,7 +172,8 @@ def test_who_loses_another_process_says_one_line(root: Path, tmp_path: Path, par
     said = ended(processes[1 - killed])
     assert processes[1 - killed].returncode == 1
     assert [line for line in said.splitlines() if line.startswith("training tune: ")] == [
-        "training tune: another process of this run has ended; the reason is among what that one said"
+        "training tune: another process of this run has ended; the reason is among what that one said; "
+        "the last checkpoint is intact"
     ]
     wait_for(lambda: not alive(tmp_path))
 

@@ -15,7 +15,7 @@ from contest.ground_truth import GroundTruth, References
 from contest.items import Item, Sample
 from contest.shards import ShardError, ShardRow, shard_name, write_shard
 from training.tune.data.cache_folder import cache_folder
-from training.tune.data.sources import Record, TrainingDataError
+from training.tune.data.records import Record, TrainingDataError
 from training.tune.data.table import open_table
 
 

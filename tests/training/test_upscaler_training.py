@@ -8,6 +8,7 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+from contest.emissions.rows import read_rows
 from models.rrdbnet import RRDBNet, load_rrdbnet
 from training.__main__ import main
 from training.pictures import Pictures
@@ -52,7 +53,7 @@ def test_a_run_learns() -> None:
     assert [line.split("  ")[0] for line in lines] == ["step 30", "step 60"]
 
 
-def test_the_command_writes_what_abilities_read(tmp_path: Path) -> None:
+def test_the_command_writes_what_abilities_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for task in ("captioning", "text_recognition"):
         folder = tmp_path / "data" / task
         (folder / "images").mkdir(parents=True)
@@ -64,8 +65,18 @@ def test_the_command_writes_what_abilities_read(tmp_path: Path) -> None:
             (folder / f"{task}_{split}.json").write_text(json.dumps(asked))
     output = tmp_path / "rrdbnet_x8"
     command = ["upscaler", "--data", str(tmp_path / "data"), "--output", str(output), "--scale", "8"]
-    assert main([*command, "--steps", "2", "--batch", "2"]) == 0
+    assert main([*command, "--steps", "2", "--batch", "2", "--country", "fr", "--tdp-watts", "10"]) == 0
     assert load_rrdbnet(output).scale == 8
     record = json.loads((output / "training.json").read_text())
     assert record["pictures"] == {"scenes": 1, "signs": 1}
     assert set(record["validation"]) == {"psnr", "bicubic_psnr"}
+    emissions = record["emissions"]
+    (row,) = read_rows(output / "emissions.csv")
+    assert row.description.startswith("upscaler x8; ")
+    assert row.description.endswith(" parameters; 2 steps")
+    assert (emissions["status"], emissions["country"]) == ("measured", "FR")
+    assert emissions["co2_kg"] == pytest.approx(row.co2_kg)
+    assert emissions["energy_kwh"] == pytest.approx(row.energy_kwh)
+    assert emissions["own_co2_kg"] == pytest.approx(sum(each["co2_kg"] for each in emissions["readings"]))
+    assert 0 < emissions["own_co2_kg"] < emissions["own_energy_kwh"]  # France: 0.07 kg a kWh
+    assert "emissions measured: " in capsys.readouterr().err

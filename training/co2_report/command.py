@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from contest.command_line import DONE, WITH_FAULTS
-from contest.console import say, show
+from contest.console import counted, say, show
 
 if TYPE_CHECKING:
     from training.co2_report.figures import Figures
@@ -33,9 +33,17 @@ def run(options: argparse.Namespace) -> int:
     figures = gather(options.folder)
     for path in write_report(figures, options.output or options.folder / FOLDER):
         show(path)
+    if len(figures.nodes) > 1:
+        for node in figures.nodes:
+            show(f"{node.name}: {_grams(node.co2_kg)} CO2 in {counted(node.sessions, 'session')}")
+        show(f"all {len(figures.nodes)} nodes: {_grams(figures.summary.co2_kg)} CO2")
     for problem in figures.summary.problems:
         say(f"training co2-report: {problem}")
     return DONE if figures.summary.co2_kg is not None else WITH_FAULTS
+
+
+def _grams(co2_kg: float | None) -> str:
+    return "no measured" if co2_kg is None else f"{co2_kg * 1000:.4g} g"
 
 
 def write_report(figures: Figures, folder: Path) -> list[Path]:

@@ -31,6 +31,8 @@ class SessionRecord:
     started: str
     status: str | None
     reasons: list[str]
+    host: str = ""
+    nodes: int = 1
 
 
 @dataclass(config=PART, frozen=True)
@@ -54,15 +56,28 @@ class Co2ReportError(UserError):
 class ReportedSession:
     """One session of the run on one machine (one that was killed and went on has several).
 
-    `row` is eco2AI's, `readings` are our own of it.
+    `row` is eco2AI's, `readings` are our own of it. `node` is the machine's number, `host` its name.
     """
 
+    node: int
+    host: str
     id: str
     started: str
     status: str | None
     reasons: tuple[str, ...]
     row: EmissionsRow | None
     readings: tuple[EnergyReading, ...]
+
+
+@plain_dataclass(frozen=True, slots=True)
+class NodeFigures:
+    """What one node used over all its sessions; `name` has its number and its hosts."""
+
+    name: str
+    sessions: int
+    energy_kwh: float | None
+    co2_kg: float | None
+    own_co2_kg: float | None
 
 
 @plain_dataclass(frozen=True, slots=True)
@@ -93,6 +108,7 @@ class Figures:
     summary: TrainingEmissions
     country: str
     sessions: tuple[ReportedSession, ...]
+    nodes: tuple[NodeFigures, ...]
     parts: tuple[RunPart, ...]
     validation: tuple[Point, ...]
     training: tuple[Point, ...]
@@ -103,14 +119,18 @@ def gather(run: Path) -> Figures:
 
     Raises Co2ReportError where nothing of a measurement is there, `Co2FileError`, OSError.
     """
-    records = [*run.glob(RUN_FILE), *sorted(run.glob(f"{Path(RUN_FILE).stem}.node*.json"))]
+    records = [*run.glob(RUN_FILE), *sorted(run.glob(f"{Path(RUN_FILE).stem}.node*.json"), key=_number_of)]
     if not records:
         raise Co2ReportError(
             f"{run}: there is no {RUN_FILE}", "train with emissions.file=emissions.csv to measure a run"
         )
     about = _record(records[0])
     problems: list[str] = []
-    sessions = [session for record in records for session in _sessions(run, _record(record), problems)]
+    abouts = [(_number_of(record), _record(record)) for record in records]
+    sessions = [session for number, own in abouts for session in _sessions(run, number, own, problems)]
+    most = max((session.nodes for session in about.stretches), default=1)
+    if most > len(records):
+        problems.append(f"{most} nodes trained, and {len(records)} measured what they used")
     first, others = run / CO2_FILE, sorted(run.glob(f"{Path(CO2_FILE).stem}.node*.csv"))
     rows = [row for path in (first, *others) if path.is_file() for row in read_co2_log(path)]
     if not rows:
@@ -131,7 +151,12 @@ def gather(run: Path) -> Figures:
     )
     parts = _parts(rows)
     validation, training = _points(rows)
-    return Figures(summary, about.country, tuple(sessions), parts, validation, training)
+    return Figures(summary, about.country, tuple(sessions), _by_node(sessions), parts, validation, training)
+
+
+def _number_of(record: Path) -> int:
+    """The node's number in the name of its record; 0 of the first one, which has none."""
+    return int(record.stem.rpartition(".node")[2]) if ".node" in record.stem else 0
 
 
 def _record(path: Path) -> RunRecord:
@@ -147,7 +172,7 @@ def _record(path: Path) -> RunRecord:
         raise Co2ReportError(f"no record of a run's measurement: {problem}", where=str(path)) from error
 
 
-def _sessions(run: Path, about: RunRecord, problems: list[str]) -> list[ReportedSession]:
+def _sessions(run: Path, node: int, about: RunRecord, problems: list[str]) -> list[ReportedSession]:
     path = run / about.emissions_file
     try:
         rows, readings = {row.id: row for row in read_rows(path)}, read_readings(path)
@@ -167,8 +192,28 @@ def _sessions(run: Path, about: RunRecord, problems: list[str]) -> list[Reported
         problems += [f"{name}: {reason}" for reason in entry.reasons]
         own = readings.get(entry.id or "", ())
         problems += [f"{name}: {reading.device}: {reading.method}" for reading in own if reading.co2_kg is None]
-        found.append(ReportedSession(entry.id or "", entry.started, entry.status, tuple(entry.reasons), row, own))
+        reasons = tuple(entry.reasons)
+        found.append(ReportedSession(node, entry.host, entry.id or "", entry.started, entry.status, reasons, row, own))
     return found
+
+
+def _by_node(sessions: Sequence[ReportedSession]) -> tuple[NodeFigures, ...]:
+    found = []
+    for node in sorted({session.node for session in sessions}):
+        own = [session for session in sessions if session.node == node]
+        hosts = ", ".join(dict.fromkeys(session.host for session in own if session.host))
+        rows = [session.row for session in own if session.row is not None]
+        read = [reading.co2_kg for session in own for reading in session.readings]
+        found.append(
+            NodeFigures(
+                name=f"node {node} ({hosts})" if hosts else f"node {node}",
+                sessions=len(own),
+                energy_kwh=_sum(row.energy_kwh for row in rows),
+                co2_kg=_sum(row.co2_kg for row in rows),
+                own_co2_kg=_measured(read),
+            )
+        )
+    return tuple(found)
 
 
 def _by_device(sessions: Sequence[ReportedSession]) -> tuple[EnergyReading, ...]:

@@ -5,17 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-from huggingface_hub import EvalResultEntry, ModelCardData, eval_result_entries_to_yaml
+from huggingface_hub import ModelCardData
 
 from contest import VERSION
 from contest.emissions.training_summary import TrainingEmissions
-from contest.tasks import task_by_key
+from evaluation.results import Result
 from models.rudolph import Config
-from training.push.scores import Scores
 
 GRAMS = 1000  # the hub's field is in grams, eco2AI's file in kilograms
-INTEGRAL = "integral"
 
 
 @dataclass(frozen=True)
@@ -42,7 +39,7 @@ class CardFacts:
     base: str = ""
     emissions: TrainingEmissions | None = None
     country: str = ""
-    scores: Scores | None = None
+    scores: Result | None = None
 
 
 def card(facts: CardFacts) -> str:
@@ -80,19 +77,6 @@ def card(facts: CardFacts) -> str:
     )
 
 
-def evaluation_results(scores: Scores, benchmark: str) -> str:
-    """Return the hub's file of evaluation results: each comparable task, and S, of a data set on the hub."""
-    entries = [
-        EvalResultEntry(dataset_id=benchmark, task_id=key, value=task.score, notes=task.signature)
-        for key, task in scores.tasks.items()
-        if task.comparable
-    ]
-    if scores.integral is not None and len(entries) == len(scores.tasks):
-        entries.append(EvalResultEntry(dataset_id=benchmark, task_id=INTEGRAL, value=scores.integral))
-    text: str = yaml.safe_dump(eval_result_entries_to_yaml(entries), allow_unicode=True, sort_keys=False)
-    return text
-
-
 def _dimensions(facts: CardFacts) -> list[str]:
     config = facts.config
     return [
@@ -106,14 +90,14 @@ def _dimensions(facts: CardFacts) -> list[str]:
     ]
 
 
-def _scores(scores: Scores | None) -> list[str]:
+def _scores(scores: Result | None) -> list[str]:
     if scores is None:
         return ["Not scored."]
-    lines = [f"By `evaluation score`, mode {scores.mode}:", "", "| task | score | 95 % interval | samples |"]
+    lines = [f"By `evaluation score`, mode {scores.mode_name}:", "", "| task | score | 95 % interval | samples |"]
     lines.append("| --- | --- | --- | --- |")
     for key, task in scores.tasks.items():
         mark = "" if task.comparable else " (with a substitute: not comparable)"
-        lines.append(f"| {task_by_key(key).key}{mark} | {task.score:.4f} | {_interval(task.interval)} | {task.n} |")
+        lines.append(f"| {key}{mark} | {task.score:.4f} | {_interval(task.interval)} | {task.n} |")
     if scores.integral is not None:
         samples = sum(task.n for task in scores.tasks.values())
         lines.append(f"| **S** | {scores.integral:.4f} | {_interval(scores.integral_interval)} | {samples} |")

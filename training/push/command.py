@@ -39,15 +39,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the folder, and send it unless told not to."""
+    from evaluation.results import read_result
     from fetch.publishing import publish, require_id
     from training.push.folder import PushPlan, write_folder
-    from training.push.scores import read_scores
 
     if options.benchmark and options.result is None:
         raise UsageError("--benchmark says of which test results are, and there are none", "add --result FILE")
     for identifier in filter(None, (options.repo, options.base, options.benchmark, *options.data)):
         require_id(identifier)
-    scores = None if options.result is None else read_scores(options.result)
+    scores = None if options.result is None else read_result(options.result)
     name = options.name or (options.repo or options.run_folder.resolve().name).rsplit("/", 1)[-1]
     plan = PushPlan(name, options.licence, tuple(options.data), options.base, scores, options.benchmark)
     output = options.output or options.run_folder / FOLDER

@@ -8,17 +8,17 @@ from pathlib import Path
 from contest.atomic import copied_or_linked
 from contest.writing import write_bytes
 from errors import UserError
+from evaluation.platforms.hub import RESULTS_FILE, evaluation_results
+from evaluation.results import Result
 from models.rudolph import read_config
 from models.rudolph.loading import load_rudolph_file
 from models.weights_folder import CONFIG_FILE
 from training.co2_report.figures import Co2ReportError, gather
-from training.push.card import CardFacts, card, evaluation_results
-from training.push.scores import Scores
+from training.push.card import CardFacts, card
 from training.tune.emissions import parameter_count
 from training.tune.export import PUBLISHED_FILE, PUBLISHED_FOLDER, SAFETENSORS_FILE, SAFETENSORS_FOLDER
 
 CARD_FILE = "README.md"
-RESULTS_FILE = ".eval_results/fbc2.yaml"
 
 
 class NotTrainedError(UserError):
@@ -36,7 +36,7 @@ class PushPlan:
     licence: str
     data: tuple[str, ...] = ()
     base: str = ""
-    scores: Scores | None = None
+    scores: Result | None = None
     benchmark: str = ""
 
 

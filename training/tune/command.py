@@ -56,9 +56,9 @@ def run(options: argparse.Namespace) -> int:
         say(f"training tune: {reason_of(error)}{_kept(settings)}")
         return WITH_FAULTS
     except RuntimeError as error:
-        if not lost_connection(error):
+        if (lost := lost_connection(error)) is None:
             raise
-        say("training tune: another process of this run has ended; the reason is among what that one said")
+        say(f"training tune: {lost}{_kept(settings)}")
         return WITH_FAULTS
     if first_process():
         _print_end(settings, trained)

@@ -1,6 +1,7 @@
 """Several processes that train one network: who they are, what they add up, how they share the weights.
 
-Started by torchrun, which sets RANK, WORLD_SIZE and LOCAL_RANK; without it there is one process.
+Started by torchrun, which sets RANK, WORLD_SIZE and LOCAL_RANK; without it there is one process. `nodes` tells of
+several machines.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from torch.distributed.checkpoint.state_dict import (
     set_model_state_dict,
     set_optimizer_state_dict,
 )
+from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
@@ -31,22 +33,26 @@ from torch.nn.parallel import DistributedDataParallel
 from models.gpu_settings import prepare_gpu
 from models.rudolph.transformer import Layer
 from training.tune.errors import SettingsError
+from training.tune.nodes import ProcessPlace
 from training.tune.objective import Objective
 from training.tune.optimizers import load_named_state, named_state
 from training.tune.settings import ComputeSettings
 
-PATIENCE = timedelta(hours=2)  # the others wait while the first process validates and saves
 GATHERED = StateDictOptions(full_state_dict=True, cpu_offload=True)
 SCATTERED = StateDictOptions(full_state_dict=True, broadcast_from_rank0=True)
 
 
+ALONE = ProcessPlace(0, 0, 1)
+
+
 @dataclass(frozen=True)
 class Processes:
-    """This process among those of the run: process `rank` of `world`, computing on `device`."""
+    """This process among those of the run: process `rank` of `world`, computing on `device`, at `place`."""
 
     rank: int
     world: int
     device: torch.device
+    place: ProcessPlace = ALONE
 
     @property
     def is_first(self) -> bool:
@@ -60,6 +66,10 @@ class Processes:
     def max(self, tensor: Tensor) -> Tensor:
         """Element-wise maximum of a tensor over all processes, on the CPU."""
         return self._reduced(tensor, dist.ReduceOp.MAX)
+
+    def largest(self, number: int) -> int:
+        """Largest of the processes' numbers."""
+        return number if self.world == 1 else int(self.max(torch.tensor([number]))[0])
 
     def _reduced(self, tensor: Tensor, how: dist.ReduceOp.RedOpType) -> Tensor:
         if self.world == 1:
@@ -77,9 +87,13 @@ class Processes:
         return values[0]
 
 
-def lost_connection(error: RuntimeError) -> bool:
-    """Whether an error says that another process of the run is gone."""
-    return isinstance(error, dist.DistError) or "gloo" in str(error)
+def lost_connection(error: RuntimeError) -> str | None:
+    """Say what an error means that tells of another process of the run; None for an error of this one."""
+    if not (isinstance(error, dist.DistError) or "gloo" in str(error)):
+        return None
+    if "timed out" in str(error).lower() or "timeout" in str(error).lower():
+        return "another process of this run did not answer within compute.timeout: it hangs, or its node is gone"
+    return "another process of this run has ended; the reason is among what that one said"
 
 
 def first_process() -> bool:
@@ -100,20 +114,22 @@ def _device(wanted: str, local_rank: int) -> torch.device:
 
 
 @contextmanager
-def open_processes(device_name: str) -> Iterator[Processes]:
+def open_processes(settings: ComputeSettings) -> Iterator[Processes]:
     """Join the processes of the run, if torchrun started this one.
 
     Raises `SettingsError` for a device that is not there.
     """
-    rank, world, local = (int(os.environ.get(name, "0")) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK"))
-    device = _device(device_name, local)
+    rank, world = (int(os.environ.get(name, "0")) for name in ("RANK", "WORLD_SIZE"))
+    place = ProcessPlace.of(os.environ)
+    device = _device(settings.device, place.local_rank)
     prepare_gpu(device)
     if world < 2:
         yield Processes(0, 1, device)
         return
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+    patience = timedelta(seconds=settings.timeout)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=patience)
     try:
-        yield Processes(rank, world, device)
+        yield Processes(rank, world, device, place)
     except Exception:
         dist.destroy_process_group()
         raise
@@ -126,7 +142,7 @@ def share(objective: Objective, settings: ComputeSettings, processes: Processes)
         return objective
     if settings.parallel == "ddp":
         return DistributedDataParallel(objective, gradient_as_bucket_view=True, **_without_buffers())
-    mesh = dist.init_device_mesh(processes.device.type, (processes.world,))
+    mesh = _mesh(settings.parallel, processes)
     # The products' weights travel in half the bytes. The norms stay in float32, as under autocast alone.
     half = MixedPrecisionPolicy(torch.bfloat16, torch.float32, cast_forward_inputs=False)
     # Its warning against changing outputs in place: nothing here does.
@@ -139,6 +155,15 @@ def share(objective: Objective, settings: ComputeSettings, processes: Processes)
         fully_shard(layer, mesh=mesh)
     fully_shard(objective, mesh=mesh)
     return objective
+
+
+def _mesh(parallel: str, processes: Processes) -> DeviceMesh:
+    """Among which processes the weights are divided: all, or with hsdp those of a node (each node has all weights)."""
+    kind, world, of_a_node = processes.device.type, processes.world, processes.place.local_world
+    if parallel == "fsdp":
+        return dist.init_device_mesh(kind, (world,))
+    # torchrun numbers the processes node by node.
+    return dist.init_device_mesh(kind, (world // of_a_node, of_a_node), mesh_dim_names=("nodes", "processes"))
 
 
 def _without_buffers() -> dict[str, Any]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from models.rudolph import Config, Rudolph
 from training.tune.callbacks.co2_log import CO2_FILE, Co2Log
 from training.tune.errors import make_output
 from training.tune.initial_weights import starting_config
+from training.tune.nodes import ProcessPlace
 from training.tune.settings import TuneSettings
 
 RUN_FILE = "co2_run.json"
@@ -51,39 +52,6 @@ def description(settings: TuneSettings, config: Config) -> str:
     parts.append(f"{settings.steps} steps, tasks: {' '.join(settings.tasks)}")
     text = "; ".join(part for part in parts if part)
     return f"{text} {FINAL_MARK}" if settings.emissions.final and FINAL_MARK not in text else text
-
-
-@dataclass(frozen=True)
-class ProcessPlace:
-    """Where this process stands among those of a run, by the variables that torchrun sets.
-
-    Several processes of one machine are measured as one, by the first of them, from the one that started them all.
-    """
-
-    node: int
-    local_rank: int
-    local_world: int
-
-    @classmethod
-    def of(cls, environment: Mapping[str, str]) -> ProcessPlace:
-        """Read the variables; without them there is one process."""
-        names = ("GROUP_RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
-        node, local_rank, local_world = (int(environment.get(name, name == "LOCAL_WORLD_SIZE")) for name in names)
-        return cls(node, local_rank, local_world)
-
-    @property
-    def root(self) -> int:
-        """The process to measure with its descendants."""
-        return os.getpid() if self.local_world == 1 else os.getppid()
-
-    def gpus(self, device: str) -> tuple[int, ...]:
-        """Numbers by CUDA of the GPUs that this machine's processes train on: each has that of its own rank."""
-        return () if device == "cpu" else tuple(range(self.local_world))
-
-    def named(self, file: str) -> str:
-        """Name of this machine's own file: `co2.csv` on the first, `co2.node1.csv` on the second."""
-        path = Path(file)
-        return file if not self.node else str(path.parent / f"{path.stem}.node{self.node}{path.suffix}")
 
 
 @contextmanager
@@ -121,7 +89,7 @@ def measure_emissions(settings: TuneSettings) -> Iterator[Co2Log | None]:
             gpus=place.gpus(settings.compute.device),
             period=own.period,
         ) as tracking:
-            _attempt(lambda: _put_session(record, about, tracking, datetime.now(UTC)))
+            _attempt(lambda: _put_session(record, about, tracking, datetime.now(UTC), place))
             log = Co2Log(tracking, output / place.named(CO2_FILE))
             try:
                 yield log
@@ -130,16 +98,19 @@ def measure_emissions(settings: TuneSettings) -> Iterator[Co2Log | None]:
     finally:
         if log is not None and tracking.outcome is not None:
             _attempt(log.close)
-            _attempt(lambda: _put_session(record, about, tracking, datetime.now(UTC)))
-            note(tracking.outcome)
+            _attempt(lambda: _put_session(record, about, tracking, datetime.now(UTC), place))
+            note(f"{place.name}: {tracking.outcome}" if place.nodes > 1 else tracking.outcome)
 
 
-def _put_session(record: Path, about: Mapping[str, Any], tracking: Tracking, now: datetime) -> None:
+def _put_session(
+    record: Path, about: Mapping[str, Any], tracking: Tracking, now: datetime, place: ProcessPlace
+) -> None:
     """Write down that this session began; or how its measurement ended. Raises OSError, ContestError, ValueError."""
     sessions = json.loads(record.read_text(encoding="utf-8"))["stretches"] if record.is_file() else []
     time, outcome = now.isoformat(timespec="seconds"), tracking.outcome
     if outcome is None:
-        sessions.append({"id": tracking.row_id, "started": time, "ended": None, "status": None, "reasons": []})
+        began: dict[str, Any] = {"id": tracking.row_id, "started": time, "ended": None, "status": None, "reasons": []}
+        sessions.append(began | {"host": socket.gethostname(), "nodes": place.nodes})
     else:
         sessions[-1] |= {"ended": time, "status": outcome.status.value, "reasons": list(outcome.reasons)}
     write_json(record, {**about, "stretches": sessions})

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
 from torch.distributed.tensor import DTensor
 
 from contest.console import say
+from contest.stop_signals import Stopped, StopRequest, stop_when_convenient
 from models.bpe import BPE
 from models.rudolph import Rudolph
 from models.rudolph.decoding import NonFiniteLogitsError
@@ -20,13 +22,15 @@ from training.tune.callbacks.build import build_callbacks
 from training.tune.callbacks.callback import Callback, TrainingRun
 from training.tune.callbacks.epochs import steps_of_epoch
 from training.tune.checkpoints import CheckpointNote, last_checkpoint, save_checkpoint
-from training.tune.data.loading import open_data, open_encoder, require_vqgan
+from training.tune.data.loading import Data, open_data, open_encoder, require_vqgan
 from training.tune.distributed import Processes, open_processes
 from training.tune.errors import SettingsError, make_output
 from training.tune.export import export
 from training.tune.freezing import freeze
 from training.tune.initial_weights import starting_config, starting_model
 from training.tune.lora import add_adapters
+from training.tune.node_log import NodeLog
+from training.tune.nodes import checksum, require_same_start, require_same_work
 from training.tune.settings import TuneSettings
 from training.tune.train_step import train_step
 from training.tune.training_state import TrainState
@@ -37,7 +41,7 @@ from training.tune.validation import Validation, validate
 MAY_CHANGE = ("weights", "output", "tasks", "until", "validation", "checkpoint", "logging", "emissions")
 PARTS_THAT_MAY_CHANGE = {
     "data": ("folder", "cache", "workers", "prefetch"),
-    "compute": ("device", "threads", "parallel", "accumulate", "activation_checkpointing"),
+    "compute": ("device", "threads", "parallel", "timeout", "accumulate", "activation_checkpointing"),
 }
 
 
@@ -101,17 +105,81 @@ def train(settings: TuneSettings, callbacks: Sequence[Callback] = ()) -> Path:
     loss or the gradient is no longer finite, `OSError` for a full disk.
     """
     torch.set_num_threads(settings.compute.threads)
-    with open_processes(settings.compute.device) as processes:
+    with open_processes(settings.compute) as processes:
         return _train(settings, callbacks, processes)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What a run's steps need; `callbacks` on the first process alone."""
+
+    settings: TuneSettings
+    state: TrainState
+    data: Data
+    vocabulary: Vocabulary
+    callbacks: Callback | None
+    fingerprint: Mapping[str, Any]
+    nodes: NodeLog
+
+    def make(self, step: int, request: StopRequest) -> None:
+        """Make a step (0-based), and validate and save where that is due.
+
+        Raises `Stopped`, on every process and behind a checkpoint, when one of them was asked to end.
+        """
+        settings, checkpoint = self.settings, self.settings.checkpoint
+        with self.nodes.waiting():
+            batch = self.data.batches.batch(step)
+        values = train_step(self.state, step, batch)
+        self.state.losses.append(values["loss"])
+        last = step + 1 == settings.last_step
+        if last or (step + 1) % settings.logging.every == 0:
+            values |= self.nodes.row()
+        if self.callbacks:
+            self.callbacks.on_step(step + 1, values)
+        stop = self.state.processes.largest(request.number)
+        validation = None
+        if settings.validation.samples and ((step + 1) % settings.validation.every == 0 or last):
+            validation = self._validate(step)
+        if (step + 1) % checkpoint.every == 0 or last:
+            value = measured(checkpoint.best, fmean(self.state.losses), validation)
+            self.state.losses.clear()
+            self._save(step, value)
+        elif stop:  # the next checkpoint's mean will be what it would have been without this one
+            self._save(step, None)
+        if stop and not last:
+            if self.callbacks:
+                say(f"training tune: stopped behind step {step + 1}, with a checkpoint: the same command goes on")
+            raise Stopped(stop)
+
+    def _validate(self, step: int) -> Validation | None:
+        """Validate on the first process; all must call."""
+        whole, settings = self.state.whole(), self.settings
+        if self.callbacks is None or whole is None:
+            return None
+        found = validate(whole, self.vocabulary, self.data.held_out, settings.tasks, settings.validation.mode)
+        self.callbacks.on_validation(step + 1, found)
+        return found
+
+    def _save(self, step: int, value: float | None) -> None:
+        """Save a checkpoint on the first process; all must call."""
+        checkpoint, output = self.settings.checkpoint, Path(self.settings.output)
+        weights, rest = self.state.weights(), self.state.state(step + 1, self.fingerprint)
+        if self.callbacks:
+            note = CheckpointNote(step + 1, checkpoint.best, value)
+            path = save_checkpoint(output, note, self.state.model.config, weights, rest, checkpoint.keep_last)
+            self.callbacks.on_checkpoint(step + 1, path)
 
 
 def _train(settings: TuneSettings, others: Sequence[Callback], processes: Processes) -> Path:
     output, weights = Path(settings.output), settings.weights_directory
     make_output(output)
+    require_same_work(settings, processes.place, processes.world)
     config, tokenizer = starting_config(settings.model, weights), read_tokenizer(weights)
     require_fit(weights, config, tokenizer, None)
     require_vqgan(settings.tasks, weights, config)
-    state = TrainState(build_model(settings), settings, processes)
+    model = build_model(settings)
+    started = checksum(model) if processes.world > 1 and processes.place.speaks else ""  # whole as yet
+    state = TrainState(model, settings, processes)
     vocabulary = Vocabulary(tokenizer, state.model.config)
     data = open_data(
         settings.data,
@@ -123,7 +191,8 @@ def _train(settings: TuneSettings, others: Sequence[Callback], processes: Proces
         rank=processes.rank,
         world=processes.world,
     )
-    fingerprint, checkpoint, end = fingerprint_of(settings), settings.checkpoint, settings.last_step
+    require_same_start(started, data.digests, processes.place, processes.world)
+    fingerprint, end = fingerprint_of(settings), settings.last_step
     resumed = processes.from_first(last_checkpoint(output) if processes.is_first else None)
     done = state.restore(resumed, fingerprint) if resumed else 0
     if done >= end and processes.is_first:
@@ -132,29 +201,11 @@ def _train(settings: TuneSettings, others: Sequence[Callback], processes: Proces
     if callbacks:
         epoch = settings.logging.epoch_steps or steps_of_epoch(data.sizes, settings.data, settings.tasks)
         callbacks.on_start(TrainingRun(output, done, end, epoch, settings.logging.every, state.means))
-    losses = []
+    run = _Run(settings, state, data, vocabulary, callbacks, fingerprint, NodeLog(processes.place, processes.world))
     try:
-        for step in range(done, end):
-            values = train_step(state, step, data.batches.batch(step))
-            losses.append(values["loss"])
-            if callbacks:
-                callbacks.on_step(step + 1, values)
-            last = step + 1 == end
-            validation = None
-            if settings.validation.samples and ((step + 1) % settings.validation.every == 0 or last):
-                whole = state.whole()
-                if callbacks and whole is not None:
-                    validation = validate(whole, vocabulary, data.held_out, settings.tasks, settings.validation.mode)
-                    callbacks.on_validation(step + 1, validation)
-                del whole  # perhaps a copy
-            if (step + 1) % checkpoint.every == 0 or last:
-                saved, rest = state.weights(), state.state(step + 1, fingerprint)
-                if callbacks:
-                    value = measured(checkpoint.best, sum(losses) / len(losses), validation)
-                    note = CheckpointNote(step + 1, checkpoint.best, value)
-                    path = save_checkpoint(output, note, state.model.config, saved, rest, checkpoint.keep_last)
-                    callbacks.on_checkpoint(step + 1, path)
-                losses.clear()
+        with stop_when_convenient() as request:
+            for step in range(done, end):
+                run.make(step, request)
     except NonFiniteLogitsError as error:
         problem = f"step {step + 1}: the answers at validation are not finite"
         raise FloatingPointError(f"{problem}; lower optim.learning_rate or optim.weight_decay") from error

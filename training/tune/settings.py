@@ -40,6 +40,26 @@ TwoFiles = Annotated[list[str], Field(min_length=2, max_length=2)]
 
 
 @dataclass(config=PART, frozen=True)
+class ColumnSettings:
+    """What is what in shards that others wrote.
+
+    Each names a column of Parquet files, or an extension in tar files; several by `;`, of which the first counts that
+    is there; `json/caption` is `caption` in the column or the member `json`.
+    """
+
+    picture: str | None = None
+    """The picture: its bytes, or (Parquet) the path of a file beside the shard; none: the samples have none."""
+    left: str | None = None
+    """The text of the sample: a question, or what is to be drawn."""
+    prompt: str | None = None
+    """A text that stands before `left`, or alone, in every sample."""
+    answer: str | None = None
+    """The text to answer, or a list of all that are right; none: the picture is the answer."""
+    id: str | None = None
+    """What the sample is called; by default its shard, with its key (tar) or row."""
+
+
+@dataclass(config=PART, frozen=True)
 class TaskSettings:
     """How one task is trained; the segments' weights are by default those of the published trainer."""
 
@@ -61,6 +81,11 @@ class TaskSettings:
     """Its files of questions and answers for training, if they are not named after the task."""
     val: TwoFiles | None = None
     """Its files of questions and answers for validation, if they are not named after the task."""
+    train_shards: str | None = None
+    """Parquet or WebDataset (tar) shards for training, by a pattern in its folder: {000..127}.tar, *.parquet."""
+    val_shards: str | None = None
+    """The same for validation."""
+    columns: ColumnSettings = field(default_factory=ColumnSettings)
 
 
 @dataclass(config=PART, frozen=True)
@@ -147,8 +172,10 @@ class ComputeSettings:
     """Parts in which a step's batch runs through the network."""
     activation_checkpointing: bool = False
     """Keep only the layers' inputs, and compute the rest again."""
-    parallel: Literal["ddp", "fsdp"] = "ddp"
-    """Each of several processes holds all weights (ddp), or a part of them (fsdp)."""
+    parallel: Literal["ddp", "fsdp", "hsdp"] = "ddp"
+    """Each of several processes holds all weights (ddp), a part of them (fsdp), or a part within its node (hsdp)."""
+    timeout: Annotated[Number, Field(ge=1, le=1e6)] = 7200.0
+    """Seconds that processes wait for each other, also while the first one validates and saves; then all end."""
 
 
 @dataclass(config=PART, frozen=True)
@@ -308,6 +335,7 @@ def conflicts(settings: TuneSettings) -> Iterator[tuple[str, str]]:
     for name, task in settings.tasks.items():
         if not any((task.left, task.image, task.right)):
             yield f"tasks.{name}", "needs a positive segment weight"
+        yield from _shard_conflicts(name, task)
     emissions = settings.emissions
     if emissions.file is not None and not emissions.file.strip():
         yield "emissions.file", "is empty"
@@ -316,6 +344,17 @@ def conflicts(settings: TuneSettings) -> Iterator[tuple[str, str]]:
     if FINAL_MARK in emissions.experiment_description and not emissions.final:
         problem = f"has the key phrase {FINAL_MARK}, which marks the run that counts: set emissions.final to true"
         yield "emissions.experiment_description", f"{problem} instead"
+
+
+def _shard_conflicts(name: str, task: TaskSettings) -> Iterator[tuple[str, str]]:
+    key, shards = f"tasks.{name}", (task.train_shards, task.val_shards)
+    for one, given, other in (("train_shards", *shards), ("val_shards", *reversed(shards))):
+        if given is None and other is not None:
+            yield f"{key}.{one}", "is not set, and the other of train_shards, val_shards is"
+    if any(shards) and (task.train or task.val):
+        yield f"{key}.train_shards", "cannot be given together with train, val"
+    if any(shards) and task.columns.picture is None and task.columns.answer is None:
+        yield f"{key}.columns", "names neither a picture nor an answer"
 
 
 def _best_problem(settings: TuneSettings) -> str | None:

@@ -33,14 +33,14 @@ from training.tune.settings import TuneSettings
 class TrainState:
     """A network in training, shared among the processes; `shared` is what the forward pass goes through.
 
-    `means`: what the log has added up since its last row. Raises `SettingsError` for an optimiser that can not do with
-    shared weights, or settings that leave nothing to train.
+    `means`: what the log has added up since its last row; `losses`: of the steps since a checkpoint was due.
+    Raises `SettingsError` for an optimiser that can not do with shared weights, or settings that train nothing.
     """
 
     def __init__(self, model: Rudolph, settings: TuneSettings, processes: Processes) -> None:
         self.steps, self.seed, self.loss = settings.steps, settings.seed, settings.loss.kind
         self.optim, self.compute, self.lora = settings.optim, settings.compute, settings.lora
-        if processes.world > 1 and self.compute.parallel == "fsdp" and self.optim.name == "adamw8bit":
+        if processes.world > 1 and self.compute.parallel != "ddp" and self.optim.name == "adamw8bit":
             problem = "optim.name: adamw8bit keeps no state of sharded weights"
             raise SettingsError(problem, "use compute.parallel: ddp, or adamw")
         self.model = model.to(processes.device)
@@ -49,6 +49,7 @@ class TrainState:
         self.optimizer = build_optimizer(model, self.optim)
         self.precision = Precision(self.compute.dtype, processes.device)
         self.means = RunningMeans()
+        self.losses: list[float] = []
 
     def weights(self) -> dict[str, Tensor]:
         """Whole weights with their published names, adapters added in; meant for the first process, called by all."""
@@ -81,6 +82,7 @@ class TrainState:
             "optimizer": gather_optimizer(self.model, self.optimizer),
             "scaler": self.precision.scaler.state_dict(),
             "means": self.means.state(),
+            "losses": list(self.losses),
             "adapters": adapters_of(gather_weights(self.model)) if self.lora.rank else {},
         }
 
@@ -99,7 +101,9 @@ class TrainState:
         else:
             scatter_weights(self.model, weights, self.processes)
         scatter_optimizer(self.model, self.optimizer, state.get("optimizer", {}), self.processes)
-        self.means.restore(state.get("means", {}))  # the first process's log has them; older checkpoints have none
+        # The first process has them; older checkpoints have none.
+        self.means.restore(state.get("means", {}))
+        self.losses = list(state.get("losses", []))
         step, scaler = self.processes.from_first((state.get("step"), state.get("scaler")))
         self.precision.scaler.load_state_dict(scaler)
         return int(step)

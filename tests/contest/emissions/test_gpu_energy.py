@@ -20,6 +20,7 @@ class Library(SimpleNamespace):
     NVMLError = NVMLError
     counter = 5_000_000
     driver = True
+    use = 0  # percent, of GPU 0
 
     def nvmlInit(self) -> None:  # noqa: N802
         if not self.driver:
@@ -45,6 +46,9 @@ class Library(SimpleNamespace):
         if handle:
             raise NVMLError("not supported")
         return self.counter
+
+    def nvmlDeviceGetUtilizationRates(self, handle: int) -> SimpleNamespace:  # noqa: N802
+        return SimpleNamespace(gpu=0 if handle else self.use)
 
     def nvmlDeviceGetPowerUsage(self, handle: int) -> int:  # noqa: N802
         if handle == 2:
@@ -171,3 +175,22 @@ def test_the_driver_tells_the_uuids_in_its_own_order(monkeypatch: pytest.MonkeyP
     ]
     driver.cuInit = lambda flags: 100
     assert cuda_uuids() is None
+
+
+def test_idle_power_is_looked_at_before_there_is_work(library: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr("time.sleep", waits.append)
+    assert GpuEnergy(None).idle_watts() == {"gpu 0: A100": 100.0, "gpu 1: K80": 100.0}
+    assert sum(waits) == pytest.approx(0.5)
+    library.use = 7  # another program's work
+    assert GpuEnergy("0,1").idle_watts() == {"gpu 1: K80": 100.0}
+    waits.clear()
+    assert (GpuEnergy("").idle_watts(), waits) == ({}, [])  # without a GPU nobody waits
+
+
+def test_idle_energy_is_of_the_time_that_was_read(library: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([10.0, 46.0])
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    energy = GpuEnergy("0")
+    energy.sample()
+    assert energy.seconds() == {"gpu 0: A100": 36.0}

@@ -30,10 +30,17 @@ def test_runs_are_ranked_by_their_sum(tmp_path: Path, capsys: Any) -> None:
     assert "published baseline" not in printed
     rows = [line.split() for line in printed.splitlines() if line.split()[2:3] in (["worse"], ["better"], ["else"])]
     assert [row[:4] for row in rows[:3]] == [
-        ["1", "-", "better", "3.5390"],
-        ["2", "-", "worse", "2.6390"],
-        ["1", "-", "else", "2.6390"],
+        ["1", "1", "better", "3.5390"],
+        ["2", "2", "worse", "2.6390"],
+        ["1", "1", "else", "2.6390"],
     ]
+    assert main(["leaderboard", "show", "--db", str(board), "--by", "HTR"]) == 0
+    printed = capsys.readouterr().out
+    assert "ranked by HTR" in printed
+    rows = [line.split() for line in printed.splitlines() if line.split()[2:3] in (["worse"], ["better"])]
+    assert [row[:3] for row in rows[:2]] == [["1", "1", "better"], ["2", "2", "worse"]]
+    assert main(["leaderboard", "show", "--db", str(board), "--by", "textqa"]) == 0
+    assert capsys.readouterr().out == "no run has a score of textqa\n"
     assert main(["leaderboard", "export", "--db", str(board), "--output", str(tmp_path / "board.csv")]) == 0
     table = {row["name"]: row for row in csv.DictReader((tmp_path / "board.csv").open())}
     assert (table["better"]["HTR"], table["worse"]["rank"]) == ("0.9", "2")

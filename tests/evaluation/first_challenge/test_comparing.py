@@ -71,3 +71,19 @@ def test_counts_have_the_width_that_is_said(tmp_path: Path) -> None:
         assert {len(row) for row in rows} == {width_of(name)}
         sums = [sum(column) for column in zip(*rows, strict=True)]
         assert round(score_of(name)(sums), 3) == subtask["score"]
+
+
+def test_figures_of_two_runs(tmp_path: Path, capsys: Any) -> None:
+    """Nine texts lost of ten: both ways of each, p = 2 / 512; of the four subtasks that is the least, times four."""
+    first = result(tmp_path, "worse", PREDICTIONS | {"HTR": dict.fromkeys(TEXTS, "?")})
+    second = result(tmp_path, "better")
+    capsys.readouterr()
+    assert main(["compare", str(first), str(second), "--resamples", "300"]) == 0
+    rows = {line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines()}
+    assert rows["HTR"][-2:] == ["0.0039", "0.0156"]
+    low, _, high = rows["HTR"][4:7]
+    assert 0 < float(low) < 0.9 < float(high) <= 1
+    assert rows["VQA"][2:] == ["+0.0000", "+0.0000", "..", "+0.0000", "1.0000", "1.0000"]
+    assert rows["sum"][:4] == ["2.639", "3.539", "+0.9000", "!"]
+    assert float(rows["sum"][-2]) < 0.05
+    assert rows["sum"][-2] == rows["sum"][-1]

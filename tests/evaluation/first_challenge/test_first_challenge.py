@@ -66,7 +66,7 @@ def test_intervals_depend_on_the_seed_alone(tmp_path: Path) -> None:
     folders = write(tmp_path, "prediction", PREDICTIONS), write(tmp_path, "true", TRUTH)
     first, again, other = (score_challenge(*folders, "official", Resampling(50, seed=seed)) for seed in (1, 1, 2))
     assert first == again
-    assert first.subtasks["HTR"].interval != other.subtasks["HTR"].interval or first != other
+    assert first.subtasks["HTR"] == other.subtasks["HTR"]  # nothing is drawn for it
 
 
 def test_a_subtask_that_their_script_stops_at_has_no_score(tmp_path: Path, capsys: Any) -> None:

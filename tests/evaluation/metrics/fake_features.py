@@ -14,6 +14,7 @@ class MeanColour:
     is_substitute: bool = False
     name: str = "mean-colour"
     width: int = 3
+    latent_scale: float | None = None
     batches: list[int] = field(default_factory=list)
 
     def preprocess(self, picture: Image.Image) -> Tensor:

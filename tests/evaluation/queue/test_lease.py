@@ -4,8 +4,9 @@ import os
 import threading
 import time
 
+from contest.writing import writing
 from evaluation.queue.lease import Heartbeat, LeaseWatch, seconds_running
-from evaluation.queue.spool import RUNNING, WAITING
+from evaluation.queue.spool import DONE, MOST_CLAIMS, RUNNING, WAITING
 from tests.evaluation.queue.spools import spool_with
 
 LEASE = 60.0
@@ -112,3 +113,25 @@ def test_full_disk_is_said_once_and_loses_nothing(tmp_path, monkeypatch, capsys)
     assert not heart.lost.is_set()
     assert capsys.readouterr().err.count("No space left on device") == 1
     assert spool.places() == [claim]
+
+
+def test_dead_claim_on_a_full_disk_is_released_when_there_is_room(tmp_path, monkeypatch, capsys):
+    """The verdict of the last claim has to be written, and nobody ends for want of room."""
+    spool, clock = spool_with(tmp_path, ["red"]), Clock()
+    for _ in range(MOST_CLAIMS - 1):
+        spool.release(spool.claim(spool.places()[0], "w"), "killed")
+    claim, watch = spool.claim(spool.places()[0], "w"), LeaseWatch(spool, LEASE, clock)
+    watch.look()
+    clock.now += LEASE
+
+    def full(folder, _verdict):
+        with writing(folder):
+            raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("evaluation.queue.spool.write_verdict", full)
+        assert [watch.release_dead() for _ in range(3)] == [0, 0, 0]
+    assert spool.places() == [claim]
+    assert capsys.readouterr().err.count("it can not be released yet") == 1
+    assert watch.release_dead() == 1
+    assert [place.state for place in spool.places()] == [DONE]

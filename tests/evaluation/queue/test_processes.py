@@ -7,10 +7,12 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from evaluation.__main__ import main as evaluation
 from evaluation.container import attempts
 from evaluation.queue.spool import COLLECTED, DONE, RUNNING, WAITING, Spool
 from tests.evaluation.container.fakes import ANSWER, LIMITS, archive, write_test
@@ -79,6 +81,17 @@ def test_queue_is_worked_and_collected(place):
     assert collector.wait(PATIENCE_SECONDS) == 0, (place / "collect.log").read_text()
     assert faults(place) == [("red", "crash"), ("red", "none")]
     assert list((place / "scratch").iterdir()) == []
+
+
+def test_day_is_that_of_the_file_server(place, monkeypatch):
+    """The clock of the host that adds is wrong, and midnight lies between."""
+    path = archive(place / "one.zip", {"run.py": GOOD}, image="team/image:1")
+    server = datetime(2026, 11, 28, 23, 50, tzinfo=UTC).timestamp()
+    monkeypatch.setattr("evaluation.queue.presence.server_now", lambda _spool: server)
+    assert evaluation(["queue", "add", "--spool", str(place / "spool"), "--team", "red", str(path)]) == 0
+    spool = Spool(place / "spool")
+    (job,) = [spool.read(one) for one in spool.places()]
+    assert (job.day, job.added) == ("2026-11-28", "2026-11-28T23:50:00+00:00")
 
 
 # Stands in for docker: notes what it is asked to run, and runs nothing until two are asked for at once.

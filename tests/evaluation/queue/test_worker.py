@@ -13,7 +13,7 @@ from evaluation.container.identity import this_process
 from evaluation.container.verdict import Fault
 from evaluation.queue.errors import QueueError
 from evaluation.queue.presence import Presence
-from evaluation.queue.rules import require_same_rules
+from evaluation.queue.rules import asset_hashes, require_same_rules
 from evaluation.queue.spool import DONE, RUNNING, WAITING, Spool
 from evaluation.queue.status import status_of
 from evaluation.queue.worker import scratch_folder
@@ -199,6 +199,23 @@ def test_worker_of_other_rules_is_refused(tmp_path, name, value):
     require_same_rules(spool, rules)
     with pytest.raises(QueueError, match=f"differs from the queue's first in {name};"):
         require_same_rules(spool, {**rules, name: value})
+
+
+def test_worker_with_other_networks_is_refused(tmp_path):
+    spool = spool_with(tmp_path, [])
+    for host, weights in (("one", b"published"), ("two", b"published"), ("three", b"trained further")):
+        for part in ("ruclip", "inception"):
+            (tmp_path / host / part).mkdir(parents=True)
+            (tmp_path / host / part / "model.bin").write_bytes(weights if part == "inception" else b"clip")
+    one, two, three = (asset_hashes(tmp_path / host, "inception") for host in ("one", "two", "three"))
+    assert sorted(one) == ["inception/model.bin", "ruclip/model.bin"]
+    require_same_rules(spool, {"assets": one})
+    require_same_rules(spool, {"assets": two})
+    with pytest.raises(QueueError, match="differs from the queue's first in assets;"):
+        require_same_rules(spool, {"assets": three})
+    substitutes = [asset_hashes(tmp_path / host, "ruclip") for host in ("one", "three")]
+    assert substitutes == [{"ruclip/model.bin": one["ruclip/model.bin"]}] * 2, "Inception is not used then"
+    assert asset_hashes(None, "inception") == {}
 
 
 def test_worker_of_other_code_is_refused(tmp_path, monkeypatch):

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from evaluation.metrics.cases import Note
 from evaluation.report import build
 from evaluation.results import Result, TaskResult
 from evaluation.statistics import Resampling
+from tests.evaluation.report.browser import Browser, started_browser
 
 ATTACK = "<script>document.title = 'taken over'</script><img src=x onerror=\"document.title='taken over'\">"
 SAMPLES = 12
@@ -65,6 +66,13 @@ QUESTIONS: dict[str, Callable[[int], list[str]]] = {
     "image_to_text": lambda n: ["Что изображено на картинке?"],
     "text_to_image": lambda n: ["Сгенерируй изображение по тексту.", f"Рыжая кошка лежит на подоконнике, {n}"],
 }
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """One browser for all tests."""
+    with started_browser(tmp_path_factory.mktemp("browser")) as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 import json
 import re
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,19 +13,17 @@ from contest.tasks import TASKS
 from evaluation.__main__ import main
 from evaluation.leaderboard import Provenance, add
 from tests.evaluation.fakes import whole_result
+from tests.evaluation.report.browser import DESK, PHONE, Browser
 from tests.evaluation.report.conftest import ATTACK
-from tests.evaluation.report.test_browser import DESK, PHONE, chromium, command, measure
 from tests.evaluation.report.test_report import Page
 
-__all__ = ["chromium"]
-
-# Name, S, profile, hardware; the third and the last are one team's.
+# Name, S, profile, hardware, team; without a team, runs of one name are one team's.
 RUNS = [
-    ("alpha", 0.30, "tuned", "A100"),
-    (ATTACK, 0.50, "baseline", 'CPU "x" <b>'),
-    ("beta", 0.40, "tuned", "CPU"),
-    ("Гамма", 0.20, None, None),
-    ("beta", 0.45, "baseline", "A100"),
+    ("alpha", 0.30, "tuned", "A100", ATTACK),
+    (ATTACK, 0.50, "baseline", 'CPU "x" <b>', ATTACK),
+    ("beta", 0.40, "tuned", "CPU", None),
+    ("Гамма", 0.20, None, None, None),
+    ("beta", 0.45, "baseline", "A100", None),
 ]
 
 
@@ -34,9 +31,9 @@ RUNS = [
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("board")
     board = folder / "board.sqlite"
-    for name, score, profile, hardware in RUNS:
+    for name, score, profile, hardware, team in RUNS:
         result = replace(whole_result(score), integral_interval=(score - 0.04, score + 0.04))
-        add(board, name, result, Provenance(profile=profile, hardware=hardware, seconds=100 * score))
+        add(board, name, result, Provenance(profile=profile, hardware=hardware, seconds=100 * score, team=team))
     (folder / "input.json").write_text(json.dumps({"p": [{"type": "text", "content": f"Кот {ATTACK}"}]}), "utf-8")
     for number in (1, 2):
         out = folder / str(number)
@@ -54,7 +51,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_page_needs_nothing_else(folder: Path) -> None:
     pages = {path.name: path.read_text("utf-8") for path in folder.glob("*.html")}
     assert pages.pop("report-3.html") == "a report"
-    assert set(pages) == {"index.html", "pictures.html", *(f"run-{number}.html" for number in range(1, 6))}
+    runs, teams = [f"run-{number}.html" for number in range(1, 6)], [f"team-{number}.html" for number in range(1, 4)]
+    assert set(pages) == {"index.html", "pictures.html", *runs, *teams}
     for name, source in pages.items():
         page = Page(source)
         assert page.handlers == []
@@ -69,85 +67,129 @@ def test_a_run_s_page(folder: Path) -> None:
     page = Page((folder / "run-5.html").read_text("utf-8"))
     assert "0.4500" in page.text("integral")
     assert "may be 1 to 3" in page.text("rank")
-    source = (folder / "run-5.html").read_text("utf-8")
-    assert 'href="run-3.html"' in source
-    assert source.count("<polyline") == 1
     assert 'href="report-3.html"' in (folder / "run-3.html").read_text("utf-8")
-    assert "<polyline" not in (folder / "run-1.html").read_text("utf-8")
+
+
+def test_a_team_s_history(folder: Path) -> None:
+    """Teams stand in the order of their first runs; the runs of one in that of their dates."""
+    source = (folder / "team-2.html").read_text("utf-8")
+    assert re.findall(r'href="(run-\d)\.html"', source) == ["run-3", "run-5"]
+    assert source.count("<polyline") == 1
+    assert source.count('class="reach" x1="20.00" x2="20.00"') == 1
+    assert "2 scores from 0.4000 to 0.4500, the last 0.4500" in source
+    assert 'href="report-3.html"' in source
+    assert re.findall(r'href="(run-\d)\.html"', (folder / "team-1.html").read_text("utf-8")) == ["run-1", "run-2"]
+    assert "<polyline" not in (folder / "team-3.html").read_text("utf-8")
+
+
+def test_scores_that_measure_otherwise_stand_in_charts_of_their_own(tmp_path: Path) -> None:
+    for number, signature in enumerate(("a|v:1", "a|v:1", "a|v:2", "a|v:2", "a|v:3")):
+        add(tmp_path / "board", f"x{number}", whole_result(0.5, signature=signature), Provenance(team="ours"))
+    assert main(["leaderboard", "export", "--db", str(tmp_path / "board"), "--html", str(tmp_path / "html")]) == 0
+    source = (tmp_path / "html/team-1.html").read_text("utf-8")
+    assert re.findall(r'<section id="(group-\d)">', source) == ["group-1", "group-2", "group-3"]
+    assert source.count("<polyline") == 2
 
 
 def test_pictures_of_one_prompt(folder: Path) -> None:
     source = (folder / "pictures.html").read_text("utf-8")
-    assert source.count("<figure>") == source.count("data:image/jpeg") == 2
+    assert source.count("<figure ") == source.count("data:image/jpeg") == 2
 
 
-STEPS = """<script>addEventListener("load", async () => {
-  const rows = () => [...document.querySelectorAll("#board tbody tr")].filter(row => !row.hidden)
-    .map(row => row.querySelector("th").dataset.value.slice(0, 5));
-  const header = title => [...document.querySelectorAll("#board thead th")].find(th => th.textContent.trim() === title);
-  const press = title => { header(title).querySelector("button").click(); return [header(title).ariaSort, rows()]; };
-  const set = (id, value) => { const field = document.getElementById(id); field.value = value;
-    field.dispatchEvent(new Event("input")); return rows(); };
-  const seen = {};
-  seen.first = rows();
-  seen.upwards = press("Seconds");
-  seen.downwards = press("Seconds");
-  seen.names = press("Run");
-  seen.sorted = document.querySelectorAll("[aria-sort]").length;
-  press("Profile");
-  seen.unknown = press("Profile")[1].at(-1);
-  press("Rank");
-  seen.profile = set("by-profile", "tuned");
-  seen.both = set("by-hardware", "CPU");
-  seen.count = document.getElementById("shown").textContent;
-  document.getElementById("clear").click();
-  seen.cleared = rows().length;
-  seen.signature = set("by-signature", "no such").length;
-  set("by-signature", "");
-  seen.name = set("by-name", " BETA ");
-  document.getElementById("clear").click();
-  const button = header("S").querySelector("button");
-  button.focus({focusVisible: true});
-  seen.outline = getComputedStyle(button).outlineStyle;
-  seen.title = document.title;
-  seen.overflow = document.documentElement.scrollWidth - document.documentElement.clientWidth;
-  await fetch("/measured", {method: "POST", body: JSON.stringify(seen)});
-});</script>"""
+ROWS = """[...document.querySelectorAll("#board tbody tr")].filter(row => !row.hidden)
+  .map(row => row.querySelector("th").dataset.value.slice(0, 5))"""
+BEST_FIRST = ["<scri", "beta", "beta", "alpha", "Гамма"]
+
+
+def order_by(browser: Browser, title: str) -> list[str]:
+    """The rows after a press of a column's button."""
+    quoted = json.dumps(title)
+    head = f"[...document.querySelectorAll('#board thead th')].find(th => th.textContent.trim() === {quoted})"
+    browser.value(f"{head}.querySelector('button').focus()")
+    browser.press("Enter")
+    assert browser.value("document.querySelectorAll('[aria-sort]').length") == 1
+    return [browser.value(f"{head}.ariaSort"), *browser.value(ROWS)]
+
+
+def choose(browser: Browser, name: str, value: str) -> list[str]:
+    field = f"document.getElementById('by-{name}')"
+    browser.value(f"({field}.value = {json.dumps(value)}, {field}.dispatchEvent(new Event('input')))")
+    rows: list[str] = browser.value(ROWS)
+    return rows
 
 
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "telephone"])
-def test_sorting_and_filtering(chromium: str, folder: Path, tmp_path: Path, size: tuple[int, int]) -> None:
-    source = (folder / "index.html").read_text("utf-8")
-    measured = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", source)
-    seen: dict[str, Any] = measure(chromium, measured.replace("</body>", f"{STEPS}</body>"), size, tmp_path)
-    best_first = ["<scri", "beta", "beta", "alpha", "Гамма"]
-    assert seen == {
-        "first": best_first,
-        "upwards": ["ascending", best_first[::-1]],
-        "downwards": ["descending", best_first],
-        "names": ["ascending", ["<scri", "alpha", "beta", "beta", "Гамма"]],
-        "sorted": 1,
-        "unknown": "Гамма",
-        "profile": ["beta", "alpha"],
-        "both": ["beta"],
-        "count": "1 of 5 runs",
-        "cleared": 5,
-        "signature": 0,
-        "name": ["beta", "beta"],
-        "outline": "solid",
-        "title": "FBC2 leaderboard",
-        "overflow": 0,
-    }
+def test_sorting_by_the_keyboard(browser: Browser, folder: Path, size: tuple[int, int]) -> None:
+    browser.open(folder / "index.html", size)
+    assert browser.value(ROWS) == BEST_FIRST
+    assert order_by(browser, "Seconds") == ["ascending", *BEST_FIRST[::-1]]
+    assert order_by(browser, "Seconds") == ["descending", *BEST_FIRST]
+    assert order_by(browser, "Run") == ["ascending", "<scri", "alpha", "beta", "beta", "Гамма"]
+    order_by(browser, "Profile")
+    assert order_by(browser, "Profile")[-1] == "Гамма", "what is not known stands last either way"
+    assert browser.value("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    assert browser.overflow() == 0
+    assert browser.value("document.title") == "FBC2 leaderboard"
 
 
-def test_the_policy_lets_our_script_run_and_no_other(chromium: str, folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "telephone"])
+def test_filtering(browser: Browser, folder: Path, size: tuple[int, int]) -> None:
+    browser.open(folder / "index.html", size)
+    assert choose(browser, "profile", "tuned") == ["beta", "alpha"]
+    assert choose(browser, "hardware", "CPU") == ["beta"]
+    assert browser.value("document.getElementById('shown').textContent") == "1 of 5 runs"
+    browser.value("document.getElementById('clear').focus()")
+    browser.press(" ")
+    assert len(browser.value(ROWS)) == 5
+    assert choose(browser, "signature", "no such") == []
+    assert len(choose(browser, "signature", "EQUALITY|v:1")) == 5
+    assert choose(browser, "team", ATTACK) == ["<scri", "alpha"]
+    choose(browser, "team", "")
+    browser.value("document.getElementById('by-name').focus()")
+    browser.type(" BETA ")
+    assert browser.value(ROWS) == ["beta", "beta"]
+
+
+@pytest.mark.parametrize("page", ["index", "run-2", "team-1", "team-2", "pictures"])
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_every_page_fits_a_telephone(browser: Browser, folder: Path, page: str, dark: bool) -> None:
+    browser.open(folder / f"{page}.html", PHONE, dark=dark)
+    assert browser.overflow() == 0
+    assert browser.value("document.title") != "taken over"
+    assert (browser.screenshot().convert("L").resize((1, 1)).getpixel((0, 0)) < 100) is dark
+
+
+def test_a_run_is_reached_by_the_keyboard(browser: Browser, folder: Path) -> None:
+    browser.open(folder / "index.html", PHONE)
+    browser.tab_to("#board tbody th a")
+    browser.press("Enter")
+    browser.until("document.querySelector('h1')?.textContent.startsWith('<script')")
+    browser.tab_to("nav a[href^=team]")
+    browser.press("Enter")
+    browser.until("document.querySelectorAll('.history circle').length === 2")
+
+
+def test_pictures_of_chosen_runs(browser: Browser, folder: Path) -> None:
+    browser.open(folder / "pictures.html", PHONE)
+    shown = "[...document.querySelectorAll('figure')].filter(figure => figure.offsetParent).length"
+    assert browser.value(shown) == 2
+    browser.tab_to("#show-2")
+    browser.press(" ")
+    assert browser.value(shown) == 1
+    browser.tab_to("figure.of-1 summary")
+    width = "document.querySelector('figure.of-1 img').clientWidth"
+    before = browser.value(width)
+    browser.press("Enter")
+    assert browser.value(width) > before
+
+
+def test_the_policy_lets_our_script_run_and_no_other(browser: Browser, folder: Path, tmp_path: Path) -> None:
     source = (folder / "index.html").read_text("utf-8")
     page = tmp_path / "page.html"
     page.write_text(source.replace("</body>", "<script>document.title = 'taken over'</script></body>"), "utf-8")
-    start = command(chromium, DESK, tmp_path, "--dump-dom", page.as_uri())
-    shown = subprocess.run(start, capture_output=True, text=True, timeout=300, check=True).stdout
-    assert "<title>FBC2 leaderboard</title>" in shown
-    assert "5 of 5 runs" in shown
+    browser.open(page)
+    assert browser.value("document.title") == "FBC2 leaderboard"
+    assert browser.value("document.getElementById('shown').textContent") == "5 of 5 runs"
 
 
 @pytest.mark.parametrize(

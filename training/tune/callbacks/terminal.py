@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -18,6 +19,8 @@ SHORT = {
     "gradient_norm": "gradient",
 }
 ON_BAR = ("loss", "samples_per_second", "tokens_per_second", "peak_cuda_gib", "peak_rss_gib")
+
+OF_A_NODE = re.compile(r"node\d+_")
 
 
 class Terminal(Sink):
@@ -37,7 +40,8 @@ class Terminal(Sink):
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Write a line, and a few values next to the bar."""
-        named = "  ".join(f"{SHORT.get(name, name)} {value:.4g}" for name, value in values.items())
+        told = {name: value for name, value in values.items() if not OF_A_NODE.match(name)}  # there may be hundreds
+        named = "  ".join(f"{SHORT.get(name, name)} {value:.4g}" for name, value in told.items())
         write_row(f"step {step}/{self._last}  {named}{self._left(step)}")
         shown = {SHORT.get(name, name): f"{values[name]:.4g}" for name in ON_BAR if name in values}
         if shown:

@@ -9,7 +9,7 @@ from pathlib import Path
 from contest import atomic
 from contest.console import say
 from errors import reason_of
-from training.tune.data.sources import TrainingDataError
+from training.tune.data.records import TrainingDataError
 
 NAME = "cache"
 

@@ -2,7 +2,8 @@
 
 One SQLite file for each VQGAN and size: any number of processes read and add at once, and what is committed stays,
 whatever is killed. A picture's file (or row of a shard) leads to the digest of its content, and that to the codes:
-`uint16`, 1.15 KB for 24 x 24. A renamed or copied picture is not encoded again; one with another content is.
+`uint16`, 1.15 KB for 24 x 24. A renamed or copied picture is not encoded again; one with another content is. Codes that
+other hosts made stay in their files (`code_parts`).
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ import numpy.typing as npt
 
 from contest.console import say
 from contest.stand_ins import stand_in_at
-from training.tune.data.sources import TrainingDataError
+from training.tune.data.code_parts import TABLES as PART_TABLES
+from training.tune.data.code_parts import CodeParts, PartError
+from training.tune.data.records import TrainingDataError
 
 Codes = npt.NDArray[np.uint16]
 
@@ -65,6 +68,7 @@ class CodesCache:
     def __init__(self, folder: Path, vqgan: str, side: int, length: int) -> None:
         self.path = folder / f"codes_{vqgan[:16]}_{side}.sqlite"
         self.made_by = (vqgan, side, length)
+        self.parts = CodeParts(self.path.with_suffix(".parts"))
         self._local = threading.local()  # a connection belongs to one thread
 
     def __reduce__(self) -> tuple[type[CodesCache], tuple[Path, str, int, int]]:
@@ -77,7 +81,7 @@ class CodesCache:
         """
         try:
             with self._connected() as connection, connection:
-                connection.executescript(TABLES)
+                connection.executescript(TABLES + PART_TABLES)
                 if not connection.execute("SELECT count(*) FROM made_by").fetchone()[0]:
                     connection.execute("INSERT INTO made_by VALUES (?, ?, ?)", self.made_by)
                 found = connection.execute("SELECT vqgan, side, length FROM made_by").fetchone()
@@ -97,21 +101,19 @@ class CodesCache:
 
     def unknown(self, keys: Sequence[PictureKey]) -> list[PictureKey]:
         """Return those of the keys that have no whole codes: new, changed on disk since, or with a truncated entry."""
-        sql = (
-            "SELECT 1 FROM pictures JOIN codes USING (digest) WHERE path = ? AND row = ? AND size = ? AND modified = ? "
-            "AND length(codes) = ?"
-        )
+        sql = "SELECT digest FROM pictures WHERE path = ? AND row = ? AND size = ? AND modified = ?"
         with self._connected() as connection:
             return [
                 key
                 for key in keys
-                if connection.execute(sql, (key.path, key.row, key.size, key.modified, self._bytes)).fetchone() is None
+                if (found := connection.execute(sql, (key.path, key.row, key.size, key.modified)).fetchone()) is None
+                or not self._holds(connection, found[0])
             ]
 
     def has(self, digest: bytes) -> bool:
         """Whether there are whole codes for a picture with this content."""
         with self._connected() as connection:
-            return self._read(connection, "SELECT checksum, codes FROM codes WHERE digest = ?", (digest,)) is not None
+            return self._read(connection, digest) is not None
 
     def add(self, entries: Sequence[Encoded]) -> None:
         """Add entries, all or none of them. Codes that are there already and whole stay."""
@@ -130,39 +132,40 @@ class CodesCache:
                     (key.path, key.row, key.size, key.modified, entry.digest),
                 )
 
-    def take(self, path: Path) -> None:
-        """Add all that another cache of the same VQGAN and size holds, or nothing of it.
+    def take(self, path: Path, name: str) -> None:
+        """Refer, by `name`, to all that another cache of the same VQGAN and size holds, or to nothing of it.
 
         Raises `TrainingDataError` for one of another, `CodesCacheError`.
         """
         with self._connected() as connection:
             try:
-                connection.execute("ATTACH DATABASE ? AS other", (f"{path.resolve().as_uri()}?mode=ro",))
-                found = connection.execute("SELECT vqgan, side, length FROM other.made_by").fetchone()
-                if found is None or tuple(found) != self.made_by:
-                    raise TrainingDataError(f"{path}: codes of another VQGAN or size; encode that share again")
-                with connection:
-                    for table, key in (("codes", "digest"), ("pictures", "path, row")):
-                        connection.execute(f"INSERT OR REPLACE INTO {table} SELECT * FROM other.{table} ORDER BY {key}")
+                self.parts.take(connection, path, name, self.made_by)
             except sqlite3.DatabaseError as error:
                 problem = f"{path}: can not be taken over ({error}); remove that share's folder and encode it again"
                 raise CodesCacheError(problem) from error
-            finally:
-                if any(name == "other" for _, name, _ in connection.execute("PRAGMA database_list")):
-                    connection.execute("DETACH DATABASE other")
 
     def codes(self, path: str, row: int = IN_A_FILE) -> Codes | None:
         """Codes of a picture by its place on disk, int `[length]`; None if there are none, or only damaged ones."""
-        sql = "SELECT checksum, codes FROM pictures JOIN codes USING (digest) WHERE path = ? AND row = ?"
         with self._connected() as connection:
-            return self._read(connection, sql, (path, row))
+            sql = "SELECT digest FROM pictures WHERE path = ? AND row = ?"
+            found = connection.execute(sql, (path, row)).fetchone()
+            return None if found is None else self._read(connection, found[0])
 
     @property
     def _bytes(self) -> int:
         return 2 * self.made_by[2]
 
-    def _read(self, connection: sqlite3.Connection, sql: str, values: tuple[object, ...]) -> Codes | None:
-        found = connection.execute(sql, values).fetchone()
+    def _holds(self, connection: sqlite3.Connection, digest: bytes) -> bool:
+        """Whether there are codes of full length."""
+        found = connection.execute("SELECT length(codes) FROM codes WHERE digest = ?", (digest,)).fetchone()
+        if found is not None:
+            return bool(found[0] == self._bytes)
+        elsewhere = self.parts.row(connection, digest)
+        return elsewhere is not None and len(elsewhere[1]) == self._bytes
+
+    def _read(self, connection: sqlite3.Connection, digest: bytes) -> Codes | None:
+        found = connection.execute("SELECT checksum, codes FROM codes WHERE digest = ?", (digest,)).fetchone()
+        found = self.parts.row(connection, digest) if found is None else found
         if found is None or len(found[1]) != self._bytes or zlib.crc32(found[1]) != found[0]:
             return None
         return np.frombuffer(found[1], dtype="<u2").astype(np.uint16)
@@ -174,6 +177,8 @@ class CodesCache:
             if not hasattr(self._local, "connection"):
                 self._local.connection = sqlite3.connect(self.path.resolve().as_uri(), WAIT_SECONDS, uri=True)
             yield self._local.connection
+        except PartError as error:
+            raise CodesCacheError(str(error)) from error
         except sqlite3.DatabaseError as error:
             if getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGED:
                 self._local.connection.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,11 @@ from typing import overload
 
 from training.tune.data.codes_cache import Codes
 from training.tune.data.image_encoder import PictureEncoder
+from training.tune.data.sources import NO_COLUMNS
 from training.tune.data.table import RecordTable, open_table
+from training.tune.settings import ColumnSettings
+
+COMPARED_PICTURES = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,17 @@ class Examples(Sequence[Example]):
         """The records that they are made of."""
         return self._table
 
+    def digest(self) -> str:
+        """SHA-256 of all texts, and of the codes of `COMPARED_PICTURES` pictures from first to last.
+
+        The same wherever the same task folder lies; read at the speed of the disk, not example by example.
+        """
+        digest = hashlib.sha256(self._table.texts_sha256())
+        for number in range(0, len(self), max(1, len(self) // COMPARED_PICTURES)):
+            codes = self[number].codes
+            digest.update(b"" if codes is None else codes.tobytes())
+        return digest.hexdigest()
+
     @overload
     def __getitem__(self, number: int) -> Example: ...
 
@@ -58,14 +74,20 @@ class Examples(Sequence[Example]):
 
 
 def read_task(
-    folder: Path, task: str, split: str, encoder: PictureEncoder, files: Sequence[str] | None = None
+    folder: Path,
+    task: str,
+    split: str,
+    encoder: PictureEncoder,
+    files: Sequence[str] | None = None,
+    shards_of_others: str | None = None,
+    columns: ColumnSettings = NO_COLUMNS,
 ) -> Examples:
     """Open the examples of a task folder; what is made of it once and the codes of its pictures go into the cache.
 
-    `files`: its questions and answers, if they are not named after the task. Raises `TrainingDataError` or `ShardError`
+    `files`, `shards_of_others`, `columns`: as for `find_source`. Raises `TrainingDataError` or `ShardError`
     for a folder that can not be used, `ContestFileError` for malformed files and bad pictures (file and sample are
     named), OSError for a cache that can not be written.
     """
-    table = open_table(folder, task, split, encoder.folder, files)
+    table = open_table(folder, task, split, encoder.folder, files, shards_of_others, columns)
     encoder.fill(table, f"{task} {split}")
     return Examples(table, encoder)

@@ -6,7 +6,7 @@ import hashlib
 import os
 import stat
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby, islice
@@ -20,7 +20,7 @@ import torch
 from contest.console import say
 from contest.errors import MAX_PRINTED_ERRORS, Code, ContestError, ContestFileError
 from contest.pictures import decode_picture, resolve_picture
-from contest.shards import ROWS_IN_A_GROUP, read_pictures
+from contest.shards import ROWS_IN_A_GROUP, is_shard, read_pictures
 from contest.shares import WHOLE, Share
 from contest.worker_pool import WorkerKilledError, in_workers
 from errors import bare_reason
@@ -31,8 +31,11 @@ from models.weights import file_sha256, find_weights
 from training.tune.bars import bar
 from training.tune.data.cache_folder import locked
 from training.tune.data.codes_cache import IN_A_FILE, Codes, CodesCache, Encoded, PictureKey
-from training.tune.data.sources import Record, TrainingDataError
+from training.tune.data.external_shards import TAR
+from training.tune.data.parquet_shards import read_column
+from training.tune.data.records import Record, TrainingDataError
 from training.tune.data.table import RecordTable
+from training.tune.data.tar_shards import read_members
 
 AT_ONCE = 32  # pictures a worker decodes and the network encodes together
 LOOKED_UP_AT_ONCE = 1024
@@ -45,11 +48,15 @@ Pixels = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A picture that has no codes yet, and the sample that needs it: its id, and its number in the table."""
+    """A picture that has no codes yet, and the sample that needs it: its id, and its number in the table.
+
+    `name`: what the picture is called in its folder or tar shard, or the column that it stands in.
+    """
 
     key: PictureKey
     sample_id: str
     number: int
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +203,7 @@ class PictureEncoder:
                 except ContestError as error:
                     errors.append(error)
                 else:
-                    found.setdefault(key, Wanted(key, record.id, number))
+                    found.setdefault(key, Wanted(key, record.id, number, record.picture))
         return [found[key] for key in self.cache.unknown(list(found))], errors
 
     def _chunks(self, table: RecordTable, numbers: Iterable[int]) -> Iterator[list[Wanted]]:
@@ -315,7 +322,7 @@ def _contents(chunk: Sequence[Wanted]) -> Iterator[tuple[Wanted, bytes | Contest
     by_row = {wanted.key.row: wanted for wanted in chunk}
     if IN_A_FILE not in by_row:
         path = chunk[0].key.path
-        for row, data in read_pictures(path, by_row):
+        for row, data in _in_shard(path, chunk[0].name, by_row):
             wanted = by_row[row]
             missing = ContestError(
                 Code.PICTURE_MISSING, "the shard has no bytes of it", file=path, sample_id=wanted.sample_id
@@ -328,6 +335,13 @@ def _contents(chunk: Sequence[Wanted]) -> Iterator[tuple[Wanted, bytes | Contest
         except OSError as error:
             code = Code.PICTURE_UNREADABLE
             yield wanted, ContestError(code, bare_reason(error), file=wanted.key.path, sample_id=wanted.sample_id)
+
+
+def _in_shard(path: str, name: str, rows: Collection[int]) -> Iterator[tuple[int, bytes | None]]:
+    """Yield row and bytes of a shard's pictures: of a WebDataset, the project's own, or others' Parquet files."""
+    if path.endswith(TAR):
+        return read_members(path, rows)
+    return read_pictures(path, rows) if is_shard(path) else read_column(path, name, rows)
 
 
 def _one_thread() -> None:

@@ -28,11 +28,15 @@ TEXT_TASKS = frozenset(("textqa", "mathqa"))  # whose samples need no picture
 
 @dataclass(frozen=True)
 class Data:
-    """What a run trains on, what it is validated on (examples by task), and how many training examples a task has."""
+    """What a run trains on, what it is validated on (examples by task), and how many training examples a task has.
+
+    `digests`: what tells the training examples of a task from others.
+    """
 
     batches: Prefetched
     held_out: Mapping[str, Sequence[Example]]
     sizes: Mapping[str, int]
+    digests: Mapping[str, str]
 
 
 def require_vqgan(tasks: Iterable[str], weights: Path, config: Config) -> None:
@@ -78,7 +82,15 @@ def read_tasks(
     if unknown:
         raise SettingsError(f"tasks: unknown {', '.join(unknown)}; known are {', '.join(TASK_TOKENS)}")
     return {
-        task: read_task(Path(of_task.folder or folder / task), task, split, encoder, getattr(of_task, split))
+        task: read_task(
+            Path(of_task.folder or folder / task),
+            task,
+            split,
+            encoder,
+            getattr(of_task, split),
+            getattr(of_task, f"{split}_shards"),
+            of_task.columns,
+        )
         for task, of_task in tasks.items()
     }
 
@@ -106,4 +118,5 @@ def open_data(
     sampler = Sampler(mixture_of(data, tasks, seed), sizes, seed, rank, world)
     maker = BatchMaker(vocabulary, train, tasks, sampler, data.special_probability, data.reference)
     kept = {task: examples[:held_out] for task, examples in validation.items()}
-    return Data(Prefetched(maker.batch, data.prefetch), kept, sizes)
+    digests = {task: examples.digest() for task, examples in train.items()} if world > 1 else {}
+    return Data(Prefetched(maker.batch, data.prefetch), kept, sizes, digests)

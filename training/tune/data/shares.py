@@ -42,9 +42,10 @@ def end_share(record: ShareRecord, encoder: PictureEncoder, tables: Mapping[str,
 
 
 def merge_shares(encoder: PictureEncoder) -> int:
-    """Put the caches of all shares into the encoder's own, which is that of all; return how many they were.
+    """Have the encoder's cache, which is that of all, refer to the caches of all shares; return how many they were.
 
-    Codes are added to what is there; the shares' caches are only read, and a merge that was killed is done again.
+    No codes are copied where the file system has hard links. The shares' caches are only read, and a merge that was
+    killed is done again.
 
     Raises ShareError for shares that do not belong together or are of another VQGAN, `TrainingDataError`, OSError.
     """
@@ -57,7 +58,7 @@ def merge_shares(encoder: PictureEncoder) -> int:
         with locked(encoder.folder / "codes.lock"):
             encoder.cache.prepare()
             for record in records:
-                encoder.cache.take(_cache_of(record, encoder))
+                encoder.cache.take(_cache_of(record, encoder), f"{record.folder.name}.sqlite")
     return len(records)
 
 

@@ -1,4 +1,4 @@
-"""What a task folder holds: its samples with their answers, one after the other, from JSON files or Parquet shards.
+"""What a task folder holds: its samples with their answers, one after the other, from JSON files or shards.
 
 Memory does not grow with the folder.
 """
@@ -17,38 +17,33 @@ from contest.ground_truth import GroundTruth
 from contest.items import Sample
 from contest.shards import find_shards, holds_pictures, read_shard
 from contest.streaming import stream_ground_truth, stream_input
-from errors import UserError
+from training.tune.data.external_shards import ExternalSource, named_shards
+from training.tune.data.records import Record, TrainingDataError
+from training.tune.settings import ColumnSettings
 
 ROWS_AT_ONCE = 1024
+NO_COLUMNS = ColumnSettings()
 ANSWERS = pa.schema({"id": pa.string(), "references": pa.list_(pa.string()), "picture": pa.string()})
 
 
-class TrainingDataError(UserError):
-    """Training data that cannot be used; says which file or folder and why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A sample to train on: its left text (text items joined by a space, as at inference), references and picture.
-
-    `picture` is a path relative to the folder; if its bytes lie in a shard, `shard` names the file and `row` the place.
-    """
-
-    id: str
-    left: str
-    references: tuple[str, ...]
-    picture: str | None
-    shard: str | None = None
-    row: int | None = None
-
-
-def find_source(folder: Path, task: str, split: str, files: Sequence[str] | None = None) -> Source:
+def find_source(
+    folder: Path,
+    task: str,
+    split: str,
+    files: Sequence[str] | None = None,
+    shards_of_others: str | None = None,
+    columns: ColumnSettings = NO_COLUMNS,
+) -> Source:
     """Return the source of a task folder: `<task>_<split>.json` with its answers, or Parquet shards.
 
-    `files`: questions and answers that are named otherwise, or lie elsewhere.
+    `files`: questions and answers that are named otherwise, or lie elsewhere. `shards_of_others`: a pattern of shards
+    that others wrote, in which `columns` says what is what.
 
-    Raises `TrainingDataError` if there is neither, or both; `ShardError` for a set of shards that is not whole.
+    Raises `TrainingDataError` if there is neither, or both, or no file of that pattern; `ShardError` for a set of
+    shards that is not whole.
     """
+    if shards_of_others is not None:
+        return ExternalSource(folder, named_shards(folder, shards_of_others), columns)
     names = files if files is not None else (f"{task}_{split}.json", f"{task}_{split}_answer.json")
     questions, answers = (folder / name for name in names)
     shards = find_shards(folder, task, split) if files is None else []
@@ -146,7 +141,7 @@ class JsonSource:
             raise TrainingDataError(f"{self.questions}: no sample {surplus!r}, whose answer {self.answers.name} holds")
 
 
-Source = ShardSource | JsonSource
+Source = ShardSource | JsonSource | ExternalSource
 
 
 def _rows_of(answers: pa.Table, first: int, ids: Sequence[str]) -> list[int | None]:

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 
@@ -16,7 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from training.tune.data.cache_folder import locked
-from training.tune.data.sources import ROWS_AT_ONCE, Record, Source, TrainingDataError, find_source
+from training.tune.data.external_shards import ExternalSource
+from training.tune.data.records import Record, TrainingDataError
+from training.tune.data.sources import NO_COLUMNS, ROWS_AT_ONCE, Source, find_source
+from training.tune.settings import ColumnSettings
 
 FORM = "1"  # of the columns; another one makes all tables anew
 SCHEMA = pa.schema(
@@ -57,6 +61,14 @@ class RecordTable:
         """Whether any record has a picture."""
         return int(self._table.column("picture").null_count) < len(self)
 
+    def texts_sha256(self) -> bytes:
+        """SHA-256 of ids, texts and references of all records, in order."""
+        digest = hashlib.sha256()
+        for chunk in (chunk for name in ("id", "left", "references") for chunk in self._table.column(name).chunks):
+            for buffer in chunk.buffers():
+                digest.update(b"" if buffer is None else memoryview(buffer))
+        return digest.digest()
+
     def pictures_sha256(self) -> str:
         """SHA-256 of the places of all pictures, in order: the same on every host that has the same task folder."""
         digest = hashlib.sha256()
@@ -66,13 +78,23 @@ class RecordTable:
         return digest.hexdigest()
 
 
-def open_table(folder: Path, task: str, split: str, cache: Path, files: Sequence[str] | None = None) -> RecordTable:
+def open_table(
+    folder: Path,
+    task: str,
+    split: str,
+    cache: Path,
+    files: Sequence[str] | None = None,
+    shards_of_others: str | None = None,
+    columns: ColumnSettings = NO_COLUMNS,
+) -> RecordTable:
     """Open the table of a task and split; make it first if it is not in the cache or its sources have changed.
 
-    Processes that want the same table wait for the first to make it. Raises `TrainingDataError`, `ShardError` and
-    `ContestFileError` for a task folder that can not be used, OSError if the table can not be written.
+    The source is that of `find_source`. Processes that want the same table wait for the first to make it.
+
+    Raises `TrainingDataError`, `ShardError` and `ContestFileError` for a task folder that can not be used, OSError if
+    the table can not be written.
     """
-    source = find_source(folder, task, split, files)
+    source = find_source(folder, task, split, files, shards_of_others, columns)
     where = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:8]
     path = cache / f"{task}_{split}_{where}.arrow"
     state = _state(source)
@@ -91,7 +113,8 @@ def open_table(folder: Path, task: str, split: str, cache: Path, files: Sequence
 def _state(source: Source) -> bytes:
     """What the table depends on: names, sizes and times of its sources, and its own form."""
     stats = [(path.name, path.stat()) for path in source.files]
-    return json.dumps([FORM, *((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)]).encode()
+    form = [FORM, asdict(source.columns)] if isinstance(source, ExternalSource) else [FORM]
+    return json.dumps([*form, *((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)]).encode()
 
 
 def _mapped(path: Path, state: bytes) -> pa.Table | None:

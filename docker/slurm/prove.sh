@@ -1,0 +1,137 @@
+#!/usr/bin/env bash
+# The proof on a real Slurm: a controller and four hosts on this machine run the templates as they stand, and hosts
+# lose their power in the middle. Run by hand; CI would need one more line, as for docker/ci.sh.
+#
+#   docker/slurm/prove.sh [pytest options]     PYTHON=python3 with requirements-dev.txt installed; .venv otherwise
+#                                              LIMIT=360 seconds
+#
+# As root, for the hosts are Linux namespaces. Where there is no Slurm, Debian's is unpacked; nothing is installed, and
+# all of it lies in a temporary folder, which goes in the end.
+# Exit status 0: proven. 1: it failed, and that is a failure of this repository. 3: this machine can not prove it.
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+readonly limit="${LIMIT:-360}" least_disk=2000000 # seconds; KiB
+readonly packages="slurmctld slurmd slurm-client slurm-wlm-basic-plugins libmunge2 libhwloc15 liblua5.1-0"
+readonly nodes=(n1 n2 n3 n4)
+work="$(mktemp -d "${TMPDIR:-/tmp}/fbc2-slurm-XXXXXX")"
+export CLUSTER="$work/cluster"
+mkdir -p "$CLUSTER/hosts" "$CLUSTER/state"
+tests=""
+
+finish() {
+    [ -z "$tests" ] || kill -KILL -- "-$tests" 2>/dev/null || true
+    for host in "$CLUSTER"/hosts/*/pid; do
+        [ ! -e "$host" ] || kill -KILL "$(cat "$host")" 2>/dev/null || true
+    done
+    wait 2>/dev/null || true
+    for _ in 1 2 3 4 5; do # the hosts' last processes may still be ending
+        rm -rf --one-file-system "$work" 2>/dev/null && break
+        sleep 1
+    done
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+step() { printf '%s docker/slurm/prove.sh: %s\n' "$(date +%T)" "$*"; }
+
+not_here() {
+    local rule="################################################################################"
+    printf '\n%s\n# NOTHING RAN UNDER SLURM HERE, SO NOTHING WAS PROVEN:\n# %s\n' "$rule" "$1" >&2
+    printf '# This is the machine, not the templates. Run docker/slurm/prove.sh as root where\n' >&2
+    printf '# there is Slurm, or Debian and its packages.\n%s\n' "$rule" >&2
+    exit 3
+}
+
+python="${PYTHON:-.venv/bin/python}"
+"$python" -c 'import pytest, torch' 2>/dev/null || {
+    echo "docker/slurm/prove.sh: $python lacks packages of requirements-dev.txt; run \`bash run.sh setup\`" >&2
+    exit 1
+}
+[ "$(id -u)" -eq 0 ] || not_here "only root can make hosts of namespaces"
+unshare --uts --mount --pid --fork --kill-child --mount-proc true 2>"$work/unshare.log" ||
+    not_here "no host can be made: $(tail -n 1 "$work/unshare.log")"
+free="$(df --output=avail --block-size=1024 "$work" | tail -n 1)"
+[ "$free" -ge "$least_disk" ] || not_here "$work has $((free / 1000)) MB free; $((least_disk / 1000)) MB are needed"
+
+plugins=""
+if command -v slurmctld slurmd sbatch srun >/dev/null; then
+    SLURMCTLD="$(command -v slurmctld)" SLURMD="$(command -v slurmd)"
+    SLURMSTEPD="$(command -v slurmstepd || echo "$(dirname "$SLURMD")/slurmstepd")"
+else
+    command -v apt-get dpkg >/dev/null || not_here "there is no Slurm, and no apt-get to fetch it with"
+    step "unpacking Slurm"
+    mkdir "$work/packages" "$work/slurm"
+    chmod 711 "$work" && chmod 777 "$work/packages" # apt fetches as a user of its own
+    apt=(timeout --kill-after=10 120 apt-get -qq -o Acquire::Retries=2 -o Acquire::http::Timeout=20)
+    # shellcheck disable=SC2086 # the packages are words
+    fetch() { (cd "$work/packages" && "${apt[@]}" download $packages) >"$work/apt.log" 2>&1; }
+    fetch || { "${apt[@]}" update >"$work/apt.log" 2>&1 && fetch; } ||
+        not_here "Slurm can not be fetched: $(tail -n 1 "$work/apt.log")"
+    for package in "$work"/packages/*.deb; do dpkg -x "$package" "$work/slurm"; done
+    plugins="$(echo "$work"/slurm/usr/lib/*/slurm-wlm)"
+    export PATH="$work/slurm/usr/bin:$PATH" LD_LIBRARY_PATH="${plugins%/*}:$plugins"
+    rm -f "$plugins"/mpi_pmix* # they need a library that nothing here does
+    SLURMCTLD="$work/slurm/usr/sbin/slurmctld-wlm" SLURMD="$work/slurm/usr/sbin/slurmd-wlm"
+    SLURMSTEPD="$work/slurm/usr/sbin/slurmstepd-wlm"
+fi
+export SLURMCTLD SLURMD SLURMSTEPD SLURM_CONF="$CLUSTER/slurm.conf"
+"$SLURMD" -V >"$work/version.log" 2>&1 || not_here "Slurm does not start: $(tail -n 1 "$work/version.log")"
+
+read -r -a ports <<<"$("$python" -c '
+import socket
+held = [socket.create_server(("127.0.0.1", 0)) for _ in range(5)]
+print(*(one.getsockname()[1] for one in held))')"
+echo "127.0.0.1 localhost head ${nodes[*]}" >"$CLUSTER/hosts.txt"
+# cred_expire: so long does Slurm hold back a job that it queues again; the usual two minutes are for large clusters.
+# config_overrides: the hosts are believed to have what stands here, and share this machine's processors.
+cat >"$SLURM_CONF" <<END_OF_CONF
+ClusterName=fbc2
+SlurmctldHost=head(127.0.0.1)
+SlurmctldPort=${ports[0]}
+SlurmUser=root
+AuthType=auth/none
+CredType=cred/none
+AuthInfo=cred_expire=5
+${plugins:+PluginDir=$plugins}
+StateSaveLocation=$CLUSTER/state
+SlurmdSpoolDir=$CLUSTER/hosts/%n/spool
+SlurmdPidFile=$CLUSTER/hosts/%n/slurmd.pid
+SlurmctldPidFile=$CLUSTER/slurmctld.pid
+SlurmdParameters=config_overrides
+SlurmdTimeout=10
+ReturnToService=2
+KillWait=20
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+MpiDefault=none
+SwitchType=switch/none
+JobAcctGatherType=jobacct_gather/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_CPU
+SchedulerType=sched/builtin
+SchedulerParameters=sched_interval=2
+$(for i in "${!nodes[@]}"; do echo "NodeName=${nodes[i]} NodeAddr=127.0.0.1 Port=${ports[i + 1]} CPUs=16"; done)
+PartitionName=all Nodes=ALL Default=YES LLN=YES
+END_OF_CONF
+step "starting $("$SLURMD" -V) with ${#nodes[@]} hosts"
+for host in head "${nodes[@]}"; do
+    setsid docker/slurm/host.sh "$host" </dev/null &
+    disown "$!" 2>/dev/null || true # so that its end is no news
+done
+until [ "$(sinfo --noheader --states=idle --format=%D 2>/dev/null)" = "${#nodes[@]}" ]; do
+    [ "$SECONDS" -lt "$((limit / 2))" ] || not_here "the hosts do not come up: $(cat "$CLUSTER"/hosts/*/log | tail -n 1)"
+    sleep 0.5
+done
+
+step "running the templates"
+# It stops at the first failure, so that running out of time means: slow, and nothing failed so far.
+setsid timeout --kill-after=10 "$((limit > SECONDS ? limit - SECONDS : 1))" \
+    "$python" -m pytest --exitfirst --numprocesses 0 -m slurm --basetemp "$work/tests" tests/cluster "$@" </dev/null &
+tests="$!"
+status=0
+wait "$tests" || status="$?"
+[ "$status" -ne 124 ] && [ "$status" -ne 137 ] || not_here "the tests were not done in $limit s; those that were, passed"
+[ "$status" -eq 0 ] || exit 1
+step "proven, in $SECONDS s"
