@@ -8,7 +8,7 @@ from pathlib import Path
 from abilities.failures import explained, require_finite
 from abilities.options import add_shared_arguments, chosen_device, new_folder
 from contest.command_line import DONE, UsageError, whole
-from contest.console import counted, show
+from contest.console import counted, no_bar, show
 from models.named_folders import existing_weights
 
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")  # those of `evaluation reconstruction`, which reads both
@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(f"--side {side} is no multiple of {vqgan.factor}, the pixels of a code", "name one that is")
     output, used = new_folder(options.output), set[int]()
     names = sorted(files)
-    with tqdm(total=len(names), desc="reconstruct", unit="picture", disable=True if options.quiet else None) as bar:
+    with tqdm(total=len(names), desc="reconstruct", unit="picture", disable=no_bar()) as bar:
         for start in range(0, len(names), options.batch):
             together = names[start : start + options.batch]
             pictures = torch.stack([read_square(files[name], side) for name in together]).to(device)

@@ -148,6 +148,7 @@ def test_commands_that_tell_how_they_go_can_be_quiet() -> None:
     assert shorts == {
         *(f"submission {name}" for name in ("preview", "pack", "check", "doctor")),
         *(f"evaluation {name}" for name in ("report", "compare", "power", "leaderboard", "nomination", "attempts")),
+        "evaluation bundle",
         "evaluation queue",  # two of its actions are long
         *(f"training {name}" for name in ("plots", "co2-report", "push", "bpe")),
     }

@@ -216,6 +216,7 @@ def test_the_options_of_a_sample_are_read_once(
     assert sorted(read) == sorted(tuple(texts) for texts, _ in SAMPLES.values())
 
 
+@pytest.mark.slow
 def test_several_processes_choose_as_one_does(submit: Start, write_input: Write, weights: Path, tmp_path: Path) -> None:
     source = write_input({name: [text(each) for each in texts] for name, (texts, _) in SAMPLES.items()})
     several = torchrun(2, weights, tmp_path / "several", source=source)

@@ -86,7 +86,7 @@ def test_in_a_terminal_every_line_stands_by_itself(root: Path, tmp_path: Path) -
         except OSError:  # nobody writes any more
             break
     os.close(ours)
-    assert process.wait() == 0
+    assert process.wait() == 0, data.decode()
     lines = [line for line in screen(data.decode()) if line]
     assert [" 4/4 " in line for line in lines if line.startswith("tune: ")] == [True], lines  # the bar, where it ended
     shown = [line for line in lines if not line.startswith("tune: ")]
