@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The proof in real containers: build both images, pack, check, run the bundled test in the container without network
+# The proof in real containers: build the images, pack, check, run the bundled test in the container without network
 # and score it, and compare with a run outside; then submissions that do harm. A part of CI, and run by hand as well.
 #
 #   docker/ci.sh [pytest options]     PYTHON=python3 with requirements-dev.txt installed; .venv otherwise, which is

@@ -21,7 +21,7 @@ from evaluation.metrics.cases import Case, Note
 from evaluation.results import TaskResult
 
 FILTER = "none"
-_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+_as_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 _LINE_ENDS = {"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 """What some readers take for the end of a line, inside of JSON's strings."""
 
@@ -84,11 +84,11 @@ def indented(name: str, asked: Sequence[Mapping[str, str]]) -> str:
     '{\\n  "id": "1",\\n  "items": []\\n}'
     """
     items = [
-        f'    {{\n      "type": {_ENCODER.encode(item["type"])},\n      "content": {_ENCODER.encode(item["content"])}\n    }}'
+        f'    {{\n      "type": {_as_json(item["type"])},\n      "content": {_as_json(item["content"])}\n    }}'
         for item in asked
     ]
     listed = "[\n" + ",\n".join(items) + "\n  ]" if items else "[]"
-    return f'{{\n  "id": {_ENCODER.encode(name)},\n  "items": {listed}\n}}'
+    return f'{{\n  "id": {_as_json(name)},\n  "items": {listed}\n}}'
 
 
 def _answers(task: Task, case: Case) -> list[str]:
@@ -104,7 +104,7 @@ def _hash(text: str) -> str:
 def _encoded(line: Mapping[str, Any]) -> bytes:
     """Return a line in UTF-8; one with half a surrogate pair, which has no such form, in escapes."""
     try:
-        text = _ENCODER.encode(line)
+        text = _as_json(line)
         for sign, escape in _LINE_ENDS.items():
             text = text.replace(sign, escape)
         return f"{text}\n".encode()

@@ -1,4 +1,4 @@
-"""The report of a scoring run as one HTML file that needs nothing else: no network, no scripts, pictures inside."""
+"""The report of a scoring run as one HTML file that needs nothing else: no network, its pictures and script inside."""
 
 from evaluation.report.build import REPORT_NAME, build
 

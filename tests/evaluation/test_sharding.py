@@ -74,11 +74,12 @@ def test_notes_end_with_the_one_that_voids_the_task() -> None:
 
 
 def score(count: int, files: ScoringFiles, out: Path, *options: object) -> subprocess.CompletedProcess[str]:
-    """Run `evaluation score` with its JSON and CSV in `out`, under torchrun if there are several processes."""
+    """Run `evaluation score` with its files in `out`, under torchrun if there are several processes."""
     out.mkdir()
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"] if count > 1 else []
     named = ["--predictions", files.predictions, "--ground-truth", files.ground_truth, "--ids", files.ids]
     named += ["--json", out / "result.json", "--csv", out / "table.csv", "--resamples", 50, *options]
+    named += ["--samples", out / "samples.jsonl"]
     command = [sys.executable, *launcher, "-m", "evaluation", "score", *map(str, named)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=500, check=False)
@@ -95,7 +96,7 @@ def odd_files(folder: Path, broken: str | None = None) -> ScoringFiles:
 
 
 def assert_the_same(one: Path, several: Path) -> None:
-    for name in ("result.json", "table.csv"):
+    for name in ("result.json", "table.csv", "samples.jsonl"):
         assert (several / name).read_bytes() == (one / name).read_bytes()
 
 
@@ -104,8 +105,7 @@ def test_two_processes_give_what_one_gives_and_say_it_once(tmp_path: Path) -> No
     one, two = score(1, files, tmp_path / "one"), score(2, files, tmp_path / "two")
     assert (one.returncode, two.returncode) == (0, 0), two.stderr
     assert_the_same(tmp_path / "one", tmp_path / "two")
-    *table, wrote = one.stdout.splitlines()
-    assert two.stdout.splitlines() == [*table, wrote.replace(str(tmp_path / "one"), str(tmp_path / "two"))]
+    assert two.stdout == one.stdout.replace(str(tmp_path / "one"), str(tmp_path / "two"))
     assert "of the sample before counts again" in json.dumps(json.loads((tmp_path / "two/result.json").read_text()))
 
 
@@ -117,7 +117,7 @@ def test_an_error_in_one_process_ends_all_and_is_told_once(tmp_path: Path) -> No
     message = one.stderr.strip()
     assert message.startswith("evaluation score: error [ATTEMPT_ABORTED] sample 'r8'")
     assert two.stderr.count(message) == 1
-    assert not (tmp_path / "two/result.json").exists()
+    assert list((tmp_path / "two").iterdir()) == []
 
 
 @pytest.mark.slow
