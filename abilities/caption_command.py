@@ -30,6 +30,7 @@ def run(options: argparse.Namespace) -> int:
 
     import torch
 
+    from abilities.progress import passes_shown
     from abilities.viewer import load_viewer
     from contest.writing import write_json
     from models.rudolph.abilities import caption_image
@@ -42,19 +43,20 @@ def run(options: argparse.Namespace) -> int:
     entries = []
     for number, (path, seen) in enumerate(zip(options.pictures, codes, strict=True), 1):
         note(f"captioning {number} of {len(codes)}")
-        captions = caption_image(
-            viewer.model,
-            viewer.vocabulary,
-            seen,
-            options.count,
-            drafts=options.drafts,
-            right_template=options.template,
-            left_special=tokens.look,
-            right_special=tokens.tell,
-            ranking_special=tokens.draw,
-            seed=options.seed,
-            batch=options.batch,
-        )
+        with passes_shown(viewer.model, "captioning", None):
+            captions = caption_image(
+                viewer.model,
+                viewer.vocabulary,
+                seen,
+                options.count,
+                drafts=options.drafts,
+                right_template=options.template,
+                left_special=tokens.look,
+                right_special=tokens.tell,
+                ranking_special=tokens.draw,
+                seed=options.seed,
+                batch=options.batch,
+            )
         require_finite(torch.tensor([caption.score for caption in captions]), f"the scores of captions of {path}")
         for caption in captions:
             show(f"{one_line(str(path))}\t{one_line(caption.text)}")

@@ -84,6 +84,7 @@ def run(options: argparse.Namespace) -> int:
 
     from abilities.gallery import SHEET_NAME, contact_sheet, decoded, save_png
     from abilities.painters import PictureOrder, load_painter
+    from abilities.progress import drawing_passes, passes_shown
     from contest.writing import write_json
 
     guidance = _guidance(options)
@@ -92,7 +93,9 @@ def run(options: argparse.Namespace) -> int:
     prompt = None if options.picture is None else _prompt(options, keep_sides, painter)
     output = new_folder(options.output)
     note(f"drawing {drafts}: {text}")
-    ranked = painter.paint(PictureOrder(text, drafts, options.seed, options.batch, prompt, guidance))
+    passes = drawing_passes(painter.network, drafts, options.batch, guided=guidance is not None)
+    with passes_shown(painter.network, "drawing", passes):
+        ranked = painter.paint(PictureOrder(text, drafts, options.seed, options.batch, prompt, guidance))
     pictures = decoded(painter.vqgan, ranked.codes[: options.count], options.batch)
     entries = []
     for rank, (pixels, score) in enumerate(zip(pictures, ranked.scores, strict=False), 1):

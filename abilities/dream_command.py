@@ -38,6 +38,7 @@ def run(options: argparse.Namespace) -> int:
     from abilities.gallery import SHEET_NAME, contact_sheet, decoded, save_png
     from abilities.networks import load_dreaming
     from abilities.painters import PictureOrder
+    from abilities.progress import drawing_passes, passes_shown
     from contest.writing import write_json
     from models.dalle.generation import cherry_pick_by_ruclip
     from models.rrdbnet import upscale
@@ -49,7 +50,9 @@ def run(options: argparse.Namespace) -> int:
     output = new_folder(options.output)
 
     note(f"drawing {options.count}: {text}")
-    ranked = painter.paint(PictureOrder(text, options.count, options.seed, options.batch))
+    passes = drawing_passes(painter.network, options.count, options.batch)
+    with passes_shown(painter.network, "drawing", passes):
+        ranked = painter.paint(PictureOrder(text, options.count, options.seed, options.batch))
     drawn = decoded(painter.vqgan, ranked.codes, options.batch)
     note("choosing by ruCLIP")
     views = torch.stack([clip.preprocess(Image.fromarray(pixels)) for pixels in drawn])

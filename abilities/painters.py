@@ -19,6 +19,7 @@ from models.rudolph.abilities import generate_codebooks
 from models.rudolph.geometry import Geometry
 from models.rudolph.guidance import Guidance, generate_codebooks_cfg
 from models.rudolph.ranking import rank_images
+from models.rudolph.transformer import SparseDecoder
 from models.rudolph.vocabulary import Vocabulary
 from models.vqgan import VQGAN, load_vqgan
 from models.weights_folder import BPE_FILE, RUDOLPH_FOLDER, VQGAN_FOLDER, require_fit
@@ -51,6 +52,7 @@ class Painter:
     """A network that draws, and the picture tokenizer whose codes it draws.
 
     Attributes:
+        network: what draws.
         tokens_per_side: a picture has so many codes squared.
         vqgan: makes pictures of codes.
         score: what the scores of its pictures are.
@@ -58,6 +60,7 @@ class Painter:
 
     """
 
+    network: SparseDecoder
     tokens_per_side: int
     vqgan: VQGAN
     score: str
@@ -107,7 +110,7 @@ def _dalle(folder: Path, tokenizer: BPE, device: torch.device, dtype: torch.dtyp
         )
         return RankedCodes(ranked.codes, ranked.perplexity.tolist())
 
-    return Painter(model.config.image_tokens_per_dim, vqgan, "perplexity", paint)
+    return Painter(model, model.config.image_tokens_per_dim, vqgan, "perplexity", paint)
 
 
 def _rudolph(model: Rudolph, folder: Path, tokenizer: BPE, device: torch.device, tokens: TaskTokens) -> Painter:
@@ -152,4 +155,4 @@ def _rudolph(model: Rudolph, folder: Path, tokenizer: BPE, device: torch.device,
         return RankedCodes(codes.cpu()[best], ranking.scores[best].tolist())
 
     vqgan = load_fitting_vqgan(folder, model.config, tokenizer, device)
-    return Painter(model.config.image_tokens_per_dim, vqgan, "text_and_image_score", paint)
+    return Painter(model, model.config.image_tokens_per_dim, vqgan, "text_and_image_score", paint)

@@ -36,6 +36,7 @@ def run(options: argparse.Namespace) -> int:
 
     import torch
 
+    from abilities.progress import passes_shown
     from abilities.viewer import load_writer
     from contest.writing import write_json
     from models.rudolph.left_text import generate_texts
@@ -43,17 +44,18 @@ def run(options: argparse.Namespace) -> int:
     folder, device = existing_weights(options.weights), chosen_device(options.device)
     model, vocabulary = load_writer(folder, device, getattr(torch, options.dtype))
     note(f"writing {options.drafts}: {options.text}")
-    written = generate_texts(
-        model,
-        vocabulary,
-        options.text,
-        options.drafts,
-        special=TOKENS[options.tokens].write,
-        pieces_only=True,
-        early_stop=options.length,
-        seed=options.seed,
-        batch=options.batch,
-    )
+    with passes_shown(model, "writing", None):
+        written = generate_texts(
+            model,
+            vocabulary,
+            options.text,
+            options.drafts,
+            special=TOKENS[options.tokens].write,
+            pieces_only=True,
+            early_stop=options.length,
+            seed=options.seed,
+            batch=options.batch,
+        )
     require_finite(torch.tensor([one.perplexity for one in written]), "the perplexities of the texts")
     kept = written[: options.count]
     for one in kept:

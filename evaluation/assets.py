@@ -62,9 +62,12 @@ class Assets:
         except (RuCLIPError, WeightsError, BPEFormatError, OSError) as error:
             raise _unusable("ruCLIP", error, "get its three files again") from error
 
-    def features(self, kind: FidFeatures, device: torch.device | str = "cpu") -> FeatureNetwork:
+    def features(
+        self, kind: FidFeatures, device: torch.device | str = "cpu", *, has_substitute: bool = True
+    ) -> FeatureNetwork:
         """Load the network for FID and KID: the contest's, or the substitute asked for by name.
 
+        `has_substitute` says whether the command takes one, which is then the remedy for a network that is missing.
         Raises MissingAssetError, AssetError.
         """
         if kind == "ruclip":
@@ -72,8 +75,9 @@ class Assets:
         folder = self._part(
             "inception",
             "Inception, which FID is taken with,",
-            "put pt_inception-2015-12-05-6726825d.pth there, as the releases of pytorch-fid have it, or ask for a "
-            "substitute with --fid-features ruclip, which is not comparable with the contest",
+            "put pt_inception-2015-12-05-6726825d.pth there, as the releases of pytorch-fid have it"
+            + (", or ask for a substitute with --fid-features ruclip, which is not comparable with the contest")
+            * has_substitute,
         )
         try:
             return inception_features(Inception.from_file(find_weights(folder), device))

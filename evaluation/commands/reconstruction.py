@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
     pairs = find_pairs(options.originals, options.reconstructions)
     domains = read_domains(options.domains, [pair.name for pair in pairs]) if options.domains else {}
     assets = Assets.named(options.assets)
-    network = assets.features("inception")
+    network = assets.features("inception", has_substitute=False)
     assert assets.folder is not None, "a network was loaded from it"
     classifier = Classifier.from_file(find_weights(assets.folder / "inception"))
     scores = score_reconstructions(pairs, domains, network, classifier)

@@ -209,14 +209,45 @@ def test_the_doctor_names_what_fetches_it(tmp_path: Path, capsys: pytest.Capture
     assert f"python -m fetch weights RUDOLPH-2.7B-FBC2 --to {tmp_path / 'x'}" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("command", [["run"], ["pack", "--output", "a.zip", "--image", "i"]])
+LOOKUP = str(Path(__file__).parents[2] / "training" / "configs" / "tiny_lookup.yaml")
+EVERY_COMMAND_WITH_WEIGHTS = {
+    "submission": [["run"], ["pack", "--output", "a.zip", "--image", "i"]],
+    "abilities": [
+        ["draw", "круг", "--output", "o"],
+        ["dream", "круг", "--output", "o"],
+        ["complete", "a.png", "круг", "--keep-up", "1", "--output", "o"],
+        ["caption", "a.png"],
+        ["classify", "a.png", "--classes", "круг,куб"],
+        ["rank", "a.png", "--text", "круг", "--text", "куб"],
+        ["write", "круг"],
+        ["reconstruct", ".", "--output", "o"],
+    ],
+    "training": [
+        ["malevich", "--data", "d", "--output", "o"],
+        *([command, "--config", LOOKUP] for command in ("tune", "encode", "merge")),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [(program, words) for program, commands in EVERY_COMMAND_WITH_WEIGHTS.items() for words in commands],
+    ids=lambda given: given if isinstance(given, str) else given[0],
+)
 def test_commands_name_what_fetches_it(
-    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    program: str,
+    words: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    assert submission_main([*command, "--weights", "RUDOLPH-1.3B"]) == 2
+    (tmp_path / "a.png").touch()
+    main = import_module(f"{program}.__main__").main
+    assert main([*words, "--weights", "ai-forever/RUDOLPH-1.3B"]) == 2
     assert "python -m fetch weights RUDOLPH-1.3B" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
 
 def test_published_names_are_those_of_the_table() -> None:

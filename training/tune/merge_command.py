@@ -27,7 +27,7 @@ def run(options: argparse.Namespace) -> int:
 
     settings = read_settings(options.config, overrides_of(options))
     torch.set_num_threads(settings.compute.threads)
-    weights = Path(settings.weights)
+    weights = settings.weights_directory
     config = starting_config(settings.model, weights)
     encoder = open_encoder(settings.data, weights, config, settings.compute.device)
     options.kept = encoder.folder

@@ -16,7 +16,7 @@ from tests.evaluation.reconstruction.test_scoring import Averages, write_picture
 def assets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "assets" / "inception").mkdir(parents=True)
     torch.save({"fc.weight": torch.randn(1008, 12)}, tmp_path / "assets/inception/inception.pth")
-    monkeypatch.setattr(Assets, "features", lambda self, kind: Averages())
+    monkeypatch.setattr(Assets, "features", lambda self, kind, **_: Averages())
     return tmp_path / "assets"
 
 
@@ -38,3 +38,15 @@ def test_folders_that_do_not_go_together(tmp_path: Path, assets: Path, capsys: A
     (after / "00.png").unlink()
     assert main(["reconstruction", "--originals", str(before), "--reconstructions", str(after)]) == 2
     assert "[PAIRING]" in capsys.readouterr().err
+
+
+def test_a_missing_network_has_a_remedy_that_helps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    monkeypatch.delenv("FBC2_ASSETS", raising=False)
+    before, after = write_pictures(tmp_path, 2)
+    assert main(["reconstruction", "--originals", str(before), "--reconstructions", str(after)]) == 2
+    said = capsys.readouterr().err
+    assert "python -m fetch metrics inception" in said
+    assert "--fid-features" not in said  # which this command does not take

@@ -1,0 +1,33 @@
+"""A bar of a network's passes, shown in a terminal only: what takes long is one pass after another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from torch import nn
+from tqdm import tqdm
+
+from contest.console import no_bar
+from models.rudolph.transformer import SparseDecoder
+
+
+@contextmanager
+def passes_shown(network: SparseDecoder, label: str, total: int | None) -> Iterator[None]:
+    """Show how many passes of the network's layers are done, of `total` if that is known."""
+    with tqdm(total=total, desc=label, unit="pass", disable=no_bar(), leave=False) as bar:
+
+        def count(module: nn.Module, given: object, found: object) -> None:
+            bar.update()
+
+        handle = network.transformer.register_forward_hook(count)
+        try:
+            yield
+        finally:
+            handle.remove()
+
+
+def drawing_passes(network: SparseDecoder, drafts: int, batch: int, *, guided: bool = False) -> int:
+    """Return how many passes drawing and ranking so many pictures take: one a code, and one a picture to rank."""
+    together = max(1, batch // 2) if guided else batch
+    return -(-drafts // together) * network.config.image_seq_length + -(-drafts // batch)
