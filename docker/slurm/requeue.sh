@@ -19,7 +19,8 @@ requeued() {
         wait "$child" || status=$?
     done
     if [ "$status" -ne 0 ] && { [ "$told" = RUNNING ] || { [ -z "$told" ] && worth_another_try "$status"; }; }; then
-        scontrol requeue "${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}"
+        # It says so where Slurm has done that already, as a node was lost; the status is the command's in every case.
+        scontrol requeue "${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}" || true
     fi
     return "$status"
 }
