@@ -67,10 +67,11 @@ def test_log_and_co2_by_node(root: Path, tmp_path: Path, capsys: pytest.CaptureF
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-def test_half_precision_by_hsdp(root: Path, one_process: Path, dtype: str) -> None:
-    out = root / f"hsdp_{dtype}"
+def test_half_precision_by_hsdp(root: Path, tmp_path: Path, dtype: str) -> None:
+    out, alone = tmp_path / "run", tmp_path / "alone"
     by_two_nodes(out, arguments(root, out, "compute.parallel=hsdp", f"compute.dtype={dtype}"), processes=2)
-    ours, theirs = read_log(out), read_log(one_process)
+    assert training(arguments(root, alone, f"compute.dtype={dtype}")) == 0
+    ours, theirs = read_log(out), read_log(alone)
     losses = [key for key in theirs if key[1] == "loss"]
     assert {key: ours[key] for key in losses} == pytest.approx({key: theirs[key] for key in losses}, rel=0.02)
 
