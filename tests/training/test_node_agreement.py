@@ -24,6 +24,7 @@ from training.tune.settings import (
     OptimSettings,
     TaskSettings,
     TuneSettings,
+    ValidationSettings,
 )
 
 FIRST, SECOND = ProcessPlace(0, 0, 2, 2), ProcessPlace(1, 0, 2, 2)
@@ -69,6 +70,7 @@ def settings(output: Path, **parts: Any) -> TuneSettings:
         ({"weights": "elsewhere", "data": DataSettings("there", cache="c", workers=3)}, None),
         ({"tasks": {"vqa": TaskSettings(folder="there")}, "emissions": EmissionsSettings(tdp_watts=5.0)}, None),
         ({"compute": ComputeSettings(threads=4, device="cpu")}, None),
+        ({"validation": ValidationSettings(every=9)}, "validation.every"),
     ],
 )
 def test_settings_that_differ_are_named(both, tmp_path: Path, parts: dict[str, Any], named: str | None) -> None:
@@ -93,7 +95,7 @@ def test_another_output_is_named(both, tmp_path: Path) -> None:
 
 
 def test_code_and_processes_that_differ_are_named(both, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    own = settings(tmp_path)
+    own = settings(tmp_path, compute=ComputeSettings(parallel="hsdp"))
     codes = iter(({"fbc2": "0", "source_sha256": "1"}, {"fbc2": "0", "source_sha256": "2"}))
     monkeypatch.setattr(nodes, "code_version", lambda room: next(codes))
     wider = replace(SECOND, local_world=3)
