@@ -64,7 +64,7 @@ def settings(output: Path, **parts: Any) -> TuneSettings:
     ("parts", "named"),
     [
         ({"optim": OptimSettings(clip=2.0)}, "optim.clip"),
-        ({"compute": ComputeSettings(parallel="hsdp", accumulate=2)}, "compute.accumulate, compute.parallel"),
+        ({"compute": ComputeSettings(parallel="fsdp", accumulate=2)}, "compute.accumulate, compute.parallel"),
         ({"tasks": {"vqa": TaskSettings(samples=3)}}, "tasks.vqa.samples"),
         ({"until": 7}, "until"),
         ({"weights": "elsewhere", "data": DataSettings("there", cache="c", workers=3)}, None),
