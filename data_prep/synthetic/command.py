@@ -38,7 +38,7 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         f"(default: {','.join(GRADES)})",
     )
     add_shard(command)
-    again = "a share goes on when it is started again; else empty the directory, or name another, first"
+    again = "a share goes on from here; else empty the directory, or name another, before it is started again"
     command.set_defaults(run=run_synthetic, when_stopped=again, keeps=("output",))
 
 

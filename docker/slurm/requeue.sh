@@ -6,20 +6,22 @@ stop_with=TERM # what asks the command to stop
 worth_another_try() { [ "$1" -eq 137 ] && [ "${SLURM_RESTART_COUNT:-0}" -lt 3 ]; }
 
 requeued() {
-    local child status=0 told=
-    "$@" &
-    child=$!
+    local child='' status=0 told=
     # A job that was cancelled is not RUNNING any more when it is told.
     trap 'told=$(squeue --noheader --jobs "$SLURM_JOB_ID" --format %T || true)
         told=${told:-UNKNOWN}
-        kill -"$stop_with" "$child" 2>/dev/null || true' TERM
+        [ -z "$child" ] || kill -"$stop_with" "$child" 2>/dev/null || true' TERM
+    "$@" &
+    child=$!
+    [ -z "$told" ] || kill -"$stop_with" "$child" 2>/dev/null || true # it was told before there was anybody to tell
     wait "$child" || status=$?
     while kill -0 "$child" 2>/dev/null; do # a signal ended the waiting; the command may still be writing its last files
         status=0
         wait "$child" || status=$?
     done
     if [ "$status" -ne 0 ] && { [ "$told" = RUNNING ] || { [ -z "$told" ] && worth_another_try "$status"; }; }; then
-        scontrol requeue "${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}"
+        # It says so where Slurm has done that already, as a node was lost; the status is the command's in every case.
+        scontrol requeue "${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}" || true
     fi
     return "$status"
 }

@@ -111,7 +111,8 @@ def test_stopped_synthetic_world_says_that_it_does_not_go_on(tmp_path):
     _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 143
     assert errors == (
-        "data_prep synthetic: terminated; empty the directory, or name another, before it is started again\n"
+        "data_prep synthetic: terminated; a share goes on from here; else empty the directory, or name another, "
+        "before it is started again\n"
     )
 
 

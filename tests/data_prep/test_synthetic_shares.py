@@ -61,6 +61,7 @@ def test_killed_share_goes_on_where_it_was(tmp_path, alone, monkeypatch, capsys)
     with monkeypatch.context() as patch:
         patch.setattr(writer, "paint", dying)
         assert share(out, 1, 2) == 130
+    assert "a share goes on from here" in capsys.readouterr().err
     assert main(["merge", "--output", str(out)]) == 2
     assert "share 1/2 has not ended, or was killed" in capsys.readouterr().err
     monkeypatch.setattr(writer, "paint", lambda picture: (painted.append(picture), paint(picture))[1])

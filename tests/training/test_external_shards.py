@@ -4,6 +4,7 @@ import io
 import json
 import tarfile
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from tests.training.small_world import TINY
+from tests.training.test_distributed import by_processes
 from training.__main__ import main as training
 from training.tune.callbacks.csv_log import read_log
 from training.tune.checkpoints import last_checkpoint
@@ -324,6 +327,16 @@ def test_trained_on_shards_of_either_kind(root: Path, world: Path) -> None:
     assert tars == parquet
     assert [step for step, _ in tars] == [1, 2, 3]
     assert last_checkpoint(world / "run_tars") is not None
+
+
+@pytest.mark.slow
+def test_two_processes_take_turns_at_the_same_shards(root: Path, world: Path) -> None:
+    still = ["compute.accumulate=1", f"model.scratch={root}/still.json"]
+    replace(TINY, attention_dropout_prob=0.0, output_dropout_prob=0.0).save(root / "still.json")
+    assert training(["tune", *command(root, world, "tars", "png", *still, f"output={world}/alone")]) == 0
+    ended = by_processes(2, ["tune", *command(root, world, "tars", "png", *still, f"output={world}/two")])
+    assert ended.returncode == 0, ended.stderr
+    assert losses(world / "two") == pytest.approx(losses(world / "alone"), rel=1e-5)
 
 
 def test_picture_that_is_none_is_named_with_its_member(root: Path, world: Path, capsys: Any) -> None:

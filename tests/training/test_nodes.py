@@ -13,7 +13,7 @@ from tests.training.small_world import TINY
 from tests.training.test_distributed import arguments, assert_same_curve, by_processes, read_log
 from tests.training.test_distributed import one_process as one_process
 from tests.training.test_stopping import alive, trains, wait_for
-from tests.training.two_nodes import by_two_nodes, said, two_nodes
+from tests.training.two_nodes import by_two_nodes, processes_of, said, two_nodes
 from training.__main__ import main as training
 from training.tune.checkpoints import read_notes
 
@@ -67,10 +67,11 @@ def test_log_and_co2_by_node(root: Path, tmp_path: Path, capsys: pytest.CaptureF
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-def test_half_precision_by_hsdp(root: Path, one_process: Path, dtype: str) -> None:
-    out = root / f"hsdp_{dtype}"
+def test_half_precision_by_hsdp(root: Path, tmp_path: Path, dtype: str) -> None:
+    out, alone = tmp_path / "run", tmp_path / "alone"
     by_two_nodes(out, arguments(root, out, "compute.parallel=hsdp", f"compute.dtype={dtype}"), processes=2)
-    ours, theirs = read_log(out), read_log(one_process)
+    assert training(arguments(root, alone, f"compute.dtype={dtype}")) == 0
+    ours, theirs = read_log(out), read_log(alone)
     losses = [key for key in theirs if key[1] == "loss"]
     assert {key: ours[key] for key in losses} == pytest.approx({key: theirs[key] for key in losses}, rel=0.02)
 
@@ -108,7 +109,8 @@ def test_node_that_hangs_is_given_up_after_the_timeout(root: Path, tmp_path: Pat
     out = tmp_path / "run"
     with two_nodes(tmp_path, endless(root, out, "compute.timeout=5")) as nodes:
         wait_for(lambda: trains(out), nodes[0])
-        os.killpg(nodes[1].pid, signal.SIGSTOP)
+        for process in processes_of(tmp_path, 1):
+            os.kill(process, signal.SIGSTOP)
         words = said(nodes[0])
     assert nodes[0].returncode == 1
     assert (

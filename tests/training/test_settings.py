@@ -46,6 +46,26 @@ def words_of(override: str) -> list[str]:
         ("tasks.vqa.left=0 tasks.vqa.image=0 tasks.vqa.right=0", "tasks.vqa: needs a positive segment weight"),
         ("tasks.vqa.weight=0 tasks.textqa.weight=0", "tasks: has weight 0 for every task"),
         ("tasks.vqa.train=[a]", "tasks.vqa.train: must be a list of two files, questions and answers, not ['a']"),
+        (
+            "tasks.vqa.train_shards=a.tar",
+            "tasks.vqa.val_shards: is not set, and the other of train_shards, val_shards is",
+        ),
+        ("tasks.vqa.val_shards=a.tar", "tasks.vqa.train_shards: is not set"),
+        (
+            "tasks.vqa.train_shards=a.tar tasks.vqa.val_shards=b.tar",
+            "tasks.vqa.columns: names neither a picture nor an",
+        ),
+        (
+            "tasks.vqa.train_shards=a.tar tasks.vqa.val_shards=b.tar tasks.vqa.train=[a,b]",
+            "tasks.vqa.train_shards: cannot be given together with train, val",
+        ),
+        (
+            "tasks.vqa.columns.picure=jpg",
+            "unknown key tasks.vqa.columns.picure; did you mean tasks.vqa.columns.picture?",
+        ),
+        ("tasks.vqa.columns=jpg", "tasks.vqa.columns: must hold settings of its own"),
+        ("compute.timeout=0", "compute.timeout: must be a number from 1 to 1000000, not 0"),
+        ("compute.parallel=zero", "compute.parallel: must be one of ddp, fsdp, hsdp, not 'zero'"),
         ("tasks=[vqa]", "Cannot merge"),
         ("optim=fast", "optim: must hold settings of its own, `optim: {key: value}`, not 'fast'"),
         ("compute.threads=0", "compute.threads: must be a whole number from 1 to 4096, not 0"),
@@ -148,6 +168,7 @@ def test_unusable_settings_files_are_named(
         ),
         ("lora.alpha=3 lora.rank=2", []),
         ("validation.samples=0 validation.every=10", ["validation.every has no effect with validation.samples: 0"]),
+        ("tasks.vqa.columns.left=txt", ["tasks.vqa.columns.left has no effect without tasks.vqa.train_shards"]),
         ("tasks.vqa.share=2.0", ["tasks.vqa.share has no effect without data.sampling: weights"]),
         (
             "tasks.vqa.samples=2 data.sampling=balanced data.batch=4",

@@ -24,6 +24,7 @@ WAYS = [
     "compute.parallel=ddp compute.dtype=float32",
     "compute.parallel=fsdp compute.dtype=float32",
     "compute.parallel=ddp lora.rank=2",
+    "compute.parallel=hsdp lora.rank=2",
     "compute.parallel=fsdp lora.rank=2",
     "compute.parallel=fsdp lora.rank=2 compute.dtype=float32",
     "compute.parallel=ddp compute.activation_checkpointing=true",

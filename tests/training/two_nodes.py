@@ -8,8 +8,10 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
+from contest.children import end_with_parent
 from tests.training.test_stopping import MARK, PATIENCE, heed_signals
 from tests.training.test_ways_to_train import free_ports
 
@@ -25,12 +27,29 @@ def agent(mark: Path, port: str, node: int, command: Sequence[str], processes: i
         [sys.executable, "-m", *launcher, "--local-addr", "127.0.0.1", "-m", "training", *command],
         cwd=ROOT,
         env={**os.environ, "OMP_NUM_THREADS": "1", MARK: str(mark / f"node{node}")},
-        preexec_fn=heed_signals,
+        preexec_fn=partial(_prepare, os.getpid()),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
     )
+
+
+def _prepare(parent: int) -> None:
+    heed_signals()
+    end_with_parent(parent)
+
+
+def processes_of(mark: Path, node: int) -> list[int]:
+    """All processes of a node: its agent, and those that train, which are in sessions of their own."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"{MARK}={mark / f'node{node}'}".encode() in (folder / "environ").read_bytes().split(b"\0"):
+                found.append(int(folder.name))
+        except OSError:  # it has just ended
+            continue
+    return found
 
 
 @contextmanager

@@ -178,7 +178,8 @@ def _train(settings: TuneSettings, others: Sequence[Callback], processes: Proces
     require_fit(weights, config, tokenizer, None)
     require_vqgan(settings.tasks, weights, config)
     model = build_model(settings)
-    started = checksum(model) if processes.world > 1 and processes.place.speaks else ""  # whole as yet
+    compares = processes.world > 1 and processes.place.speaks
+    weights_sum = checksum(model) if compares else ""  # of whole weights: soon they are shared
     state = TrainState(model, settings, processes)
     vocabulary = Vocabulary(tokenizer, state.model.config)
     data = open_data(
@@ -191,7 +192,7 @@ def _train(settings: TuneSettings, others: Sequence[Callback], processes: Proces
         rank=processes.rank,
         world=processes.world,
     )
-    require_same_start(started, data.digests, processes.place, processes.world)
+    require_same_start(weights_sum, data.digests() if compares else {}, processes.place, processes.world)
     fingerprint, end = fingerprint_of(settings), settings.last_step
     resumed = processes.from_first(last_checkpoint(output) if processes.is_first else None)
     done = state.restore(resumed, fingerprint) if resumed else 0

@@ -97,8 +97,9 @@ def require_same_work(settings: TuneSettings, place: ProcessPlace, world: int) -
     own = {
         "code": f"fbc2 {' '.join(code_version('training').values())}",
         "torch": str(torch.__version__),
-        "processes (torchrun --nproc-per-node)": place.local_world,
     }
+    if settings.compute.parallel == "hsdp":  # the others divide the work among any processes
+        own["processes (torchrun --nproc-per-node)"] = str(place.local_world)
     own |= {key: repr(value) for key, value in flat(asdict(settings)).items() if not _may_differ(key)}
     _require_same(own, place, world, "start the same code with the same settings on all nodes")
     _require_one_output(Path(settings.output), place, world)

@@ -174,7 +174,7 @@ class ComputeSettings:
     """Keep only the layers' inputs, and compute the rest again."""
     parallel: Literal["ddp", "fsdp", "hsdp"] = "ddp"
     """Each of several processes holds all weights (ddp), a part of them (fsdp), or a part within its node (hsdp)."""
-    timeout: Annotated[Number, Field(ge=1, le=1e6)] = 7200.0
+    timeout: Annotated[Number, Field(ge=1, le=10**6)] = 7200.0
     """Seconds that processes wait for each other, also while the first one validates and saves; then all end."""
 
 

@@ -23,6 +23,10 @@ def _candidates(settings: TuneSettings) -> Iterator[tuple[str, str]]:
     if settings.optim.schedule == "onecycle":
         shape = ("warmup_steps", "decay_share", "final_rate_share")
         yield from ((f"optim.{key}", "with optim.schedule: onecycle, which has a shape of its own") for key in shape)
+    for name, task in settings.tasks.items():
+        if task.train_shards is None:
+            reason = f"without tasks.{name}.train_shards"
+            yield from ((f"tasks.{name}.columns.{key}", reason) for key in vars(task.columns))
     if settings.data.sampling != "weights":
         yield from ((f"tasks.{name}.share", "without data.sampling: weights") for name in settings.tasks)
     if settings.data.sampling != "samples" and settings.data.batch is not None:

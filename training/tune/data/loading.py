@@ -28,15 +28,20 @@ TEXT_TASKS = frozenset(("textqa", "mathqa"))  # whose samples need no picture
 
 @dataclass(frozen=True)
 class Data:
-    """What a run trains on, what it is validated on (examples by task), and how many training examples a task has.
-
-    `digests`: what tells the training examples of a task from others.
-    """
+    """What a run trains on: the batches of its steps, and the examples by task; and what it is validated on."""
 
     batches: Prefetched
     held_out: Mapping[str, Sequence[Example]]
-    sizes: Mapping[str, int]
-    digests: Mapping[str, str]
+    train: Mapping[str, Examples]
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """How many training examples each task has."""
+        return {task: len(examples) for task, examples in self.train.items()}
+
+    def digests(self) -> dict[str, str]:
+        """What tells the training examples of each task from others: see `Examples.digest`."""
+        return {task: examples.digest() for task, examples in self.train.items()}
 
 
 def require_vqgan(tasks: Iterable[str], weights: Path, config: Config) -> None:
@@ -118,5 +123,4 @@ def open_data(
     sampler = Sampler(mixture_of(data, tasks, seed), sizes, seed, rank, world)
     maker = BatchMaker(vocabulary, train, tasks, sampler, data.special_probability, data.reference)
     kept = {task: examples[:held_out] for task, examples in validation.items()}
-    digests = {task: examples.digest() for task, examples in train.items()} if world > 1 else {}
-    return Data(Prefetched(maker.batch, data.prefetch), kept, sizes, digests)
+    return Data(Prefetched(maker.batch, data.prefetch), kept, train)
