@@ -71,16 +71,6 @@ def test_merged_shares_hold_what_one_encoding_leaves(run, tmp_path: Path, monkey
         shutil.rmtree(tmp_path / "shares" / f"share-{number:05}-of-00003")
     assert run("encode", "shares") == 0
     assert len(seen) == encoded[-1]  # all is still there
-    parts[1].unlink()
-    assert run("encode", "shares") == 0
-    assert len(seen) == encoded[-1] + encoded[1] - encoded[0]  # and what is lost is encoded again
-    parts[2].write_bytes(b"no database" * 1000)
-    capsys.readouterr()
-    assert run("encode", "shares") == 1
-    assert (
-        f"{parts[2]}: file is not a database; remove that file: its pictures are encoded again"
-        in capsys.readouterr().err
-    )
 
 
 # Kills the process when some pictures are in the cache.
