@@ -34,7 +34,7 @@ from evaluation.results import Result, TaskResult
 from evaluation.scoring import score_run
 from evaluation.statistics import Resampling
 from evaluation.tasks import Metrics
-from models.vqgan.preprocessing import to_pixels
+from models.pixels import to_pixels
 from submission.choosing import OptionChoice
 from submission.engine import Engine, Query
 from submission.loading import Networks, load_networks
@@ -87,7 +87,14 @@ def codes_of(engine: Engine, sample: Sample, root: Path) -> torch.Tensor | None:
 
 def answers_of(engine: Engine, queries: list[Query]) -> dict[str, str]:
     batches = [queries[start : start + BATCH] for start in range(0, len(queries), BATCH)]
-    return {query.id: said.text for batch in batches for query, said in zip(batch, engine.answer(batch), strict=True)}
+    answers: dict[str, str] = {}
+    for batch in batches:
+        said = engine.answer(batch)
+        answers.update((query.id, each.text) for query, each in zip(batch, said, strict=True))
+        again = [(query, each.first) for query, each in zip(batch, said, strict=True) if each.first is not None]
+        texts = engine.ask_again([query for query, _ in again], [first for _, first in again])
+        answers.update((query.id, text) for (query, _), text in zip(again, texts, strict=True))
+    return answers
 
 
 def write_rows(networks: Networks, folder: Path) -> dict[str, Path]:

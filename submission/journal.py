@@ -1,9 +1,11 @@
 """What a run has already done, one JSON line a sample and phase, so that a killed run goes on.
 
 The first line is the run's configuration; the others are `{"phase": "answer", "id": ..., "text": ...}`, with a "cut"
-that says which of the sample's options could not count, if any did not, and
+that says which of the sample's options could not count, if any did not, and `"again": true` for a first answer to a
+sample that is to be asked again, and
 `{"phase": "draw", "id": ..., "codes": [...], "crc32": ..., "draws": ...}`: the picture's codes, the checksum of its
-file, and of how many draws it is the best. Of several answers of a sample the last one counts; of several pictures the
+file, and of how many draws it is the best. Of several answers of a sample the last one counts that is no first answer,
+or else the last first one; of several pictures the
 one chosen among the most draws, and of those the last. A line cut off by a kill is dropped, and its sample is done
 again. Of several processes each has a journal of its own, and all of them are read by every later run, however many
 processes that has.
@@ -50,18 +52,25 @@ class RecordedImage:
 class JournalRecords:
     """What journals hold, by sample id: answers, what of a sample's options was cut for them, and pictures.
 
+    `first_answers` are the ids of samples that have no more than a first answer, and are to be asked again.
+
     They can be put together in any order: only among records that are worth the same the last one counts.
     """
 
     answers: dict[str, str] = field(default_factory=dict)
     cuts: dict[str, str] = field(default_factory=dict)
     images: dict[str, RecordedImage] = field(default_factory=dict)
+    first_answers: set[str] = field(default_factory=set)
 
     def take(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Add records of a journal."""
         for record in records:
             phase = record.get("phase")  # none in a journal's first line
             if phase == "answer":
+                again = record.get("again", False)
+                if again and record["id"] in self.answers and record["id"] not in self.first_answers:
+                    continue
+                (self.first_answers.add if again else self.first_answers.discard)(record["id"])
                 self.answers[record["id"]] = record["text"]
                 self.cuts.pop(record["id"], None)
                 if "cut" in record:
@@ -123,9 +132,13 @@ class Journal:
         known.take(records[1:])
         return known
 
-    def add_answer(self, sample_id: str, text: str, cut: str = "") -> None:
-        """Record a sample's answer, and what of its options was cut for it. Raises JournalWriteError."""
-        self._write({"phase": "answer", "id": sample_id, "text": text} | ({"cut": cut} if cut else {}))
+    def add_answer(self, sample_id: str, text: str, cut: str = "", *, again: bool = False) -> None:
+        """Record a sample's answer, what of its options was cut for it, and whether it is to be asked again.
+
+        Raises JournalWriteError.
+        """
+        record: dict[str, Any] = {"phase": "answer", "id": sample_id, "text": text}
+        self._write(record | ({"cut": cut} if cut else {}) | ({"again": True} if again else {}))
 
     def add_image(self, sample_id: str, image: RecordedImage) -> None:
         """Record the picture of a sample, whose file is written by now. Raises JournalWriteError."""
@@ -267,7 +280,7 @@ def _is_sound(record: object) -> bool:
         case {"configuration": dict()}:
             return True
         case {"phase": "answer", "id": str(), "text": str(), **more}:
-            return isinstance(more.get("cut", ""), str)
+            return isinstance(more.get("cut", ""), str) and isinstance(more.get("again", False), bool)
         case {"phase": "draw", "id": str(), "codes": list(codes), "crc32": int(), "draws": int()}:
             return all(isinstance(code, int) for code in codes)
     return False
