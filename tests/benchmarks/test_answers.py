@@ -1,4 +1,4 @@
-"""The ablation table of answers: its rows, the weaker checkpoint, which samples it asks anew, and the whole in small."""
+"""The ablation table of answers: its rows, its weaker checkpoint, what it asks anew, and the whole in small."""
 
 import json
 from dataclasses import asdict
