@@ -21,7 +21,7 @@ from submission.prompts import fit
 WORDS_OF_AN_ENDING = 2
 _MOST_WORDS = 40  # of a statement
 _STATED = re.compile(
-    r"\b(?:верно|правда|правильно|истинно)(?:\sли)?,?\sчто\s(?P<statement>[^?\x1e\n]++)\?", re.IGNORECASE
+    r"\b(?:верно|правда|правильно|истинно)(?:\sли)?,?\sчто\s(?P<statement>[^?\x1e\n]{1,400}+)\?", re.IGNORECASE
 )
 _SENTENCE = re.compile(r"[^.!?…;\x1e\n]++")
 _EDGES = ' ,.:;!?…—–-"«»()'

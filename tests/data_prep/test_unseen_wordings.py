@@ -3,7 +3,7 @@
 import pytest
 
 from data_prep.synthetic.instructions import INSTRUCTIONS
-from data_prep.synthetic.world import DRILLS, TASK_MAKERS, draw
+from data_prep.synthetic.world import DRILLS, MAKERS, draw
 
 SAMPLES = 300
 # What each hidden variant cannot be asked without; one of its phrases stands in every sample of it.
@@ -15,7 +15,7 @@ PHRASES = {
     "hidden5": ("какое описание подходит",),
     "hidden6": ("с какой буквы", "с какой цифры", "сколько букв", "сколько цифр"),
 }
-OPEN = tuple(key for key in (*TASK_MAKERS, *DRILLS) if not key.startswith("hidden"))
+OPEN = tuple(key for key in (*MAKERS, *DRILLS) if not key.startswith("hidden"))
 # "Реши задачу." is what people say before equations and before word problems.
 SHARED_INSTRUCTIONS = {"Реши задачу."}
 
