@@ -67,8 +67,10 @@ def test_a_weaker_checkpoint_is_the_same_every_time(tmp_path: Path) -> None:
     for name, tensor in whole.items():
         assert torch.equal(one[name], other[name])
         assert one[name].dtype == tensor.dtype
-        moved = (one[name].float() - tensor.float()).std() if tensor.dim() == 2 else 0.0
-        assert moved == pytest.approx(0.3 * tensor.float().std() if tensor.dim() == 2 else 0.0, rel=0.1)
+        moved = float((one[name].float() - tensor.float()).square().mean().sqrt())
+        is_matrix = tensor.is_floating_point() and tensor.dim() == 2  # masks are of truth values
+        expected = 0.3 * float(tensor.float().std()) if is_matrix else 0.0
+        assert moved == pytest.approx(expected, rel=0.15)
     before = (tmp_path / "a" / "rudolph" / "model.safetensors").stat().st_mtime_ns
     answers.weaken(WEIGHTS, tmp_path / "a", 0.3)  # is there already
     assert (tmp_path / "a" / "rudolph" / "model.safetensors").stat().st_mtime_ns == before
