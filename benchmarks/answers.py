@@ -1,19 +1,22 @@
 """What each way of answering is worth: S and every task against the published inference, by paired tests.
 
-    python benchmarks/answers.py --work FOLDER [--weights weights] [--seeds 3101 3102 3103] [--samples 100] [--json OUT]
+    python benchmarks/answers.py --work FOLDER [--weights weights] [--weaker 0.3] [--seeds 3101 3102 3103]
+        [--samples 100] [--json OUT]
 
 For each seed a fresh synthetic test of twelve tasks is written. The submission runs on it twice, as `baseline` and as
 `tuned`; each other row is `tuned` with one thing changed: its texts are answered anew, its pictures stay. What is there
-already is kept, so that a broken run goes on.
+already is kept, so that a broken run goes on. With `--weaker`, which needs a folder of its own, RUDOLPH is a weaker
+checkpoint: to each of its matrices normal noise is added, of so much of the matrix's standard deviation.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +26,7 @@ sys.path.insert(0, str(ROOT))
 
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 from contest.items import Sample
 from contest.reading import read_input
@@ -34,7 +38,8 @@ from evaluation.results import Result, TaskResult
 from evaluation.scoring import score_run
 from evaluation.statistics import Resampling
 from evaluation.tasks import Metrics
-from models.vqgan.preprocessing import to_pixels
+from models.pixels import to_pixels
+from submission.asked_forms import asked_form
 from submission.choosing import OptionChoice
 from submission.engine import Engine, Query
 from submission.loading import Networks, load_networks
@@ -42,13 +47,17 @@ from submission.profiles import TUNED, Profile
 
 BATCH = 32
 PLAIN = "tuned, no switch"
-ROWS: Mapping[str, OptionChoice | None] = {
-    PLAIN: None,
-    "options, mean": OptionChoice("mean", "text", twice=False),
-    "options, sum": OptionChoice("sum", "text", twice=False),
-    "options, mean, written as marker": OptionChoice("mean", "marker", twice=False),
-    "options, mean, written as both": OptionChoice("mean", "both", twice=False),
-    "options, mean, asked twice": OptionChoice("mean", "text", twice=True),
+_PLAIN = replace(TUNED, options=None, statements=False, asked_forms=())
+ROWS: Mapping[str, Profile] = {
+    PLAIN: _PLAIN,
+    "options, mean": replace(_PLAIN, options=OptionChoice("mean", "text", twice=False)),
+    "options, sum": replace(_PLAIN, options=OptionChoice("sum", "text", twice=False)),
+    "options, mean, written as marker": replace(_PLAIN, options=OptionChoice("mean", "marker", twice=False)),
+    "options, mean, written as both": replace(_PLAIN, options=OptionChoice("mean", "both", twice=False)),
+    "options, mean, asked twice": replace(_PLAIN, options=OptionChoice("mean", "text", twice=True)),
+    "options asked twice, statements": replace(_PLAIN, options=OptionChoice(), statements=True),
+    "one character where asked for": replace(_PLAIN, asked_forms=("character",)),
+    "a number where asked for": replace(_PLAIN, asked_forms=("number",)),
 }
 
 
@@ -70,9 +79,31 @@ def prepare(options: argparse.Namespace, seed: int) -> Path:
     return folder
 
 
+def weaken(weights: Path, folder: Path, share: float) -> Path:
+    """A copy of a weights folder whose RUDOLPH is a weaker checkpoint; the same for the same share."""
+    if not folder.is_dir():
+        made = folder.with_suffix(".part")
+        shutil.rmtree(made, ignore_errors=True)
+        shutil.copytree(weights, made)
+        generator = torch.Generator().manual_seed(0)
+        path = made / "rudolph" / "model.safetensors"
+        state = load_file(path)
+        for name, tensor in sorted(state.items()):
+            if tensor.is_floating_point() and tensor.dim() == 2:
+                noise = torch.randn(tensor.shape, generator=generator) * tensor.float().std() * share
+                state[name] = (tensor.float() + noise).to(tensor.dtype)
+        save_file(state, path)
+        made.rename(folder)
+    return folder
+
+
 def queries_of(engine: Engine, samples: Mapping[str, Sample], root: Path) -> list[Query]:
-    """The samples that the profile has options for, their pictures encoded."""
-    asked = [sample for sample in samples.values() if engine.options_of(Query(sample.id, sample.texts)) is not None]
+    """The samples that any row may answer otherwise, their pictures encoded."""
+    asked = [
+        sample
+        for sample in samples.values()
+        if engine.options_of(Query(sample.id, sample.texts)) is not None or asked_form(sample.texts) is not None
+    ]
     return [Query(sample.id, sample.texts, codes_of(engine, sample, root)) for sample in asked]
 
 
@@ -87,7 +118,14 @@ def codes_of(engine: Engine, sample: Sample, root: Path) -> torch.Tensor | None:
 
 def answers_of(engine: Engine, queries: list[Query]) -> dict[str, str]:
     batches = [queries[start : start + BATCH] for start in range(0, len(queries), BATCH)]
-    return {query.id: said.text for batch in batches for query, said in zip(batch, engine.answer(batch), strict=True)}
+    answers: dict[str, str] = {}
+    for batch in batches:
+        said = engine.answer(batch)
+        answers.update((query.id, each.text) for query, each in zip(batch, said, strict=True))
+        again = [(query, each.first) for query, each in zip(batch, said, strict=True) if each.first is not None]
+        texts = engine.ask_again([query for query, _ in again], [first for _, first in again])
+        answers.update((query.id, text) for (query, _), text in zip(again, texts, strict=True))
+    return answers
 
 
 def write_rows(networks: Networks, folder: Path) -> dict[str, Path]:
@@ -96,13 +134,12 @@ def write_rows(networks: Networks, folder: Path) -> dict[str, Path]:
     files = {"baseline": folder / "baseline" / "predictions.json", "tuned": tuned / "predictions.json"}
     samples = read_input(test / "input.json")
     queries: list[Query] = []
-    for name, choice in ROWS.items():
+    for name, profile in ROWS.items():
         files[name] = tuned / f"{name.replace(' ', '_').replace(',', '')}.json"
         if files[name].is_file():
             continue
         queries = queries or queries_of(Engine(networks, TUNED, seed=0), samples, test)
         predictions = json.loads(files["tuned"].read_text("utf-8"))
-        profile: Profile = replace(TUNED, options=choice)
         for key, text in answers_of(Engine(networks, profile, seed=0), queries).items():
             predictions[key][0]["content"] = text
         files[name].write_text(json.dumps(predictions, ensure_ascii=False), "utf-8")
@@ -144,8 +181,8 @@ def line(name: str, first: Result, second: Result, resampling: Resampling) -> di
 
 
 def significant(tasks: list[TaskComparison]) -> dict[str, list[str]]:
-    """Which tasks are better or worse by both tests at 5 %."""
-    sure = [task for task in tasks if max(task.difference.p_bootstrap, task.difference.p_randomisation) < 0.05]
+    """Which tasks are better or worse at 5 %."""
+    sure = [task for task in tasks if task.difference.p < 0.05]
     return {
         "better": [task.key for task in sure if task.difference.difference > 0],
         "worse": [task.key for task in sure if task.difference.difference < 0],
@@ -153,28 +190,32 @@ def significant(tasks: list[TaskComparison]) -> dict[str, list[str]]:
 
 
 def show(lines: list[dict[str, Any]]) -> None:
-    print(f"{'row':36}{'S':>8}{'change':>9}  {'95 % interval':20}{'p boot':>8}{'p rand':>8}  better / worse at 5 %")
+    print(f"{'row':36}{'S':>8}{'change':>9}  {'95 % interval':20}{'p':>8}  better / worse at 5 %")
     for each in lines:
         gap = each["change"]
         interval = "-" if gap["interval"] is None else "{:+.4f} .. {:+.4f}".format(*gap["interval"])
         tasks = f"{' '.join(each['better']) or '-'} / {' '.join(each['worse']) or '-'}"
         figures = f"{each['S']:8.4f}{gap['difference']:+9.4f}  {interval:20}"
-        print(f"{each['row']:36}{figures}{gap['p_bootstrap']:8.4f}{gap['p_randomisation']:8.4f}  {tasks}")
+        print(f"{each['row']:36}{figures}{gap['p']:8.4f}  {tasks}")
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True, help="folder to work in, kept afterwards")
     parser.add_argument("--weights", type=Path, default=ROOT / "weights")
+    parser.add_argument("--weaker", type=float, metavar="SHARE", help="add noise of this share to RUDOLPH's matrices")
     parser.add_argument("--seeds", type=int, nargs="+", default=[3101, 3102, 3103])
     parser.add_argument("--samples", type=int, default=100)
     parser.add_argument("--modes", choices=MODES, nargs="+", default=list(MODES))
     parser.add_argument("--against", choices=("baseline", PLAIN), nargs="+", default=["baseline", PLAIN])
     parser.add_argument("--resamples", type=int, default=1000)
     parser.add_argument("--json", type=Path, metavar="OUT")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     options.work, options.weights = options.work.resolve(), options.weights.resolve()
     torch.set_num_threads(1)
+    if options.weaker is not None:
+        options.work.mkdir(parents=True, exist_ok=True)
+        options.weights = weaken(options.weights, options.work / "weaker", options.weaker)
     networks = load_networks(options.weights, torch.device("cpu"), torch.float32)
     found: list[dict[str, Any]] = []
     for seed in options.seeds:

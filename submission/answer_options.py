@@ -93,6 +93,11 @@ def joined(texts: Sequence[str]) -> str:
     return BORDER.join(filter(None, (WHITE_SPACE.sub(_single, text.strip()) for text in texts)))
 
 
+def asked_question(texts: Sequence[str]) -> str:
+    """Return the question that a sample's text items end with, or one of them; empty where there is none."""
+    return _question(joined(texts))
+
+
 def _single(run: re.Match[str]) -> str:
     return "\n" if "\n" in run[0] else " "
 

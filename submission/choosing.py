@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from models.rudolph import Rudolph
-from models.rudolph.decoding import NonFiniteLogitsError
 from models.rudolph.likelihood import Likelihood, log_likelihoods
 from models.rudolph.vocabulary import EOS, Vocabulary
 from submission.answer_options import AnswerOptions, Option
@@ -63,53 +62,28 @@ class OptionChoice:
 
 @dataclass(frozen=True)
 class OptionsQuery:
-    """A sample with options: its left text's ids `[L]`, those without the list, and its picture's codes `[I]`."""
+    """A sample with options as it is asked: its left text's ids `[L]`, and its picture's codes `[I]`."""
 
     options: AnswerOptions
     left_ids: Tensor
-    left_ids_without: Tensor
     codes: Tensor
 
 
-def choose_options(
-    model: Rudolph, vocabulary: Vocabulary, queries: Sequence[OptionsQuery], choice: OptionChoice
-) -> list[str]:
-    """Answer each sample of a batch with one of its options.
+def ask_options(
+    model: Rudolph, vocabulary: Vocabulary, queries: Sequence[OptionsQuery]
+) -> list[tuple[Likelihood, ...]]:
+    """How likely each option of each sample of a batch is, all scored behind one prefill.
 
-    All options of a batch are scored behind one prefill, and behind another one for samples that are asked twice.
     Raises `NonFiniteLogitsError` (rows of the batch) for an overflow.
     """
-    askings = [[found] for found in _score(model, vocabulary, queries, [query.left_ids for query in queries])]
-    twice = [
-        row for row, query in enumerate(queries) if choice.twice and not query.left_ids.equal(query.left_ids_without)
-    ]
-    if twice:
-        some = [queries[row] for row in twice]
-        try:
-            again = _score(model, vocabulary, some, [query.left_ids_without for query in some])
-        except NonFiniteLogitsError as error:
-            raise NonFiniteLogitsError(
-                [twice[row] for row in error.rows], error.values, model.text_embeddings.weight.dtype
-            ) from error
-        for row, found in zip(twice, again, strict=True):
-            askings[row].append(found)
-    return [
-        choice.written(query.options.options[choice.best(*of_sample)])
-        for query, of_sample in zip(queries, askings, strict=True)
-    ]
-
-
-def _score(
-    model: Rudolph, vocabulary: Vocabulary, queries: Sequence[OptionsQuery], left_ids: Sequence[Tensor]
-) -> list[list[Likelihood]]:
     candidates = [[_ids(option.text, vocabulary) for option in query.options.options] for query in queries]
     # Options that the tokenizer or the cut makes equal are scored once: rounding must not choose between them.
     different = [list(dict.fromkeys(of_sample)) for of_sample in candidates]
     codes = torch.stack([query.codes for query in queries])  # [batch, I]
     template = vocabulary.right_template()
-    found = log_likelihoods(model, torch.stack(list(left_ids)), codes, template, different)
+    found = log_likelihoods(model, torch.stack([query.left_ids for query in queries]), codes, template, different)
     by_ids = [dict(zip(ids, of_sample, strict=True)) for ids, of_sample in zip(different, found, strict=True)]
-    return [[scores[ids] for ids in of_sample] for scores, of_sample in zip(by_ids, candidates, strict=True)]
+    return [tuple(scores[ids] for ids in of_sample) for scores, of_sample in zip(by_ids, candidates, strict=True)]
 
 
 def what_is_cut(options: AnswerOptions, vocabulary: Vocabulary) -> str:

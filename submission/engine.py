@@ -20,14 +20,17 @@ from models.ruclip import RuCLIP
 from models.rudolph import Config, Rudolph
 from models.rudolph.best_of_n import Scorer, best_of_n_uniforms, choose, perplexity_scorer
 from models.rudolph.decoding import NonFiniteLogitsError, answer, generate_image, generate_images
+from models.rudolph.likelihood import Likelihood
 from models.rudolph.sampling import uniforms
 from models.rudolph.window_width import WindowWidth
-from submission.answer_options import AnswerOptions, find_options
-from submission.choosing import OptionsQuery, choose_options, what_is_cut
+from submission.answer_options import AnswerOptions, Option, find_options
+from submission.asked_forms import NUMBERS, asked_form, has_number, one_character
+from submission.choosing import OptionChoice, OptionsQuery, ask_options, what_is_cut
 from submission.devices import wait_asleep
 from submission.loading import Networks
 from submission.profiles import Profile
 from submission.prompts import left_ids, left_text
+from submission.statements import Statement, find_statement, follows
 
 Asked = TypeVar("Asked")
 Result = TypeVar("Result")
@@ -47,11 +50,23 @@ class Query:
 
 
 @dataclass(frozen=True)
+class FirstAsking:
+    """How likely a sample's options were when it was asked as it stands: what a second asking goes on from."""
+
+    options: AnswerOptions
+    likelihoods: tuple[Likelihood, ...]
+
+
+@dataclass(frozen=True)
 class GeneratedText:
-    """An answer, and what of the sample's options could not count for it, in words; empty where all of them did."""
+    """An answer, and what of the sample's options could not count for it, in words; empty where all of them did.
+
+    `first` is there where the profile asks such a sample again (`Engine.ask_again`).
+    """
 
     text: str
     cut: str = ""
+    first: FirstAsking | None = None
 
 
 @dataclass(frozen=True)
@@ -64,10 +79,14 @@ class GeneratedImage:
 
 @dataclass(frozen=True)
 class _Chosen:
-    """A query that is answered with one of its options."""
+    """A query that is answered with one of its options: the texts that it is asked with, and how to ask it again."""
 
     query: Query
     options: AnswerOptions
+    texts: tuple[str, ...]
+
+
+_NUMBERS = tuple(Option("", number) for number in NUMBERS)
 
 
 @dataclass
@@ -107,20 +126,95 @@ class Engine:
         return list(codes.cpu())
 
     def answer(self, queries: Sequence[Query]) -> list[GeneratedText]:
-        """Answer a batch of queries; an answer without text becomes the profile's.
+        """First answers to a batch of queries; an answer without text becomes the profile's.
 
         Where the profile chooses among options, and a query has some, one of them is the answer.
         """
         options = [self.options_of(query) for query in queries]
-        chosen = [_Chosen(query, found) for query, found in zip(queries, options, strict=True) if found is not None]
+        chosen = [
+            _Chosen(query, found, query.texts)
+            for query, found in zip(queries, options, strict=True)
+            if found is not None
+        ]
         free = [query for query, found in zip(queries, options, strict=True) if found is None]
-        cuts = [what_is_cut(each.options, self.networks.vocabulary) for each in chosen]
-        texts = self._rescuing(self._choose, chosen)
-        ids = self._rescuing(self._answer_ids, free)
-        self.steps += sum(map(len, ids))
-        said = (self.networks.vocabulary.decode(row) or self.profile.empty_answer for row in ids)
-        by_options, freely = iter(map(GeneratedText, texts, cuts)), iter(map(GeneratedText, said))
+        by_options, freely = iter(self._by_options(chosen)), iter(map(GeneratedText, self._freely(free)))
         return [next(freely if found is None else by_options) for found in options]
+
+    def ask_again(self, queries: Sequence[Query], first: Sequence[FirstAsking | None]) -> list[str]:
+        """Better answers to queries whose first ones said that they may be asked again.
+
+        `first` are those first askings; where one is None, as in a restarted run, it is done anew.
+        """
+        known = dict(enumerate(first))
+        unknown = [row for row, asking in known.items() if asking is None]
+        if unknown:
+            answers = self.answer([queries[row] for row in unknown])
+            known.update((row, said.first) for row, said in zip(unknown, answers, strict=True))
+        askings = [known[row] for row in range(len(queries))]
+        told: dict[int, str] = {}
+        waiting: list[tuple[int, _Chosen]] = []
+        for row, (query, asking) in enumerate(zip(queries, askings, strict=True)):
+            if asking is None:
+                raise ValueError(f"sample {query.id!r} is not asked again")
+            statement = self._statement(query, asking.options)
+            if statement is not None:
+                (follows_from,) = self._rescuing(self._follows, [statement])
+                yes, no = (option.text for option in asking.options.options)
+                if follows_from is not None:
+                    told[row] = yes if follows_from else no
+            if row not in told:
+                waiting.append((row, _Chosen(query, asking.options, asking.options.texts)))
+        second = self._rescuing(self._ask_options, [each for _, each in waiting])
+        for (row, each), likelihoods in zip(waiting, second, strict=True):
+            asking = askings[row]
+            assert asking is not None
+            told[row] = self._written(each.options, asking.likelihoods, likelihoods)
+        return [told[row] for row in range(len(queries))]
+
+    def _by_options(self, chosen: Sequence[_Chosen]) -> list[GeneratedText]:
+        answers = []
+        for each, likelihoods in zip(chosen, self._rescuing(self._ask_options, chosen), strict=True):
+            first = FirstAsking(each.options, likelihoods) if self._asks_again(each) else None
+            cut = what_is_cut(each.options, self.networks.vocabulary)
+            answers.append(GeneratedText(self._written(each.options, likelihoods), cut, first))
+        return answers
+
+    def _asks_again(self, each: _Chosen) -> bool:
+        if self._statement(each.query, each.options) is not None:
+            return True
+        choice = self.profile.options
+        assert choice is not None
+        return choice.twice and not self._left_ids_of(each.texts).equal(self._left_ids_of(each.options.texts))
+
+    def _statement(self, query: Query, options: AnswerOptions) -> Statement | None:
+        if not self.profile.statements or query.codes is not None or options.form != "yes or no":
+            return None
+        return find_statement(query.texts)
+
+    def _written(self, options: AnswerOptions, *askings: Sequence[Likelihood]) -> str:
+        choice = self.profile.options
+        assert choice is not None
+        return choice.written(options.options[choice.best(*askings)])
+
+    def _freely(self, queries: Sequence[Query]) -> list[str]:
+        """Generated answers, brought to the form that is asked for where the profile does so."""
+        ids = self._rescuing(self._answer_ids, queries)
+        self.steps += sum(map(len, ids))
+        answers = [self.networks.vocabulary.decode(row) or self.profile.empty_answer for row in ids]
+        numberless: list[tuple[int, _Chosen]] = []
+        for row, (query, said) in enumerate(zip(queries, answers, strict=True)):
+            form = asked_form(query.texts) if self.profile.asked_forms else None
+            if form not in self.profile.asked_forms:
+                continue
+            if form == "character":
+                answers[row] = one_character(said, query.texts)
+            elif not has_number(said):
+                options = AnswerOptions(_NUMBERS, query.texts, "listed")
+                numberless.append((row, _Chosen(query, options, query.texts)))
+        likelihoods = self._rescuing(self._ask_options, [each for _, each in numberless])
+        for (row, _), of_numbers in zip(numberless, likelihoods, strict=True):
+            answers[row] = NUMBERS[OptionChoice("sum").best(of_numbers)]
+        return answers
 
     def options_of(self, query: Query) -> AnswerOptions | None:
         """The options that a query is answered with one of; None where it is answered freely."""
@@ -179,16 +273,16 @@ class Engine:
         zeros = torch.zeros(self.config.image_seq_length, dtype=torch.int64)
         return torch.stack([zeros if query.codes is None else query.codes.long() for query in queries])  # [b, I]
 
-    def _choose(self, model: Rudolph, chosen: Sequence[_Chosen]) -> list[str]:
-        assert self.profile.options is not None
+    def _ask_options(self, model: Rudolph, chosen: Sequence[_Chosen]) -> list[tuple[Likelihood, ...]]:
         codes = self._codes([each.query for each in chosen])
         asked = [
-            OptionsQuery(
-                each.options, self._left_ids_of(each.query.texts), self._left_ids_of(each.options.texts), of_picture
-            )
+            OptionsQuery(each.options, self._left_ids_of(each.texts), of_picture)
             for each, of_picture in zip(chosen, codes, strict=True)
         ]
-        return choose_options(model, self.networks.vocabulary, asked, self.profile.options)
+        return ask_options(model, self.networks.vocabulary, asked)
+
+    def _follows(self, model: Rudolph, statements: Sequence[Statement]) -> list[bool | None]:
+        return [follows(model, self.networks.vocabulary, statement) for statement in statements]
 
     def _answer_ids(self, model: Rudolph, queries: Sequence[Query]) -> list[list[int]]:
         template = self.networks.vocabulary.right_template()

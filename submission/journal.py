@@ -1,9 +1,11 @@
 """What a run has already done, one JSON line a sample and phase, so that a killed run goes on.
 
 The first line is the run's configuration; the others are `{"phase": "answer", "id": ..., "text": ...}`, with a "cut"
-that says which of the sample's options could not count, if any did not, and
+that says which of the sample's options could not count, if any did not, and `"again": true` for a first answer to a
+sample that is to be asked again, and
 `{"phase": "draw", "id": ..., "codes": [...], "crc32": ..., "draws": ...}`: the picture's codes, the checksum of its
-file, and of how many draws it is the best. Of several answers of a sample the last one counts; of several pictures the
+file, and of how many draws it is the best. Of several answers of a sample the last one counts that is no first answer,
+or else the last first one; of several pictures the
 one chosen among the most draws, and of those the last. A line cut off by a kill is dropped, and its sample is done
 again. Of several processes each has a journal of its own, and all of them are read by every later run, however many
 processes that has.
@@ -56,18 +58,21 @@ class RecordedImage:
 class JournalRecords:
     """What journals hold, by sample id: answers, what of a sample's options was cut for them, and pictures.
 
+    `first_answers` are the ids of samples that have no more than a first answer, and are to be asked again.
+
     They can be put together in any order: only among records that are worth the same the last one counts.
     """
 
     answers: dict[str, str] = field(default_factory=dict)
     cuts: dict[str, str] = field(default_factory=dict)
     images: dict[str, RecordedImage] = field(default_factory=dict)
+    first_answers: set[str] = field(default_factory=set)
 
     def take(self, record: Mapping[str, Any]) -> None:
         """Add a record of a journal."""
         phase = record.get("phase")  # none in a journal's first line
         if phase == "answer":
-            self._take_answer(record["id"], record["text"], record.get("cut"))
+            self._take_answer(record["id"], record["text"], record.get("cut"), record.get("again", False))
         elif phase == "draw":
             codes = torch.tensor(record["codes"], dtype=torch.int32)
             self._take_image(record["id"], RecordedImage(codes, record["crc32"], record["draws"]))
@@ -75,11 +80,14 @@ class JournalRecords:
     def merge(self, later: JournalRecords) -> None:
         """Add all that is in others, as if their journals were read after this one's."""
         for key, text in later.answers.items():
-            self._take_answer(key, text, later.cuts.get(key))
+            self._take_answer(key, text, later.cuts.get(key), key in later.first_answers)
         for key, image in later.images.items():
             self._take_image(key, image)
 
-    def _take_answer(self, key: str, text: str, cut: str | None) -> None:
+    def _take_answer(self, key: str, text: str, cut: str | None, again: bool) -> None:
+        if again and key in self.answers and key not in self.first_answers:
+            return
+        (self.first_answers.add if again else self.first_answers.discard)(key)
         self.answers[key] = text
         self.cuts.pop(key, None)
         if cut is not None:
@@ -145,9 +153,13 @@ class Journal:
         known.merge(own)
         return known
 
-    def add_answer(self, sample_id: str, text: str, cut: str = "") -> None:
-        """Record a sample's answer, and what of its options was cut for it. Raises JournalWriteError."""
-        self._write({"phase": "answer", "id": sample_id, "text": text} | ({"cut": cut} if cut else {}))
+    def add_answer(self, sample_id: str, text: str, cut: str = "", *, again: bool = False) -> None:
+        """Record a sample's answer, what of its options was cut for it, and whether it is to be asked again.
+
+        Raises JournalWriteError.
+        """
+        record: dict[str, Any] = {"phase": "answer", "id": sample_id, "text": text}
+        self._write(record | ({"cut": cut} if cut else {}) | ({"again": True} if again else {}))
 
     def add_image(self, sample_id: str, image: RecordedImage) -> None:
         """Record the picture of a sample, whose file is written by now. Raises JournalWriteError."""
@@ -310,7 +322,7 @@ def _is_sound(record: object) -> bool:
         case {"configuration": dict()}:
             return True
         case {"phase": "answer", "id": str(), "text": str(), **more}:
-            return isinstance(more.get("cut", ""), str)
+            return isinstance(more.get("cut", ""), str) and isinstance(more.get("again", False), bool)
         case {"phase": "draw", "id": str(), "codes": list(codes), "crc32": int(), "draws": int()}:
             return all(isinstance(code, int) for code in codes)
     return False

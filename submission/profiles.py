@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import get_args
 
 from models.rudolph.sampling import Sampling
 from models.rudolph.vocabulary import EMPTY_ANSWER, EOS, PAD
+from submission.asked_forms import AskedForm
 from submission.choosing import OptionChoice
 
 PIL_DEFAULT_JPEG_QUALITY = 75
@@ -31,6 +33,9 @@ class Profile:
         shorten_passage: whether a left text that is too long loses parts of its passage; otherwise its end.
         jpeg_quality: of the pictures drawn, 1 to 95.
         options: how one of a sample's own options is chosen; None answers such a sample like any other.
+        statements: whether "Верно ли, что ..?" behind a passage is answered by whether the passage lets the model end
+            the statement so; of effect where `options` chooses.
+        asked_forms: what a free answer is brought to where the question asks for it: one character, or a number.
 
     Raises ValueError for a field out of its range.
 
@@ -48,6 +53,8 @@ class Profile:
     shorten_passage: bool
     jpeg_quality: int
     options: OptionChoice | None = None
+    statements: bool = False
+    asked_forms: tuple[AskedForm, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.empty_answer:
@@ -56,6 +63,8 @@ class Profile:
             raise ValueError(f"first_allowed_id must lie in {PAD}..{EOS}, not {self.first_allowed_id}")
         if not 1 <= self.jpeg_quality <= 95:
             raise ValueError(f"jpeg_quality must lie in 1..95, not {self.jpeg_quality}")
+        if unknown := set(self.asked_forms) - set(get_args(AskedForm)):
+            raise ValueError(f"asked_forms are {', '.join(get_args(AskedForm))}, not {', '.join(sorted(unknown))}")
 
 
 # The published inference, to the letter.
@@ -86,6 +95,8 @@ TUNED = Profile(
     shorten_passage=True,
     jpeg_quality=95,
     options=OptionChoice(),
+    statements=True,
+    asked_forms=("character", "number"),
 )
 
 PROFILES = {profile.name: profile for profile in (TUNED, BASELINE)}

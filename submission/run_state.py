@@ -36,6 +36,8 @@ class RunState(RankResult):
         images: pictures by sample id, as they were recorded; `pictured` are those of them that are on the disk.
         failed_ids: of samples with a problem, or whose picture could not be encoded or drawn in time.
         queue: pictures that are being written, and not recorded yet.
+        first_answers: ids of samples that have an answer, and are to be asked again.
+        cuts: what of samples' options could not count, by sample id.
 
     """
 
@@ -49,6 +51,8 @@ class RunState(RankResult):
         self.images: dict[str, RecordedImage] = {}
         self.failed_ids: set[str] = set()
         self.queue = WriteQueue()
+        self.first_answers: set[str] = set()
+        self.cuts: dict[str, str] = {}
 
     @property
     def is_first(self) -> bool:
@@ -64,6 +68,7 @@ class RunState(RankResult):
         with self._logging():
             self.log.begin(anew=not self.journal.continues, goes_on=bool(records.answers or records.images))
         self.answers = {key: text for key, text in records.answers.items() if key in own}
+        self.first_answers = records.first_answers & own
         self.images = {key: image for key, image in records.images.items() if key in own}
         for key, cut in records.cuts.items():
             if key in own:
@@ -74,14 +79,29 @@ class RunState(RankResult):
         """Those of the samples that have no answer yet."""
         return [sample for sample in samples if sample.id not in self.answers]
 
-    def record_answer(self, sample: Sample, text: str, cut: str = "") -> None:
-        """Record a sample's answer. That some of its options were `cut` is a problem, and no reason to try again."""
+    def unfinished(self, samples: Sequence[Sample]) -> list[Sample]:
+        """Those of the samples that have no answer yet, or are to be asked again."""
+        return [sample for sample in samples if sample.id not in self.answers or sample.id in self.first_answers]
+
+    def record_answer(self, sample: Sample, text: str, cut: str = "", *, again: bool = False) -> None:
+        """Record a sample's answer, and whether it is to be asked again.
+
+        That some of its options were `cut` is a problem, and no reason to try again.
+        """
         self.answers[sample.id] = text
+        if again:
+            self.first_answers.add(sample.id)
         if sample.id not in self.failed_ids:
             with self._journalling():
-                self.journal.add_answer(sample.id, text, cut)
+                self.journal.add_answer(sample.id, text, cut, again=again)
         if cut:
             self._name_cut(sample.id, cut)
+
+    def record_final_answer(self, sample: Sample, text: str) -> None:
+        """Record the answer of a sample that was asked again."""
+        self.first_answers.discard(sample.id)
+        self.problems = [each for each in self.problems if (each.sample_id, each.phase) != (sample.id, "options")]
+        self.record_answer(sample, text, self.cuts.get(sample.id, ""))
 
     def record_unanswered(self, sample: Sample, failure: Failure, fallback: str) -> None:
         """Record that there is no answer to a sample, and the fallback takes its place."""
@@ -89,6 +109,7 @@ class RunState(RankResult):
         self.record_failure(sample, "answer", failure, f"answered {fallback!r}")
 
     def _name_cut(self, sample_id: str, cut: str) -> None:
+        self.cuts[sample_id] = cut
         self.problems.append(
             RunProblem(sample_id, "options", "OPTIONS_CUT", cut, f"answered {quote(self.answers[sample_id])}")
         )

@@ -22,20 +22,21 @@ from contest.items import Sample
 from submission.batches import BatchSize, Failure, process_batches
 from submission.deadline import ANSWERING_SHARE, DRAWING_SHARE, Deadline, RunStatus, RunStopped
 from submission.devices import has_room_to_overlap, is_lost
-from submission.engine import Engine, GeneratedImage, GeneratedText, Query
+from submission.engine import Engine, FirstAsking, GeneratedImage, GeneratedText, Query
 from submission.image_encoder import EncodedPicture, EncoderThread
-from submission.journal import RecordedImage, compact_codes
+from submission.improving import AskAgain, DrawAgain, Payoff, Turn, Way
+from submission.journal import compact_codes
 from submission.peers import PeerProcesses
 from submission.picture_files import BlackPicture, FlawedPicture, PictureFiles, QueuedImage, crc_of
-from submission.planning import IMAGES_A_ROUND, phase_label, plan_memory, rounds
+from submission.planning import IMAGES_A_ROUND, phase_label, plan_memory
 from submission.predictions import PredictionsFile
 from submission.progress import progress, say
 from submission.report import PhaseReport, RunProblem
 from submission.run_state import RunState
 from submission.sessions import PhaseCost
-from submission.settings import MAX_IMAGES, RunSettings
+from submission.settings import RunSettings
 
-PHASES = ("restore", "encode", "answer", "draw", "improve")
+PHASES = ("restore", "encode", "answer", "draw", "ask again", "improve")
 
 Result = TypeVar("Result")
 
@@ -60,6 +61,7 @@ class Scheduler:
         pending_codes: of input pictures, by sample id: what is not taken yet of what encoding gives.
         codes: of input pictures, `[I]` by sample id, in as few bytes as hold them.
         ids_without_image: of samples whose picture counts as none.
+        first_askings: what samples that are asked again answered first, by sample id.
 
     """
 
@@ -76,6 +78,7 @@ class Scheduler:
     pending_codes: dict[str, Future[EncodedPicture]] = field(default_factory=dict)
     codes: dict[str, Tensor] = field(default_factory=dict)
     ids_without_image: set[str] = field(default_factory=set)
+    first_askings: dict[str, FirstAsking] = field(default_factory=dict)
 
     def run(self) -> None:
         """Run all phases, each over what is not done yet; texts come before pictures where they can."""
@@ -105,8 +108,8 @@ class Scheduler:
         unanswered = state.unanswered(state.samples)
         counts = {
             "restore": sum(sample.id in state.images for sample in state.samples),
-            "encode": sum(sample.has_image for sample in unanswered),
-            "answer": len(unanswered),
+            "encode": sum(sample.has_image for sample in state.unfinished(state.samples)),
+            "answer": len(unanswered) + len(state.first_answers),
             "draw": sum(not sample.has_image and sample.id not in state.images for sample in state.samples),
             "improve": sum(not sample.has_image for sample in state.samples),
         }
@@ -116,6 +119,7 @@ class Scheduler:
         networks, widest = self.engine.networks, self.engine.window.widest
         planned = plan_memory(networks, counts, several, settings.sharing, overlap=overlap, window=widest)
         self.batch_sizes = {phase.need.phase: phase.batch for phase in planned.phases}
+        self.batch_sizes["ask again"] = self.batch_sizes.get("answer", 1)  # it takes what answering does
         state.memory = planned.to_json()
         if state.is_first:
             say(str(planned))
@@ -142,7 +146,7 @@ class Scheduler:
     def _encoding(self, overlap: bool) -> Iterator[None]:
         """Have input pictures encoded meanwhile, for the samples that are still to be answered."""
         encoder = EncoderThread(
-            [sample for sample in self.state.unanswered(self.state.samples) if sample.has_image],
+            [sample for sample in self.state.unfinished(self.state.samples) if sample.has_image],
             self.files,
             self.engine,
             self.batch_sizes.get("encode", 1),
@@ -154,11 +158,18 @@ class Scheduler:
         self.pending_codes, self.compute_lock = encoder.results, encoder.compute_lock
         try:
             yield
+            self._wait_for_codes()
         finally:
             status, error = encoder.end()
         self._take_codes(self.state.samples, wait=False)
         self._end(status, error)
         self.state.add_phase("encode", encoder.report())
+
+    def _wait_for_codes(self) -> None:
+        """Have the codes of samples at hand that an earlier run answered, and that are to be asked again."""
+        waiting = [sample for sample in self.state.samples if sample.id in self.state.first_answers]
+        with contextlib.suppress(RunStopped):
+            self.deadline.during(ANSWERING_SHARE, lambda: self._take_codes(waiting))
 
     def _take_codes(self, samples: Sequence[Sample], wait: bool = True) -> None:
         """Have the codes of the samples' pictures at hand; without waiting, what is not there is given up."""
@@ -207,7 +218,9 @@ class Scheduler:
             if isinstance(answered, Failure):
                 self.state.record_unanswered(sample, answered, fallback)
             else:
-                self.state.record_answer(sample, answered.text, answered.cut)
+                if answered.first is not None:
+                    self.first_askings[sample.id] = answered.first
+                self.state.record_answer(sample, answered.text, answered.cut, again=answered.first is not None)
 
     def _draw(self) -> None:
         """Pictures for all samples that came without one."""
@@ -224,44 +237,27 @@ class Scheduler:
         self.state.failed_ids.update(sample.id for sample in self._without_picture(waiting))
 
     def _improve(self) -> None:
-        """More pictures for samples that have one; the best of all stays. Shorter texts come first.
+        """Better what the samples have, the way that pays most a second first, until nothing is left or time is up."""
+        settings, state, payoff = self.settings, self.state, Payoff()
+        ways: tuple[Way, ...] = (
+            AskAgain(state, self.engine, self._query, self.first_askings),
+            DrawAgain(settings, state, self.engine, self._write_image),
+        )
+        while turns := [turn for way in ways if (turn := way.turn()) is not None]:
+            turn = payoff.next_turn(turns, lambda phase: self.batch_sizes.get(phase, 1))
+            if not self._take(turn, payoff):
+                return
 
-        Only a drawing task's pictures count, and nothing says which samples are of one; but its texts are captions,
-        and a question with its passage is longer.
-        """
-        settings, state = self.settings, self.state
-        drawn = [sample for sample in state.samples if sample.id in state.pictured and not sample.has_image]
-        drawn.sort(key=lambda sample: sum(map(len, sample.texts)))
-        for stop in rounds(MAX_IMAGES if settings.time_budget > 0 else settings.num_images):
-            for start in sorted({state.images[sample.id].num_images for sample in drawn} & set(range(stop))):
-                waiting = [sample for sample in drawn if state.images[sample.id].num_images == start]
-                if not self._improve_once(waiting, range(start, stop)):
-                    return
-
-    def _improve_once(self, waiting: Sequence[Sample], numbers: range) -> bool:
-        """One round of more pictures; return whether there is time for another."""
-        settings, state = self.settings, self.state
-        spare = numbers.stop > settings.num_images  # in time that the budget gives: its end is not the run's
-        share = min(settings.budget_share, DRAWING_SHARE) if spare else DRAWING_SHARE
-        reached, failed = 0, False
-
-        def choose(batch: Sequence[Sample]) -> list[tuple[GeneratedImage, bool]]:
-            queries = [Query(sample.id, sample.texts) for sample in batch]
-            return self.engine.best_of_n(queries, [state.images[sample.id].codes for sample in batch], numbers)
-
-        for sample, chosen in self._phase("improve", waiting, choose, share, spare=spare):
+    def _take(self, turn: Turn, payoff: Payoff) -> bool:
+        """Take a turn; return whether there is time for another."""
+        share = DRAWING_SHARE if turn.phase == "improve" else ANSWERING_SHARE
+        share = min(self.settings.budget_share, share) if turn.spare else share
+        reached, better, started = 0, 0, time.monotonic()
+        for sample, result in self._phase(turn.phase, turn.samples, turn.compute, share, spare=turn.spare):
             reached += 1
-            if isinstance(chosen, Failure):
-                failed = True
-                state.record_failure(sample, "improve", chosen, "its first picture stays")
-                continue
-            image, is_new = chosen
-            if is_new:
-                self._write_image(sample, image, numbers.stop)
-            else:
-                before = state.images[sample.id]
-                state.record_image(sample, RecordedImage(before.codes, before.crc, numbers.stop))
-        return reached == len(waiting) and not failed and state.status is RunStatus.FINISHED
+            better += turn.record(sample, result)
+        payoff.add(turn.phase, better, time.monotonic() - started)
+        return reached == len(turn.samples) and self.state.status is RunStatus.FINISHED
 
     def _phase(
         self,

@@ -25,10 +25,11 @@ class RunSettings:
 
     `input` is a folder with `input.json`, or that file; `batch_size` None plans each phase by the free memory; times
     are in seconds. Of `num_images` pictures a sample the best is kept; more are generated until `time_budget` is over,
-    if any time is left when every sample has its answer and its picture. Which is best, the ruCLIP in the folder
-    `ruclip` says, and without one RUDOLPH itself. `window` is how many codes of a picture are computed in one pass of
-    the network, None the number that proves fastest; it changes no picture, but for rounding. `shard` is one of the
-    processes on this machine that divide up what `share` leaves to it of the input; `output` is that share's folder.
+    if any time is left when every sample has its picture and was asked all that the profile asks. Which is best, the
+    ruCLIP in the folder `ruclip` says, and without one RUDOLPH itself. `window` is how many codes of a picture are
+    computed in one pass of the network, None the number that proves fastest; it changes no picture, but for rounding.
+    `shard` is one of the processes on this machine that divide up what `share` leaves to it of the input; `output` is
+    that share's folder.
     `sharing` processes, this one among them, compute on `device`.
     """
 

@@ -100,6 +100,36 @@ def log_likelihoods(
     return found
 
 
+@torch.inference_mode()
+def left_log_likelihoods(model: Rudolph, prompt: Sequence[int], candidates: Sequence[Candidate]) -> list[Likelihood]:
+    """Log-likelihoods of candidates as what goes on behind the beginning of a left text, which training teaches too.
+
+    `prompt` are the ids that the left text begins with, candidates ids of BPE pieces; the prompt and a candidate have
+    at most L ids together. One prefill serves all candidates.
+    Raises ValueError for wrong ids or an empty prompt, `NonFiniteLogitsError` (row 0) for an overflow.
+    """
+    config, start = model.config, len(prompt)
+    room = config.l_text_seq_length - start
+    if not prompt or room < 0 or not all(0 < token < config.text_vocab for token in prompt):
+        raise ValueError(f"a left text begins with 1 to {config.l_text_seq_length} ids above 0, not {list(prompt)}")
+    passes = list(_passes(candidates, room, config.bpe_vocab))
+    found = [Likelihood(0.0, 0) for _ in candidates]
+    if not passes:
+        return found
+    head = output_head(model, slice(config.bpe_vocab))
+    ids = torch.tensor([list(prompt)], device=model.text_embeddings.weight.device)
+    cache = DenseCache(model.transformer, 1, start + max(len(each.ids) for each in passes))
+    first = F.log_softmax(forward_cached(model, cache, ids, 0, head).float(), -1)  # [1, pieces]
+    not_finite = count_not_finite(first)
+    for each in passes:
+        scores, overflows = _score(model, cache, head, first, [each], start)
+        not_finite += overflows
+        for place, candidate in enumerate(each.numbers):
+            found[candidate] = Likelihood(float(scores[0, place]), each.owners.count(place))
+    raise_unless_finite(not_finite, model.text_embeddings.weight.dtype)
+    return found
+
+
 def _demand_shapes(model: Rudolph, left_ids: Tensor, codes: Tensor, batch: int) -> None:
     if model.training:
         raise ValueError("the model is in training mode, where dropout is active; call model.eval() first")
@@ -172,8 +202,9 @@ def _forward_packed(
 ) -> Tensor:
     """Hidden states `[batch, length, hidden]` of packed candidates, whose keys and values follow the prefill's."""
     config, length = model.config, ids.shape[1]
-    offset = start - config.prefix_length
-    x = model.text_embeddings(ids) + model.r_text_pos_embeddings.weight[offset + places]
+    right = start >= config.prefix_length
+    table = model.r_text_pos_embeddings if right else model.l_text_pos_embeddings
+    x = model.text_embeddings(ids) + table.weight[start - config.prefix_length * right + places]
     same = owners[:, :, None] == owners[:, None, :]
     own = same & (places[:, None, :] <= places[:, :, None])
     behind = torch.ones(len(ids), length, start, dtype=torch.bool, device=ids.device)

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from models.rudolph import Rudolph
-from models.rudolph.decoding import NonFiniteLogitsError
 from models.rudolph.likelihood import Likelihood
 from submission import choosing
 from submission import engine as engine_module
@@ -46,18 +45,24 @@ SAMPLES: dict[str, tuple[list[str], set[str]]] = {
 
 def test_every_sample_with_options_is_answered_with_one_of_them_in_any_batch(networks: Networks) -> None:
     engine = Engine(networks, TUNED, seed=0)
+
+    def ask(batch: list[Query]) -> list[str]:
+        said = engine.answer(batch)
+        again = [row for row, each in enumerate(said) if each.first is not None]
+        better = engine.ask_again([batch[row] for row in again], [said[row].first for row in again])
+        assert engine.ask_again([batch[row] for row in again], [None] * len(again)) == better
+        return [better[again.index(row)] if row in again else each.text for row, each in enumerate(said)]
+
     queries = [Query(name, tuple(texts)) for name, (texts, _) in SAMPLES.items()]
     queries.insert(3, Query("free", ("Роман любит мёд.", "Что любит Роман?")))
-    together = [said.text for said in engine.answer(queries)]
+    together = ask(queries)
     for query, answer in zip(queries, together, strict=True):
         if query.id != "free":
             assert answer in SAMPLES[query.id][1], query.id
     assert together[3] == "мёд"
     assert engine.steps < 10  # of the free answer alone
     for size in (1, 4):
-        parts = [
-            said.text for start in range(0, len(queries), size) for said in engine.answer(queries[start : start + size])
-        ]
+        parts = [text for start in range(0, len(queries), size) for text in ask(queries[start : start + size])]
         assert parts == together
 
 
@@ -102,30 +107,13 @@ def test_the_second_asking_leaves_the_list_out_where_there_is_one(
     listed, asked = ("Кто это?", "a) кот; b) пёс"), ("Кот ли это?",)
     queries = [Query("0", asked), Query("1", listed)]
     for twice in (True, False):
-        Engine(networks, replace(TUNED, options=OptionChoice(twice=twice)), seed=0).answer(queries)
+        engine = Engine(networks, replace(TUNED, options=OptionChoice(twice=twice)), seed=0)
+        said = engine.answer(queries)
+        assert [each.first is not None for each in said] == [False, twice]
+        if twice:
+            engine.ask_again([queries[1]], [said[1].first])
     with_list = ["кот ли это?", "кто это? a) кот; b) пёс"]
     assert rows == [with_list, ["кто это?"], with_list]
-
-
-def test_an_overflow_of_the_second_asking_names_the_sample_of_the_batch(
-    networks: Networks, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls: list[int] = []
-
-    def overflow(model: Rudolph, left: torch.Tensor, *rest: object) -> list[list[Likelihood]]:
-        calls.append(len(left))
-        if len(calls) == 2:
-            raise NonFiniteLogitsError([0], 5, torch.float16)
-        return [[Likelihood(-1.0, 1), Likelihood(-2.0, 1)] for _ in left]
-
-    monkeypatch.setattr(choosing, "log_likelihoods", overflow)
-    zeros, other = torch.zeros(2, dtype=torch.int64), torch.ones(2, dtype=torch.int64)
-    options = find_options(["Кто это?", "a) кот; b) пёс"])
-    assert options is not None
-    queries = [choosing.OptionsQuery(options, zeros, without, zeros) for without in (zeros, other)]
-    with pytest.raises(NonFiniteLogitsError) as caught:
-        choosing.choose_options(networks.rudolph, networks.vocabulary, queries, OptionChoice())
-    assert (calls, caught.value.rows, caught.value.values) == ([2, 1], (1,), 5)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,155 @@
+"""What is done for samples that have their answer and their picture: the ways to better them, and which comes next.
+
+Every way has its turns. Which one is next, the run itself tells: the one of which most samples got something better a
+second so far. What comes of a sample depends on neither the order nor the clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from contest.items import Sample
+from submission.batches import Failure
+from submission.engine import Engine, FirstAsking, GeneratedImage, Query
+from submission.journal import RecordedImage
+from submission.planning import rounds
+from submission.run_state import RunState
+from submission.settings import MAX_IMAGES, RunSettings
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Work of one way on some samples.
+
+    Attributes:
+        phase: the name of the way.
+        samples: those it is for.
+        compute: gives a batch's results; may be interrupted.
+        record: takes a sample's result, or why there is none; returns whether the sample has got something better.
+        spare: whether it is done only in time that the budget gives: its end is not the run's.
+
+    """
+
+    phase: str
+    samples: Sequence[Sample]
+    compute: Callable[[Sequence[Sample]], Sequence[Any]]
+    record: Callable[[Sample, Any], bool]
+    spare: bool = False
+
+
+class Way(Protocol):
+    """One way to better what samples have."""
+
+    def turn(self) -> Turn | None:
+        """Return what is to do next; None where nothing is left."""
+        ...
+
+
+@dataclass
+class AskAgain:
+    """Ask samples again whose first answer said so; what they answered first, `first` tells by sample id."""
+
+    state: RunState
+    engine: Engine
+    query: Callable[[Sample], Query]
+    first: dict[str, FirstAsking]
+
+    def turn(self) -> Turn | None:
+        """All samples that are to be asked again."""
+        waiting = [sample for sample in self.state.samples if sample.id in self.state.first_answers]
+        return Turn("ask again", waiting, self._compute, self._record) if waiting else None
+
+    def _compute(self, batch: Sequence[Sample]) -> list[str]:
+        return self.engine.ask_again([self.query(sample) for sample in batch], [self.first.get(s.id) for s in batch])
+
+    def _record(self, sample: Sample, text: str | Failure) -> bool:
+        if isinstance(text, Failure):
+            self.state.first_answers.discard(sample.id)
+            self.state.record_failure(sample, "ask again", text, "its first answer stays")
+            return False
+        changed = text != self.state.answers[sample.id]
+        self.state.record_final_answer(sample, text)
+        return changed
+
+
+@dataclass
+class DrawAgain:
+    """More pictures for samples that have one; the best of all stays. Shorter texts come first.
+
+    Only a drawing task's pictures count, and nothing says which samples are of one; but its texts are captions, and a
+    question with its passage is longer.
+    """
+
+    settings: RunSettings
+    state: RunState
+    engine: Engine
+    write: Callable[[Sample, GeneratedImage, int], None]
+    failed: set[str] = field(default_factory=set)
+
+    def turn(self) -> Turn | None:
+        """The samples that have had the fewest pictures so far, up to the end of their round."""
+        settings, images = self.settings, self.state.images
+        drawn = [
+            sample
+            for sample in self.state.samples
+            if sample.id in self.state.pictured and not sample.has_image and sample.id not in self.failed
+        ]
+        drawn.sort(key=lambda sample: sum(map(len, sample.texts)))
+        for stop in rounds(MAX_IMAGES if settings.time_budget > 0 else settings.num_images):
+            for start in sorted({images[sample.id].num_images for sample in drawn} & set(range(stop))):
+                waiting = [sample for sample in drawn if images[sample.id].num_images == start]
+                return self._turn(waiting, range(start, stop))
+        return None
+
+    def _turn(self, waiting: Sequence[Sample], numbers: range) -> Turn:
+        def choose(batch: Sequence[Sample]) -> list[tuple[GeneratedImage, bool]]:
+            queries = [Query(sample.id, sample.texts) for sample in batch]
+            return self.engine.best_of_n(queries, [self.state.images[sample.id].codes for sample in batch], numbers)
+
+        def record(sample: Sample, chosen: tuple[GeneratedImage, bool] | Failure) -> bool:
+            if isinstance(chosen, Failure):
+                self.failed.add(sample.id)
+                self.state.record_failure(sample, "improve", chosen, "its first picture stays")
+                return False
+            image, is_new = chosen
+            if is_new:
+                self.write(sample, image, numbers.stop)
+            else:
+                before = self.state.images[sample.id]
+                self.state.record_image(sample, RecordedImage(before.codes, before.crc, numbers.stop))
+            return is_new
+
+        return Turn("improve", waiting, choose, record, spare=numbers.stop > self.settings.num_images)
+
+
+@dataclass
+class Payoff:
+    """How often ways bettered a sample, and the seconds that this took."""
+
+    better: dict[str, int] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def add(self, phase: str, better: int, seconds: float) -> None:
+        """Count what came of a turn, or of a part of it."""
+        self.better[phase] = self.better.get(phase, 0) + better
+        self.seconds[phase] = self.seconds.get(phase, 0.0) + seconds
+
+    def rate(self, phase: str) -> float:
+        """Samples bettered a second; of what was never tried, infinite."""
+        if phase not in self.seconds:
+            return float("inf")
+        return self.better[phase] / max(self.seconds[phase], 1e-9)
+
+    def next_turn(self, turns: Sequence[Turn], trial: Callable[[str], int]) -> Turn:
+        """Of at least one turn of ways the one to take: no spare one while others are left, then by the rate.
+
+        Where several ways compete, one that was never tried gets a batch of `trial` samples first. Of equal rates the
+        first wins.
+        """
+        due = [turn for turn in turns if not turn.spare] or turns
+        best = max(due, key=lambda turn: self.rate(turn.phase))
+        if len(due) > 1 and best.phase not in self.seconds:
+            return replace(best, samples=best.samples[: trial(best.phase)])
+        return best

@@ -1,0 +1,107 @@
+"""The ablation table of answers: its rows, its weaker checkpoint, what it asks anew, and the whole in small."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from benchmarks import answers
+from contest.items import Item, Sample
+from evaluation.comparing import TaskComparison
+from evaluation.statistics import Difference
+from submission.engine import Engine
+from submission.loading import Networks, load_networks
+from submission.profiles import TUNED
+
+WEIGHTS = Path(__file__).parents[2] / "weights"
+SWITCHES = ("options", "statements", "asked_forms")
+SAMPLES = {
+    "options": ["Роман любит мёд.", "Что любит Роман?", "a) мёд; b) суп"],
+    "statement": ["Роман живёт в Уфе.", "Верно ли, что Роман живёт в Уфе?"],
+    "letter": ["С какой буквы начинается слово?"],
+    "free": ["Роман любит мёд.", "Что любит Роман?"],
+}
+
+
+@pytest.fixture(scope="module")
+def networks() -> Networks:
+    return load_networks(WEIGHTS, torch.device("cpu"), torch.float32)
+
+
+def samples() -> dict[str, Sample]:
+    return {key: Sample(key, tuple(Item("text", content) for content in contents)) for key, contents in SAMPLES.items()}
+
+
+def test_rows_differ_from_tuned_in_the_switches_alone() -> None:
+    tuned = asdict(TUNED)
+    for name, profile in answers.ROWS.items():
+        different = {field for field, value in asdict(profile).items() if value != tuned[field]}
+        assert different <= set(SWITCHES), name
+        assert different, f"{name} is tuned itself"
+    plain = answers.ROWS[answers.PLAIN]
+    assert (plain.options, plain.statements, plain.asked_forms) == (None, False, ())
+    assert len({repr(profile) for profile in answers.ROWS.values()}) == len(answers.ROWS)
+
+
+def test_what_a_row_may_change_is_answered_anew_with_all_askings(networks: Networks, tmp_path: Path) -> None:
+    engine = Engine(networks, TUNED, seed=0)
+    queries = answers.queries_of(engine, samples(), tmp_path)
+    assert [query.id for query in queries] == ["options", "statement", "letter"]
+    said = answers.answers_of(engine, queries)
+    first = engine.answer(queries)
+    again = [row for row, each in enumerate(first) if each.first is not None]
+    assert [queries[row].id for row in again] == ["options", "statement"]
+    better = engine.ask_again([queries[row] for row in again], [first[row].first for row in again])
+    assert said == {"options": better[0], "statement": better[1], "letter": first[2].text}
+
+
+def test_a_weaker_checkpoint_is_the_same_every_time(tmp_path: Path) -> None:
+    one, other = (
+        load_file(answers.weaken(WEIGHTS, tmp_path / name, 0.3) / "rudolph" / "model.safetensors") for name in "ab"
+    )
+    whole = load_file(WEIGHTS / "rudolph" / "model.safetensors")
+    assert one.keys() == other.keys() == whole.keys()
+    for name, tensor in whole.items():
+        assert torch.equal(one[name], other[name])
+        assert one[name].dtype == tensor.dtype
+        moved = float((one[name].float() - tensor.float()).square().mean().sqrt())
+        is_matrix = tensor.is_floating_point() and tensor.dim() == 2  # masks are of truth values
+        expected = 0.3 * float(tensor.float().std()) if is_matrix else 0.0
+        assert moved == pytest.approx(expected, rel=0.15)
+    before = (tmp_path / "a" / "rudolph" / "model.safetensors").stat().st_mtime_ns
+    answers.weaken(WEIGHTS, tmp_path / "a", 0.3)  # is there already
+    assert (tmp_path / "a" / "rudolph" / "model.safetensors").stat().st_mtime_ns == before
+
+
+def comparison(key: str, difference: float, p: float) -> TaskComparison:
+    return TaskComparison(key, 0.5, 0.5 + difference, Difference(difference, None, p), p)
+
+
+def test_a_task_is_better_or_worse_by_the_paired_test() -> None:
+    tasks = [comparison("textqa", 0.2, 0.02), comparison("vqa", -0.2, 0.01), comparison("mathqa", 0.2, 0.06)]
+    assert answers.significant(tasks) == {"better": ["textqa"], "worse": ["vqa"]}
+
+
+@pytest.mark.slow
+def test_the_table_of_a_tiny_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = tmp_path / "table.json"
+    arguments = ["--work", str(tmp_path / "work"), "--seeds", "1", "--samples", "2", "--resamples", "50"]
+    answers.main([*arguments, "--modes", "official", "--weaker", "0.3", "--json", str(table)])
+    printed = capsys.readouterr().out
+    rows = json.loads(table.read_text("utf-8"))
+    against_baseline = [row["row"] for row in rows if row["against"] == "baseline"]
+    assert against_baseline == [*answers.ROWS, "tuned"]
+    assert [row["row"] for row in rows if row["against"] == answers.PLAIN] == [*list(answers.ROWS)[1:], "tuned"]
+    assert all(0 < row["S"] < 1 and f"{row['S']:8.4f}{row['change']['difference']:+9.4f}" in printed for row in rows)
+    for row in rows:
+        assert row["S"] == pytest.approx(sum(row["tasks"][key]["second"] * _weight(key) for key in row["tasks"]))
+    written = (tmp_path / "work" / "1" / "tuned" / "predictions.json").stat().st_mtime_ns
+    answers.main([*arguments, "--modes", "official", "--weaker", "0.3"])  # nothing is run again
+    assert (tmp_path / "work" / "1" / "tuned" / "predictions.json").stat().st_mtime_ns == written
+
+
+def _weight(key: str) -> float:
+    return 1 / 10 if key.startswith("hidden") else 1 / 15
