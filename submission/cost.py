@@ -13,8 +13,8 @@ from errors import UserError
 from submission.report import RUN_REPORT_NAME
 from submission.sessions import PhaseCost, Session
 
-ANSWERING, DRAWING = ("answer",), ("restore", "draw", "improve")
-GIVING_PICTURES = "draw"  # a picture that another phase chooses or writes anew is not another one
+ANSWERING, DRAWING = ("answer", "ask again"), ("restore", "draw", "improve")
+GIVING_TEXTS, GIVING_PICTURES = "answer", "draw"  # what another phase chooses or writes anew is not another one
 
 
 def cost_of(samples: int, sessions: Sequence[Session]) -> dict[str, Any] | None:
@@ -46,7 +46,7 @@ def cost_of(samples: int, sessions: Sequence[Session]) -> dict[str, Any] | None:
         "samples": samples,
         "sessions": len(sessions),
         "seconds": seconds,
-        "answers": part(ANSWERING, "answer"),
+        "answers": part(ANSWERING, GIVING_TEXTS),
         "pictures": part(DRAWING, GIVING_PICTURES),
         "energy": None,
     }
