@@ -28,7 +28,6 @@ LAYOUTS = {
     FIRST: replace(SIZES["350M"], text_special_tokens=0, image_special_tokens=0),
     **{name: SIZES[name] for name in ("350M", "1.3B", "2.7B")},  # 2.7B-FBC2 has the layout of 2.7B
 }
-SLOW = [name for name in LAYOUTS if name != FIRST]
 TEXT = "一丁"
 PICTURE_TOKENIZER: dict[str, Any] = {
     "ch": 32,
@@ -74,9 +73,11 @@ COMMANDS = {
     "rank texts": ["rank", "{picture}", "--text", TEXT, "--text", "丈三"],
     "write": ["write", TEXT, "--count", "2", "--drafts", "2"],
 }
+QUICK = {(FIRST, command) for command in COMMANDS if command not in ("draw", "guided")}
 CASES = [
-    *((FIRST, command) for command in COMMANDS),
-    *(pytest.param(name, command, marks=pytest.mark.slow) for name in SLOW for command in COMMANDS),
+    pytest.param(name, command, marks=() if (name, command) in QUICK else pytest.mark.slow)
+    for name in LAYOUTS
+    for command in COMMANDS
 ]
 
 
