@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from training.tune.data import code_parts
 from training.tune.data.codes_cache import CodesCache, CodesCacheError, Encoded, PictureKey
 from training.tune.data.records import TrainingDataError
 
@@ -125,6 +126,62 @@ def test_wrong_number_of_codes_is_refused(cache: CodesCache) -> None:
     with pytest.raises(ValueError, match="5 codes given, 4 expected"):
         cache.add([entry("a.jpg", 1), bad])
     assert cache.unknown([key("a.jpg")]) == [key("a.jpg")]
+
+
+def taken(cache: CodesCache, folder: Path, *entries: Encoded) -> Path:
+    """Have a cache refer to another one with these entries; return the other one's second name."""
+    folder.mkdir()
+    other = CodesCache(folder, VQGAN, 16, 4)
+    other.prepare()
+    other.add(entries)
+    cache.take(other.path, f"{folder.name}.sqlite")
+    return cache.parts.folder / f"{folder.name}.sqlite"
+
+
+def test_codes_of_others_are_found_where_they_lie(cache: CodesCache, tmp_path: Path) -> None:
+    cache.add([entry("a.jpg", 1)])
+    first = taken(cache, tmp_path / "first", entry("b.jpg", 2), entry("c.jpg", 1))
+    second = taken(cache, tmp_path / "second", entry("d.jpg", 2), entry("e.jpg", 3))
+    for name, seed in (("a", 1), ("b", 2), ("c", 1), ("d", 2), ("e", 3)):
+        assert same(cache.codes(f"/data/{name}.jpg"), codes(seed))
+        assert cache.unknown([key(f"{name}.jpg")]) == []
+    assert [cache.has(hashlib.sha256(b"%d" % seed).digest()) for seed in (1, 2, 3, 4)] == [True, True, True, False]
+    with sqlite3.connect(cache.path) as connection:
+        assert connection.execute("SELECT count(*) FROM codes").fetchone() == (1,)
+    assert [path.stat().st_nlink for path in (first, second)] == [2, 2]
+
+
+def test_what_a_lost_part_held_is_unknown_and_made_anew(cache: CodesCache, tmp_path: Path) -> None:
+    taken(cache, tmp_path / "share", entry("b.jpg", 2)).unlink()
+    assert cache.codes("/data/b.jpg") is None
+    assert cache.unknown([key("b.jpg")]) == [key("b.jpg")]
+    cache.add([entry("b.jpg", 2)])
+    assert same(cache.codes("/data/b.jpg"), codes(2))
+
+
+def test_damaged_part_is_named(cache: CodesCache, tmp_path: Path) -> None:
+    part = taken(cache, tmp_path / "share", entry("b.jpg", 2))
+    part.write_bytes(b"no database" * 500)
+    with pytest.raises(CodesCacheError, match=f"{part}: file is not a database; remove that file: its pictures are"):
+        cache.codes("/data/b.jpg")
+
+
+def test_many_parts_are_not_all_kept_open(cache: CodesCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(code_parts, "MOST_OPEN", 2)
+    for number in range(5):
+        taken(cache, tmp_path / f"share{number}", entry(f"{number}.jpg", number))
+    for number in (0, 1, 2, 3, 4, 0):
+        assert same(cache.codes(f"/data/{number}.jpg"), codes(number))
+        assert len(cache.parts._local.opened) <= 2
+
+
+def test_part_of_another_network_is_refused(cache: CodesCache, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    other = CodesCache(tmp_path / "other", "0" * 64, 16, 4)
+    other.prepare()
+    with pytest.raises(TrainingDataError, match=r"codes of another VQGAN or size; encode that share again"):
+        cache.take(other.path, "other.sqlite")
+    assert not cache.parts.folder.exists()
 
 
 WRITER = """

@@ -274,6 +274,6 @@ def test_a_gpu_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(distributed.torch, "cuda", SimpleNamespace(is_available=lambda: False))
     with (
         pytest.raises(SettingsError, match="device: cuda was asked for"),
-        distributed.open_processes("cuda"),
+        distributed.open_processes(ComputeSettings(device="cuda")),
     ):
         pass

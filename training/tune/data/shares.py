@@ -9,10 +9,19 @@ from pathlib import Path
 
 import torch
 
-from contest.shares import FINISHED, ShareError, ShareRecord, at_work, begin_share, read_shares, require_no_shares
+from contest.shares import (
+    FINISHED,
+    ShareError,
+    ShareRecord,
+    at_work,
+    begin_share,
+    read_shares,
+    require_no_shares,
+    take_file,
+)
 from training.tune.data.cache_folder import locked
 from training.tune.data.image_encoder import PictureEncoder
-from training.tune.data.table import RecordTable
+from training.tune.data.table import TABLE_SUFFIX, RecordTable
 
 CODE_ROOM = "training"
 
@@ -44,12 +53,17 @@ def end_share(record: ShareRecord, encoder: PictureEncoder, tables: Mapping[str,
 def merge_shares(encoder: PictureEncoder) -> int:
     """Have the encoder's cache, which is that of all, refer to the caches of all shares; return how many they were.
 
-    No codes are copied where the file system has hard links. The shares' caches are only read, and a merge that was
-    killed is done again.
+    Neither tables nor codes are copied where the file system has hard links. The shares' caches are only read, and a
+    merge that was killed is done again.
 
     Raises ShareError for shares that do not belong together or are of another VQGAN, `TrainingDataError`, OSError.
     """
     records = read_shares(encoder.folder, CODE_ROOM)
+    for table in records[0].folder.glob(
+        f"*{TABLE_SUFFIX}"
+    ):  # all shares made the same; one that does not fit is made anew
+        if not (encoder.folder / table.name).exists():
+            take_file(table, encoder.folder / table.name)
     if records[0].result["has_codes"]:
         if records[0].agreed["vqgan"] != list(encoder.cache.made_by):
             raise ShareError(

@@ -22,6 +22,7 @@ from training.tune.data.records import Record, TrainingDataError
 from training.tune.data.sources import NO_COLUMNS, ROWS_AT_ONCE, Source, find_source
 from training.tune.settings import ColumnSettings
 
+TABLE_SUFFIX = ".arrow"
 FORM = "1"  # of the columns; another one makes all tables anew
 SCHEMA = pa.schema(
     {
@@ -96,7 +97,7 @@ def open_table(
     """
     source = find_source(folder, task, split, files, shards_of_others, columns)
     where = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:8]
-    path = cache / f"{task}_{split}_{where}.arrow"
+    path = cache / f"{task}_{split}_{where}{TABLE_SUFFIX}"
     state = _state(source)
     table = _mapped(path, state)
     if table is None:
