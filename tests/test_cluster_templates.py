@@ -26,10 +26,10 @@ PATIENCE_SECONDS = 120.0
 
 
 # What stands in for Slurm's own commands: `scontrol` names hosts and notes what else it is asked, a job is in the state
-# that $STATE says, and `srun` notes what it shall run, and runs nothing.
+# that $STATE says (asked for a whole array, 70, squeue tells of all its tasks), and `srun` notes what it shall run, and runs nothing.
 SLURM_COMMANDS = {
     "scontrol": 'if [ "$1" = show ]; then printf "n1\\nn2\\n"; else echo "$@" >> "$ASKED"; fi',
-    "squeue": 'echo "${STATE:-RUNNING}"',
+    "squeue": 'echo "${STATE:-RUNNING}"; [ "$3" != 70 ] || echo RUNNING',
     "srun": 'for word in "$@"; do echo "$word"; done > "$ASKED.srun"',
 }
 # Options of sbatch that the templates use, and what may be their value.
@@ -66,7 +66,7 @@ def started(folder, template, *arguments, task=0, count=2, **environment):
         env={
             **os.environ, "OMP_NUM_THREADS": "1", "PATH": slurm_commands(folder),
             "PYTHON": sys.executable,
-            "FBC2": str(ROOT), "ASKED": str(folder / "asked"), "SLURM_JOB_ID": "71", "SLURM_ARRAY_JOB_ID": "70",
+            "FBC2": str(ROOT), "ASKED": str(folder / "asked"), "SLURM_JOB_ID": "70", "SLURM_ARRAY_JOB_ID": "70",
             **slurm, **{name: str(value) for name, value in environment.items()},
         },
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -179,7 +179,7 @@ def test_a_training_over_nodes(tmp_path):
     for pair in (
         ("--nnodes", "2"),
         ("--rdzv-endpoint", "n1:29400"),
-        ("--rdzv-id", "71-1"),
+        ("--rdzv-id", "70-1"),
         ("--nproc-per-node", "gpu"),
     ):
         assert words[words.index(pair[0]) + 1] == pair[1]

@@ -7,8 +7,10 @@ worth_another_try() { [ "$1" -eq 137 ] && [ "${SLURM_RESTART_COUNT:-0}" -lt 3 ];
 
 requeued() {
     local child='' status=0 told=
+    # The last task of an array has the array's own number as its SLURM_JOB_ID, which stands for all of them.
+    local task="${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}"
     # A job that was cancelled is not RUNNING any more when it is told.
-    trap 'told=$(squeue --noheader --jobs "$SLURM_JOB_ID" --format %T || true)
+    trap 'told=$(squeue --noheader --jobs "$task" --format %T || true)
         told=${told:-UNKNOWN}
         [ -z "$child" ] || kill -"$stop_with" "$child" 2>/dev/null || true' TERM
     "$@" &
@@ -21,7 +23,7 @@ requeued() {
     done
     if [ "$status" -ne 0 ] && { [ "$told" = RUNNING ] || { [ -z "$told" ] && worth_another_try "$status"; }; }; then
         # It says so where Slurm has done that already, as a node was lost; the status is the command's in every case.
-        scontrol requeue "${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}" || true
+        scontrol requeue "$task" || true
     fi
     return "$status"
 }
