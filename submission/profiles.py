@@ -96,7 +96,7 @@ TUNED = Profile(
     jpeg_quality=95,
     options=OptionChoice(),
     statements=True,
-    asked_forms=("character", "number"),
+    asked_forms=("character",),
 )
 
 PROFILES = {profile.name: profile for profile in (TUNED, BASELINE)}

@@ -75,9 +75,10 @@ def test_an_unknown_form_is_refused() -> None:
 def test_answers_have_the_form_that_is_asked_for_in_tuned_alone() -> None:
     networks = load_networks(BUNDLED, torch.device("cpu"), torch.float32)
     assert {name: bool(profile.asked_forms) for name, profile in PROFILES.items()} == {"tuned": True, "baseline": False}
-    assert not BASELINE.statements
+    assert (TUNED.asked_forms, TUNED.statements, BASELINE.statements) == (("character",), True, False)
     asked = [Query("0", ("С какой буквы начинается слово?",)), Query("1", ("Сколько букв в слове?",))]
     free = [said.text for said in Engine(networks, replace(TUNED, asked_forms=()), seed=0).answer(asked)]
-    letter, number = [said.text for said in Engine(networks, TUNED, seed=0).answer(asked)]
+    both = replace(TUNED, asked_forms=("character", "number"))
+    letter, number = [said.text for said in Engine(networks, both, seed=0).answer(asked)]
     assert letter == next((each for each in free[0] if each.isalpha()), free[0])
     assert number == free[1] if has_number(free[1]) else number in NUMBERS
