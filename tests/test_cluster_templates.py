@@ -26,7 +26,8 @@ PATIENCE_SECONDS = 120.0
 
 
 # What stands in for Slurm's own commands: `scontrol` names hosts and notes what else it is asked, a job is in the state
-# that $STATE says (asked for a whole array, 70, squeue tells of all its tasks), and `srun` notes what it shall run, and runs nothing.
+# that $STATE says (asked for a whole array, 70, squeue tells of all its tasks), and `srun` notes what it shall run, and
+# runs nothing.
 SLURM_COMMANDS = {
     "scontrol": 'if [ "$1" = show ]; then printf "n1\\nn2\\n"; else echo "$@" >> "$ASKED"; fi',
     "squeue": 'echo "${STATE:-RUNNING}"; [ "$3" != 70 ] || echo RUNNING',
