@@ -54,6 +54,6 @@ def test_a_wheel_runs_without_the_repository(tmp_path: Path) -> None:
         check=True,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=600,
     ).stdout
     assert str(site) in printed

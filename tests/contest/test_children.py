@@ -52,5 +52,5 @@ def test_a_child_ends_when_its_parent_is_killed(number: signal.Signals, tmp_path
 
 def test_a_child_whose_parent_is_gone_already_ends_at_once(tmp_path: Path) -> None:
     with started("gone", tmp_path) as parent:
-        output, _ = parent.communicate(timeout=60)
+        output, _ = parent.communicate(timeout=600)
     assert output == f"status {-signal.SIGKILL}\n"

@@ -91,7 +91,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Runner:
             stdout=stdout,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=100,
+            timeout=600,
             check=False,
         )
 

@@ -129,7 +129,7 @@ def test_words_that_can_not_be_written_cost_nothing_else(
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=600,
         check=False,
     )
     assert (tmp_path / "file").read_text() == f"True {failure}\n"
@@ -150,7 +150,7 @@ def test_streams_are_utf_8_whatever_the_locale_says(tmp_path: Path) -> None:
         [sys.executable, "-c", program],
         env=os.environ | {"PYTHONPATH": str(ROOT), "LC_ALL": "C", "PYTHONIOENCODING": "ascii"},
         capture_output=True,
-        timeout=100,
+        timeout=600,
         check=False,
     )
     assert (ended.returncode, ended.stdout.decode(), ended.stderr.decode()) == (0, "кот \\ud800 \\x1b\n", "пёс\n")

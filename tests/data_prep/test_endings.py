@@ -16,7 +16,7 @@ from tests.data_prep.conversions import write_lines
 from tests.data_prep.test_pipeline import question
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 120  # seconds, on a machine that has other things to do
+PATIENCE = 600  # seconds, on a machine that has other things to do
 
 
 def members(group):

@@ -23,7 +23,7 @@ sys.exit(main(sys.argv[1:]))
 def loaded(*arguments: object) -> tuple[int, str, set[str]]:
     """Run a command line; return its status, its output and what it had loaded."""
     ended = subprocess.run(
-        [sys.executable, "-c", PROBE, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, timeout=100
+        [sys.executable, "-c", PROBE, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, timeout=600
     )
     *said, last = ended.stderr.splitlines()
     assert said == []

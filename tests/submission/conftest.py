@@ -97,7 +97,7 @@ def start(weights: Path, tmp_path: Path) -> Start:
             env={**os.environ, "OMP_NUM_THREADS": "1"},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=600,
         )
         return Finished(process.returncode, process.stderr, tmp_path / output)
 

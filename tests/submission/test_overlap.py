@@ -30,7 +30,7 @@ from tests.submission.conftest import Start, Write, image, text
 SAMPLES = {str(number): [text(f"нарисуй {number} домов")] for number in range(4)} | {
     f"asked {number}": [text(f"Что лежит под столом номер {number}?"), image("images/red.png")] for number in range(4)
 }
-PATIENCE = 60  # seconds after which a thread counts as never coming
+PATIENCE = 600  # seconds after which a thread counts as never coming
 
 
 def sample(number: int, name: str) -> Sample:

@@ -45,7 +45,7 @@ def kept(program: str) -> subprocess.Popen[bytes]:
 
 def test_what_a_command_left_behind_ends_with_it() -> None:
     keeper = kept(FAMILY + "sys.exit(7)")
-    said, _ = keeper.communicate(timeout=60)
+    said, _ = keeper.communicate(timeout=600)
     assert keeper.returncode == 7
     assert not runs(int(said))
 
@@ -62,10 +62,10 @@ def test_what_a_command_started_ends_when_it_is_stopped() -> None:
 def test_a_status_is_the_commands_own() -> None:
     for program, status in (("import sys; sys.exit(254)", 254), ("import os; os.kill(os.getpid(), 11)", 128 + 11)):
         keeper = kept(program)
-        keeper.communicate(timeout=60)
+        keeper.communicate(timeout=600)
         assert keeper.returncode == status
     missing = start_kept(KeptCommand(["./no-such-program"], "no program"))
-    assert missing.communicate(timeout=60)[0] == b"no program: No such file or directory\n"
+    assert missing.communicate(timeout=600)[0] == b"no program: No such file or directory\n"
     assert missing.returncode == 127
 
 
