@@ -53,5 +53,5 @@ import os, signal
 from contest.console import start_program
 start_program(lambda: os.kill(os.getpid(), signal.SIGINT) or 0)
 """
-    run = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    run = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert (run.returncode, run.stderr) == (130, "interrupted\n")

@@ -21,7 +21,7 @@ def test_run_sh_reads_and_writes_where_the_contest_says(tmp_path: Path, write_in
     entrypoint = json.loads((unpacked / METADATA_NAME).read_text())["entrypoint"]
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     environment = {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1"}
-    run = subprocess.run(entrypoint.split(), cwd=unpacked, env=environment, capture_output=True, text=True, timeout=120)
+    run = subprocess.run(entrypoint.split(), cwd=unpacked, env=environment, capture_output=True, text=True, timeout=600)
     assert run.returncode == 0, run.stderr
     predictions = json.loads((unpacked / "output" / "predictions.json").read_text(encoding="utf-8"))
     assert list(predictions) == ["0", "1"]
