@@ -76,10 +76,13 @@ def described_text(options: argparse.Namespace) -> str:
 
 
 def chosen_device(name: str) -> torch.device:
-    """Return the device of a name. Raises DeviceError where there is none."""
+    """Return the device of a name, ready to compute on. Raises DeviceError where there is none."""
     from models.devices import choose_device
+    from models.gpu_settings import prepare_gpu
 
-    return choose_device(name)
+    device = choose_device(name)
+    prepare_gpu(device)
+    return device
 
 
 def new_folder(path: Path) -> Path:

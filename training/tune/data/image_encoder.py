@@ -24,6 +24,7 @@ from contest.shards import ROWS_IN_A_GROUP, is_shard, read_pictures
 from contest.shares import WHOLE, Share
 from contest.worker_pool import WorkerKilledError, in_workers
 from errors import bare_reason
+from models.gpu_settings import prepare_gpu
 from models.pixels import to_pixels
 from models.vqgan import VQGAN, load_vqgan
 from models.vqgan.loading import read_vqgan_config
@@ -133,7 +134,9 @@ class PictureEncoder:
 
     @cached_property
     def vqgan(self) -> VQGAN:
-        """The network, in float32."""
+        """The network, in float32. Rounded convolutions would choose other codes, so a GPU is told not to round."""
+        if self.device.type == "cuda":
+            prepare_gpu(torch.device("cuda", torch.cuda.current_device()))
         return load_vqgan(self.vqgan_folder, self.device)
 
     def fill(self, table: RecordTable, name: str) -> None:
