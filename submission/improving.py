@@ -101,7 +101,8 @@ class DrawAgain:
             if sample.id in self.state.pictured and not sample.has_image and not self._is_given_up(sample)
         ]
         drawn.sort(key=lambda sample: sum(map(len, sample.texts)))
-        for stop in rounds(MAX_IMAGES if settings.time_budget > 0 else settings.num_images):
+        stops = {*rounds(settings.num_images), *(rounds(MAX_IMAGES) if settings.time_budget > 0 else ())}
+        for stop in sorted(stops):  # what is asked for ends a round: the budget's end must not cost it
             for start in sorted({images[sample.id].num_images for sample in drawn} & set(range(stop))):
                 waiting = [sample for sample in drawn if images[sample.id].num_images == start]
                 return self._turn(waiting, range(start, stop))

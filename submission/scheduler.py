@@ -88,8 +88,7 @@ class Scheduler:
         self._restore()
         with self._encoding(overlap):
             if on_drawing:  # who is drawn for, and answered afterwards, depends on which pictures count as none
-                with contextlib.suppress(RunStopped):
-                    self.deadline.during(DRAWING_SHARE, lambda: self._take_codes(samples))
+                self._wait_for_codes(samples, DRAWING_SHARE)
                 self._take_codes(samples, wait=False)
             else:
                 self._answer([sample for sample in samples if not sample.has_image])
@@ -158,18 +157,21 @@ class Scheduler:
         self.pending_codes, self.compute_lock = encoder.results, encoder.compute_lock
         try:
             yield
-            self._wait_for_codes()
+            # What an earlier run answered first is asked again with its picture.
+            answered = [sample for sample in self.state.samples if sample.id in self.state.first_answers]
+            self._wait_for_codes(answered, ANSWERING_SHARE)
         finally:
             status, error = encoder.end()
         self._take_codes(self.state.samples, wait=False)
         self._end(status, error)
         self.state.add_phase("encode", encoder.report())
 
-    def _wait_for_codes(self) -> None:
-        """Have the codes of samples at hand that an earlier run answered, and that are to be asked again."""
-        waiting = [sample for sample in self.state.samples if sample.id in self.state.first_answers]
+    def _wait_for_codes(self, samples: Sequence[Sample], share: float) -> None:
+        """Have the codes of the samples' pictures at hand, as far as a share of the time allows."""
+        started = time.monotonic()
         with contextlib.suppress(RunStopped):
-            self.deadline.during(ANSWERING_SHARE, lambda: self._take_codes(waiting))
+            self.deadline.during(share, lambda: self._take_codes(samples))
+        self.state.log.session.spend("encode", PhaseCost(0, time.monotonic() - started, 0))
 
     def _take_codes(self, samples: Sequence[Sample], wait: bool = True) -> None:
         """Have the codes of the samples' pictures at hand; without waiting, what is not there is given up."""
