@@ -45,6 +45,7 @@ SIGNALS = {
     signal.SIGTERM: RunStatus.TERMINATED,
     signal.SIGINT: RunStatus.INTERRUPTED,
     signal.SIGHUP: RunStatus.TERMINATED,  # the terminal is gone
+    signal.SIGUSR1: RunStatus.TERMINATED,  # a scheduler's word that it will take the machine away
 }
 
 

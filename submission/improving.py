@@ -66,7 +66,7 @@ class AskAgain:
 
     def _record(self, sample: Sample, text: str | Failure) -> bool:
         if isinstance(text, Failure):
-            self.state.first_answers.discard(sample.id)
+            self.state.keep_first_answer(sample)
             self.state.record_failure(sample, "ask again", text, "its first answer stays")
             return False
         changed = text != self.state.answers[sample.id]
@@ -80,6 +80,9 @@ class DrawAgain:
 
     Only a drawing task's pictures count, and nothing says which samples are of one; but its texts are captions, and a
     question with its passage is longer.
+
+    `failed` are the ids of samples that can not be drawn for, `written` of how many pictures the last one is the best
+    that was given to `write`, by sample id: it was lost where the state does not know it when the turn is over.
     """
 
     settings: RunSettings
@@ -87,6 +90,7 @@ class DrawAgain:
     engine: Engine
     write: Callable[[Sample, GeneratedImage, int], None]
     failed: set[str] = field(default_factory=set)
+    written: dict[str, int] = field(default_factory=dict)
 
     def turn(self) -> Turn | None:
         """The samples that have had the fewest pictures so far, up to the end of their round."""
@@ -94,14 +98,19 @@ class DrawAgain:
         drawn = [
             sample
             for sample in self.state.samples
-            if sample.id in self.state.pictured and not sample.has_image and sample.id not in self.failed
+            if sample.id in self.state.pictured and not sample.has_image and not self._is_given_up(sample)
         ]
         drawn.sort(key=lambda sample: sum(map(len, sample.texts)))
-        for stop in rounds(MAX_IMAGES if settings.time_budget > 0 else settings.num_images):
+        stops = {*rounds(settings.num_images), *(rounds(MAX_IMAGES) if settings.time_budget > 0 else ())}
+        for stop in sorted(stops):  # what is asked for ends a round: the budget's end must not cost it
             for start in sorted({images[sample.id].num_images for sample in drawn} & set(range(stop))):
                 waiting = [sample for sample in drawn if images[sample.id].num_images == start]
                 return self._turn(waiting, range(start, stop))
         return None
+
+    def _is_given_up(self, sample: Sample) -> bool:
+        is_lost = self.written.get(sample.id, 0) > self.state.images[sample.id].num_images
+        return is_lost or sample.id in self.failed
 
     def _turn(self, waiting: Sequence[Sample], numbers: range) -> Turn:
         def choose(batch: Sequence[Sample]) -> list[tuple[GeneratedImage, bool]]:
@@ -116,6 +125,7 @@ class DrawAgain:
             image, is_new = chosen
             if is_new:
                 self.write(sample, image, numbers.stop)
+                self.written[sample.id] = numbers.stop
             else:
                 before = self.state.images[sample.id]
                 self.state.record_image(sample, RecordedImage(before.codes, before.crc, numbers.stop))

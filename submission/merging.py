@@ -17,6 +17,7 @@ from submission.cost import merged_cost, read_cost
 from submission.journal import Journal, JournalRecords, read_journals
 from submission.report import RUN_REPORT_NAME, RankResult, RunSummary
 from submission.run import answerable
+from submission.sessions import sessions_name
 from submission.shares import CODE_ROOM, of_share
 
 OF_SHARES_ALONE = ("draws", "time_budget", "torch")  # agreed, and no part of a journal's configuration
@@ -47,6 +48,8 @@ def merge(source: Path, output: Path) -> RunSummary:
             _take_pictures(record, answers[record.share].values(), output)
             _take_journal(journal, known, read_journals(record.folder, configuration))
         journal.sync()
+        # An earlier run's sessions would be taken for what this journal cost; without them a later run knows no cost.
+        (output / sessions_name(0)).unlink(missing_ok=True)
         write_json(output / PREDICTIONS_NAME, samples_to_json(merged[sample.id] for sample in samples))
         report = RunSummary(configuration, samples, _results(records))
         report.cost = merged_cost([_cost(record) for record in records])
@@ -72,11 +75,13 @@ def _take_pictures(record: ShareRecord, answers: Iterable[Sample], output: Path)
 
 def _take_journal(journal: Journal, known: JournalRecords, records: JournalRecords) -> None:
     for sample_id, text in records.answers.items():
-        if known.answers.get(sample_id) != text:
-            journal.add_answer(sample_id, text)
+        cut, again = records.cuts.get(sample_id, ""), sample_id in records.first_answers
+        before = (known.answers.get(sample_id), known.cuts.get(sample_id, ""), sample_id in known.first_answers)
+        if before != (text, cut, again):
+            journal.add_answer(sample_id, text, cut, again=again)
     for sample_id, image in records.images.items():
-        before = known.images.get(sample_id)
-        if before is None or before.crc != image.crc:
+        earlier = known.images.get(sample_id)
+        if earlier is None or earlier.crc != image.crc:
             journal.add_image(sample_id, image)
 
 

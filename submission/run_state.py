@@ -99,9 +99,14 @@ class RunState(RankResult):
 
     def record_final_answer(self, sample: Sample, text: str) -> None:
         """Record the answer of a sample that was asked again."""
-        self.first_answers.discard(sample.id)
-        self.problems = [each for each in self.problems if (each.sample_id, each.phase) != (sample.id, "options")]
+        self.keep_first_answer(sample)
+        if sample.id in self.cuts:  # its problem names the answer
+            self.problems = [each for each in self.problems if (each.sample_id, each.phase) != (sample.id, "options")]
         self.record_answer(sample, text, self.cuts.get(sample.id, ""))
+
+    def keep_first_answer(self, sample: Sample) -> None:
+        """Ask a sample no more in this run; where its answer is a first one, a restart will."""
+        self.first_answers.discard(sample.id)
 
     def record_unanswered(self, sample: Sample, failure: Failure, fallback: str) -> None:
         """Record that there is no answer to a sample, and the fallback takes its place."""

@@ -88,8 +88,7 @@ class Scheduler:
         self._restore()
         with self._encoding(overlap):
             if on_drawing:  # who is drawn for, and answered afterwards, depends on which pictures count as none
-                with contextlib.suppress(RunStopped):
-                    self.deadline.during(DRAWING_SHARE, lambda: self._take_codes(samples))
+                self._wait_for_codes(samples, DRAWING_SHARE)
                 self._take_codes(samples, wait=False)
             else:
                 self._answer([sample for sample in samples if not sample.has_image])
@@ -158,18 +157,21 @@ class Scheduler:
         self.pending_codes, self.compute_lock = encoder.results, encoder.compute_lock
         try:
             yield
-            self._wait_for_codes()
+            # What an earlier run answered first is asked again with its picture.
+            answered = [sample for sample in self.state.samples if sample.id in self.state.first_answers]
+            self._wait_for_codes(answered, ANSWERING_SHARE)
         finally:
             status, error = encoder.end()
         self._take_codes(self.state.samples, wait=False)
         self._end(status, error)
         self.state.add_phase("encode", encoder.report())
 
-    def _wait_for_codes(self) -> None:
-        """Have the codes of samples at hand that an earlier run answered, and that are to be asked again."""
-        waiting = [sample for sample in self.state.samples if sample.id in self.state.first_answers]
+    def _wait_for_codes(self, samples: Sequence[Sample], share: float) -> None:
+        """Have the codes of the samples' pictures at hand, as far as a share of the time allows."""
+        started = time.monotonic()
         with contextlib.suppress(RunStopped):
-            self.deadline.during(ANSWERING_SHARE, lambda: self._take_codes(waiting))
+            self.deadline.during(share, lambda: self._take_codes(samples))
+        self.state.log.session.spend("encode", PhaseCost(0, time.monotonic() - started, 0))
 
     def _take_codes(self, samples: Sequence[Sample], wait: bool = True) -> None:
         """Have the codes of the samples' pictures at hand; without waiting, what is not there is given up."""
@@ -185,9 +187,12 @@ class Scheduler:
             except CancelledError:  # its turn never came
                 self.state.failed_ids.add(sample.id)
             del self.pending_codes[sample.id]
+            if sample.id not in self.codes:  # an earlier run saw its picture: asked without it, it would not be better
+                self.state.keep_first_answer(sample)
 
     def _keep_codes(self, sample: Sample, encoded: EncodedPicture) -> None:
-        text_alone = "answered from its text alone"
+        is_answered = sample.id in self.state.answers
+        text_alone = "its first answer stays" if is_answered else "answered from its text alone"
         if isinstance(encoded, ContestError):
             self.state.add_problem(RunProblem.of(encoded, "picture", text_alone, sample.id))
         elif isinstance(encoded, Failure):
@@ -243,21 +248,23 @@ class Scheduler:
             AskAgain(state, self.engine, self._query, self.first_askings),
             DrawAgain(settings, state, self.engine, self._write_image),
         )
-        while turns := [turn for way in ways if (turn := way.turn()) is not None]:
+        over: set[str] = set()
+        while turns := [turn for way in ways if (turn := way.turn()) is not None and turn.phase not in over]:
             turn = payoff.next_turn(turns, lambda phase: self.batch_sizes.get(phase, 1))
             if not self._take(turn, payoff):
-                return
+                over.add(turn.phase)
 
     def _take(self, turn: Turn, payoff: Payoff) -> bool:
-        """Take a turn; return whether there is time for another."""
-        share = DRAWING_SHARE if turn.phase == "improve" else ANSWERING_SHARE
+        """Take a turn; return whether there is time for another of its phase: answering goes on when drawing stops."""
+        draws = turn.phase == "improve"
+        share = DRAWING_SHARE if draws else ANSWERING_SHARE
         share = min(self.settings.budget_share, share) if turn.spare else share
         reached, better, started = 0, 0, time.monotonic()
         for sample, result in self._phase(turn.phase, turn.samples, turn.compute, share, spare=turn.spare):
             reached += 1
             better += turn.record(sample, result)
         payoff.add(turn.phase, better, time.monotonic() - started)
-        return reached == len(turn.samples) and self.state.status is RunStatus.FINISHED
+        return reached == len(turn.samples) and not (draws and self.state.status is not RunStatus.FINISHED)
 
     def _phase(
         self,

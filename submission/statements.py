@@ -40,14 +40,19 @@ class Statement:
 
 
 def find_statement(texts: Sequence[str]) -> Statement | None:
-    """Return what "Верно ли, что ..?" asks about behind a passage; None where the texts ask otherwise, or have none."""
+    """Return what "Верно ли, что ..?" asks about behind a passage; None where the texts ask otherwise, or have none.
+
+    A statement that denies something is none, nor is one whose last words are no words.
+    """
     whole = joined(texts)
     found = list(_STATED.finditer(whole))
     if not found:
         return None
     words = found[-1]["statement"].split()
     passage = " ".join(part.strip() for part in whole[: found[-1].start()].split(BORDER)).strip()
-    if not passage or not WORDS_OF_AN_ENDING < len(words) <= _MOST_WORDS:
+    if not passage or not WORDS_OF_AN_ENDING < len(words) <= _MOST_WORDS or not _row(words[-WORDS_OF_AN_ENDING:]):
+        return None
+    if "не" in map(str.lower, words):  # the ending that the passage has is then the one that makes it false
         return None
     return Statement(passage, " ".join(words[:-WORDS_OF_AN_ENDING]), " ".join(words[-WORDS_OF_AN_ENDING:]))
 

@@ -151,6 +151,11 @@ def test_a_budget_is_spent_on_more_draws(submit: Start, write_input: Write, monk
     assert drawn(run) == [("0", 1), ("2", 1), ("2", 4), ("0", 4), ("2", 8)]
 
 
+def test_a_budget_that_is_over_leaves_the_draws_that_were_asked_for(submit: Start, write_input: Write) -> None:
+    run = submit(write_input({"2": SAMPLES["2"]}), "--draws", "2", "--time-budget", "0.001")
+    assert (run.status, drawn(run)) == (0, [("2", 1), ("2", 2)])
+
+
 @pytest.mark.parametrize("option", ["--draws=0", "--draws=65", "--draws=x", "--time-budget=0", "--time-budget=nan"])
 def test_numbers_that_are_none_are_refused(submit: Start, write_input: Write, option: str) -> None:
     with pytest.raises(SystemExit) as stopped:

@@ -42,6 +42,8 @@ ANSWERED, DRAWN = PhaseCost(10, 4.0, 50), PhaseCost(5, 8.0, 320)
             (20, 8.0 * 25 / 40, 100),
             (0, 0.0, 0),
         ),
+        # Answers wait for the codes of their pictures.
+        ([session(0, 0, 9, encode=PhaseCost(0, 2.0, 0), answer=ANSWERED)], 9.0, (10, 6.0, 50), (0, 0.0, 0)),
         # Choosing among several and writing anew take time and tokens, and give no other picture.
         (
             [session(0, 0, 30, draw=DRAWN, improve=PhaseCost(5, 9.0, 960), restore=PhaseCost(2, 1.0, 0))],
@@ -163,7 +165,8 @@ def test_a_killed_run_s_cost_is_kept_and_added(start: Start, submit: Start, writ
     assert cost["answers"]["count"] in (5, 6)
     assert cost["pictures"]["count"] == alone["pictures"]["count"] == 3
     assert cost["answers"]["tokens"] >= alone["answers"]["tokens"]
-    assert cost["pictures"]["tokens"] == alone["pictures"]["tokens"] == 3 * len(whole.journal[-1]["codes"])
+    a_picture = next(len(record["codes"]) for record in whole.journal[1:] if record["phase"] == "draw")
+    assert cost["pictures"]["tokens"] == alone["pictures"]["tokens"] == 3 * a_picture
     assert cost["seconds"] > resumed.report["seconds"]
     rows = read_rows(tmp_path / "e.csv")
     assert len(rows) == 2
@@ -171,6 +174,15 @@ def test_a_killed_run_s_cost_is_kept_and_added(start: Start, submit: Start, writ
     assert cost["energy"]["joules"] > 0
     assert cost["energy"]["method"].startswith("cpu: processor time x TDP (")
     assert alone["energy"] is None
+
+
+@pytest.mark.parametrize("profile", ["tuned", "baseline"])
+def test_answers_cost_the_waiting_for_their_pictures(submit: Start, write_input: Write, profile: str) -> None:
+    run = submit(write_input({"1": SAMPLES["1"]}), "--profile", profile)
+    phases = json.loads((run.output / "sessions.jsonl").read_text().splitlines()[-1])["phases"]
+    assert phases["answer"]["seconds"] > 0
+    spent = phases["answer"]["seconds"] + phases["encode"]["seconds"]
+    assert run.report["cost"]["answers"]["seconds"] == pytest.approx(spent)
 
 
 @pytest.mark.slow

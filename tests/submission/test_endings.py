@@ -2,6 +2,7 @@
 
 import itertools
 import resource
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,6 +64,10 @@ engine_module.{phase} = signalled
         ("SIGINT", "answer", 4, 130, {"answers": ["1", "id_3"], "pictures": ["0", "2", "4"]}),
         pytest.param(
             *("SIGHUP", "generate_image", 2, 143, {"answers": [], "pictures": ["2", "4"]}),
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            *("SIGUSR1", "generate_image", 2, 143, {"answers": [], "pictures": ["2", "4"]}),
             marks=pytest.mark.slow,
         ),
         pytest.param(
@@ -172,6 +177,15 @@ def test_the_clock_breaks_off_what_would_never_end() -> None:
         with pytest.raises(RunStopped, match="device lost"):
             deadline.during(10_000, lambda: "never")
     assert stopped.value.status is RunStatus.TIME_LIMIT
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
+def test_a_signal_is_heard_between_pieces_of_work_and_interrupts_nothing_else(number: signal.Signals) -> None:
+    with Deadline(1000.0, deadline_module.time.monotonic()) as deadline:
+        signal.raise_signal(number)
+        with pytest.raises(RunStopped) as stopped:
+            deadline.during(1.0, lambda: "never")
+    assert stopped.value.status is RunStatus.TERMINATED
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "nan", "inf", "soon"])

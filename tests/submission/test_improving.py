@@ -1,11 +1,16 @@
 """What comes after first answers: the way that pays most a second, on samples that have all that they need already."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import submission.picture_files as picture_files_module
 import submission.scheduler as scheduler_module
-from submission.engine import Engine
+from contest.errors import Code, ContestError
+from contest.writing import write_bytes
+from submission.deadline import RunStatus, RunStopped
+from submission.engine import Engine, GeneratedImage
 from submission.improving import Payoff, Turn
 from tests.submission.conftest import Finished, Start, Write, image, text
 
@@ -98,12 +103,76 @@ def test_a_restarted_run_encodes_the_picture_of_who_is_asked_again(
     submit: Start, write_input: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = write_input({"3": SAMPLES["3"]})
-    with monkeypatch.context() as patch:
-        patch.setattr(scheduler_module.Scheduler, "_improve", lambda self: None)
-        assert records(submit(source, "--weights", str(BUNDLED))) == [("first", "3")]
+    assert records(first_answer_alone(submit, source, monkeypatch)) == [("first", "3")]
     run = submit(source, "--weights", str(BUNDLED))
     assert records(run) == [("first", "3"), ("answer", "3")]
     assert {name: phase["samples"] for name, phase in run.report["phases"].items() if phase["samples"]} == {
         "encode": 1, "ask again": 1
     }  # fmt: skip
     assert run.predictions == submit(source, "--weights", str(BUNDLED), output="whole").predictions
+
+
+def first_answer_alone(submit: Start, source: Path, monkeypatch: pytest.MonkeyPatch) -> Finished:
+    """A run that ends when first answers are there."""
+    with monkeypatch.context() as patch:
+        patch.setattr(scheduler_module.Scheduler, "_improve", lambda self: None)
+        return submit(source, "--weights", str(BUNDLED))
+
+
+def test_a_first_answer_stays_where_a_restarted_run_does_not_see_its_picture(
+    submit: Start, write_input: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write_input({"3": SAMPLES["3"]})
+    first = first_answer_alone(submit, source, monkeypatch)
+    picture = source / "images" / "red.png"
+    away = picture.rename(source / "red.png")
+    blind = submit(source, "--weights", str(BUNDLED))
+    assert (blind.status, blind.predictions) == (1, first.predictions)
+    (problem,) = blind.report["problems"]
+    assert (problem["phase"], problem["instead"]) == ("picture", "its first answer stays")
+    assert records(blind) == [("first", "3")]
+    away.rename(picture)
+    assert records(submit(source, "--weights", str(BUNDLED))) == [("first", "3"), ("answer", "3")]
+
+
+def test_a_better_picture_that_cannot_be_written_is_not_drawn_for_ever(
+    submit: Start, write_input: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    best_of_n, drawn = Engine.best_of_n, 0
+
+    def another(*arguments: Any) -> list[tuple[GeneratedImage, bool]]:
+        nonlocal drawn
+        drawn += 1
+        assert drawn < 10, "drawn again and again"
+        return [(picture, True) for picture, _ in best_of_n(*arguments)]
+
+    def once(path: Path, data: bytes) -> None:
+        if drawn:
+            raise ContestError(Code.WRITE_FAILED, "not written: Input/output error", file=path)
+        write_bytes(path, data)
+
+    monkeypatch.setattr(Engine, "best_of_n", another)
+    monkeypatch.setattr(picture_files_module, "write_bytes", once)
+    run = submit(write_input({"2": SAMPLES["2"]}), "--weights", str(BUNDLED), "--draws", "2")
+    assert (run.status, drawn) == (1, 1)
+    assert [problem["instead"] for problem in run.report["problems"]] == [
+        "the picture drawn is lost, and what was there stays"
+    ]
+    assert [record["draws"] for record in run.journal[1:] if record["phase"] == "draw"] == [1]
+
+
+def test_who_waits_is_asked_again_when_the_time_for_drawing_is_over(
+    submit: Start, write_input: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def late(*arguments: object) -> None:
+        raise RunStopped(RunStatus.TIME_LIMIT)
+
+    class PicturesFirst(Payoff):
+        def rate(self, phase: str) -> float:
+            return float(phase == "improve")
+
+    monkeypatch.setattr(Engine, "best_of_n", late)
+    monkeypatch.setattr(scheduler_module, "Payoff", PicturesFirst)
+    run = submit(write_input(SAMPLES), "--weights", str(BUNDLED), "--draws", "2")
+    assert (run.status, run.report["ended"]) == (3, "time limit")
+    assert sorted(key for kind, key in records(run) if kind == "answer") == ["0", "1", "2", "3"]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from submission.__main__ import main
+from submission.engine import Engine
 from tests.submission.conftest import GOLDEN, ROOT, Start, Write, text
 
 E2E = GOLDEN / "e2e"
@@ -41,6 +42,7 @@ def test_merged_shares_are_what_one_run_leaves(submit: Start, tmp_path: Path, co
 
 
 def test_a_run_goes_on_where_merged_shares_stopped(submit: Start, tmp_path: Path) -> None:
+    assert submit(E2E, "--seed", "1", output="shares").report["cost"] is not None
     for number in range(2):
         submit(E2E, "--shard", f"{number}/2", output="shares")
     refused = submit(E2E, output="shares")
@@ -52,6 +54,26 @@ def test_a_run_goes_on_where_merged_shares_stopped(submit: Start, tmp_path: Path
     resumed = submit(E2E, output="shares")
     assert resumed.status == 0
     assert {phase["samples"] for phase in resumed.report["phases"].values()} == {0}
+    assert resumed.report["cost"] is None  # the sessions that lay there were of neither
+
+
+def test_merged_shares_keep_who_is_to_be_asked_again_and_what_was_cut(
+    submit: Start, write_input: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: object) -> list[str]:
+        raise RuntimeError("no second time")
+
+    source = write_input({"a": [text("Кто это?"), text("a) ; b) пёс; c) ёж")], "b": [text("кот")]})
+    with monkeypatch.context() as patch:
+        patch.setattr(Engine, "ask_again", fail)
+        assert {submit(source, "--shard", f"{number}/2", output="shares").status for number in range(2)} == {0, 1}
+    assert merge(source, tmp_path / "shares") == 1
+    for number in range(2):
+        (tmp_path / "shares" / f"share-0000{number}-of-00002").rename(tmp_path / f"{number}")
+    resumed, alone = submit(source, output="shares"), submit(source, output="alone")
+    assert resumed.report["phases"]["ask again"]["samples"] == 1
+    assert [problem["phase"] for problem in resumed.report["problems"]] == ["options"]
+    assert (resumed.report["problems"], resumed.predictions) == (alone.report["problems"], alone.predictions)
 
 
 # Kills the process when it has recorded two pictures.
