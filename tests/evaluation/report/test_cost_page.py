@@ -16,11 +16,9 @@ from evaluation.leaderboard import Provenance, add
 from evaluation.report.attempts_page import build_attempts_page
 from evaluation.report.cost_page import MOST_TICKS, _ticks, cost_plot
 from tests.evaluation.fakes import whole_result
+from tests.evaluation.report.browser import DESK, PHONE, Browser
 from tests.evaluation.report.conftest import ATTACK, Run
-from tests.evaluation.report.test_browser import DESK, MEASURE, PHONE, chromium, measure
 from tests.evaluation.report.test_report import Page
-
-__all__ = ["chromium"]
 
 # Name, S, joules a sample; the cheapest, one that is dearer and worse, the best, and one that nobody measured.
 RUNS = [("small", 0.3, 2.0), (ATTACK, 0.25, 40.0), ("large", 0.5, 300.0), ("unmeasured", 0.9, None)]
@@ -116,11 +114,8 @@ def test_a_day_of_attempts_as_a_page(attempts_page: Path) -> None:
     assert "\u202e" not in source
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("size", [DESK, PHONE])
-def test_nothing_overflows(
-    chromium: str, folder: Path, attempts_page: Path, size: tuple[int, int], tmp_path: Path
-) -> None:
-    for page in (folder / "cost.html", attempts_page):
-        source = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page.read_text("utf-8"))
-        assert measure(chromium, source.replace("</body>", f"{MEASURE}</body>"), size, tmp_path)["overflow"] == 0
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "telephone"])
+def test_nothing_overflows(browser: Browser, folder: Path, attempts_page: Path, size: tuple[int, int]) -> None:
+    for page in (*sorted(folder.glob("*.html")), attempts_page):
+        browser.open(page, size)
+        assert browser.overflow() == 0, page.name
