@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from contest.command_line import DONE, UsageError, whole
 from contest.console import show
-from evaluation.commands.options import add_metrics, add_result, require_stage, result_path
+from evaluation.commands.options import add_metrics, add_result, day, require_stage, result_path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,14 +40,6 @@ def _add_hub(parser: argparse.ArgumentParser) -> None:
     add("--benchmark", required=True, metavar="OWNER/NAME", help="the test's data set on the hub")
     add("--output", type=Path, required=True, metavar="DIR", help="folder of the model's repository")
     parser.set_defaults(run=write_hub, keeps=("output",))
-
-
-def day(text: str) -> date:
-    """Read a day, YYYY-MM-DD."""
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"must be a day such as 2026-11-29, not {text[:40]!r}") from None
 
 
 def write_codabench(options: argparse.Namespace) -> int:

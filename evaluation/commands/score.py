@@ -173,10 +173,12 @@ def _with_cost(result: Result, options: argparse.Namespace) -> Result:
             raise
         return replace(result, warnings=(*result.warnings, f"what the run cost is not known: {error}"))
     scored = sum(task.n for task in result.tasks.values())
+    problem = ""
     if cost is not None and cost.samples < scored:
         problem = f"{path} is of a run over {cost.samples} samples, and {scored} were scored: its cost is left out"
-        return replace(result, warnings=(*result.warnings, problem))
-    return replace(result, cost=cost)
+    elif cost is None and options.run_json is not None:
+        problem = f"{path} tells no cost: it is of an earlier version, or of a run without samples"
+    return replace(result, warnings=(*result.warnings, problem)) if problem else replace(result, cost=cost)
 
 
 def _written(result: Result, options: argparse.Namespace, emissions: Sequence[Path]) -> list[str]:

@@ -67,7 +67,7 @@ def test_what_is_no_cost_is_named(changed: dict[str, Any], problem: str) -> None
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, "not known"), (0.0, "0"), (0.000123456, "0.000123"), (12.345, "12.3"), (123456.7, "123457")],
+    [(None, "not known"), (0.0, "0"), (0.000123456, "0.000123"), (12.345, "12.3"), (999.7, "1000"), (123456.7, "123457")],
 )
 def test_a_figure_as_text(value: float | None, text: str) -> None:
     assert shown(value) == text
@@ -141,6 +141,9 @@ def test_a_run_that_is_named_must_be_one(tmp_path: Path, capsys: pytest.CaptureF
     run_json(tmp_path / "other.json", [])
     assert scored(tmp_path, 2, "--run", str(tmp_path / "other.json")) == 2
     assert "is no report of a run" in capsys.readouterr().err
+    run_json(tmp_path / "other.json", None)
+    assert scored(tmp_path, 2, "--run", str(tmp_path / "other.json")) == 0
+    assert read_result(tmp_path / "r.json").warnings[-1].startswith(f"{tmp_path / 'other.json'} tells no cost")
     run_json(tmp_path / "other.json", COST)
     run_json(tmp_path / "run.json", [])  # is not looked at
     assert scored(tmp_path, 2, "--run", str(tmp_path / "other.json")) == 0
