@@ -12,6 +12,7 @@ BLOCKS = [
     re.sub(r"^    ", "", block, flags=re.MULTILINE) for block in re.findall(r"(?:^    .*\n)+", PAGE, re.MULTILINE)
 ]
 
+
 def test_the_benchmark_s_file() -> None:
     (example,) = [yaml.safe_load(block) for block in BLOCKS if block.startswith("name: ")]
     assert {task["id"] for task in example["tasks"]} <= {task.key for task in TASKS}

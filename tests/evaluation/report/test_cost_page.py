@@ -57,7 +57,9 @@ def test_the_front_and_what_is_not_known(folder: Path) -> None:
 
 
 HEADS = """[...document.querySelectorAll("#board thead th")].map(head => head.textContent.trim())"""
-CELLS = """[...document.querySelectorAll("#board tbody tr")].map(row => [...row.cells].map(cell => cell.dataset.label))"""
+CELLS = (
+    """[...document.querySelectorAll("#board tbody tr")].map(row => [...row.cells].map(cell => cell.dataset.label))"""
+)
 COLUMN = """[...document.querySelectorAll('#board td[data-label="J/sample"]')].map(cell => cell.textContent)"""
 
 
