@@ -44,11 +44,14 @@ def _add_hub(parser: argparse.ArgumentParser) -> None:
 
 def write_codabench(options: argparse.Namespace) -> int:
     """Write the bundle of a competition, and say what is in it. Raises UsageError."""
+    from contest.checking import is_unicode
     from evaluation.platforms.codabench import CodabenchPlan, write_bundle
 
     require_stage(options)
-    if not options.image.strip() or any(sign.isspace() for sign in options.image):
+    if not options.image.isascii() or not options.image.strip() or any(sign.isspace() for sign in options.image):
         raise UsageError(f"{options.image!r} can be no image", "name it as `docker pull` does")
+    if not is_unicode(options.title):
+        raise UsageError(f"the title is no UTF-8: {options.title!r}", "give it in UTF-8")
     start = options.start or datetime.now(UTC).date()
     if options.end is not None and options.end <= start:
         raise UsageError(f"--end {options.end} is not after the start, {start}", "give a later day")

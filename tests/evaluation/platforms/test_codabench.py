@@ -206,6 +206,8 @@ def test_the_same_things_make_the_same_bundle(bundle: Path, small: SmallTest, tm
     ("options", "message"),
     [
         (["--image", "two words"], "can be no image"),
+        (["--image", "x\udcff"], "can be no image"),
+        (["--image", "x", "--title", "a\udcffb"], "the title is no UTF-8"),
         (["--image", "x", "--start", "2026-02-02", "--end", "2026-02-02"], "not after the start"),
         (["--image", "x", "--assets", "{empty}"], "has no folder ruclip"),
         (["--image", "x", "--ids", "{empty}/none.json"], "none.json"),
