@@ -3,8 +3,7 @@
 # and score it, and compare with a run outside; then submissions that do harm. A part of CI, and run by hand as well.
 #
 #   docker/ci.sh [pytest options]     PYTHON=python3 with requirements-dev.txt installed; .venv otherwise, which is
-#                                     made first where it is missing: minutes, once, on a
-#                                     loaded machine many, which count towards no limit
+#                                     made first where it is missing: minutes, once, which count towards no limit
 #                                     LIMIT=360 seconds for everything after that
 #
 # Where no Docker engine answers, it is installed (Debian, as root) and started for as long as this runs; where no base
@@ -48,10 +47,12 @@ not_here() {
     exit 3
 }
 
-# allowed SECONDS: how many of them are left. They are those of the usual limit, and grow with it.
+# allowed SECONDS: how many of them are left, at least one, as `timeout 0` bounds nothing. They are those of the usual
+# limit, and grow with it.
 allowed() {
     local most=$(($1 * limit / 360)) rest=$((limit - SECONDS))
-    echo $((most < rest ? most : rest))
+    most=$((most < rest ? most : rest))
+    echo $((most > 1 ? most : 1))
 }
 
 # bounded SECONDS COMMAND...: its exit status, or 124 (137 for a stubborn one) where it or everything took too long.

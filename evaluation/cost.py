@@ -65,7 +65,7 @@ FIGURES: Mapping[str, str] = {
 
 def shown(value: float | None) -> str:
     """Return a figure with three digits that tell."""
-    return UNKNOWN if value is None else f"{value:.3g}" if value < 1000 else f"{value:.0f}"
+    return UNKNOWN if value is None else f"{value:.3g}" if value < 999.5 else f"{value:.0f}"
 
 
 def cost_line(cost: RunCost) -> str:

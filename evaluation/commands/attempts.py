@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from datetime import date
 from pathlib import Path
 
 from contest.command_line import DONE, number, whole
 from contest.console import one_line, show
+from evaluation.commands.options import day
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,12 +15,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     list_parser = actions.add_parser("list", help="print the attempts and the private standings")
     list_parser.add_argument("--team", metavar="NAME", help="of one team only")
-    day = actions.add_parser("day", help="say who used how many attempts on a day, what counts and what waits")
-    day.add_argument("--day", type=date_of, metavar="YYYY-MM-DD", help="(default: today, in the register's time zone)")
-    day.add_argument("--team", metavar="NAME", help="of one team only")
-    day.add_argument("--json", type=Path, metavar="FILE", help="write it as JSON too")
-    day.add_argument("--csv", type=Path, metavar="FILE", help="write a row an attempt as CSV too")
-    day.add_argument("--html", type=Path, metavar="DIR", help="write it as a page into this folder too")
+    of_day = actions.add_parser("day", help="say who used how many attempts on a day, what counts and what waits")
+    of_day.add_argument("--day", type=day, metavar="YYYY-MM-DD", help="(default: today, in the register's time zone)")
+    of_day.add_argument("--team", metavar="NAME", help="of one team only")
+    of_day.add_argument("--json", type=Path, metavar="FILE", help="write it as JSON too")
+    of_day.add_argument("--csv", type=Path, metavar="FILE", help="write a row an attempt as CSV too")
+    of_day.add_argument("--html", type=Path, metavar="DIR", help="write it as a page into this folder too")
     zone = actions.add_parser("zone", help="set the time zone in which days begin; a new register has UTC")
     zone.add_argument("name", metavar="ZONE", help="such as Europe/Moscow")
     choose = actions.add_parser("choose", help="choose up to three valid attempts for the private test")
@@ -32,18 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     dropped = actions.add_parser("drop", help="free the place of an attempt whose runner died")
     dropped.add_argument("number", type=whole(least=1), metavar="ATTEMPT", help="number of the attempt")
     commands = (list_attempts, show_day, set_time_zone, choose_attempts, enter_private, drop_attempt)
-    for action, command in zip((list_parser, day, zone, choose, private, dropped), commands, strict=True):
+    for action, command in zip((list_parser, of_day, zone, choose, private, dropped), commands, strict=True):
         action.add_argument("--db", type=Path, required=True, metavar="FILE", help="the register's SQLite file")
         action.set_defaults(run=command, keeps=() if command is list_attempts else ("db",))
-    day.set_defaults(keeps=("json", "csv", "html"))
-
-
-def date_of(text: str) -> date:
-    """Read a day such as 2026-11-29."""
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"must be a day such as 2026-11-29, not {text[:40]!r}") from error
+    of_day.set_defaults(keeps=("json", "csv", "html"))
 
 
 def list_attempts(options: argparse.Namespace) -> int:
@@ -67,20 +59,20 @@ def show_day(options: argparse.Namespace) -> int:
 
     attempts.free_lapsed(options.db)
     entered = [each for each in attempts.read(options.db) if options.team in (None, each.team)]
-    day = attempts_day.day_of(entered, attempts.zone_of(options.db), options.day)
+    found = attempts_day.day_of(entered, attempts.zone_of(options.db), options.day)
     written = []
     if options.json is not None:
-        write_json(options.json, day.to_json(), indent=1)
+        write_json(options.json, found.to_json(), indent=1)
         written.append(options.json)
     if options.csv is not None:
-        write_bytes(options.csv, day.to_csv().encode())
+        write_bytes(options.csv, found.to_csv().encode())
         written.append(options.csv)
     if options.html is not None:
         from evaluation.report.attempts_page import build_attempts_page
 
-        written.append(build_attempts_page(day, options.html))
+        written.append(build_attempts_page(found, options.html))
     lines = [f"written: {', '.join(map(str, written))}"] if written else []
-    show("\n".join([day.to_text(), *lines]))
+    show("\n".join([found.to_text(), *lines]))
     return DONE
 
 

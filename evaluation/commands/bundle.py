@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from contest.command_line import DONE, UsageError, whole
 from contest.console import show
-from evaluation.commands.options import add_metrics, add_result, require_stage, result_path
+from evaluation.commands.options import add_metrics, add_result, day, require_stage, result_path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,21 +42,16 @@ def _add_hub(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=write_hub, keeps=("output",))
 
 
-def day(text: str) -> date:
-    """Read a day, YYYY-MM-DD."""
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"must be a day such as 2026-11-29, not {text[:40]!r}") from None
-
-
 def write_codabench(options: argparse.Namespace) -> int:
     """Write the bundle of a competition, and say what is in it. Raises UsageError."""
+    from contest.checking import is_unicode
     from evaluation.platforms.codabench import CodabenchPlan, write_bundle
 
     require_stage(options)
-    if not options.image.strip() or any(sign.isspace() for sign in options.image):
+    if not options.image.isascii() or not options.image.strip() or any(sign.isspace() for sign in options.image):
         raise UsageError(f"{options.image!r} can be no image", "name it as `docker pull` does")
+    if not is_unicode(options.title):
+        raise UsageError(f"the title is no UTF-8: {options.title!r}", "give it in UTF-8")
     start = options.start or datetime.now(UTC).date()
     if options.end is not None and options.end <= start:
         raise UsageError(f"--end {options.end} is not after the start, {start}", "give a later day")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,17 @@ from evaluation.settings import FID_FEATURES, RESAMPLES, SEED
 
 if TYPE_CHECKING:  # with numpy, for which no `--help` waits
     from evaluation.statistics import Resampling
+
+
+def day(text: str) -> date:
+    """Read a day, YYYY-MM-DD; the calendar's first and last, which begin or end outside of it elsewhere, are none."""
+    try:
+        found = date.fromisoformat(text)
+    except ValueError:
+        found = date.min
+    if not date.min < found < date.max:
+        raise argparse.ArgumentTypeError(f"must be a day such as 2026-11-29, not {text[:40]!r}")
+    return found
 
 
 def add_files(parser: argparse.ArgumentParser) -> None:
@@ -61,8 +73,8 @@ def add_board(parser: argparse.ArgumentParser) -> None:
 
 
 def add_resampling(parser: argparse.ArgumentParser) -> None:
-    """Add how differences are tested, and how the one interval that needs resamples is made."""
-    number = "random swaps behind a p-value, and resamples behind CodeBLEU's interval (fbc1)"
+    """Add how differences are tested, and how the intervals that need resamples are made."""
+    number = "random swaps behind a p-value, and resamples behind the intervals of fbc1 that no formula has"
     parser.add_argument("--resamples", type=whole(least=1), default=RESAMPLES, metavar="N", help=number)
     parser.add_argument("--seed", type=whole(least=0), default=SEED, metavar="N", help="seed of what is drawn for them")
 

@@ -23,6 +23,7 @@ from evaluation.commands.report import report_line, write_report
 from evaluation.progress import on_terminal, silent
 
 if TYPE_CHECKING:
+    from evaluation.cost import RunCost
     from evaluation.results import Result
     from evaluation.sharding import ScoringProcesses
 
@@ -120,6 +121,8 @@ def _scored(options: argparse.Namespace, processes: ScoringProcesses) -> tuple[R
     from evaluation.scoring import score_run
     from evaluation.tasks import Metrics
 
+    # Before anything is scored: a file that is none must not cost hours.
+    told = processes.together(lambda: _told_cost(options) if processes.is_first else (None, ""))
     progress = on_terminal if processes.is_first else silent
     metrics = Metrics(options.mode, options.assets, options.wordnet, options.fid_features, progress)
     emissions = list(options.with_emissions)
@@ -150,33 +153,48 @@ def _scored(options: argparse.Namespace, processes: ScoringProcesses) -> tuple[R
         note(tracking.outcome)
         emissions += [options.emissions] if options.emissions.is_file() else []
     if processes.is_first:
-        result = _with_cost(result, options)
+        result = _with_cost(result, options, *told)
     written = processes.together(lambda: _written(result, options, emissions) if processes.is_first else [])
     return result, written
 
 
-def _with_cost(result: Result, options: argparse.Namespace) -> Result:
-    """Return the result with what the run cost. Raises ResultFileError for a named `run.json` that is none.
+def _told_cost(options: argparse.Namespace) -> tuple[RunCost | None, str]:
+    """Return what the run cost by its `run.json`, and the problem with that ("": none).
 
-    One that merely lies beside the predictions is no more than warned about.
+    One that merely lies beside the predictions is no more than warned about. Raises ResultFileError for a named one
+    that is none.
     """
     from evaluation.errors import ResultFileError
-    from evaluation.provenance import RUN_REPORT_NAME, read_run_report
+    from evaluation.provenance import read_run_report
 
-    path = options.run_json or options.predictions.parent / RUN_REPORT_NAME
+    path = _run_report_path(options)
     if options.run_json is None and not path.is_file():
-        return result
+        return None, ""
     try:
         cost = read_run_report(path).cost
     except ResultFileError as error:
         if options.run_json is not None:
             raise
-        return replace(result, warnings=(*result.warnings, f"what the run cost is not known: {error}"))
+        return None, f"what the run cost is not known: {error}"
+    if cost is None and options.run_json is not None:
+        return None, f"{path} tells no cost: it is of an earlier version, or of a run without samples"
+    return cost, ""
+
+
+def _with_cost(result: Result, options: argparse.Namespace, cost: RunCost | None, problem: str) -> Result:
+    """Return the result with what the run cost, or with the problem that leaves it out."""
     scored = sum(task.n for task in result.tasks.values())
     if cost is not None and cost.samples < scored:
+        path = _run_report_path(options)
         problem = f"{path} is of a run over {cost.samples} samples, and {scored} were scored: its cost is left out"
-        return replace(result, warnings=(*result.warnings, problem))
-    return replace(result, cost=cost)
+    return replace(result, warnings=(*result.warnings, problem)) if problem else replace(result, cost=cost)
+
+
+def _run_report_path(options: argparse.Namespace) -> Path:
+    from evaluation.provenance import RUN_REPORT_NAME
+
+    path: Path = options.run_json or options.predictions.parent / RUN_REPORT_NAME
+    return path
 
 
 def _written(result: Result, options: argparse.Namespace, emissions: Sequence[Path]) -> list[str]:

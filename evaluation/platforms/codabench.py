@@ -7,6 +7,7 @@ stands in archives of its own inside the bundle.
 from __future__ import annotations
 
 import io
+import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -288,7 +289,7 @@ def _logo() -> bytes:
 
 
 def _put(entries: Mapping[str, Path | bytes], output: Path) -> None:
-    """Write the bundle's files, whole or not at all. Raises OSError."""
+    """Write the bundle as one archive, or its files, each whole or not at all. Raises OSError."""
     if output.suffix == ".zip":
         with replacing(output, sync=True) as temporary:
             write_archive(temporary, entries)
@@ -296,4 +297,7 @@ def _put(entries: Mapping[str, Path | bytes], output: Path) -> None:
     for name, source in entries.items():
         (output / name).parent.mkdir(parents=True, exist_ok=True)
         with replacing(output / name) as temporary:
-            temporary.write_bytes(source if isinstance(source, bytes) else source.read_bytes())
+            if isinstance(source, bytes):
+                temporary.write_bytes(source)
+            else:
+                shutil.copyfile(source, temporary)  # networks may be in it: gigabytes

@@ -14,6 +14,7 @@ from contest.predictions import read_answers
 from contest.reading import read_input_lenient
 from contest.tasks import TASKS
 from contest.writing import write_bytes
+from evaluation.cost import shown
 from evaluation.errors import LeaderboardError, some
 from evaluation.leaderboard import KEYS, RANK_METHOD, LeaderboardRun, grouped
 from evaluation.report.build import template_environment
@@ -104,6 +105,7 @@ def build_board(
         keys=keys,
         baseline={task.key: task.baseline for task in TASKS},
         baseline_integral=BASELINE_INTEGRAL,
+        cost_shown=shown,
         teams=_choices(run.team for run in runs),
         profiles=_choices(run.provenance.profile for run in runs),
         machines=_choices(run.provenance.hardware for run in runs),

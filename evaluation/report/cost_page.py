@@ -18,6 +18,7 @@ LEFT, RIGHT, TOP, BOTTOM = 66, 24, 38, 50
 RADIUS = 5
 STEPS = (1, 2, 5)  # of a logarithmic axis, in each power of ten
 MOST_TICKS = 8
+LEAST_DECADES = 0.2  # on either side of a single run: between two and five, the widest gap, are 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ def cost_plot(points: Sequence[tuple[int, str, float, float]], front: Sequence[b
     """
     if not points:
         return Markup("")
-    low, high = _reach([math.log10(joules) for _, _, joules, _ in points], 0.15)
+    low, high = _reach([math.log10(joules) for _, _, joules, _ in points], LEAST_DECADES)
     bottom, top = _reach([score for *_, score in points], 0.02)
 
     def x(joules: float) -> float:

@@ -67,7 +67,14 @@ def test_what_is_no_cost_is_named(changed: dict[str, Any], problem: str) -> None
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, "not known"), (0.0, "0"), (0.000123456, "0.000123"), (12.345, "12.3"), (123456.7, "123457")],
+    [
+        (None, "not known"),
+        (0.0, "0"),
+        (0.000123456, "0.000123"),
+        (12.345, "12.3"),
+        (999.7, "1000"),
+        (123456.7, "123457"),
+    ],
 )
 def test_a_figure_as_text(value: float | None, text: str) -> None:
     assert shown(value) == text
@@ -137,10 +144,17 @@ def test_score_finds_the_run_beside_the_predictions(tmp_path: Path, capsys: pyte
     assert "cost" not in capsys.readouterr().out.splitlines()[-4]
 
 
-def test_a_run_that_is_named_must_be_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_that_is_named_must_be_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     run_json(tmp_path / "other.json", [])
-    assert scored(tmp_path, 2, "--run", str(tmp_path / "other.json")) == 2
+    with monkeypatch.context() as patch:
+        patch.setattr("evaluation.scoring.score_run", lambda *_, **__: pytest.fail("it was scored first"))
+        assert scored(tmp_path, 2, "--run", str(tmp_path / "other.json")) == 2
     assert "is no report of a run" in capsys.readouterr().err
+    run_json(tmp_path / "other.json", None)
+    assert scored(tmp_path, 2, "--run", str(tmp_path / "other.json")) == 0
+    assert read_result(tmp_path / "r.json").warnings[-1].startswith(f"{tmp_path / 'other.json'} tells no cost")
     run_json(tmp_path / "other.json", COST)
     run_json(tmp_path / "run.json", [])  # is not looked at
     assert scored(tmp_path, 2, "--run", str(tmp_path / "other.json")) == 0

@@ -18,6 +18,7 @@ from tests.evaluation.fakes import text, whole_result, write_files
 ROOT = Path(__file__).parents[2]
 TORCHRUN = "-m torch.distributed.run --standalone --nproc-per-node=2"
 LOST = "error [OUTPUT] the result could not be printed (No space left on device)"
+WARNING = "warning: 1 warning; --verbose tells more"
 KEPT = "warning: the result could not be printed (No space left on device); it is written: "
 
 
@@ -101,9 +102,8 @@ def test_a_program_whose_output_fails(redirection: str, status: int, files: tupl
     ended = run(f"{SCORE} {redirection}", folder)
     assert ended.returncode == status
     assert all(json.loads((folder / name).read_text("utf-8"))["tasks"]["textqa"]["n"] == 1 for name in files)
-    assert [line.split(" (")[0] for line in ended.stderr.splitlines()] == [
-        f"evaluation score: {LOST}".split(" (")[0]
-    ] * (status == 2)
+    told = [f"evaluation score: {WARNING}", f"evaluation score: {LOST}".split(" (")[0]]
+    assert [line.split(" (")[0] for line in ended.stderr.splitlines()] == told * (status == 2)
 
 
 @pytest.mark.slow
@@ -116,7 +116,7 @@ def test_what_two_processes_can_not_print(folder: Path) -> None:
 
 def test_what_strangers_wrote_stays_text(folder: Path) -> None:
     scored = run(f"{SCORE} --verbose", folder)
-    assert r"\x1b[2J=\u202e" in scored.stdout
+    assert r"\x1b[2J=\u202e" in scored.stderr
     shown = run("leaderboard show --db board", folder)
     assert r"\x1b[31m" in shown.stdout
     for found in (scored, shown):
@@ -125,13 +125,14 @@ def test_what_strangers_wrote_stays_text(folder: Path) -> None:
 
 
 def test_at_most_five_lines_stand_under_the_table(folder: Path) -> None:
-    lines = run(f"{SCORE} --json five.json --html five", folder).stdout.splitlines()
+    ended = run(f"{SCORE} --json five.json --html five", folder)
+    lines = ended.stdout.splitlines()
     under = lines[[line.split()[:1] for line in lines].index(["S"]) + 1 :]
     assert under == [
         "S needs all twelve tasks; missing: mathqa, generation, captioning, vqa, text_recognition, hidden1, hidden2, "
         "hidden3, hidden4, hidden5, hidden6",
         "not eligible for a prize: below the threshold in textqa",
-        "warning: 1 warning; --verbose tells more",
         "result: five.json (next: `evaluation compare`, or `evaluation leaderboard add`)",
         "report: five/report.html (open it in a browser)",
     ]
+    assert ended.stderr == f"evaluation score: {WARNING}\n"

@@ -152,6 +152,11 @@ def test_the_command_writes_all_forms(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "no attempt was started on this day" in printed
     assert "chosen, and not scored on the private test yet" in printed
     assert "evil" not in printed
-    with pytest.raises(SystemExit) as stopped:
-        main([*command, "--day", "29.02.2020"])
-    assert stopped.value.code == 2
+    for wrong in ("29.02.2020", "9999-12-31", "0001-01-01"):
+        with pytest.raises(SystemExit) as stopped:
+            main([*command, "--day", wrong])
+        assert stopped.value.code == 2
+        assert "must be a day such as" in capsys.readouterr().err
+    assert main(["attempts", "zone", "Pacific/Kiritimati", "--db", str(register)]) == 0
+    for farthest in ("0001-01-02", "9999-12-30"):
+        assert main([*command, "--day", farthest]) == 0

@@ -57,6 +57,9 @@ def test_the_best_and_the_worst_samples_are_shown(tmp_path: Path, capsys: Any) -
     code = cards(path, "C2C")
     assert "Worst" not in code
     assert "0 1.0000 Answer def f(a): b = a + 0 return b References def f(a):" in code
+    anchors = re.findall(r'<div class="card" id="([^"]*)"', path.read_text("utf-8"))
+    assert "worst-HTR-0" in anchors
+    assert len({*anchors, ""}) == len(anchors) + 1
     assert "95 %: " in words(path)
     assert "interval:wilson|confidence:0.95|documents:none|v:2" in words(path)
     assert "interval:wilson-clustered|confidence:0.95|documents:5|v:2" in words(path)

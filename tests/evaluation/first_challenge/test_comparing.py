@@ -4,10 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from evaluation.__main__ import main
+from evaluation.first_challenge.comparing import _Gaps, _sum_of
 from evaluation.first_challenge.scoring import score_of, width_of
+from evaluation.statistics import Difference
 from tests.evaluation.first_challenge.test_first_challenge import PREDICTIONS, TEXTS, TRUTH, write
 
 
@@ -87,3 +90,10 @@ def test_figures_of_two_runs(tmp_path: Path, capsys: Any) -> None:
     assert rows["sum"][:4] == ["2.639", "3.539", "+0.9000", "!"]
     assert float(rows["sum"][-2]) < 0.05
     assert rows["sum"][-2] == rows["sum"][-1]
+
+
+def test_an_interval_beside_its_difference_makes_the_sum_s_no_wider_there() -> None:
+    """A bootstrap's interval may leave out the difference itself; how far it misses is no reach on that side."""
+    parts = [Difference(0.1, (0.15, 0.3), 0.5), Difference(0.2, (0.1, 0.2), 0.5)]
+    made = _sum_of([_Gaps(part, np.zeros(4)) for part in parts]).interval
+    assert made == pytest.approx((0.3 - 0.1, 0.3 + 0.2))

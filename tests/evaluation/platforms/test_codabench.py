@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -205,6 +206,8 @@ def test_the_same_things_make_the_same_bundle(bundle: Path, small: SmallTest, tm
     ("options", "message"),
     [
         (["--image", "two words"], "can be no image"),
+        (["--image", "x\udcff"], "can be no image"),
+        (["--image", "x", "--title", "a\udcffb"], "the title is no UTF-8"),
         (["--image", "x", "--start", "2026-02-02", "--end", "2026-02-02"], "not after the start"),
         (["--image", "x", "--assets", "{empty}"], "has no folder ruclip"),
         (["--image", "x", "--ids", "{empty}/none.json"], "none.json"),
@@ -228,3 +231,18 @@ def test_a_picture_that_is_not_there(small: SmallTest, tmp_path: Path, capsys: p
     files = SmallTest(tmp_path).files()
     assert main(["bundle", "codabench", *files, "--image", "x", "--output", str(tmp_path / "out")]) == 2
     assert "which is not there; give the test with its pictures" in capsys.readouterr().err
+
+
+def test_networks_are_not_held_in_memory(small: SmallTest, tmp_path: Path) -> None:
+    size = 64 << 20
+    (tmp_path / "assets/ruclip").mkdir(parents=True)
+    with (tmp_path / "assets/ruclip/pytorch_model.bin").open("wb") as stream:
+        stream.truncate(size)
+    options = ["--image", IMAGE, "--fid-features", "ruclip", "--assets", str(tmp_path / "assets")]
+    tracemalloc.start()
+    try:
+        assert main(["bundle", "codabench", *small.files(), *options, "--output", str(tmp_path / "out")]) == 0
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (tmp_path / "out/scoring_program.zip").stat().st_size > size > 2 * most

@@ -14,16 +14,14 @@ from evaluation.container.attempts_day import day_of
 from evaluation.cost import NO_METER, RunCost
 from evaluation.leaderboard import Provenance, add
 from evaluation.report.attempts_page import build_attempts_page
-from evaluation.report.cost_page import MOST_TICKS, _ticks, cost_plot
+from evaluation.report.cost_page import LEAST_DECADES, MOST_TICKS, _reach, _ticks, cost_plot
 from tests.evaluation.fakes import whole_result
+from tests.evaluation.report.browser import DESK, PHONE, Browser
 from tests.evaluation.report.conftest import ATTACK, Run
-from tests.evaluation.report.test_browser import DESK, MEASURE, PHONE, chromium, measure
 from tests.evaluation.report.test_report import Page
 
-__all__ = ["chromium"]
-
 # Name, S, joules a sample; the cheapest, one that is dearer and worse, the best, and one that nobody measured.
-RUNS = [("small", 0.3, 2.0), (ATTACK, 0.25, 40.0), ("large", 0.5, 300.0), ("unmeasured", 0.9, None)]
+RUNS = [("small", 0.3, 2.0), (ATTACK, 0.25, 40.0), ("large", 0.5, 12_345.6), ("unmeasured", 0.9, None)]
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +52,28 @@ def test_the_front_and_what_is_not_known(folder: Path) -> None:
     assert "1 of 4 runs are not drawn" in source
     assert re.search(r'data-label="J/sample">not known<', source)
     assert re.search(r'data-label="pictures/s">not known<', source)
-    assert 'href="cost.html"' in (folder / "index.html").read_text("utf-8")
+    for name in ("index", "run-1", "team-1"):
+        assert 'href="cost.html"' in (folder / f"{name}.html").read_text("utf-8")
+
+
+HEADS = """[...document.querySelectorAll("#board thead th")].map(head => head.textContent.trim())"""
+CELLS = (
+    """[...document.querySelectorAll("#board tbody tr")].map(row => [...row.cells].map(cell => cell.dataset.label))"""
+)
+COLUMN = """[...document.querySelectorAll('#board td[data-label="J/sample"]')].map(cell => cell.textContent)"""
+
+
+def test_each_figure_of_the_board_stands_under_its_head(browser: Browser, folder: Path) -> None:
+    browser.open(folder / "index.html")
+    heads = [head.replace("\u00a0", " ") for head in browser.value(HEADS)]
+    rows = browser.value(CELLS)
+    assert len(rows) == len(RUNS)
+    assert [[label or "Run" for label in row] for row in rows] == [heads] * len(RUNS)  # the run's name has no label
+    click = """[...document.querySelectorAll(".sort")].find(button => button.textContent === "J/sample").click()"""
+    browser.value(click)
+    assert browser.value(COLUMN) == ["2", "40", "12346", "–"]
+    browser.value(click)
+    assert browser.value(COLUMN) == ["12346", "40", "2", "–"]
 
 
 def test_without_a_figure_there_is_no_page(tmp_path: Path) -> None:
@@ -82,6 +101,11 @@ def test_places_in_the_plot() -> None:
 def test_round_numbers_on_the_axis(low: float, high: float, ticks: list[float]) -> None:
     assert _ticks(low, high) == pytest.approx(ticks)
     assert len(_ticks(-20.0, 20.0)) <= MOST_TICKS
+
+
+def test_a_single_run_has_a_number_on_its_axis() -> None:
+    for place in range(100):
+        assert _ticks(*_reach([place / 100], LEAST_DECADES)), f"none around {10 ** (place / 100)} J"
 
 
 def test_the_report_shows_the_cost(run: Run, tmp_path: Path) -> None:
@@ -116,11 +140,8 @@ def test_a_day_of_attempts_as_a_page(attempts_page: Path) -> None:
     assert "\u202e" not in source
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("size", [DESK, PHONE])
-def test_nothing_overflows(
-    chromium: str, folder: Path, attempts_page: Path, size: tuple[int, int], tmp_path: Path
-) -> None:
-    for page in (folder / "cost.html", attempts_page):
-        source = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page.read_text("utf-8"))
-        assert measure(chromium, source.replace("</body>", f"{MEASURE}</body>"), size, tmp_path)["overflow"] == 0
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "telephone"])
+def test_nothing_overflows(browser: Browser, folder: Path, attempts_page: Path, size: tuple[int, int]) -> None:
+    for page in (*sorted(folder.glob("*.html")), attempts_page):
+        browser.open(page, size)
+        assert browser.overflow() == 0, page.name
