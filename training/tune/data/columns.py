@@ -41,6 +41,8 @@ def text_of(name: str, value: Any) -> str:
         return str(value)
     if not isinstance(value, str):
         raise SampleError(f"{name} is no text")
+    if any("\ud800" <= character <= "\udfff" for character in value):  # JSON may write one as \ud800
+        raise SampleError(f"{name} is no text: it holds half a surrogate pair")
     if not value.strip():
         raise SampleError(f"{name} is empty")
     return value
