@@ -227,6 +227,12 @@ def test_broken_webdataset_is_named(tmp_path: Path, what: str) -> None:
             "0.parquet, row 0: text is no text",
         ),
         (
+            {"text": ["a", "b"], "answer": [1.5, float("nan")]},
+            "0.parquet",
+            ColumnSettings(left="text", answer="answer"),
+            "0.parquet, row 1: answer is nan",
+        ),
+        (
             {"file": ["../x.png"], "answer": ["b"]},
             "0.parquet",
             ColumnSettings(picture="file", answer="answer"),
