@@ -17,7 +17,7 @@ DEFAULT_WEIGHTS = Path(__file__).parents[1] / "weights"
 MOST_PICTURES = 10_000
 
 
-def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
+def add_machine_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what every command takes."""
     at_once = whole(least=1, most=MOST_PICTURES)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all results and scores as JSON")
@@ -28,9 +28,14 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR|ID",
         help="folder of the networks, or the name or id of fetched ones (default: the bundled ones)",
     )
-    parser.add_argument("--seed", type=seed, default=0, metavar="N", help="another one gives other results")
     parser.add_argument("--batch", type=at_once, default=8, metavar="N", help="how many are computed at once")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+
+
+def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what every command with a transformer takes."""
+    add_machine_arguments(parser)
+    parser.add_argument("--seed", type=seed, default=0, metavar="N", help="another one gives other results")
     parser.add_argument("--dtype", choices=DTYPES, default="float32", help="precision of the transformer")
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 
 from abilities.failures import explained, require_finite
-from abilities.options import add_shared_arguments, chosen_device, new_folder
+from abilities.options import add_machine_arguments, chosen_device, new_folder
 from contest.command_line import DONE, UsageError, whole
 from contest.console import counted, no_bar, show
 from models.named_folders import existing_weights
@@ -21,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--output", type=Path, required=True, metavar="DIR", help="a new or empty folder: PNGs of the same names")
     side = "of the square that is encoded, in pixels (default: what the picture tokenizer was trained with)"
     add("--side", type=whole(least=1, most=4096), metavar="N", help=side)
-    add_shared_arguments(parser)
+    add_machine_arguments(parser)
     parser.set_defaults(run=run, keeps=("output", "json"))
 
 
@@ -63,9 +64,10 @@ def run(options: argparse.Namespace) -> int:
     if options.json is not None:
         about = {"pictures": len(names), "side": side, "codes_used": len(used), "codes": vqgan.n_embed}
         write_json(options.json, about, indent=1)
+    then = f"--originals {shlex.quote(str(options.folder))} --reconstructions {shlex.quote(str(output))}"
     show(
         f"{counted(len(names), 'picture')}, {len(used)} of {vqgan.n_embed} codes in use: {output} (next: "
-        f"`evaluation reconstruction --originals {options.folder} --reconstructions {output}`)"
+        f"`python -m evaluation reconstruction {then}`)"
     )
     return DONE
 

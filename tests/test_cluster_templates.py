@@ -144,6 +144,15 @@ def test_a_conversion_by_an_array_is_merged(tmp_path):
     assert not (tmp_path / "asked").exists()
 
 
+def test_a_world_by_an_array_is_merged(tmp_path):
+    amounts = ("--tasks", "captioning", "--train", "3", "--validation", "1", "--test", "0")
+    for task in range(2):
+        status, said = run(tmp_path, "convert.sbatch", "synthetic", *amounts, task=task, OUTPUT=tmp_path / "out")
+        assert status == 0, said
+    assert data_prep(["merge", "--output", str(tmp_path / "out")]) == 0
+    assert len(list((tmp_path / "out" / "captioning" / "images").iterdir())) == 4
+
+
 def test_answers_of_a_share(tmp_path):
     sample = {str(i): [{"type": "text", "content": "Сколько будет 2 + 2?"}] for i in range(2)}
     (tmp_path / "input").mkdir()

@@ -21,7 +21,7 @@ PROGRAM = Program(
         "plots": Command("training.tune.callbacks.plots_command", "draw a run's plots anew from its log"),
         "co2-report": Command("training.co2_report.command", "report what a run cost in energy and CO2"),
         "push": Command("training.push.command", "put a trained RUDOLPH on the hub, or show what would be put there"),
-        "bpe": Command("training.bpe_command", "train a tokenizer on task folders"),
+        "bpe": Command("training.bpe_command", "train a tokenizer on task folders", is_long=True),
         "vqgan": Command(
             "training.vqgan_command", "train the tiny picture tokenizer on the synthetic world", is_long=True
         ),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from contest.command_line import number
-from contest.console import say
+from contest.console import note
 from contest.emissions.tracking import Emissions, Status, Tracking, country_code, track
 
 NONE = "none"
@@ -46,7 +46,7 @@ def co2_measured(options: argparse.Namespace, network: str, parameters: int, ste
     description = f"{network}; {parameters} parameters; {steps} steps"
     with track("bundled tiny weights", description, path, options.country, tdp_watts=options.tdp_watts) as tracking:
         yield tracking
-    say(str(tracking.outcome))
+    note(tracking.outcome)
 
 
 def emissions_record(tracking: Tracking | None, country: str) -> dict[str, Any] | None:

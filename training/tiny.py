@@ -19,7 +19,7 @@ from pathlib import Path
 
 from contest.children import end_with_parent
 from contest.command_line import DONE, WITH_FAULTS, number, whole
-from contest.console import say, show, show_progress
+from contest.console import is_quiet, say, show, show_progress
 from contest.emissions.tracking import country_code, track
 
 CONFIGS = Path(__file__).parent / "configs"
@@ -131,10 +131,13 @@ def environment(inherited: Mapping[str, str], threads: int) -> dict[str, str]:
 
 
 def run_stage(stage: Stage, variables: Mapping[str, str]) -> int:
-    """Run a stage's command and return its exit status; it ends when this process does, however that one ends."""
-    parent = os.getpid()
+    """Run a stage's command and return its exit status; it ends when this process does, however that one ends.
+
+    It is as quiet as this one.
+    """
+    parent, quiet = os.getpid(), ["--quiet"] if is_quiet() else []
     process = subprocess.Popen(
-        [sys.executable, "-m", *stage.command],
+        [sys.executable, "-m", *stage.command, *quiet],
         env=variables,
         preexec_fn=lambda: end_with_parent(parent),
     )

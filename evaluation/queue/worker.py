@@ -160,7 +160,7 @@ class QueueWorker:
         self.presence.done = self.done
         word = "valid" if verdict.counts else verdict.fault.name.lower()
         lost = "" if delivered else "; another worker has taken it over, and this verdict is dropped"
-        note(f"evaluation queue: {mine.id}: {word}{lost}")
+        (note if delivered else say)(f"evaluation queue: {mine.id}: {word}{lost}")
 
     def _failed_by_host(self, mine: JobPlace, problem: str) -> None:
         """Leave the job to another host, and end this worker if its host fails everything."""

@@ -47,6 +47,11 @@ def test_another_side(tmp_path: Path) -> None:
         assert picture.size == (32, 32)
 
 
+@pytest.mark.parametrize("option", [["--seed", "1"], ["--dtype", "float16"]])
+def test_options_without_effect_are_unknown(option: list[str], tmp_path: Path) -> None:
+    assert main(["reconstruct", str(tmp_path), "--output", str(tmp_path / "out"), *option]) == 2
+
+
 @pytest.mark.parametrize(
     ("files", "more", "message"),
     [

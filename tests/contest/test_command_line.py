@@ -150,7 +150,7 @@ def test_commands_that_tell_how_they_go_can_be_quiet() -> None:
         *(f"evaluation {name}" for name in ("report", "compare", "power", "leaderboard", "nomination", "attempts")),
         "evaluation bundle",
         "evaluation queue",  # two of its actions are long
-        *(f"training {name}" for name in ("plots", "co2-report", "push", "bpe")),
+        *(f"training {name}" for name in ("plots", "co2-report", "push")),
     }
 
 

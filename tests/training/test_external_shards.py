@@ -122,7 +122,18 @@ def test_patterns_name_shards_in_order(tmp_path: Path) -> None:
         write_tar(tmp_path / "a" / f"{number:03}.tar", pairs([number]))
     names = [path.name for path in named_shards(tmp_path, "a/{008..011}.tar")]
     assert names == ["008.tar", "009.tar", "010.tar", "011.tar"]
+    (tmp_path / "a" / "unpacked.tar").mkdir()
     assert len(named_shards(tmp_path, "*/*.tar")) == 12
+    assert len(named_shards(tmp_path, "a/*{0..1}*.tar")) == 12  # each once, though most have both digits
+    (tmp_path / "b\udcff.tar").touch()
+    with pytest.raises(TrainingDataError, match=r"b.udcff.tar: has a name that is no plain text"):
+        named_shards(tmp_path, "*.tar")
+
+
+def test_names_in_a_tar_file_need_not_be_utf8(tmp_path: Path) -> None:
+    write_tar(tmp_path / "set" / "0.tar", [("\udcff.png", picture(1)), ("\udcff.txt", b"x")])
+    (record,) = records(tmp_path / "set", "0.tar")
+    assert (record.id, record.picture, record.references) == (r"0.tar:\udcff", r"\udcff.png", ("x",))
 
 
 def cut(path: Path, size: int) -> None:
@@ -160,6 +171,10 @@ BROKEN: Mapping[str, tuple[Callable[[Path], object], str]] = {
     "JSON that is none": (
         lambda p: write_tar(p / "1.tar", [("2.png", picture(2)), ("2.json", b"{")]),
         "sample '2': 2.json is not JSON",
+    ),
+    "half a surrogate pair": (
+        lambda p: write_tar(p / "1.tar", [("2.png", picture(2)), ("2.json", b'{"caption": "\\ud83d"}')]),
+        "sample '2': json/caption is no text: it holds half a surrogate pair",
     ),
     "a member twice": (
         lambda p: write_tar(p / "1.tar", [*pairs([2]), ("000002.png", b"y")]),
@@ -212,11 +227,30 @@ def test_broken_webdataset_is_named(tmp_path: Path, what: str) -> None:
             "0.parquet, row 0: text is no text",
         ),
         (
+            {"text": ["a", "b"], "answer": [1.5, float("nan")]},
+            "0.parquet",
+            ColumnSettings(left="text", answer="answer"),
+            "0.parquet, row 1: answer is nan",
+        ),
+        (
             {"file": ["../x.png"], "answer": ["b"]},
             "0.parquet",
             ColumnSettings(picture="file", answer="answer"),
             "0.parquet, row 0: the path '../x.png' holds '..'",
         ),
+        (
+            {"text": ["a", "b"], "raw": [[b"x"], [b"y"]]},
+            "0.parquet",
+            ColumnSettings(picture="raw", left="text"),
+            "0.parquet: raw holds list<",
+        ),
+        (
+            {"text": pa.array([b"a", b"b\xff"]).view(pa.string())},
+            "0.parquet",
+            ColumnSettings(left="text", answer="text"),
+            "0.parquet: row 1 holds a text that is not UTF-8 (byte 1)",
+        ),
+        (ROWS, "{0..99999}-{0..99999}-{0..99999}.parquet", CAPTIONS, "0-0-0.parquet: no such shard"),
     ],
 )
 def test_broken_parquet_file_is_named(

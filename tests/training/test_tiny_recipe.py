@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from training.tiny import Stage, environment, stages
+from contest.console import quiet
+from data_prep.__main__ import main as data_prep
+from training.__main__ import main as training
+from training.tiny import Stage, environment, run_stage, stages
 from training.tune.settings_file import read_settings
 
 ROOT = Path(__file__).parents[2]
@@ -66,6 +69,29 @@ def test_a_trial_is_smaller_in_every_amount(tmp_path: Path) -> None:
         assert wanted in full
         assert wanted not in trial
     assert trial.count("steps=2 ") == 9
+
+
+def test_every_stage_takes_the_quiet_that_is_handed_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for room, command in {stage.command[:2] for stage in stages(tmp_path)}:
+        with pytest.raises(SystemExit):
+            {"data_prep": data_prep, "training": training}[room]([command, "--help"])
+        assert "--quiet" in capsys.readouterr().out, command
+    started: list[list[str]] = []
+
+    class Started:
+        def __init__(self, command: list[str], **_: object) -> None:
+            started.append(command)
+
+        def wait(self) -> int:
+            return 0
+
+    monkeypatch.setattr(subprocess, "Popen", Started)
+    for wanted in (False, True):
+        with quiet(wanted):
+            assert run_stage(stages(tmp_path)[0], {}) == 0
+    assert [command[-1] == "--quiet" for command in started] == [False, True]
 
 
 def test_every_stage_has_the_threads_asked_for() -> None:

@@ -80,3 +80,7 @@ def test_the_command_writes_what_abilities_read(tmp_path: Path, capsys: pytest.C
     assert emissions["own_co2_kg"] == pytest.approx(sum(each["co2_kg"] for each in emissions["readings"]))
     assert 0 < emissions["own_co2_kg"] < emissions["own_energy_kwh"]  # France: 0.07 kg a kWh
     assert "emissions measured: " in capsys.readouterr().err
+    assert main([*command, "--steps", "1", "--batch", "2", "--quiet"]) == 0
+    told = capsys.readouterr()
+    assert told.err == ""
+    assert told.out.startswith("upscaler: ")  # the result is told all the same

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from contest.console import quiet
 from contest.stop_signals import Stopped
 from evaluation.container.errors import HostBusyError, HostError
 from evaluation.container.identity import this_process
@@ -123,6 +124,22 @@ def test_worker_that_was_taken_for_dead_stops_its_run_and_goes_on(tmp_path, caps
     assert sorted(order[1:]) == ["blue", "red"]
     assert "was taken over by another worker" in capsys.readouterr().err
     assert len(spool.places(DONE)) == 2
+
+
+def test_only_a_verdict_that_is_dropped_is_told_in_quiet(tmp_path, capsys):
+    """The job is taken over behind the run, where nothing stops it any more."""
+    spool, runs_so_far = spool_with(tmp_path, ["red"]), []
+
+    def run(*arguments):
+        runs_so_far.append(arguments)
+        if len(runs_so_far) == 1:
+            spool.release(spool.places(RUNNING)[0], "taken for dead")
+        return runs()(*arguments)
+
+    with quiet():
+        assert worker(spool, tmp_path, run).work() == 1
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told.endswith("valid; another worker has taken it over, and this verdict is dropped")
 
 
 def test_handing_in_takes_longer_than_a_sign_of_life(tmp_path, monkeypatch, capsys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,9 +39,13 @@ def first_of(setting: str | None, values: Mapping[str, Any]) -> tuple[str, Any]:
 def text_of(name: str, value: Any) -> str:
     """Return a value as text. Raises `SampleError` for what is none."""
     if isinstance(value, int | float) and not isinstance(value, bool):
+        if not math.isfinite(value):  # what pandas writes where a number is missing
+            raise SampleError(f"{name} is {value}")
         return str(value)
     if not isinstance(value, str):
         raise SampleError(f"{name} is no text")
+    if any("\ud800" <= character <= "\udfff" for character in value):  # JSON may write one as \ud800
+        raise SampleError(f"{name} is no text: it holds half a surrogate pair")
     if not value.strip():
         raise SampleError(f"{name} is empty")
     return value

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from contest.console import one_line
 from contest.pictures import resolve_picture
 from errors import UserError
 from training.tune.data.columns import Problems, SampleError, candidates, first_of, text_of, texts_of
@@ -30,19 +31,21 @@ def named_shards(folder: Path, pattern: str) -> tuple[Path, ...]:
     place = PurePosixPath(pattern)
     if place.is_absolute() or ".." in place.parts or not place.parts:
         raise TrainingDataError(f"{pattern!r} does not stay in {folder}", "set the task's folder, and a pattern in it")
-    names = list(_written_out(pattern))
-    found = [path for name in names for path in _matching(folder, name)]
+    found = list(dict.fromkeys(path for name in _written_out(pattern) for path in _matching(folder, name)))
     if not found:
         raise TrainingDataError(f"no file is named {pattern}", "check the task's folder and pattern", where=str(folder))
     other = next((path for path in found if path.suffix not in (TAR, PARQUET)), None)
     if other is not None:
         raise TrainingDataError("is neither a .tar nor a .parquet file", "unpack it, or name others", where=str(other))
+    unnamed = next((path for path in found if str(path) != one_line(str(path))), None)
+    if unnamed is not None:
+        raise TrainingDataError("has a name that is no plain text", "rename it", where=one_line(str(unnamed)))
     return tuple(found)
 
 
 def _matching(folder: Path, name: str) -> list[Path]:
     if any(sign in name for sign in "*?["):
-        return sorted(folder.glob(name))
+        return sorted(path for path in folder.glob(name) if not path.is_dir())
     if not (folder / name).is_file():
         raise TrainingDataError("no such shard", "copy it there, or name the others", where=str(folder / name))
     return [folder / name]
@@ -91,7 +94,8 @@ class ExternalSource:
     def _of_sample(self, sample: TarSample, shard: str) -> Record:
         if sample.repeated is not None:
             raise SampleError(f"{sample.members[sample.repeated].name} stands twice")
-        sample_id, left, answers = self._texts(sample.values(), f"{shard}:{sample.key}")
+        # A tar file's names are bytes, which need not be UTF-8: they tell a sample, and nothing is found by them.
+        sample_id, left, answers = self._texts(sample.values(), f"{shard}:{one_line(sample.key)}")
         if self.columns.picture is None:
             return Record(sample_id, left, answers, None)
         _, member = first_of(self.columns.picture, sample.members)
@@ -99,12 +103,12 @@ class ExternalSource:
             raise SampleError(f"{member.name} is no plain file")
         if not member.size:
             raise SampleError(f"{member.name} has no bytes")
-        return Record(sample_id, left, answers, member.name, shard, member.block)
+        return Record(sample_id, left, answers, one_line(member.name), shard, member.block)
 
     def _of_parquet(self, path: Path, shard: str, problems: Problems) -> Iterator[Record]:
         schema, own = read_schema(str(path)), self.columns
         texts = [setting for setting in (own.id, own.left, own.answer) if setting is not None]
-        picture = picture_column(schema, own.picture)
+        picture = picture_column(str(path), schema, own.picture)
         missing = [setting for setting in texts if not has_column(schema, setting)]
         missing += [own.picture] if own.picture is not None and picture is None else []
         if missing:

@@ -22,16 +22,25 @@ from training.tune.data.records import TrainingDataError
 ROWS_AT_ONCE = 256
 LARGEST_GROUP = 2**30  # bytes of one group's pictures: they are read at once
 BYTES = "bytes"
+OF_BYTES = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary, pa.types.is_null)
+OF_PATHS = (pa.types.is_string, pa.types.is_large_string)
 
 
-def picture_column(schema: pa.Schema, setting: str | None) -> tuple[str, bool] | None:
-    """Return the first picture column that is there, as a path, and whether it holds bytes (else paths of files)."""
+def picture_column(path_of_shard: str, schema: pa.Schema, setting: str | None) -> tuple[str, bool] | None:
+    """Return the first picture column that is there, as a path, and whether it holds bytes (else paths of files).
+
+    Raises `TrainingDataError` for a column that holds neither.
+    """
     for path in candidates(setting):
         kind = _kind(schema, path)
         if kind is not None and pa.types.is_struct(kind) and kind.get_field_index(BYTES) >= 0:
             path, kind = [*path, BYTES], kind.field(BYTES).type
         if kind is not None:
-            return INSIDE.join(path), not (pa.types.is_string(kind) or pa.types.is_large_string(kind))
+            values = kind.value_type if pa.types.is_dictionary(kind) else kind
+            if not any(holds(values) for holds in (*OF_BYTES, *OF_PATHS)):
+                problem = f"{INSIDE.join(path)} holds {kind}, and a picture is bytes or the path of a file"
+                raise TrainingDataError(problem, "set the task's `columns` to what it holds", where=path_of_shard)
+            return INSIDE.join(path), not any(holds(values) for holds in OF_PATHS)
     return None
 
 
@@ -63,8 +72,23 @@ def read_rows(path: str, columns: Collection[str]) -> Iterator[Mapping[str, Any]
         if not columns:
             yield from ({} for _ in range(shard.metadata.num_rows))
             return
+        first = 0
         for batch in shard.iter_batches(ROWS_AT_ONCE, columns=list(columns)):
-            yield from batch.to_pylist()
+            yield from _values(path, batch, first)
+            first += batch.num_rows
+
+
+def _values(path: str, batch: pa.RecordBatch, first: int) -> list[dict[str, Any]]:
+    """Return the rows of a batch, of which the first is row `first` of its shard. Raises `TrainingDataError`."""
+    try:
+        values: list[dict[str, Any]] = batch.to_pylist()
+        return values
+    except UnicodeDecodeError as error:  # Parquet only promises that texts are UTF-8
+        if batch.num_rows > 1:
+            return [value for row in range(batch.num_rows) for value in _values(path, batch.slice(row, 1), first + row)]
+        raise TrainingDataError(
+            f"row {first} holds a text that is not UTF-8 (byte {error.start})", "write the shard again", where=path
+        ) from error
 
 
 def read_column(path: str, column: str, rows: Collection[int]) -> Iterator[tuple[int, bytes | None]]:

@@ -59,9 +59,8 @@ def merge_shares(encoder: PictureEncoder) -> int:
     Raises ShareError for shares that do not belong together or are of another VQGAN, `TrainingDataError`, OSError.
     """
     records = read_shares(encoder.folder, CODE_ROOM)
-    for table in records[0].folder.glob(
-        f"*{TABLE_SUFFIX}"
-    ):  # all shares made the same; one that does not fit is made anew
+    # All shares made the same tables; one that does not fit is made anew.
+    for table in records[0].folder.glob(f"*{TABLE_SUFFIX}"):
         if not (encoder.folder / table.name).exists():
             take_file(table, encoder.folder / table.name)
     if records[0].result["has_codes"]:
