@@ -48,8 +48,11 @@ def test_another_side(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("option", [["--seed", "1"], ["--dtype", "float16"]])
-def test_options_without_effect_are_unknown(option: list[str], tmp_path: Path) -> None:
+def test_options_without_effect_are_unknown(
+    option: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["reconstruct", str(tmp_path), "--output", str(tmp_path / "out"), *option]) == 2
+    assert f"unrecognized arguments: {' '.join(option)}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
