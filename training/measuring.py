@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from contest.command_line import number
-from contest.console import note
-from contest.emissions.tracking import Emissions, Status, Tracking, country_code, track
+from contest.emissions.tracking import Emissions, Status, Tracking, country_code, tell, track
 
 NONE = "none"
 EMISSIONS_FILE = "emissions.csv"
@@ -46,7 +45,7 @@ def co2_measured(options: argparse.Namespace, network: str, parameters: int, ste
     description = f"{network}; {parameters} parameters; {steps} steps"
     with track("bundled tiny weights", description, path, options.country, tdp_watts=options.tdp_watts) as tracking:
         yield tracking
-    note(tracking.outcome)
+    tell(tracking.outcome)
 
 
 def emissions_record(tracking: Tracking | None, country: str) -> dict[str, Any] | None:

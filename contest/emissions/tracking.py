@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from contest.console import say
+from contest.console import note, say
 from contest.emissions.gpu_energy import GpuEnergy
 from contest.emissions.processor_time import tree_seconds
 from contest.emissions.rows import FINAL_MARK, EnergyReading, append_problem
@@ -71,6 +71,12 @@ class Emissions:
         if self.co2_kg is not None and self.energy_kwh is not None:
             figures = f": {self.co2_kg:.3g} kg of CO2, {self.energy_kwh:.3g} kWh"
         return f"emissions {self.status.value}{figures}" + "".join(f"; {reason}" for reason in self.reasons)
+
+
+def tell(outcome: Emissions | None, place: str = "") -> None:
+    """Say what came of a measurement; to who asked for quiet only that it is not whole."""
+    whole = outcome is not None and outcome.status is Status.MEASURED
+    (note if whole else say)(f"{place}: {outcome}" if place else outcome)
 
 
 @dataclass

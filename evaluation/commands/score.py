@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from contest.command_line import DONE, NOT_DONE, WITH_FAULTS, UsageError, whole
-from contest.console import note, say, show
+from contest.console import say, show
 from contest.emissions.tracking import country_code
 from errors import UserError
 from evaluation.commands.options import add_files, add_metrics, add_resampling, require_stage, resampling_of, task_keys
@@ -115,7 +115,7 @@ def _score_first_challenge(options: argparse.Namespace) -> int:
 
 def _scored(options: argparse.Namespace, processes: ScoringProcesses) -> tuple[Result, list[str]]:
     """Return the result, and a line about each thing that was written."""
-    from contest.emissions.tracking import track
+    from contest.emissions.tracking import tell, track
     from evaluation.joining import ScoringFiles
     from evaluation.platforms.harness import sample_log
     from evaluation.scoring import score_run
@@ -150,7 +150,7 @@ def _scored(options: argparse.Namespace, processes: ScoringProcesses) -> tuple[R
     else:
         with track("FBC2 evaluation", "scoring", options.emissions, options.country, gpus=()) as tracking:
             result = scored()
-        note(tracking.outcome)
+        tell(tracking.outcome)
         emissions += [options.emissions] if options.emissions.is_file() else []
     if processes.is_first:
         result = _with_cost(result, options, *told)

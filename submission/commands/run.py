@@ -119,11 +119,11 @@ def run_command(options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace, settings: RunSettings) -> RunSummary:
     from contest.children import end_with_parent
     from contest.emissions.run_energy import MeterRow
-    from contest.emissions.tracking import track
+    from contest.emissions.tracking import tell, track
     from contest.errors import ContestError
     from models.devices import choose_device
     from submission.cost import add_energy
-    from submission.progress import say, warn
+    from submission.progress import warn
     from submission.run import run
 
     if settings.shard.count > 1:  # where torchrun is killed nobody else would ask its processes to stop
@@ -145,7 +145,7 @@ def _run(options: argparse.Namespace, settings: RunSettings) -> RunSummary:
             row = None if tracking.row_id is None else MeterRow(str(options.emissions.absolute()), tracking.row_id)
             report = run(settings, row)
     finally:
-        say(str(tracking.outcome))
+        tell(tracking.outcome)
     try:
         add_energy(settings.output, report.sessions)
     except (ContestError, OSError, ValueError) as error:

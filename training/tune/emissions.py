@@ -17,9 +17,9 @@ from typing import Any
 
 import torch
 
-from contest.console import note, say
+from contest.console import say
 from contest.emissions.rows import FINAL_MARK
-from contest.emissions.tracking import Tracking, track
+from contest.emissions.tracking import Tracking, tell, track
 from contest.writing import write_json
 from errors import UserError, reason_of
 from models.rudolph import Config, Rudolph
@@ -99,7 +99,7 @@ def measure_emissions(settings: TuneSettings) -> Iterator[Co2Log | None]:
         if log is not None and tracking.outcome is not None:
             _attempt(log.close)
             _attempt(lambda: _put_session(record, about, tracking, datetime.now(UTC), place))
-            note(f"{place.name}: {tracking.outcome}" if place.nodes > 1 else tracking.outcome)
+            tell(tracking.outcome, place.name if place.nodes > 1 else "")
 
 
 def _put_session(

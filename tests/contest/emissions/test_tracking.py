@@ -16,8 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from contest.console import quiet
 from contest.emissions.rows import EmissionsFileError, read_rows
-from contest.emissions.tracking import CountryCodeError, Status, country_code
+from contest.emissions.tracking import CountryCodeError, Emissions, Status, country_code, tell
 from contest.emissions.tracking import track as track_with
 
 ROOT = Path(__file__).parents[3]
@@ -265,3 +266,20 @@ def test_country_codes() -> None:
     assert country_code("ru") == "RU"
     with pytest.raises(CountryCodeError, match="no code of a country"):
         country_code("Russia")
+
+
+@pytest.mark.parametrize(
+    ("status", "wants_quiet", "told"),
+    [
+        (Status.MEASURED, False, "here: emissions measured\n"),
+        (Status.MEASURED, True, ""),
+        (Status.PARTIAL, True, "here: emissions partial; stopped\n"),
+        (Status.NOT_MEASURED, True, "here: emissions not measured; stopped\n"),
+    ],
+)
+def test_quiet_leaves_out_a_whole_measurement_alone(
+    status: Status, wants_quiet: bool, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with quiet(wants_quiet):
+        tell(Emissions(status, () if status is Status.MEASURED else ("stopped",)), "here")
+    assert capsys.readouterr().err == told
