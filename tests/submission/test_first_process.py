@@ -40,8 +40,8 @@ def asleep(*arguments):
 def dying(*arguments):
     killed()
 add = journal.Journal.add_answer
-def last_words(self, *arguments):
-    add(self, *arguments)
+def last_words(self, *arguments, **options):
+    add(self, *arguments, **options)
     if (output / "journal.1.jsonl").read_bytes().count(b"\\n") >= 4:
         os.kill(os.getpid(), signal.SIGKILL)
 if rank == "0":
