@@ -22,8 +22,6 @@ from training.tune.data.records import TrainingDataError
 ROWS_AT_ONCE = 256
 LARGEST_GROUP = 2**30  # bytes of one group's pictures: they are read at once
 BYTES = "bytes"
-OF_BYTES = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_fixed_size_binary, pa.types.is_null)
-OF_PATHS = (pa.types.is_string, pa.types.is_large_string)
 
 
 def picture_column(path_of_shard: str, schema: pa.Schema, setting: str | None) -> tuple[str, bool] | None:
@@ -37,16 +35,25 @@ def picture_column(path_of_shard: str, schema: pa.Schema, setting: str | None) -
             path, kind = [*path, BYTES], kind.field(BYTES).type
         if kind is not None:
             values = kind.value_type if pa.types.is_dictionary(kind) else kind
-            if not any(holds(values) for holds in (*OF_BYTES, *OF_PATHS)):
+            if not _holds_bytes(values) and not _holds_paths(values):
                 problem = f"{INSIDE.join(path)} holds {kind}, and a picture is bytes or the path of a file"
                 raise TrainingDataError(problem, "set the task's `columns` to what it holds", where=path_of_shard)
-            return INSIDE.join(path), not any(holds(values) for holds in OF_PATHS)
+            return INSIDE.join(path), not _holds_paths(values)
     return None
 
 
 def has_column(schema: pa.Schema, setting: str | None) -> bool:
     """Whether one of a setting's candidates is there."""
     return any(_kind(schema, path) is not None for path in candidates(setting))
+
+
+def _holds_bytes(kind: pa.DataType) -> bool:
+    of = pa.types
+    return any(holds(kind) for holds in (of.is_binary, of.is_large_binary, of.is_fixed_size_binary, of.is_null))
+
+
+def _holds_paths(kind: pa.DataType) -> bool:
+    return any(holds(kind) for holds in (pa.types.is_string, pa.types.is_large_string))
 
 
 def _kind(schema: pa.Schema, path: list[str]) -> pa.DataType | None:
