@@ -11,6 +11,7 @@ from abilities.options import (
     add_drawing_arguments,
     add_tokens_argument,
     chosen_device,
+    chosen_window,
     described_text,
     new_folder,
     require_drafts,
@@ -93,9 +94,12 @@ def run(options: argparse.Namespace) -> int:
     prompt = None if options.picture is None else _prompt(options, keep_sides, painter)
     output = new_folder(options.output)
     note(f"drawing {drafts}: {text}")
-    passes = drawing_passes(painter.network, drafts, options.batch, guided=guidance is not None)
+    window = chosen_window(options) if guidance is None else 1
+    passes = (
+        drawing_passes(painter.network, drafts, options.batch, guided=guidance is not None, window=window)
+    )
     with passes_shown(painter.network, "drawing", passes):
-        ranked = painter.paint(PictureOrder(text, drafts, options.seed, options.batch, prompt, guidance))
+        ranked = painter.paint(PictureOrder(text, drafts, options.seed, options.batch, prompt, guidance, window))
     pictures = decoded(painter.vqgan, ranked.codes[: options.count], options.batch)
     entries = []
     for rank, (pixels, score) in enumerate(zip(pictures, ranked.scores, strict=False), 1):
@@ -123,6 +127,8 @@ def _check(options: argparse.Namespace, keep_sides: list[int], drafts: int) -> N
         raise UsageError("a second text draws along with no share", "add --guidance SHARE")
     if options.guidance is not None and options.model != "rudolph":
         raise UsageError("only RUDOLPH is guided by a second text", "leave out --guidance or --model")
+    if options.guidance is not None and options.window not in ("auto", 1):
+        raise UsageError("with --guidance codes are drawn one by one", "leave out --guidance or --window")
 
 
 def _guidance(options: argparse.Namespace) -> Guidance | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from abilities.failures import explained
-from abilities.options import add_drawing_arguments, chosen_device, described_text, new_folder
+from abilities.options import add_drawing_arguments, chosen_device, chosen_window, described_text, new_folder
 from contest.command_line import DONE, UsageError, whole
 from contest.console import counted, note, show
 from models.named_folders import existing_weights
@@ -50,9 +50,10 @@ def run(options: argparse.Namespace) -> int:
     output = new_folder(options.output)
 
     note(f"drawing {options.count}: {text}")
-    passes = drawing_passes(painter.network, options.count, options.batch)
+    window = chosen_window(options)
+    passes = drawing_passes(painter.network, options.count, options.batch, window=window)
     with passes_shown(painter.network, "drawing", passes):
-        ranked = painter.paint(PictureOrder(text, options.count, options.seed, options.batch))
+        ranked = painter.paint(PictureOrder(text, options.count, options.seed, options.batch, window=window))
     drawn = decoded(painter.vqgan, ranked.codes, options.batch)
     note("choosing by ruCLIP")
     views = torch.stack([clip.preprocess(Image.fromarray(pixels)) for pixels in drawn])

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from contest.command_line import UsageError, seed, whole
+from contest.command_line import UsageError, seed, whole, window
 from contest.console import counted
 
 if TYPE_CHECKING:
@@ -62,7 +62,19 @@ def add_drawing_arguments(parser: argparse.ArgumentParser, *, count: int) -> Non
     pictures = whole(least=1, most=MOST_PICTURES)
     parser.add_argument("--count", type=pictures, default=count, metavar="N", help="pictures to draw")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="a new or empty folder for pictures")
+    parser.add_argument(
+        "--window",
+        type=window,
+        metavar="N",
+        default="auto",
+        help="codes of a picture computed at once, for the same picture; auto: as many as prove fastest",
+    )
     add_shared_arguments(parser)
+
+
+def chosen_window(options: argparse.Namespace) -> int | None:
+    """Return what --window says; None: as many as prove fastest."""
+    return None if options.window == "auto" else int(options.window)
 
 
 def require_drafts(drafts: int, count: int, noun: str) -> None:

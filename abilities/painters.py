@@ -21,6 +21,7 @@ from models.rudolph.guidance import Guidance, generate_codebooks_cfg
 from models.rudolph.ranking import rank_images
 from models.rudolph.transformer import SparseDecoder
 from models.rudolph.vocabulary import Vocabulary
+from models.rudolph.window_width import WindowWidth
 from models.vqgan import VQGAN, load_vqgan
 from models.weights_folder import BPE_FILE, RUDOLPH_FOLDER, VQGAN_FOLDER, require_fit
 
@@ -37,7 +38,10 @@ class RankedCodes:
 
 @dataclass(frozen=True)
 class PictureOrder:
-    """What is to be drawn: a text, how often, the codes `[I]` of what is kept (-1: free), and how."""
+    """What is to be drawn: a text, how often, the codes `[I]` of what is kept (-1: free), and how.
+
+    `window`: codes of a picture that a pass computes, None for as many as prove fastest; with guidance it is one.
+    """
 
     text: str
     count: int
@@ -45,6 +49,7 @@ class PictureOrder:
     batch: int
     prompt: Tensor | None = None
     guidance: Guidance | None = None
+    window: int | None = 1
 
 
 @dataclass(frozen=True)
@@ -106,7 +111,13 @@ def _dalle(folder: Path, tokenizer: BPE, device: torch.device, dtype: torch.dtyp
     def paint(order: PictureOrder) -> RankedCodes:
         ids = generation.encode_text(tokenizer, order.text, model.config.text_seq_length)
         ranked = generation.generate_images(
-            model, ids, order.count, prompt=order.prompt, seed=order.seed, batch=order.batch
+            model,
+            ids,
+            order.count,
+            prompt=order.prompt,
+            seed=order.seed,
+            batch=order.batch,
+            window=WindowWidth.chosen(order.window, device),
         )
         return RankedCodes(ranked.codes, ranked.perplexity.tolist())
 
@@ -127,6 +138,7 @@ def _rudolph(model: Rudolph, folder: Path, tokenizer: BPE, device: torch.device,
                 special=tokens.draw,
                 seed=order.seed,
                 batch=order.batch,
+                window=WindowWidth.chosen(order.window, device),
             )
         return generate_codebooks_cfg(
             model,

@@ -27,7 +27,14 @@ def passes_shown(network: SparseDecoder, label: str, total: int | None) -> Itera
             handle.remove()
 
 
-def drawing_passes(network: SparseDecoder, drafts: int, batch: int, *, guided: bool = False) -> int:
-    """Return how many passes drawing and ranking so many pictures take: one a code, and one a picture to rank."""
+def drawing_passes(
+    network: SparseDecoder, drafts: int, batch: int, *, guided: bool = False, window: int | None = 1
+) -> int | None:
+    """Return how many passes drawing and ranking so many pictures take: one a code, and one a picture to rank.
+
+    In windows of several codes nobody knows that before: None.
+    """
+    if window != 1:
+        return None
     together = max(1, batch // 2) if guided else batch
     return -(-drafts // together) * network.config.image_seq_length + -(-drafts // batch)

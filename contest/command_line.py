@@ -243,6 +243,14 @@ def number(*, least: float, most: float = math.inf, above: bool = False) -> Call
     return read
 
 
+MAX_WINDOW = 64  # codes of a picture at once
+
+
+def window(text: str) -> int | str:
+    """Read how many codes of a picture a pass computes: a whole number, or `auto`."""
+    return text if text == "auto" else whole(least=1, most=MAX_WINDOW)(text)
+
+
 def seed(text: str) -> int:
     """Read a seed: any whole number that other programs have a type for."""
     return whole(least=-(2**63))(text)

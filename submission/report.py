@@ -105,6 +105,7 @@ class RankResult:
         window: how many codes of a picture are computed at once; None: as many as prove fastest.
         passes: of the network, over the codes of one picture each.
         codes: drawn in these.
+        near_ties: of these codes, how many rounding could have drawn otherwise.
         status: how it ended.
         error: why, where that needs words.
         trace: the traceback of that error, if it has one.
@@ -124,6 +125,7 @@ class RankResult:
     window: int | None = 1
     passes: int = 0
     codes: int = 0
+    near_ties: int = 0
     status: RunStatus = RunStatus.FINISHED
     error: str = ""
     trace: str = ""
@@ -246,11 +248,12 @@ class RunSummary:
         }
 
     def _drawing(self) -> dict[str, Any]:
-        """How many codes of a picture a pass computed at most, and how many it drew."""
+        """How many codes of a picture a pass computed at most, how many it drew, and how many were near-ties."""
         window, passes = self.results[0].window, sum(result.passes for result in self.results)
         return {
             "window": "auto" if window is None else window,
             "codes_a_pass": sum(result.codes for result in self.results) / passes if passes else None,
+            "near_ties": sum(result.near_ties for result in self.results),
             "pictures": "as drawn one by one" if window == 1 else "as drawn one by one, but for rounding at near-ties",
         }
 

@@ -153,7 +153,7 @@ class _RunProcess:
             with PictureFiles(
                 self.input_file.parent, networks.side, profile.jpeg_quality, published=profile.published_pictures
             ) as files:
-                engine = Engine(networks, profile, settings.seed, _window(settings))
+                engine = Engine(networks, profile, settings.seed, WindowWidth.chosen(settings.window, settings.device))
                 Scheduler(
                     settings, state, engine, files, self.predictions, self.peers, self.deadline, self.thread
                 ).run()
@@ -290,10 +290,6 @@ def _configuration(settings: RunSettings, input_file: Path) -> dict[str, Any]:
         "seed": settings.seed,
         "dtype": str(settings.dtype).removeprefix("torch."),
     }
-
-
-def _window(settings: RunSettings) -> WindowWidth:
-    return WindowWidth.automatic(settings.device) if settings.window is None else WindowWidth((settings.window,))
 
 
 def answerable(parsed: ParseResult[Sample]) -> list[Sample]:

@@ -315,7 +315,8 @@ class Scheduler:
         seconds, steps = time.monotonic() - started, self.engine.steps - steps_before
         self.state.add_phase(name, PhaseReport(len(waiting), failed, seconds, steps, size.first, size.now))
         self.state.rescued, self.state.not_finite = self.engine.rescued, self.engine.not_finite
-        self.state.passes, self.state.codes = self.engine.window.passes, self.engine.window.codes
+        window = self.engine.window
+        self.state.passes, self.state.codes, self.state.near_ties = window.passes, window.codes, window.near_ties
 
     def _commit(self, leave: int) -> None:
         """Bring onto the disk what was recorded, and the answers file up to date; at most `leave` pictures may wait.

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from submission.profiles import Profile
 
 MAX_IMAGES = 64  # of one sample
-MAX_WINDOW = 64  # codes of a picture at once
 
 
 @dataclass(frozen=True)

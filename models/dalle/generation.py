@@ -15,6 +15,7 @@ from models.dalle.network import Dalle
 from models.rudolph.decoding import generate_image
 from models.rudolph.sampling import Sampling, uniforms
 from models.rudolph.vocabulary import BOS, EOS, PAD, Tokenizer
+from models.rudolph.window_width import WindowWidth
 
 IMAGE_SAMPLING = Sampling(temperature=1.0, top_k=2048, top_p=0.995)
 
@@ -63,15 +64,22 @@ def image_perplexity(model: Dalle, text_ids: Tensor, codes: Tensor, *, batch: in
 
 
 def draw_codes(
-    model: Dalle, text_ids: Tensor, sampling: Sampling, numbers: Tensor, *, prompt: Tensor | None = None
+    model: Dalle,
+    text_ids: Tensor,
+    sampling: Sampling,
+    numbers: Tensor,
+    *,
+    prompt: Tensor | None = None,
+    window: int | WindowWidth = 1,
 ) -> Tensor:
     """Codes of pictures of a text, in the order of their random numbers `[n, I]`: int64 `[n, I]`.
 
-    text_ids `[L]`; prompt `[I]` holds codes to keep, and -1 where the model is free. Raises as `generate_image`.
+    text_ids `[L]`; prompt `[I]` holds codes to keep, and -1 where the model is free. `window`, and what is raised,
+    as in `generate_image`.
     """
     ids = model.sequence(text_ids.expand(len(numbers), -1))
     kept = None if prompt is None else prompt.expand(len(numbers), -1)
-    return generate_image(model, ids, sampling, numbers, prompt=kept)
+    return generate_image(model, ids, sampling, numbers, prompt=kept, window=window)
 
 
 def generate_images(
@@ -83,8 +91,9 @@ def generate_images(
     sampling: Sampling = IMAGE_SAMPLING,
     seed: int = 0,
     batch: int = 8,
+    window: int | WindowWidth = 1,
 ) -> RankedImages:
-    """Draw `count` pictures of a text and rank them by perplexity: text_ids and prompt as in `draw_codes`.
+    """Draw `count` pictures of a text and rank them by perplexity: text_ids, prompt and window as in `draw_codes`.
 
     A picture's random numbers depend on the seed and its number alone, not on the batch.
     Raises ValueError for a count below 1.
@@ -93,7 +102,9 @@ def generate_images(
         raise ValueError(f"at least one picture must be drawn, not {count}")
     names = [str(number) for number in range(count)]
     numbers = uniforms(seed, names, "image", model.config.image_seq_length)
-    drawn = [draw_codes(model, text_ids, sampling, chunk, prompt=prompt) for chunk in numbers.split(batch)]
+    drawn = [
+        draw_codes(model, text_ids, sampling, chunk, prompt=prompt, window=window) for chunk in numbers.split(batch)
+    ]
     return rank_images(model, text_ids, torch.cat(drawn), batch=batch)
 
 

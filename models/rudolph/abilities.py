@@ -20,6 +20,7 @@ from models.rudolph.ranking import rank_images, rank_texts
 from models.rudolph.sampling import Sampling, uniforms
 from models.rudolph.transformer import Rudolph
 from models.rudolph.vocabulary import Vocabulary
+from models.rudolph.window_width import WindowWidth
 
 IMAGE_SAMPLING = Sampling(temperature=1.0, top_k=768, top_p=0.99)
 DRAFTS = 48  # texts drawn before the best are kept
@@ -63,10 +64,12 @@ def generate_codebooks(
     sampling: Sampling = IMAGE_SAMPLING,
     seed: int = 0,
     batch: int = 24,
+    window: int | WindowWidth = 1,
 ) -> Tensor:
     """Draw `count` pictures of a text: codes `[count, I]`.
 
-    prompt `[I]` holds codes to keep (in- and outpainting) and -1 at the positions to draw.
+    prompt `[I]` holds codes to keep (in- and outpainting) and -1 at the positions to draw; `window` as in
+    `generate_images`.
     Raises ValueError for a count below 1.
     """
     if count < 1:
@@ -77,7 +80,7 @@ def generate_codebooks(
     for names in _sample_names(count, batch):
         kept = None if prompt is None else prompt.expand(len(names), -1)
         numbers = uniforms(seed, names, "image", steps)
-        chunks.append(generate_image(model, left.expand(len(names), -1), sampling, numbers, prompt=kept))
+        chunks.append(generate_image(model, left.expand(len(names), -1), sampling, numbers, prompt=kept, window=window))
     return torch.cat(chunks)
 
 

@@ -8,7 +8,7 @@ Sampling with Forecasting Autoregressive Models, 2020; Teng et al., Speculative 
 Of a position that was never drawn, the guess is the code above it.
 
 Logits of one and of several positions differ by rounding. A code can therefore differ where a random number lies next
-to the border between two codes, as it can between batches of different sizes.
+to the border between two codes, as it can between batches of different sizes: such near-ties are counted.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.rudolph.many_codes_cache import ManyCodesCache
-from models.rudolph.sampling import Sampling, count_not_finite, sample_token
+from models.rudolph.sampling import Sampling, count_not_finite, sample_token_and_tie
 from models.rudolph.transformer import SparseDecoder
 from models.rudolph.window_width import MOST_PASSES, TRIAL_PASSES, WindowWidth
 
@@ -38,6 +38,7 @@ class Rows:
         known: int64 `[rows]`, from 1 to I.
         uniforms: `[rows, I + room]`.
         not_finite: int64 `[rows]`, logits of known codes that were infinite or undefined.
+        near_ties: int64 `[rows]`, known codes that rounding could have drawn otherwise (`sample_token_and_tie`).
         prompt: int64 `[rows, I + room]`, codes to force, -1 where the model is free; None: nowhere else.
 
     """
@@ -46,12 +47,14 @@ class Rows:
     known: Tensor
     uniforms: Tensor
     not_finite: Tensor
+    near_ties: Tensor
     prompt: Tensor | None
 
     def keep(self, rows: Tensor) -> Rows:
         """Some of the rows, int64."""
         prompt = None if self.prompt is None else self.prompt[rows]
-        return Rows(self.codes[rows], self.known[rows], self.uniforms[rows], self.not_finite[rows], prompt)
+        counts = (self.not_finite[rows], self.near_ties[rows])
+        return Rows(self.codes[rows], self.known[rows], self.uniforms[rows], *counts, prompt)
 
 
 def first_codes(
@@ -62,10 +65,11 @@ def first_codes(
     numbers = F.pad(uniforms, (0, room))
     given = None if prompt is None else F.pad(prompt, (0, room), value=-1)
     codes = torch.zeros(rows, steps + room, dtype=torch.int64, device=logits.device)
-    first = sample_token(logits, sampling, numbers[:, 0])
+    first, tie = sample_token_and_tie(logits, sampling, numbers[:, 0])
     codes[:, 0] = codes[:, dim] = first
     codes = _forced(codes, given)
-    return Rows(codes, torch.ones_like(first), numbers, count_not_finite(logits), given)
+    ties = (tie if given is None else tie & (given[:, 0] < 0)).long()
+    return Rows(codes, torch.ones_like(first), numbers, count_not_finite(logits), ties, given)
 
 
 def _forced(codes: Tensor, prompt: Tensor | None) -> Tensor:
@@ -93,12 +97,16 @@ def draw_one_pass(
     attend = cache.attention_at(drawn_at - 1 + config.prompt_length - config.l_text_seq_length)
     logits = head(model.transformer(model.embed_codes(ids, (drawn_at - 1).clamp(max=steps - 1)), attend))
     numbers = rows.uniforms.gather(1, drawn_at)
-    drawn = sample_token(logits.flatten(0, 1), sampling, numbers.flatten()).view_as(ids)
+    drawn, ties = (
+        part.view_as(ids) for part in sample_token_and_tie(logits.flatten(0, 1), sampling, numbers.flatten())
+    )
     if rows.prompt is not None:
-        drawn = _forced(drawn, rows.prompt.gather(1, drawn_at))
+        given = rows.prompt.gather(1, drawn_at)
+        drawn, ties = _forced(drawn, given), ties & (given < 0)
     accepted = (ids[:, 1:] == drawn[:, :-1]).long().cumprod(1).sum(1) + 1
     counts = (offsets < accepted[:, None]) & (drawn_at < steps)
     rows.not_finite += (count_not_finite(logits) * counts).sum(1)
+    rows.near_ties += (ties & counts).sum(1)
     rows.codes.scatter_(1, drawn_at + dim, drawn)  # guesses for the row below, unless that is drawn in this pass
     rows.codes.scatter_(1, drawn_at, drawn)
     rows.codes = _forced(rows.codes, rows.prompt)
@@ -121,7 +129,7 @@ def draw_rest(
     """
     steps = model.config.image_seq_length
     codes = torch.empty_like(rows.codes[:, :steps])
-    not_finite = torch.empty_like(rows.not_finite)
+    not_finite, near_ties = torch.empty_like(rows.not_finite), torch.empty_like(rows.near_ties)
     places = torch.arange(len(codes), device=codes.device)  # where in the whole batch each row is
     known, warm = [1] * len(codes), (0, 0)
     while min(known) < steps:
@@ -146,8 +154,10 @@ def draw_rest(
         going_on = [row for row, code in enumerate(known) if code < steps]
         if going_on and cache.can_shrink and len(going_on) <= KEPT_SHARE * count:
             codes[places], not_finite[places] = rows.codes[:, :steps], rows.not_finite
+            near_ties[places] = rows.near_ties
             kept = torch.tensor(going_on, device=codes.device)
             cache.keep(kept)
             rows, places, known = rows.keep(kept), places[kept], [known[row] for row in going_on]
-    codes[places], not_finite[places] = rows.codes[:, :steps], rows.not_finite
+    codes[places], not_finite[places], near_ties[places] = rows.codes[:, :steps], rows.not_finite, rows.near_ties
+    width.near_ties += int(near_ties.sum())
     return codes, not_finite

@@ -26,7 +26,7 @@ class WindowWidth:
     Speeds are remembered by width and by how many rows a batch has, in powers of two. It begins with as many codes as
     `codes_at_first` gives each row. From the best width known, the next wider and the next narrower one are tried,
     until neither is better; later measurements count half, and the others are tried anew from time to time, so that a
-    machine that becomes busier can change the choice. Passes and codes are counted for reports.
+    machine that becomes busier can change the choice. Passes, codes and near-ties among them are counted for reports.
     """
 
     def __init__(self, widths: Sequence[int] = WIDTHS, codes_at_first: int = PROCESSOR_CODES) -> None:
@@ -34,7 +34,7 @@ class WindowWidth:
         if not widths or min(widths) < 1 or list(widths) != sorted(set(widths)):
             raise ValueError(f"widths must ascend from 1 or more, not {list(widths)}")
         self.widths, self.codes_at_first = tuple(widths), codes_at_first
-        self.passes = self.codes = 0
+        self.passes = self.codes = self.near_ties = 0
         self._speeds: dict[int, dict[int, float]] = {}  # by rows in powers of two: codes a second by width
         self._measurements: Counter[int] = Counter()
 
@@ -42,6 +42,11 @@ class WindowWidth:
     def automatic(cls, device: torch.device) -> WindowWidth:
         """All widths, beginning with one that suits the device."""
         return cls(codes_at_first=GPU_CODES if device.type == "cuda" else PROCESSOR_CODES)
+
+    @classmethod
+    def chosen(cls, window: int | None, device: torch.device) -> WindowWidth:
+        """A single width, or with None all of them."""
+        return cls.automatic(device) if window is None else cls((window,))
 
     @property
     def widest(self) -> int:

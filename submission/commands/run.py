@@ -13,14 +13,14 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from contest.command_line import DONE, UsageError, number, seed, whole
+from contest.command_line import DONE, UsageError, number, seed, whole, window
 from contest.emissions.tracking import country_code
 from contest.limits import IMAGES_DIR, INPUT_DIR, INPUT_NAME, MAX_WALL_CLOCK_SECONDS, OUTPUT_DIR, PREDICTIONS_NAME
 from contest.shares import Share, add_shard, choose_share, require_no_shares
 from models.named_folders import weights_folder
 from submission.commands import WEIGHTS, WEIGHTS_HELP
 from submission.deadline import ANSWERING_SHARE, DRAWING_SHARE, RunStatus
-from submission.settings import MAX_IMAGES, MAX_WINDOW, RunSettings
+from submission.settings import MAX_IMAGES, RunSettings
 
 if TYPE_CHECKING:
     from submission.report import RunSummary
@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--draws", type=draws, metavar="N", default=1, help="pictures for each text-only sample; the best is kept")
     add(
         "--window",
-        type=_window,
+        type=window,
         metavar="N",
         help="codes of a picture computed at once, for the same picture; 1: one by one; auto: as many as prove fastest "
         "(default: auto, with --profile baseline 1)",
@@ -91,10 +91,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _batch_size(text: str) -> int | None:
     return None if text == "auto" else whole(least=1, most=2**31 - 1)(text)
-
-
-def _window(text: str) -> int | str:
-    return text if text == "auto" else whole(least=1, most=MAX_WINDOW)(text)
 
 
 def run_command(options: argparse.Namespace) -> int:

@@ -96,6 +96,7 @@ def test_the_same_seed_draws_the_same_at_any_batch(weights: Path, tmp_path: Path
     first = drawn("a")
     # The codes are the same; the picture tokenizer rounds a pixel otherwise here and there in another batch.
     assert np.abs(first - drawn("b", "--batch", "2")).max() <= 1
+    assert np.abs(first - drawn("d", "--window", "4")).max() <= 1
     assert np.abs(first - drawn("c", "--seed", "1")).mean() > 10
 
 
@@ -167,6 +168,8 @@ def test_a_part_of_a_picture_is_kept(way: str, command: str, weights: Path, tmp_
         (["complete", "{black}", TEXT], "a picture needs either --mask or some of --keep-up"),
         (["complete", "{text}", TEXT, "--keep-up", "1"], "NOT_A_PICTURE"),
         (["draw", TEXT, "--guidance", "0.2", "--model", "dalle"], "only RUDOLPH is guided by a second text"),
+        (["draw", TEXT, "--guidance", "0.2", "--window", "4"], "with --guidance codes are drawn one by one"),
+        (["draw", TEXT, "--window", "0"], "must be a whole number from 1 to 64, not '0'"),
         (["draw", TEXT, "--guidance-text", "круг"], "a second text draws along with no share; add --guidance SHARE"),
         (["draw", TEXT, "--picture", "{text}", "--keep-up", "1"], "NOT_A_PICTURE"),
         (

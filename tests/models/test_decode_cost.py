@@ -110,7 +110,8 @@ def one_pass(model: Rudolph, prompts: int, draws: int, width: int) -> Counting:
     with torch.inference_mode(), torch.device("meta"):
         cache, head = ManyCodesCache(model.transformer, prompts, draws, width), output_head(model, IMAGE_ROWS)
         codes = torch.empty(batch, room, dtype=torch.int64)
-        rows = Rows(codes, codes[:, 0].clone(), torch.empty(batch, room), codes[:, 0].clone(), codes.clone())
+        known, not_finite, near_ties = (codes[:, 0].clone() for _ in range(3))
+        rows = Rows(codes, known, torch.empty(batch, room), not_finite, near_ties, codes.clone())
         with Counting() as counting:
             draw_one_pass(model, cache, head, Sampling(top_k=1024, top_p=0.975), rows, width)
     return counting
@@ -123,7 +124,7 @@ def test_a_pass_over_several_codes_reads_weights_and_keys_once(
 ) -> None:
     batch = prompts * draws
     counted = one_pass(model, prompts, draws, width)
-    assert sum(counted.operations.values()) <= (700 if draws == 1 else 1100)
+    assert sum(counted.operations.values()) <= (700 if draws == 1 else 1110)
     assert not FORBIDDEN & set(counted.operations)
     # What is read once, whatever the width (of a column layer the whole image), and what each code takes.
     once, each = (0.19e9 * prompts, 0.011e9) if draws == 1 else (0.126e9 * prompts + 0.07e9 * batch, 0.025e9)
@@ -154,7 +155,8 @@ def test_two_passes_over_other_places_are_the_same_operations(golden_rudolph: Ru
     codes = torch.zeros(batch, config.image_seq_length + 30, dtype=torch.int64)
     seen = []
     for places in ([1, 1, 1], [9, 30, 36]):
-        rows = Rows(codes, torch.tensor(places), codes.float(), torch.zeros(batch, dtype=torch.int64), None)
+        not_finite, near_ties = torch.zeros(2, batch, dtype=torch.int64)
+        rows = Rows(codes, torch.tensor(places), codes.float(), not_finite, near_ties, None)
         with torch.inference_mode(), Dispatches() as dispatches:
             draw_one_pass(golden_rudolph, cache, head, Sampling(top_k=9, top_p=0.9), rows, width)
         seen.append(dispatches.seen)

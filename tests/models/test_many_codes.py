@@ -197,6 +197,23 @@ def test_bundled_pictures_are_those_drawn_one_by_one(bundled: Rudolph, name: str
     assert torch.equal(alone, one_by_one[1:2])
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("name", SAMPLINGS)
+def test_a_picture_that_differs_has_a_near_tie(bundled: Rudolph, name: str, dtype: torch.dtype) -> None:
+    model = copy.deepcopy(bundled).to(dtype)
+    vocabulary = Vocabulary(BPE(WEIGHTS / "bpe.model"), model.config)
+    left, numbers = torch.stack([vocabulary.encode_left(text, "<LT_UNK>") for text in TEXTS]), numbers_of(4, 64)
+    one_by_one = generate_image(model, left, SAMPLINGS[name], numbers)
+    for row in range(4):
+        width = WindowWidth((8,))
+        alone = generate_image(model, left[row : row + 1], SAMPLINGS[name], numbers[row : row + 1], window=width)
+        if not torch.equal(alone[0], one_by_one[row]):
+            assert width.near_ties > 0
+        if dtype == torch.float32:
+            assert width.near_ties <= 1
+            assert torch.equal(alone[0], one_by_one[row])
+
+
 @pytest.mark.parametrize("window", [2, 3, 8, 16])
 @pytest.mark.parametrize("grid", GRIDS)
 def test_pictures_of_every_grid_are_those_drawn_one_by_one(grid: str, window: int) -> None:
@@ -258,6 +275,7 @@ def test_known_codes_are_accepted_a_whole_window_a_pass(golden_rudolph: Rudolph,
     width = WindowWidth((5,))
     assert torch.equal(generate_images(golden_rudolph, left, FREE, numbers, prompt=drawn, window=width), drawn)
     assert width.passes == 2 * num_samples * 7  # 35 codes behind the first one
+    assert width.near_ties == 0  # of codes that are given none is counted
     half = torch.where(torch.arange(steps) % 2 == 0, drawn, -1)
     assert torch.equal(generate_images(golden_rudolph, left, FREE, numbers, prompt=half, window=5), drawn)
 

@@ -9,7 +9,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.rudolph.sampling import LARGEST_UNIFORM, Sampling, filtered_probabilities, sample_token, uniforms
+from models.rudolph.sampling import (
+    LARGEST_UNIFORM,
+    Sampling,
+    filtered_probabilities,
+    sample_token,
+    sample_token_and_tie,
+    uniforms,
+)
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "models"
 CASES = json.loads((GOLDEN / "inference_golden.json").read_text())["filter"]
@@ -157,3 +164,43 @@ def test_random_numbers_are_uniform_and_below_one() -> None:
 def test_impossible_settings_are_refused(keywords: dict, complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         Sampling(**keywords)
+
+
+@pytest.mark.parametrize(
+    ("uniform", "dtype", "drawn", "is_tie"),
+    [
+        (0.0, torch.float32, 0, False),
+        (0.2499, torch.float32, 0, False),
+        (0.25 - 1e-6, torch.float32, 0, True),
+        (0.25 + 1e-6, torch.float32, 1, True),
+        (0.2501, torch.float32, 1, False),
+        (0.26, torch.float16, 1, True),
+        (0.30, torch.float16, 1, False),
+        (0.40, torch.bfloat16, 1, True),
+        (LARGEST_UNIFORM, torch.float32, 3, False),
+    ],
+)
+def test_a_number_at_the_edge_of_an_interval_is_a_near_tie(
+    uniform: float, dtype: torch.dtype, drawn: int, is_tie: bool
+) -> None:
+    logits, numbers = torch.zeros(1, 4, dtype=dtype), torch.tensor([uniform])
+    for token in (sample_token(logits, Sampling(), numbers), sample_token_and_tie(logits, Sampling(), numbers)[0]):
+        assert token.tolist() == [drawn]
+    assert sample_token_and_tie(logits, Sampling(), numbers)[1].tolist() == [is_tie]
+
+
+@pytest.mark.parametrize(
+    ("second", "dtype", "is_tie"),
+    [
+        (1.0, torch.float32, True),
+        (1.0 - 1e-5, torch.float32, True),
+        (1.0 - 1e-4, torch.float32, False),
+        (0.9, torch.float16, True),
+        (0.5, torch.float16, False),
+    ],
+)
+def test_two_logits_that_rounding_can_swap_are_a_near_tie(second: float, dtype: torch.dtype, is_tie: bool) -> None:
+    logits = torch.tensor([[0.0, 1.0, second], [3.0, 0.0, 0.0]], dtype=dtype)
+    drawn, ties = sample_token_and_tie(logits, Sampling(top_k=1), torch.zeros(2))
+    assert drawn.tolist() == [1, 0]
+    assert ties.tolist() == [is_tie, False]

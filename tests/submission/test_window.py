@@ -40,7 +40,12 @@ def test_pictures_and_answers_are_the_same_for_any_window(
         return [path.read_bytes() for path in sorted((run.output / "images").iterdir())]
 
     one = submit(source, *options, "--window", "1", output="one")
-    assert one.report["drawing"] == {"window": 1, "codes_a_pass": 1.0, "pictures": "as drawn one by one"}
+    assert one.report["drawing"] == {
+        "window": 1,
+        "codes_a_pass": 1.0,
+        "near_ties": 0,
+        "pictures": "as drawn one by one",
+    }
     for window in ("5", "auto"):
         run = submit(source, *options, "--window", window, output=f"window_{window}")
         assert run.status == 0, run.stderr
@@ -50,4 +55,5 @@ def test_pictures_and_answers_are_the_same_for_any_window(
         assert len(pictures(run)) == 2
         assert run.report["drawing"]["window"] == (5 if window == "5" else "auto")
         assert run.report["drawing"]["codes_a_pass"] >= 1.0
+        assert run.report["drawing"]["near_ties"] < 8  # of 128 codes: the tests' weights are nearly untrained
         assert "near-ties" in run.report["drawing"]["pictures"]
