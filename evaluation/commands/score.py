@@ -24,6 +24,7 @@ from evaluation.progress import on_terminal, silent
 
 if TYPE_CHECKING:
     from evaluation.cost import RunCost
+    from evaluation.joining import Joined
     from evaluation.results import Result
     from evaluation.sharding import ScoringProcesses
 
@@ -127,6 +128,8 @@ def _scored(options: argparse.Namespace, processes: ScoringProcesses) -> tuple[R
     metrics = Metrics(options.mode, options.assets, options.wordnet, options.fid_features, progress)
     emissions = list(options.with_emissions)
 
+    joined: list[Joined] = []  # the report shows what is scored: nothing is read twice, nor kept without it
+
     def scored() -> Result:
         files = ScoringFiles(options.predictions, options.ground_truth, options.ids, options.input)
         logs = options.samples is not None and processes.is_first
@@ -140,6 +143,7 @@ def _scored(options: argparse.Namespace, processes: ScoringProcesses) -> tuple[R
                 tasks=options.tasks,
                 resampling=resampling_of(options),
                 processes=processes,
+                on_joined=joined.append if options.html else None,
                 on_task=log,
             )
             processes.together(open_files.close)
@@ -154,7 +158,8 @@ def _scored(options: argparse.Namespace, processes: ScoringProcesses) -> tuple[R
         emissions += [options.emissions] if options.emissions.is_file() else []
     if processes.is_first:
         result = _with_cost(result, options, *told)
-    written = processes.together(lambda: _written(result, options, emissions) if processes.is_first else [])
+    read = joined[0] if joined else None
+    written = processes.together(lambda: _written(result, options, emissions, read) if processes.is_first else [])
     return result, written
 
 
@@ -197,14 +202,16 @@ def _run_report_path(options: argparse.Namespace) -> Path:
     return path
 
 
-def _written(result: Result, options: argparse.Namespace, emissions: Sequence[Path]) -> list[str]:
+def _written(
+    result: Result, options: argparse.Namespace, emissions: Sequence[Path], joined: Joined | None
+) -> list[str]:
     from evaluation.results import write_csv, write_result
 
     if options.json:
         write_result(options.json, result)
     if options.csv:
         write_csv(options.csv, result)
-    path = write_report(options.html, result, options, emissions) if options.html else None
+    path = write_report(options.html, result, options, emissions, joined) if options.html else None
     next_ = " (next: `evaluation compare`, or `evaluation leaderboard add`)" if options.json else ""
     files = ", ".join(str(file) for file in (options.json, options.csv) if file)
     samples = [f"samples: {options.samples}"] if options.samples else []
