@@ -92,6 +92,7 @@ def _score_first_challenge(options: argparse.Namespace) -> int:
     given += ["--stage"] if options.stage != "full" else []
     if given:
         raise UsageError(f"{', '.join(given)} can not go with --challenge fbc1", "leave it out")
+    _require_places(options)
     result = score_challenge(options.predictions, options.ground_truth, options.mode, resampling_of(options))
     lines = [challenge_table(result, place=options.place, verbose=options.verbose)]
     for path, write in ((options.json, write_challenge_json), (options.csv, write_challenge_csv)):
@@ -114,6 +115,17 @@ def _score_first_challenge(options: argparse.Namespace) -> int:
     return WITH_FAULTS if result.has_errors else DONE
 
 
+def _require_places(options: argparse.Namespace) -> None:
+    """Raise ContestError if something that was asked for could not be written in the end."""
+    from contest.writing import require_writable, require_writable_folder
+
+    for file in (options.json, options.csv):
+        if file is not None:
+            require_writable(file)
+    if options.html is not None:
+        require_writable_folder(options.html)
+
+
 def _scored(options: argparse.Namespace, processes: ScoringProcesses) -> tuple[Result, list[str]]:
     """Return the result, and a line about each thing that was written."""
     from contest.emissions.tracking import tell, track
@@ -122,7 +134,8 @@ def _scored(options: argparse.Namespace, processes: ScoringProcesses) -> tuple[R
     from evaluation.scoring import score_run
     from evaluation.tasks import Metrics
 
-    # Before anything is scored: a file that is none must not cost hours.
+    # Before anything is scored: a file that is none, or that can not be written, must not cost hours.
+    processes.together(lambda: _require_places(options) if processes.is_first else None)
     told = processes.together(lambda: _told_cost(options) if processes.is_first else (None, ""))
     progress = on_terminal if processes.is_first else silent
     metrics = Metrics(options.mode, options.assets, options.wordnet, options.fid_features, progress)

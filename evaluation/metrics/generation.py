@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from contest.console import counted, counted_with
 from contest.decoding import PixelBudget
 from contest.errors import ContestError
 from contest.pictures import resolve_picture
@@ -97,7 +98,8 @@ def require_equal_numbers(truths: Sequence[Path], drawn: Sequence[Path]) -> None
     """Raise AttemptAbortedError unless there are as many files on both sides: all that the organisers' script asks."""
     counts = len(set(truths)), len(set(drawn))
     if counts[0] != counts[1]:
-        raise AttemptAbortedError(f"{counts[1]} pictures were drawn for {counts[0]} of the ground truth", defect=20)
+        drawn_pictures = counted_with(counts[1], "picture", "was", "were")
+        raise AttemptAbortedError(f"{drawn_pictures} drawn for {counts[0]} of the ground truth", defect=20)
 
 
 def _whole(found: PictureFeatures) -> Tensor:
@@ -299,7 +301,10 @@ class Generation(TaskMetric):
                 others = "KID stands" if found.cmmd is None else "KID and CMMD stand"
                 remarks.append(f"FID of {few} pictures, fewer than {ENOUGH_PICTURES}, is biased: {others} beside it")
             if self.mode == "strict" and missing:
-                remarks.append(f"{missing} of {found.truths} samples lack a sound picture: the distance part shrinks")
+                lack = "lacks" if missing == 1 else "lack"
+                remarks.append(
+                    f"{missing} of {counted(found.truths, 'sample')} {lack} a sound picture: the distance part shrinks"
+                )
             remarks.append(INTERVAL_REMARK)
         if self._features.is_substitute:
             remarks.append(f"FID is taken in the features of {self._features.name}: not comparable with the contest's")

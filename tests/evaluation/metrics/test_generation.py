@@ -199,7 +199,7 @@ def test_a_missing_drawing_is_named_in_strict_and_stops_official(answer: list[An
     # Even a distance of 0 could not make up for the picture that is not there.
     assert parts["distance_part"] == pytest.approx(3 / 4 * distance_part(expected), abs=1e-9)
     assert metric.result().score == pytest.approx((parts["clip"] + parts["distance_part"]) / 2, abs=1e-12)
-    assert "1 of 4 samples lack a sound picture: the distance part shrinks" in metric.result().remarks
+    assert "1 of 4 samples lacks a sound picture: the distance part shrinks" in metric.result().remarks
     assert [note.sample_id for note in metric.result().notes] == ["1"]
     with pytest.raises(AttemptAbortedError):
         generation("official").update(small({"1": answer}), range(4))
