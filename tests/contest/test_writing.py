@@ -55,9 +55,7 @@ def test_what_could_not_be_written_is_told_before(name: str, tmp_path: Path) -> 
     assert (caught.value.code, caught.value.file) == (Code.WRITE_FAILED, str(tmp_path / name))
 
 
-@pytest.mark.parametrize(
-    ("name", "could"), [("folder", True), ("new/newer", True), ("file", False), ("file/new", False)]
-)
+@pytest.mark.parametrize(("name", "could"), [("folder", True), ("new/new", True), ("file", False), ("file/new", False)])
 def test_a_folder_that_could_not_be_made_is_told_before(name: str, could: bool, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "folder").mkdir()

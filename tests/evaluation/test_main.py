@@ -93,9 +93,7 @@ def test_what_can_not_be_scored_ends_with_2_and_one_message(
     assert captured.err.startswith("evaluation score: error [")
 
 
-@pytest.mark.parametrize(
-    "option", ["--json=missing/r.json", "--csv=missing/r.csv", "--html=file/report", "--html=file"]
-)
+@pytest.mark.parametrize("option", ["--json=missing/r.json", "--csv=missing/r.csv", "--html=file/new", "--html=file"])
 def test_what_can_not_be_written_is_told_before_anything_is_scored(
     option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
