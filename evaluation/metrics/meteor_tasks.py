@@ -72,9 +72,9 @@ def score_official(
     compare: Compare,
     affected_by: Callable[[str, Sequence[str], TextComparison], Iterable[tuple[int, str]]],
     answer_text: Callable[[Any], str],
-    reference_text: Callable[[Any], str],
+    reference_text: Callable[[Any], str] = str,
     *,
-    reads_answer_first: bool,
+    reads_answer_first: bool = False,
 ) -> tuple[list[float], list[Note]]:
     """Score cases as the organisers' scripts do.
 
