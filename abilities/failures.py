@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, TypeAlias
 
+from contest.console import counted_with
 from errors import UserError
 
 if TYPE_CHECKING:
@@ -34,13 +35,14 @@ def require_finite(values: Tensor, what: str) -> None:
 
 
 def explained(run: Run) -> Run:
-    """Have a command say in one line what its numbers or the memory made impossible.
+    """Have a command say in one line what its numbers or the memory made impossible; before it works, that of --json.
 
-    Raises PrecisionError, FullMemoryError, and whatever else the command does.
+    Raises ContestError, PrecisionError, FullMemoryError, and whatever else the command does.
     """
 
     @wraps(run)
     def explaining(options: argparse.Namespace) -> int:
+        _require_json_place(options)
         try:
             return run(options)
         except (ArithmeticError, MemoryError, RuntimeError) as error:
@@ -52,12 +54,23 @@ def explained(run: Run) -> Run:
     return explaining
 
 
+def _require_json_place(options: argparse.Namespace) -> None:
+    from contest.writing import require_writable
+
+    output = getattr(options, "output", None)
+    if options.json is None or (output is not None and options.json.absolute().parent == output.absolute()):
+        return  # the command makes that folder itself
+    require_writable(options.json)
+
+
 def _explanation(error: Exception, options: argparse.Namespace) -> UserError | None:
     from models.rudolph.decoding import NonFiniteLogitsError
     from models.rudolph.free_memory import is_out_of_memory
 
     if isinstance(error, NonFiniteLogitsError | NotFiniteError):
-        what = str(error) if isinstance(error, NotFiniteError) else f"{error.values} logits were not finite"
+        what = str(error)
+        if isinstance(error, NonFiniteLogitsError):
+            what = f"{counted_with(error.values, 'logit', 'was', 'were')} not finite"
         if options.dtype == "float16":
             return PrecisionError(f"{what} in float16", "use --dtype bfloat16 or float32")
         remedy = f"no other precision helps: take other weights than {options.weights}, or get them again"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from contest.errors import Code, ContestError, ContestFileError, quote
-from contest.ground_truth import GroundTruth, References
+from contest.ground_truth import GroundTruth, References, UnsoundTruth
 from contest.items import Item, ItemType, Sample
 from contest.limits import MAX_FILE_NAME_BYTES, picture_name
 from contest.tasks import TASKS
@@ -120,6 +121,30 @@ def parse_ground_truth(checker: Checker, value: Any) -> GroundTruth | None:
     items = [_references(checker, raw, index) for index, raw in enumerate(raw_items)]
     valid = tuple(item for item in items if item is not None)
     return GroundTruth(checker.sample_id, valid, is_bare_item) if len(valid) == len(items) else None
+
+
+def ground_truth_as_found(checker: Checker, value: Any, errors_before: int) -> GroundTruth:
+    """Return the ground truth of `checker.sample_id`, also of a malformed entry: see `GroundTruth.unsound`.
+
+    `errors_before` is how many errors the checker had before the entry was read: reading it may have found some.
+    """
+    assert checker.sample_id is not None
+    sound = parse_ground_truth(checker, value)
+    errors = tuple(checker.errors[errors_before:])
+    if sound is not None and not errors:
+        return sound
+    return GroundTruth(checker.sample_id, tuple(_sound_items(value)), unsound=UnsoundTruth(value, errors))
+
+
+def _sound_items(value: Any) -> Iterator[References]:
+    for raw in value if isinstance(value, list) else (value,):
+        if not isinstance(raw, dict) or not isinstance(raw.get("type"), str) or raw["type"] not in _ITEM_TYPES:
+            continue
+        content = raw.get("content")
+        elements = content if isinstance(content, list) else [content]
+        contents = tuple(text for text in elements if isinstance(text, str) and is_unicode(text))
+        if contents:
+            yield References(_ITEM_TYPES[raw["type"]], contents, not isinstance(content, list))
 
 
 def _references(checker: Checker, raw: Any, index: int) -> References | None:

@@ -44,6 +44,11 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def counted_with(number: int, noun: str, one: str, many: str) -> str:
+    """Return a number with its noun and the verb that goes with it: `1 sample lacks`, `2 samples lack`."""
+    return f"{counted(number, noun)} {one if number == 1 else many}"
+
+
 def one_line(text: str) -> str:
     r"""Return a text as `printable` does, with line ends and tabs escaped too: for names, and cells of a table."""
     if text.isascii() and text.isprintable():

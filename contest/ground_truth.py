@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+from contest.errors import ContestError
 from contest.items import ItemType
 
 
@@ -25,18 +27,30 @@ class References:
 
 
 @dataclass(frozen=True, slots=True)
+class UnsoundTruth:
+    """An entry of a ground truth that is malformed: `value` as the JSON file holds it, `errors` say what is wrong."""
+
+    value: Any
+    errors: tuple[ContestError, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class GroundTruth:
     """The ground truth of a sample: its id and its items in file order.
 
-    `is_bare_item` records that the file held one item rather than a list of items.
-    Raises ValueError if there is no item, or several from a bare one.
+    `is_bare_item` records that the file held one item rather than a list of items. `unsound` is the entry where it is
+    malformed, and `items` then what is sound of it: only `reading.read_ground_truth_lenient` gives such ones.
+    Raises ValueError if there is no item in a sound one, or several from a bare one.
     """
 
     id: str
     items: tuple[References, ...]
     is_bare_item: bool = False
+    unsound: UnsoundTruth | None = None
 
     def __post_init__(self) -> None:
+        if self.unsound is not None:
+            return
         if not self.items or (self.is_bare_item and len(self.items) > 1):
             raise ValueError("ground truth: at least one item, and exactly one where the value is a bare item")
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, NamedTuple
 
 CHUNK_BYTES = 1 << 20
+_SPACES = " \t\n\r"
 _SPACE = re.compile(r"[ \t\n\r]*")
 _LONGEST_LITERAL = len(r"\ud83d\ude00")  # what the scanner refuses as a whole when its end is cut off
 
@@ -77,6 +78,8 @@ class JSONReader:
 
     def peek(self) -> str:
         """Return the next character that is no white space, without taking it; "" at the document's end."""
+        if self._position < len(self.text) and (found := self.text[self._position]) not in _SPACES:
+            return found  # as nearly always
         while True:
             space = _SPACE.match(self.text, self._position)
             assert space is not None, "it matches the empty text too"

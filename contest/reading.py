@@ -17,6 +17,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 from contest.checking import (
     Checker,
     check_id,
+    ground_truth_as_found,
     object_of,
     parse_ground_truth,
     parse_sample,
@@ -82,6 +83,23 @@ def read_ground_truth(path: FilePath) -> dict[str, GroundTruth]:
     Raises ContestFileError.
     """
     return _read_lenient(path, parse_ground_truth).or_raise()
+
+
+def read_ground_truth_lenient(path: FilePath) -> dict[str, GroundTruth]:
+    """Read `ground_truth.json` and keep its malformed entries too, each as `GroundTruth.unsound` with its errors.
+
+    Of an id that stands twice the last entry is kept, as malformed. Raises ContestFileError (no JSON object).
+    """
+    checker = Checker(fspath(path), [])
+    found: dict[str, GroundTruth] = {}
+    errors_before = 0
+    for sample_id, value in pairs_of(checker, None):
+        checker.sample_id = sample_id
+        if sample_id in found:
+            checker.report(Code.DUPLICATE_ID, "the id stands more than once, this is its last entry")
+        found[sample_id] = ground_truth_as_found(checker, value, errors_before)
+        errors_before = len(checker.errors)
+    return found
 
 
 def read_ids(path: FilePath) -> dict[str, int]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import json
 import os
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 from contest.atomic import replacing
 from contest.errors import Code, ContestError
@@ -43,6 +45,25 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
     """
     with writing(path), replacing(path, sync=True) as temporary:
         temporary.write_bytes(data)
+
+
+def require_writable(path: str | os.PathLike[str]) -> None:
+    """Raise ContestError, as `write_bytes` would, where a file could not be written: before the work that it is for."""
+    with writing(path):
+        if Path(path).is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        _try_in(Path(path).parent)
+
+
+def require_writable_folder(path: str | os.PathLike[str]) -> None:
+    """Raise ContestError where a folder could not be made or nothing could be written into it; makes nothing."""
+    with writing(path):
+        _try_in(next(folder for folder in (Path(path), *Path(path).parents) if folder.exists()))
+
+
+def _try_in(folder: Path) -> None:
+    with tempfile.TemporaryFile(dir=folder):
+        pass
 
 
 @contextmanager

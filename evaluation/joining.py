@@ -8,6 +8,8 @@ them is left out with a warning, as the organisers' splitting of the files leave
 * A byte order mark before a file's text: the organisers' reader raises (`official`), ours goes on (`strict`).
 * An entry that the splitting raises on, for whatever it holds: `evaluation.splitting` (`official`, stage `full`).
 * A ground truth: both modes stop, for that is the scorer's own file.
+* A sound one: `official` reads of it what the organisers' scripts read, which may be nothing (difference 26), and the
+  faults are named; `strict` stops.
 * A task id of 6 to 11: theirs raises, ours are the hidden tasks.
 
 The organisers' way to fold pictures into folders by task has further accidents, which are not repeated here: a
@@ -29,13 +31,15 @@ from contest.ground_truth import GroundTruth
 from contest.limits import INPUT_NAME, MAX_ITEMS
 from contest.pictures import resolve_picture
 from contest.predictions import SURPLUS_NAMED, ParsedPredictions, read_answers
-from contest.reading import begins_with_mark, read_ground_truth, read_ids, read_input
+from contest.reading import begins_with_mark, read_ground_truth, read_ground_truth_lenient, read_ids, read_input
 from contest.tasks import TASKS, Task, task_by_id
 from evaluation.errors import IdsDifferError, NoSamplesError, some
-from evaluation.metrics.answers import official_picture
+from evaluation.metrics.answers import official_picture, truth_errors
 from evaluation.metrics.cases import Case, Mode, Stage, UnsoundAnswer
-from evaluation.metrics.errors import AttemptAbortedError
+from evaluation.metrics.errors import TRUTH_DEFECT, AttemptAbortedError
 from evaluation.splitting import require_splittable
+
+FAULTS_NAMED = 20  # samples with a malformed ground truth; the rest are counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +57,19 @@ class ScoringFiles:
     @property
     def input_json(self) -> Path | None:
         """The input's JSON file."""
-        if self.input is None or not self.input.is_dir():
-            return self.input
-        return self.input / INPUT_NAME
+        return None if self.input is None else input_json_of(self.input)
+
+
+def input_json_of(path: Path) -> Path:
+    """Return the input's JSON file of its folder, or of its own path."""
+    return path / INPUT_NAME if path.is_dir() else path
 
 
 @dataclass(frozen=True, slots=True)
 class Joined:
     """The cases of each task that has some, in task order, each in the order of `ids.json`; and warnings.
+
+    `truth_faults` name the samples whose ground truth is malformed, and was read all the same (`official`).
 
     `test` is the fingerprint of the test set: its samples, their tasks and their references, in whatever layout.
     """
@@ -68,6 +77,7 @@ class Joined:
     cases: Mapping[Task, tuple[Case, ...]]
     warnings: tuple[str, ...]
     test: str
+    truth_faults: tuple[str, ...] = ()
 
 
 def join(files: ScoringFiles, mode: Mode, stage: Stage = "full") -> Joined:
@@ -81,7 +91,7 @@ def join(files: ScoringFiles, mode: Mode, stage: Stage = "full") -> Joined:
     task_ids = read_ids(files.ids)
     if not task_ids:
         raise NoSamplesError(f"{files.ids} names no sample", "write {sample id: task id, ...}")
-    truths = read_ground_truth(files.ground_truth)
+    truths = (read_ground_truth_lenient if mode == "official" else read_ground_truth)(files.ground_truth)
     _require_all(task_ids, truths, files.ground_truth)
     input_json = files.input_json
     asked = None if input_json is None else read_input(input_json)
@@ -125,16 +135,38 @@ def join(files: ScoringFiles, mode: Mode, stage: Stage = "full") -> Joined:
     if mode == "official":
         _require_pictures(cases, of_all_tasks=stage == "full")
     warnings = _warnings(files, task_ids, truths, answers, marked)
-    return Joined(cases, warnings, _fingerprint(task_ids, truths))
+    return Joined(cases, warnings, _fingerprint(task_ids, truths), _truth_faults(files, task_ids, truths))
 
 
 def _fingerprint(task_ids: Mapping[str, int], truths: Mapping[str, GroundTruth]) -> str:
     """Return a SHA-256 over what stands in the scorer's files, whatever their order and layout."""
-    rows = [
-        [key, task_id, [[item.type, *item.contents] for item in truths[key].items]]
-        for key, task_id in sorted(task_ids.items())
-    ]
+    rows = [[key, task_id, _stated(truths[key])] for key, task_id in sorted(task_ids.items())]
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()
+
+
+def _stated(truth: GroundTruth) -> object:
+    if truth.unsound is not None:
+        return {"malformed": truth.unsound.value}
+    return [[item.type, *item.contents] for item in truth.items]
+
+
+def _truth_faults(
+    files: ScoringFiles, task_ids: Mapping[str, int], truths: Mapping[str, GroundTruth]
+) -> tuple[str, ...]:
+    faults = {key: truth_errors(truth.unsound) for key in task_ids if (truth := truths[key]).unsound is not None}
+    if not faults:
+        return ()
+    many = counted(len(faults), "sample")
+    file = one_line(str(files.ground_truth))
+    head = (
+        f"{file}: malformed at {many}, read as the organisers' scripts read it (difference {TRUTH_DEFECT}): correct it"
+    )
+    more = len(faults) - FAULTS_NAMED
+    return (
+        head,
+        *(f"sample {quote(key)}: {one_line(faults[key])}" for key in list(faults)[:FAULTS_NAMED]),
+        *([f"and {more} more"] if more > 0 else []),
+    )
 
 
 def _unsound(answers: ParsedPredictions) -> dict[str, UnsoundAnswer]:

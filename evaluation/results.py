@@ -115,7 +115,8 @@ class Result:
 
     `test` is the fingerprint of the test set: its samples, their tasks and their references. `stage` says whether the
     organisers' splitting of the files came first; None in mode `strict`, and in results from before there were stages.
-    `cost` is what the run cost that answered; None where that is not known.
+    `cost` is what the run cost that answered; None where that is not known. `truth_faults` say where the ground truth
+    is malformed and was read all the same (`official`): they are told whatever else is not.
     Raises ValueError for an unknown mode, an integral score outside [0, 1], or one that is there though a task is
     missing (or the reverse).
     """
@@ -128,6 +129,7 @@ class Result:
     warnings: tuple[str, ...] = ()
     stage: Stage | None = None
     cost: RunCost | None = None
+    truth_faults: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.stage is not None and (self.mode != "official" or self.stage not in STAGES):
@@ -175,6 +177,7 @@ def to_json(result: Result) -> dict[str, Any]:
         "integral_interval": result.integral_interval,
         "missing_tasks": list(result.missing_tasks),
         "warnings": list(result.warnings),
+        **({"truth_faults": list(result.truth_faults)} if result.truth_faults else {}),
         "cost": cost_to_json(result.cost),
         "tasks": {
             key: {
@@ -211,6 +214,7 @@ def from_json(value: Any) -> Result:
         warnings=entry(whole_value, "warnings", list_of(text)),
         stage=_stage(whole_value.get("stage"), "stage"),  # earlier results have none
         cost=optional(cost_from_json)(whole_value.get("cost"), '"cost"'),  # likewise
+        truth_faults=list_of(text)(whole_value.get("truth_faults", []), '"truth_faults"'),  # likewise
     )
 
 

@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from contest.checking import described
+from contest.checking import described, holds_half_surrogate
 from contest.ground_truth import GroundTruth
 from contest.predictions import ParsedPredictions
-from evaluation.metrics.errors import SPLITTING_DEFECT, AttemptAbortedError
+from evaluation.metrics.errors import SPLITTING_DEFECT, TRUTH_DEFECT, AttemptAbortedError
+
+HALF_SURROGATE = "half a surrogate pair stands in it, which can not be written as UTF-8"
 
 
 def require_splittable(ids: Iterable[str], answers: ParsedPredictions, truths: Mapping[str, GroundTruth]) -> None:
@@ -23,12 +25,15 @@ def require_splittable(ids: Iterable[str], answers: ParsedPredictions, truths: M
         if key in answers.invalid:
             fault = splitting_fault(answers.invalid[key])
         if fault is None and key in answers.unwritable:
-            fault = "half a surrogate pair stands in it, which can not be written as UTF-8"
+            fault = HALF_SURROGATE
         if fault is not None:
             raise _stopped(f"the splitting of the files raises on the answer: {fault}", key)
         fault = truth_fault(truths[key])
         if fault is not None:
-            raise _stopped(f"the splitting of the files raises on the ground truth: {fault}", key)
+            message = f"the splitting of the files raises on the ground truth: {fault}"
+            if truths[key].unsound is not None:
+                raise AttemptAbortedError(message, sample_id=key, defect=TRUTH_DEFECT)
+            raise _stopped(message, key)
 
 
 def splitting_fault(entry: Any) -> str | None:
@@ -58,6 +63,11 @@ def splitting_fault(entry: Any) -> str | None:
 
 def truth_fault(truth: GroundTruth) -> str | None:
     """Return why the splitting raises on a ground truth; None if it does not."""
+    if truth.unsound is not None:
+        if (fault := splitting_fault(truth.unsound.value)) is not None:
+            return fault
+        surrogate = holds_half_surrogate(truth.unsound.value)
+        return HALF_SURROGATE if surrogate else None
     if truth.is_bare_item:
         return "it is one item, not a list of items"
     first = next((item for item in truth.items if item.type == "image"), None)

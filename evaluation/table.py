@@ -93,9 +93,10 @@ def _cost(result: Result, verbose: bool) -> list[str]:
 def result_problems(result: Result, *, verbose: bool = False) -> list[str]:
     """Return what cost samples their score, or may have: lines `warning: ...` or `error: ...` for the standard error.
 
-    It is one line at most, or with `verbose` a line each.
+    It is one line at most, or with `verbose` a line each; what is wrong with the scorer's own file comes first.
     """
-    return _notes(result) if verbose else _summary(result)
+    faults = [f"warning: {one_line(fault)}" for fault in result.truth_faults]
+    return faults + (_notes(result) if verbose else _summary(result))
 
 
 def _row(result: TaskResult) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ def run(options: argparse.Namespace) -> int:
     """Score, write what was asked for, print the table."""
     from contest.command_line import DONE
     from contest.console import show
-    from contest.writing import write_json
+    from contest.writing import require_writable, write_json
     from evaluation.assets import Assets
     from evaluation.reconstruction.pairs import find_pairs, read_domains
     from evaluation.reconstruction.scoring import (
@@ -33,6 +33,8 @@ def run(options: argparse.Namespace) -> int:
     )
     from models.weights import find_weights
 
+    if options.json:
+        require_writable(options.json)
     pairs = find_pairs(options.originals, options.reconstructions)
     domains = read_domains(options.domains, [pair.name for pair in pairs]) if options.domains else {}
     assets = Assets.named(options.assets)

@@ -12,6 +12,7 @@ from contest.console import show
 from evaluation.commands.options import add_files, add_resampling, add_result, resampling_of, result_path
 
 if TYPE_CHECKING:
+    from evaluation.joining import Joined
     from evaluation.results import Result
 
 
@@ -33,8 +34,17 @@ def report(options: argparse.Namespace) -> int:
     return DONE
 
 
-def write_report(folder: Path, result: Result, options: argparse.Namespace, emissions: Sequence[Path]) -> Path:
-    """Write the report of a result into a folder and return its path. Raises as `evaluation.report.build` does."""
+def write_report(
+    folder: Path,
+    result: Result,
+    options: argparse.Namespace,
+    emissions: Sequence[Path],
+    joined: Joined | None = None,
+) -> Path:
+    """Write the report of a result into a folder and return its path. Raises as `evaluation.report.build` does.
+
+    `joined` is what was read of the files to score them, if that was just done.
+    """
     from evaluation.report import build
     from evaluation.results import read_result
 
@@ -44,6 +54,7 @@ def write_report(folder: Path, result: Result, options: argparse.Namespace, emis
         predictions=options.predictions,
         ground_truth=options.ground_truth,
         input_root=options.input,
+        joined=joined,
         other=None if options.other is None else read_result(options.other),
         other_predictions=options.other_predictions,
         emissions=emissions,

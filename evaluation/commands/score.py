@@ -24,6 +24,7 @@ from evaluation.progress import on_terminal, silent
 
 if TYPE_CHECKING:
     from evaluation.cost import RunCost
+    from evaluation.joining import Joined
     from evaluation.results import Result
     from evaluation.sharding import ScoringProcesses
 
@@ -91,6 +92,7 @@ def _score_first_challenge(options: argparse.Namespace) -> int:
     given += ["--stage"] if options.stage != "full" else []
     if given:
         raise UsageError(f"{', '.join(given)} can not go with --challenge fbc1", "leave it out")
+    _require_places(options)
     result = score_challenge(options.predictions, options.ground_truth, options.mode, resampling_of(options))
     lines = [challenge_table(result, place=options.place, verbose=options.verbose)]
     for path, write in ((options.json, write_challenge_json), (options.csv, write_challenge_csv)):
@@ -113,6 +115,17 @@ def _score_first_challenge(options: argparse.Namespace) -> int:
     return WITH_FAULTS if result.has_errors else DONE
 
 
+def _require_places(options: argparse.Namespace) -> None:
+    """Raise ContestError if something that was asked for could not be written in the end."""
+    from contest.writing import require_writable, require_writable_folder
+
+    for file in (options.json, options.csv):
+        if file is not None:
+            require_writable(file)
+    if options.html is not None:
+        require_writable_folder(options.html)
+
+
 def _scored(options: argparse.Namespace, processes: ScoringProcesses) -> tuple[Result, list[str]]:
     """Return the result, and a line about each thing that was written."""
     from contest.emissions.tracking import tell, track
@@ -121,11 +134,14 @@ def _scored(options: argparse.Namespace, processes: ScoringProcesses) -> tuple[R
     from evaluation.scoring import score_run
     from evaluation.tasks import Metrics
 
-    # Before anything is scored: a file that is none must not cost hours.
+    # Before anything is scored: a file that is none, or that can not be written, must not cost hours.
+    processes.together(lambda: _require_places(options) if processes.is_first else None)
     told = processes.together(lambda: _told_cost(options) if processes.is_first else (None, ""))
     progress = on_terminal if processes.is_first else silent
     metrics = Metrics(options.mode, options.assets, options.wordnet, options.fid_features, progress)
     emissions = list(options.with_emissions)
+
+    joined: list[Joined] = []  # the report shows what is scored: nothing is read twice, nor kept without it
 
     def scored() -> Result:
         files = ScoringFiles(options.predictions, options.ground_truth, options.ids, options.input)
@@ -140,6 +156,7 @@ def _scored(options: argparse.Namespace, processes: ScoringProcesses) -> tuple[R
                 tasks=options.tasks,
                 resampling=resampling_of(options),
                 processes=processes,
+                on_joined=joined.append if options.html else None,
                 on_task=log,
             )
             processes.together(open_files.close)
@@ -154,7 +171,8 @@ def _scored(options: argparse.Namespace, processes: ScoringProcesses) -> tuple[R
         emissions += [options.emissions] if options.emissions.is_file() else []
     if processes.is_first:
         result = _with_cost(result, options, *told)
-    written = processes.together(lambda: _written(result, options, emissions) if processes.is_first else [])
+    read = joined[0] if joined else None
+    written = processes.together(lambda: _written(result, options, emissions, read) if processes.is_first else [])
     return result, written
 
 
@@ -197,14 +215,16 @@ def _run_report_path(options: argparse.Namespace) -> Path:
     return path
 
 
-def _written(result: Result, options: argparse.Namespace, emissions: Sequence[Path]) -> list[str]:
+def _written(
+    result: Result, options: argparse.Namespace, emissions: Sequence[Path], joined: Joined | None
+) -> list[str]:
     from evaluation.results import write_csv, write_result
 
     if options.json:
         write_result(options.json, result)
     if options.csv:
         write_csv(options.csv, result)
-    path = write_report(options.html, result, options, emissions) if options.html else None
+    path = write_report(options.html, result, options, emissions, joined) if options.html else None
     next_ = " (next: `evaluation compare`, or `evaluation leaderboard add`)" if options.json else ""
     files = ", ".join(str(file) for file in (options.json, options.csv) if file)
     samples = [f"samples: {options.samples}"] if options.samples else []

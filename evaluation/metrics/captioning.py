@@ -10,12 +10,13 @@ from typing import Any
 
 import razdel
 
-from contest.checking import described
+from contest.checking import described, is_unicode
 from evaluation.metrics.answers import ScriptError, require_unicode
 from evaluation.metrics.base import TaskScore
 from evaluation.metrics.cases import Case, Mode, Note
 from evaluation.metrics.clip_score import BATCH_SIZE, ClipNetwork, score_captions
 from evaluation.metrics.english_numbers import number_words_to_digits
+from evaluation.metrics.errors import TRUTH_DEFECT
 from evaluation.metrics.meteor import align_best, align_from_end, meteor_score
 from evaluation.metrics.meteor_tasks import MeteorMetric, TextComparison, score_official, score_strict
 from evaluation.metrics.normalisation import LEMMAS, MAX_CACHED, strict_form, strict_words
@@ -68,7 +69,12 @@ def score_cases(cases: Sequence[Case], mode: Mode, wordnet: WordNet = NO_WORDNET
     if mode == "strict":
         return score_strict(cases, partial(strict_comparison, wordnet=wordnet))
     return score_official(
-        cases, partial(official_comparison, wordnet=wordnet), partial(_affected_by, wordnet=wordnet), _text_of
+        cases,
+        partial(official_comparison, wordnet=wordnet),
+        partial(_affected_by, wordnet=wordnet),
+        _answer_text,
+        _reference_text,
+        reads_answer_first=False,
     )
 
 
@@ -134,11 +140,19 @@ class Captioning(MeteorMetric):
         return list(zip(meteor, clip, strict=True)), list(dict.fromkeys([*notes, *clip_notes]))
 
 
-def _text_of(content: Any) -> str:
+def _answer_text(content: Any) -> str:
     if not isinstance(content, str):
         raise ScriptError(f"the answer's content is {described(content)}, not a string")
     require_unicode(content)
     return content
+
+
+def _reference_text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ScriptError(f"a reference is {described(value)}, not a string", defect=TRUTH_DEFECT)
+    if not is_unicode(value):
+        raise ScriptError("a reference holds half a surrogate pair, which can not be printed", defect=TRUTH_DEFECT)
+    return value
 
 
 def _official_tokens(text: str, *, is_answer: bool) -> tuple[str, tuple[str, ...]]:

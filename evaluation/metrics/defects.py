@@ -34,4 +34,5 @@ DEFECTS: dict[int, str] = {
     23: "the mean is over the ground truth's ids in some tasks, over the predictions in others",
     24: "splitting the files raises on a malformed answer anywhere in an entry, which invalidates the attempt",
     25: "half a surrogate pair in an answer of text recognition, VisualQA or captioning invalidates the attempt",
+    26: "a malformed ground truth is read as far as the script happens to look at it",
 }

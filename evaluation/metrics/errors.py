@@ -6,6 +6,8 @@ from errors import UserError
 
 SPLITTING_DEFECT = 24
 """The number of the difference that the organisers' splitting of the files makes."""
+TRUTH_DEFECT = 26
+"""The number of the difference that a malformed ground truth makes: the scorer's own file, which `strict` refuses."""
 
 
 class AttemptAbortedError(UserError):
@@ -19,8 +21,12 @@ class AttemptAbortedError(UserError):
 
     def __init__(self, message: str, *, sample_id: str | None = None, defect: int | None = None) -> None:
         where = "" if sample_id is None else f"sample {sample_id!r}"
-        go_on = "in mode strict" if defect != SPLITTING_DEFECT else "with --stage evaluate, or in mode strict,"
-        super().__init__(message, f"the organisers' scripts stop here, score {go_on} to go on", where=where)
+        if defect == TRUTH_DEFECT:
+            remedy = "the organisers' scripts stop here, correct the ground truth"
+        else:
+            go_on = "in mode strict" if defect != SPLITTING_DEFECT else "with --stage evaluate, or in mode strict,"
+            remedy = f"the organisers' scripts stop here, score {go_on} to go on"
+        super().__init__(message, remedy, where=where)
         self.sample_id, self.defect = sample_id, defect
 
 

@@ -15,11 +15,12 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from contest.console import counted, counted_with
 from contest.decoding import PixelBudget
 from contest.errors import ContestError
 from contest.pictures import resolve_picture
 from evaluation.metrics import cmmd, kid
-from evaluation.metrics.answers import official_picture, require_every_answer
+from evaluation.metrics.answers import first_picture, official_picture, require_every_answer
 from evaluation.metrics.base import ScoredSample, TaskMetric, TaskScore
 from evaluation.metrics.cases import Case, Mode, Note
 from evaluation.metrics.clip_score import ClipNetwork, score_drawings
@@ -97,7 +98,8 @@ def require_equal_numbers(truths: Sequence[Path], drawn: Sequence[Path]) -> None
     """Raise AttemptAbortedError unless there are as many files on both sides: all that the organisers' script asks."""
     counts = len(set(truths)), len(set(drawn))
     if counts[0] != counts[1]:
-        raise AttemptAbortedError(f"{counts[1]} pictures were drawn for {counts[0]} of the ground truth", defect=20)
+        drawn_pictures = counted_with(counts[1], "picture", "was", "were")
+        raise AttemptAbortedError(f"{drawn_pictures} drawn for {counts[0]} of the ground truth", defect=20)
 
 
 def _whole(found: PictureFeatures) -> Tensor:
@@ -190,7 +192,7 @@ class Generation(TaskMetric):
         Raises ContestError for a picture of the ground truth that is not sound, AttemptAbortedError (`official`) for a
         drawn one.
         """
-        truths = [_truth_picture(case) for case in cases]
+        truths = [_truth_picture(case, self.mode) for case in cases]
         drawn = [_drawn_picture(case, self.mode) for case in cases]
         if not self._is_checked:
             self._require_whole(cases, truths, drawn)
@@ -198,8 +200,8 @@ class Generation(TaskMetric):
         scores, notes = self._score_cases(cases, seen)
         options: dict[str, Any] = {"batch_size": self._batch_size, "progress": self._progress}
         features = [FeatureRows() for _ in cases]
-        counted = [number for number, path in enumerate(truths) if self._counts(path)]
-        counted_paths = [truths[number] for number in counted]
+        counted = {number: path for number, path in enumerate(truths) if path is not None and self._counts(path)}
+        counted_paths = list(counted.values())
         for number, row in zip(counted, self._truth_features(counted_paths, self._features, options), strict=True):
             features[number].truth = row.numpy()
         if self._latents is not None:
@@ -242,13 +244,15 @@ class Generation(TaskMetric):
         `update` asks that of its own cases, unless they were asked for all of them here.
         """
         drawn = [_drawn_picture(case, self.mode) for case in cases]
-        self._require_whole(cases, [_truth_picture(case) for case in cases], drawn)
+        self._require_whole(cases, [_truth_picture(case, self.mode) for case in cases], drawn)
         self._is_checked = True
 
-    def _require_whole(self, cases: Sequence[Case], truths: Sequence[Path], drawn: Sequence[Path | None]) -> None:
+    def _require_whole(
+        self, cases: Sequence[Case], truths: Sequence[Path | None], drawn: Sequence[Path | None]
+    ) -> None:
         if self.mode == "official":
             require_every_answer(cases)
-            require_equal_numbers(truths, [path for path in drawn if path is not None])
+            require_equal_numbers(*([path for path in paths if path is not None] for paths in (truths, drawn)))
 
     def _truth_features(self, paths: Sequence[Path], network: FeatureNetwork, options: Mapping[str, Any]) -> Tensor:
         if self._store is None:
@@ -297,7 +301,10 @@ class Generation(TaskMetric):
                 others = "KID stands" if found.cmmd is None else "KID and CMMD stand"
                 remarks.append(f"FID of {few} pictures, fewer than {ENOUGH_PICTURES}, is biased: {others} beside it")
             if self.mode == "strict" and missing:
-                remarks.append(f"{missing} of {found.truths} samples lack a sound picture: the distance part shrinks")
+                lack = "lacks" if missing == 1 else "lack"
+                remarks.append(
+                    f"{missing} of {counted(found.truths, 'sample')} {lack} a sound picture: the distance part shrinks"
+                )
             remarks.append(INTERVAL_REMARK)
         if self._features.is_substitute:
             remarks.append(f"FID is taken in the features of {self._features.name}: not comparable with the contest's")
@@ -332,10 +339,15 @@ def _stacked(rows: Sequence[Rows | None]) -> Rows:
     return np.stack(counted) if counted else np.empty((0, 1), np.float32)
 
 
-def _truth_picture(case: Case) -> Path:
-    if not case.truth.images or case.truth_root is None:
-        raise FeatureError(f"sample {case.id!r}: the ground truth has no picture", "check that it is of generation")
-    return resolve_picture(case.truth_root, case.truth.images[0], follow_links=True, sample_id=case.id)
+def _truth_picture(case: Case, mode: Mode) -> Path | None:
+    """Return the path of the reference picture; None (`official`) where the splitting finds none to copy."""
+    unsound = case.truth.unsound
+    content = next(iter(case.truth.images), None) if unsound is None else first_picture(unsound.value)
+    if content is not None and case.truth_root is not None:
+        return resolve_picture(case.truth_root, content, follow_links=True, sample_id=case.id)
+    if mode == "official":
+        return None
+    raise FeatureError(f"sample {case.id!r}: the ground truth has no picture", "check that it is of generation")
 
 
 def _is_one_picture(case: Case, mode: Mode) -> bool:

@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from evaluation.metrics import answers
-from evaluation.metrics.answers import ScriptError, official_answer, official_references, require_every_answer
+from evaluation.metrics.answers import (
+    ScriptError,
+    official_answer,
+    official_references,
+    require_every_answer,
+    require_printable_truth,
+)
 from evaluation.metrics.base import TaskMetric
 from evaluation.metrics.cases import Case, Mode, Note
 from evaluation.metrics.errors import AttemptAbortedError
@@ -65,7 +71,10 @@ def score_official(
     cases: Sequence[Case],
     compare: Compare,
     affected_by: Callable[[str, Sequence[str], TextComparison], Iterable[tuple[int, str]]],
-    text_of: Callable[[Any], str],
+    answer_text: Callable[[Any], str],
+    reference_text: Callable[[Any], str] = str,
+    *,
+    reads_answer_first: bool = False,
 ) -> tuple[list[float], list[Note]]:
     """Score cases as the organisers' scripts do.
 
@@ -74,7 +83,9 @@ def score_official(
         compare: see `Compare`; may raise NoLemmaError. The first comparison with the highest score counts.
         affected_by: names the defects, with a message each, that gave the answer another score than it deserves, from
             the answer, the references and the best comparison.
-        text_of: makes a text of the content that an unsound answer has; may raise ScriptError.
+        answer_text: makes a text of the content that an unsound answer has; may raise ScriptError, NoLemmaError.
+        reference_text: makes one of what stands among the references; may raise ScriptError.
+        reads_answer_first: whether the answer is read, and both are printed, before anything asks for references.
 
     Raises:
         AttemptAbortedError: where their scripts raise, or an answer is missing.
@@ -90,8 +101,14 @@ def score_official(
             continue
         try:
             answer = official_answer(case, None)
-            text = text_of(answer.text)
-            references, reference_notes = _official_references(case)
+            # Without a text in the answer they look at no reference, whatever stands there.
+            values, reference_notes = official_references(case, by_number=True) if answer.is_there else ((), ())
+            text = ""
+            if values or (reads_answer_first and answer.is_there):
+                text = answer_text(answer.text)
+            if reads_answer_first and answer.is_there:
+                require_printable_truth(case)
+            references = [reference_text(value) for value in values]
             comparisons = [compare(text, reference) for reference in references]
             best = max(comparisons, key=lambda one: one.score, default=None)
         except (ScriptError, NoLemmaError) as error:
@@ -115,11 +132,3 @@ def _has_no_items(case: Case) -> bool:
     if case.unsound is not None:
         return isinstance(case.unsound.value, list | dict | str) and not case.unsound.value
     return case.answer is not None and not case.answer.items
-
-
-def _official_references(case: Case) -> tuple[tuple[str, ...], tuple[Note, ...]]:
-    """As `official_references`, but for an empty string: no characters are no references, which scores 0 here."""
-    first = case.truth.items[0]
-    if first.is_bare_string and not first.contents[0] and not case.truth.is_bare_item:
-        return (), (Note(case.id, 5, "the reference is an empty string, which leaves no references: scored 0"),)
-    return official_references(case)

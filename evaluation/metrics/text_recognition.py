@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,14 +13,15 @@ from evaluation.metrics.answers import (
     Answer,
     ScriptError,
     official_answer,
-    official_references,
     require_every_answer,
+    require_printable_truth,
     require_unicode,
     score_strict,
+    some_references,
 )
 from evaluation.metrics.base import TaskMetric
 from evaluation.metrics.cases import Case, Mode, Note
-from evaluation.metrics.errors import AttemptAbortedError
+from evaluation.metrics.errors import TRUTH_DEFECT, AttemptAbortedError
 from evaluation.metrics.normalisation import LEMMAS, lemma_or_word, spaced_form
 
 
@@ -102,14 +102,22 @@ def _score_official(cases: Sequence[Case]) -> tuple[list[float], list[Note]]:
     for case in cases:
         try:
             answer = official_answer(case, previous)
-            references, reference_notes = official_references(case)
-            score = _official_score(answer.text, references)
+            references, reference_notes = some_references(case)
+            if isinstance(answer.text, str) and case.truth.unsound is None:
+                require_unicode(answer.text)
+                score = official_details(answer.text, references).score
+            else:
+                score = max(_official_similarity(answer.text, reference) for reference in references)
+                if isinstance(answer.text, str):
+                    require_unicode(answer.text)
+                require_printable_truth(case)
         except ScriptError as error:
             raise AttemptAbortedError(str(error), sample_id=case.id, defect=error.defect) from error
         scores.append(score)
         notes += [*answer.notes, *reference_notes]
         if score < 1 and isinstance(answer.text, str):
-            corrected = strict_details(answer.text, references).score
+            texts = [reference for reference in references if isinstance(reference, str)]
+            corrected = strict_details(answer.text, texts).score if texts else score
             if corrected != score:
                 message = f"with lower case, no punctuation and single spaces the score would be {corrected:.3g}"
                 notes.append(Note(case.id, 6, message))
@@ -117,21 +125,30 @@ def _score_official(cases: Sequence[Case]) -> tuple[list[float], list[Note]]:
     return scores, notes
 
 
-def _official_score(text: Any, references: Sequence[str]) -> float:
-    """Score whatever stands in the answer's content: their edit distance takes a list as readily as a string.
+def _official_similarity(answer: Any, reference: Any) -> float:
+    """Compare whatever stands in two contents: their edit distance takes a list as readily as a string.
 
-    What is empty is 0 before any distance is taken. Raises ScriptError for what has no length, or elements that have
-    no hash, or a text that can not be printed.
+    What is empty is 0 before any distance is taken, and an answer beside an empty reference before it is looked at.
+    Raises ScriptError for what has no length, for an object, and for elements that have no hash.
     """
-    if isinstance(text, str):
-        require_unicode(text)
-        return official_details(text, references).score
-    if isinstance(text, list | dict) and not (text and any(references)):
+    if _is_empty(reference, "a reference", TRUTH_DEFECT) or _is_empty(answer, "the answer's content", 1):
         return 0.0
-    if not isinstance(text, list) or any(isinstance(element, list | dict) for element in text):
-        raise ScriptError(f"the answer's content is {described(text)}, which has no edit distance to a string")
-    elements = [json.dumps(element) for element in text]
-    return max(similarity(elements, [json.dumps(character) for character in reference]) for reference in references)
+    numbers: dict[Hashable, int] = {}
+    answer_numbers = _numbered(answer, numbers, "the answer's content", 1)
+    return similarity(answer_numbers, _numbered(reference, numbers, "a reference", TRUTH_DEFECT))
+
+
+def _is_empty(content: Any, what: str, defect: int) -> bool:
+    if not isinstance(content, str | list | dict):
+        raise ScriptError(f"{what} is {described(content)}, which has no length", defect=defect)
+    return not content
+
+
+def _numbered(content: Any, numbers: dict[Hashable, int], what: str, defect: int) -> list[int]:
+    """Return a number for each element, equal for equal ones: 1, 1.0 and true are equal in their scripts as well."""
+    if isinstance(content, dict) or any(isinstance(element, list | dict) for element in content):
+        raise ScriptError(f"{what} is {described(content)}, which has no edit distance", defect=defect)
+    return [numbers.setdefault(element, len(numbers)) for element in content]
 
 
 class TextRecognition(TaskMetric):

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from contest.checking import described
 from evaluation.metrics.answers import (
     Answer,
     ScriptError,
     official_answer,
-    official_references,
     require_every_answer,
+    some_references,
 )
 from evaluation.metrics.base import TaskMetric
 from evaluation.metrics.cases import Case, Note
+from evaluation.metrics.errors import TRUTH_DEFECT
 from evaluation.metrics.normalisation import LEMMAS, NoLemmaError
 
 
@@ -63,6 +64,8 @@ def score_official(
     cases: Sequence[Case],
     details: Callable[[str, Sequence[str]], D],
     affected_by: Callable[[str, Sequence[str], D], Iterable[tuple[int, str]]],
+    *,
+    reads_empty_values: bool = False,
 ) -> tuple[list[float], list[Note]]:
     """Score cases as the organisers' scripts do.
 
@@ -70,6 +73,7 @@ def score_official(
         cases: all cases, in ground-truth order.
         details: scores an answer against references; may raise NoLemmaError.
         affected_by: names the defects, with a message each, that gave the answer another score than it deserves.
+        reads_empty_values: whether null, 0, false and what is empty count as an empty text, in answer and references.
 
     Returns:
         One score a case, and notes. Their scripts catch whatever is raised and return 0 for the task (defect 1): then
@@ -86,10 +90,12 @@ def score_official(
     for case in cases:
         try:
             answer = official_answer(case, previous)
-            references, reference_notes = official_references(case)
-            if not isinstance(answer.text, str):
-                raise ScriptError(f"the answer's content is {described(answer.text)}, not a string")
-            result = details(answer.text, references)
+            values, reference_notes = some_references(case)
+            references = [_text_of(value, "a reference", TRUTH_DEFECT, reads_empty_values) for value in values]
+            text = _text_of(answer.text, "the answer's content", 1, reads_empty_values)
+            result = details(text, references)
+            if not isinstance(answer.text, str) and not result.score:
+                raise ScriptError(f"the answer's content is {described(answer.text)}, which has no letter to look for")
         except (ScriptError, NoLemmaError) as error:
             cause = error.defect if isinstance(error, ScriptError) else 1
             reason = f"{error} (defect {cause})" if cause != 1 else str(error)
@@ -97,10 +103,19 @@ def score_official(
             return [0.0] * len(cases), notes
         scores.append(result.score)
         notes += [*answer.notes, *reference_notes]
-        notes += [Note(case.id, defect, message) for defect, message in affected_by(answer.text, references, result)]
+        notes += [Note(case.id, defect, message) for defect, message in affected_by(text, references, result)]
         # Their variable holds the letter from now on, so that it is what a sample without items is scored with.
         previous = answer if result.letter is None else Answer(result.letter)
     return scores, notes
+
+
+def _text_of(value: Any, what: str, defect: int, reads_empty_values: bool) -> str:
+    """Return the text that their scripts make of a content. Raises ScriptError where they raise."""
+    if isinstance(value, str):
+        return value
+    if reads_empty_values and not value:
+        return ""
+    raise ScriptError(f"{what} is {described(value)}, not a string", defect=defect)
 
 
 class TextToTextMetric(TaskMetric):

@@ -106,7 +106,7 @@ def score_cases(cases: Sequence[Case], mode: Mode) -> tuple[list[float], list[No
     Raises AttemptAbortedError in mode `official`, if an answer is missing (defect 3).
     """
     if mode == "official":
-        return score_official(cases, official_details, _affected_by)
+        return score_official(cases, official_details, _affected_by, reads_empty_values=True)
     return score_strict(cases, lambda answer, references: strict_details(answer, references).score)
 
 

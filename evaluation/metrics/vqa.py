@@ -16,6 +16,7 @@ from contest.errors import quote
 from evaluation.metrics.answers import ScriptError, require_unicode
 from evaluation.metrics.cases import Case, Mode, Note
 from evaluation.metrics.english_numbers import number_words_to_digits
+from evaluation.metrics.errors import TRUTH_DEFECT
 from evaluation.metrics.meteor import Alignment, align_best, align_from_end, meteor_score, weighted_mean
 from evaluation.metrics.meteor_tasks import MeteorMetric, TextComparison, score_official, score_strict
 from evaluation.metrics.normalisation import (
@@ -54,8 +55,7 @@ def official_comparison(answer: str, reference: str, wordnet: WordNet = NO_WORDN
     0.75
     """
     # Not by the remembered ones: a text and what was joined to the same letters are equal.
-    form = _lemma_of(str(answer)) if isinstance(answer, _Joined) else _whole_lemma(answer)
-    return _compared_forms(form, _whole_lemma(reference), wordnet)
+    return _compared_forms(_form_of(answer), _form_of(reference), wordnet)
 
 
 def strict_comparison(answer: str, reference: str, wordnet: WordNet = NO_WORDNET) -> TextComparison:
@@ -102,7 +102,12 @@ def score_cases(cases: Sequence[Case], mode: Mode, wordnet: WordNet = NO_WORDNET
     if mode == "strict":
         return score_strict(cases, partial(strict_comparison, wordnet=wordnet))
     return score_official(
-        cases, partial(official_comparison, wordnet=wordnet), partial(_affected_by, wordnet=wordnet), _text_of
+        cases,
+        partial(official_comparison, wordnet=wordnet),
+        partial(_affected_by, wordnet=wordnet),
+        _answer_text,
+        _reference_text,
+        reads_answer_first=True,
     )
 
 
@@ -124,18 +129,34 @@ class _Joined(str):
     """What is left of a content that was no string: it has lost its punctuation, and what looks like some stays."""
 
 
-def _text_of(content: Any) -> str:
+def _answer_text(content: Any) -> str:
+    """Return `_text_of` the answer's content. Raises ScriptError for what can not be printed, NoLemmaError."""
+    if isinstance(content, str):
+        require_unicode(content)
+    text = _text_of(content, "the answer's content", 1)
+    _form_of(text)
+    return text
+
+
+def _reference_text(value: Any) -> str:
+    return _text_of(value, "a reference", TRUTH_DEFECT)
+
+
+def _text_of(content: Any, what: str, defect: int) -> str:
     """Return the text that the organisers' script makes of a content: it goes through it, and joins what it finds.
 
     Of a list, that takes away the elements that are one mark of punctuation, and no mark inside of an element.
     """
     if isinstance(content, str):
-        require_unicode(content)
         return content
     try:
         return _Joined("".join(part for part in content if part not in _PUNCTUATION))
     except TypeError as error:
-        raise ScriptError(f"the answer's content is {described(content)}, not a string") from error
+        raise ScriptError(f"{what} is {described(content)}, not a string", defect=defect) from error
+
+
+def _form_of(text: str) -> str:
+    return _lemma_of(str(text)) if isinstance(text, _Joined) else _whole_lemma(text)
 
 
 def _lemma_of(text: str) -> str:

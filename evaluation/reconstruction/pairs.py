@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from contest.console import counted_with
 from errors import UserError
 
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
@@ -53,8 +54,9 @@ def find_pairs(originals: Path, reconstructions: Path) -> list[PicturePair]:
     alone = sorted(before.keys() ^ after.keys())
     if alone:
         there = originals if alone[0] in before else reconstructions
+        many = counted_with(len(alone), "picture", "has", "have")
         raise PairingError(
-            f"{len(alone)} pictures have no other half; the first is {before.get(alone[0], after.get(alone[0]))}",
+            f"{many} no other half; the first is {before.get(alone[0], after.get(alone[0]))}",
             "name originals and reconstructions alike",
             where=str(there),
         )

@@ -15,9 +15,10 @@ from contest.writing import write_bytes
 from evaluation.co2 import Summary, read_emissions
 from evaluation.comparing import TaskComparison, compare
 from evaluation.cost import FIGURES, shown
+from evaluation.joining import Joined
 from evaluation.report.charts import ScoreBar, histogram, score_bar
 from evaluation.report.notes import NoteGroup, grouped_notes
-from evaluation.report.samples import Album, Change, ReportFiles, SampleCard, best_and_worst, changes
+from evaluation.report.samples import Album, Change, ReportFiles, SampleCard, best_and_worst, changes, read_shelf
 from evaluation.report.search import as_json, search_index
 from evaluation.results import Result, TaskResult
 from evaluation.statistics import Resampling
@@ -70,6 +71,7 @@ def build(
     predictions: Path,
     ground_truth: Path,
     input_root: Path | None = None,
+    joined: Joined | None = None,
     other: Result | None = None,
     other_predictions: Path | None = None,
     emissions: Sequence[Path] = (),
@@ -83,6 +85,7 @@ def build(
         predictions: the predictions that were scored; their pictures lie in its folder.
         ground_truth: the references; their pictures lie in its folder.
         input_root: the folder with `input.json`, or that file; None shows no questions.
+        joined: what was read of these files to score them; None reads them here.
         other: an earlier result of the same test set: the page shows what changed from it to `result`.
         other_predictions: the predictions of `other`, to show its answers too.
         emissions: eco2AI's files of the training, the submission, the scoring.
@@ -95,7 +98,11 @@ def build(
 
     """
     ids = {sample_id for task in result.tasks.values() for sample_id in task.samples}
-    files = ReportFiles.read(predictions, ground_truth, input_root, other_predictions, ids)
+    before = None if other_predictions is None else read_shelf(other_predictions, ids)
+    if joined is None:
+        files = ReportFiles.read(predictions, ground_truth, input_root, before, ids)
+    else:
+        files = ReportFiles.of(joined, predictions, ground_truth, input_root, before)
     album = Album()
     parts = tuple(_task_part(task, files, album) for task in result.tasks.values())
     page = _page(

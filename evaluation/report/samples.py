@@ -14,10 +14,11 @@ from contest.decoding import PixelBudget
 from contest.errors import ContestError
 from contest.ground_truth import GroundTruth
 from contest.items import Sample
-from contest.limits import FREE_PIXELS, INPUT_NAME
+from contest.limits import FREE_PIXELS
 from contest.pictures import open_published, resolve_picture
 from contest.predictions import read_answers
-from contest.reading import read_ground_truth, read_input_lenient
+from contest.reading import read_ground_truth_lenient, read_input_lenient
+from evaluation.joining import Joined, input_json_of
 from evaluation.results import TaskResult
 
 SHOWN = 4  # best, worst, gains and losses of a task, each
@@ -130,8 +131,24 @@ class ReportFiles:
     before: Shelf | None
 
     @classmethod
+    def of(
+        cls, joined: Joined, predictions: Path, ground_truth: Path, input_root: Path | None, before: Shelf | None
+    ) -> ReportFiles:
+        """Take what was read of the files to score them, so that nobody reads them twice."""
+        cases = [case for found in joined.cases.values() for case in found]
+        questions = {case.id: case.asked for case in cases if case.asked is not None}
+        return cls(
+            Shelf(questions, None if input_root is None else input_json_of(input_root).parent, is_ours=True),
+            Shelf(
+                {case.id: case.answer for case in cases if case.answer is not None}, predictions.parent, is_ours=False
+            ),
+            Shelf({case.id: case.truth for case in cases}, ground_truth.parent, is_ours=True),
+            before,
+        )
+
+    @classmethod
     def read(
-        cls, predictions: Path, ground_truth: Path, input_root: Path | None, before: Path | None, ids: Collection[str]
+        cls, predictions: Path, ground_truth: Path, input_root: Path | None, before: Shelf | None, ids: Collection[str]
     ) -> ReportFiles:
         """Read what is sound of each file, of the predictions only what answers `ids`.
 
@@ -139,14 +156,19 @@ class ReportFiles:
         """
         questions = Shelf({}, None, is_ours=True)
         if input_root is not None:
-            input_file = input_root / INPUT_NAME if input_root.is_dir() else input_root
+            input_file = input_json_of(input_root)
             questions = Shelf(read_input_lenient(input_file).valid, input_file.parent, is_ours=True)
         return cls(
             questions,
-            Shelf(read_answers(predictions, ids).valid, predictions.parent, is_ours=False),
-            Shelf(read_ground_truth(ground_truth), ground_truth.parent, is_ours=True),
-            None if before is None else Shelf(read_answers(before, ids).valid, before.parent, is_ours=False),
+            read_shelf(predictions, ids),
+            Shelf(read_ground_truth_lenient(ground_truth), ground_truth.parent, is_ours=True),
+            before,
         )
+
+
+def read_shelf(predictions: Path, ids: Collection[str]) -> Shelf:
+    """Read what answers `ids`. Raises ContestFileError for a file that is no JSON object."""
+    return Shelf(read_answers(predictions, ids).valid, predictions.parent, is_ours=False)
 
 
 def best_and_worst(

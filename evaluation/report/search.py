@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from functools import partial
+from json.encoder import encode_basestring
 from typing import Any
 
 from jinja2.utils import htmlsafe_json_dumps
@@ -21,6 +22,8 @@ IDS_BYTES, TEXTS_BYTES = 6_000_000, 4_000_000
 SAMPLE_BYTES = 30  # of a score, the places of notes and cards, and the signs between them, as the page has them
 SIDES_BYTES = 30  # of the signs between the texts of a sample
 TEXT_CHARACTERS = 400
+HTML_SIGNS = "<>&'"  # which `as_json` escapes
+ESCAPE_BYTES = len(r"\u003c")
 TEXTS = 3  # of a question, an answer or the references
 
 
@@ -101,7 +104,8 @@ def _bytes(text: str) -> int:
     """Return the room that a text takes in the page, with the escapes that keep it text."""
     if text.isascii() and text.isalnum():  # as most ids are: nothing to escape
         return len(text) + 2
-    return len(as_json(text).encode("utf-8", errors="replace"))
+    signs = sum(map(text.count, HTML_SIGNS))
+    return len(encode_basestring(text).encode("utf-8", errors="replace")) + signs * (ESCAPE_BYTES - 1)
 
 
 def as_json(value: object) -> Markup:

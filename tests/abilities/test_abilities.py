@@ -197,6 +197,17 @@ def test_bad_input_is_named_and_nothing_is_written(
     assert not (tmp_path / "out").exists()
 
 
+def test_json_without_its_folder_is_told_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("abilities.draw_command._check", lambda *arguments: pytest.fail("the work has begun"))
+    drawn = ["draw", TEXT, f"--output={tmp_path / 'out'}"]
+    assert main([*drawn, f"--json={tmp_path / 'missing/drawn.json'}"]) == 2
+    assert "drawn.json: not written" in capsys.readouterr().err
+    with pytest.raises(pytest.fail.Exception, match="begun"):
+        main([*drawn, f"--json={tmp_path / 'out/drawn.json'}"])  # in the folder that is to be made
+
+
 def test_an_overflow_names_other_precisions(weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     broken = tmp_path / "weights"
     shutil.copytree(weights, broken, symlinks=True)

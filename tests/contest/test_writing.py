@@ -10,7 +10,15 @@ import pytest
 from contest.errors import Code, ContestError
 from contest.ground_truth import GroundTruth, References
 from contest.items import Item, Sample
-from contest.writing import ground_truth_to_json, ids_to_json, samples_to_json, write_bytes, write_json
+from contest.writing import (
+    ground_truth_to_json,
+    ids_to_json,
+    require_writable,
+    require_writable_folder,
+    samples_to_json,
+    write_bytes,
+    write_json,
+)
 
 # (value, code)
 UNWRITABLE_VALUES = (
@@ -36,6 +44,29 @@ REFUSALS = (
     (errno.EROFS, Code.WRITE_FAILED),
     (errno.EIO, Code.WRITE_FAILED),
 )
+
+
+@pytest.mark.parametrize("name", ["missing/out.json", "file/out.json", "folder", "long" * 100])
+def test_what_could_not_be_written_is_told_before(name: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(ContestError) as caught:
+        require_writable(tmp_path / name)
+    assert (caught.value.code, caught.value.file) == (Code.WRITE_FAILED, str(tmp_path / name))
+
+
+@pytest.mark.parametrize(("name", "could"), [("folder", True), ("new/new", True), ("file", False), ("file/new", False)])
+def test_a_folder_that_could_not_be_made_is_told_before(name: str, could: bool, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    if could:
+        require_writable_folder(tmp_path / name)
+    else:
+        with pytest.raises(ContestError) as caught:
+            require_writable_folder(tmp_path / name)
+        assert caught.value.code == Code.WRITE_FAILED
+    require_writable(tmp_path / "file")
+    assert sorted(os.listdir(tmp_path)) == ["file", "folder"]
 
 
 def test_json_is_utf8_and_readable_by_eye(tmp_path: Path) -> None:

@@ -93,6 +93,19 @@ def test_what_can_not_be_scored_ends_with_2_and_one_message(
     assert captured.err.startswith("evaluation score: error [")
 
 
+@pytest.mark.parametrize("option", ["--json=missing/r.json", "--csv=missing/r.csv", "--html=file/new", "--html=file"])
+def test_what_can_not_be_written_is_told_before_anything_is_scored(
+    option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_files(tmp_path, {"a": 0})
+    (tmp_path / "file").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("evaluation.scoring.join", lambda *arguments: pytest.fail("the files were read"))
+    files = ["--predictions=predictions.json", "--ground-truth=ground_truth.json", "--ids=ids.json"]
+    assert main(["score", *files, option]) == 2
+    assert "not written" in capsys.readouterr().err
+
+
 def test_options_that_make_no_sense_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     for wrong in (["--tasks", "poetry"], ["--mode", "kind"], ["--resamples", "0"], ["--seed", "-1"]):
         with pytest.raises(SystemExit) as stopped:

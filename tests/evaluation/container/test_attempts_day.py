@@ -125,12 +125,12 @@ def test_a_register_of_before_has_utc(tmp_path: Path) -> None:
 def test_the_command_writes_all_forms(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     register = tmp_path / "attempts.db"
     for team, verdict in ((EVIL, Verdict(Fault.HOST)), ("red", Verdict(Fault.NONE, integral=0.25))):
-        number = attempts.begin(register, team, "0")
+        number = attempts.begin(register, team, "0", datetime(2026, 11, 21, 12, tzinfo=UTC))
         attempts.finish(register, number, verdict)
     attempts.choose(register, "red", [2])
     files = [f"--{form}={tmp_path / f'day.{form}'}" for form in ("json", "csv")]
     command = ["attempts", "day", "--db", str(register)]
-    assert main([*command, *files, "--html", str(tmp_path / "html")]) == 0
+    assert main([*command, "--day", DAY.isoformat(), *files, "--html", str(tmp_path / "html")]) == 0
     printed = capsys.readouterr().out
     assert "\x1b" not in printed
     assert "\u202e" not in printed

@@ -7,7 +7,7 @@ from typing import Any
 
 from contest.ground_truth import GroundTruth, References
 from contest.items import Item, Sample
-from contest.reading import read_ground_truth, read_predictions_lenient
+from contest.reading import read_ground_truth_lenient, read_predictions_lenient
 from evaluation.metrics.cases import Case, UnsoundAnswer
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "metrics"
@@ -26,7 +26,7 @@ def case(references: Sequence[str] | str, *texts: str, sample_id: str = "0") -> 
 
 
 def cases_of_files(folder: Path, truths: Mapping[str, Any] | str, predictions: Mapping[str, Any] | str) -> list[Case]:
-    """The cases of two files that hold these objects (or this raw text). Raises ContestFileError (ground truth)."""
+    """The cases of two files that hold these objects (or this raw text), malformed entries among them."""
     paths = []
     for name, content in (("ground_truth.json", truths), ("predictions.json", predictions)):
         paths.append(folder / name)
@@ -41,5 +41,5 @@ def cases_of_files(folder: Path, truths: Mapping[str, Any] | str, predictions: M
 
     return [
         Case(sample_id, truth, parsed.valid.get(sample_id), unsound=unsound(sample_id))
-        for sample_id, truth in read_ground_truth(paths[0]).items()
+        for sample_id, truth in read_ground_truth_lenient(paths[0]).items()
     ]

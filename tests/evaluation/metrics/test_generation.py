@@ -14,6 +14,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 
 from contest.errors import Code, ContestError
+from contest.ground_truth import GroundTruth, References, UnsoundTruth
 from contest.reading import read_ground_truth, read_input, read_predictions
 from evaluation.metrics.cases import Case, Mode, UnsoundAnswer
 from evaluation.metrics.clip_score import score_captions
@@ -199,7 +200,7 @@ def test_a_missing_drawing_is_named_in_strict_and_stops_official(answer: list[An
     # Even a distance of 0 could not make up for the picture that is not there.
     assert parts["distance_part"] == pytest.approx(3 / 4 * distance_part(expected), abs=1e-9)
     assert metric.result().score == pytest.approx((parts["clip"] + parts["distance_part"]) / 2, abs=1e-12)
-    assert "1 of 4 samples lack a sound picture: the distance part shrinks" in metric.result().remarks
+    assert "1 of 4 samples lacks a sound picture: the distance part shrinks" in metric.result().remarks
     assert [note.sample_id for note in metric.result().notes] == ["1"]
     with pytest.raises(AttemptAbortedError):
         generation("official").update(small({"1": answer}), range(4))
@@ -279,6 +280,22 @@ def test_what_their_splitting_can_not_read_is_no_picture(answer: list[Any]) -> N
     cases = [*small()[:3], replace(small()[3], answer=None, unsound=unsound)]
     with pytest.raises(AttemptAbortedError, match="3 pictures were drawn for 4"):
         generation("official").update(cases, range(4))
+
+
+def test_a_truth_without_a_picture_to_copy_is_none_of_the_folder_s() -> None:
+    value = [{"type": "image"}]
+    unsound = UnsoundTruth(value, (ContestError(Code.ITEM_KEY_MISSING, sample_id="3"),))
+    textual = GroundTruth("3", (References("text", ("кот",)),))
+    for truth in (GroundTruth("3", (), unsound=unsound), textual):
+        cases = [*small()[:3], replace(small()[3], truth=truth)]
+        with pytest.raises(AttemptAbortedError, match="4 pictures were drawn for 3"):
+            generation("official").update(cases, range(4))
+        with pytest.raises(FeatureError, match="'3': the ground truth has no picture"):
+            generation("strict").update(cases, range(4))
+        alike = [*cases[:3], replace(cases[3], answer=replace(small()[3].answer, items=()))]  # as many on both sides
+        metric = generation("official")
+        metric.update(alike, range(4))
+        assert metric.result().samples["3"] == pytest.approx(metric.result().parts["distance_part"] / 2)
 
 
 def test_the_ground_truth_s_features_are_kept(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def test_pairs_by_name(tmp_path: Path) -> None:
     ("before", "after", "said"),
     [
         (["a.png"], ["b.png"], "2 pictures have no other half"),
-        (["a.png", "b.png"], ["a.png"], "1 pictures have no other half; the first is .*b.png"),
+        (["a.png", "b.png"], ["a.png"], "1 picture has no other half; the first is .*b.png"),
         (["a.png", "a.jpg"], ["a.png"], "have one name"),
         ([], ["a.png"], "there is no picture"),
     ],

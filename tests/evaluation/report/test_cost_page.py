@@ -49,7 +49,7 @@ def test_the_front_and_what_is_not_known(folder: Path) -> None:
     rows = re.findall(r'data-label="No\.">(\d+)<.*?data-label="Pareto front">([a-z ]+)<', source, re.DOTALL)
     assert dict(rows) == {"1": "yes", "2": "no", "3": "yes", "4": "not drawn"}
     assert (source.count('<circle class="front"'), source.count('<circle class="behind"')) == (2, 1)
-    assert "1 of 4 runs are not drawn" in source
+    assert "1 of 4 runs is not drawn" in source
     assert re.search(r'data-label="J/sample">not known<', source)
     assert re.search(r'data-label="pictures/s">not known<', source)
     for name in ("index", "run-1", "team-1"):
