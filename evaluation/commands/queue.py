@@ -205,8 +205,7 @@ def collect_verdicts(options: argparse.Namespace) -> int:
     from evaluation.queue.spool import COLLECTOR_NAME, RUNNING, WAITING, Spool
 
     spool, count, said = Spool(options.spool), 0, set[str]()
-    lease = agreed_lease(spool, LEASE_SECONDS)
-    watch = LeaseWatch(spool, lease)
+    watch = LeaseWatch(spool, LEASE_SECONDS)
     with ExitStack() as stack:
         stack.enter_context(alone(spool))
         if options.follow:
@@ -221,9 +220,10 @@ def collect_verdicts(options: argparse.Namespace) -> int:
                 said.add(problem)
             if not options.follow or not left:
                 break
+            watch.seconds = agreed_lease(spool, LEASE_SECONDS)  # the first worker may come after the collector
             watch.release_dead()
             with suppress(OSError):  # for people's eyes; a full disk shall end no collector
                 note_look(spool, look)
-            time.sleep(pause_between_looks(lease))
+            time.sleep(pause_between_looks(watch.seconds))
     show(f"{count} verdicts entered in {options.db}; {len(left)} submissions wait or run")
     return WITH_FAULTS if said else DONE
