@@ -19,7 +19,7 @@ from contest.stop_signals import Stopped
 from evaluation.container.errors import HostBusyError, HostError
 from evaluation.container.verdict import Fault
 from evaluation.queue.errors import QueueError
-from evaluation.queue.presence import Presence, note_look, server_now
+from evaluation.queue.presence import Presence, note_look
 from evaluation.queue.rules import asset_hashes, require_same_rules
 from evaluation.queue.spool import DONE, RUNNING, WAITING, Spool
 from evaluation.queue.status import status_of
@@ -256,21 +256,22 @@ def test_one_worker_alone_takes_the_name_of_a_dead_one(tmp_path):
         shutil.rmtree(spool.folder)
 
 
-def test_whoever_finds_a_dead_workers_name_late_leaves_it_to_the_heir(tmp_path, monkeypatch):
-    """Another worker takes it between the look at the dead one's file and the taking."""
-    spool, heirs = spool_with(tmp_path, []), []
+@pytest.mark.parametrize(("step", "names"), [("open", ["gpu1-2", "gpu1"]), ("replace", ["gpu1", "gpu1-2"])])
+def test_two_find_a_dead_workers_name_at_once(tmp_path, monkeypatch, step, names):
+    """The other one comes when the first has seen that it is dead, or when it is just about to take the name."""
+    spool, workers, real = spool_with(tmp_path, []), [], getattr(os, step)
     of_the_dead(spool)
 
-    def late(_spool):
-        if not heirs:
-            heirs.append(None)
-            heirs[0] = Presence(spool, "gpu1", 60)
-        return server_now(spool)
+    def late(path, *rest):
+        if not workers and (step == "replace" or str(path).endswith(".heir")):
+            workers.append(None)
+            workers[0] = Presence(spool, "gpu1", 60)
+        return real(path, *rest)
 
-    monkeypatch.setattr("evaluation.queue.presence.server_now", late)
-    one = Presence(spool, "gpu1", 60)
-    assert (heirs[0].name, one.name) == ("gpu1", "gpu1-2")
-    assert json.loads(heirs[0].path.read_text())["token"] == heirs[0].token
+    monkeypatch.setattr(f"evaluation.queue.presence.os.{step}", late)
+    workers.insert(0, Presence(spool, "gpu1", 60))
+    assert [one.name for one in workers] == names
+    assert [json.loads(one.path.read_text())["token"] for one in workers] == [one.token for one in workers]
     assert sorted(path.name for path in (spool.folder / "workers").iterdir()) == ["gpu1-2.json", "gpu1.json"]
 
 
