@@ -13,10 +13,7 @@
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-readonly limit="${LIMIT:-360}" least_disk=8000000 least_disk_without_layers=25000000 # seconds; KiB
-work="$(mktemp -d "${TMPDIR:-/tmp}/fbc2-docker-XXXXXX")"
-chmod 711 "$work" # apt fetches as a user of its own
-export TMPDIR="$work"
+readonly least_disk=8000000 least_disk_without_layers=25000000 # KiB
 engine="" wheels="" running="" beside="" # what this script started, by process id
 
 finish() {
@@ -27,25 +24,12 @@ finish() {
     fi
     [ -z "$engine" ] || kill -KILL "$engine" 2>/dev/null || true
     [ -z "$wheels" ] || kill "$wheels" 2>/dev/null || true
-    wait 2>/dev/null || true
-    for _ in 1 2 3 4 5; do # the engine's last processes may still be ending
-        rm -rf --one-file-system "$work" 2>/dev/null && break
-        sleep 1
-    done
 }
-trap finish EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
 
-step() { printf '%s docker/ci.sh: %s\n' "$(date +%T)" "$*"; }
-
-not_here() {
-    local rule="################################################################################"
-    printf '\n%s\n# NO CONTAINER WAS TESTED HERE, SO NOTHING WAS PROVEN:\n# %s\n' "$rule" "$1" >&2
-    printf '# This is the machine, not the submission. Run docker/ci.sh where there is an\n' >&2
-    printf '# engine, disk, and the package index.\n%s\n' "$rule" >&2
-    exit 3
-}
+proof=docker/ci.sh nothing="NO CONTAINER WAS TESTED HERE" ours="the submission"
+wanted="where there is an engine, disk, and the package index"
+. docker/proof.sh
+export TMPDIR="$work"
 
 # allowed SECONDS: how many of them are left, at least one, as `timeout 0` bounds nothing. They are those of the usual
 # limit, and grow with it.
@@ -66,24 +50,16 @@ bounded() {
     running=""
     return "$status"
 }
-too_long() { [ "$1" -eq 124 ] || [ "$1" -eq 137 ]; }
 
-python="${PYTHON:-.venv/bin/python}"
 can_test() {
     [ -n "$(command -v "$python")" ] && "$python" -c 'import sys; from importlib.util import find_spec
 sys.exit(not all(map(find_spec, ("hypothesis", "pytest", "torch"))))' 2>/dev/null
 }
 if ! can_test; then
-    [ -z "${PYTHON:-}" ] || {
-        echo "docker/ci.sh: $python lacks packages of requirements-dev.txt; install them, or leave PYTHON unset" >&2
-        exit 1
-    }
+    [ -z "${PYTHON:-}" ] || lacks_packages "; install them, or leave PYTHON unset"
     step "making .venv, which the limit of $limit s does not count"
     bash run.sh setup >"$work/setup.log" 2>&1 || not_here ".venv can not be made: $(tail -n 1 "$work/setup.log")"
-    can_test || {
-        echo "docker/ci.sh: $python lacks packages of requirements-dev.txt, though they were installed" >&2
-        exit 1
-    }
+    can_test || lacks_packages ", though they were installed"
     step ".venv is made, in $SECONDS s; from here on the $limit s count"
     SECONDS=0
 fi
@@ -118,8 +94,7 @@ fi
 told="$(bounded 20 docker info --format '{{.Driver}} {{.DockerRootDir}}')" || not_here "the Docker engine stopped answering"
 least="$([ "${told%% *}" = vfs ] && echo "$least_disk_without_layers" || echo "$least_disk")"
 for folder in "$work" "${told#* }"; do
-    free="$(df --output=avail --block-size=1024 "$folder" 2>/dev/null | tail -n 1)" || continue # another machine's engine
-    [ "$free" -ge "$least" ] || not_here "$folder has $((free / 1000)) MB free; $((least / 1000)) MB are needed"
+    require_room "$folder" "$least"
 done
 
 # Whether a container of the base runs, and gets packages (if it has a pip yet) from where the build will get them.

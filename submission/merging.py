@@ -18,6 +18,7 @@ from submission.journal import Journal, JournalRecords, read_journals
 from submission.report import RUN_REPORT_NAME, RankResult, RunSummary
 from submission.run import answerable
 from submission.sessions import sessions_name
+from submission.share_pictures import require_same_pictures
 from submission.shares import CODE_ROOM, of_share
 
 OF_SHARES_ALONE = ("draws", "time_budget", "torch")  # agreed, and no part of a journal's configuration
@@ -29,8 +30,8 @@ def merge(source: Path, output: Path) -> RunSummary:
     The files are those that one run writes: answers in the order of the input, pictures byte by byte. What the shares
     hold is only read, so that a merge that was killed is done again.
 
-    Raises ShareError for shares that do not belong together or to this input, ContestFileError for predictions that
-    can not be read, JournalInUseError, ContestError or OSError where the output can not be written.
+    Raises ShareError for shares that do not belong together, or to this input or its pictures, ContestFileError for
+    predictions that can not be read, JournalInUseError, ContestError or OSError where the output can not be written.
     """
     input_file = source / INPUT_NAME if source.is_dir() else source
     records = read_shares(output, CODE_ROOM)
@@ -38,6 +39,9 @@ def merge(source: Path, output: Path) -> RunSummary:
     if agreed["input_sha256"] != file_sha256(input_file):
         raise ShareError(f"the shares in {output} are of another input than {input_file}", "give the --input they had")
     samples = answerable(read_input_lenient(input_file))
+    for record in records:
+        own, _ = of_share(record.share, samples, ())
+        require_same_pictures(record, own, input_file.parent)
     answers = {record.share: _answers(record, samples) for record in records}
     merged = {key: answer for part in answers.values() for key, answer in part.items()}
     configuration = {name: value for name, value in agreed.items() if name not in OF_SHARES_ALONE}

@@ -47,6 +47,7 @@ from submission.run_state import RunState
 from submission.scheduler import Scheduler
 from submission.sessions import Session, SessionLog, read_sessions
 from submission.settings import RunSettings
+from submission.share_pictures import begin_with_pictures
 from submission.shares import CODE_ROOM, end_share, of_share
 
 MAX_NAMED = 5
@@ -60,7 +61,7 @@ def run(settings: RunSettings, meter: MeterRow | None = None) -> RunSummary:
     the others return a report of their share. `meter` says where the energy of the run is written down, if it is.
 
     Raises ContestFileError for an input file that is no JSON object, ContestError or OSError for an output folder
-    that can not be written, JournalInUseError. Everything else that goes wrong is in the report.
+    that can not be written, JournalInUseError, ShareError. Everything else that goes wrong is in the report.
     """
     started = time.monotonic()
     input_file = settings.input / INPUT_NAME if settings.input.is_dir() else settings.input
@@ -79,6 +80,7 @@ def run(settings: RunSettings, meter: MeterRow | None = None) -> RunSummary:
         ThreadPoolExecutor(1, "encoding") as thread,  # what it does when a run ends early is waited for at the very end
     ):
         if record is not None and shard.is_first:
+            begin_with_pictures(record, samples, input_file.parent)
             record.write()
         log = SessionLog(settings.output, Session(shard.number, meter), started)
         process = _RunProcess(settings, input_file, samples, deadline, journal, log, thread, record)

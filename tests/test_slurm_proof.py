@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 BOX = "NOTHING RAN UNDER SLURM HERE, SO NOTHING WAS PROVEN"
-TOOLS = ("bash", "cat", "chmod", "date", "dirname", "env", "kill", "mkdir", "mktemp", "rm", "sleep", "tail")
+TOOLS = ("bash", "cat", "chmod", "date", "dirname", "env", "kill", "ln", "mkdir", "mktemp", "rm", "sleep", "tail")
 SLURM = ("slurmctld", "slurmd", "slurmstepd", "sbatch", "srun")
 # Stands in for `timeout --kill-after=10 SECONDS COMMAND`, and for what is run by it.
 TIMEOUT = 'shift 2; case "$*" in *pytest*) exit "$TESTS_END" ;; apt-get*) echo "$APT_SAYS" >&2; exit 100 ;; esac'

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -153,10 +154,15 @@ def work(options: argparse.Namespace) -> int:
         worker = QueueWorker(
             spool, me, run_job, _image_check(options.engine), places, scratch, options.lease, options.stay
         )
-        worker.pause = min(SECONDS_BETWEEN_LOOKS, options.lease / 5)
+        worker.pause = pause_between_looks(options.lease)
         count = worker.work()
     show(f"the queue is empty; this worker ran {count} submissions (next: `evaluation queue collect`)")
     return DONE
+
+
+def pause_between_looks(lease: float) -> float:
+    """Seconds that pass at least between two looks for dead claims, of a lease of so many."""
+    return min(SECONDS_BETWEEN_LOOKS, lease / 5)
 
 
 def _image_check(engine: str) -> Callable[[str], bool]:
@@ -194,14 +200,17 @@ def collect_verdicts(options: argparse.Namespace) -> int:
     """`queue collect`: enter verdicts. Status 1 if one can not be read."""
     from evaluation.queue.collector import alone, collect
     from evaluation.queue.lease import LeaseWatch
+    from evaluation.queue.presence import note_look
     from evaluation.queue.rules import agreed_lease
-    from evaluation.queue.spool import RUNNING, WAITING, Spool
+    from evaluation.queue.spool import COLLECTOR_NAME, RUNNING, WAITING, Spool
 
     spool, count, said = Spool(options.spool), 0, set[str]()
-    lease = agreed_lease(spool, LEASE_SECONDS)
-    watch = LeaseWatch(spool, lease)
-    with alone(spool):
-        while True:
+    watch = LeaseWatch(spool, LEASE_SECONDS)
+    with ExitStack() as stack:
+        stack.enter_context(alone(spool))
+        if options.follow:
+            stack.callback((spool.folder / COLLECTOR_NAME).unlink, missing_ok=True)
+        for look in itertools.count(1):
             left = spool.places(WAITING, RUNNING)
             collected, problems = collect(spool, options.db)
             count += len(collected)
@@ -211,7 +220,10 @@ def collect_verdicts(options: argparse.Namespace) -> int:
                 said.add(problem)
             if not options.follow or not left:
                 break
+            watch.seconds = agreed_lease(spool, LEASE_SECONDS)  # the first worker may come after the collector
             watch.release_dead()
-            time.sleep(min(SECONDS_BETWEEN_LOOKS, lease / 5))
+            with suppress(OSError):  # for people's eyes; a full disk shall end no collector
+                note_look(spool, look)
+            time.sleep(pause_between_looks(watch.seconds))
     show(f"{count} verdicts entered in {options.db}; {len(left)} submissions wait or run")
     return WITH_FAULTS if said else DONE

@@ -8,6 +8,8 @@
     SPOOL/collected/<job>~<fault>                a job that is in the register of attempts
     SPOOL/beats/<job>~<claims>~<token>           the signs of life of who has it
     SPOOL/results/<job>~<claims>~<token>/        the folder of `run-container`
+    SPOOL/workers/<name>.json                    a worker, as long as it lives
+    SPOOL/collector.json                         the collector, as long as it follows
 
 A job is one file, which says what was submitted, and whose place says the rest. It is in one place at any time, so no
 job is lost, and nobody hands in a verdict for a job that another one took over: his file is not there any more.
@@ -34,7 +36,7 @@ from evaluation.queue.errors import QueueError
 WAITING, RUNNING, DONE, COLLECTED = "waiting", "running", "done", "collected"
 STATES = (WAITING, RUNNING, DONE, COLLECTED)
 ARCHIVES, BEATS, RESULTS, WORKERS = "archives", "beats", "results", "workers"
-RULES_NAME, LOCK_NAME = "rules.json", ".lock"
+RULES_NAME, LOCK_NAME, COLLECTOR_NAME = "rules.json", ".lock", "collector.json"
 MOST_CLAIMS = 3  # of a job, by workers that were lost with it or whose host failed it
 LOST = "lost"  # in place of a token: nobody handed this verdict in
 VALID = Fault.NONE.name.lower()

@@ -10,7 +10,7 @@ from typing import Any
 from evaluation.container.verdict import VERDICT_JSON
 from evaluation.queue.lease import read_beat, seconds_running
 from evaluation.queue.presence import server_now
-from evaluation.queue.spool import COLLECTED, RESULTS, RUNNING, VALID, WAITING, WORKERS, JobPlace, Spool
+from evaluation.queue.spool import COLLECTED, COLLECTOR_NAME, RESULTS, RUNNING, VALID, WAITING, WORKERS, JobPlace, Spool
 from evaluation.table import columns, cut
 
 STUCK = "stuck"
@@ -48,10 +48,11 @@ class JobStatus:
 
 @dataclass(frozen=True)
 class QueueStatus:
-    """All submissions, and what workers say of themselves, with `silent` seconds each."""
+    """All submissions, and what workers, and the collector if one follows, say of themselves, with `silent` seconds."""
 
     jobs: list[JobStatus]
     workers: list[dict[str, Any]]
+    collector: dict[str, Any] | None = None
 
     @property
     def counts(self) -> dict[str, int]:
@@ -60,7 +61,12 @@ class QueueStatus:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON."""
-        return {"counts": self.counts, "jobs": [asdict(job) for job in self.jobs], "workers": self.workers}
+        return {
+            "counts": self.counts,
+            "jobs": [asdict(job) for job in self.jobs],
+            "workers": self.workers,
+            "collector": self.collector,
+        }
 
     def to_text(self) -> str:
         """Return the table, and a line of the counts."""
@@ -72,7 +78,12 @@ class QueueStatus:
             rows.append((job.job, *texts, job.state, *times, str(job.claims), verdict, job.worker))
         counts = ", ".join(f"{count} {state}" for state, count in self.counts.items()) or "nothing"
         alive = f"{len(self.workers)} workers" if len(self.workers) != 1 else "1 worker"
-        return "\n".join([columns(rows), f"{counts}; {alive}", *self._silent_workers()])
+        return "\n".join([columns(rows), f"{counts}; {alive}; {self._collector()}", *self._silent_workers()])
+
+    def _collector(self) -> str:
+        if self.collector is None:
+            return "no collector follows"
+        return f"the collector on {self.collector['host']} looked {self.collector['silent']:.0f} s ago"
 
     def _silent_workers(self) -> list[str]:
         return [
@@ -88,7 +99,15 @@ def status_of(spool: Spool, lease: float) -> QueueStatus:
     now = server_now(spool)
     workers = _workers(spool, now, lease)
     jobs = [status for place in spool.places() if (status := _job(spool, place, now, lease, workers)) is not None]
-    return QueueStatus(jobs, workers)
+    return QueueStatus(jobs, workers, _collector(spool, now))
+
+
+def _collector(spool: Spool, now: float) -> dict[str, Any] | None:
+    path = spool.folder / COLLECTOR_NAME
+    try:
+        return {**json.loads(path.read_text("utf-8")), "silent": round(max(0.0, now - path.stat().st_mtime), 1)}
+    except (OSError, ValueError):  # there is none, or it ends just now
+        return None
 
 
 def _job(spool: Spool, place: JobPlace, now: float, lease: float, workers: list[dict[str, Any]]) -> JobStatus | None:

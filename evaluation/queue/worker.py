@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
+from contest.atomic import locked
 from contest.console import note, one_line, say
 from contest.errors import ContestError
 from contest.stop_signals import Stopped
 from errors import reason_of
 from evaluation.container.errors import HostBusyError, HostError
-from evaluation.container.identity import is_gone, this_process
 from evaluation.container.removing import remove_tree
 from evaluation.container.stopping import stopped_by_signals
 from evaluation.container.verdict import Fault, Verdict
@@ -176,14 +176,20 @@ class QueueWorker:
 
 @contextmanager
 def scratch_folder(place: Path) -> Iterator[Path]:
-    """A new folder that is removed in the end; those of workers that were killed on this host are removed first."""
+    """A new folder that is removed in the end; those of workers that are gone are removed first. Raises OSError.
+
+    Its owner holds the lock of a file in it. The system lets go of that however the owner ends: killed, with its host's
+    power, or with the container that it ran in.
+    """
     for owner in place.glob(f"{SCRATCH_PREFIX}*/{OWNER_NAME}"):
-        with suppress(OSError):  # another worker clears up as well
-            if is_gone(owner.read_text("utf-8")):
-                remove_tree(owner.parent)
+        with suppress(OSError), locked(owner, seconds=0):  # else it lives, is of another user, or has been cleared away
+            remove_tree(owner.parent)
     with tempfile.TemporaryDirectory(prefix=SCRATCH_PREFIX, dir=place) as scratch:
-        (Path(scratch) / OWNER_NAME).write_text(this_process(), "utf-8")
-        yield Path(scratch)
+        # Nobody sees it without its lock.
+        draft = Path(scratch) / f".{OWNER_NAME}"
+        with locked(draft):
+            draft.rename(Path(scratch) / OWNER_NAME)
+            yield Path(scratch)
 
 
 def _interrupt() -> None:

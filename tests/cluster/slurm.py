@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -20,12 +20,36 @@ _FIELD = re.compile(r"(\w+)=(\S*)")
 _ENDED = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "BOOT_FAIL"}
 
 
-def until(happens: Callable[[], object], what: str, said: Callable[[], str] = lambda: "") -> None:
+@dataclass
+class Patience:
+    """How long is waited for one thing: seconds of a machine that has little else to do.
+
+    A busy machine's count by what falls to each of those that want a processor, so that there the proof runs out of its
+    own time, which says: slow. What waits in vain leaves the machine idle, and fails here.
+    """
+
+    left: float = PATIENCE_SECONDS
+    _last: float = field(default_factory=time.monotonic)
+
+    def wait(self, seconds: float) -> None:
+        """Wait a little."""
+        time.sleep(seconds)
+        now = time.monotonic()
+        self.left -= (now - self._last) / max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+        self._last = now
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left of it."""
+        return self.left <= 0
+
+
+def until(happens: Callable[[], object], what: str, said: Callable[[], str] = lambda: "", pause: float = 0.25) -> None:
     """Wait until something has happened. Nobody is told of what Slurm does, so it is asked again and again."""
-    end = time.monotonic() + PATIENCE_SECONDS
+    patience = Patience()
     while not happens():
-        assert time.monotonic() < end, f"{what}: not after {PATIENCE_SECONDS:g} s\n{said()}"
-        time.sleep(0.25)
+        assert not patience.is_over, f"{what}: not after {PATIENCE_SECONDS:g} s\n{said()}"
+        patience.wait(pause)
 
 
 def ask(*command: str | Path) -> str:
@@ -98,18 +122,35 @@ class Job:
 def submit(
     template: str, folder: Path, *arguments: object, options: tuple[str, ...] = (), **environment: object
 ) -> Job:
-    """Submit a template. The cluster has no GPUs, and two processors or so in truth: that alone is asked otherwise."""
-    command = ["sbatch", "--parsable", "--export=ALL", "--gres=none", "--cpus-per-task=1", *options]
+    """Submit a template as it stands, GPUs and processors included, of which there are enough in Slurm's books."""
     told = subprocess.run(
-        [*command, str(SCRIPTS / template), *map(str, arguments)],
+        ["sbatch", "--parsable", "--export=ALL", *options, str(SCRIPTS / template), *map(str, arguments)],
         cwd=folder, capture_output=True, text=True, check=False,
-        env={
-            **os.environ, "FBC2": str(ROOT), "PYTHON": sys.executable, "OMP_NUM_THREADS": "1", "TMPDIR": "/var/tmp",
-            **{name: str(value) for name, value in environment.items()},
-        },
+        env=submitting(FBC2=ROOT, PYTHON=sys.executable, **environment),
     )  # fmt: skip
     assert told.returncode == 0, told.stderr
     return Job(told.stdout.strip(), folder)
+
+
+def submitting(**environment: object) -> dict[str, str]:
+    """An environment to submit in: in truth there are two processors or so, and each host has a disk of its own."""
+    own = {name: str(value) for name, value in environment.items()}
+    return {**os.environ, "OMP_NUM_THREADS": "1", "TMPDIR": "/var/tmp", **own}
+
+
+def kill_command(job: Job, task: int, module: str) -> None:
+    """Kill the command of a task, `python -m <module>`, which says no word then. Its script outlives it."""
+    slurm = [f"SLURM_ARRAY_JOB_ID={job.number}", f"SLURM_ARRAY_TASK_ID={task}"]
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            environment = (process / "environ").read_bytes().decode(errors="replace").split("\0")
+        except OSError:  # it has ended
+            continue
+        if command[1:3] == ["-m", module] and all(one in environment for one in slurm):
+            os.kill(int(process.name), signal.SIGKILL)
+            return
+    raise AssertionError(f"{module} of task {task} does not run\n{job.said()}")
 
 
 def pull_the_plug(node: str) -> None:

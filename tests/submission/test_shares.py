@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from submission.__main__ import main
 from submission.engine import Engine
-from tests.submission.conftest import GOLDEN, ROOT, Start, Write, text
+from tests.submission.conftest import GOLDEN, ROOT, Start, Write, image, text
 
 E2E = GOLDEN / "e2e"
 
@@ -141,6 +142,52 @@ def test_shares_of_another_input_are_refused(submit: Start, write_input: Write, 
     write_input({"a": [text("кот")], "b": [text("дом")]})
     assert merge(source, tmp_path / "shares") == 2
     assert "are of another input than" in capsys.readouterr().err
+
+
+def two_pictures(write_input: Write) -> Path:
+    """An input of four samples: each of two shares has one with a picture of its own."""
+    source = write_input({str(i): [text("Что это?"), *([image(f"images/{i}.png")] if i < 2 else [])] for i in range(4)})
+    for number in range(2):
+        Image.new("RGB", (60, 50), (0, 100 * number, 90)).save(source / "images" / f"{number}.png")
+    return source
+
+
+def test_shares_made_from_other_pictures_are_named(submit: Start, write_input: Write, tmp_path: Path, capsys) -> None:
+    source = two_pictures(write_input)
+    for number in range(2):
+        submit(source, "--shard", f"{number}/2", output="shares")
+    picture = source / "images" / "1.png"
+    kept = picture.read_bytes()
+    for content in (kept[:-1] + bytes([kept[-1] ^ 1]), kept + b"1", None):  # of one size, of another, gone
+        picture.unlink()
+        if content is not None:
+            picture.write_bytes(content)
+        assert merge(source, tmp_path / "shares") == 2
+        assert "share 1/2 was made from other bytes of images/1.png" in capsys.readouterr().err
+        assert not (tmp_path / "shares" / "predictions.json").exists()
+    picture.write_bytes(kept)
+    assert merge(source, tmp_path / "shares") == 0
+    notes = tmp_path / "shares" / "share-00001-of-00002" / "pictures.json"
+    assert list(json.loads(notes.read_text())) == ["images/1.png"]
+    for damaged in ("{", "[]"):
+        notes.write_text(damaged)
+        assert merge(source, tmp_path / "shares") == 2
+        assert "pictures.json is damaged" in capsys.readouterr().err
+    notes.unlink()
+    assert merge(source, tmp_path / "shares") == 0
+    assert "share 1/2 has no pictures.json" in capsys.readouterr().err
+
+
+def test_share_goes_on_with_the_pictures_it_was_begun_with(submit: Start, write_input: Write, tmp_path: Path) -> None:
+    source = two_pictures(write_input)
+    submit(source, "--shard", "1/2", output="shares")
+    Image.new("RGB", (60, 50), (1, 2, 3)).save(source / "images" / "1.png")
+    refused = submit(source, "--shard", "1/2", output="shares")
+    assert refused.status == 2
+    assert "share 1/2 was begun with other bytes of images/1.png" in refused.stderr
+    Image.new("RGB", (60, 50), (0, 100, 90)).save(source / "images" / "1.png")  # as it was
+    Image.new("RGB", (60, 50), (1, 2, 3)).save(source / "images" / "0.png")  # none of its own
+    assert submit(source, "--shard", "1/2", output="shares").status == 0
 
 
 def test_broken_samples_and_more_shares_than_samples(submit: Start, write_input: Write, tmp_path: Path) -> None:

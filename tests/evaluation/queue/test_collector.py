@@ -1,15 +1,19 @@
 """One collector enters each verdict once, whenever it is killed, and counts what the contest counts."""
 
 import shutil
+import time
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
+from evaluation.__main__ import main as evaluation
 from evaluation.container import attempts
 from evaluation.container.verdict import Fault
 from evaluation.queue.collector import alone, collect
 from evaluation.queue.errors import QueueError
-from evaluation.queue.spool import COLLECTED, DONE, MOST_CLAIMS, Spool
+from evaluation.queue.rules import require_same_rules
+from evaluation.queue.spool import COLLECTED, DONE, MOST_CLAIMS, WAITING, Spool
 from tests.evaluation.queue.spools import handed_in, spool_with
 
 
@@ -94,3 +98,27 @@ def test_one_process_alone_collects(tmp_path):
         pass
     with alone(spool):
         pass
+
+
+def test_collector_that_came_before_all_workers_keeps_to_their_lease(tmp_path, monkeypatch):
+    """Else it would leave a dead worker its job for the lease that nobody was given."""
+    spool, pauses = spool_with(tmp_path, ["red"]), []
+    spool.claim(spool.places()[0], "dead")
+    until = time.monotonic() + 600
+
+    def pause(seconds):
+        if not pauses:
+            require_same_rules(spool, {"lease": 0.5})
+        else:
+            time.sleep(seconds)
+        pauses.append(seconds)
+        for place in spool.places(WAITING):
+            handed_in(spool, spool.claim(place, "w"))
+        assert time.monotonic() < until, "the job does not wait again"
+
+    monkeypatch.setattr("evaluation.commands.queue.time", SimpleNamespace(sleep=pause))
+    command = ["queue", "collect", "--follow", "--spool", str(spool.folder), "--db", str(tmp_path / "attempts.db")]
+    assert evaluation(command) == 0
+    assert entered(tmp_path / "attempts.db") == [("red", "2026-11-29", "none", 0.25)]
+    assert pauses[:2] == [2.0, 0.1]
+    assert not (spool.folder / "collector.json").exists()

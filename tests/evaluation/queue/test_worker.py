@@ -1,24 +1,33 @@
 """A worker hands in what comes of submissions; what its host fails waits for another one, and eats no attempt."""
 
+import json
 import os
+import re
+import shutil
 import signal
+import subprocess
+import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from contest.console import quiet
 from contest.stop_signals import Stopped
 from evaluation.container.errors import HostBusyError, HostError
-from evaluation.container.identity import this_process
 from evaluation.container.verdict import Fault
 from evaluation.queue.errors import QueueError
-from evaluation.queue.presence import Presence
+from evaluation.queue.presence import Presence, note_look
 from evaluation.queue.rules import asset_hashes, require_same_rules
 from evaluation.queue.spool import DONE, RUNNING, WAITING, Spool
 from evaluation.queue.status import status_of
 from evaluation.queue.worker import scratch_folder
 from tests.evaluation.queue.spools import queued, runs, spool_with, verdict_of, worker
+
+ROOT = Path(__file__).parents[3]
+PATIENCE_SECONDS = 600
 
 
 def test_everything_is_run_and_handed_in(tmp_path):
@@ -157,12 +166,39 @@ def test_handing_in_takes_longer_than_a_sign_of_life(tmp_path, monkeypatch, caps
     assert "taken over" not in capsys.readouterr().err
 
 
-def test_folders_of_killed_workers_are_removed(tmp_path):
-    for name, owner in (("fbc2-queue-dead", this_process()[:-1] + "x"), ("fbc2-queue-alive", this_process())):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "owner").write_text(owner)
-    with scratch_folder(tmp_path) as scratch:
-        assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["fbc2-queue-alive", scratch.name])
+# A worker in a container, or on a host that loses its power: its process is unknown here, now or later.
+HOLDS_SCRATCH = """
+import sys
+from pathlib import Path
+from evaluation.queue.worker import scratch_folder
+with scratch_folder(Path(sys.argv[1])) as scratch:
+    print(scratch.name, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_folders_of_workers_that_are_gone_are_removed(tmp_path):
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-c", HOLDS_SCRATCH, tmp_path],
+            cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+    try:
+        dead, alive = (worker.stdout.readline().strip() for worker in workers)
+        (tmp_path / dead / "result").mkdir()
+        workers[0].kill()
+        workers[0].wait()
+        with scratch_folder(tmp_path) as scratch:
+            assert sorted(path.name for path in tmp_path.iterdir()) == sorted([alive, scratch.name])
+        assert [path.name for path in tmp_path.iterdir()] == [alive]
+        assert workers[1].communicate("", timeout=PATIENCE_SECONDS) == ("", None)
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.wait()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_fault_of_the_program_gives_the_job_back(tmp_path):
@@ -192,6 +228,74 @@ def test_name_of_a_worker_that_was_killed_is_free_again(tmp_path):
     os.utime(path, (path.stat().st_mtime - 100,) * 2)
     with Presence(spool, "gpu1", 60) as one:
         assert one.name == "gpu1"
+
+
+def of_the_dead(spool, name="gpu1"):
+    """The file of a worker that was killed long ago."""
+    path = spool.folder / "workers" / f"{name}.json"
+    path.write_text(json.dumps({"name": name, "token": "dead"}))
+    os.utime(path, (path.stat().st_mtime - 1000,) * 2)
+    return path
+
+
+def test_one_worker_alone_takes_the_name_of_a_dead_one(tmp_path):
+    for _ in range(20):
+        spool = spool_with(tmp_path, [])
+        of_the_dead(spool)
+        together = threading.Barrier(8)
+
+        def take(_number, spool=spool, together=together):
+            together.wait(PATIENCE_SECONDS)
+            return Presence(spool, "gpu1", 60)
+
+        with ThreadPoolExecutor(8) as pool:
+            taken = list(pool.map(take, range(8)))
+        tokens = {path.stem: json.loads(path.read_text())["token"] for path in (spool.folder / "workers").iterdir()}
+        assert tokens == {one.name: one.token for one in taken}
+        assert len(tokens) == 8
+        shutil.rmtree(spool.folder)
+
+
+@pytest.mark.parametrize(("step", "names"), [("open", ["gpu1-2", "gpu1"]), ("replace", ["gpu1", "gpu1-2"])])
+def test_two_find_a_dead_workers_name_at_once(tmp_path, monkeypatch, step, names):
+    """The other one comes when the first has seen that it is dead, or when it is just about to take the name."""
+    spool, workers, real = spool_with(tmp_path, []), [], getattr(os, step)
+    of_the_dead(spool)
+
+    def late(path, *rest):
+        if not workers and (step == "replace" or str(path).endswith(".heir")):
+            workers.append(None)
+            workers[0] = Presence(spool, "gpu1", 60)
+        return real(path, *rest)
+
+    monkeypatch.setattr(f"evaluation.queue.presence.os.{step}", late)
+    workers.insert(0, Presence(spool, "gpu1", 60))
+    assert [one.name for one in workers] == names
+    assert [json.loads(one.path.read_text())["token"] for one in workers] == [one.token for one in workers]
+    assert sorted(path.name for path in (spool.folder / "workers").iterdir()) == ["gpu1-2.json", "gpu1.json"]
+
+
+def test_worker_that_was_taken_for_dead_finds_another_name(tmp_path, capsys):
+    spool = spool_with(tmp_path, [])
+    slow = Presence(spool, "gpu1", 60)
+    os.utime(slow.path, (slow.path.stat().st_mtime - 1000,) * 2)
+    heir = Presence(spool, "gpu1", 60)
+    assert (heir.name, slow.name) == ("gpu1", "gpu1")
+    slow.says("runs something")
+    assert slow.name == "gpu1-2"
+    assert json.loads(heir.path.read_text())["token"] == heir.token
+    assert "this one is called gpu1-2" in capsys.readouterr().err
+
+
+def test_status_tells_who_collects(tmp_path):
+    spool = spool_with(tmp_path, ["red"])
+    assert "no collector follows" in status_of(spool, 60).to_text()
+    for looks in (9, 10):
+        note_look(spool, looks)
+        assert status_of(spool, 60).collector["looks"] == looks
+    path = spool.folder / "collector.json"
+    os.utime(path, (path.stat().st_mtime - 500,) * 2)
+    assert re.search(r"the collector on \S+ looked 500 s ago", status_of(spool, 60).to_text())
 
 
 def test_status_tells_what_is_stuck(tmp_path):
