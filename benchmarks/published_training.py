@@ -41,13 +41,17 @@ class PublishedTraining:
         scores = (scores - scores.detach().amax(dim=(-1, -2), keepdim=True)) * RELAX
         probabilities = F.dropout(scores.softmax(-1), self.model.config.attention_dropout_prob)
         context = (probabilities @ value).transpose(1, 2).reshape(batch, n, hidden)
-        output: Tensor = attention.output_dropout(attention.dense(context).clamp(-HALF_MAX, HALF_MAX))
-        return output
+        return self._dropped(attention.dense(context).clamp(-HALF_MAX, HALF_MAX))
+
+    def _dropped(self, x: Tensor) -> Tensor:
+        return F.dropout(x, self.model.config.output_dropout_prob)
 
     def _layer(self, layer: Layer, x: Tensor, mask: Tensor) -> Tensor:
         attended = self._attention(layer.attention, layer.input_layernorm(x), mask)
         x = x + layer.before_first_addition_layernorm(attended)
-        return x + layer.before_second_addition_layernorm(layer.mlp(layer.post_attention_layernorm(x)))
+        grown = layer.mlp.dense_h_to_4h(layer.post_attention_layernorm(x))
+        transformed = layer.mlp.dense_4h_to_h(F.gelu(grown, approximate="tanh"))
+        return x + layer.before_second_addition_layernorm(self._dropped(transformed))
 
     def logits(self, ids: Tensor) -> Tensor:
         """Logits of all positions: ids `[batch, n]` -> `[batch, n, total_vocab]`."""

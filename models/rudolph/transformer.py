@@ -6,7 +6,7 @@ Parameter and buffer names are those of the published checkpoints, so that weigh
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, TypeAlias
 
 import torch
@@ -14,7 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from models.rudolph.block_attention import block_attention
 from models.rudolph.config import Config
+from models.rudolph.dropout import Dropout
 from models.rudolph.geometry import Geometry, MaskKind
 from models.rudolph.loss import LossParts, segment_loss
 from models.rudolph.masks import sequence_mask
@@ -32,11 +34,9 @@ def masked_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, dr
 
     The published scores `s * mask - 10000 * (1 - mask)` amount to the same: every row sees at least itself.
     """
-    if query.device.type == "cpu" and query.dtype == torch.bfloat16 and query.requires_grad:
-        # On a CPU the fused kernel's backward in bfloat16 takes three times as long as the plain products.
-        bias = torch.zeros(mask.shape, dtype=query.dtype).masked_fill(~mask, -HALF_MAX)
-        scores = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5 + bias  # [batch, heads, queries, keys]
-        return F.dropout(scores.softmax(-1), dropout) @ value
+    if query.device.type == "cpu" and query.requires_grad:
+        # On a CPU the fused kernel has no dropout, its backward in bfloat16 is slow, and it scores keys that none sees.
+        return block_attention(query, key, value, mask, dropout)
     return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout)
 
 
@@ -48,7 +48,7 @@ class Attention(nn.Module):
         self.heads = config.num_attention_heads
         self.query_key_value = nn.Linear(config.hidden_size, 3 * config.hidden_size)
         self.dense = nn.Linear(config.hidden_size, config.hidden_size)
-        self.output_dropout = nn.Dropout(config.output_dropout_prob)
+        self.output_dropout = Dropout(config.output_dropout_prob)
 
     def forward(self, x: Tensor, attend: Attend) -> Tensor:
         """Attend from `x` `[batch, new, hidden]`; returns the same shape."""
@@ -67,7 +67,7 @@ class MLP(nn.Module):
         super().__init__()
         self.dense_h_to_4h = nn.Linear(config.hidden_size, 4 * config.hidden_size)
         self.dense_4h_to_h = nn.Linear(4 * config.hidden_size, config.hidden_size)
-        self.output_dropout = nn.Dropout(config.output_dropout_prob)
+        self.output_dropout = Dropout(config.output_dropout_prob)
 
     def forward(self, x: Tensor) -> Tensor:
         """Transform `[batch, new, hidden]`."""
@@ -238,23 +238,39 @@ class Rudolph(SparseDecoder):
         self.transformer = SparseTransformer(config)
         self.reset_parameters()
 
+    def embedding_tables(self, n: int) -> list[nn.Embedding]:
+        """The tables that the first `n` positions of a sequence are looked up in."""
+        tables = [self.text_embeddings, self.l_text_pos_embeddings] if n else []
+        if n > self.config.l_text_seq_length:
+            tables += [self.image_embeddings, self.image_row_embeddings, self.image_col_embeddings]
+        if n > self.config.prefix_length:
+            tables.append(self.r_text_pos_embeddings)
+        return tables
+
+    def _embed_texts(self, texts: Sequence[Tensor]) -> Sequence[Tensor]:
+        if len(texts) < 2:
+            return [self.text_embeddings(text) for text in texts]
+        # At once: the gradient of each look-up is as large as the table.
+        found = self.text_embeddings(torch.cat(list(texts), dim=1))
+        return found.split([text.shape[1] for text in texts], dim=1)
+
     def embed(self, ids: Tensor, start: int = 0) -> Tensor:
         """Embed the tokens of positions `start ..`: ids `[batch, new]` -> `[batch, new, hidden]`."""
         left, prefix = self.config.l_text_seq_length, self.config.prefix_length
         stop = start + ids.shape[1]
+        begin, end = max(start, left), max(start, prefix)  # of the image, of the right text, as far as they are asked
+        texts = [ids[:, end - start :]] if stop > prefix else []
+        if start < left:
+            texts.insert(0, self.left_ids(ids[:, : left - start], start))
+        found = iter(self._embed_texts(texts))
         parts = []
         if start < left:
-            end = min(stop, left)
-            tokens = self.left_ids(ids[:, : end - start], start)
-            parts.append(self.text_embeddings(tokens) + self.l_text_pos_embeddings.weight[start:end])
+            parts.append(next(found) + self.l_text_pos_embeddings.weight[start : min(stop, left)])
         if start < prefix and stop > left:
-            begin, end = max(start, left), min(stop, prefix)
-            codes = self.image_embeddings(ids[:, begin - start : end - start])
-            parts.append(codes + self.grid_embeddings(begin - left, end - left))
+            codes = self.image_embeddings(ids[:, begin - start : prefix - start])
+            parts.append(codes + self.grid_embeddings(begin - left, min(stop, prefix) - left))
         if stop > prefix:
-            begin = max(start, prefix)
-            right = self.r_text_pos_embeddings.weight[begin - prefix : stop - prefix]
-            parts.append(self.text_embeddings(ids[:, begin - start :]) + right)
+            parts.append(next(found) + self.r_text_pos_embeddings.weight[end - prefix : stop - prefix])
         x = torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]
         return damped(x)
 

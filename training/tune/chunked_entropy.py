@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# Elements of a chunk's logits. A processor likes them in its cache; a GPU wants large products.
-LOGITS_AT_ONCE = {"cpu": 2**22, "cuda": 2**26}
+# Elements of a chunk's logits: many, so that the products are large.
+LOGITS_AT_ONCE = {"cpu": 2**24, "cuda": 2**26}
+# Of them, so many are normalised at once, in float32: as fit into a processor's cache.
+NORMALISED_AT_ONCE = {"cpu": 2**18, "cuda": 2**26}
+
+# Which rows of the output layer score which tokens.
+Table: TypeAlias = tuple[slice, slice]
 
 
 class _ChunkedEntropy(torch.autograd.Function):
@@ -25,47 +31,74 @@ class _ChunkedEntropy(torch.autograd.Function):
         weights: Tensor,
         dtype: torch.dtype,
         at_once: int,
+        tables: Sequence[Table],
     ) -> tuple[Tensor, Tensor]:
         needs_x, needs_weight, needs_bias = ctx.needs_input_grad[:3]
-        table, offset = weight.to(dtype), bias.to(dtype)
-        # The gradients of logits are tiny: in `dtype` they are kept near 1, else float16 would lose them.
-        scale = weights.max().clamp_min(torch.finfo(torch.float32).tiny)
         entropies = torch.empty_like(weights)
         grad_x = torch.empty_like(x) if needs_x else None
-        grad_weight = torch.zeros_like(weight, dtype=torch.float32) if needs_weight else None
+        grad_weight = torch.empty_like(weight, dtype=torch.float32) if needs_weight else None
         grad_bias = torch.zeros_like(bias, dtype=torch.float32) if needs_bias else None
-        size = max(1, at_once // weight.shape[0])
-        for start in range(0, len(x), size):
-            part = slice(start, start + size)
-            tokens = x[part].to(dtype)  # [tokens, hidden]
-            logits = F.linear(tokens, table, offset).float()  # [tokens, ids]
-            wanted = targets[part, None]
-            total = logits.logsumexp(1, keepdim=True)
-            entropies[part] = (total - logits.gather(1, wanted))[:, 0]
-            if not (needs_x or needs_weight or needs_bias):
+        ctx.tables = []  # with the scale of each one's gradients
+        for rows, tokens in tables:
+            own = weights[tokens]
+            if not len(own):
+                if grad_weight is not None:
+                    grad_weight[rows].zero_()
                 continue
-            slope = logits.sub_(total).exp_()  # softmax, then minus 1 at the target: d entropy / d logits
-            slope.scatter_add_(1, wanted, slope.new_full(wanted.shape, -1.0))
-            slope.mul_((weights[part] / scale)[:, None])
-            if grad_bias is not None:
-                grad_bias += slope.sum(0)
-            slope = slope.to(dtype)
-            if grad_x is not None:
-                grad_x[part] = slope @ table
-            if grad_weight is not None:
-                grad_weight += slope.T @ tokens
-        ctx.gradients = tuple(None if g is None else g.mul_(scale) for g in (grad_x, grad_weight, grad_bias))
+            table, offset = weight[rows].to(dtype), bias[rows].to(dtype)
+            # The gradients of logits are tiny: in `dtype` they are kept near 1, else float16 would lose them.
+            scale = own.max().clamp_min(torch.finfo(torch.float32).tiny)
+            ctx.tables.append((rows, tokens, scale))
+            size = max(1, at_once // len(table))
+            for start in range(tokens.start, tokens.stop, size):
+                part = slice(start, min(start + size, tokens.stop))
+                states = x[part].to(dtype)  # [part, hidden]
+                slopes = F.linear(states, table, offset)  # as yet logits: [part, ids]
+                entropies[part] = _normalise(slopes, targets[part], weights[part] / scale)
+                if grad_bias is not None:
+                    grad_bias[rows] += slopes.sum(0, dtype=torch.float32)
+                if grad_x is not None:
+                    grad_x[part] = slopes @ table
+                if grad_weight is not None and start == tokens.start:
+                    grad_weight[rows] = slopes.T @ states
+                elif grad_weight is not None:
+                    grad_weight[rows] += slopes.T @ states
+        ctx.gradients = grad_x, grad_weight, grad_bias
         ctx.mark_non_differentiable(entropies)
         return (entropies * weights).sum(), entropies
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         gradients, ctx.gradients = ctx.gradients, None
-        return (*(None if g is None else g.mul_(grads[0]) for g in gradients), None, None, None, None)
+        for rows, tokens, scale in ctx.tables:
+            for gradient, part in zip(gradients, (tokens, rows, rows), strict=True):
+                if gradient is not None:
+                    gradient[part].mul_(scale * grads[0])
+        return (*gradients, None, None, None, None, None)
+
+
+def _normalise(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+    """Turn logits `[tokens, ids]`, in place, into the weighted derivatives of their cross-entropies; return these."""
+    entropies = torch.empty_like(weights)
+    size = max(1, NORMALISED_AT_ONCE[logits.device.type] // logits.shape[1])
+    for start in range(0, len(logits), size):
+        part, wanted = slice(start, start + size), targets[start : start + size, None]
+        logarithms = logits[part].float().log_softmax(1)
+        entropies[part] = -logarithms.gather(1, wanted)[:, 0]
+        # The softmax, minus 1 at the target: d entropy / d logits.
+        slope = logarithms.exp_().scatter_add_(1, wanted, logarithms.new_full(wanted.shape, -1.0))
+        logits[part] = slope.mul_(weights[part, None])
+    return entropies
 
 
 def chunked_entropy(
-    x: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, weights: Tensor, at_once: int | None = None
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    targets: Tensor,
+    weights: Tensor,
+    at_once: int | None = None,
+    tables: Sequence[Table] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Weighted sum of the cross-entropies of linear logits, and each token's cross-entropy (without gradient).
 
@@ -73,11 +106,16 @@ def chunked_entropy(
     negative. Equals `(cross_entropy(linear(x, weight, bias), targets, reduction="none") * weights).sum()`, with the
     products in autocast's dtype where that is on, and no tensor of more than `at_once` logits, or one token's (default:
     what suits the device). Its backward pass can run once.
+
+    `tables`: parts of the ids that score parts of the tokens, (rows, tokens); together all rows, once, and all tokens;
+    the targets are ids within them. By default all rows score all tokens.
     """
     kind = x.device.type
     dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
     if at_once is None:
         at_once = LOGITS_AT_ONCE[kind]
-    results = _ChunkedEntropy.apply(x, weight, bias, targets, weights, dtype, at_once)  # type: ignore[no-untyped-call]
+    if tables is None:
+        tables = [(slice(0, len(weight)), slice(0, len(x)))]
+    results = _ChunkedEntropy.apply(x, weight, bias, targets, weights, dtype, at_once, tables)  # type: ignore[no-untyped-call]
     total, entropies = results
     return total, entropies

@@ -117,47 +117,61 @@ class Objective(nn.Module):
         counted = _in_segments(targets, batch.weights) > 0
         # Rows of which only the left text is trained need no more than it, as attention is causal.
         short = _trains_left_only(batch)
-        loss = self._touch()
-        sums = torch.zeros(len(batch.names) * 3, device=device)
+        loss = torch.zeros((), device=device)
+        chosen: list[tuple[Tensor, Tensor]] = []  # of each pass and table: hidden states, and their places in the batch
+        longest = 0
         for rows, wanted, length in (
             (short, bool(totals.passes[part, 0]), config.l_text_seq_length),
             (~short, bool(totals.passes[part, 1]), batch.ids.shape[1]),
         ):
             if not wanted:
                 continue
+            longest = length
             if not bool(rows.any()):  # another process has such rows, and both must make the same passes
                 loss = loss + self.model.hidden(batch.ids.new_zeros(1, length)).sum() * 0.0
                 continue
             hidden = self.model.hidden(batch.ids[rows, :length])  # [rows, length, hidden]
-            if not bool(counted[rows, :length].any()):
+            trained = counted[rows, :length].flatten().nonzero()[:, 0]
+            if not len(trained):
                 loss = loss + hidden[:0].sum()  # 0, but with gradients: of zeros, as other processes may have more
-            for table, image in ((self.model.text_rows, False), (self.model.image_rows, True)):
-                segment, weight = targets.segment[rows, :length], weights[rows, :length]
-                # By the segments' weights: tokens of a task with weight 0 have their entropies told all the same.
-                chosen = counted[rows, :length] & ((segment == 1) == image)
-                if not bool(chosen.any()):
-                    continue
-                norm, linear = self.model.to_logits
-                assert isinstance(linear, nn.Linear)
-                own, entropies = chunked_entropy(
-                    norm(hidden[chosen]).float(),
-                    linear.weight[table],
-                    linear.bias[table],
-                    targets.ids[rows, :length][chosen],
-                    weight[chosen],
-                )
-                loss = loss + own
-                place = (batch.task[rows, None] * 3 + segment)[chosen]
-                sums.index_add_(0, place, entropies)
-        return loss, sums.view(-1, 3)
+                continue
+            places = torch.arange(counted.numel(), device=device).view_as(counted)[rows, :length].flatten()[trained]
+            chosen.append((hidden.flatten(0, 1).index_select(0, trained), places))
+        loss = loss + self._untouched(longest, bool(chosen))
+        sums = torch.zeros(len(batch.names) * 3, device=device)
+        if not chosen:
+            return loss, sums.view(-1, 3)
+        states, places = (torch.cat(parts) for parts in zip(*chosen, strict=True))
+        segment = targets.segment.flatten()[places]
+        # By the segments' weights: tokens of a task with weight 0 have their entropies told all the same.
+        order = (segment == 1).to(torch.int8).argsort(stable=True)  # text, then image
+        states, places, segment = states.index_select(0, order), places[order], segment[order]
+        text = int((segment != 1).sum())
+        norm, linear = self.model.to_logits
+        assert isinstance(linear, nn.Linear)
+        own, entropies = chunked_entropy(
+            norm(states).float(),
+            linear.weight,
+            linear.bias,
+            targets.ids.flatten()[places],
+            weights.flatten()[places],
+            tables=((self.model.text_rows, slice(0, text)), (self.model.image_rows, slice(text, len(places)))),
+        )
+        task = batch.task[:, None].expand_as(counted).flatten()[places]
+        sums.index_add_(0, task * 3 + segment, entropies)
+        return loss + own, sums.view(-1, 3)
 
-    def _touch(self) -> Tensor:
-        """0, depending on every parameter outside the layers: one that no row needs still gets a gradient, of zeros,
-        so that it is the same with any number of processes, which add up their gradients one by one."""
-        layers = {id(parameter) for parameter in self.model.transformer.layers.parameters()}
-        outside = [p for p in self.model.parameters() if id(p) not in layers and p.requires_grad]
+    def _untouched(self, longest: int, scored: bool) -> Tensor:
+        """0, depending on every parameter outside the layers that sequences of `longest` tokens, of which some are
+        `scored`, do not: it still gets a gradient, of zeros, so that it is the same with any number of processes, which
+        add up their gradients one by one. Only those, as each one costs a pass over its table."""
+        touched: list[nn.Module] = [self.model.transformer.layers, *self.model.embedding_tables(longest)]
+        touched += [self.model.transformer.final_layernorm] if longest else []
+        touched += [self.model.to_logits] if scored else []
+        known = {id(parameter) for module in touched for parameter in module.parameters()}
+        others = [p for p in self.model.parameters() if id(p) not in known and p.requires_grad]
         device = self.model.text_embeddings.weight.device
-        return torch.stack([torch.zeros((), device=device), *(p.flatten()[:0].sum() for p in outside)]).sum()
+        return torch.stack([torch.zeros((), device=device), *(p.flatten()[:0].sum() for p in others)]).sum()
 
 
 def means_of(batch: Batch, totals: Totals, sums: Tensor) -> dict[str, dict[str, float]]:

@@ -1,0 +1,99 @@
+"""Attention of whole sequences in training on a CPU: block by block of queries, over the keys that any of them sees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from models.rudolph.dropout import kept, rounded_probability
+
+QUERIES = 64  # of a block
+HIDDEN_SCORE = -65504.0  # added to the scores of what is not seen
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Queries `rows`; the keys that one of them sees, `keys` (int64; None: the first `count`), and which each sees."""
+
+    rows: slice
+    keys: Tensor | None
+    count: int
+    seen: Tensor
+
+    def of(self, x: Tensor) -> Tensor:
+        """The block's keys of `[..., n, head_dim]`."""
+        return x[:, : self.count] if self.keys is None else x.index_select(1, self.keys)
+
+    def add(self, total: Tensor, x: Tensor) -> None:
+        """Add what belongs to the block's keys to that of all."""
+        if self.keys is None:
+            total[:, : self.count] += x
+        else:
+            total.index_add_(1, self.keys, x)
+
+
+def _blocks(mask: Tensor) -> Iterator[_Block]:
+    for start in range(0, mask.shape[0], QUERIES):
+        rows = slice(start, start + QUERIES)
+        keys = mask[rows].any(0).nonzero()[:, 0]
+        count, first = len(keys), int(keys[-1]) + 1 == len(keys)
+        yield _Block(rows, None if first else keys, count, mask[rows, :count] if first else mask[rows, keys])
+
+
+class _BlockAttention(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor, dropout: float) -> Tensor:
+        ctx.shape, ctx.dropout, ctx.scale = query.shape, dropout, query.shape[-1] ** -0.5
+        query, key, value = (x.reshape(-1, *x.shape[2:]) for x in (query * ctx.scale, key, value))
+        output = torch.empty_like(query)  # [batch * heads, n, head_dim], as all are
+        made = []
+        for block in _blocks(mask):
+            hidden = torch.zeros(block.seen.shape, dtype=query.dtype).masked_fill_(~block.seen, HIDDEN_SCORE)
+            scores = torch.bmm(query[:, block.rows], block.of(key).transpose(1, 2)).add_(hidden)
+            weights = scores.softmax(-1)
+            made.append(weights)
+            if dropout:
+                stay = kept(weights.shape, dropout, weights.dtype)
+                made.append(stay)
+                weights = weights * stay
+            output[:, block.rows] = torch.bmm(weights, block.of(value))
+        ctx.save_for_backward(query, key, value, mask, *made)
+        return output.mul_(_scale_of_kept(dropout)).view(ctx.shape)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        query, key, value, mask, *saved = ctx.saved_tensors
+        made = iter(saved)
+        grad = grads[0].reshape(query.shape) * _scale_of_kept(ctx.dropout)
+        to_query, to_key, to_value = torch.empty_like(query), torch.zeros_like(key), torch.zeros_like(value)
+        for block in _blocks(mask):
+            weights, rows = next(made), block.rows
+            slopes = torch.bmm(grad[:, rows], block.of(value).transpose(1, 2))  # d loss / d weights
+            used = weights
+            if ctx.dropout:
+                stay = next(made)
+                used = weights * stay
+                slopes.mul_(stay)
+            block.add(to_value, torch.bmm(used.transpose(1, 2), grad[:, rows]))
+            slopes = torch._softmax_backward_data(slopes, weights, -1, weights.dtype)
+            to_query[:, rows] = torch.bmm(slopes, block.of(key))
+            block.add(to_key, torch.bmm(slopes.transpose(1, 2), query[:, rows]))
+        to_query.mul_(ctx.scale)
+        return to_query.view(ctx.shape), to_key.view(ctx.shape), to_value.view(ctx.shape), None, None
+
+
+def _scale_of_kept(dropout: float) -> float:
+    return 1.0 / (1.0 - rounded_probability(dropout))
+
+
+def block_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, dropout: float = 0.0) -> Tensor:
+    """`masked_attention` on a CPU, with a backward pass (of first order): all `[batch, heads, n, head_dim]`.
+
+    mask: boolean `[n, n]`; each query sees a key at least. Scores of keys that no query of a block sees are not made.
+    """
+    output: Tensor = _BlockAttention.apply(query, key, value, mask, dropout)  # type: ignore[no-untyped-call]
+    return output

@@ -1,0 +1,107 @@
+"""Attention and dropout in training on a CPU: the plain formulas' values and gradients, and what is left out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from models.rudolph import named
+from models.rudolph.block_attention import block_attention
+from models.rudolph.dropout import Dropout, kept
+from models.rudolph.masks import sequence_mask
+
+HEADS = (2, 3, 328, 8)  # batch, heads, positions of a 350M with eight tokens of right text, width of a head
+
+
+def inputs(n: int = HEADS[2]) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return [torch.randn(*HEADS[:2], n, HEADS[3], generator=generator).requires_grad_() for _ in range(4)]
+
+
+def gradients(output: Tensor, of: list[Tensor], slope: Tensor) -> list[Tensor]:
+    return list(torch.autograd.grad(output, of, slope))
+
+
+@pytest.mark.parametrize("kind", ["row", "col", "conv", "last_conv"])
+@pytest.mark.parametrize("n", [1, 64, 65, 328])
+def test_value_and_gradients_are_those_of_the_plain_formula(kind: str, n: int) -> None:
+    *ours, slope = inputs(n)
+    mask = sequence_mask(kind, named("350M"))[:n, :n]  # type: ignore[arg-type]
+    expected = F.scaled_dot_product_attention(*ours, attn_mask=mask)
+    found = block_attention(*ours, mask)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    for own, plain in zip(gradients(found, ours, slope), gradients(expected, ours, slope), strict=True):
+        torch.testing.assert_close(own, plain, atol=1e-5, rtol=1e-4)
+
+
+def test_dropped_weights_are_dropped_forwards_and_backwards() -> None:
+    *ours, slope = inputs(70)
+    mask = torch.ones(70, 70, dtype=torch.bool).tril()
+    torch.manual_seed(3)
+    found = block_attention(*ours, mask, 0.25)
+    torch.manual_seed(3)
+    stay = torch.zeros(6, 70, 70)
+    for rows, keys in ((slice(0, 64), 64), (slice(64, 70), 70)):
+        stay[:, rows, :keys] = kept((6, rows.stop - rows.start, keys), 0.25, torch.float32)
+    query, key, value = (x.flatten(0, 1) for x in ours)
+    scores = (query @ key.transpose(1, 2) / 8**0.5).masked_fill(~mask, -torch.inf)
+    expected = ((scores.softmax(-1) * stay / 0.75) @ value).view(found.shape)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    for own, plain in zip(gradients(found, ours, slope), gradients(expected, ours, slope), strict=True):
+        torch.testing.assert_close(own, plain, atol=1e-5, rtol=1e-4)
+
+
+class Scores(TorchDispatchMode):
+    """Counts the scores that are normalised."""
+
+    count = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, arguments: Any = (), keywords: Any = None) -> Any:
+        result = function(*arguments, **(keywords or {}))
+        if function is torch.ops.aten._softmax.default:
+            self.count += result.numel()
+        return result
+
+
+@pytest.mark.parametrize(
+    ("kind", "scores"), [("row", 42_560), ("col", 64_064), ("conv", 48_704), ("last_conv", 51_776)]
+)
+def test_scores_that_no_query_of_a_block_sees_are_not_made(kind: str, scores: int) -> None:
+    query, key, value, _ = inputs()
+    mask = sequence_mask(kind, named("350M"))[:328, :328]  # type: ignore[arg-type]
+    with Scores() as made:
+        block_attention(query, key, value, mask)
+    assert made.count == 6 * scores  # of 6 x 107,584
+
+
+@pytest.mark.parametrize("probability", [0.1, 0.5, 0.9])
+def test_dropout_keeps_the_mean(probability: float) -> None:
+    torch.manual_seed(0)
+    ones = torch.ones(1001, 999, requires_grad=True)
+    found = Dropout(probability).train()(ones)
+    dropped = (found == 0).double().mean().item()
+    assert dropped == pytest.approx(probability, abs=2e-3)
+    assert found.mean().item() == pytest.approx(1.0, abs=0.01)
+    (slopes,) = torch.autograd.grad(found.sum(), ones)
+    assert slopes.equal(found.detach())
+
+
+@pytest.mark.parametrize(("probability", "value"), [(0.0, 1.0), (1.0, 0.0)])
+def test_dropout_of_nothing_and_of_all(probability: float, value: float) -> None:
+    assert Dropout(probability).train()(torch.ones(5)).tolist() == [value] * 5
+
+
+def test_no_dropout_outside_of_training() -> None:
+    assert Dropout(0.5).eval()(torch.ones(5)).tolist() == [1.0] * 5
+
+
+def test_neighbouring_elements_are_dropped_independently() -> None:
+    torch.manual_seed(0)
+    stay = kept((4_000_000,), 0.5, torch.float32) * 2 - 1
+    for distance in (1, 2, 3, 4, 5):
+        assert abs((stay[:-distance] * stay[distance:]).mean().item()) < 2e-3

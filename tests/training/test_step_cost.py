@@ -1,0 +1,89 @@
+"""What a training step computes, counted: no table is filled twice, no weight cast twice, no needless row scored."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from models.rudolph import Rudolph
+from tests.training.test_objective import CONFIG, mixed_batch
+from tests.training.test_trainer import ALONE, BASE, COMPUTE
+from training.tune.train_step import train_step
+from training.tune.training_state import TrainState
+
+DROPPING = replace(CONFIG, attention_dropout_prob=0.1, output_dropout_prob=0.1)
+# Operations whose result is, but for a few rows, zeros that had to be written.
+FILLING = {"embedding_dense_backward", "slice_backward", "select_backward", "zeros", "zeros_like", "new_zeros", "full"}
+
+
+class Work(TorchDispatchMode):
+    """Counts operations by name, fills of whole tables, casts of each parameter, and logits."""
+
+    def __init__(self, model: Rudolph) -> None:
+        super().__init__()
+        self.names = {parameter.data_ptr(): name for name, parameter in model.named_parameters()}
+        self.tables = {tuple(p.shape): n for n, p in model.named_parameters() if n.endswith("dings.weight")}
+        self.tables[tuple(model.to_logits[1].weight.shape)] = "to_logits.1.weight"
+        self.operations: Counter[str] = Counter()
+        self.fills: Counter[str] = Counter()
+        self.casts: Counter[str] = Counter()
+        self.logits: list[tuple[int, int]] = []
+
+    def __torch_dispatch__(self, function: Any, types: Any, arguments: Any = (), keywords: Any = None) -> Any:
+        name = function.overloadpacket.__name__
+        source = arguments[0] if arguments and isinstance(arguments[0], Tensor) else None
+        result = function(*arguments, **(keywords or {}))
+        self.operations[name] += 1
+        if isinstance(result, Tensor):
+            if name in FILLING and (table := self.tables.get(tuple(result.shape))):
+                self.fills[table] += 1
+            if name == "_to_copy" and result.dtype == torch.bfloat16 and source is not None:
+                self.casts[self.names.get(source.data_ptr(), "other")] += 1
+            if name == "addmm" and result.shape[1] in (CONFIG.text_vocab, CONFIG.image_vocab):
+                self.logits.append((result.shape[0], result.shape[1]))
+        return result
+
+
+def counted(**compute: Any) -> tuple[Work, TrainState]:
+    torch.manual_seed(0)
+    state = TrainState(Rudolph(DROPPING).train(), replace(BASE, compute=replace(COMPUTE, **compute)), ALONE)
+    train_step(state, 0, mixed_batch())  # the optimiser makes its state
+    with Work(state.model) as work:
+        train_step(state, 1, mixed_batch())
+    return work, state
+
+
+def test_each_table_is_filled_once_and_the_output_layer_never() -> None:
+    work, _ = counted()
+    assert work.fills == {
+        "text_embeddings.weight": 1,
+        "image_embeddings.weight": 1,
+        "image_col_embeddings.weight": 2,  # the rows' table has the same shape
+        "l_text_pos_embeddings.weight": 1,
+        "r_text_pos_embeddings.weight": 1,
+    }
+
+
+def test_each_weight_is_cast_once() -> None:
+    work, state = counted(dtype="bfloat16")
+    del work.casts["other"]
+    linear = [name for name, module in state.model.named_modules() if isinstance(module, torch.nn.Linear)]
+    assert work.casts == {f"{name}.{kind}": 1 for name in linear for kind in ("weight", "bias")}
+
+
+def test_only_trained_tokens_are_scored_each_by_its_own_table() -> None:
+    work, _ = counted()
+    # Left text 9 x 5, right text (3 + 2 + 3) + (3 + 4 + 5 + 3) less a token each; pictures of 6 rows. Of 9 x 20 x 61.
+    assert work.logits == [(65, 50), (54, 11)]
+
+
+def test_operations_of_a_step() -> None:
+    work, _ = counted()
+    assert work.operations["bernoulli_"] == 0
+    assert work.operations["random_"] == 4 * 3  # a layer's attention and its two outputs
+    assert sum(work.operations.values()) <= 1300  # 4 layers
