@@ -67,7 +67,7 @@ class MLP(nn.Module):
 
     def __init__(self, config: Geometry) -> None:
         super().__init__()
-        self.dense_h_to_4h = nn.Linear(config.hidden_size, 4 * config.hidden_size)
+        self.dense_h_to_4h: nn.Module = nn.Linear(config.hidden_size, 4 * config.hidden_size)
         self.dense_4h_to_h = nn.Linear(4 * config.hidden_size, config.hidden_size)
         self.output_dropout = nn.Dropout(config.output_dropout_prob)
 
