@@ -32,7 +32,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
 
 import numpy as np
 import torch
@@ -249,7 +250,7 @@ def measure(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
         pack_linears(model.transformer)
         vocabulary = Vocabulary(Words(config.bpe_vocab), config)
         tokenizer = prepared(copy.deepcopy(vqgan), DTYPES[dtype])
-        networks = Networks(Path("weights"), CPU, DTYPES[dtype], model, tokenizer, vocabulary)
+        networks = Networks(ROOT / "weights", CPU, DTYPES[dtype], model, tokenizer, vocabulary)
         for samples in arguments.samples:
             ours = our_run(networks, samples, arguments.batch)
             show(f"{dtype}, {samples} samples", ours.seconds, ours.parts, samples)
