@@ -90,7 +90,7 @@ class Scheduler:
             if on_drawing:  # who is drawn for, and answered afterwards, depends on which pictures count as none
                 self._wait_for_codes(samples, DRAWING_SHARE)
                 self._take_codes(samples, wait=False)
-            else:
+            elif overlap or not self._fit_one_batch(samples):
                 self._answer([sample for sample in samples if not sample.has_image])
             self._answer([sample for sample in samples if not (on_drawing and self._wants_picture(sample))])
         self._draw()
@@ -226,6 +226,11 @@ class Scheduler:
                 if answered.first is not None:
                     self.first_askings[sample.id] = answered.first
                 self.state.record_answer(sample, answered.text, answered.cut, again=answered.first is not None)
+
+    def _fit_one_batch(self, samples: Sequence[Sample]) -> bool:
+        """Whether all the samples can be answered at once, texts with those about pictures: the weights are read for
+        all of them together then. Where pictures are encoded meanwhile, texts begin at once instead."""
+        return len(self.state.unanswered(samples)) <= self.batch_sizes.get("answer", 1)
 
     def _draw(self) -> None:
         """Pictures for all samples that came without one."""

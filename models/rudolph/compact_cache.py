@@ -131,7 +131,7 @@ class LeftTextCache:
                 keys, values = self._left_buffers(layer)
                 keys[:, :, :new] = key
                 values[:, :, :new] = value
-                return masked_attention(query, key, value, causal)
+                return masked_attention(query, key, value, causal[-query.shape[2] :])
 
             return attend_layer
 

@@ -64,7 +64,7 @@ def forward_cached(model: SparseDecoder, cache: Cache, ids: Tensor, start: int, 
 
     Prefills with many ids, decodes with one.
     """
-    hidden = model.transformer(model.embed(ids, start), cache.attention(start, ids.shape[1]))
+    hidden = model.transformer(model.embed(ids, start), cache.attention(start, ids.shape[1]), last=1)
     return head(hidden[:, -1])
 
 

@@ -20,12 +20,13 @@ from models.rudolph.dropout import Dropout
 from models.rudolph.geometry import Geometry, MaskKind
 from models.rudolph.loss import LossParts, segment_loss
 from models.rudolph.masks import sequence_mask
+from models.rudolph.packed import PackedLinear
 
 LAYER_NORM_EPS = 1e-5
 HALF_MAX = 65504.0  # largest finite float16: the published model clamps every attention output to it
 EMBEDDING_GRADIENT = 0.1  # CogView's trick: the embeddings receive a tenth of the gradient
 
-# (query, key, value), each [batch, heads, new, head_dim] -> [batch, heads, new, head_dim]
+# (query, key, value), each [batch, heads, new, head_dim] -> as the query; of the query perhaps only the last places
 Attend: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
@@ -50,12 +51,13 @@ class Attention(nn.Module):
         self.dense = nn.Linear(config.hidden_size, config.hidden_size)
         self.output_dropout = Dropout(config.output_dropout_prob)
 
-    def forward(self, x: Tensor, attend: Attend) -> Tensor:
-        """Attend from `x` `[batch, new, hidden]`; returns the same shape."""
+    def forward(self, x: Tensor, attend: Attend, last: int | None = None) -> Tensor:
+        """Attend from the `last` places of `x` `[batch, new, hidden]`, or from all; returns `[batch, last, hidden]`."""
         batch, new, hidden = x.shape
         fused = self.query_key_value(x).view(batch, new, 3, self.heads, hidden // self.heads)
         query, key, value = fused.permute(2, 0, 3, 1, 4)  # each [batch, heads, new, head_dim]
-        context = attend(query, key, value).transpose(1, 2).reshape(batch, new, hidden)
+        query = query if last is None else query[:, :, -last:]
+        context = attend(query, key, value).transpose(1, 2).reshape(batch, query.shape[2], hidden)
         output: Tensor = self.output_dropout(self.dense(context).clamp(-HALF_MAX, HALF_MAX))
         return output
 
@@ -65,13 +67,15 @@ class MLP(nn.Module):
 
     def __init__(self, config: Geometry) -> None:
         super().__init__()
-        self.dense_h_to_4h = nn.Linear(config.hidden_size, 4 * config.hidden_size)
+        self.dense_h_to_4h: nn.Module = nn.Linear(config.hidden_size, 4 * config.hidden_size)
         self.dense_4h_to_h = nn.Linear(4 * config.hidden_size, config.hidden_size)
         self.output_dropout = Dropout(config.output_dropout_prob)
 
     def forward(self, x: Tensor) -> Tensor:
         """Transform `[batch, new, hidden]`."""
-        output: Tensor = self.output_dropout(self.dense_4h_to_h(F.gelu(self.dense_h_to_4h(x), approximate="tanh")))
+        first = self.dense_h_to_4h
+        wide = first.gelu(x) if isinstance(first, PackedLinear) else F.gelu(first(x), approximate="tanh")
+        output: Tensor = self.output_dropout(self.dense_4h_to_h(wide))
         return output
 
 
@@ -90,9 +94,10 @@ class Layer(nn.Module):
         self.post_attention_layernorm = norm[3]
         self.mlp = MLP(config)
 
-    def forward(self, x: Tensor, attend: Attend) -> Tensor:
-        """Transform `[batch, new, hidden]`."""
-        attended = self.attention(self.input_layernorm(x), attend)
+    def forward(self, x: Tensor, attend: Attend, last: int | None = None) -> Tensor:
+        """Transform `[batch, new, hidden]`, or only its `last` places; keys and values are those of all."""
+        attended = self.attention(self.input_layernorm(x), attend, last)
+        x = x if last is None else x[:, -last:]
         x = x + (self.before_first_addition_layernorm(attended) if self.sandwich else attended)
         transformed = self.mlp(self.post_attention_layernorm(x))
         return x + (self.before_second_addition_layernorm(transformed) if self.sandwich else transformed)
@@ -125,11 +130,15 @@ class SparseTransformer(nn.Module):
         mask: Tensor = getattr(self, f"{self.kinds[layer]}_mask")
         return mask if mask.dtype == torch.bool else mask.bool()
 
-    def forward(self, x: Tensor, attend: Callable[[int], Attend]) -> Tensor:
-        """Run all layers over `[batch, new, hidden]`; `attend(layer)` gives each layer its attention."""
+    def forward(self, x: Tensor, attend: Callable[[int], Attend], last: int | None = None) -> Tensor:
+        """Run all layers over `[batch, new, hidden]`; `attend(layer)` gives each layer its attention.
+
+        With `last`, only so many of the last places come out: nobody reads the others of the last layer.
+        """
         save_memory = self.config.gradient_checkpointing is not None and self.training and torch.is_grad_enabled()
         for i, layer in enumerate(self.layers):
-            x = checkpoint(layer, x, attend(i), use_reentrant=False) if save_memory else layer(x, attend(i))
+            kept = last if i + 1 == len(self.layers) else None
+            x = checkpoint(layer, x, attend(i), kept, use_reentrant=False) if save_memory else layer(x, attend(i), kept)
         output: Tensor = self.final_layernorm(x)
         return output
 

@@ -119,7 +119,14 @@ class VQGAN(nn.Module):
 
     def synthesize(self, embedded: Tensor) -> Tensor:
         """Codebook vectors [b, embed_dim, h, w] to pictures in about [-1, 1], not clamped, [b, 3, H, W]."""
-        return self.decoder(embedded if self.wavelet else self.post_quant_conv(embedded))
+        embedded = embedded.to(self.post_quant_conv.weight.dtype)
+        pixels: Tensor = self.decoder(embedded if self.wavelet else self.post_quant_conv(embedded))
+        return pixels.to(self.quantize.embed.weight.dtype)
+
+    def render_in(self, dtype: torch.dtype) -> None:
+        """Compute pictures from codes in another precision; codes from pictures, and what comes out, keep theirs."""
+        self.post_quant_conv.to(dtype)
+        self.decoder.to(dtype)
 
     def decode(self, codes: Tensor) -> Tensor:
         """Codes [b, n] of a square grid to pictures in [0, 1], [b, 3, H, W]; H = f sqrt(n), twice that with wavelets.

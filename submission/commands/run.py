@@ -47,7 +47,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--greedy", action="store_true", help="sample nothing at random, in either profile")
     add("--seed", type=seed, metavar="N", default=0, help="of all random numbers")
     add("--device", default="auto", help="auto (a GPU if there is one), cpu, cuda, cuda:1")
-    add("--dtype", choices=("auto", *DTYPES), default="auto", help="auto: float16 on a GPU, float32 on a CPU")
+    add(
+        "--dtype",
+        choices=("auto", *DTYPES),
+        default="auto",
+        help="auto: float16 on a GPU, float32 on a CPU. bfloat16 on a CPU that multiplies in it takes about 0.6 of the "
+        "time; of its likeliest tokens, those of texts are float32's, and 98.2 in 100 of pictures (bundled weights)",
+    )
     add("--batch-size", type=_batch_size, metavar="N", default="auto", help="samples at once; auto: by the free memory")
     add(
         "--time-limit",

@@ -7,14 +7,18 @@ import time
 import pytest
 import torch
 
-from benchmarks import record
+from benchmarks import end_to_end, record
 from benchmarks.counting import Counting, PeakMemory
 from benchmarks.decode import Stopwatch, measure
+from benchmarks.gpu_parts.inference import TINY, TINY_VQGAN
 from benchmarks.inference import Bench, measure_phase, measure_prefill, measure_profile, measure_steps
 from benchmarks.peak_memory import peak_bytes
 from models.rudolph import Config, Rudolph
 from models.rudolph.memory_plan import Need
 from models.rudolph.packed import pack_linears, packable
+from models.rudolph.vocabulary import Vocabulary
+from models.vqgan import VQGAN
+from submission.loading import Networks
 
 
 @pytest.fixture(scope="module")
@@ -181,3 +185,30 @@ def test_peak_memory_sees_what_is_alive_together() -> None:
         del x
     assert counted.peak == 8000
     assert counted.live == 4000 == kept.untyped_storage().nbytes()
+
+
+def test_a_whole_run_by_parts_beside_the_published_work() -> None:
+    model, vqgan = end_to_end.random_model(TINY), VQGAN(**TINY_VQGAN).eval()
+    vocabulary = Vocabulary(end_to_end.Words(TINY.bpe_vocab), TINY)
+    networks = Networks(end_to_end.ROOT / "weights", torch.device("cpu"), torch.float32, model, vqgan, vocabulary)
+    ours = end_to_end.our_run(networks, samples=4, batch_size=None)
+    shared = {"VQGAN, encoding", "VQGAN, rendering", "prefill of answers", "prefill of drawings"}
+    assert ours.parts.keys() - shared == {
+        "drawing steps",
+        "right-text steps",
+        "output head",
+        "choosing tokens",
+        "packing the head",
+        "all else",
+    }
+    assert sum(ours.parts.values()) == pytest.approx(ours.seconds)
+    theirs = end_to_end.PublishedWork(model, vqgan, batch=4, steps=1).parts()
+    assert theirs.keys() == {
+        "encoding",
+        "rendering",
+        "prefill of answers",
+        "prefill of drawings",
+        "drawing steps",
+        "right-text steps",
+    }
+    assert min(theirs.values()) >= 0

@@ -3,6 +3,8 @@
 `benchmarks/counting.py` says how operations and bytes are counted.
 """
 
+from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -27,6 +29,7 @@ from models.rudolph.decoding import (
 from models.rudolph.many_codes import Rows, draw_one_pass
 from models.rudolph.many_codes_cache import ManyCodesCache
 from models.rudolph.sampling import Sampling, sample_token
+from models.rudolph.transformer import SparseTransformer
 from models.rudolph.window_width import WindowWidth
 
 CONFIG = named("2.7B-FBC2")
@@ -87,6 +90,44 @@ def test_a_right_text_step_reads_the_whole_cache_once(model: Rudolph, batch: int
     assert counted.bytes <= 5.15e9 + 0.37e9 * batch  # the dense cache alone: 0.356 GB a sample
     assert not FORBIDDEN & set(counted.operations)
     assert max(rows for rows, _ in counted.weights) == 16384
+
+
+class LinearRows(TorchDispatchMode):
+    """Counts how many rows each shape of weights `(out, in)` is multiplied with."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: Counter[tuple[int, ...]] = Counter()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        output = func(*args, **(kwargs or {}))
+        if func._schema.name == "aten::linear":
+            self.rows[tuple(args[1].shape)] += args[0].numel() // args[0].shape[-1]
+        elif func._schema.name == "aten::addmm":
+            self.rows[tuple(args[2].shape[::-1])] += args[1].shape[0]
+        return output
+
+
+@pytest.mark.parametrize(
+    ("cache_of", "length"), [(lambda of, n: DenseCache(of, 2, n), 962), (lambda of, n: CompactCache(of, 2), 384)]
+)
+def test_a_prefill_leaves_out_of_the_last_layer_what_nobody_reads(
+    model: Rudolph, cache_of: Callable[[SparseTransformer, int], Cache], length: int
+) -> None:
+    ids = torch.empty(2, length, dtype=torch.int64, device="meta")
+    cache = cache_of(model.transformer, length)
+    with torch.inference_mode(), torch.device("meta"):
+        head = output_head(model, TEXT_ROWS)
+        with LinearRows() as counted:
+            forward_cached(model, cache, ids, 0, head)
+    all_but_one = 2 * (31 * length + 1)
+    assert counted.rows == {
+        (7680, 2560): 2 * 32 * length,  # keys and values are there of all positions
+        (2560, 2560): all_but_one,
+        (10240, 2560): all_but_one,
+        (2560, 10240): all_but_one,
+        (16384, 2560): 2,
+    }
 
 
 @pytest.mark.parametrize(("prompts", "draws"), [(1, 8), (16, 8), (8, 16)])

@@ -80,7 +80,9 @@ def test_left_text_and_picture_are_read_once_whatever_is_asked(model: Rudolph, m
     tokens: list[tuple[int, int]] = []
     forward = model.transformer.forward
     monkeypatch.setattr(
-        model.transformer, "forward", lambda x, attend: (tokens.append((x.shape[0], x.shape[1])), forward(x, attend))[1]
+        model.transformer,
+        "forward",
+        lambda x, *given, **options: (tokens.append((x.shape[0], x.shape[1])), forward(x, *given, **options))[1],
     )
     room = model.config.r_text_seq_length - 2
     left, codes = inputs(model, 2)

@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from models.rudolph import Rudolph
@@ -25,6 +26,15 @@ def test_a_packed_layer_equals_the_plain_one(dtype: torch.dtype, shape: tuple[in
     torch.testing.assert_close(packed(x), plain(x), atol=tolerance, rtol=0)
     some = PackedLinear(plain.weight[3:9], plain.bias[3:9])
     torch.testing.assert_close(some(x), plain(x)[..., 3:9], atol=tolerance, rtol=0)
+
+
+@needs_onednn
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-6), (torch.bfloat16, 2e-2)])
+def test_gelu_within_the_product_equals_gelu_behind_it(dtype: torch.dtype, tolerance: float) -> None:
+    torch.manual_seed(0)
+    plain, x = nn.Linear(16, 64).to(dtype), torch.randn(7, 16).to(dtype) * 3
+    expected = F.gelu(plain(x), approximate="tanh")
+    torch.testing.assert_close(PackedLinear(plain.weight, plain.bias).gelu(x), expected, atol=tolerance, rtol=0)
 
 
 @needs_onednn

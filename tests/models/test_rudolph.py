@@ -11,6 +11,7 @@ from torch import Tensor
 
 from models.rudolph import SIZES, Config, ConfigError, Rudolph, named, read_config
 from models.rudolph.loading import load_rudolph_file
+from models.rudolph.transformer import Attend, masked_attention
 from models.weights import WeightsMismatchError, save_safetensors
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "models"
@@ -85,6 +86,25 @@ def test_embedding_from_the_middle_equals_the_whole(model: Rudolph, ids: Tensor)
     for start in (0, 1, 15, 16, 17, 40, 51, 52, 53, 63):
         for stop in (start + 1, 64):
             assert torch.equal(model.embed(ids[:, start:stop], start), whole[:, start:stop]), (start, stop)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("last", [1, 5])
+def test_the_last_places_alone_equal_those_of_the_whole(model: Rudolph, ids: Tensor, last: int) -> None:
+    n, transformer = ids.shape[1], model.transformer
+    seen: dict[int, int] = {}
+
+    def attend(layer: int) -> Attend:
+        def attend_layer(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+            seen[layer] = query.shape[2]
+            return masked_attention(query, key, value, transformer.mask(layer)[n - query.shape[2] : n, :n])
+
+        return attend_layer
+
+    found = transformer(model.embed(ids), attend, last)
+    torch.testing.assert_close(found, model.hidden(ids)[:, -last:], atol=1e-5, rtol=0)
+    layers = len(transformer.layers)
+    assert seen == {**dict.fromkeys(range(layers), n), layers - 1: last}
 
 
 def test_head_computes_only_the_rows_asked_for(model: Rudolph, ids: Tensor) -> None:

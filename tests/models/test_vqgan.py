@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,20 @@ class TestPublishedNumbers:
         agreement = (sampled == network.encode(images)).float().mean().item()
         expected = network.logits(images).softmax(1).amax(1).mean().item()
         assert agreement == pytest.approx(expected, abs=0.025)
+
+
+@pytest.mark.parametrize("kind", ["vqgan", "dwt"])
+@torch.no_grad()
+def test_rendering_in_bfloat16_changes_pictures_little_and_codes_not_at_all(
+    published: dict[str, VQGAN], kind: str
+) -> None:
+    rough, run = copy.deepcopy(published[kind]), next(run for run in RUNS if run[:-2] == kind)
+    rough.render_in(torch.bfloat16)
+    images, codes = golden(f"{run}/image_u8").float() / 255, golden(f"{run}/random_codes")
+    assert torch.equal(rough.logits(images), published[kind].logits(images))
+    pixels = rough.decode(codes)
+    assert pixels.dtype == torch.float32
+    assert (pixels - published[kind].decode(codes)).abs().mean() < 1 / 255
 
 
 class TestSampling:

@@ -27,11 +27,13 @@ def test_run_sh_reads_and_writes_where_the_contest_says(tmp_path: Path, write_in
     assert list(predictions) == ["0", "1"]
     assert predictions["0"][1] == {"type": "image", "content": "images/image_0.jpg"}
     assert (unpacked / "output" / "images" / "image_0.jpg").is_file()
-    # Not a terminal: the memory plan, a line a phase, what came of it. Pictures are encoded beside the answers.
+    # Not a terminal: the memory plan, a line a phase, what came of it. Where there is room, pictures are encoded beside
+    # the answers, and texts are answered meanwhile.
     said = [line.split(":")[0] for line in run.stderr.splitlines()]
     assert said[:2] == ["memory", "samples at once"]
-    assert sorted(said[2:5]) == ["answer about pictures", "answer texts", "encode pictures"]
-    assert said[5:] == ["draw pictures", "done", "look at them", "check them"]
+    texts_first = ["answer about pictures", "answer texts", "encode pictures"]
+    assert sorted(said[2:-4]) in (texts_first, ["answer", "encode pictures"])
+    assert said[-4:] == ["draw pictures", "done", "look at them", "check them"]
     assert "python -m submission preview --input ../input --output output" in run.stderr
 
 

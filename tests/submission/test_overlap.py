@@ -21,7 +21,7 @@ from contest.errors import Code, ContestError
 from contest.items import Item, Sample
 from submission.deadline import Deadline
 from submission.devices import has_room_to_overlap, side_stream, wait_asleep
-from submission.engine import Engine
+from submission.engine import Engine, GeneratedText, Query
 from submission.image_encoder import EncoderThread
 from submission.picture_files import PictureFiles, QueuedImage, WriteQueue, crc_of, grey_picture
 from submission.profiles import TUNED
@@ -107,6 +107,31 @@ def test_encoding_overlaps_answering(submit: Start, write_input: Write, monkeypa
     assert run.predictions == in_turns.predictions
     once = run.report["memory_plan"]["phases"]["answer"]["need"]["once"]
     assert once["pictures encoded beside"] == run.report["memory_plan"]["phases"]["encode"]["bytes"]
+
+
+@pytest.mark.parametrize(
+    ("room", "batch", "sizes"),
+    [
+        (False, "8", [8]),  # all of them at once
+        (False, "7", [4, 4]),  # two batches anyway: texts come first
+        (True, "8", [4, 4]),  # texts are answered while pictures are encoded
+    ],
+)
+def test_texts_and_pictures_are_answered_together_where_they_fit(
+    submit: Start, write_input: Write, monkeypatch: pytest.MonkeyPatch, room: bool, batch: str, sizes: list[int]
+) -> None:
+    source, seen, answer = write_input(SAMPLES), [], Engine.answer
+    apart = submit(source, "--batch-size", "1", output="apart")
+
+    def counted(engine: Engine, queries: list[Query]) -> list[GeneratedText]:
+        seen.append(len(queries))
+        return answer(engine, queries)
+
+    monkeypatch.setattr(Engine, "answer", counted)
+    monkeypatch.setattr(scheduler, "has_room_to_overlap", lambda device, processes: room)
+    run = submit(source, "--batch-size", batch)
+    assert (run.status, seen) == (0, sizes), run.stderr
+    assert run.predictions == apart.predictions
 
 
 def test_without_room_they_take_turns(submit: Start, write_input: Write, monkeypatch: pytest.MonkeyPatch) -> None:
