@@ -6,7 +6,7 @@ A sample's random numbers depend on (seed, phase, sample id) alone, so that batc
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
@@ -30,6 +30,7 @@ from submission.devices import wait_asleep
 from submission.loading import Networks
 from submission.profiles import Profile
 from submission.prompts import left_ids, left_text
+from submission.rephrasing import rephrase
 from submission.statements import Statement, find_statement, follows
 
 Asked = TypeVar("Asked")
@@ -197,10 +198,33 @@ class Engine:
         return choice.written(options.options[choice.best(*askings)])
 
     def _freely(self, queries: Sequence[Query]) -> list[str]:
-        """Generated answers, brought to the form that is asked for where the profile does so."""
+        """Generated answers; where the profile does so, to other words and in the form that is asked for."""
+        kinds = self.profile.rephrasings
+        others = [rephrase(query.texts, kinds) if query.codes is not None else None for query in queries]
+        asked = zip(queries, others, strict=True)
+        said = self._said([query if other is None else replace(query, texts=other.texts) for query, other in asked])
+        nothing = self.profile.empty_answer
+        told = {
+            row: None if each == nothing else other.answer(each)
+            for row, (other, each) in enumerate(zip(others, said, strict=True))
+            if other is not None
+        }
+        untold = [row for row, answer in told.items() if answer is None]  # these are asked as they stand after all
+        answers = dict(enumerate(said)) | {row: answer for row, answer in told.items() if answer is not None}
+        answers.update(zip(untold, self._said([queries[row] for row in untold]), strict=True))
+        plain = [row for row in range(len(queries)) if told.get(row) is None]
+        formed = self._in_asked_form([queries[row] for row in plain], [answers[row] for row in plain])
+        answers.update(zip(plain, formed, strict=True))
+        return [answers[row] for row in range(len(queries))]
+
+    def _said(self, queries: Sequence[Query]) -> list[str]:
         ids = self._rescuing(self._answer_ids, queries)
         self.steps += sum(map(len, ids))
-        answers = [self.networks.vocabulary.decode(row) or self.profile.empty_answer for row in ids]
+        return [self.networks.vocabulary.decode(row) or self.profile.empty_answer for row in ids]
+
+    def _in_asked_form(self, queries: Sequence[Query], said: Sequence[str]) -> list[str]:
+        """Bring answers to the form that is asked for where the profile does so."""
+        answers = list(said)
         numberless: list[tuple[int, _Chosen]] = []
         for row, (query, said) in enumerate(zip(queries, answers, strict=True)):
             form = asked_form(query.texts) if self.profile.asked_forms else None
