@@ -4,10 +4,10 @@
         [--samples 100] [--rows ROW ...] [--json OUT]
 
 For each seed a fresh synthetic test of twelve tasks is written. The submission runs on it as `baseline`, and as `tuned`
-on the two tasks whose pictures count: no text of `tuned` depends on a drawing, and no switch changes one. `tuned` and
-each other row answer what their switches may change, and have the rest from the row without switches. What is there
-already is kept, so that a broken run goes on. With `--weaker`, which needs a folder of its own, RUDOLPH is a weaker
-checkpoint: to each of its matrices normal noise is added, of so much of the matrix's standard deviation.
+on the two tasks whose pictures count: no text of `tuned` depends on a drawing, and no switch changes one. A row does
+not answer again what another one answers in the same way. What is there already is kept, so that a broken run goes on.
+With `--weaker`, which needs a folder of its own, RUDOLPH is a weaker checkpoint: to each of its matrices normal noise
+is added, of so much of the matrix's standard deviation.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,7 @@ from submission.engine import Engine, Query
 from submission.loading import Networks, load_networks
 from submission.profiles import TUNED, Profile
 from submission.rephrasing import rephrase
+from submission.statements import find_statement
 
 BATCH = 32
 DRAWING = ("generation", "hidden3")
@@ -111,13 +112,13 @@ def weaken(weights: Path, folder: Path, share: float) -> Path:
     return folder
 
 
-def changes(profile: Profile, query: Query) -> bool:
-    """Whether a switch of the profile may give a query another answer than the profile without switches."""
-    return (
-        (profile.options is not None and find_options(query.texts) is not None)
-        or (asked_form(query.texts) or "") in profile.asked_forms
-        or (query.codes is not None and rephrase(query.texts, profile.rephrasings) is not None)
-    )
+def applied(profile: Profile, query: Query) -> Hashable:
+    """What of a profile's switches is of effect for a query: of equal ones the answers are equal."""
+    offers = profile.options is not None and find_options(query.texts) is not None
+    states = offers and profile.statements and query.codes is None and find_statement(query.texts) is not None
+    form = asked_form(query.texts)
+    other = rephrase(query.texts, profile.rephrasings) if query.codes is not None else None
+    return profile.options if offers else None, states, form if form in profile.asked_forms else None, other
 
 
 def queries_of(engine: Engine, samples: Mapping[str, Sample], root: Path) -> list[Query]:
@@ -147,26 +148,28 @@ def answers_of(engine: Engine, queries: list[Query]) -> dict[str, str]:
 
 
 def write_rows(networks: Networks, folder: Path, rows: Sequence[str]) -> dict[str, Path]:
-    """The predictions of some rows, the first of which is the one without switches."""
+    """The predictions of some rows; what another row has answered in the same way is not answered again."""
     test, drawings = folder / "world" / "test", folder / "drawings"
     pictures = json.loads((drawings / "predictions.json").read_text("utf-8"))
     files = {"baseline": folder / "baseline" / "predictions.json"}
-    queries: list[Query] = []
+    queries = queries_of(Engine(networks, TUNED, seed=0), read_input(test / "input.json"), test)
+    known: dict[tuple[str, Hashable], str] = {}
     for name in rows:
         profile = ROWS[name]
         digest = hashlib.sha256(repr(profile).encode()).hexdigest()[:8]  # of another profile it is another file
         files[name] = drawings / f"{name.replace(' ', '_').replace(',', '')}.{digest}.json"
+        how = {query.id: applied(profile, query) for query in queries}
         if files[name].is_file():
-            continue
-        queries = queries or queries_of(Engine(networks, TUNED, seed=0), read_input(test / "input.json"), test)
-        is_first = name == rows[0]
-        asked = [query for query in queries if is_first or changes(profile, query)]
-        texts = {} if is_first else _texts_of(files[rows[0]])
-        texts |= answers_of(Engine(networks, profile, seed=0), asked)
-        predictions = {key: [{"type": "text", "content": text}] for key, text in texts.items()}
-        for key, items in pictures.items():
-            predictions[key] += [item for item in items if item["type"] == "image"]
-        write_json(files[name], predictions)
+            texts = _texts_of(files[name])
+        else:
+            asked = [query for query in queries if (query.id, how[query.id]) not in known]
+            texts = answers_of(Engine(networks, profile, seed=0), asked)
+            texts = {key: texts[key] if key in texts else known[key, way] for key, way in how.items()}
+            predictions = {key: [{"type": "text", "content": text}] for key, text in texts.items()}
+            for key, items in pictures.items():
+                predictions[key] += [item for item in items if item["type"] == "image"]
+            write_json(files[name], predictions)
+        known |= {(key, way): texts[key] for key, way in how.items()}
     return files
 
 

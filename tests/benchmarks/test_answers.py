@@ -61,11 +61,20 @@ def test_rows_differ_from_tuned_in_the_switches_alone() -> None:
     ],
 )
 def test_what_a_row_may_answer_otherwise(row: str, changed: list[str]) -> None:
-    codes = torch.zeros(64).long()
-    queries = [Query(key, tuple(texts), codes) for key, texts in SAMPLES.items()]
-    assert [query.id for query in queries if answers.changes(answers.ROWS[row], query)] == changed
-    blind = [query for query in queries if answers.changes(answers.ROWS[row], Query(query.id, query.texts))]
-    assert [query.id for query in blind] == [key for key in changed if key not in ("length", "part")]
+    def changed_of(codes: torch.Tensor | None) -> list[str]:
+        queries = [Query(key, tuple(texts), codes) for key, texts in SAMPLES.items()]
+        plain, other = answers.ROWS[answers.PLAIN], answers.ROWS[row]
+        return [query.id for query in queries if answers.applied(other, query) != answers.applied(plain, query)]
+
+    assert changed_of(torch.zeros(64).long()) == changed
+    assert changed_of(None) == [key for key in changed if key not in ("length", "part")]
+
+
+def test_statements_change_no_other_sample_with_options() -> None:
+    twice, stated = answers.ROWS["options, mean, asked twice"], answers.ROWS["options asked twice, statements"]
+    queries = [Query(key, tuple(texts)) for key, texts in SAMPLES.items()]
+    changed = [query.id for query in queries if answers.applied(twice, query) != answers.applied(stated, query)]
+    assert changed == ["statement"]
 
 
 def test_samples_are_answered_with_all_askings(networks: Networks, tmp_path: Path) -> None:
