@@ -57,12 +57,12 @@ PLAIN = "tuned, no switch"
 _PLAIN = replace(TUNED, options=None, statements=False, asked_forms=(), rephrasings=())
 ROWS: Mapping[str, Profile] = {
     PLAIN: _PLAIN,
-    "options, mean": replace(_PLAIN, options=OptionChoice("mean", "text", twice=False)),
-    "options, sum": replace(_PLAIN, options=OptionChoice("sum", "text", twice=False)),
-    "options, mean, written as marker": replace(_PLAIN, options=OptionChoice("mean", "marker", twice=False)),
-    "options, mean, written as both": replace(_PLAIN, options=OptionChoice("mean", "both", twice=False)),
-    "options, mean, asked twice": replace(_PLAIN, options=OptionChoice("mean", "text", twice=True)),
-    "options asked twice, statements": replace(_PLAIN, options=OptionChoice(), statements=True),
+    "options, mean": replace(_PLAIN, options=OptionChoice()),
+    "options, sum": replace(_PLAIN, options=OptionChoice("sum")),
+    "options, mean, written as marker": replace(_PLAIN, options=OptionChoice(answer="marker")),
+    "options, mean, written as both": replace(_PLAIN, options=OptionChoice(answer="both")),
+    "options, mean, asked twice": replace(_PLAIN, options=OptionChoice(twice=True)),
+    "options, mean, and statements": replace(_PLAIN, options=OptionChoice(), statements=True),
     "one character where asked for": replace(_PLAIN, asked_forms=("character",)),
     "a number where asked for": replace(_PLAIN, asked_forms=("number",)),
     "letters read, then counted": replace(_PLAIN, rephrasings=("length",)),
