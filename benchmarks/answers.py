@@ -46,15 +46,15 @@ from submission.answer_options import find_options
 from submission.asked_forms import asked_form
 from submission.choosing import OptionChoice
 from submission.engine import Engine, Query
+from submission.lengths import asked_length
 from submission.loading import Networks, load_networks
 from submission.profiles import TUNED, Profile
-from submission.rephrasing import rephrase
 from submission.statements import find_statement
 
 BATCH = 32
 DRAWING = ("generation", "hidden3")
 PLAIN = "tuned, no switch"
-_PLAIN = replace(TUNED, options=None, statements=False, asked_forms=(), rephrasings=())
+_PLAIN = replace(TUNED, options=None, statements=False, asked_forms=(), lengths=False)
 ROWS: Mapping[str, Profile] = {
     PLAIN: _PLAIN,
     "options, mean": replace(_PLAIN, options=OptionChoice()),
@@ -65,8 +65,7 @@ ROWS: Mapping[str, Profile] = {
     "options, mean, and statements": replace(_PLAIN, options=OptionChoice(), statements=True),
     "one character where asked for": replace(_PLAIN, asked_forms=("character",)),
     "a number where asked for": replace(_PLAIN, asked_forms=("number",)),
-    "letters read, then counted": replace(_PLAIN, rephrasings=("length",)),
-    "what is at a place": replace(_PLAIN, rephrasings=("place",)),
+    "letters read, then counted": replace(_PLAIN, lengths=True),
     "tuned": TUNED,
 }
 
@@ -117,8 +116,8 @@ def applied(profile: Profile, query: Query) -> Hashable:
     offers = profile.options is not None and find_options(query.texts) is not None
     states = offers and profile.statements and query.codes is None and find_statement(query.texts) is not None
     form = asked_form(query.texts)
-    other = rephrase(query.texts, profile.rephrasings) if query.codes is not None else None
-    return profile.options if offers else None, states, form if form in profile.asked_forms else None, other
+    counts = profile.lengths and query.codes is not None and asked_length(query.texts) is not None
+    return profile.options if offers else None, states, form if form in profile.asked_forms else None, counts
 
 
 def queries_of(engine: Engine, samples: Mapping[str, Sample], root: Path) -> list[Query]:

@@ -27,10 +27,10 @@ from submission.answer_options import AnswerOptions, Option, find_options
 from submission.asked_forms import NUMBERS, asked_form, has_number, one_character
 from submission.choosing import OptionChoice, OptionsQuery, ask_options, what_is_cut
 from submission.devices import wait_asleep
+from submission.lengths import WHAT_IS_WRITTEN, asked_length, length_of
 from submission.loading import Networks
 from submission.profiles import Profile
 from submission.prompts import left_ids, left_text
-from submission.rephrasing import rephrase
 from submission.statements import Statement, find_statement, follows
 
 Asked = TypeVar("Asked")
@@ -198,24 +198,28 @@ class Engine:
         return choice.written(options.options[choice.best(*askings)])
 
     def _freely(self, queries: Sequence[Query]) -> list[str]:
-        """Generated answers; where the profile does so, to other words and in the form that is asked for."""
-        kinds = self.profile.rephrasings
-        others = [rephrase(query.texts, kinds) if query.codes is not None else None for query in queries]
-        asked = zip(queries, others, strict=True)
-        said = self._said([query if other is None else replace(query, texts=other.texts) for query, other in asked])
-        nothing = self.profile.empty_answer
-        told = {
-            row: None if each == nothing else other.answer(each)
-            for row, (other, each) in enumerate(zip(others, said, strict=True))
-            if other is not None
+        """Generated answers; where the profile does so, lengths that are counted, and others in the asked form."""
+        counted = {
+            row: length
+            for row, query in enumerate(queries)
+            if self.profile.lengths and query.codes is not None and (length := asked_length(query.texts)) is not None
         }
-        untold = [row for row, answer in told.items() if answer is None]  # these are asked as they stand after all
-        answers = dict(enumerate(said)) | {row: answer for row, answer in told.items() if answer is not None}
-        answers.update(zip(untold, self._said([queries[row] for row in untold]), strict=True))
-        plain = [row for row in range(len(queries)) if told.get(row) is None]
-        formed = self._in_asked_form([queries[row] for row in plain], [answers[row] for row in plain])
-        answers.update(zip(plain, formed, strict=True))
-        return [answers[row] for row in range(len(queries))]
+        asked = [
+            replace(query, texts=(WHAT_IS_WRITTEN,)) if row in counted else query for row, query in enumerate(queries)
+        ]
+        answers = dict(enumerate(self._said(asked)))
+        lengths = {
+            row: length_of(length, answers[row])
+            for row, length in counted.items()
+            if answers[row] != self.profile.empty_answer
+        }
+        found = {row: length for row, length in lengths.items() if length is not None}
+        uncounted = [row for row in counted if row not in found]  # these are asked as they stand after all
+        answers.update(zip(uncounted, self._said([queries[row] for row in uncounted]), strict=True))
+        others = [row for row in range(len(queries)) if row not in found]
+        formed = self._in_asked_form([queries[row] for row in others], [answers[row] for row in others])
+        answers.update(zip(others, formed, strict=True))
+        return [(answers | found)[row] for row in range(len(queries))]
 
     def _said(self, queries: Sequence[Query]) -> list[str]:
         ids = self._rescuing(self._answer_ids, queries)

@@ -9,7 +9,6 @@ from models.rudolph.sampling import Sampling
 from models.rudolph.vocabulary import EMPTY_ANSWER, EOS, PAD
 from submission.asked_forms import AskedForm
 from submission.choosing import OptionChoice
-from submission.rephrasing import Rephrasing
 
 PIL_DEFAULT_JPEG_QUALITY = 75
 
@@ -37,8 +36,7 @@ class Profile:
         statements: whether "Верно ли, что ..?" behind a passage is answered by whether the passage lets the model end
             the statement so; of effect where `options` chooses.
         asked_forms: what a free answer is brought to where the question asks for it: one character, or a number.
-        rephrasings: what questions about a picture are put in other words for: how long what is written is, or what is
-            at a place of the picture.
+        lengths: whether "Сколько букв в слове?" of a picture is answered by counting in what the model reads there.
 
     Raises ValueError for a field out of its range.
 
@@ -58,7 +56,7 @@ class Profile:
     options: OptionChoice | None = None
     statements: bool = False
     asked_forms: tuple[AskedForm, ...] = ()
-    rephrasings: tuple[Rephrasing, ...] = ()
+    lengths: bool = False
 
     def __post_init__(self) -> None:
         if not self.empty_answer:
@@ -67,9 +65,8 @@ class Profile:
             raise ValueError(f"first_allowed_id must lie in {PAD}..{EOS}, not {self.first_allowed_id}")
         if not 1 <= self.jpeg_quality <= 95:
             raise ValueError(f"jpeg_quality must lie in 1..95, not {self.jpeg_quality}")
-        for name, kind in (("asked_forms", AskedForm), ("rephrasings", Rephrasing)):
-            if unknown := set(getattr(self, name)) - set(get_args(kind)):
-                raise ValueError(f"{name} are {', '.join(get_args(kind))}, not {', '.join(sorted(unknown))}")
+        if unknown := set(self.asked_forms) - set(get_args(AskedForm)):
+            raise ValueError(f"asked_forms are {', '.join(get_args(AskedForm))}, not {', '.join(sorted(unknown))}")
 
 
 # The published inference, to the letter.
@@ -102,7 +99,7 @@ TUNED = Profile(
     options=OptionChoice(),
     statements=True,
     asked_forms=("character",),
-    rephrasings=("length", "place"),
+    lengths=True,
 )
 
 PROFILES = {profile.name: profile for profile in (TUNED, BASELINE)}

@@ -17,14 +17,13 @@ from submission.loading import Networks, load_networks
 from submission.profiles import TUNED
 
 WEIGHTS = Path(__file__).parents[2] / "weights"
-SWITCHES = ("options", "statements", "asked_forms", "rephrasings")
+SWITCHES = ("options", "statements", "asked_forms", "lengths")
 SAMPLES = {
     "options": ["Роман любит мёд.", "Что любит Роман?", "a) мёд; b) суп"],
     "statement": ["Роман живёт в Уфе.", "Верно ли, что Роман живёт в Уфе?"],
     "letter": ["С какой буквы начинается слово?"],
     "free": ["Роман любит мёд.", "Что любит Роман?"],
     "length": ["Сколько букв в слове?"],
-    "part": ["Опиши только то, что слева."],
 }
 
 
@@ -44,7 +43,7 @@ def test_rows_differ_from_tuned_in_the_switches_alone() -> None:
         assert different <= set(SWITCHES), name
         assert bool(different) is (name != "tuned")
     plain = answers.ROWS[answers.PLAIN]
-    assert (plain.options, plain.statements, plain.asked_forms, plain.rephrasings) == (None, False, (), ())
+    assert (plain.options, plain.statements, plain.asked_forms, plain.lengths) == (None, False, (), False)
     assert len({repr(profile) for profile in answers.ROWS.values()}) == len(answers.ROWS)
 
 
@@ -56,8 +55,7 @@ def test_rows_differ_from_tuned_in_the_switches_alone() -> None:
         ("options, mean, and statements", ["options", "statement"]),
         ("one character where asked for", ["letter"]),
         ("letters read, then counted", ["length"]),
-        ("what is at a place", ["part"]),
-        ("tuned", ["options", "statement", "letter", "length", "part"]),
+        ("tuned", ["options", "statement", "letter", "length"]),
     ],
 )
 def test_what_a_row_may_answer_otherwise(row: str, changed: list[str]) -> None:
@@ -67,7 +65,7 @@ def test_what_a_row_may_answer_otherwise(row: str, changed: list[str]) -> None:
         return [query.id for query in queries if answers.applied(other, query) != answers.applied(plain, query)]
 
     assert changed_of(torch.zeros(64).long()) == changed
-    assert changed_of(None) == [key for key in changed if key not in ("length", "part")]
+    assert changed_of(None) == [key for key in changed if key != "length"]
 
 
 def test_statements_change_no_other_sample_with_options() -> None:
