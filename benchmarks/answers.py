@@ -1,22 +1,24 @@
 """What each way of answering is worth: S and every task against the published inference, by paired tests.
 
     python benchmarks/answers.py --work FOLDER [--weights weights] [--weaker 0.3] [--seeds 3101 3102 3103]
-        [--samples 100] [--json OUT]
+        [--samples 100] [--rows ROW ...] [--json OUT]
 
-For each seed a fresh synthetic test of twelve tasks is written. The submission runs on it twice, as `baseline` and as
-`tuned`; each other row is `tuned` with one thing changed: its texts are answered anew, its pictures stay. What is there
-already is kept, so that a broken run goes on. With `--weaker`, which needs a folder of its own, RUDOLPH is a weaker
-checkpoint: to each of its matrices normal noise is added, of so much of the matrix's standard deviation.
+For each seed a fresh synthetic test of twelve tasks is written. The submission runs on it as `baseline`, and as `tuned`
+on the two tasks whose pictures count: no text of `tuned` depends on a drawing, and no switch changes one. A row does
+not answer again what another one answers in the same way. What is there already is kept, so that a broken run goes on.
+With `--weaker`, which needs a folder of its own, RUDOLPH is a weaker checkpoint: to each of its matrices normal noise
+is added, of so much of the matrix's standard deviation.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +32,8 @@ from safetensors.torch import load_file, save_file
 
 from contest.items import Sample
 from contest.reading import read_input
-from contest.tasks import TASKS, integral_score
+from contest.tasks import integral_score, task_by_id
+from contest.writing import write_json
 from evaluation.comparing import TaskComparison, compare
 from evaluation.joining import ScoringFiles
 from evaluation.metrics.base import MODES, Mode
@@ -39,25 +42,31 @@ from evaluation.scoring import score_run
 from evaluation.statistics import Resampling
 from evaluation.tasks import Metrics
 from models.pixels import to_pixels
+from submission.answer_options import find_options
 from submission.asked_forms import asked_form
 from submission.choosing import OptionChoice
 from submission.engine import Engine, Query
+from submission.lengths import asked_length
 from submission.loading import Networks, load_networks
 from submission.profiles import TUNED, Profile
+from submission.statements import find_statement
 
 BATCH = 32
+DRAWING = ("generation", "hidden3")
 PLAIN = "tuned, no switch"
-_PLAIN = replace(TUNED, options=None, statements=False, asked_forms=())
+_PLAIN = replace(TUNED, options=None, statements=False, asked_forms=(), lengths=False)
 ROWS: Mapping[str, Profile] = {
     PLAIN: _PLAIN,
-    "options, mean": replace(_PLAIN, options=OptionChoice("mean", "text", twice=False)),
-    "options, sum": replace(_PLAIN, options=OptionChoice("sum", "text", twice=False)),
-    "options, mean, written as marker": replace(_PLAIN, options=OptionChoice("mean", "marker", twice=False)),
-    "options, mean, written as both": replace(_PLAIN, options=OptionChoice("mean", "both", twice=False)),
-    "options, mean, asked twice": replace(_PLAIN, options=OptionChoice("mean", "text", twice=True)),
-    "options asked twice, statements": replace(_PLAIN, options=OptionChoice(), statements=True),
+    "options, mean": replace(_PLAIN, options=OptionChoice()),
+    "options, sum": replace(_PLAIN, options=OptionChoice("sum")),
+    "options, mean, written as marker": replace(_PLAIN, options=OptionChoice(answer="marker")),
+    "options, mean, written as both": replace(_PLAIN, options=OptionChoice(answer="both")),
+    "options, mean, asked twice": replace(_PLAIN, options=OptionChoice(twice=True)),
+    "options, mean, and statements": replace(_PLAIN, options=OptionChoice(), statements=True),
     "one character where asked for": replace(_PLAIN, asked_forms=("character",)),
     "a number where asked for": replace(_PLAIN, asked_forms=("number",)),
+    "letters read, then counted": replace(_PLAIN, lengths=True),
+    "tuned": TUNED,
 }
 
 
@@ -66,15 +75,20 @@ def run(*arguments: object) -> None:
 
 
 def prepare(options: argparse.Namespace, seed: int) -> Path:
-    """The test of a seed, and the two runs on it: `world/test`, `baseline` and `tuned` in the folder returned."""
+    """The test of a seed, and what all rows share: `world/test`, `baseline` and `drawings` in the folder returned."""
     folder: Path = options.work / str(seed)
-    world = folder / "world"
-    if not (world / "test" / "ids.json").is_file():
+    test = folder / "world" / "test"
+    if not (test / "ids.json").is_file():
         sizes = ("--train", 0, "--validation", 0, "--test", options.samples)
-        run("data_prep", "synthetic", "--out", world, "--seed", seed, *sizes)
-    for profile in ("baseline", "tuned"):
-        if not (folder / profile / "run.json").is_file():
-            paths = ("--input", world / "test", "--output", folder / profile, "--weights", options.weights)
+        run("data_prep", "synthetic", "--out", folder / "world", "--seed", seed, *sizes)
+    asked = json.loads((test / "input.json").read_text("utf-8"))
+    ids = json.loads((test / "ids.json").read_text("utf-8"))
+    drawn = {key: items for key, items in asked.items() if task_by_id(ids[key]).key in DRAWING}
+    write_json(folder / "to_draw.json", drawn)
+    runs = (("baseline", test, "baseline"), ("drawings", folder / "to_draw.json", "tuned"))
+    for output, source, profile in runs:
+        if not (folder / output / "run.json").is_file():
+            paths = ("--input", source, "--output", folder / output, "--weights", options.weights)
             run("submission", "run", *paths, "--profile", profile, "--seed", 0, "--device", "cpu")
     return folder
 
@@ -97,14 +111,18 @@ def weaken(weights: Path, folder: Path, share: float) -> Path:
     return folder
 
 
+def applied(profile: Profile, query: Query) -> Hashable:
+    """What of a profile's switches is of effect for a query: of equal ones the answers are equal."""
+    offers = profile.options is not None and find_options(query.texts) is not None
+    states = offers and profile.statements and query.codes is None and find_statement(query.texts) is not None
+    form = asked_form(query.texts)
+    counts = profile.lengths and query.codes is not None and asked_length(query.texts) is not None
+    return profile.options if offers else None, states, form if form in profile.asked_forms else None, counts
+
+
 def queries_of(engine: Engine, samples: Mapping[str, Sample], root: Path) -> list[Query]:
-    """The samples that any row may answer otherwise, their pictures encoded."""
-    asked = [
-        sample
-        for sample in samples.values()
-        if engine.options_of(Query(sample.id, sample.texts)) is not None or asked_form(sample.texts) is not None
-    ]
-    return [Query(sample.id, sample.texts, codes_of(engine, sample, root)) for sample in asked]
+    """All samples as the model is asked, their pictures encoded."""
+    return [Query(sample.id, sample.texts, codes_of(engine, sample, root)) for sample in samples.values()]
 
 
 def codes_of(engine: Engine, sample: Sample, root: Path) -> torch.Tensor | None:
@@ -128,45 +146,56 @@ def answers_of(engine: Engine, queries: list[Query]) -> dict[str, str]:
     return answers
 
 
-def write_rows(networks: Networks, folder: Path) -> dict[str, Path]:
-    """The predictions of all rows: each in the folder of the run whose pictures it has."""
-    test, tuned = folder / "world" / "test", folder / "tuned"
-    files = {"baseline": folder / "baseline" / "predictions.json", "tuned": tuned / "predictions.json"}
-    samples = read_input(test / "input.json")
-    queries: list[Query] = []
-    for name, profile in ROWS.items():
-        files[name] = tuned / f"{name.replace(' ', '_').replace(',', '')}.json"
+def write_rows(networks: Networks, folder: Path, rows: Sequence[str]) -> dict[str, Path]:
+    """The predictions of some rows; what another row has answered in the same way is not answered again."""
+    test, drawings = folder / "world" / "test", folder / "drawings"
+    pictures = json.loads((drawings / "predictions.json").read_text("utf-8"))
+    files = {"baseline": folder / "baseline" / "predictions.json"}
+    queries = queries_of(Engine(networks, TUNED, seed=0), read_input(test / "input.json"), test)
+    known: dict[tuple[str, Hashable], str] = {}
+    for name in rows:
+        profile = ROWS[name]
+        digest = hashlib.sha256(repr(profile).encode()).hexdigest()[:8]  # of another profile it is another file
+        files[name] = drawings / f"{name.replace(' ', '_').replace(',', '')}.{digest}.json"
+        how = {query.id: applied(profile, query) for query in queries}
         if files[name].is_file():
-            continue
-        queries = queries or queries_of(Engine(networks, TUNED, seed=0), samples, test)
-        predictions = json.loads(files["tuned"].read_text("utf-8"))
-        for key, text in answers_of(Engine(networks, profile, seed=0), queries).items():
-            predictions[key][0]["content"] = text
-        files[name].write_text(json.dumps(predictions, ensure_ascii=False), "utf-8")
+            texts = _texts_of(files[name])
+        else:
+            asked = [query for query in queries if (query.id, how[query.id]) not in known]
+            texts = answers_of(Engine(networks, profile, seed=0), asked)
+            texts = {key: texts[key] if key in texts else known[key, way] for key, way in how.items()}
+            predictions = {key: [{"type": "text", "content": text}] for key, text in texts.items()}
+            for key, items in pictures.items():
+                predictions[key] += [item for item in items if item["type"] == "image"]
+            write_json(files[name], predictions)
+        known |= {(key, way): texts[key] for key, way in how.items()}
     return files
 
 
+def _texts_of(path: Path) -> dict[str, str]:
+    return {key: items[0]["content"] for key, items in json.loads(path.read_text("utf-8")).items()}
+
+
 def score_rows(options: argparse.Namespace, folder: Path, files: Mapping[str, Path], mode: Mode) -> dict[str, Result]:
-    """Score all rows; a task whose answers are those of `tuned` is scored once."""
+    """Score all rows; a task whose answers are those of the row without switches is scored once."""
     test = folder / "world" / "test"
     metrics = Metrics(mode, ROOT / "weights", None, "ruclip")
     resampling = Resampling(options.resamples)
     ids = json.loads((test / "ids.json").read_text("utf-8"))
-    texts = {name: json.loads(path.read_text("utf-8")) for name, path in files.items()}
+    texts = {name: _texts_of(path) for name, path in files.items()}
 
     def scored(name: str, tasks: set[str] | None) -> Result:
         of_test = ScoringFiles(files[name], test / "ground_truth.json", test / "ids.json", test)
         return score_run(of_test, metrics, mode=mode, tasks=tasks, resampling=resampling)
 
-    results = {name: scored(name, None) for name in ("baseline", "tuned")}
-    for name in ROWS:
-        changed = {ids[key] for key, items in texts[name].items() if items != texts["tuned"][key]}
-        tasks: dict[str, TaskResult] = dict(results["tuned"].tasks)
-        keys = {task.key for task in TASKS if task.id in changed}
+    results = {name: scored(name, None) for name in ("baseline", PLAIN)}
+    for name in files.keys() - results.keys():
+        keys = {task_by_id(ids[key]).key for key, text in texts[name].items() if text != texts[PLAIN][key]}
+        tasks: dict[str, TaskResult] = dict(results[PLAIN].tasks)
         if keys:
             tasks.update(scored(name, keys).tasks)
         integral = integral_score({key: task.score for key, task in tasks.items()})
-        results[name] = Result(mode, results["tuned"].test, tasks, integral)
+        results[name] = Result(mode, results[PLAIN].test, tasks, integral)
     return results
 
 
@@ -206,6 +235,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--weaker", type=float, metavar="SHARE", help="add noise of this share to RUDOLPH's matrices")
     parser.add_argument("--seeds", type=int, nargs="+", default=[3101, 3102, 3103])
     parser.add_argument("--samples", type=int, default=100)
+    parser.add_argument("--rows", choices=ROWS, nargs="+", default=list(ROWS), help="beside baseline and tuned")
     parser.add_argument("--modes", choices=MODES, nargs="+", default=list(MODES))
     parser.add_argument("--against", choices=("baseline", PLAIN), nargs="+", default=["baseline", PLAIN])
     parser.add_argument("--resamples", type=int, default=1000)
@@ -213,6 +243,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     options.work, options.weights = options.work.resolve(), options.weights.resolve()
     torch.set_num_threads(1)
+    rows = list(dict.fromkeys((PLAIN, *options.rows, "tuned")))
     if options.weaker is not None:
         options.work.mkdir(parents=True, exist_ok=True)
         options.weights = weaken(options.weights, options.work / "weaker", options.weaker)
@@ -220,18 +251,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     found: list[dict[str, Any]] = []
     for seed in options.seeds:
         folder = prepare(options, seed)
-        files = write_rows(networks, folder)
+        files = write_rows(networks, folder, rows)
         for mode in options.modes:
             results = score_rows(options, folder, files, mode)
             for against in options.against:
                 print(f"\nseed {seed}, {options.samples} samples a task, mode {mode}, against {against}")
-                rows = [name for name in (PLAIN, *ROWS, "tuned") if name != against]
+                shown = [name for name in rows if name != against]
                 resampling = Resampling(options.resamples)
-                lines = [line(name, results[against], results[name], resampling) for name in dict.fromkeys(rows)]
+                lines = [line(name, results[against], results[name], resampling) for name in shown]
                 show(lines)
                 found += [{"seed": seed, "mode": mode, "against": against, **each} for each in lines]
-    if options.json:
-        options.json.write_text(json.dumps(found, ensure_ascii=False, indent=1) + "\n", "utf-8")
+        if options.json:  # after every seed: a broken run keeps its lines
+            options.json.write_text(json.dumps(found, ensure_ascii=False, indent=1) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

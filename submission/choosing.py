@@ -29,7 +29,7 @@ class OptionChoice:
     Attributes:
         score: what the options are compared by: the mean of their tokens' log-probabilities, or the sum.
         answer: what is written of the best one; an option without a marker is always written as its text.
-        twice: whether the sample is also asked without its list, and both scores count: the model is drawn to what
+        twice: whether the sample is also asked without its list, and both scores count: a model may be drawn to what
             stands in the list, and to its order.
 
     Raises ValueError for a value that there is not.
@@ -38,7 +38,7 @@ class OptionChoice:
 
     score: OptionScore = "mean"
     answer: OptionAnswer = "text"
-    twice: bool = True
+    twice: bool = False
 
     def __post_init__(self) -> None:
         for name, known in (("score", get_args(OptionScore)), ("answer", get_args(OptionAnswer))):

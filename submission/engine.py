@@ -6,7 +6,7 @@ A sample's random numbers depend on (seed, phase, sample id) alone, so that batc
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 import numpy as np
@@ -27,6 +27,7 @@ from submission.answer_options import AnswerOptions, Option, find_options
 from submission.asked_forms import NUMBERS, asked_form, has_number, one_character
 from submission.choosing import OptionChoice, OptionsQuery, ask_options, what_is_cut
 from submission.devices import wait_asleep
+from submission.lengths import WHAT_IS_WRITTEN, asked_length, length_of
 from submission.loading import Networks
 from submission.profiles import Profile
 from submission.prompts import left_ids, left_text
@@ -197,10 +198,37 @@ class Engine:
         return choice.written(options.options[choice.best(*askings)])
 
     def _freely(self, queries: Sequence[Query]) -> list[str]:
-        """Generated answers, brought to the form that is asked for where the profile does so."""
+        """Generated answers; where the profile does so, lengths that are counted, and others in the asked form."""
+        counted = {
+            row: length
+            for row, query in enumerate(queries)
+            if self.profile.lengths and query.codes is not None and (length := asked_length(query.texts)) is not None
+        }
+        asked = [
+            replace(query, texts=(WHAT_IS_WRITTEN,)) if row in counted else query for row, query in enumerate(queries)
+        ]
+        answers = dict(enumerate(self._said(asked)))
+        lengths = {
+            row: length_of(length, answers[row])
+            for row, length in counted.items()
+            if answers[row] != self.profile.empty_answer
+        }
+        found = {row: length for row, length in lengths.items() if length is not None}
+        uncounted = [row for row in counted if row not in found]  # these are asked as they stand after all
+        answers.update(zip(uncounted, self._said([queries[row] for row in uncounted]), strict=True))
+        others = [row for row in range(len(queries)) if row not in found]
+        formed = self._in_asked_form([queries[row] for row in others], [answers[row] for row in others])
+        answers.update(zip(others, formed, strict=True))
+        return [(answers | found)[row] for row in range(len(queries))]
+
+    def _said(self, queries: Sequence[Query]) -> list[str]:
         ids = self._rescuing(self._answer_ids, queries)
         self.steps += sum(map(len, ids))
-        answers = [self.networks.vocabulary.decode(row) or self.profile.empty_answer for row in ids]
+        return [self.networks.vocabulary.decode(row) or self.profile.empty_answer for row in ids]
+
+    def _in_asked_form(self, queries: Sequence[Query], said: Sequence[str]) -> list[str]:
+        """Bring answers to the form that is asked for where the profile does so."""
+        answers = list(said)
         numberless: list[tuple[int, _Chosen]] = []
         for row, (query, said) in enumerate(zip(queries, answers, strict=True)):
             form = asked_form(query.texts) if self.profile.asked_forms else None

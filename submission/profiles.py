@@ -36,6 +36,7 @@ class Profile:
         statements: whether "Верно ли, что ..?" behind a passage is answered by whether the passage lets the model end
             the statement so; of effect where `options` chooses.
         asked_forms: what a free answer is brought to where the question asks for it: one character, or a number.
+        lengths: whether "Сколько букв в слове?" of a picture is answered by counting in what the model reads there.
 
     Raises ValueError for a field out of its range.
 
@@ -55,6 +56,7 @@ class Profile:
     options: OptionChoice | None = None
     statements: bool = False
     asked_forms: tuple[AskedForm, ...] = ()
+    lengths: bool = False
 
     def __post_init__(self) -> None:
         if not self.empty_answer:
@@ -97,6 +99,7 @@ TUNED = Profile(
     options=OptionChoice(),
     statements=True,
     asked_forms=("character",),
+    lengths=True,
 )
 
 PROFILES = {profile.name: profile for profile in (TUNED, BASELINE)}

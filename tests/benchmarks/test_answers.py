@@ -12,17 +12,18 @@ from benchmarks import answers
 from contest.items import Item, Sample
 from evaluation.comparing import TaskComparison
 from evaluation.statistics import Difference
-from submission.engine import Engine
+from submission.engine import Engine, Query
 from submission.loading import Networks, load_networks
 from submission.profiles import TUNED
 
 WEIGHTS = Path(__file__).parents[2] / "weights"
-SWITCHES = ("options", "statements", "asked_forms")
+SWITCHES = ("options", "statements", "asked_forms", "lengths")
 SAMPLES = {
     "options": ["Роман любит мёд.", "Что любит Роман?", "a) мёд; b) суп"],
     "statement": ["Роман живёт в Уфе.", "Верно ли, что Роман живёт в Уфе?"],
     "letter": ["С какой буквы начинается слово?"],
     "free": ["Роман любит мёд.", "Что любит Роман?"],
+    "length": ["Сколько букв в слове?"],
 }
 
 
@@ -40,22 +41,51 @@ def test_rows_differ_from_tuned_in_the_switches_alone() -> None:
     for name, profile in answers.ROWS.items():
         different = {field for field, value in asdict(profile).items() if value != tuned[field]}
         assert different <= set(SWITCHES), name
-        assert different, f"{name} is tuned itself"
+        assert bool(different) is (name != "tuned")
     plain = answers.ROWS[answers.PLAIN]
-    assert (plain.options, plain.statements, plain.asked_forms) == (None, False, ())
+    assert (plain.options, plain.statements, plain.asked_forms, plain.lengths) == (None, False, (), False)
     assert len({repr(profile) for profile in answers.ROWS.values()}) == len(answers.ROWS)
 
 
-def test_what_a_row_may_change_is_answered_anew_with_all_askings(networks: Networks, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("row", "changed"),
+    [
+        (answers.PLAIN, []),
+        ("options, sum", ["options", "statement"]),
+        ("options, mean, and statements", ["options", "statement"]),
+        ("one character where asked for", ["letter"]),
+        ("letters read, then counted", ["length"]),
+        ("tuned", ["options", "statement", "letter", "length"]),
+    ],
+)
+def test_what_a_row_may_answer_otherwise(row: str, changed: list[str]) -> None:
+    def changed_of(codes: torch.Tensor | None) -> list[str]:
+        queries = [Query(key, tuple(texts), codes) for key, texts in SAMPLES.items()]
+        plain, other = answers.ROWS[answers.PLAIN], answers.ROWS[row]
+        return [query.id for query in queries if answers.applied(other, query) != answers.applied(plain, query)]
+
+    assert changed_of(torch.zeros(64).long()) == changed
+    assert changed_of(None) == [key for key in changed if key != "length"]
+
+
+def test_statements_change_no_other_sample_with_options() -> None:
+    plain, stated = answers.ROWS["options, mean"], answers.ROWS["options, mean, and statements"]
+    queries = [Query(key, tuple(texts)) for key, texts in SAMPLES.items()]
+    changed = [query.id for query in queries if answers.applied(plain, query) != answers.applied(stated, query)]
+    assert changed == ["statement"]
+
+
+def test_samples_are_answered_with_all_askings(networks: Networks, tmp_path: Path) -> None:
     engine = Engine(networks, TUNED, seed=0)
     queries = answers.queries_of(engine, samples(), tmp_path)
-    assert [query.id for query in queries] == ["options", "statement", "letter"]
+    assert [query.id for query in queries] == list(SAMPLES)
     said = answers.answers_of(engine, queries)
     first = engine.answer(queries)
     again = [row for row, each in enumerate(first) if each.first is not None]
-    assert [queries[row].id for row in again] == ["options", "statement"]
+    assert [queries[row].id for row in again] == ["statement"]
     better = engine.ask_again([queries[row] for row in again], [first[row].first for row in again])
-    assert said == {"options": better[0], "statement": better[1], "letter": first[2].text}
+    free = {query.id: each.text for query, each in zip(queries, first, strict=True)}
+    assert said == free | {"statement": better[0]}
 
 
 def test_a_weaker_checkpoint_is_the_same_every_time(tmp_path: Path) -> None:
@@ -93,14 +123,16 @@ def test_the_table_of_a_tiny_run(tmp_path: Path, capsys: pytest.CaptureFixture[s
     printed = capsys.readouterr().out
     rows = json.loads(table.read_text("utf-8"))
     against_baseline = [row["row"] for row in rows if row["against"] == "baseline"]
-    assert against_baseline == [*answers.ROWS, "tuned"]
-    assert [row["row"] for row in rows if row["against"] == answers.PLAIN] == [*list(answers.ROWS)[1:], "tuned"]
+    assert against_baseline == list(answers.ROWS)
+    assert [row["row"] for row in rows if row["against"] == answers.PLAIN] == list(answers.ROWS)[1:]
     assert all(0 < row["S"] < 1 and f"{row['S']:8.4f}{row['change']['difference']:+9.4f}" in printed for row in rows)
     for row in rows:
         assert row["S"] == pytest.approx(sum(row["tasks"][key]["second"] * _weight(key) for key in row["tasks"]))
-    written = (tmp_path / "work" / "1" / "tuned" / "predictions.json").stat().st_mtime_ns
+    files = [path for path in (tmp_path / "work" / "1").rglob("*.json") if "world" not in path.parts]
+    assert len(files) >= len(answers.ROWS) + 2
+    written = {path: path.stat().st_mtime_ns for path in files if path.name != "to_draw.json"}
     answers.main([*arguments, "--modes", "official", "--weaker", "0.3"])  # nothing is run again
-    assert (tmp_path / "work" / "1" / "tuned" / "predictions.json").stat().st_mtime_ns == written
+    assert {path: path.stat().st_mtime_ns for path in written} == written
 
 
 def _weight(key: str) -> float:

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from PIL import Image
 
 from models.weights import save_safetensors, save_state_dict
 from submission.__main__ import main
+from submission.choosing import OptionChoice
+from submission.profiles import PROFILES, TUNED
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "golden" / "models"
@@ -113,6 +115,20 @@ def submit(weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
         return Finished(status, capsys.readouterr().err, tmp_path / output)
 
     return submit_
+
+
+# `asked_twice` for a process: sabotage of `start`.
+ASK_TWICE = """
+from dataclasses import replace
+from submission.profiles import PROFILES
+PROFILES["tuned"] = replace(PROFILES["tuned"], options=replace(PROFILES["tuned"].options, twice=True))
+"""
+
+
+@pytest.fixture
+def asked_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have `tuned` ask samples with a list of options again, without it, with or without a picture."""
+    monkeypatch.setitem(PROFILES, "tuned", replace(TUNED, options=OptionChoice(twice=True)))
 
 
 Write = Callable[[Any], Path]

@@ -168,7 +168,7 @@ def test_a_run_answers_with_options_the_same_in_any_batch_and_names_what_it_cut(
     assert named["forty"] == "only the first 32 of 40 options count"
     one_by_one = submit(source, "--batch-size", "1", output="again")
     assert {name: items[0]["content"] for name, items in one_by_one.predictions.items()} == answers
-    assert json.dumps(run.report["profile"]["options"]) == '{"score": "mean", "answer": "text", "twice": true}'
+    assert json.dumps(run.report["profile"]["options"]) == '{"score": "mean", "answer": "text", "twice": false}'
 
 
 def test_options_that_make_a_mistake_show_cost_one_sample(

@@ -14,6 +14,7 @@ from submission.engine import Engine, GeneratedImage
 from submission.improving import Payoff, Turn
 from tests.submission.conftest import Finished, Start, Write, image, text
 
+pytestmark = pytest.mark.usefixtures("asked_twice")
 BUNDLED = Path(__file__).parents[2] / "weights"
 SAMPLES = {
     "0": [text("Роман живёт в Уфе. Нина живёт в Омске."), text("Верно ли, что Роман живёт в Омске?")],

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from submission.journal import Journal, JournalInUseError
-from tests.submission.conftest import Finished, Start, Write, image, look_the_same, text
+from tests.submission.conftest import ASK_TWICE, Finished, Start, Write, image, look_the_same, text
 
 SAMPLES = {
     "0": [text("красный дом стоит на горе")],
@@ -52,13 +52,14 @@ def done(run: Finished) -> Counter[tuple[str, str]]:
     )
 
 
+@pytest.mark.usefixtures("asked_twice")
 @pytest.mark.parametrize(
     ("profile", "after"),
     [("tuned", 3), pytest.param("tuned", 8, marks=pytest.mark.slow), ("tuned", 9), ("baseline", 5)],
 )
 def test_a_killed_run_goes_on(start: Start, submit: Start, write_input: Write, profile: str, after: int) -> None:
     source, options = write_input(SAMPLES), ("--profile", profile, "--batch-size", "2")
-    killed = start(source, *options, sabotage=KILL.format(after=after))
+    killed = start(source, *options, sabotage=ASK_TWICE + KILL.format(after=after))
     assert killed.status == -9
     assert kinds(killed) == KINDS
     resumed = submit(source, *options)
@@ -85,12 +86,13 @@ CUT = {
 }
 
 
+@pytest.mark.usefixtures("asked_twice")
 @pytest.mark.parametrize("after", [pytest.param(2, marks=pytest.mark.slow), 4, 10])
 def test_what_was_cut_of_options_is_told_again_and_answered_once(
     start: Start, submit: Start, write_input: Write, after: int
 ) -> None:
     source = write_input(CUT)
-    killed = start(source, "--batch-size", "1", sabotage=KILL.format(after=after))
+    killed = start(source, "--batch-size", "1", sabotage=ASK_TWICE + KILL.format(after=after))
     assert killed.status == -9
     resumed = submit(source, "--batch-size", "1")
     whole = submit(source, "--batch-size", "1", output="whole")

@@ -58,6 +58,7 @@ def test_a_run_goes_on_where_merged_shares_stopped(submit: Start, tmp_path: Path
     assert resumed.report["cost"] is None  # the sessions that lay there were of neither
 
 
+@pytest.mark.usefixtures("asked_twice")
 def test_merged_shares_keep_who_is_to_be_asked_again_and_what_was_cut(
     submit: Start, write_input: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
