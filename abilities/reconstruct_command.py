@@ -76,13 +76,13 @@ def picture_files(folder: Path) -> dict[str, Path]:
     """Return the pictures of a folder by their paths in it without ending. Raises UsageError."""
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder", "name a folder of pictures")
-    found: dict[str, Path] = {}
+    pictures: dict[str, Path] = {}
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() in PICTURE_ENDINGS and path.is_file():
             name = path.relative_to(folder).with_suffix("").as_posix()
-            if name in found:
-                raise UsageError(f"{found[name]} and {path} have one name", "keep one of them, or name them apart")
-            found[name] = path
-    if not found:
+            if name in pictures:
+                raise UsageError(f"{pictures[name]} and {path} have one name", "keep one of them, or name them apart")
+            pictures[name] = path
+    if not pictures:
         raise UsageError(f"{folder}: there is no picture", f"pictures end in {', '.join(PICTURE_ENDINGS)}")
-    return found
+    return pictures

@@ -17,9 +17,10 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, is_dataclass, replace
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -135,19 +136,41 @@ def measure(model: Rudolph, plain: Rudolph, batch: int, stopwatch: Stopwatch) ->
     yield compare(model, plain, "right text", dense, batch, text, text_rows, TEXT_SAMPLING, stopwatch)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def model_parser(description: str | None, *, steps: int) -> argparse.ArgumentParser:
+    """A parser of what the benchmarks of a model share: which one, where, and how many steps are timed."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", default="350M", choices=SIZES)
     parser.add_argument("--layout", default="own", choices=["own", *SIZES], help="sequence lengths and vocabularies of")
     parser.add_argument("--layers", type=int, help="fewer layers, for a quick look")
-    parser.add_argument("--dtype", default="fp32", choices=DTYPES)
-    parser.add_argument("--published-dtype", choices=DTYPES, help="of the published loop; the same, if left out")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--batch", type=int, nargs="+", default=[1, 2, 8])
-    parser.add_argument("--steps", type=int, default=9)
+    parser.add_argument("--steps", type=int, default=steps)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    return parser
+
+
+def add_timing(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--clock", default="wall", choices=["wall", "cpu"])
     parser.add_argument("--json", type=Path, help="write the numbers here as well")
+
+
+def write_rows(arguments: argparse.Namespace, rows: Sequence[Any]) -> None:
+    """Write the rows, dataclasses or dicts, with the options they were measured with, where `--json` says."""
+    if arguments.json:
+        settings = {key: value for key, value in vars(arguments).items() if key != "json"}
+        result = {"settings": settings, "torch": torch.__version__, "rows": rows}
+        arguments.json.write_text(json.dumps(result, indent=1, default=_plain) + "\n", encoding="utf-8")
+
+
+def _plain(value: Any) -> Any:
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else str(value)
+
+
+def main() -> None:
+    parser = model_parser(__doc__, steps=9)
+    add_timing(parser)
+    parser.add_argument("--dtype", default="fp32", choices=DTYPES)
+    parser.add_argument("--published-dtype", choices=DTYPES, help="of the published loop; the same, if left out")
+    parser.add_argument("--batch", type=int, nargs="+", default=[1, 2, 8])
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
@@ -164,10 +187,7 @@ def main() -> None:
         for row in measure(model, plain, batch, stopwatch):
             table.append(row)
             print(f"{row.phase:<12}{row.batch:>6}{row.published_ms:>14}{row.ours_ms:>10}{row.ratio:>8}", flush=True)
-    if arguments.json:
-        settings = {key: value for key, value in vars(arguments).items() if key != "json"}
-        result = {"settings": settings, "torch": torch.__version__, "rows": [asdict(row) for row in table]}
-        arguments.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_rows(arguments, table)
 
 
 if __name__ == "__main__":

@@ -18,8 +18,6 @@ On a machine that others use too, `--clock cpu --threads 1`.
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -33,9 +31,20 @@ import torch
 from torch import Tensor
 
 from benchmarks.counting import Counting
-from benchmarks.decode import DTYPES, IMAGE_SAMPLING, TEXT_SAMPLING, Stopwatch, configuration, filled, our_step
+from benchmarks.decode import (
+    DTYPES,
+    IMAGE_SAMPLING,
+    TEXT_SAMPLING,
+    Stopwatch,
+    add_timing,
+    configuration,
+    filled,
+    model_parser,
+    our_step,
+    write_rows,
+)
 from benchmarks.peak_memory import peak_bytes
-from models.rudolph import SIZES, Config, Rudolph
+from models.rudolph import Config, Rudolph
 from models.rudolph.caches import DenseCache, one_query_attention
 from models.rudolph.compact_cache import CompactCache
 from models.rudolph.decoding import Head, answer, forward_cached, generate_image, output_head
@@ -309,20 +318,13 @@ def show(rows: Iterator[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = model_parser(__doc__, steps=9)
+    add_timing(parser)
     parser.add_argument("what", choices=["steps", "prefill", "phases", "vqgan", "profile"])
-    parser.add_argument("--size", default="350M", choices=SIZES)
-    parser.add_argument("--layout", default="own", choices=["own", *SIZES], help="sequence lengths and vocabularies of")
-    parser.add_argument("--layers", type=int, help="fewer layers, for a quick look")
     parser.add_argument("--dtype", default="fp32", choices=DTYPES)
-    parser.add_argument("--device", default="cpu")
     parser.add_argument("--batch", type=int, nargs="+", default=[1, 8])
     parser.add_argument("--answers", type=int, default=8)
     parser.add_argument("--pictures", type=int, default=8)
-    parser.add_argument("--steps", type=int, default=9)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--clock", default="wall", choices=["wall", "cpu"])
-    parser.add_argument("--json", type=Path, help="write the numbers here as well")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
@@ -344,10 +346,7 @@ def main() -> None:
                 "profile": lambda: measure_profile(bench, model, arguments.batch),
             }[arguments.what]()
         table = show(rows)
-    if arguments.json:
-        settings = {key: str(value) for key, value in vars(arguments).items() if key != "json"}
-        result = {"settings": settings, "torch": torch.__version__, "rows": table}
-        arguments.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_rows(arguments, table)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ encoded or rendered by the VQGAN in float32; `inference.py phases` times whole p
 
 from __future__ import annotations
 
-import argparse
 import platform
 import sys
 import time
@@ -25,10 +24,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import torch
 
-from benchmarks.decode import DTYPES, IMAGE_SAMPLING, TEXT_SAMPLING, Stopwatch, configuration
+from benchmarks.decode import DTYPES, IMAGE_SAMPLING, TEXT_SAMPLING, Stopwatch, configuration, model_parser
 from benchmarks.inference import SBER_VQGAN, TEMPLATE, Bench, measure_steps
 from benchmarks.peak_memory import peak_bytes
-from models.rudolph import SIZES, Config, Rudolph
+from models.rudolph import Config, Rudolph
 from models.rudolph.caches import DenseCache
 from models.rudolph.compact_cache import CompactCache
 from models.rudolph.decoding import forward_cached, output_head
@@ -208,16 +207,10 @@ def record(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", default="350M", choices=SIZES)
-    parser.add_argument("--layout", default="own", choices=["own", *SIZES], help="sequence lengths and vocabularies of")
-    parser.add_argument("--layers", type=int, help="fewer layers, for a quick look")
+    parser = model_parser(__doc__, steps=5)
     parser.add_argument("--dtype", nargs="+", default=["fp32", "bf16"], choices=DTYPES)
-    parser.add_argument("--device", default="cpu")
     parser.add_argument("--largest", type=int, default=UNBOUNDED, help="batch")
     parser.add_argument("--minutes", type=float, default=14.0, help="about how long it may take")
-    parser.add_argument("--steps", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--output", type=Path, help="write it here as well")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)

@@ -14,12 +14,11 @@ On a machine that others use too, `--clock cpu --threads 1` counts processor tim
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -28,9 +27,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import torch
 from torch import Tensor
 
-from benchmarks.decode import DTYPES, configuration
+from benchmarks.decode import DTYPES, add_timing, configuration, model_parser, write_rows
 from benchmarks.published_training import PublishedTraining
-from models.rudolph import SIZES, Config, Rudolph
+from models.rudolph import Config, Rudolph
 from models.rudolph.vocabulary import BOS, EOS
 from training.tune.data.batches import Batch
 from training.tune.distributed import Processes
@@ -119,18 +118,11 @@ def process_peak_bytes(device: str) -> int:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", default="350M", choices=SIZES)
-    parser.add_argument("--layout", default="own", choices=["own", *SIZES], help="sequence lengths and vocabularies of")
-    parser.add_argument("--layers", type=int, help="fewer layers, for a small machine")
+    parser = model_parser(__doc__, steps=3)
+    add_timing(parser)
     parser.add_argument("--samples", type=int, default=1, help="of each of the six tasks in a batch")
-    parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--dtype", default="bfloat16", choices=["float32", "bfloat16", "float16"])
     parser.add_argument("--published-dtype", choices=DTYPES, help="default: bf16 on a CPU, fp16 on a GPU")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--clock", default="wall", choices=["wall", "cpu"])
-    parser.add_argument("--json", type=Path, help="write the numbers here as well")
     arguments = parser.parse_args()
     arguments.published_dtype = arguments.published_dtype or ("bf16" if arguments.device == "cpu" else "fp16")
     rows = []
@@ -142,10 +134,7 @@ def main() -> None:
         print(f"{row.way:<14}{row.samples_per_second:>12}{row.peak_gib:>10}", flush=True)
     speed, memory = (rows[0].samples_per_second / rows[1].samples_per_second, rows[0].peak_gib / rows[1].peak_gib)
     print(f"{'ratio':<14}{speed:>12.2f}{memory:>10.2f}")
-    if arguments.json:
-        settings = {key: value for key, value in vars(arguments).items() if key != "json"}
-        result = {"settings": settings, "torch": torch.__version__, "rows": [asdict(row) for row in rows]}
-        arguments.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_rows(arguments, rows)
 
 
 if __name__ == "__main__":

@@ -59,8 +59,8 @@ class Metadata:
     @property
     def is_floating(self) -> bool:
         """Whether the image's name may mean another image tomorrow: no tag, or `latest`, and no digest."""
-        found = _IMAGE.fullmatch(self.image)
-        return found is not None and found["digest"] is None and found["tag"] in (None, "latest")
+        reference = _IMAGE.fullmatch(self.image)
+        return reference is not None and reference["digest"] is None and reference["tag"] in (None, "latest")
 
 
 def read_metadata(path: str | os.PathLike[str]) -> Metadata:

@@ -120,7 +120,7 @@ def check_pictures(samples: Iterable[Sample], root: str | os.PathLike[str]) -> t
     """
     samples = tuple(samples)
     budget = PixelBudget.for_samples(len(samples))
-    found: dict[Path, ContestError | None] = {}
+    problems: dict[Path, ContestError | None] = {}
     errors = []
     for sample in samples:
         for index, entry in enumerate(sample.items):
@@ -131,9 +131,9 @@ def check_pictures(samples: Iterable[Sample], root: str | os.PathLike[str]) -> t
             except ContestError as error:
                 errors.append(error)
                 continue
-            if path not in found:
-                found[path] = _error_of(path, budget)
-            problem = found[path]
+            if path not in problems:
+                problems[path] = _error_of(path, budget)
+            problem = problems[path]
             if problem is not None:
                 errors.append(
                     ContestError(problem.code, problem.message, file=problem.file, sample_id=sample.id, item=index)

@@ -71,17 +71,17 @@ def find_shards(folder: str | os.PathLike[str], task: str, split: str) -> list[P
     Raises ShardError if some of the set are missing, or those of two sets lie side by side.
     """
     folder = Path(folder)
-    found = [
+    shards = [
         match
         for path in sorted(folder.glob(f"{task}_{split}-*.parquet"))
         if (match := _NAME.fullmatch(path.name)) and match["stem"] == f"{task}_{split}"
     ]
-    if not found:
+    if not shards:
         return []
-    count = int(found[-1]["count"])
+    count = int(shards[-1]["count"])
     names = [shard_name(task, split, index, count) for index in range(count)]
-    if [match.group() for match in found] != names:
-        odd = sorted({match.group() for match in found} ^ set(names))
+    if [match.group() for match in shards] != names:
+        odd = sorted({match.group() for match in shards} ^ set(names))
         raise ShardError(f"{odd[0]} is missing or of another set", "put all shards of one set there", where=str(folder))
     return [folder / name for name in names]
 

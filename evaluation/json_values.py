@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from contest.checking import described, is_unicode
 from contest.stand_ins import HEAD_BYTES, stand_in_of_data
 from errors import UserError
-from evaluation.errors import shortened
+from evaluation.errors import ResultFileError, shortened
 
 T = TypeVar("T")
 Reader: TypeAlias = Callable[[Any, str], T]
@@ -37,6 +38,17 @@ def read_json(path: Path) -> Any:
     except ValueError as error:  # not UTF-8, not JSON, a number of more digits than Python converts
         what = "not UTF-8" if isinstance(error, UnicodeDecodeError) else "not JSON"
         raise WrongValueError(f"it is {what}: {shortened(str(error), 200)}") from error
+
+
+@contextmanager
+def reading(path: Path, kind: str, remedy: str) -> Iterator[None]:
+    """Raise ResultFileError for a file that can not be read, or is no `kind` (`result`); `remedy`: which file is."""
+    try:
+        yield
+    except OSError as error:
+        raise ResultFileError(f"{path} can not be read: {error.strerror}", "check the path") from error
+    except WrongValueError as error:
+        raise ResultFileError(f"{path} is no {kind}: {error.message}", error.remedy or remedy) from error
 
 
 def entry(value: Mapping[str, Any], key: str, reader: Reader[T]) -> T:

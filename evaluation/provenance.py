@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.cost import RunCost, cost_of_report
-from evaluation.errors import ResultFileError
-from evaluation.json_values import WrongValueError, dict_of, entry, list_of, mapping, number, read_json, text, whole
+from evaluation.json_values import dict_of, entry, list_of, mapping, number, read_json, reading, text, whole
 
 RUN_REPORT_NAME = "run.json"
 FINISHED = "finished"
@@ -47,13 +46,8 @@ class RunReport:
 
 def read_run_report(path: Path) -> RunReport:
     """Read what `submission run` wrote. Raises ResultFileError."""
-    try:
+    with reading(path, "report of a run", "give the run.json that `submission run` wrote"):
         return _parsed(mapping(read_json(path), "the top level"))
-    except OSError as error:
-        raise ResultFileError(f"{path} can not be read: {error.strerror}", "check the path") from error
-    except WrongValueError as error:
-        remedy = error.remedy or "give the run.json that `submission run` wrote"
-        raise ResultFileError(f"{path} is no report of a run: {error.message}", remedy) from error
 
 
 def weights_hash(files: Mapping[str, str]) -> str | None:

@@ -15,7 +15,6 @@ from contest.console import Cell, csv_row
 from contest.tasks import TASKS, Task, task_by_key
 from contest.writing import write_bytes, write_json
 from evaluation.cost import FIGURES, RunCost, cost_from_json, cost_to_json
-from evaluation.errors import ResultFileError
 from evaluation.json_values import (
     WrongValueError,
     dict_of,
@@ -26,6 +25,7 @@ from evaluation.json_values import (
     number,
     optional,
     read_json,
+    reading,
     text,
     whole,
 )
@@ -291,13 +291,8 @@ def write_result(path: Path, result: Result) -> None:
 
 def read_result(path: Path) -> Result:
     """Read what `write_result` wrote. Raises ResultFileError."""
-    try:
+    with reading(path, "result", "give a file that `evaluation score --json` wrote"):
         return from_json(read_json(path))
-    except OSError as error:
-        raise ResultFileError(f"{path} can not be read: {error.strerror}", "check the path") from error
-    except WrongValueError as error:
-        remedy = error.remedy or "give a file that `evaluation score --json` wrote"
-        raise ResultFileError(f"{path} is no result: {error.message}", remedy) from error
 
 
 # One row a task, then one for S, which has the cost.

@@ -179,7 +179,7 @@ def checked_hash(path: Path, sha256: str, what: str) -> str:
         file.seek(0)
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
-    found = digest.hexdigest()
+    computed = digest.hexdigest()
     if is_pointer:
         path.unlink()
         raise PointerError(
@@ -187,12 +187,14 @@ def checked_hash(path: Path, sha256: str, what: str) -> str:
             "ask the server's owner, or another --endpoint",
             where=what,
         )
-    if not found.startswith(sha256):
+    if not computed.startswith(sha256):
         path.unlink()
         raise HashMismatchError(
-            f"SHA-256 {found[:12]} in place of {sha256[:12]}; it was deleted", "run the same command again", where=what
+            f"SHA-256 {computed[:12]} in place of {sha256[:12]}; it was deleted",
+            "run the same command again",
+            where=what,
         )
-    return found
+    return computed
 
 
 def without_token(headers: dict[str, str], url: str, location: str) -> dict[str, str]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from models.bpe import BPE
@@ -19,6 +18,7 @@ from models.ruclip import RuCLIP
 from models.vqgan import VQGAN
 from training.recipes import MalevichRecipe
 from training.ruclip import Pairs
+from training.steps import decayed_adamw, train_steps
 
 TINY = Config(
     num_layers=6,
@@ -82,34 +82,19 @@ def train(
     torch.manual_seed(recipe.seed)
     chance, generator = random.Random(recipe.seed), torch.Generator().manual_seed(recipe.seed)
     model.reset_parameters()
-    model.train()
-    plain = [parameter for parameter in model.parameters() if parameter.dim() < 2]
-    matrices = [parameter for parameter in model.parameters() if parameter.dim() >= 2]
-    groups = [{"params": matrices, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.98))
-    losses, began = list[float](), time.perf_counter()
-    for step in range(recipe.steps):
-        for group in optimizer.param_groups:
-            group["lr"] = recipe.learning_rate_at(step)
+
+    def loss_of_step() -> Tensor:
         chosen = torch.randint(len(drawings.codes), (recipe.batch,), generator=generator).tolist()
         ids = ids_of(drawings, chosen, bpe, model.config.text_seq_length, chance)
         # The fused attention's backward pass in bfloat16 takes longer on a CPU than the plain one.
         with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
-            loss, _ = model.loss(ids, "corrected")
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        losses.append(loss.item())
-        after_step()
-        if (step + 1) % recipe.report_every == 0 or step + 1 == recipe.steps:
-            model.eval()
-            measured = ", ".join(f"{name} {value:.3f}" for name, value in held_out_loss(model, held_out, bpe).items())
-            model.train()
-            mean = sum(losses) / len(losses)
-            report(f"step {step + 1}  {time.perf_counter() - began:.0f} s  loss {mean:.4f}  held out: {measured}")
-            losses.clear()
-    model.eval()
+            return model.loss(ids, "corrected")[0]
+
+    def measured() -> str:
+        losses = held_out_loss(model, held_out, bpe)
+        return f"held out: {', '.join(f'{name} {value:.3f}' for name, value in losses.items())}"
+
+    train_steps(model, decayed_adamw(model, recipe), recipe, loss_of_step, measured, report, after_step)
 
 
 @torch.no_grad()

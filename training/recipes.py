@@ -22,12 +22,13 @@ Positive = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 
 
-class _Warmed:
+class Recipe:
     """The schedule that all recipes share; `warmup` is how many steps the rate rises for."""
 
     warmup: ClassVar[int]
     steps: int
     learning_rate: float
+    report_every: int
 
     def learning_rate_at(self, step: int) -> float:
         """Linear over the first `warmup` steps, and a cosine down to a fiftieth."""
@@ -35,8 +36,14 @@ class _Warmed:
         return self.learning_rate * min(1.0, (step + 1) / self.warmup) * (0.02 + 0.98 * cosine)
 
 
+class DecayedRecipe(Recipe):
+    """A recipe whose matrices decay."""
+
+    weight_decay: float
+
+
 @dataclass(config=PART, frozen=True)
-class VqganRecipe(_Warmed):
+class VqganRecipe(Recipe):
     """How the VQGAN is trained. Shares are of the steps; losses are of pictures in [-1, 1]."""
 
     steps: AtLeastTwo = 4000
@@ -60,7 +67,7 @@ class VqganRecipe(_Warmed):
 
 
 @dataclass(config=PART, frozen=True)
-class RuclipRecipe(_Warmed):
+class RuclipRecipe(DecayedRecipe):
     """How the ruCLIP is trained."""
 
     steps: Positive = 800
@@ -80,7 +87,7 @@ class RuclipRecipe(_Warmed):
 
 
 @dataclass(config=PART, frozen=True)
-class MalevichRecipe(_Warmed):
+class MalevichRecipe(DecayedRecipe):
     """How the tiny ruDALL-E is trained."""
 
     steps: Positive = 900
@@ -98,7 +105,7 @@ class MalevichRecipe(_Warmed):
 
 
 @dataclass(config=PART, frozen=True)
-class UpscalerRecipe(_Warmed):
+class UpscalerRecipe(Recipe):
     """How an upscaler is trained."""
 
     steps: Positive = 800

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import random
 import shlex
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from errors import UserError
 from evaluation.metrics.prompts import strict_prompt
 from models.ruclip import TEMPLATES, RuCLIP, RuCLIPConfig
 from training.recipes import RuclipRecipe
+from training.steps import decayed_adamw, train_steps
 
 TINY = RuCLIPConfig(
     embed_dim=128,
@@ -182,16 +182,9 @@ def train(network: RuCLIP, recipe: RuclipRecipe, pairs: Pairs, held_out: Pairs, 
     torch.manual_seed(recipe.seed)
     chance = random.Random(recipe.seed)
     initialise(network)
-    network.train()
-    plain = [parameter for parameter in network.parameters() if parameter.dim() < 2]
-    matrices = [parameter for parameter in network.parameters() if parameter.dim() >= 2]
-    groups = [{"params": matrices, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.98))
     batches = PairBatches(pairs.captions, recipe, torch.Generator().manual_seed(recipe.seed))
-    losses, began = list[float](), time.perf_counter()
-    for step in range(recipe.steps):
-        for group in optimizer.param_groups:
-            group["lr"] = recipe.learning_rate_at(step)
+
+    def loss_of_step() -> Tensor:
         chosen = batches.draw()
         captions = [pairs.captions[number] for number in chosen.tolist()]
         ids = network.tokenize([chance.choice(TEMPLATES).format(chance.choice(own)) for own in captions])
@@ -199,17 +192,13 @@ def train(network: RuCLIP, recipe: RuclipRecipe, pairs: Pairs, held_out: Pairs, 
         with torch.autocast("cpu", torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
             texts = network.text_features(ids)
             images = network.image_features(normalised(pairs.pictures[chosen], network.config))
-        loss = contrastive_loss(images.float(), texts.float(), network.logit_scale, same_caption(captions))
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimizer.step()
-        with torch.no_grad():
-            network.logit_scale.clamp_(max=MAX_LOGIT_SCALE)
-        losses.append(loss.item())
-        if (step + 1) % recipe.report_every == 0 or step + 1 == recipe.steps:
-            measured = ", ".join(f"{key} {value:.3f}" for key, value in retrieval(network, held_out).items())
-            mean = sum(losses) / len(losses)
-            report(f"step {step + 1}  {time.perf_counter() - began:.0f} s  loss {mean:.4f}  {measured}")
-            losses.clear()
-    network.eval()
+        return contrastive_loss(images.float(), texts.float(), network.logit_scale, same_caption(captions))
+
+    def measured() -> str:
+        return ", ".join(f"{key} {value:.3f}" for key, value in retrieval(network, held_out).items())
+
+    @torch.no_grad()
+    def bound_scale() -> None:
+        network.logit_scale.clamp_(max=MAX_LOGIT_SCALE)
+
+    train_steps(network, decayed_adamw(network, recipe), recipe, loss_of_step, measured, report, bound_scale)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 from models.rrdbnet import RRDBNet
 from training.pictures import Pictures
 from training.recipes import UpscalerRecipe
+from training.steps import train_steps
 
 TINY = {"num_feat": 16, "num_block": 2, "num_grow_ch": 8}
 HELD_OUT = 100
@@ -55,23 +55,13 @@ def train(
     optimizer = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate, betas=(0.9, 0.99))
     generator = torch.Generator().manual_seed(recipe.seed)
     kinds = list(pictures.kinds)
-    losses, began = list[float](), time.perf_counter()
-    network.train()
-    for step in range(recipe.steps):
-        for group in optimizer.param_groups:
-            group["lr"] = recipe.learning_rate_at(step)
+
+    def loss_of_step() -> Tensor:
         shares = {kind: recipe.batch // len(kinds) + (i < recipe.batch % len(kinds)) for i, kind in enumerate(kinds)}
         wanted = pictures.batch(shares, generator)
-        loss = F.l1_loss(network(made_small(wanted, network.scale)), wanted)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimizer.step()
-        losses.append(loss.item())
-        after_step()
-        if (step + 1) % recipe.report_every == 0 or step + 1 == recipe.steps:
-            values = ", ".join(f"{name} {value:.2f} dB" for name, value in measured(network, held_out).items())
-            mean = sum(losses) / len(losses)
-            report(f"step {step + 1}  {time.perf_counter() - began:.0f} s  loss {mean:.4f}  {values}")
-            losses.clear()
-    network.eval()
+        return F.l1_loss(network(made_small(wanted, network.scale)), wanted)
+
+    def compared() -> str:
+        return ", ".join(f"{name} {value:.2f} dB" for name, value in measured(network, held_out).items())
+
+    train_steps(network, optimizer, recipe, loss_of_step, compared, report, after_step)

@@ -132,8 +132,8 @@ def _known_columns(lines: list[str], delimiter: str) -> int:
     return len({*COLUMNS, *_OLDER.values()} & {name.strip() for name in first})
 
 
-def _by_column(file: str, columns: tuple[str, ...], found: list[list[str]]) -> Iterator[dict[str, str]]:
-    for number, row in enumerate(found, start=1):
+def _by_column(file: str, columns: tuple[str, ...], rows: list[list[str]]) -> Iterator[dict[str, str]]:
+    for number, row in enumerate(rows, start=1):
         if len(row) != len(columns):
             raise EmissionsFileError(f"{file}: row {number} has {len(row)} cells, and there are {len(columns)} columns")
         yield dict(zip(columns, row, strict=True))
@@ -211,14 +211,14 @@ def figure_of(value: Mapping[str, Any], name: str) -> float | None:
 def number_of(value: Mapping[str, Any], name: str) -> float:
     """A finite figure of a JSON object. Raises KeyError, OddFigureError."""
     try:
-        found = float(value[name])
+        figure = float(value[name])
     except OverflowError as error:
         raise OddFigureError(f"{name!r} is {described(value[name])}, which is too large") from error
     except (TypeError, ValueError) as error:
         raise OddFigureError(f"{name!r} is {described(value[name])}, and no number") from error
-    if not math.isfinite(found):
-        raise OddFigureError(f"{name!r} is {found}")
-    return found
+    if not math.isfinite(figure):
+        raise OddFigureError(f"{name!r} is {figure}")
+    return figure
 
 
 def _names(path: str | os.PathLike[str], form: EmissionsForm) -> dict[str, str | None]:

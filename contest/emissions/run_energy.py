@@ -112,16 +112,16 @@ def energy_of(sessions: Sequence[MeterRow | None]) -> RunEnergy | None:
     measured = [row for row in sessions if row is not None]
     if not measured:
         return None
-    found = []
+    energies = []
     for row in measured:
         try:
-            found.append(_energy_of_row(row))
+            energies.append(_energy_of_row(row))
         except (EmissionsFileError, OSError, ValueError) as error:
-            found.append(RunEnergy(0.0, 0.0, (), (reason_of(error),)))
+            energies.append(RunEnergy(0.0, 0.0, (), (reason_of(error),)))
     left = len(sessions) - len(measured)
     if left:
-        found.append(RunEnergy(0.0, 0.0, (), (f"{left} of {len(sessions)} sessions ran without --emissions",)))
-    return sum_of(found)
+        energies.append(RunEnergy(0.0, 0.0, (), (f"{left} of {len(sessions)} sessions ran without --emissions",)))
+    return sum_of(energies)
 
 
 def sum_of(parts: Iterable[RunEnergy]) -> RunEnergy:

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from evaluation.errors import ResultFileError
-from evaluation.json_values import WrongValueError, entry, list_of, mapping, number, optional, read_json, text
+from evaluation.json_values import WrongValueError, entry, list_of, mapping, number, optional, read_json, reading, text
 from evaluation.metrics.fbc1.overall import MINIMA
+
+RESULT_REMEDY = "give a file that `evaluation score --challenge fbc1 --json` wrote"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class BoardRun:
 
 def read_board_run(path: Path) -> BoardRun:
     """Read what `evaluation score --challenge fbc1 --json` wrote. Raises ResultFileError."""
-    try:
+    with reading(path, "result", RESULT_REMEDY):
         value = mapping(read_json(path), "the top level")
         subtasks = {
             name: mapping(subtask, f"subtask {name[:40]!r}")
@@ -59,11 +60,6 @@ def read_board_run(path: Path) -> BoardRun:
             tasks={name: _score(it) for name, it in scored.items()},
             integral_interval=_bounds(value, "total_interval"),
         )
-    except OSError as error:
-        raise ResultFileError(f"{path} can not be read: {error.strerror}", "check the path") from error
-    except WrongValueError as error:
-        remedy = error.remedy or "give a file that `evaluation score --challenge fbc1 --json` wrote"
-        raise ResultFileError(f"{path} is no result: {error.message}", remedy) from error
 
 
 def _score(subtask: dict[str, object]) -> BoardScore:

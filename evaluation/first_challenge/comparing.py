@@ -11,10 +11,22 @@ from typing import Any
 import numpy as np
 
 from evaluation.confidence import Floats, weighted_interval
-from evaluation.errors import NotComparableError, ResultFileError
+from evaluation.errors import NotComparableError
+from evaluation.first_challenge.board import RESULT_REMEDY
 from evaluation.first_challenge.files import SUBTASKS
 from evaluation.first_challenge.scoring import is_share, score_of, width_of
-from evaluation.json_values import WrongValueError, dict_of, entry, list_of, mapping, number, optional, read_json, text
+from evaluation.json_values import (
+    WrongValueError,
+    dict_of,
+    entry,
+    list_of,
+    mapping,
+    number,
+    optional,
+    read_json,
+    reading,
+    text,
+)
 from evaluation.statistics import (
     Difference,
     Resampling,
@@ -63,14 +75,9 @@ def is_challenge_result(path: Path) -> bool:
 
 def read_subtasks(path: Path) -> dict[str, StoredSubtask]:
     """Return the subtasks with a score of a result. Raises ResultFileError."""
-    try:
+    with reading(path, "result", RESULT_REMEDY):
         subtasks = entry(mapping(read_json(path), "the top level"), "subtasks", mapping)
         stored = {name: _stored(name, mapping(value, f"subtask {name[:40]!r}")) for name, value in subtasks.items()}
-    except OSError as error:
-        raise ResultFileError(f"{path} can not be read: {error.strerror}", "check the path") from error
-    except WrongValueError as error:
-        remedy = error.remedy or "give a file that `evaluation score --challenge fbc1 --json` wrote"
-        raise ResultFileError(f"{path} is no result: {error.message}", remedy) from error
     return {name: subtask for name, subtask in stored.items() if subtask is not None}
 
 

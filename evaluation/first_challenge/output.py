@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from contest.console import csv_row
+from contest.console import Cell
 from contest.writing import write_bytes, write_json
 from evaluation.first_challenge.scoring import ChallengeResult, SubtaskResult
 from evaluation.metrics.fbc1.overall import MINIMA, MINIMUM, PUBLISHED_CO2, prize
+from evaluation.results import csv_text
 from evaluation.table import columns
 
 HEADER = ("subtask", "n", "score", "95 % interval", "minimum", "above it")
@@ -71,20 +70,16 @@ def write_challenge_json(path: Path, result: ChallengeResult) -> None:
 
 def write_challenge_csv(path: Path, result: ChallengeResult) -> None:
     """Write a row a subtask, and one for the sum. Raises OSError."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(csv_row(CSV_COLUMNS))
+    rows: list[Sequence[Cell]] = [CSV_COLUMNS]
     for name, it in result.subtasks.items():
         low, high = it.interval or (None, None)
         above = None if it.score is None else it.score > MINIMA[name]
-        writer.writerow(
-            csv_row([name, it.score, low, high, len(it.ids), MINIMA[name], above, it.signature, it.failure or None])
-        )
+        rows.append([name, it.score, low, high, len(it.ids), MINIMA[name], above, it.signature, it.failure or None])
     total = None if result.total is None else result.total.total
     above_all = None if result.total is None else not result.total.below
     low, high = result.total_interval or (None, None)
-    writer.writerow(csv_row(["sum", total, low, high, None, MINIMUM, above_all, None, None]))
-    write_bytes(path, stream.getvalue().encode())
+    rows.append(["sum", total, low, high, None, MINIMUM, above_all, None, None])
+    write_bytes(path, csv_text(rows).encode())
 
 
 def _row(it: SubtaskResult) -> tuple[str, ...]:

@@ -114,9 +114,9 @@ def _match_from_end(
     matches = [(i, left[answer[i]].pop()) for i in reversed(words) if left.get(answer[i])]
     if len(matches) == min(len(words), len(others)):
         return matches
-    taken, found = {i for i, _ in matches}, {j for _, j in matches}
+    taken, matched = {i for i, _ in matches}, {j for _, j in matches}
     rest = zip(
-        [i for i in reversed(words) if i not in taken], [j for j in reversed(others) if j not in found], strict=False
+        [i for i in reversed(words) if i not in taken], [j for j in reversed(others) if j not in matched], strict=False
     )
     return [*matches, *rest]
 

@@ -162,8 +162,8 @@ def _folded(words: tuple[str, ...]) -> list[str]:
 def _plain_lemma(chunk: str) -> str:
     """Return the lemma of a chunk that is one word and can be no part of a numeral; an empty string for others."""
     words = spaced_words(chunk)
-    found = lemma_or_word(words[0]) if len(words) == 1 else ""
-    return "" if can_be_folded(found) else found
+    form = lemma_or_word(words[0]) if len(words) == 1 else ""
+    return "" if can_be_folded(form) else form
 
 
 # A number is a sign, an integer (also grouped by spaces) or decimal with point or comma, and perhaps a denominator.

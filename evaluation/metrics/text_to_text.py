@@ -44,8 +44,8 @@ def replacement_letter(answer: str) -> str | None:
     >>> replacement_letter("Tesla"), replacement_letter("B"), replacement_letter("f")
     ('e', None, None)
     """
-    found = _FIRST_LETTER.search(answer)
-    return found[0] if found else None
+    letter = _FIRST_LETTER.search(answer)
+    return letter[0] if letter else None
 
 
 def right_marker(answer: str, reference_forms: Sequence[str]) -> str | None:
@@ -56,8 +56,8 @@ def right_marker(answer: str, reference_forms: Sequence[str]) -> str | None:
     >>> [right_marker(answer, ["b", "f", "t"]) for answer in ("B) на поезде", "(f)", "Tesla", "это b", "c)")]
     ['b', 'f', None, None, None]
     """
-    found = _MARKER.match(answer.lower())
-    return found[1] if found and found[1] in reference_forms else None
+    marker = _MARKER.match(answer.lower())
+    return marker[1] if marker and marker[1] in reference_forms else None
 
 
 def score_official(

@@ -75,9 +75,9 @@ def strict_comparison(answer: str, reference: str, wordnet: WordNet = NO_WORDNET
     if words == expected_words:
         alignment = Alignment(tuple((i, i) for i in range(len(words))), len(words), len(expected_words))
         return TextComparison(meteor_score(alignment, gamma=0), *forms, words, expected_words, alignment)
-    found, expected = _numbers(words), _numbers(expected_words)
+    answered, expected = _numbers(words), _numbers(expected_words)
     if len(expected_words) == len(expected) == 1:
-        score = proportion(found[0], expected[0]) if found else 0.0
+        score = proportion(answered[0], expected[0]) if answered else 0.0
         return TextComparison(score, *forms, words, expected_words, None)
     places, expected_places = _places(words, of_numbers=False), _places(expected_words, of_numbers=False)
     left = [expected_words[j] for j in expected_places]
@@ -187,13 +187,13 @@ def _answer_tokens(form: str) -> tuple[str, ...]:
 def _official_proportion(answer: Sequence[str], reference: str) -> float:
     expected = _number(reference)
     numbers = (_number(token) for token in answer if _LOOKS_LIKE_A_NUMBER.match(token))
-    found = next((number for number in numbers if number is not None), None)
+    answered = next((number for number in numbers if number is not None), None)
     # `½` is numeric to Python, but no number: nothing is compared with it.
-    if found is None or expected is None:
+    if answered is None or expected is None:
         return 0.0
-    if found == expected == 0:
+    if answered == expected == 0:
         return 1.0
-    small, large = sorted((found, expected))
+    small, large = sorted((answered, expected))
     proportion = small / large
     return 0.0 if math.isnan(proportion) else proportion  # two infinite ones: never better than no match
 
@@ -255,14 +255,14 @@ def _affected_by(
 
 
 def _affected_by_numbers(answer: str, references: Sequence[str], best: TextComparison) -> Iterator[tuple[int, str]]:
-    found = _numbers(_strict_words(answer)) if _DIGIT.search(answer) else []
-    expected = [_numbers(_strict_words(text)) for text in references if _DIGIT.search(text)] if found else []
+    answered = _numbers(_strict_words(answer)) if _DIGIT.search(answer) else []
+    expected = [_numbers(_strict_words(text)) for text in references if _DIGIT.search(text)] if answered else []
     single = [numbers[0] for numbers in expected if len(numbers) == 1]
     if best.alignment is None and single:
-        corrected = max(proportion(found[0], number) for number in single)
+        corrected = max(proportion(answered[0], number) for number in single)
         if corrected != best.score:
             yield 12, f"with signs and decimals the numbers would give {corrected:.3g}"
-    elif best.alignment is not None and any(numbers and numbers != found for numbers in expected):
+    elif best.alignment is not None and any(numbers and numbers != answered for numbers in expected):
         yield 12, "the numbers are compared as words, as the reference is not one number"
 
 
