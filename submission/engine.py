@@ -219,16 +219,17 @@ class Engine:
         others = [row for row in range(len(queries)) if row not in found]
         formed = self._in_asked_form([queries[row] for row in others], [answers[row] for row in others])
         answers.update(zip(others, formed, strict=True))
-        return [(answers | found)[row] for row in range(len(queries))]
+        answers.update(found)
+        return [answers[row] for row in range(len(queries))]
 
     def _said(self, queries: Sequence[Query]) -> list[str]:
         ids = self._rescuing(self._answer_ids, queries)
         self.steps += sum(map(len, ids))
         return [self.networks.vocabulary.decode(row) or self.profile.empty_answer for row in ids]
 
-    def _in_asked_form(self, queries: Sequence[Query], said: Sequence[str]) -> list[str]:
+    def _in_asked_form(self, queries: Sequence[Query], free: Sequence[str]) -> list[str]:
         """Bring answers to the form that is asked for where the profile does so."""
-        answers = list(said)
+        answers = list(free)
         numberless: list[tuple[int, _Chosen]] = []
         for row, (query, said) in enumerate(zip(queries, answers, strict=True)):
             form = asked_form(query.texts) if self.profile.asked_forms else None
