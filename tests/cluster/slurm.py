@@ -138,8 +138,8 @@ def submitting(**environment: object) -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": "1", "TMPDIR": "/var/tmp", **own}
 
 
-def kill_command(job: Job, task: int, module: str) -> None:
-    """Kill the command of a task, `python -m <module>`, which says no word then. Its script outlives it."""
+def signal_command(job: Job, task: int, module: str, number: signal.Signals) -> None:
+    """Send a signal to the command of a task, `python -m <module>`, and to nothing else: its script hears none."""
     slurm = [f"SLURM_ARRAY_JOB_ID={job.number}", f"SLURM_ARRAY_TASK_ID={task}"]
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -148,7 +148,7 @@ def kill_command(job: Job, task: int, module: str) -> None:
         except OSError:  # it has ended
             continue
         if command[1:3] == ["-m", module] and all(one in environment for one in slurm):
-            os.kill(int(process.name), signal.SIGKILL)
+            os.kill(int(process.name), number)
             return
     raise AssertionError(f"{module} of task {task} does not run\n{job.said()}")
 

@@ -1,6 +1,7 @@
 """Shares as array jobs, from the templates as they stand: merged, they are the bytes of one run."""
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from contest.shares import RECORD_NAME, Share
 from data_prep.__main__ import main as data_prep
 from data_prep.shares import shares_folder
 from submission.__main__ import main as submission
-from tests.cluster.slurm import ROOT, Job, ask, kill_command, submit, until
+from tests.cluster.slurm import ROOT, Job, ask, signal_command, submit, until
 from tests.data_prep.conversions import tree, write_lines
 from tests.data_prep.test_pipeline import question
 from tests.training.test_encoding_shares import rows as rows_of_cache
@@ -35,7 +36,7 @@ def test_a_conversion(tmp_path: Path) -> None:
     job = submit("convert.sbatch", tmp_path, "sberquad", rows, OUTPUT=tmp_path / "out")
     shares = shares_folder(tmp_path / "out", "sberquad")
     until(lambda: has_begun(Share(1, 4).folder(shares)), "share 1 has begun", job.said, 0.05)
-    kill_command(job, 1, "data_prep")
+    signal_command(job, 1, "data_prep", signal.SIGKILL)
     assert data_prep(["sberquad", str(rows), "--output", str(tmp_path / "alone")]) == 0
     tasks = job.require_done()
     assert [task.restarts for task in sorted(tasks, key=lambda task: task.name)] == [0, 1, 0, 0]
@@ -55,6 +56,7 @@ def test_an_encoding(tmp_path: Path) -> None:
     job = submit("encode.sbatch", tmp_path, CONFIG=tmp_path / "shares.yaml")
     killed = f"{job.number}_2"
     until(lambda: has_begun(Share(2, 4).folder(tmp_path / "shares")), "share 2 has begun", job.said, 0.05)
+    signal_command(job, 2, "training", signal.SIGSTOP)  # so that it does not end before it is killed
     ask("scancel", "--full", "--signal=KILL", killed)
     assert training(["encode", "--config", str(tmp_path / "alone.yaml")]) == 0
     ended = {task.name: task for task in job.wait()}
