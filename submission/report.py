@@ -105,7 +105,7 @@ class RankResult:
         window: how many codes of a picture are computed at once; None: as many as prove fastest.
         passes: of the network, over the codes of one picture each.
         codes: drawn in these.
-        near_ties: of these codes, how many rounding could have drawn otherwise.
+        near_ties: of those that were drawn several a pass, how many rounding could have drawn otherwise.
         status: how it ended.
         error: why, where that needs words.
         trace: the traceback of that error, if it has one.

@@ -47,7 +47,7 @@ from submission.run_state import RunState
 from submission.scheduler import Scheduler
 from submission.sessions import Session, SessionLog, read_sessions
 from submission.settings import RunSettings
-from submission.share_pictures import begin_with_pictures
+from submission.share_pictures import begin_with_pictures, go_on_with_pictures
 from submission.shares import CODE_ROOM, end_share, of_share
 
 MAX_NAMED = 5
@@ -82,6 +82,8 @@ def run(settings: RunSettings, meter: MeterRow | None = None) -> RunSummary:
         if record is not None and shard.is_first:
             begin_with_pictures(record, samples, input_file.parent)
             record.write()
+        elif record is not None:
+            go_on_with_pictures(record, shard.of(samples), input_file.parent)
         log = SessionLog(settings.output, Session(shard.number, meter), started)
         process = _RunProcess(settings, input_file, samples, deadline, journal, log, thread, record)
         process.begin(

@@ -28,11 +28,25 @@ def begin_with_pictures(record: ShareRecord, samples: Iterable[Sample], root: Pa
     All are read, once. Raises ShareError if it was begun with others, ContestError where that can not be written.
     """
     pictures = _digests(samples, root)
-    before = _noted(record)
+    _require_begun_with(record, _noted(record), pictures)
+    write_json(record.folder / PICTURES_NAME, pictures)
+
+
+def go_on_with_pictures(record: ShareRecord, samples: Iterable[Sample], root: Path) -> None:
+    """What `begin_with_pictures` is for another process of the share, with its own part of the samples: notes nothing.
+
+    Raises ShareError: else answers to other pictures would be in this process's journal, whatever the first one says.
+    """
+    noted = _noted(record)
+    if noted is not None:
+        pictures = _digests(samples, root)
+        _require_begun_with(record, {name: noted[name] for name in pictures if name in noted}, pictures)
+
+
+def _require_begun_with(record: ShareRecord, before: Mapping[str, str] | None, pictures: Mapping[str, str]) -> None:
     if before is not None:
         remedy = f"go on with those it was begun with, or remove {record.folder}"
         _require_same(before, pictures, f"{record.share} was begun with other bytes of", remedy)
-    write_json(record.folder / PICTURES_NAME, pictures)
 
 
 def require_same_pictures(record: ShareRecord, samples: Iterable[Sample], root: Path) -> None:

@@ -116,6 +116,7 @@ def test_the_bundled_model_tells_lengths_of_what_it_reads() -> None:
     engine = Engine(networks, TUNED, seed=0)
     drawn = [draw("hidden6", 777001, "test", index) for index in range(24)]
     drawn = [each for each in drawn if each.kind == "length"]
+    assert len(drawn) == 14
     signs = [each.picture for each in drawn if isinstance(each.picture, Sign)]
     pictures = [to_pixels(paint_sign(sign), networks.side) for sign in signs]
     codes = engine.encode([str(row) for row in range(len(drawn))], pictures)

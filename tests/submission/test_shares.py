@@ -191,6 +191,26 @@ def test_share_goes_on_with_the_pictures_it_was_begun_with(submit: Start, write_
     assert submit(source, "--shard", "1/2", output="shares").status == 0
 
 
+def test_no_process_of_a_share_goes_on_with_other_pictures(
+    submit: Start, write_input: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write_input({str(i): [text("Что это?"), image(f"images/{i}.png")] for i in range(4)})
+    for number in range(4):
+        Image.new("RGB", (60, 50), (0, 50 * number, 90)).save(source / "images" / f"{number}.png")
+    submit(source, "--shard", "1/2", output="shares")  # samples 1 and 3
+    journals = {path: path.read_bytes() for path in (tmp_path / "shares").rglob("*journal*")}
+    assert journals
+    Image.new("RGB", (60, 50), (1, 2, 3)).save(source / "images" / "3.png")
+    for name, value in {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": "1"}.items():
+        monkeypatch.setenv(name, value)
+    refused = submit(source, "--shard", "1/2", output="shares")
+    assert refused.status == 2
+    assert "share 1/2 was begun with other bytes of images/3.png" in refused.stderr
+    assert {path: path.read_bytes() for path in journals} == journals
+    left = [path for path in (tmp_path / "shares").rglob("*journal*") if path not in journals]
+    assert not any(path.read_bytes() for path in left if path.is_file())
+
+
 def test_broken_samples_and_more_shares_than_samples(submit: Start, write_input: Write, tmp_path: Path) -> None:
     source = write_input({"a": [text("кот")], "b": 7, "c": [text("пёс")]})
     alone = submit(source, "--batch-size", "1", output="alone")
