@@ -44,17 +44,25 @@ else
     step "unpacking Slurm"
     mkdir "$work/packages" "$work/slurm"
     chmod 777 "$work/packages" # apt fetches as a user of its own
-    apt=(timeout --kill-after=10 120 apt-get -qq -o Acquire::Retries=2 -o Acquire::http::Timeout=20)
+    # All of it takes a third of the limit at most, however slow the index is.
+    apt() {
+        timeout --kill-after=10 "$((limit / 3 > SECONDS ? limit / 3 - SECONDS : 1))" \
+            apt-get -qq -o Acquire::Retries=2 -o Acquire::http::Timeout=20 "$@" >"$work/apt.log" 2>&1
+    }
     # shellcheck disable=SC2086 # the packages are words
-    fetch() { (cd "$work/packages" && "${apt[@]}" download $packages) >"$work/apt.log" 2>&1; }
-    fetch || { "${apt[@]}" update >"$work/apt.log" 2>&1 && fetch; } ||
-        not_here "Slurm can not be fetched: $(tail -n 1 "$work/apt.log")"
-    for package in "$work"/packages/*.deb; do dpkg -x "$package" "$work/slurm"; done
+    fetch() { (cd "$work/packages" && apt download $packages); }
+    fetch || { apt update && fetch; } || not_here "Slurm can not be fetched: $(tail -n 1 "$work/apt.log")"
+    for package in "$work"/packages/*.deb; do
+        dpkg -x "$package" "$work/slurm" 2>"$work/dpkg.log" ||
+            not_here "Slurm can not be unpacked: $(tail -n 1 "$work/dpkg.log")"
+    done
     plugins="$(echo "$work"/slurm/usr/lib/*/slurm-wlm)"
     export PATH="$work/slurm/usr/bin:$PATH" LD_LIBRARY_PATH="${plugins%/*}:$plugins"
     rm -f "$plugins"/mpi_pmix* # they need a library that nothing here does
     # Under Debian's own names they do not know themselves for daemons, and forget the GPUs of their configuration.
-    for daemon in slurmctld slurmd slurmstepd; do ln -s "$daemon-wlm" "$work/slurm/usr/sbin/$daemon"; done
+    for daemon in slurmctld slurmd slurmstepd; do
+        [ -e "$work/slurm/usr/sbin/$daemon" ] || ln -s "$daemon-wlm" "$work/slurm/usr/sbin/$daemon"
+    done
     SLURMCTLD="$work/slurm/usr/sbin/slurmctld" SLURMD="$work/slurm/usr/sbin/slurmd"
     SLURMSTEPD="$work/slurm/usr/sbin/slurmstepd"
 fi
