@@ -79,6 +79,7 @@ mkdir "$CLUSTER/gpus"
 for device in {0..7}; do ln -s /dev/null "$CLUSTER/gpus/nvidia$device"; done
 echo "Name=gpu File=$CLUSTER/gpus/nvidia[0-7]" >"$CLUSTER/gres.conf"
 # cred_expire: so long does Slurm hold back a job that it queues again; the usual two minutes are for large clusters.
+# MinJobAge: so long does it know a job that has ended, which the tests ask for; the usual five minutes may be too few.
 # config_overrides: the hosts are believed to have what stands here, and share this machine's processors.
 cat >"$SLURM_CONF" <<END_OF_CONF
 ClusterName=fbc2
@@ -88,6 +89,7 @@ SlurmUser=root
 AuthType=auth/none
 CredType=cred/none
 AuthInfo=cred_expire=5
+MinJobAge=86400
 ${plugins:+PluginDir=$plugins}
 StateSaveLocation=$CLUSTER/state
 SlurmdSpoolDir=$CLUSTER/hosts/%n/spool
