@@ -123,16 +123,18 @@ def parse_ground_truth(checker: Checker, value: Any) -> GroundTruth | None:
     return GroundTruth(checker.sample_id, valid, is_bare_item) if len(valid) == len(items) else None
 
 
-def ground_truth_as_found(checker: Checker, value: Any, errors_before: int) -> GroundTruth:
+def ground_truth_as_found(checker: Checker, value: Any, count_before: int, errors_before: int) -> GroundTruth:
     """Return the ground truth of `checker.sample_id`, also of a malformed entry: see `GroundTruth.unsound`.
 
-    `errors_before` is how many errors the checker had before the entry was read: reading it may have found some.
+    `count_before`: how many errors the checker had counted before the entry was read, as reading it may have found
+    some; `errors_before`: how many it had kept.
     """
     assert checker.sample_id is not None
     sound = parse_ground_truth(checker, value)
-    errors = tuple(checker.errors[errors_before:])
-    if sound is not None and not errors:
+    if sound is not None and checker.count == count_before:
         return sound
+    # Of an id with many errors that stands twice in a row the last error counts those that are not kept.
+    errors = tuple(checker.errors[errors_before:] or checker.errors[-1:])
     return GroundTruth(checker.sample_id, tuple(_sound_items(value)), unsound=UnsoundTruth(value, errors))
 
 

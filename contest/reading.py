@@ -92,13 +92,13 @@ def read_ground_truth_lenient(path: FilePath) -> dict[str, GroundTruth]:
     """
     checker = Checker(fspath(path), [])
     found: dict[str, GroundTruth] = {}
-    errors_before = 0
+    count_before = errors_before = 0
     for sample_id, value in pairs_of(checker, None):
         checker.sample_id = sample_id
         if sample_id in found:
             checker.report(Code.DUPLICATE_ID, "the id stands more than once, this is its last entry")
-        found[sample_id] = ground_truth_as_found(checker, value, errors_before)
-        errors_before = len(checker.errors)
+        found[sample_id] = ground_truth_as_found(checker, value, count_before, errors_before)
+        count_before, errors_before = checker.count, len(checker.errors)
     return found
 
 

@@ -76,20 +76,22 @@ def _kept_from_collector() -> Iterator[Callable[[], None]]:
     """Keep what is made until the yielded function is called from the collector of cyclic garbage, until all ends.
 
     It is a great many objects that stay and have no cycles: going through them again and again takes a fifth of the
-    time that scoring takes.
+    time that scoring takes. What the caller has kept from the collector stays so.
     """
-    was_on = gc.isenabled()
+    was_on, others = gc.isenabled(), gc.get_freeze_count()
     gc.disable()
 
     def all_is_made() -> None:
-        gc.freeze()
+        if not others:  # there is one such place for all, and what is ours must leave it
+            gc.freeze()
         if was_on:
             gc.enable()
 
     try:
         yield all_is_made
     finally:
-        gc.unfreeze()
+        if not others:
+            gc.unfreeze()
         if was_on:
             gc.enable()
 

@@ -12,7 +12,7 @@ from contest.console import one_line, say
 from contest.errors import ContestError
 from contest.items import Sample
 from contest.pictures import resolve_picture
-from contest.shares import ShareError, ShareRecord
+from contest.shares import RECORD_NAME, ShareError, ShareRecord
 from contest.writing import write_json
 
 PICTURES_NAME = "pictures.json"
@@ -25,10 +25,14 @@ DIGEST_BYTES = 8
 def begin_with_pictures(record: ShareRecord, samples: Iterable[Sample], root: Path) -> None:
     """Note what pictures of its samples a share is begun with; `root` is the folder that their paths start from.
 
-    All are read, once. Raises ShareError if it was begun with others, ContestError where that can not be written.
+    All are read, once. A share that was begun and has lost its notes gets no others: they might not be true.
+    Raises ShareError if it was begun with others, ContestError where that can not be written.
     """
+    before = _noted(record)
+    if before is None and (record.folder / RECORD_NAME).exists():
+        return
     pictures = _digests(samples, root)
-    _require_begun_with(record, _noted(record), pictures)
+    _require_begun_with(record, before, pictures)
     write_json(record.folder / PICTURES_NAME, pictures)
 
 

@@ -44,17 +44,25 @@ else
     step "unpacking Slurm"
     mkdir "$work/packages" "$work/slurm"
     chmod 777 "$work/packages" # apt fetches as a user of its own
-    apt=(timeout --kill-after=10 120 apt-get -qq -o Acquire::Retries=2 -o Acquire::http::Timeout=20)
+    # All of it takes a third of the limit at most, however slow the index is.
+    apt() {
+        timeout --kill-after=10 "$((limit / 3 > SECONDS ? limit / 3 - SECONDS : 1))" \
+            apt-get -qq -o Acquire::Retries=2 -o Acquire::http::Timeout=20 "$@" >"$work/apt.log" 2>&1
+    }
     # shellcheck disable=SC2086 # the packages are words
-    fetch() { (cd "$work/packages" && "${apt[@]}" download $packages) >"$work/apt.log" 2>&1; }
-    fetch || { "${apt[@]}" update >"$work/apt.log" 2>&1 && fetch; } ||
-        not_here "Slurm can not be fetched: $(tail -n 1 "$work/apt.log")"
-    for package in "$work"/packages/*.deb; do dpkg -x "$package" "$work/slurm"; done
+    fetch() { (cd "$work/packages" && apt download $packages); }
+    fetch || { apt update && fetch; } || not_here "Slurm can not be fetched: $(tail -n 1 "$work/apt.log")"
+    for package in "$work"/packages/*.deb; do
+        dpkg -x "$package" "$work/slurm" 2>"$work/dpkg.log" ||
+            not_here "Slurm can not be unpacked: $(tail -n 1 "$work/dpkg.log")"
+    done
     plugins="$(echo "$work"/slurm/usr/lib/*/slurm-wlm)"
     export PATH="$work/slurm/usr/bin:$PATH" LD_LIBRARY_PATH="${plugins%/*}:$plugins"
     rm -f "$plugins"/mpi_pmix* # they need a library that nothing here does
     # Under Debian's own names they do not know themselves for daemons, and forget the GPUs of their configuration.
-    for daemon in slurmctld slurmd slurmstepd; do ln -s "$daemon-wlm" "$work/slurm/usr/sbin/$daemon"; done
+    for daemon in slurmctld slurmd slurmstepd; do
+        [ -e "$work/slurm/usr/sbin/$daemon" ] || ln -s "$daemon-wlm" "$work/slurm/usr/sbin/$daemon"
+    done
     SLURMCTLD="$work/slurm/usr/sbin/slurmctld" SLURMD="$work/slurm/usr/sbin/slurmd"
     SLURMSTEPD="$work/slurm/usr/sbin/slurmstepd"
 fi
@@ -71,6 +79,7 @@ mkdir "$CLUSTER/gpus"
 for device in {0..7}; do ln -s /dev/null "$CLUSTER/gpus/nvidia$device"; done
 echo "Name=gpu File=$CLUSTER/gpus/nvidia[0-7]" >"$CLUSTER/gres.conf"
 # cred_expire: so long does Slurm hold back a job that it queues again; the usual two minutes are for large clusters.
+# MinJobAge: so long does it know a job that has ended, which the tests ask for; the usual five minutes may be too few.
 # config_overrides: the hosts are believed to have what stands here, and share this machine's processors.
 cat >"$SLURM_CONF" <<END_OF_CONF
 ClusterName=fbc2
@@ -80,6 +89,7 @@ SlurmUser=root
 AuthType=auth/none
 CredType=cred/none
 AuthInfo=cred_expire=5
+MinJobAge=86400
 ${plugins:+PluginDir=$plugins}
 StateSaveLocation=$CLUSTER/state
 SlurmdSpoolDir=$CLUSTER/hosts/%n/spool

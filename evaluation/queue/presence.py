@@ -38,10 +38,11 @@ def note_look(spool: Spool, looks: int) -> None:
 
     As signs of life it is written in place, which takes no room on a full disk. Raises OSError.
     """
-    told = json.dumps({"host": socket.gethostname(), "looks": 0}).replace(": 0", f": {looks:{LOOK_DIGITS}d}")
+    told = json.dumps({"host": socket.gethostname(), "looks": 0}).replace(": 0", f": {looks:{LOOK_DIGITS}d}").encode()
     file = os.open(spool.folder / COLLECTOR_NAME, os.O_WRONLY | os.O_CREAT, 0o666)
     try:
-        os.pwrite(file, told.encode(), 0)
+        os.pwrite(file, told, 0)
+        os.ftruncate(file, len(told))  # a collector that was killed on a host with a longer name has left more
     finally:
         os.close(file)
 

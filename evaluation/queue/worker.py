@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
-from contest.atomic import locked
+from contest.atomic import lock, locked
 from contest.console import note, one_line, say
 from contest.errors import ContestError
 from contest.stop_signals import Stopped
@@ -182,14 +182,24 @@ def scratch_folder(place: Path) -> Iterator[Path]:
     power, or with the container that it ran in.
     """
     for owner in place.glob(f"{SCRATCH_PREFIX}*/{OWNER_NAME}"):
-        with suppress(OSError), locked(owner, seconds=0):  # else it lives, is of another user, or has been cleared away
-            remove_tree(owner.parent)
+        with suppress(OSError):  # it lives, is of another user, or has been cleared away
+            _remove_abandoned(owner)
     with tempfile.TemporaryDirectory(prefix=SCRATCH_PREFIX, dir=place) as scratch:
         # Nobody sees it without its lock.
         draft = Path(scratch) / f".{OWNER_NAME}"
         with locked(draft):
             draft.rename(Path(scratch) / OWNER_NAME)
             yield Path(scratch)
+
+
+def _remove_abandoned(owner: Path) -> None:
+    """Remove the folder of a file that nobody has locked; it is not made, as its owner may be removing it just now."""
+    descriptor = os.open(owner, os.O_RDWR)
+    try:
+        lock(descriptor, seconds=0)
+        remove_tree(owner.parent)
+    finally:
+        os.close(descriptor)
 
 
 def _interrupt() -> None:

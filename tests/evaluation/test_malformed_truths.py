@@ -275,6 +275,11 @@ def test_a_truth_that_is_read_as_it_is_found_keeps_what_is_sound(tmp_path: Path)
         ("b", (), False),
         ("c", (), False),
     ]
+    path.write_text('{"a": [1, 2, 3, 4, 5, 6], "a": [{"type": "text", "content": ["x"]}]}')  # more than are kept
+    (truth,) = read_ground_truth_lenient(path).values()
+    assert truth.texts == ("x",)
+    assert truth.unsound is not None
+    assert [error.message for error in truth.unsound.errors] == ["and 3 more errors"]
     path.write_text('{"a": [{"type": "text", "content": ["x", null]}, 5, {"type": "image", "content": "i.jpg"}]}')
     (truth,) = read_ground_truth_lenient(path).values()
     assert (truth.texts, truth.images) == (("x",), ("i.jpg",))

@@ -1,11 +1,13 @@
 """From files to a result: order, modes, S, parts of a test, sizes. The metric is a stand-in."""
 
+import gc
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from contest.errors import ContestFileError
 from contest.tasks import TASKS, Task
 from evaluation.errors import NeedsInputError, NoSamplesError, NotANumberError
 from evaluation.metrics.base import TaskMetric, TaskScore
@@ -132,3 +134,34 @@ def test_a_hundred_thousand_samples(tmp_path: Path) -> None:
     result = score_run(write_files(tmp_path, ids), equality_of(), resampling=Resampling(resamples=100))
     assert sum(task.n for task in result.tasks.values()) == 100_000
     assert result.integral == 1
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+@pytest.mark.parametrize("others", [True, False])
+def test_the_collector_of_garbage_is_as_before(is_on: bool, others: bool, tmp_path: Path) -> None:
+    files = write_files(tmp_path, {"a": 0})
+    broken = replace(files, ids=tmp_path / "missing.json")
+    seen: list[bool] = []
+
+    def metric_of(task: Task) -> TaskMetric:
+        seen.append(gc.isenabled())
+        raise RuntimeError("in the middle")
+
+    try:
+        if others:
+            gc.freeze()
+        if not is_on:
+            gc.disable()
+        kept = gc.get_freeze_count()
+        assert (kept > 0) == others
+        score_run(files, equality_of(), resampling=FEW)
+        with pytest.raises(ContestFileError):
+            score_run(broken, equality_of(), resampling=FEW)
+        with pytest.raises(RuntimeError, match="in the middle"):
+            score_run(files, metric_of, resampling=FEW)
+        assert gc.isenabled() == is_on
+        assert seen == [is_on]
+        assert (gc.get_freeze_count() > 0) == others
+    finally:
+        gc.enable()
+        gc.unfreeze()

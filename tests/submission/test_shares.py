@@ -175,6 +175,8 @@ def test_shares_made_from_other_pictures_are_named(submit: Start, write_input: W
         assert merge(source, tmp_path / "shares") == 2
         assert "pictures.json is damaged" in capsys.readouterr().err
     notes.unlink()
+    picture.write_bytes(kept + b"1")  # it goes on, and nobody knows what it was begun with
+    assert submit(source, "--shard", "1/2", output="shares").status == 0
     assert merge(source, tmp_path / "shares") == 0
     assert "share 1/2 has no pictures.json" in capsys.readouterr().err
 

@@ -201,6 +201,24 @@ def test_folders_of_workers_that_are_gone_are_removed(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_folder_whose_owner_ends_meanwhile_is_left_to_it(tmp_path, monkeypatch):
+    """A new file in it would have its owner, which removes it just now, find it full in the end."""
+    folder = tmp_path / "fbc2-queue-ends"
+    folder.mkdir()
+    owner = folder / "owner"
+    owner.touch()
+    real = os.open
+
+    def late(path, *rest, **more):
+        if path == owner:
+            owner.unlink()
+        return real(path, *rest, **more)
+
+    monkeypatch.setattr("evaluation.queue.worker.os.open", late)
+    with scratch_folder(tmp_path):
+        assert list(folder.iterdir()) == []
+
+
 def test_fault_of_the_program_gives_the_job_back(tmp_path):
     spool = spool_with(tmp_path, ["red"])
 
@@ -294,6 +312,9 @@ def test_status_tells_who_collects(tmp_path):
         note_look(spool, looks)
         assert status_of(spool, 60).collector["looks"] == looks
     path = spool.folder / "collector.json"
+    path.write_text(path.read_text() + '-of-a-longer-name"}')  # of one that was killed
+    note_look(spool, 1)
+    assert status_of(spool, 60).collector["looks"] == 1
     os.utime(path, (path.stat().st_mtime - 500,) * 2)
     assert re.search(r"the collector on \S+ looked 500 s ago", status_of(spool, 60).to_text())
 
