@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from benchmarks.counting import PeakMemory
 from models.rudolph import Config, Rudolph, named
+from models.rudolph.caches import DenseCache
 from models.rudolph.decoding import answer, generate_images
 from models.rudolph.free_memory import available_bytes, free_bytes
 from models.rudolph.likelihood import log_likelihoods
@@ -67,6 +68,17 @@ def test_planned_bytes_of_answering_are_those_allocated(model: Rudolph, batch: i
         answer(model, left(batch), codes, [2, 501], Sampling(top_k=9), numbers, stop_at_eos=False)
     need = answering(CONFIG, torch.float32, batch, packed=packable(torch.zeros(1)))
     assert counted.peak == pytest.approx(need.bytes(batch), rel=MARGIN)
+
+
+@pytest.mark.parametrize(("stay", "live"), [(7, 6 * 7), (4, 6 * 4), (1, 6)])
+def test_rows_that_leave_a_cache_of_answers_are_freed_layer_by_layer(model: Rudolph, stay: int, live: int) -> None:
+    row = 2 * CONFIG.hidden_size * CONFIG.total_seq_length * 4  # keys and values of a sample in one of the 6 layers
+    with PeakMemory() as counted:
+        cache = DenseCache(model.transformer, 8, CONFIG.total_seq_length)
+        assert (len(cache.tensors), counted.live) == (6, 6 * 8 * row)  # no tensor is larger than a layer
+        cache.keep(torch.arange(stay))
+    assert counted.live == pytest.approx(live * row, rel=1e-3)
+    assert counted.peak == pytest.approx((6 * 8 + stay) * row, rel=1e-3)  # the old rows of a layer beside the new ones
 
 
 @pytest.mark.parametrize("batch", [1, 8])
