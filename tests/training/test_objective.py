@@ -140,9 +140,9 @@ class Positions(torch.nn.Module):
         self.layer = layer
         self.count = 0
 
-    def forward(self, x: torch.Tensor, attend: object) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, attend: object, last: int | None = None) -> torch.Tensor:
         self.count += x.shape[0] * x.shape[1]
-        return self.layer(x, attend)
+        return self.layer(x, attend, last)
 
 
 @pytest.mark.parametrize("mode", ["corrected", "published"])

@@ -72,9 +72,9 @@ class Calls(torch.nn.Module):
         self.layer = layer
         self.count = 0
 
-    def forward(self, x: torch.Tensor, attend: object) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, attend: object, last: int | None = None) -> torch.Tensor:
         self.count += 1
-        return self.layer(x, attend)
+        return self.layer(x, attend, last)
 
 
 @pytest.mark.parametrize(("activation_checkpointing", "runs"), [(False, 1), (True, 2)])
