@@ -14,6 +14,7 @@ from models.rudolph.caches import DenseCache
 from models.rudolph.decoding import answer, generate_images
 from models.rudolph.free_memory import available_bytes, free_bytes
 from models.rudolph.likelihood import log_likelihoods
+from models.rudolph.many_codes_cache import ManyCodesCache
 from models.rudolph.memory_plan import CPU, GPU, BatchLimits, Need, answering, drawing, plan, ranking, weight_bytes
 from models.rudolph.packed import packable
 from models.rudolph.ranking import image_perplexity, right_text_perplexity
@@ -79,6 +80,16 @@ def test_rows_that_leave_a_cache_of_answers_are_freed_layer_by_layer(model: Rudo
         cache.keep(torch.arange(stay))
     assert counted.live == pytest.approx(live * row, rel=1e-3)
     assert counted.peak == pytest.approx((6 * 8 + stay) * row, rel=1e-3)  # the old rows of a layer beside the new ones
+
+
+def test_rows_that_leave_a_cache_of_windows_are_freed_layer_by_layer(model: Rudolph) -> None:
+    with PeakMemory() as counted:
+        cache, stay = ManyCodesCache(model.transformer, 8, 1, 4), torch.arange(2)
+        sizes = [buffer.numel() * buffer.itemsize for buffer in cache.tensors]
+        before = counted.peak = counted.live
+        cache.keep(stay)
+    assert counted.live == before - sum(sizes) * 6 // 8
+    assert counted.peak <= before + max(sizes) * 2 // 8
 
 
 @pytest.mark.parametrize("batch", [1, 8])
