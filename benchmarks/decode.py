@@ -84,8 +84,7 @@ class Stopwatch:
 
 def filled(cache: CompactCache | DenseCache) -> Cache:
     """Fill a cache with noise, as if the positions before had been run."""
-    tensors = [cache.kv] if isinstance(cache, DenseCache) else cache.tensors
-    for tensor in tensors:
+    for tensor in cache.tensors:
         tensor.normal_()
     return cache
 

@@ -130,8 +130,9 @@ def needed_products(model: Rudolph, situation: Situation, batch: int, head: Head
         cache = situation.cache
         if isinstance(cache, CompactCache):
             return cache.windows[layer].buffer[0], cache.windows[layer].buffer[1]
-        stop = cache.kv.shape[-2] if cache.whole_buffers else situation.position + 1
-        return cache.kv[layer, 0, :, :, :stop], cache.kv[layer, 1, :, :, :stop]
+        stop = cache.positions if cache.whole_buffers else situation.position + 1
+        keys, values = cache.tensors[layer][:, :, :, :stop]
+        return keys, values
 
     def products(_: int) -> None:
         for i, layer in enumerate(model.transformer.layers):

@@ -100,7 +100,7 @@ def begin(model: Rudolph, phase: Phase, batch: int) -> None:
         if phase.name == "image"
         else DenseCache(transformer, batch, model.config.total_seq_length)
     )
-    for tensor in [cache.kv] if isinstance(cache, DenseCache) else cache.tensors:
+    for tensor in cache.tensors:
         tensor.zero_()
     ids = torch.ones(batch, phase.prefill, dtype=torch.int64, device=device)
     logits = forward_cached(model, cache, ids, 0, output_head(model, phase.rows))

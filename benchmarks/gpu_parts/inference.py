@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from benchmarks import inference as ways
-from benchmarks.decode import IMAGE_SAMPLING, Stopwatch, filled, our_step
+from benchmarks.decode import IMAGE_SAMPLING, Stopwatch
 from benchmarks.gpu_parts.energy import Joules
 from benchmarks.gpu_parts.parts import Setting
 from benchmarks.inference import Bench
 from models.rudolph import Config, Rudolph, named
+from models.rudolph.decoding import output_head
+from models.rudolph.many_codes import draw_one_pass, first_codes
+from models.rudolph.many_codes_cache import ManyCodesCache
 
 TINY = Config(
     num_layers=5,
@@ -119,13 +123,13 @@ def profile(setting: Setting) -> Iterator[dict[str, Any]]:
 
 @torch.inference_mode()
 def graph(setting: Setting) -> Iterator[dict[str, Any]]:
-    """A drawing step at one position as a CUDA graph, beside the same step launched kernel by kernel."""
+    """Drawing a code of each picture as a CUDA graph, which goes on with each replay, beside the same kernels launched
+    one by one."""
     bench = bench_of(setting)
     model = network(setting, bench)
     for batch in _batches(setting)[:4]:
-        case = next(iter(ways.situations(model, batch)))
-        step = our_step(model, filled(case.cache), case.position, batch, case.rows, IMAGE_SAMPLING, 10)
-        eager = bench.stopwatch.median_ms(lambda _, once=step: once(0))
+        draw, known = _passes_of_one_code(bench, model, batch)
+        eager = bench.stopwatch.median_ms(lambda _, once=draw: once())
         row = {"batch": batch, "eager ms": round(eager, 2)}
         if not setting.on_gpu:
             yield {**row, "graph ms": "needs a GPU", "ratio": "-"}
@@ -134,10 +138,28 @@ def graph(setting: Setting) -> Iterator[dict[str, Any]]:
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):  # what is made once must be made before the capture
             for _ in range(3):
-                step(0)
+                draw()
         torch.cuda.current_stream().wait_stream(side)
         captured = torch.cuda.CUDAGraph()
         with torch.cuda.graph(captured):
-            step(0)
+            draw()
+        before = known.sum().item()
         replayed = bench.stopwatch.median_ms(lambda _, graph=captured: graph.replay())
-        yield {**row, "graph ms": round(replayed, 2), "ratio": round(eager / replayed, 2)}
+        went_on = known.sum().item() > before
+        yield {
+            **row,
+            "graph ms": round(replayed, 2),
+            "ratio": round(eager / replayed, 2),
+            "went on": "yes" if went_on else "NO",
+        }
+
+
+def _passes_of_one_code(bench: Bench, model: Rudolph, batch: int) -> tuple[Callable[[], None], Tensor]:
+    """What draws the next code of each picture, wherever it stands, and how many codes each has `[batch]`."""
+    config, like = model.config, model.text_embeddings.weight
+    head = output_head(model, slice(config.text_vocab, config.text_vocab + config.image_vocab_size))
+    cache = ManyCodesCache(model.transformer, batch, 1, 1)
+    logits = torch.randn(batch, config.image_vocab_size, device=like.device, dtype=like.dtype)
+    numbers = torch.rand(batch, config.image_seq_length, device=bench.device)
+    rows = first_codes(logits, IMAGE_SAMPLING, numbers, None, config.image_tokens_per_dim, 1)
+    return lambda: draw_one_pass(model, cache, head, IMAGE_SAMPLING, rows, 1), rows.known

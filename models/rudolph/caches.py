@@ -34,13 +34,17 @@ def one_query_attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor 
 
 
 class DenseCache:
-    """Keys and values of every position: `[layers, 2, batch, heads, positions, head_dim]`."""
+    """Keys and values of every position: of each layer a tensor `[2, batch, heads, positions, head_dim]`.
+
+    No tensor holds several layers: the whole may be tens of gigabytes, which no allocator need find in one piece, and
+    when rows leave, what they took is given back.
+    """
 
     def __init__(self, transformer: SparseTransformer, batch: int, positions: int) -> None:
         config, like = transformer.config, transformer.final_layernorm.weight
-        shape = (config.num_layers, 2, batch, config.num_attention_heads, positions, config.head_dim)
-        self.transformer = transformer
-        self.kv = torch.zeros(shape, device=like.device, dtype=like.dtype)
+        shape = (2, batch, config.num_attention_heads, positions, config.head_dim)
+        self.transformer, self.positions = transformer, positions
+        self.tensors = [torch.zeros(shape, device=like.device, dtype=like.dtype) for _ in range(config.num_layers)]
         # Products read whole buffers faster than parts of them, by a third with MKL (float32); oneDNN (bfloat16) even
         # makes a copy of a part first. So there the rest is hidden instead.
         self.whole_buffers = like.device.type == "cpu" and like.dtype in (torch.float32, torch.bfloat16)
@@ -48,7 +52,7 @@ class DenseCache:
     def update(self, layer: int, start: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """Store `[batch, heads, new, head_dim]` at positions `start ..`; returns all keys and values so far (views)."""
         stop = start + key.shape[2]
-        keys, values = self.kv[layer]
+        keys, values = self.tensors[layer]
         keys[:, :, start:stop] = key
         values[:, :, start:stop] = value
         return keys[:, :, :stop], values[:, :, :stop]
@@ -58,14 +62,14 @@ class DenseCache:
         sees_everything = new == 1 and start >= self.transformer.config.prefix_length
         future = None
         if sees_everything and self.whole_buffers:
-            future = torch.zeros(self.kv.shape[-2], dtype=self.kv.dtype)
+            future = torch.zeros(self.positions, dtype=self.tensors[0].dtype)
             future[start + 1 :] = float("-inf")
 
         def attend(layer: int) -> Attend:
             def attend_layer(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
                 keys, values = self.update(layer, start, key, value)
                 if future is not None:
-                    return one_query_attention(query, self.kv[layer, 0], self.kv[layer, 1], future)
+                    return one_query_attention(query, self.tensors[layer][0], self.tensors[layer][1], future)
                 if sees_everything:
                     return one_query_attention(query, keys, values)
                 stop = start + new
@@ -77,8 +81,6 @@ class DenseCache:
         return attend
 
     def keep(self, rows: Tensor) -> None:
-        """Keep the given rows of the batch, int64 and ascending, and forget the others; in place, layer by layer."""
-        kept = len(rows)
-        for layer in self.kv:
-            layer[:, :kept] = layer[:, rows]
-        self.kv = self.kv[:, :, :kept]
+        """Keep the given rows of the batch, int64, and forget the others: one layer after the other, each freed."""
+        for layer, whole in enumerate(self.tensors):
+            self.tensors[layer] = whole.index_select(1, rows)

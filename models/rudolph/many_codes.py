@@ -86,8 +86,9 @@ def draw_one_pass(
 ) -> None:
     """Run `width` codes of each row through the model, the last known one first, and accept what is drawn right.
 
-    Never synchronises, and has the same operations and shapes wherever the rows stand. Rows that know all their codes
-    idle: what they draw lies behind the image.
+    Never synchronises, has the same operations and shapes wherever the rows stand, and changes the tensors of `rows` in
+    place: captured once, as a CUDA graph, it goes on with each replay. Rows that know all their codes idle: what they
+    draw lies behind the image.
     """
     config = model.config
     steps, dim = config.image_seq_length, config.image_tokens_per_dim
@@ -109,8 +110,9 @@ def draw_one_pass(
     rows.near_ties += (ties & counts).sum(1)
     rows.codes.scatter_(1, drawn_at + dim, drawn)  # guesses for the row below, unless that is drawn in this pass
     rows.codes.scatter_(1, drawn_at, drawn)
-    rows.codes = _forced(rows.codes, rows.prompt)
-    rows.known = (rows.known + accepted).clamp(max=steps)
+    if rows.prompt is not None:
+        rows.codes.copy_(_forced(rows.codes, rows.prompt))
+    rows.known.add_(accepted).clamp_(max=steps)
 
 
 def draw_rest(

@@ -124,7 +124,7 @@ class ManyCodesCache(LeftTextCache):
         return not self.left_kv
 
     def keep(self, rows: Tensor) -> None:
-        """Keep the given rows of the batch, int64 and ascending, and forget the others; in place, layer by layer.
+        """Keep the given rows of the batch, int64, and forget the others: one layer after the other, each freed.
 
         Raises ValueError unless it `can_shrink`.
         """
@@ -132,5 +132,4 @@ class ManyCodesCache(LeftTextCache):
             raise ValueError("samples that share a left text stay together")
         self.rows = len(rows)
         for layer, buffer in enumerate(self.buffers):
-            buffer[:, : self.rows] = buffer[:, rows]
-            self.buffers[layer] = buffer[:, : self.rows]
+            self.buffers[layer] = buffer.index_select(1, rows)

@@ -197,7 +197,7 @@ def test_memory_of_a_2_7b_sequence_by_layer() -> None:
     row, column, conv, last = 384 + 25, 384 + 24 + 24 * 24, 384 + 76, 384 + 101
     compact = CompactCache(transformer, 1)
     assert kept_bytes(compact.tensors) == token * (16 * row + 8 * column + 7 * conv + last) == 185_559_040  # 190 MB
-    assert kept_bytes([DenseCache(transformer, 1, 1088).kv]) == token * 32 * 1088 == 356_515_840  # 356 MB
+    assert kept_bytes(DenseCache(transformer, 1, 1088).tensors) == token * 32 * 1088 == 356_515_840  # 356 MB
 
 
 @pytest.mark.parametrize("draws", [1, 4, 16])

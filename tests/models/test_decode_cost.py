@@ -26,7 +26,7 @@ from models.rudolph.decoding import (
     generate_images,
     output_head,
 )
-from models.rudolph.many_codes import Rows, draw_one_pass
+from models.rudolph.many_codes import Rows, draw_one_pass, first_codes
 from models.rudolph.many_codes_cache import ManyCodesCache
 from models.rudolph.sampling import Sampling, sample_token
 from models.rudolph.transformer import SparseTransformer
@@ -203,6 +203,46 @@ def test_two_passes_over_other_places_are_the_same_operations(golden_rudolph: Ru
         seen.append(dispatches.seen)
     assert len(seen[0]) > 100
     assert seen[0] == seen[1]
+
+
+class Captured(TorchDispatchMode):
+    """A CUDA graph without a GPU: each operation with the very tensors it took, and where its result lies."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[tuple[Any, Any, Any, Any]] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        output = func(*args, **(kwargs or {}))
+        self.calls.append((func, args, kwargs or {}, output))
+        return output
+
+    def replay(self) -> None:
+        """Compute everything again from what the same tensors hold now, into the same results."""
+        for func, args, kwargs, output in self.calls:
+            for old, new in zip(tree_leaves(output), tree_leaves(func(*args, **kwargs)), strict=True):
+                if old.data_ptr() != new.data_ptr():
+                    old.copy_(new)
+
+
+@pytest.mark.parametrize(("width", "forced"), [(1, False), (1, True), (4, False)])
+def test_a_pass_that_was_captured_once_draws_whole_pictures(golden_rudolph: Rudolph, width: int, forced: bool) -> None:
+    config, sampling, batch = golden_rudolph.config, Sampling(top_k=9, top_p=0.9), 3
+    left = torch.arange(1, 1 + batch * config.l_text_seq_length).view(batch, -1) % 200
+    numbers = torch.rand(batch, config.image_seq_length, generator=torch.Generator().manual_seed(0))
+    prompt = torch.where(torch.arange(config.image_seq_length) % 3 == 0, 5, -1).expand(batch, -1) if forced else None
+    expected = generate_image(golden_rudolph, left, sampling, numbers, prompt=prompt)
+    codes = slice(config.text_vocab, config.text_vocab + config.image_vocab_size)
+    with torch.inference_mode():
+        cache, head = ManyCodesCache(golden_rudolph.transformer, batch, 1, width), output_head(golden_rudolph, codes)
+        logits = forward_cached(golden_rudolph, cache, left, 0, head)
+        rows = first_codes(logits, sampling, numbers, prompt, config.image_tokens_per_dim, width)
+        with Captured() as captured:
+            draw_one_pass(golden_rudolph, cache, head, sampling, rows, width)
+        for _ in range(config.image_seq_length - 2):  # a code came of the prefill, one of the capture
+            captured.replay()
+    assert rows.known.tolist() == [config.image_seq_length] * batch
+    assert torch.equal(rows.codes[:, : config.image_seq_length], expected)
 
 
 # Asking a device for a number makes the host wait for it.

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from benchmarks.counting import PeakMemory
 from models.rudolph import Config, Rudolph, named
+from models.rudolph.caches import DenseCache
 from models.rudolph.decoding import answer, generate_images
 from models.rudolph.free_memory import available_bytes, free_bytes
 from models.rudolph.likelihood import log_likelihoods
+from models.rudolph.many_codes_cache import ManyCodesCache
 from models.rudolph.memory_plan import CPU, GPU, BatchLimits, Need, answering, drawing, plan, ranking, weight_bytes
 from models.rudolph.packed import packable
 from models.rudolph.ranking import image_perplexity, right_text_perplexity
@@ -67,6 +69,27 @@ def test_planned_bytes_of_answering_are_those_allocated(model: Rudolph, batch: i
         answer(model, left(batch), codes, [2, 501], Sampling(top_k=9), numbers, stop_at_eos=False)
     need = answering(CONFIG, torch.float32, batch, packed=packable(torch.zeros(1)))
     assert counted.peak == pytest.approx(need.bytes(batch), rel=MARGIN)
+
+
+@pytest.mark.parametrize(("stay", "live"), [(7, 6 * 7), (4, 6 * 4), (1, 6)])
+def test_rows_that_leave_a_cache_of_answers_are_freed_layer_by_layer(model: Rudolph, stay: int, live: int) -> None:
+    row = 2 * CONFIG.hidden_size * CONFIG.total_seq_length * 4  # keys and values of a sample in one of the 6 layers
+    with PeakMemory() as counted:
+        cache = DenseCache(model.transformer, 8, CONFIG.total_seq_length)
+        assert (len(cache.tensors), counted.live) == (6, 6 * 8 * row)  # no tensor is larger than a layer
+        cache.keep(torch.arange(stay))
+    assert counted.live == pytest.approx(live * row, rel=1e-3)
+    assert counted.peak == pytest.approx((6 * 8 + stay) * row, rel=1e-3)  # the old rows of a layer beside the new ones
+
+
+def test_rows_that_leave_a_cache_of_windows_are_freed_layer_by_layer(model: Rudolph) -> None:
+    with PeakMemory() as counted:
+        cache, stay = ManyCodesCache(model.transformer, 8, 1, 4), torch.arange(2)
+        sizes = [buffer.numel() * buffer.itemsize for buffer in cache.tensors]
+        before = counted.peak = counted.live
+        cache.keep(stay)
+    assert counted.live == before - sum(sizes) * 6 // 8
+    assert counted.peak <= before + max(sizes) * 2 // 8
 
 
 @pytest.mark.parametrize("batch", [1, 8])

@@ -6,13 +6,16 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from models.rudolph import Rudolph
-from tests.training.test_objective import CONFIG, mixed_batch
+from tests.training.test_objective import CONFIG, TASKS, mixed_batch
 from tests.training.test_trainer import ALONE, BASE, COMPUTE
+from training.tune.chunked_entropy import LOGITS_AT_ONCE, NORMALISED_AT_ONCE
+from training.tune.objective import Objective, totals_of
 from training.tune.train_step import train_step
 from training.tune.training_state import TrainState
 
@@ -47,6 +50,43 @@ class Work(TorchDispatchMode):
             if name == "addmm" and result.shape[1] in (CONFIG.text_vocab, CONFIG.image_vocab):
                 self.logits.append((result.shape[0], result.shape[1]))
         return result
+
+
+class Crossings(TorchDispatchMode):
+    """Counts the tensors that go from the CPU to the device; that none comes back is the meta device's doing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, arguments: Any = (), keywords: Any = None) -> Any:
+        result = function(*arguments, **(keywords or {}))
+        if function.overloadpacket.__name__ == "_to_copy":
+            self.sent += (arguments[0].device.type, result.device.type) == ("cpu", "meta")
+        return result
+
+
+@pytest.mark.parametrize(("left_only", "sent"), [(0, 6), (3, 8)])
+@pytest.mark.parametrize("checkpointing", [None, 1])
+def test_neither_direction_of_the_objective_waits_for_the_device(
+    monkeypatch: pytest.MonkeyPatch, left_only: int, sent: int, checkpointing: int | None
+) -> None:
+    """A network on the meta device, of which no value can be read: `bool()`, `nonzero` and masks as indices raise."""
+    monkeypatch.setattr(torch, "is_autocast_enabled", lambda *_: False)  # which knows no meta device
+    monkeypatch.setitem(LOGITS_AT_ONCE, "meta", 100)
+    monkeypatch.setitem(NORMALISED_AT_ONCE, "meta", 100)
+    with torch.device("meta"):
+        model = Rudolph(replace(DROPPING, gradient_checkpointing=checkpointing)).train()
+    batch = mixed_batch()
+    batch.weights[:left_only, 1:] = 0.0  # a pass of its own
+    totals = totals_of(model, [batch])
+    with Crossings() as crossings:
+        loss, sums = Objective(model, TASKS)(batch, totals)
+        loss.backward()
+    assert (loss.device.type, sums.device.type) == ("meta", "meta")
+    assert all(parameter.grad is not None for parameter in model.parameters())
+    # Of each pass the ids and the trained places; of all tokens their order, targets, weights and sums.
+    assert crossings.sent == sent
 
 
 def counted(**compute: Any) -> tuple[Work, TrainState]:

@@ -36,6 +36,7 @@ class Totals:
 
     `counts` `[tasks, 3]`: trained tokens of each segment. `weights` `[tasks, 3]`: segment weights. `passes`
     `[parts, 2]`: whether any process has, in that part, rows of which only the left text is trained, and other rows.
+    All lie on the CPU.
     """
 
     counts: Tensor
@@ -67,6 +68,12 @@ def _trains_left_only(batch: Batch) -> Tensor:
 def _in_segments(targets: Targets, values: Tensor) -> Tensor:
     """For each position the value of its segment, 0 where it has none: values `[batch, 3]` -> `[batch, n]`."""
     return values.gather(1, targets.segment.clamp_min(0)) * (targets.segment >= 0)
+
+
+def _sent(tensor: Tensor, device: torch.device) -> Tensor:
+    """Put a tensor of the CPU on a device without waiting for what that is doing: from pinned memory a GPU need not."""
+    pinned = tensor.pin_memory() if device.type == "cuda" else tensor
+    return pinned.to(device, non_blocking=True)
 
 
 def totals_of(model: Rudolph, parts: list[Batch], loss: str = "corrected") -> Totals:
@@ -106,11 +113,13 @@ class Objective(nn.Module):
 
         Returns it with the sums of the cross-entropies of the trained tokens `[tasks, 3]`. The weight of a token is
         task weight x segment weight / sum of the task's segment weights / number of such tokens in the whole batch.
+        `batch` and `totals` lie on the CPU, where it is decided what to compute; only what that takes goes to the
+        network's device, which nothing here waits for.
         """
-        config, device = self.model.config, batch.ids.device
+        config, device = self.model.config, self.model.text_embeddings.weight.device
         left = self.model.left_ids(batch.ids[:, : config.l_text_seq_length])
         targets = targets_of(config, batch.ids, left, self.loss)
-        task_weights = torch.tensor([self.tasks[name].weight for name in batch.names], device=device)
+        task_weights = torch.tensor([self.tasks[name].weight for name in batch.names])
         share = task_weights / totals.weights.sum(1).clamp_min(TINY)  # [tasks]
         of_row = batch.weights * share[batch.task, None] / totals.counts[batch.task].clamp_min(1)  # [batch, 3]
         weights = _in_segments(targets, of_row)  # [batch, n]
@@ -118,7 +127,7 @@ class Objective(nn.Module):
         # Rows of which only the left text is trained need no more than it, as attention is causal.
         short = _trains_left_only(batch)
         loss = torch.zeros((), device=device)
-        chosen: list[tuple[Tensor, Tensor]] = []  # of each pass and table: hidden states, and their places in the batch
+        chosen: list[tuple[Tensor, Tensor]] = []  # of each pass: hidden states, and their places in the batch
         longest = 0
         for rows, wanted, length in (
             (short, bool(totals.passes[part, 0]), config.l_text_seq_length),
@@ -128,15 +137,16 @@ class Objective(nn.Module):
                 continue
             longest = length
             if not bool(rows.any()):  # another process has such rows, and both must make the same passes
-                loss = loss + self.model.hidden(batch.ids.new_zeros(1, length)).sum() * 0.0
+                nothing = torch.zeros(1, length, dtype=torch.int64, device=device)
+                loss = loss + self.model.hidden(nothing).sum() * 0.0
                 continue
-            hidden = self.model.hidden(batch.ids[rows, :length])  # [rows, length, hidden]
+            hidden = self.model.hidden(_sent(batch.ids[rows, :length], device))  # [rows, length, hidden]
             trained = counted[rows, :length].flatten().nonzero()[:, 0]
             if not len(trained):
                 loss = loss + hidden[:0].sum()  # 0, but with gradients: of zeros, as other processes may have more
                 continue
-            places = torch.arange(counted.numel(), device=device).view_as(counted)[rows, :length].flatten()[trained]
-            chosen.append((hidden.flatten(0, 1).index_select(0, trained), places))
+            places = torch.arange(counted.numel()).view_as(counted)[rows, :length].flatten()[trained]
+            chosen.append((hidden.flatten(0, 1).index_select(0, _sent(trained, device)), places))
         loss = loss + self._untouched(longest, bool(chosen))
         sums = torch.zeros(len(batch.names) * 3, device=device)
         if not chosen:
@@ -145,7 +155,7 @@ class Objective(nn.Module):
         segment = targets.segment.flatten()[places]
         # By the segments' weights: tokens of a task with weight 0 have their entropies told all the same.
         order = (segment == 1).to(torch.int8).argsort(stable=True)  # text, then image
-        states, places, segment = states.index_select(0, order), places[order], segment[order]
+        states, places, segment = states.index_select(0, _sent(order, device)), places[order], segment[order]
         text = int((segment != 1).sum())
         norm, linear = self.model.to_logits
         assert isinstance(linear, nn.Linear)
@@ -153,12 +163,12 @@ class Objective(nn.Module):
             norm(states).float(),
             linear.weight,
             linear.bias,
-            targets.ids.flatten()[places],
-            weights.flatten()[places],
+            _sent(targets.ids.flatten()[places], device),
+            _sent(weights.flatten()[places], device),
             tables=((self.model.text_rows, slice(0, text)), (self.model.image_rows, slice(text, len(places)))),
         )
         task = batch.task[:, None].expand_as(counted).flatten()[places]
-        sums.index_add_(0, task * 3 + segment, entropies)
+        sums.index_add_(0, _sent(task * 3 + segment, device), entropies)
         return loss + own, sums.view(-1, 3)
 
     def _untouched(self, longest: int, scored: bool) -> Tensor:

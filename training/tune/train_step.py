@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from contextlib import nullcontext
-from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -64,17 +63,14 @@ def _totals(state: TrainState, parts: list[Batch]) -> Totals:
 def _passes(state: TrainState, parts: list[Batch], totals: Totals) -> tuple[Tensor, Tensor]:
     """Run all parts forward and backward: this process's share of the loss, and of the sums `[tasks, 3]`."""
     device = state.processes.device
-    totals = replace(totals, counts=totals.counts.to(device), weights=totals.weights.to(device))
-    loss, sums = torch.zeros((), device=device), torch.zeros_like(totals.counts)
+    loss, sums = torch.zeros((), device=device), torch.zeros(totals.counts.shape, device=device)
     # Parts without rows on any process make no pass: there would be nothing to run backwards.
     made = totals.passes.any(1).nonzero()[:, 0].tolist()
     for index in made:
-        part = parts[index]
-        part = replace(part, ids=part.ids.to(device), weights=part.weights.to(device), task=part.task.to(device))
         # The processes' gradients are averaged, but their losses are parts of one sum.
         with adds_up_later(state.shared) if index != made[-1] else nullcontext():
             with state.precision.autocast():
-                own, own_sums = state.shared(part, totals, index)
+                own, own_sums = state.shared(parts[index], totals, index)
             state.precision.backward(own * state.processes.world)
         loss, sums = loss + own.detach(), sums + own_sums
     return loss, sums
