@@ -16,6 +16,8 @@ from models.rudolph.geometry import Geometry, MaskKind
 from models.rudolph.masks import image_mask
 from models.rudolph.transformer import Attend, SparseTransformer, masked_attention
 
+STRIDE_MULTIPLE = 8  # that fused kernels want of a bias
+
 
 def ring_slots(kind: MaskKind, config: Geometry) -> int:
     """How many of the last image tokens hold every key an image query may see; of a column, all its rows."""
@@ -151,9 +153,13 @@ class CompactCache(LeftTextCache):
         self.bias = {kind: self._bias(kind, ahead, like) for kind in set(self.kinds)}
 
     def _bias(self, kind: MaskKind, ahead: int, like: Tensor) -> list[Tensor | None]:
-        """What each image query adds to its scores: `[ahead + slots]`, minus infinity where hidden; None: nothing."""
+        """What each image query adds to its scores: `[1, ahead + slots]`, minus infinity where hidden; None: nothing.
+
+        Each is a part of a longer row, as fused kernels copy a bias whose strides are no multiples of 8, at every call.
+        """
         visible = visible_slots(kind, self.config)
         rows = hiding_bias(visible, ahead, like)
+        rows = F.pad(rows, (0, -rows.shape[1] % STRIDE_MULTIPLE))[:, None, : rows.shape[1]]
         return [None if everything else row for row, everything in zip(rows, visible.all(1).tolist(), strict=True)]
 
     @property

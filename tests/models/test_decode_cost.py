@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -90,6 +91,23 @@ def test_a_right_text_step_reads_the_whole_cache_once(model: Rudolph, batch: int
     assert counted.bytes <= 5.15e9 + 0.37e9 * batch  # the dense cache alone: 0.356 GB a sample
     assert not FORBIDDEN & set(counted.operations)
     assert max(rows for rows, _ in counted.weights) == 16384
+
+
+def test_no_bias_of_an_image_step_has_strides_that_fused_kernels_pad(
+    model: Rudolph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    biases: list[torch.Tensor | None] = []
+    attention = F.scaled_dot_product_attention
+
+    def spy(*args: Any, attn_mask: torch.Tensor | None) -> torch.Tensor:
+        biases.append(attn_mask)
+        return attention(*args, attn_mask=attn_mask)
+
+    monkeypatch.setattr(F, "scaled_dot_product_attention", spy)
+    one_step(model, CompactCache(model.transformer, 2), 2, LEFT + 300, IMAGE_ROWS, Sampling(top_k=1))
+    keys = Counter(None if bias is None else bias.shape[-1] for bias in biases)
+    assert keys == {None: 16, 384 + 24: 8, 384 + 76: 7, 384 + 101: 1}
+    assert not any(stride % 8 for bias in biases if bias is not None for stride in bias.stride()[:-1])
 
 
 class LinearRows(TorchDispatchMode):

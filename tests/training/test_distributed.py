@@ -121,7 +121,7 @@ def test_an_error_of_one_process_ends_all(root: Path, parallel: str) -> None:
 def test_eight_bit_state_of_shared_weights_is_refused(root: Path) -> None:
     ended = by_processes(2, arguments(root, root / "refused", "compute.parallel=fsdp", "optim.name=adamw8bit"))
     assert ended.returncode == 1  # torchrun's
-    assert "optimizer: adamw8bit keeps no state of sharded weights" in ended.stderr
+    assert "optim.name: adamw8bit keeps no state of sharded weights" in ended.stderr
 
 
 @pytest.mark.slow
