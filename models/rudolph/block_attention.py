@@ -33,7 +33,7 @@ class _Block:
         if self.keys is None:
             total[:, : self.count] += x
         else:
-            total.index_add_(1, self.keys, x)
+            total.index_add_(1, self.keys, x.to(total.dtype))
 
 
 def _blocks(mask: Tensor) -> Iterator[_Block]:
@@ -69,7 +69,10 @@ class _BlockAttention(torch.autograd.Function):
         query, key, value, mask, *saved = ctx.saved_tensors
         made = iter(saved)
         grad = grads[0].reshape(query.shape) * _scale_of_kept(ctx.dropout)
-        to_query, to_key, to_value = torch.empty_like(query), torch.zeros_like(key), torch.zeros_like(value)
+        to_query = torch.empty_like(query)
+        # Sums over blocks, in float32 at least, as within one product.
+        kind = torch.double if key.dtype == torch.double else torch.float32
+        to_key, to_value = torch.zeros_like(key, dtype=kind), torch.zeros_like(value, dtype=kind)
         for block in _blocks(mask):
             weights, rows = next(made), block.rows
             slopes = torch.bmm(grad[:, rows], block.of(value).transpose(1, 2))  # d loss / d weights
@@ -83,7 +86,8 @@ class _BlockAttention(torch.autograd.Function):
             to_query[:, rows] = torch.bmm(slopes, block.of(key))
             block.add(to_key, torch.bmm(slopes.transpose(1, 2), query[:, rows]))
         to_query.mul_(ctx.scale)
-        return to_query.view(ctx.shape), to_key.view(ctx.shape), to_value.view(ctx.shape), None, None
+        to_key, to_value = (sums.to(key.dtype).view(ctx.shape) for sums in (to_key, to_value))
+        return to_query.view(ctx.shape), to_key, to_value, None, None
 
 
 def _scale_of_kept(dropout: float) -> float:

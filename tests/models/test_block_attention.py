@@ -39,6 +39,25 @@ def test_value_and_gradients_are_those_of_the_plain_formula(kind: str, n: int) -
         torch.testing.assert_close(own, plain, atol=1e-5, rtol=1e-4)
 
 
+def test_gradients_in_bfloat16_are_rounded_no_more_than_those_of_the_plain_formula() -> None:
+    config = named("2.7B")
+    mask = sequence_mask("row", config)
+    generator = torch.Generator().manual_seed(0)
+    *exact, slope = (torch.randn(1, 2, config.total_seq_length, 80, generator=generator) for _ in range(4))
+    kinds = (torch.double, torch.bfloat16, torch.bfloat16)
+    truth, plain, ours = ([x.to(kind).requires_grad_() for x in exact] for kind in kinds)
+    expected = gradients(F.scaled_dot_product_attention(*truth, attn_mask=mask), truth, slope.double())
+    scores = (plain[0] @ plain[1].transpose(2, 3) * 80**-0.5).masked_fill(~mask, -torch.inf)
+    errors = [
+        [((one.double() - other).norm() / other.norm()).item() for one, other in zip(found, expected, strict=True)]
+        for found in (
+            gradients(block_attention(*ours, mask), ours, slope.bfloat16()),
+            gradients(scores.softmax(-1) @ plain[2], plain, slope.bfloat16()),
+        )
+    ]
+    assert all(own < 1.1 * other for own, other in zip(*errors, strict=True)), errors
+
+
 def test_dropped_weights_are_dropped_forwards_and_backwards() -> None:
     *ours, slope = inputs(70)
     mask = torch.ones(70, 70, dtype=torch.bool).tril()
