@@ -39,9 +39,9 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         f"(default: {','.join(GRADES)})",
     )
     command.add_argument(
-        "--variants",
+        "--other-questions",
         action="store_true",
-        help=f"for training, write variants of the named tasks too, in folders of their own: {VARIANTS}",
+        help=f"write other questions of the named tasks too, for training, none of a hidden kind: {VARIANTS}",
     )
     add_shard(command)
     again = "a share goes on from here; else empty the directory, or name another, before it is started again"
@@ -67,12 +67,12 @@ def run_synthetic(options: argparse.Namespace) -> int:
     if len(set(keys)) != len(keys):
         raise UsageError(f"--tasks names a task twice: {options.tasks}", "name each once")
     tasks, drills = [key for key in keys if key not in DRILLS], [key for key in keys if key in DRILLS]
-    if options.variants:
+    if options.other_questions:
         offered = VARIANTS.split(",")
         variants = [f"variant_{key}" for key in tasks if f"variant_{key}" in offered]
         if not variants:
             raise UsageError(
-                "--variants: none of the named tasks has any", "name textqa, vqa, captioning or text_recognition"
+                "--other-questions: none of the named tasks has any", "name textqa, vqa, captioning or text_recognition"
             )
         drills += variants
     amounts = Amounts(options.train, options.validation, options.test, grades)

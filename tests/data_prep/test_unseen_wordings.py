@@ -95,7 +95,7 @@ def test_answers_of_variants_cannot_be_told_without_looking(key: str) -> None:
 
 def test_variants_are_written_only_where_asked_for(tmp_path: Path) -> None:
     amounts = ("--train", "3", "--validation", "1", "--test", "2", "--tasks", "textqa,hidden1,mathqa")
-    for folder, more in (("plain", ()), ("with", ("--variants",))):
+    for folder, more in (("plain", ()), ("with", ("--other-questions",))):
         assert main(["synthetic", "--output", str(tmp_path / folder), *amounts, *more]) == 0
     plain, varied = (
         {p.relative_to(tmp_path / name): p.read_bytes() for p in (tmp_path / name).rglob("*.json")}
@@ -103,4 +103,4 @@ def test_variants_are_written_only_where_asked_for(tmp_path: Path) -> None:
     )
     assert {path.parts[0] for path in varied} - {path.parts[0] for path in plain} == {"variant_textqa"}
     assert {path: varied[path] for path in plain} == plain
-    assert main(["synthetic", "--output", str(tmp_path / "none"), *amounts[:-1], "mathqa", "--variants"]) == 2
+    assert main(["synthetic", "--output", str(tmp_path / "none"), *amounts[:-1], "mathqa", "--other-questions"]) == 2
