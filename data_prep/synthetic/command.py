@@ -15,6 +15,7 @@ from data_prep.arguments import add_output
 from data_prep.synthetic.grades import GRADES
 
 DRILLS = "drill_textqa,drill_mathqa,drill_copying,drill_retelling,drill_vqa,drill_picture_facts"
+VARIANTS = "variant_textqa,variant_vqa,variant_captioning,variant_text_recognition"
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
@@ -36,6 +37,11 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
         metavar="A,B,...",
         help="grades that take turns in the training split; name one often to have more of it "
         f"(default: {','.join(GRADES)})",
+    )
+    command.add_argument(
+        "--other-questions",
+        action="store_true",
+        help=f"write other questions of the named tasks too, for training, none of a hidden kind: {VARIANTS}",
     )
     add_shard(command)
     again = "a share goes on from here; else empty the directory, or name another, before it is started again"
@@ -61,6 +67,14 @@ def run_synthetic(options: argparse.Namespace) -> int:
     if len(set(keys)) != len(keys):
         raise UsageError(f"--tasks names a task twice: {options.tasks}", "name each once")
     tasks, drills = [key for key in keys if key not in DRILLS], [key for key in keys if key in DRILLS]
+    if options.other_questions:
+        offered = VARIANTS.split(",")
+        variants = [f"variant_{key}" for key in tasks if f"variant_{key}" in offered]
+        if not variants:
+            raise UsageError(
+                "--other-questions: none of the named tasks has any", "name textqa, vqa, captioning or text_recognition"
+            )
+        drills += variants
     amounts = Amounts(options.train, options.validation, options.test, grades)
     share = choose_share(options.shard, os.environ)
     if not share.is_whole:

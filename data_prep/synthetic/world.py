@@ -10,6 +10,7 @@ from data_prep.synthetic import hidden, hidden_text, mathqa, picture_tasks, text
 from data_prep.synthetic.drawn import Drawn
 from data_prep.synthetic.drills import DRILLS
 from data_prep.synthetic.grades import GRADES, Grade
+from data_prep.synthetic.variants import VARIANTS
 
 Maker: TypeAlias = Callable[[random.Random, Grade], Drawn]
 
@@ -32,8 +33,8 @@ MAKERS: Mapping[str, Maker] = {
 def draw(task_key: str, seed: int, split: str, index: int, grades: Sequence[Grade] = GRADES) -> Drawn:
     """Sample `index` of a split, the same wherever and in whatever order it is drawn. `grades` take turns by index.
 
-    Raises KeyError for a task or drill that the world does not have.
+    Raises KeyError for a task, drill or variant that the world does not have.
     """
-    makers = {**MAKERS, **DRILLS}
+    makers = {**MAKERS, **DRILLS, **VARIANTS}
     rng = random.Random(f"{task_key}|{seed}|{split}|{index}")
     return makers[task_key](rng, grades[index % len(grades)])

@@ -53,7 +53,9 @@ def write_world(
     drill_keys: Sequence[str] = (),
     share: Share = WHOLE,
 ) -> None:
-    """Write the named tasks: open ones into folders and test, hidden ones into test alone, drills into folders alone.
+    """Write the named tasks: open ones into folders and test, hidden ones into test alone.
+
+    Drills and variants (`drill_keys`) go into folders alone.
 
     A `share` has all texts and every N-th picture of each folder; those that are there already stay as they are.
 

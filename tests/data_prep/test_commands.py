@@ -13,7 +13,9 @@ from contest.command_line import Parser
 from data_prep.__main__ import PROGRAM, main
 from data_prep.records import SkipReason
 from data_prep.synthetic.command import DRILLS as OFFERED
+from data_prep.synthetic.command import VARIANTS as OFFERED_VARIANTS
 from data_prep.synthetic.drills import DRILLS
+from data_prep.synthetic.variants import VARIANTS
 from tests.data_prep.conversions import convert, paint, write_document, write_lines
 
 ROOT = Path(__file__).parents[2]
@@ -27,6 +29,7 @@ def rows(tmp_path):
 
 def test_help_names_statuses_and_what_is_left_out(capsys):
     assert OFFERED.split(",") == list(DRILLS)
+    assert OFFERED_VARIANTS.split(",") == list(VARIANTS)
     with pytest.raises(SystemExit):
         main(["coco", "--help"])
     said = " ".join(capsys.readouterr().out.split())

@@ -58,6 +58,10 @@ METRICS: Mapping[str, Metric] = {
     "drill_retelling": EXACT,
     "drill_vqa": EXACT,
     "drill_picture_facts": EXACT,
+    "variant_textqa": EXACT,
+    "variant_vqa": EXACT,
+    "variant_captioning": EXACT,
+    "variant_text_recognition": EXACT,
 }
 
 

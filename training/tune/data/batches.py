@@ -14,7 +14,7 @@ from training.tune.data.examples import Example
 from training.tune.data.sampler import Sampler
 from training.tune.settings import TaskSettings
 
-# Own left and right token of each task; generation has no right text. The drills are data_prep's.
+# Own left and right token of each task; generation has no right text. Drills and variants are data_prep's.
 TASK_TOKENS: Mapping[str, tuple[str, str]] = {
     "textqa": ("<LT_TQA>", "<RT_TQA>"),
     "mathqa": ("<LT_MQA>", "<RT_MQA>"),
@@ -28,6 +28,10 @@ TASK_TOKENS: Mapping[str, tuple[str, str]] = {
     "drill_retelling": ("<LT_T2T>", "<RT_TQA>"),
     "drill_vqa": ("<LT_VQA>", "<RT_CAP>"),
     "drill_picture_facts": ("<LT_CAP>", "<RT_CAP>"),
+    "variant_textqa": ("<LT_TQA>", "<RT_TQA>"),
+    "variant_vqa": ("<LT_VQA>", "<RT_VQA>"),
+    "variant_captioning": ("<LT_CAP>", "<RT_CAP>"),
+    "variant_text_recognition": ("<LT_REC>", "<RT_REC>"),
 }
 OPTION_MARKERS = frozenset("abcdefgh")
 
