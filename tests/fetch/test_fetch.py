@@ -379,16 +379,3 @@ def test_other_bytes_of_a_server_without_revisions_are_not_laid(
     with pytest.raises(LockedError, match="delete it"):
         fetching.run(fetching.plan(), lambda said: None)
     assert path.read_bytes() == b"changed here"
-
-
-def test_who_waits_for_another_process_says_so(hub: FakeHub, tmp_path: Path, capsys: Any) -> None:
-    from contest.atomic import locked
-    from fetch.locking import LockedFile, add_to_lock
-
-    with ThreadPoolExecutor(1) as pool:
-        with locked(tmp_path):
-            waiting = pool.submit(add_to_lock, tmp_path, "a", LockedFile("s", "", "0" * 64, 1))
-            while not (said := capsys.readouterr().err):
-                pass
-        waiting.result()
-    assert said == f"waiting: another process is fetching into {tmp_path}\n"
