@@ -1,6 +1,7 @@
 """What a run cost: sums over sessions, processes and hosts, through kills; figures by hand, then through real runs."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +125,8 @@ def test_the_last_whole_record_of_each_session_counts(tmp_path: Path) -> None:
     with Journal(tmp_path) as journal:
         journal.resume(configuration)
         for number in range(2):
-            log = SessionLog(tmp_path, Session(0, MeterRow("e.csv", str(number))), started=0.0)
+            begun = Session(0, MeterRow("e.csv", str(number)), began=1000.0 + 60 * number)
+            log = SessionLog(tmp_path, begun, started=time.monotonic())
             log.write()  # not begun: whose file this is, is not known yet
             log.begin(anew=number == 0, goes_on=number > 0)
             for _ in range(3):
