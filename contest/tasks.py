@@ -109,20 +109,6 @@ def integral_score(scores: Mapping[str, float]) -> float:
     The sum is exact and rounded once, so that the order of tasks can not change S.
     Raises ContestFileError naming each missing, unknown and out-of-range (or NaN) score.
     """
-    _require_every_score(scores)
-    return float(sum(task.weight * Fraction(float(scores[task.key])) for task in TASKS))
-
-
-def tasks_below_threshold(scores: Mapping[str, float]) -> tuple[Task, ...]:
-    """Return the open tasks whose score misses the bound of prize eligibility (a score equal to its bound passes).
-
-    Raises ContestFileError as `integral_score` does.
-    """
-    _require_every_score(scores)
-    return tuple(task for task in TASKS if task.threshold is not None and scores[task.key] < task.threshold)
-
-
-def _require_every_score(scores: Mapping[str, object]) -> None:
     errors = [
         ContestError(Code.SCORE_MISSING, f"task {task.key} has no score") for task in TASKS if task.key not in scores
     ]
@@ -133,3 +119,4 @@ def _require_every_score(scores: Mapping[str, object]) -> None:
             errors.append(ContestError(Code.SCORE_OUT_OF_RANGE, f"the score of {key} is {score!r}"))
     if errors:
         raise ContestFileError(errors)
+    return float(sum(task.weight * Fraction(float(scores[task.key])) for task in TASKS))

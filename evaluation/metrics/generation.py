@@ -72,28 +72,6 @@ def distances(truths: Rows, drawn: Rows) -> Distances:
     return Distances(fid, kernel_distance(truths, drawn), len(drawn), len(truths))
 
 
-def official_distance(
-    truths: Sequence[Path],
-    drawn: Sequence[Path],
-    network: FeatureNetwork,
-    *,
-    batch_size: int = BATCH_SIZE,
-    progress: Progress = silent,
-) -> Distances:
-    """Return the distances that the organisers' script takes of two folders' files (defect 20).
-
-    It demands equal numbers of files, whatever they are, and then leaves out those whose suffix is none of its own.
-    Raises AttemptAbortedError where it raises: other numbers, a broken picture, fewer than two pictures.
-    """
-    require_equal_numbers(truths, drawn)
-    rows = []
-    for paths in (truths, drawn):
-        counted = [path for path in paths if path.suffix in OFFICIAL_SUFFIXES]
-        found = picture_features(counted, network, batch_size=batch_size, progress=progress)
-        rows.append(_whole(found).numpy())
-    return _official_distances(*rows)
-
-
 def require_equal_numbers(truths: Sequence[Path], drawn: Sequence[Path]) -> None:
     """Raise AttemptAbortedError unless there are as many files on both sides: all that the organisers' script asks."""
     counts = len(set(truths)), len(set(drawn))
@@ -132,10 +110,11 @@ class Generation(TaskMetric):
     """Score of drawn pictures. Both halves reduce over processes; distances are taken of all pictures at once.
 
     Args:
-        mode: `official` or `strict`; see `score_drawings` and `official_distance`. In `strict` the first picture of
-            each answer counts, and with fewer than two the distance part is 0; it is multiplied by the share of
-            samples that have a picture. That is how we read "missing = 0 and named" for a distance of sets: leaving
-            a bad picture out, or breaking it, must not raise the score.
+        mode: `official` or `strict`; see `score_drawings`. In `official` a distance leaves out what has another suffix
+            than the organisers' script knows (difference 20). In `strict` the first picture of each answer counts, and
+            with fewer than two the distance part is 0; it is multiplied by the share of samples that have a picture.
+            That is how we read "missing = 0 and named" for a distance of sets: leaving a bad picture out, or breaking
+            it, must not raise the score.
         clip: the network for texts and pictures.
         features: the network that the distances are taken in.
         latents: `clip` as something that makes unit vectors, for CMMD; without it there is one only where the features

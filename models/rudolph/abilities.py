@@ -16,7 +16,7 @@ from torch import Tensor
 
 from models.rudolph.decoding import answer, generate_image
 from models.rudolph.left_text import TEXT_SAMPLING
-from models.rudolph.ranking import rank_images, rank_texts
+from models.rudolph.ranking import rank_texts
 from models.rudolph.sampling import Sampling, uniforms
 from models.rudolph.transformer import Rudolph
 from models.rudolph.vocabulary import Vocabulary
@@ -24,16 +24,6 @@ from models.rudolph.window_width import WindowWidth
 
 IMAGE_SAMPLING = Sampling(temperature=1.0, top_k=768, top_p=0.99)
 DRAFTS = 48  # texts drawn before the best are kept
-
-
-@dataclass(frozen=True)
-class ScoredImage:
-    """A drawn picture: codes `[I]`, its perplexities, and its score (the lower, the better)."""
-
-    codes: Tensor
-    text_perplexity: float
-    image_perplexity: float
-    score: float
 
 
 @dataclass(frozen=True)
@@ -82,31 +72,6 @@ def generate_codebooks(
         numbers = uniforms(seed, names, "image", steps)
         chunks.append(generate_image(model, left.expand(len(names), -1), sampling, numbers, prompt=kept, window=window))
     return torch.cat(chunks)
-
-
-def dream(
-    model: Rudolph,
-    vocabulary: Vocabulary,
-    text: str,
-    count: int,
-    *,
-    drafts: int,
-    prompt: Tensor | None = None,
-    sampling: Sampling = IMAGE_SAMPLING,
-    seed: int = 0,
-    batch: int = 24,
-) -> list[ScoredImage]:
-    """Draw `drafts` pictures of a text and keep the `count` that fit it best, best first."""
-    codes = generate_codebooks(
-        model, vocabulary, text, drafts, prompt=prompt, sampling=sampling, seed=seed, batch=batch
-    )
-    ranking = rank_images(model, vocabulary, text, codes, batch=batch)
-    return [
-        ScoredImage(
-            codes[i], float(ranking.text_perplexity[i]), float(ranking.image_perplexity[i]), float(ranking.scores[i])
-        )
-        for i in ranking.best(count)
-    ]
 
 
 def generate_captions(

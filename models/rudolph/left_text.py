@@ -79,16 +79,6 @@ def _begin(vocabulary: Vocabulary, text: str, special: str | None) -> list[int]:
     return [*([BOS] if special is None else vocabulary.beginning(special)), *vocabulary.pieces(text)]
 
 
-def _room_after(model: Rudolph, beginning: Sequence[int]) -> int:
-    """How many ids may follow; raises `LeftTextError` for a beginning that does not fit itself."""
-    room = model.config.l_text_seq_length - len(beginning)
-    if room < 0:
-        raise LeftTextError(
-            f"{len(beginning)} ids exceed the left text of {model.config.l_text_seq_length}", "shorten it"
-        )
-    return room
-
-
 def _perplexities(
     model: Rudolph, vocabulary: Vocabulary, texts: Sequence[str], special: str | None, batch: int
 ) -> list[float]:
@@ -124,7 +114,10 @@ def generate_texts(
     Raises `LeftTextError` for a template longer than the left text.
     """
     beginning = _begin(vocabulary, template, special)
-    steps = _room_after(model, beginning)
+    steps = model.config.l_text_seq_length - len(beginning)
+    if steps < 0:
+        problem = f"{len(beginning)} ids exceed the left text of {model.config.l_text_seq_length}"
+        raise LeftTextError(problem, "shorten it")
     if early_stop is not None:
         steps = max(min(steps, early_stop - len(beginning)), 0)
     counts: Counter[str] = Counter()
@@ -138,31 +131,3 @@ def generate_texts(
     perplexities = _perplexities(model, vocabulary, list(counts), special, batch)
     found = [Continuation(*counted, value) for counted, value in zip(counts.items(), perplexities, strict=True)]
     return sorted(found, key=lambda continuation: continuation.perplexity)
-
-
-def continue_texts(
-    model: Rudolph,
-    vocabulary: Vocabulary,
-    texts: Sequence[str],
-    template: str = "",
-    *,
-    special: str = "<LT_UNK>",
-    new_tokens: int | None = None,
-    sampling: Sampling = TEXT_SAMPLING,
-    seed: int = 0,
-) -> list[str]:
-    """Go on with each left text and the template behind it, by at most `new_tokens` pieces; texts and what followed.
-
-    As published, the template brings its own BOS. Unlike the published code, no padding stands between a short text and
-    the template, what comes after an EOS is dropped, and a text's ids are not overwritten.
-    Raises `LeftTextError` when a text and the template exceed the left text.
-    """
-    found = []
-    for index, text in enumerate(texts):
-        ids = [*_begin(vocabulary, text, special), *_begin(vocabulary, template, None)]
-        room = _room_after(model, ids)
-        steps = room if new_tokens is None else min(room, new_tokens)
-        numbers = uniforms(seed, [str(index)], "left text", steps)
-        (drawn,) = continue_left(model, torch.tensor([ids]), sampling, numbers, pieces_only=True)
-        found.append(vocabulary.decode([*ids, *drawn]))
-    return found

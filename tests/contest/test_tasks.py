@@ -18,7 +18,6 @@ from contest.tasks import (
     integral_score,
     task_by_id,
     task_by_key,
-    tasks_below_threshold,
 )
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "metrics" / "integral.json").read_text())
@@ -103,7 +102,6 @@ def test_a_task_is_validated(changed: dict[str, object]) -> None:
 def test_the_integral_score_is_the_golden_one(case: dict) -> None:
     scores = {**case["open"], **case["hidden"]}
     assert integral_score(scores) == pytest.approx(float(Fraction(case["S_fraction"])), abs=1e-15)
-    assert [task.key for task in tasks_below_threshold(scores)] == case["below_bound"]
 
 
 def test_the_baseline_scores_what_the_contest_printed() -> None:
@@ -122,9 +120,8 @@ def test_the_integral_score_is_a_mean_that_ignores_order(scores: dict[str, float
 
 
 @pytest.mark.parametrize(("scores", "codes", "word"), BAD_SCORES)
-@pytest.mark.parametrize("function", [integral_score, tasks_below_threshold])
-def test_scores_that_make_no_integral_score(function, scores: dict, codes: list[Code], word: str) -> None:
+def test_scores_that_make_no_integral_score(scores: dict, codes: list[Code], word: str) -> None:
     with pytest.raises(ContestFileError) as caught:
-        function(scores)
+        integral_score(scores)
     assert [error.code for error in caught.value.errors] == codes
     assert word in str(caught.value)

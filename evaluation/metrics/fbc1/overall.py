@@ -15,14 +15,8 @@ MINIMA: Mapping[str, float] = {"C2C": 0.2, "HTR": 0.6, "zsOD": 0.15, "VQA": 0.35
 """The least score of each subtask, in the order of the sum."""
 MINIMUM = 1.3
 """Their sum."""
-BEST_PAID = 2.3
-"""The sum from which on a prize is the highest of its place."""
 DECIMALS = 3
 """Each subtask is rounded to these before it is added."""
-SUBTASK_PRIZE = 300_000
-"""Roubles for the best solution of a single subtask above its minimum."""
-SHARED_WEIGHTS = 0.3
-"""The share of common parameters from which on a model solves all subtasks as one; else it may win single ones only."""
 
 
 class OverallError(UserError):

@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +17,25 @@ import torch.multiprocessing as mp
 from contest.errors import Code, ContestError
 from contest.ground_truth import GroundTruth, References, UnsoundTruth
 from contest.reading import read_ground_truth, read_input, read_predictions
+from evaluation.metrics.base import TaskScore
 from evaluation.metrics.cases import Case, Mode, UnsoundAnswer
 from evaluation.metrics.clip_score import score_captions
 from evaluation.metrics.errors import AttemptAbortedError, NothingToScoreError
 from evaluation.metrics.features import FeatureStore, inception_features, sound_features
 from evaluation.metrics.frechet import FeatureError, fit_gaussian, frechet_distance
-from evaluation.metrics.generation import Generation, distance_part, official_distance
+from evaluation.metrics.generation import Generation, distance_part
 from evaluation.sharding import ScoringProcesses
 from models.inception import Inception
 from models.weights import save_state_dict
 from tests.evaluation.metrics.cases import GOLDEN, golden
 from tests.evaluation.metrics.fake_clip import FakeClip
 from tests.evaluation.metrics.fake_features import MeanColour
-from tests.evaluation.metrics.picture_cases import image, picture_cases, text
+from tests.evaluation.metrics.picture_cases import image, picture_cases, sample, text
 from tests.inception_weights import made_up_weights
 
 MIXED = GOLDEN / "mixed"
 EXPECTED = golden("mixed/expected")["results"]
+ASKED = [text("Нарисуй."), text("кот")]
 FOLDERS = {run["name"]: run for run in golden("fid_folder_runs")["runs"]}
 
 
@@ -50,26 +53,40 @@ def mixed_cases(task: str) -> list[Case]:
     return [Case(key, truths[key], answers[key], asked[key], MIXED, MIXED, MIXED) for key in keys]
 
 
-def folder(root: Path, files: Mapping[str, str]) -> list[Path]:
-    root.mkdir()
-    for name, source in files.items():
-        shutil.copy(GOLDEN / source, root / name)
-    return sorted(root.iterdir())
+def cases_of_folders(root: Path, truths: Mapping[str, str], drawn: Mapping[str, str]) -> list[Case]:
+    """One case for each place in the longer of two folders' lists; what the shorter one lacks has no picture."""
+    names = {}
+    for side, files in (("ref", truths), ("pred", drawn)):
+        (root / side).mkdir()
+        for name, source in files.items():
+            shutil.copy(GOLDEN / source, root / side / name)
+        names[side] = [f"{side}/{name}" for name in sorted(files)]
+    cases = []
+    for number, (true, given) in enumerate(zip_longest(names["ref"], names["pred"])):
+        truth = References("text", ("ответ",)) if true is None else References("image", (true,))
+        items = [text(""), *([] if given is None else [image(given)])]
+        asked, answer = sample(str(number), ASKED), sample(str(number), items)
+        cases.append(Case(str(number), GroundTruth(str(number), (truth,)), answer, asked, root, root, root))
+    return cases
+
+
+def scored(metric: Generation, cases: list[Case]) -> TaskScore:
+    metric.update(cases, range(len(cases)))
+    return metric.result()
 
 
 @pytest.mark.parametrize("name", FOLDERS)
 def test_the_distance_of_two_folders_is_the_organisers(name: str, inception: Inception, tmp_path: Path) -> None:
     run = FOLDERS[name]
-    sides = folder(tmp_path / "ref", run["ref"]), folder(tmp_path / "pred", run["pred"])
-    network = inception_features(inception, run["dims"])
+    cases = cases_of_folders(tmp_path, run["ref"], run["pred"])
+    metric = Generation(mode="official", clip=FakeClip(), features=inception_features(inception, run["dims"]))
     if "raises" in run["outcome"]:
-        with pytest.raises(AttemptAbortedError):
-            official_distance(*sides, network, batch_size=4)
+        with pytest.raises((AttemptAbortedError, NothingToScoreError)):
+            scored(metric, cases)
     else:
-        found = official_distance(*sides, network, batch_size=4)
         # Of two pictures a side the product of covariances has rank 1, where their matrix root is at its worst.
         tolerance = 2e-5 if name == "two_images" else 1e-5
-        assert found.fid == pytest.approx(run["outcome"]["fid"], rel=tolerance, abs=1e-5)
+        assert scored(metric, cases).parts["fid"] == pytest.approx(run["outcome"]["fid"], rel=tolerance, abs=1e-5)
 
 
 @pytest.mark.parametrize("dims", [64, 192, 2048])
@@ -99,7 +116,6 @@ def test_the_distance_part(fid: float, part: float) -> None:
     assert distance_part(fid) == part
 
 
-ASKED = [text("Нарисуй."), text("кот")]
 NAMES = ("00000.png", "00001.png", "00002.png", "00003.png")
 
 
