@@ -37,13 +37,13 @@ def replacing(path: str | os.PathLike[str], *, sync: bool = False) -> Iterator[P
         temporary.unlink(missing_ok=True)
 
 
-def copied_or_linked(source: Path, target: Path) -> None:
+def copied_or_linked(source: Path, target: Path, *, follow_symlinks: bool = True) -> None:
     """Put a file into another place as well: a hard link, which takes no room, or else a copy. Raises OSError."""
     with replacing(target) as temporary:
         try:
-            os.link(source, temporary)
+            os.link(source, temporary, follow_symlinks=follow_symlinks)
         except OSError:  # another disk, or a file system without links
-            shutil.copyfile(source, temporary)
+            shutil.copyfile(source, temporary, follow_symlinks=follow_symlinks)
 
 
 @contextmanager

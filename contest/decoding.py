@@ -37,7 +37,6 @@ USUAL_SCANS = 16  # of a progressive JPEG; each further scan goes over all pixel
 ErrorMaker: TypeAlias = Callable[..., ContestError]
 """Makes an error that says where it happened, of its kind and what was wrong: ContestError with its place given."""
 Source: TypeAlias = Path | io.BytesIO
-Values: TypeAlias = npt.NDArray[np.generic]
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _JPEG_GREY = (127, 128)  # what libjpeg makes of pixels that are not there; CMYK is turned round afterwards

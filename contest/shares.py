@@ -10,9 +10,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
 import re
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -20,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from contest import VERSION
-from contest.atomic import lock, replacing
+from contest.atomic import copied_or_linked, lock
 from contest.console import note, one_line, say
 from contest.writing import write_json, writing
 from errors import UserError
@@ -330,11 +328,5 @@ def take_file(source: Path, target: Path) -> None:
 
     Raises ContestError.
     """
-    with writing(target), replacing(target) as temporary:
-        try:
-            os.link(source, temporary, follow_symlinks=False)
-        except OSError:  # no links here, or another file system
-            if source.is_symlink():
-                temporary.symlink_to(source.readlink())
-            else:
-                shutil.copyfile(source, temporary)
+    with writing(target):
+        copied_or_linked(source, target, follow_symlinks=False)

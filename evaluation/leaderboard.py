@@ -116,10 +116,6 @@ class Score:
     signature: str
 
 
-def _ends(score: Score) -> tuple[float | None, float | None]:
-    return score.low, score.high
-
-
 @dataclass(frozen=True, slots=True)
 class LeaderboardRun:
     """A row of the leaderboard. `scores` holds those of the tasks by key."""
@@ -154,8 +150,8 @@ class LeaderboardRun:
 
     def bounds(self, by: str) -> tuple[float, float, float] | None:
         """S or the score of a task with the ends of its interval; None if the run has no score or no interval."""
-        score = self.value(by)
-        low, high = (self.low, self.high) if by == INTEGRAL or by not in self.scores else _ends(self.scores[by])
+        holder = self.scores.get(by, self) if by != INTEGRAL else self
+        score, low, high = self.value(by), holder.low, holder.high
         return None if score is None or low is None or high is None else (score, low, high)
 
     def measures(self, by: str) -> tuple[str, ...]:
@@ -297,7 +293,8 @@ def leaderboard_table(runs: Sequence[LeaderboardRun], by: str = INTEGRAL, *, ver
     parts = []
     for number, group in enumerate(grouped(runs, by), start=1):
         keys = [key for key in KEYS if any(key in run.scores for run in group.runs)]
-        header = ("rank", "may be", "run", "S", "95 % interval", *keys, *map(_title, SHOWN_ORIGIN))
+        origin = [FIGURES.get(name, name) for name in SHOWN_ORIGIN]
+        header = ("rank", "may be", "run", "S", "95 % interval", *keys, *origin)
         rows = [_row(*place, keys) for place in zip(group.ranks, group.spans, group.runs, strict=True)]
         baseline = [] if group.runs[0].is_of_first_challenge else [_baseline(keys)]
         table = blocks([header, *rows, *baseline], repeated=3)
@@ -330,20 +327,8 @@ def to_csv(runs: Sequence[LeaderboardRun]) -> str:
     """Return the whole leaderboard as CSV, the published baseline in its first row; empty is what is not known."""
     keys = [*(task.key for task in TASKS), *(MINIMA if any(run.is_of_first_challenge for run in runs) else ())]
     origin = [item.name for item in fields(Provenance)]
-    head = [
-        "group",
-        "rank",
-        "rank_from",
-        "rank_to",
-        "name",
-        "added",
-        "mode",
-        "test",
-        "comparable",
-        "integral",
-        "low",
-        "high",
-    ]
+    head = ["group", "rank", "rank_from", "rank_to", "name", "added", "mode", "test", "comparable"]
+    head += ["integral", "low", "high"]
     published = [task.baseline for task in TASKS] + [None] * (len(keys) - len(TASKS))
     baseline = [*[None] * 4, "published baseline", *[None] * 4, BASELINE_INTEGRAL, None, None, *published]
     rows: list[Sequence[Cell]] = [[*head, *keys, *origin, "signatures"], [*baseline, *[None] * (len(origin) + 1)]]
@@ -373,10 +358,6 @@ def _baseline(keys: Sequence[str]) -> tuple[str, ...]:
     published = {task.key: f"{task.baseline:.2f}" for task in TASKS}
     blank = ["-"] * len(SHOWN_ORIGIN)
     return ("-", "-", "published baseline", f"{BASELINE_INTEGRAL:.2f}", "-", *(published[key] for key in keys), *blank)
-
-
-def _title(name: str) -> str:
-    return FIGURES.get(name, name)
 
 
 def _methods(group: RankedGroup) -> list[tuple[LeaderboardRun, str]]:

@@ -16,6 +16,7 @@ from contest.tasks import TASKS, Task, task_by_key
 from contest.writing import write_bytes, write_json
 from evaluation.cost import FIGURES, RunCost, cost_from_json, cost_to_json
 from evaluation.json_values import (
+    Reader,
     WrongValueError,
     dict_of,
     entry,
@@ -206,13 +207,13 @@ def from_json(value: Any) -> Result:
     tasks = entry(whole_value, "tasks", mapping)
     return _made(
         Result,
-        mode=entry(whole_value, "mode", _mode),
+        mode=entry(whole_value, "mode", _one_of(MODES, "modes")),
         test=entry(whole_value, "test", text),
         tasks={key: _task_result(key, mapping(task, f"task {key[:40]!r}")) for key, task in tasks.items()},
         integral=entry(whole_value, "integral", optional(number)),
         integral_interval=entry(whole_value, "integral_interval", optional(_interval)),
         warnings=entry(whole_value, "warnings", list_of(text)),
-        stage=_stage(whole_value.get("stage"), "stage"),  # earlier results have none
+        stage=optional(_one_of(STAGES, "stages"))(whole_value.get("stage"), "stage"),  # earlier results have none
         cost=optional(cost_from_json)(whole_value.get("cost"), '"cost"'),  # likewise
         truth_faults=list_of(text)(whole_value.get("truth_faults", []), '"truth_faults"'),  # likewise
     )
@@ -255,20 +256,15 @@ def _note(value: Any, name: str) -> Note:
     )
 
 
-def _mode(value: Any, name: str) -> Mode:
-    for mode in MODES:
-        if value == mode:
-            return mode
-    raise WrongValueError(f"{name} is {described(value)}; modes: {', '.join(MODES)}")
+def _one_of(known: Sequence[T], kind: str) -> Reader[T]:
+    """Return a reader of one of the known words; `kind`: what they are."""
 
+    def read(value: Any, name: str) -> T:
+        if value not in known:
+            raise WrongValueError(f"{name} is {described(value)}; {kind}: {', '.join(map(str, known))}")
+        return known[known.index(value)]
 
-def _stage(value: Any, name: str) -> Stage | None:
-    for stage in STAGES:
-        if value == stage:
-            return stage
-    if value is None:
-        return None
-    raise WrongValueError(f"{name} is {described(value)}; stages: {', '.join(STAGES)}")
+    return read
 
 
 def _defect(value: Any, name: str) -> int:

@@ -15,7 +15,6 @@ import numpy as np
 from contest.tasks import TASKS, task_by_key
 from evaluation.confidence import (
     Floats,
-    IntervalMethod,
     MeanInterval,
     Whole,
     cluster_sums,
@@ -53,29 +52,18 @@ class Resampling:
         return np.random.default_rng([self.seed, number])
 
 
-@dataclass(frozen=True, slots=True)
-class TaskInterval:
-    """The interval of a task's score and how it was made."""
-
-    low: float
-    high: float
-    method: IntervalMethod
-    clusters: int
-
-
 Documents = Mapping[str, Sequence[int] | None]
 """By task key: the number of each sample's document, None where each has its own."""
 
 
 def intervals(
     samples: Mapping[str, Sequence[float]], confidence: float = 0.95, documents: Documents | None = None
-) -> dict[str, TaskInterval | None]:
+) -> dict[str, MeanInterval | None]:
     """Return the interval of each task's score by its key; None for a single sample or document, without spread."""
-    found: dict[str, TaskInterval | None] = {}
-    for key, values in samples.items():
-        made = interval_of_mean(np.asarray(values, dtype=np.float64), confidence, _documents(documents, key))
-        found[key] = None if made is None else TaskInterval(made.low, made.high, made.method, made.clusters)
-    return found
+    return {
+        key: interval_of_mean(np.asarray(values, dtype=np.float64), confidence, _documents(documents, key))
+        for key, values in samples.items()
+    }
 
 
 def integral_interval(

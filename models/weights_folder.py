@@ -22,7 +22,6 @@ BPE_FILE = "bpe.model"
 RUDOLPH_FOLDER = "rudolph"
 VQGAN_FOLDER = "vqgan"
 CONFIG_FILE = "config.json"
-PARTS = (BPE_FILE, RUDOLPH_FOLDER, VQGAN_FOLDER)
 NETWORKS = (RUDOLPH_FOLDER, VQGAN_FOLDER)
 
 COLOURS = 3
@@ -39,7 +38,7 @@ class WeightsFolderError(ModelFileError):
 class WeightsProblem:
     """Why a run would be refused: which part of the folder it is about, what is wrong, and what helps.
 
-    `part` is one of PARTS, or empty where parts do not fit each other.
+    `part` is its file or folder, or empty where parts do not fit each other.
     """
 
     part: str

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from contest.checking import described
 from contest.console import one_line
-from contest.stand_ins import HEAD_BYTES, stand_in_of_data
+from contest.stand_ins import stand_in_at, stand_in_of_data
 from data_prep.json_stream import elements
 from data_prep.records import SkippedRecord, SkipReason, SourceError, SourceRecord
 from errors import UserError
@@ -85,14 +85,7 @@ def require_data(path: Path) -> None:
 
     What is no plain file, or can not be read, is left to whoever reads it.
     """
-    if not path.is_file():  # a pipe's beginning can be read once
-        return
-    try:
-        with open(path, "rb") as stream:
-            found = stand_in_of_data(stream.read(HEAD_BYTES))
-    except OSError:
-        return
-    if found is not None:
+    if path.is_file() and (found := stand_in_at(path, stand_in_of_data)) is not None:  # a pipe can be read once
         raise SourceError(path, "", str(found))
 
 

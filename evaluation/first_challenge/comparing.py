@@ -127,17 +127,8 @@ def challenge_comparison_table(comparisons: Sequence[SubtaskComparison]) -> str:
         significant = it.p_corrected < SIGNIFICANT
         interval = "-" if gap.interval is None else f"{gap.interval[0]:+.4f} .. {gap.interval[1]:+.4f}"
         change = f"{gap.difference:+.4f}{' !' if significant else '  '}"
-        rows.append(
-            (
-                it.subtask,
-                f"{it.first:.3f}",
-                f"{it.second:.3f}",
-                change,
-                interval,
-                f"{gap.p:.4f}",
-                f"{it.p_corrected:.4f}",
-            )
-        )
+        scores = f"{it.first:.3f}", f"{it.second:.3f}"
+        rows.append((it.subtask, *scores, change, interval, f"{gap.p:.4f}", f"{it.p_corrected:.4f}"))
     return f"{columns(rows)}\n! significant at 5 % by the randomisation test, corrected for the subtasks (Holm)"
 
 

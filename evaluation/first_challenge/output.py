@@ -87,11 +87,8 @@ def _row(it: SubtaskResult) -> tuple[str, ...]:
     if it.score is None:
         return it.subtask, "-", "-", "-", f"{minimum:g}", "-"
     interval = "-" if it.interval is None else f"{it.interval[0]:.3f} .. {it.interval[1]:.3f}"
-    return it.subtask, str(len(it.ids)), f"{it.score:.3f}", interval, f"{minimum:g}", _yes(it.score > minimum)
-
-
-def _yes(is_so: bool) -> str:
-    return "yes" if is_so else "no"
+    above = "yes" if it.score > minimum else "no"
+    return it.subtask, str(len(it.ids)), f"{it.score:.3f}", interval, f"{minimum:g}", above
 
 
 def _sum_lines(result: ChallengeResult, place: int | None) -> list[str]:

@@ -9,18 +9,17 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from contest.limits import INPUT_NAME
-from contest.predictions import read_answers
 from contest.reading import read_input_lenient
 from contest.tasks import TASKS
 from contest.writing import write_bytes
 from evaluation.cost import shown
 from evaluation.errors import LeaderboardError, some
+from evaluation.joining import input_json_of
 from evaluation.leaderboard import KEYS, RANK_METHOD, LeaderboardRun, grouped
 from evaluation.report.build import template_environment
 from evaluation.report.charts import history_line, interval_line
 from evaluation.report.cost_page import COST_PAGE, cost_page, has_costs
-from evaluation.report.samples import Album, Shelf, Side
+from evaluation.report.samples import Album, Shelf, Side, read_shelf
 from evaluation.settings import BASELINE_INTEGRAL
 
 INDEX, PICTURES = "index.html", "pictures.html"
@@ -182,19 +181,12 @@ def _scale(runs: Sequence[LeaderboardRun]) -> tuple[float, float]:
 
 def _prompts(predictions: Mapping[int, Path], input_root: Path, album: Album) -> tuple[Prompt, ...]:
     """Return the first prompts that any of the runs drew a picture for, in the order of the first run's answers."""
-    file = input_root / INPUT_NAME if input_root.is_dir() else input_root
+    file = input_json_of(input_root)
     questions = Shelf(read_input_lenient(file).valid, file.parent, is_ours=True)
-    shelves = [
-        Shelf(read_answers(path, questions.entries.keys()).valid, path.parent, is_ours=False)
-        for path in predictions.values()
-    ]
+    shelves = [read_shelf(path, questions.entries.keys()) for path in predictions.values()]
     names = list(dict.fromkeys(name for shelf in shelves for name, entry in shelf.entries.items() if entry.images))
     return tuple(
-        Prompt(
-            name,
-            questions.side(name, album).texts,
-            tuple(shelf.side(name, album) for shelf in shelves),
-        )
+        Prompt(name, questions.side(name, album).texts, tuple(shelf.side(name, album) for shelf in shelves))
         for name in names[:PROMPTS]
     )
 

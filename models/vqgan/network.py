@@ -5,15 +5,12 @@ The quantiser is a 1x1 classifier over the codebook, as in DALL-E."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from errors import UserError
 from models.vqgan.layers import Decoder, Encoder, Shape, VQGANConfigError, WaveletDecoder
-
-CHECKPOINT_PREFIX = "model."
 
 
 class PictureShapeError(UserError):
@@ -27,15 +24,6 @@ class GumbelQuantizer(nn.Module):
         super().__init__()
         self.proj = nn.Conv2d(z_channels, n_embed, 1)
         self.embed = nn.Embedding(n_embed, embed_dim)
-
-
-def _strip_checkpoint_prefix(module: nn.Module, state_dict: dict[str, Any], prefix: str, *_: Any, **__: Any) -> None:
-    """Accept the published form whose every name begins with `model.` (the wrapper's own attribute)."""
-    own = [name for name in state_dict if name.startswith(prefix)]
-    marked = prefix + CHECKPOINT_PREFIX
-    if own and all(name.startswith(marked) for name in own):
-        for name in own:
-            state_dict[prefix + name[len(marked) :]] = state_dict.pop(name)
 
 
 class VQGAN(nn.Module):
@@ -82,7 +70,6 @@ class VQGAN(nn.Module):
         decoder = Decoder(shape, 4 * out_ch if wavelet else out_ch)
         self.decoder: nn.Module = WaveletDecoder(decoder, embed_dim, z_channels, out_ch) if wavelet else decoder
         self.wavelet = wavelet
-        self.register_load_state_dict_pre_hook(_strip_checkpoint_prefix)  # type: ignore[no-untyped-call]
 
     def latents(self, images: Tensor) -> Tensor:
         """Pictures in [0, 1], [b, 3, H, W], to latents before quantisation, [b, embed_dim, H/f, W/f].

@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from contest.tasks import TASKS
-from evaluation.confidence import wilson
+from evaluation.confidence import MeanInterval, wilson
 from evaluation.statistics import (
     Resampling,
-    TaskInterval,
     holm,
     integral_interval,
     intervals,
@@ -85,7 +84,7 @@ def test_a_single_sample_or_document_has_no_interval() -> None:
     samples = {task.key: [0.0, 1.0] for task in TASKS} | {"vqa": [1.0]}
     found = intervals(samples, documents={"textqa": [0, 0]})
     assert (found["vqa"], found["textqa"]) == (None, None)
-    assert found["mathqa"] == TaskInterval(*wilson(0.5, 2, NormalDist().inv_cdf(0.975)), "wilson", 2)
+    assert found["mathqa"] == MeanInterval(0.5, *wilson(0.5, 2, NormalDist().inv_cdf(0.975)), "wilson", 2)
     bounds = {key: None if one is None else (one.low, one.high) for key, one in found.items()}
     assert integral_interval(dict.fromkeys(samples, 0.5), bounds) is None
 

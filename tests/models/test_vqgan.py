@@ -15,6 +15,7 @@ from torch import Tensor
 from models.vqgan import VQGAN, PictureShapeError
 from models.vqgan.layers import HaarSynthesis
 from models.vqgan.loading import VQGANConfigError, read_vqgan_config
+from models.weights import load_weights, save_state_dict
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "models"
 NUMBERS = np.load(GOLDEN / "vae_golden.npz")
@@ -39,7 +40,11 @@ def golden(name: str) -> Tensor:
 
 def published_state(kind: str) -> dict[str, Tensor]:
     with np.load(GOLDEN / f"{kind}_state.npz") as stored:
-        return {name: torch.from_numpy(stored[name]).float() for name in stored}
+        return {name: torch.from_numpy(stored[name]).float() for name in stored}  # each begins with `model.`
+
+
+def plain_state(kind: str) -> dict[str, Tensor]:
+    return {name.removeprefix("model."): value for name, value in published_state(kind).items()}
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +52,7 @@ def published() -> dict[str, VQGAN]:
     networks = {}
     for kind in ("vqgan", "dwt"):
         network = VQGAN(**DESCRIPTION[kind]["config"], wavelet=kind == "dwt").eval()
-        network.load_state_dict(published_state(kind), strict=True)
+        network.load_state_dict(plain_state(kind), strict=True)
         networks[kind] = network
     return networks
 
@@ -97,12 +102,14 @@ class TestPublishedNumbers:
         assert sum(p.numel() for p in published[kind].parameters()) == DESCRIPTION[kind]["n_params"]
 
     @pytest.mark.parametrize("kind", ["vqgan", "dwt"])
-    def test_both_published_forms_load(self, published: dict[str, VQGAN], kind: str) -> None:
-        network = VQGAN(**DESCRIPTION[kind]["config"], wavelet=kind == "dwt")
-        plain = {name.removeprefix("model."): value for name, value in published_state(kind).items()}
-        network.load_state_dict(plain, strict=True)
-        for name, value in published[kind].state_dict().items():
-            assert torch.equal(network.state_dict()[name], value)
+    def test_both_published_forms_load(self, published: dict[str, VQGAN], kind: str, tmp_path: Path) -> None:
+        for number, state in enumerate((published_state(kind), plain_state(kind))):
+            with torch.device("meta"):
+                network = VQGAN(**DESCRIPTION[kind]["config"], wavelet=kind == "dwt")
+            save_state_dict(state, tmp_path / f"{number}.bin")
+            load_weights(network, tmp_path / f"{number}.bin", device="cpu")
+            for name, value in published[kind].state_dict().items():
+                assert torch.equal(network.state_dict()[name], value)
 
     @pytest.mark.parametrize("run", RUNS)
     @torch.no_grad()
