@@ -52,14 +52,14 @@ class Command:
         module: its dotted name; imported only when this command is named.
         purpose: what it is for, in a few words: the line in the list of commands.
         adds: the module's function that adds the options, where a module has several commands.
-        is_long: it tells how it goes, and so takes `--quiet`.
+        quiet: whether it tells how it goes, and so takes `--quiet`.
 
     """
 
     module: str
     purpose: str
     adds: str = "add_arguments"
-    is_long: bool = False
+    quiet: bool = True
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ def _parser(program: Program, named: str) -> argparse.ArgumentParser:
         added.epilog = _epilog(program)
         if name == named:
             getattr(import_module(command.module), command.adds)(added)
-            if command.is_long:
+            if command.quiet:
                 add_quiet(added)
     return parser
 

@@ -112,7 +112,8 @@ def integral_score(scores: Mapping[str, float]) -> float:
     errors = [
         ContestError(Code.SCORE_MISSING, f"task {task.key} has no score") for task in TASKS if task.key not in scores
     ]
-    for key, score in scores.items():
+    given: Mapping[str, object] = scores  # who calls may have read them from a file
+    for key, score in given.items():
         if key not in _BY_KEY:
             errors.append(ContestError(Code.SCORE_UNKNOWN, f"there is no task {quote(str(key))}"))
         elif isinstance(score, bool) or not isinstance(score, Real) or not 0 <= float(score) <= 1:  # NaN too

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import partial
 
 from contest.command_line import Command, Program, run_program
 from contest.console import start_program
@@ -15,49 +15,37 @@ PROGRAM = Program(
     "Turn a source into contest files, or check, merge and pack such files.",
     {
         "synthetic": Command(
-            "data_prep.synthetic.command",
-            "a procedural world in Russian: all twelve tasks, any size, no downloads",
-            is_long=True,
+            "data_prep.synthetic.command", "a procedural world in Russian: all twelve tasks, any size, no downloads"
         ),
-        "sberquad": Command(
-            SOURCES, "TextQA from SberQuAD: JSON, JSON lines, Parquet, CSV of 2017", "add_questions", is_long=True
-        ),
-        "muserc": Command(SOURCES, "TextQA from MuSeRC: JSON lines or Parquet", "add_questions", is_long=True),
-        "mathematics": Command(
-            SOURCES, "MathQA from DeepMind Mathematics, in Russian", "add_mathematics", is_long=True
-        ),
-        "coco": Command(SOURCES, "ImageGeneration and ImageCaptioning from COCO captions", "add_coco", is_long=True),
-        "visual-genome": Command(SOURCES, "VisualQA from Visual Genome's questions", "add_visual_genome", is_long=True),
-        "start": Command(SOURCES, TEXTS, "add_texts", is_long=True),
-        "sberidp": Command(SOURCES, TEXTS, "add_texts", is_long=True),
+        "sberquad": Command(SOURCES, "TextQA from SberQuAD: JSON, JSON lines, Parquet, CSV of 2017", "add_questions"),
+        "muserc": Command(SOURCES, "TextQA from MuSeRC: JSON lines or Parquet", "add_questions"),
+        "mathematics": Command(SOURCES, "MathQA from DeepMind Mathematics, in Russian", "add_mathematics"),
+        "coco": Command(SOURCES, "ImageGeneration and ImageCaptioning from COCO captions", "add_coco"),
+        "visual-genome": Command(SOURCES, "VisualQA from Visual Genome's questions", "add_visual_genome"),
+        "start": Command(SOURCES, TEXTS, "add_texts"),
+        "sberidp": Command(SOURCES, TEXTS, "add_texts"),
         "check": Command(
             FOLDERS,
             "check task folders: the format, pictures, answers, options, leaks between training and validation",
             "add_check",
-            is_long=True,
         ),
         "merge": Command(
             FOLDERS,
             "make one set of task folders of several, such as SberQuAD's and MuSeRC's, or of the shares of one source",
             "add_merge",
-            is_long=True,
         ),
         "shards": Command(
             FOLDERS,
             "pack task folders into Parquet shards, for more samples than one JSON file should have",
             "add_shards",
-            is_long=True,
         ),
     },
     old_options={"--out": "--output"},
     statuses={1: "done, but broken records were skipped (--strict refuses the first one), or `check` found an error"},
 )
 
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line (that of the process, if None) and return the exit status."""
-    return run_program(PROGRAM, arguments)
-
+main = partial(run_program, PROGRAM)
+"""Runs a command line (that of the process, if none is given) and returns the exit status."""
 
 if __name__ == "__main__":
     start_program(main)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import partial
 
 from contest.command_line import WITH_FAULTS, Command, Program, run_program
 from contest.console import start_program
@@ -11,21 +11,29 @@ PROGRAM = Program(
     name="evaluation",
     description="Scores predictions as the contest does, and keeps, compares and ranks the results.",
     commands={
-        "score": Command("evaluation.commands.score", "score predictions: table, JSON, CSV, report", is_long=True),
-        "report": Command("evaluation.commands.report", "write the report of a result as one HTML file"),
-        "compare": Command("evaluation.commands.compare", "compare two results sample by sample"),
-        "power": Command("evaluation.commands.power", "tell how small a difference a test set shows"),
+        "score": Command("evaluation.commands.score", "score predictions: table, JSON, CSV, report"),
+        "report": Command("evaluation.commands.report", "write the report of a result as one HTML file", quiet=False),
+        "compare": Command("evaluation.commands.compare", "compare two results sample by sample", quiet=False),
+        "power": Command("evaluation.commands.power", "tell how small a difference a test set shows", quiet=False),
         "reconstruction": Command(
-            "evaluation.commands.reconstruction", "score how well a picture tokenizer keeps pictures", is_long=True
+            "evaluation.commands.reconstruction", "score how well a picture tokenizer keeps pictures"
         ),
-        "leaderboard": Command("evaluation.commands.leaderboard", "keep runs and rank them"),
-        "bundle": Command("evaluation.commands.bundle", "write a test or a result in another platform's form"),
-        "nomination": Command("evaluation.commands.nomination", "name the most sustainable solution of a leaderboard"),
+        "leaderboard": Command("evaluation.commands.leaderboard", "keep runs and rank them", quiet=False),
+        "bundle": Command(
+            "evaluation.commands.bundle", "write a test or a result in another platform's form", quiet=False
+        ),
+        "nomination": Command(
+            "evaluation.commands.nomination", "name the most sustainable solution of a leaderboard", quiet=False
+        ),
         "run-container": Command(
-            "evaluation.commands.run_container", "run a submission's archive as the organisers do", is_long=True
+            "evaluation.commands.run_container", "run a submission's archive as the organisers do"
         ),
-        "queue": Command("evaluation.commands.queue", "run many submissions on many hosts, by a folder that all see"),
-        "attempts": Command("evaluation.commands.attempts", "keep the attempts of teams, and the private standings"),
+        "queue": Command(
+            "evaluation.commands.queue", "run many submissions on many hosts, by a folder that all see", quiet=False
+        ),
+        "attempts": Command(
+            "evaluation.commands.attempts", "keep the attempts of teams, and the private standings", quiet=False
+        ),
     },
     old_options={
         "--bootstrap-seed": "--seed",
@@ -40,11 +48,8 @@ PROGRAM = Program(
     },
 )
 
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line (that of the process, if None) and return the exit status."""
-    return run_program(PROGRAM, arguments)
-
+main = partial(run_program, PROGRAM)
+"""Runs a command line (that of the process, if none is given) and returns the exit status."""
 
 if __name__ == "__main__":
     start_program(main)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import partial
 
 from contest.command_line import Command, Program, run_program
 from contest.console import start_program
@@ -11,19 +11,14 @@ PROGRAM = Program(
     name="fetch",
     description="Fetch by name what others publish: resumed where it broke off, hashed, locked.",
     commands={
-        "weights": Command("fetch.commands.weights", "fetch a model's weights, laid as a weights folder", is_long=True),
-        "metrics": Command(
-            "fetch.commands.metrics", "fetch a network of the metrics, laid as a folder of assets", is_long=True
-        ),
-        "data": Command("fetch.commands.data", "fetch a data set for data_prep", is_long=True),
+        "weights": Command("fetch.commands.weights", "fetch a model's weights, laid as a weights folder"),
+        "metrics": Command("fetch.commands.metrics", "fetch a network of the metrics, laid as a folder of assets"),
+        "data": Command("fetch.commands.data", "fetch a data set for data_prep"),
     },
 )
 
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line (that of the process, if None) and return the exit status."""
-    return run_program(PROGRAM, arguments)
-
+main = partial(run_program, PROGRAM)
+"""Runs a command line (that of the process, if none is given) and returns the exit status."""
 
 if __name__ == "__main__":
     start_program(main)

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from contest.atomic import copied_or_linked
 from contest.writing import write_json
 from fetch.download import download, translated
-from fetch.hub import Hub, HubFile, place
+from fetch.hub import Hub, HubFile
 from fetch.locking import LockedFile, add_to_lock, read_lock, require_unchanged
 from fetch.table import Fetchable, RemoteFile
 
@@ -67,12 +68,14 @@ class Fetching:
             remote, path = each.remote, self.folder / each.remote.to
             accept = partial(self._accept, remote.to, locked.get(remote.to))
             if each.hub_file is None:
-                digest, revision = self._from_url(remote, path, accept), ""
+                what, revision = remote.source, ""
+                digest = download(remote.url, path, what=what, size=remote.size, sha256=remote.sha256, accept=accept)
             else:
                 digest, revision = self.hub.fetch(each.hub_file), each.hub_file.commit
                 accept(digest)
                 with translated(remote.source):
-                    place(each.hub_file.path, path)
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    copied_or_linked(each.hub_file.path, path)
             add_to_lock(self.folder, remote.to, LockedFile(remote.source, revision, digest, path.stat().st_size))
             written.append(path)
             tell(f"{path}: {remote.source}, SHA-256 {digest[:12]}")
@@ -94,6 +97,3 @@ class Fetching:
         """Raise LockedError for other bytes than those that were locked before."""
         if before is not None:
             require_unchanged(name, before, digest, self.folder)
-
-    def _from_url(self, remote: RemoteFile, path: Path, accept: Callable[[str], None]) -> str:
-        return download(remote.url, path, what=remote.source, size=remote.size, sha256=remote.sha256, accept=accept)

@@ -8,7 +8,6 @@ from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
-from contest.atomic import copied_or_linked
 from errors import bare_reason
 from fetch.download import checked_hash, download, not_an_address, translated, without_token
 from fetch.errors import NotOnServerError, OfflineError
@@ -170,9 +169,3 @@ def _storage(remote: RemoteFile) -> Path:
     from huggingface_hub.file_download import repo_folder_name
 
     return Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=remote.repository, repo_type=remote.type)
-
-
-def place(source: Path, target: Path) -> None:
-    """Put a cached file where it is wanted: a hard link, which takes no room, or else a copy. Raises OSError."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    copied_or_linked(source, target)

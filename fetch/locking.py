@@ -61,17 +61,16 @@ def require_unchanged(name: str, before: LockedFile, sha256: str, folder: Path) 
 
     Those of a server that keeps no revisions may also have changed here.
     """
-    if before.sha256 != sha256 and not before.revision:
-        raise LockedError(
-            f"other bytes than were fetched before (SHA-256 {sha256[:12]}, locked {before.sha256[:12]})",
+    if before.sha256 == sha256:
+        return
+    hashes = f"(SHA-256 {sha256[:12]}, locked {before.sha256[:12]})"
+    if before.revision:
+        problem = f"the server has other bytes than were fetched before {hashes}"
+        remedy = f"take the locked ones with --revision {before.revision}; if you trust the change, fetch it"
+    else:
+        problem = f"other bytes than were fetched before {hashes}"
+        remedy = (
             "if the file was changed here, delete it and run the same command again; if you trust what the server has "
-            "now, fetch it into another folder with --to",
-            where=str(folder / name),
+            "now, fetch it"
         )
-    if before.sha256 != sha256:
-        raise LockedError(
-            f"the server has other bytes than were fetched before (SHA-256 {sha256[:12]}, locked {before.sha256[:12]})",
-            f"take the locked ones with --revision {before.revision or 'REV'}; if you trust the change, fetch it into "
-            "another folder with --to",
-            where=str(folder / name),
-        )
+    raise LockedError(problem, f"{remedy} into another folder with --to", where=str(folder / name))

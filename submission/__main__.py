@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import partial
 
 from contest.command_line import ENDED_EARLY, WITH_FAULTS, Command, Program, run_program
 from contest.console import start_program
@@ -11,17 +11,20 @@ PROGRAM = Program(
     name="submission",
     description="What runs in the organisers' container, and what makes it ready for that.",
     commands={
-        "run": Command("submission.commands.run", "answer all samples of an input file", is_long=True),
-        "merge": Command(
-            "submission.commands.merge", "put the shares of a run together, done with --shard", is_long=True
-        ),
+        "run": Command("submission.commands.run", "answer all samples of an input file"),
+        "merge": Command("submission.commands.merge", "put the shares of a run together, done with --shard"),
         "preview": Command(
             "submission.commands.preview",
             "show what a run answered: a table of some samples, a contact sheet of the pictures",
+            quiet=False,
         ),
-        "pack": Command("submission.commands.pack", "make the archive that is uploaded"),
-        "check": Command("submission.commands.check", "look for mistakes in an archive, a folder or predictions"),
-        "doctor": Command("submission.commands.doctor", "say what would go wrong with a run on this machine"),
+        "pack": Command("submission.commands.pack", "make the archive that is uploaded", quiet=False),
+        "check": Command(
+            "submission.commands.check", "look for mistakes in an archive, a folder or predictions", quiet=False
+        ),
+        "doctor": Command(
+            "submission.commands.doctor", "say what would go wrong with a run on this machine", quiet=False
+        ),
     },
     old_options={"--out": "--output"},
     import_remedy="`python -m submission doctor` tells what is missing",
@@ -31,11 +34,8 @@ PROGRAM = Program(
     },
 )
 
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line (that of the process, if None) and return the exit status."""
-    return run_program(PROGRAM, arguments)
-
+main = partial(run_program, PROGRAM)
+"""Runs a command line (that of the process, if none is given) and returns the exit status."""
 
 if __name__ == "__main__":
     start_program(main)

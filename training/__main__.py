@@ -13,26 +13,20 @@ PROGRAM = Program(
     name="training",
     description="Fine-tune RUDOLPH, look at what a run did and cost, and make the bundled weights.",
     commands={
-        "tune": Command("training.tune.command", "fine-tune RUDOLPH, or train one from random weights", is_long=True),
-        "encode": Command("training.tune.encode_command", "encode the pictures of a training beforehand", is_long=True),
-        "merge": Command(
-            "training.tune.merge_command", "put the shares of an encoding together, done with --shard", is_long=True
+        "tune": Command("training.tune.command", "fine-tune RUDOLPH, or train one from random weights"),
+        "encode": Command("training.tune.encode_command", "encode the pictures of a training beforehand"),
+        "merge": Command("training.tune.merge_command", "put the shares of an encoding together, done with --shard"),
+        "plots": Command("training.tune.callbacks.plots_command", "draw a run's plots anew from its log", quiet=False),
+        "co2-report": Command("training.co2_report.command", "report what a run cost in energy and CO2", quiet=False),
+        "push": Command(
+            "training.push.command", "put a trained RUDOLPH on the hub, or show what would be put there", quiet=False
         ),
-        "plots": Command("training.tune.callbacks.plots_command", "draw a run's plots anew from its log"),
-        "co2-report": Command("training.co2_report.command", "report what a run cost in energy and CO2"),
-        "push": Command("training.push.command", "put a trained RUDOLPH on the hub, or show what would be put there"),
-        "bpe": Command("training.bpe_command", "train a tokenizer on task folders", is_long=True),
-        "vqgan": Command(
-            "training.vqgan_command", "train the tiny picture tokenizer on the synthetic world", is_long=True
-        ),
-        "ruclip": Command("training.ruclip_command", "train the tiny ruCLIP on the synthetic world", is_long=True),
-        "malevich": Command(
-            "training.malevich_command", "train the tiny ruDALL-E on the synthetic world", is_long=True
-        ),
-        "upscaler": Command(
-            "training.upscaler_command", "train the tiny upscaler on the synthetic world", is_long=True
-        ),
-        "tiny": Command("training.tiny", "make all bundled tiny weights from nothing", is_long=True),
+        "bpe": Command("training.bpe_command", "train a tokenizer on task folders"),
+        "vqgan": Command("training.vqgan_command", "train the tiny picture tokenizer on the synthetic world"),
+        "ruclip": Command("training.ruclip_command", "train the tiny ruCLIP on the synthetic world"),
+        "malevich": Command("training.malevich_command", "train the tiny ruDALL-E on the synthetic world"),
+        "upscaler": Command("training.upscaler_command", "train the tiny upscaler on the synthetic world"),
+        "tiny": Command("training.tiny", "make all bundled tiny weights from nothing"),
     },
     old_options={"--out": "--output"},
     statuses={

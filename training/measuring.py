@@ -21,6 +21,11 @@ def add_emissions_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of a measurement by eco2AI."""
     where = f"eco2AI's CSV file, which gets a row; none: nothing is measured (default: {EMISSIONS_FILE} in the output)"
     parser.add_argument("--emissions", type=Path, metavar="FILE", help=where)
+    add_machine_arguments(parser)
+
+
+def add_machine_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what a measurement must know of the machine."""
     parser.add_argument(
         "--country", type=country_code, default="RU", metavar="CODE", help="where it runs: two letters (ISO 3166)"
     )

@@ -20,20 +20,15 @@ from pathlib import Path
 from contest.children import end_with_parent
 from contest.command_line import DONE, WITH_FAULTS, number, whole
 from contest.console import is_quiet, say, show, show_progress
-from contest.emissions.tracking import country_code, track
+from contest.emissions.tracking import track
+from training.measuring import add_machine_arguments
 
 CONFIGS = Path(__file__).parent / "configs"
+# Settings files, in this order.
 RUDOLPH_STAGES = (
-    "tiny_lookup",
-    "tiny_text",
-    "tiny_pictures",
-    "tiny_mixed",
-    "tiny_facts",
-    "tiny",
-    "tiny_finish",
-    "tiny_questions",
-    "tiny_last",
-)  # settings files, in this order
+    *("tiny_lookup", "tiny_text", "tiny_pictures", "tiny_mixed", "tiny_facts", "tiny"),
+    *("tiny_finish", "tiny_questions", "tiny_last"),
+)
 # glibc gives memory back after every step, which costs a fifth of the time.
 ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "4294967296", "MALLOC_TRIM_THRESHOLD_": "8589934592"}
 VALIDATION_SAMPLES = 500
@@ -155,17 +150,12 @@ def run_stage(stage: Stage, variables: Mapping[str, str]) -> int:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say what the command takes."""
-    folder, positive = Path("runs/tiny_weights"), number(least=0, above=True)
+    folder = Path("runs/tiny_weights")
     parser.add_argument("--output", type=Path, default=folder, metavar="DIR", help="folder of all that is made")
     parser.add_argument(
         "--threads", type=whole(least=1), default=1, metavar="N", help="processor threads of every training"
     )
-    parser.add_argument(
-        "--country", type=country_code, default="RU", metavar="CODE", help="where it runs: two letters (ISO 3166)"
-    )
-    parser.add_argument(
-        "--tdp-watts", type=positive, metavar="W", help="power of one processor package, in watts; else eco2AI's guess"
-    )
+    add_machine_arguments(parser)
     parser.add_argument(
         "--scale",
         type=number(least=0, most=1, above=True),

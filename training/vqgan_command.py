@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import platform
 import shlex
 from dataclasses import asdict
 from pathlib import Path
 
 from contest.command_line import DONE
 from contest.console import show, show_progress
+from contest.emissions.processor_time import processor_name
 from training.recipes import VqganRecipe, add_recipe_arguments, changed_options, recipe_of
 
 HELD_OUT = 256  # pictures of each kind
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
         "command": f"python -m training {shlex.join(command)}",
         "recipe": asdict(recipe),
         "seconds": round(reports[-1].seconds, 1),
-        "processor": _processor(),
+        "processor": processor_name(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "pictures": {kind: len(images) for kind, images in pictures.kinds.items()},
@@ -56,11 +56,3 @@ def run(options: argparse.Namespace) -> int:
     write_vqgan(options.output, network, TINY, record)
     show(f"VQGAN: {options.output}; with bpe.model in a weights directory, `python -m training tune` takes it")
     return DONE
-
-
-def _processor() -> str:
-    """The processor's name where Linux knows it, else the machine's kind."""
-    source = Path("/proc/cpuinfo")
-    lines = source.read_text(encoding="utf-8").splitlines() if source.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()

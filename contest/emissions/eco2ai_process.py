@@ -15,8 +15,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
-import re
 import select
 import shutil
 import sys
@@ -29,7 +27,7 @@ from typing import Any
 from contest.console import say
 from contest.emissions.files import Publisher
 from contest.emissions.gpu_energy import GpuEnergy
-from contest.emissions.processor_time import CPU_METHOD, KWH, cpu_kwh, tree_seconds
+from contest.emissions.processor_time import CPU_METHOD, KWH, cpu_kwh, processor_name, tree_seconds
 
 VERSION = "0.3.12"
 
@@ -117,7 +115,7 @@ def _start_eco2ai(settings: dict[str, Any], watched: Watched) -> tuple[Any, dict
     emission_track.get_params = dict
     emission_track.set_params = lambda **_: None
     emission_track.is_file_opened = lambda _: False
-    tools_cpu.get_cpu_info = lambda: {"brand_raw": _processor_name()}
+    tools_cpu.get_cpu_info = lambda: {"brand_raw": processor_name()}
     tools_cpu.get_cpu_percent_linux = watched.share
     tools_ram.RAM._get_memory_used = lambda _: watched.gigabytes()
 
@@ -162,11 +160,6 @@ def _known_countries() -> set[str]:
     table = Path(eco2ai.__file__).parent / "data" / "carbon_index.csv"
     with open(table, encoding="utf-8", newline="") as stream:
         return {row["alpha_2_code"] for row in csv.DictReader(stream)}
-
-
-def _processor_name() -> str:
-    found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(errors="replace"), re.MULTILINE)
-    return found[1].strip() if found else platform.machine()
 
 
 if __name__ == "__main__":

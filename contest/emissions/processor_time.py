@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import os
+import platform
+import re
 from collections.abc import Collection
 from pathlib import Path
 
 CPU_METHOD = "processor time x TDP"
 KWH = 3.6e6  # joules
+
+
+def processor_name() -> str:
+    """Return the processor's name where Linux knows it, else the machine's kind."""
+    source = Path("/proc/cpuinfo")
+    said = source.read_text(errors="replace") if source.exists() else ""
+    found = re.search(r"^model name\s*:\s*(.+)$", said, re.MULTILINE)
+    return found[1].strip() if found else platform.machine()
 
 
 def cpu_kwh(seconds: float, watts: float) -> float:

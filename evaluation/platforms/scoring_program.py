@@ -9,7 +9,7 @@ as failed.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from contest.command_line import DONE, Command, Program, run_program
@@ -30,7 +30,11 @@ SCORES_NAME, DETAILS_NAME = "scores.json", "detailed_results.html"
 PROGRAM = Program(
     name="scoring",
     description="Scores a submission on a platform.",
-    commands={"codabench": Command("evaluation.platforms.scoring_program", "score a submission as Codabench asks")},
+    commands={
+        "codabench": Command(
+            "evaluation.platforms.scoring_program", "score a submission as Codabench asks", quiet=False
+        )
+    },
     import_remedy="use the image that docker/build.sh codabench builds",
 )
 
@@ -89,10 +93,8 @@ def _predictions_in(folder: Path) -> Path:
     return path
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line (that of the process, if None) and return the exit status."""
-    return run_program(PROGRAM, arguments)
-
+main = partial(run_program, PROGRAM)
+"""Runs a command line (that of the process, if none is given) and returns the exit status."""
 
 if __name__ == "__main__":
     start_program(main)

@@ -28,8 +28,8 @@ PROGRAM = Program(
     name="small",
     description="What a test runs.",
     commands={
-        "write": Command("small.write", "write a file", is_long=True),
-        "other": Command("small.absent", "not imported"),
+        "write": Command("small.write", "write a file"),
+        "other": Command("small.absent", "not imported", quiet=False),
     },
     old_options={"--out": "--output"},
     statuses={1: "written, with faults"},
@@ -143,7 +143,7 @@ def test_commands_that_tell_how_they_go_can_be_quiet() -> None:
         f"{room} {name}"
         for room in ("abilities", "data_prep", "evaluation", "fetch", "submission", "training")
         for name, command in import_module(f"{room}.__main__").PROGRAM.commands.items()
-        if not command.is_long
+        if not command.quiet
     }
     assert shorts == {
         *(f"submission {name}" for name in ("preview", "pack", "check", "doctor")),

@@ -116,12 +116,8 @@ def _closed(cursor: tree_sitter.TreeCursor, children: Sequence[Tree]) -> Tree:
     kind = f'MISSING "{node.type}"' if node.is_missing and not node.is_named else node.type
     span = (node.start_point[0], node.start_point[1]), (node.end_point[0], node.end_point[1])
     tree = Tree(kind, span, tuple(children), cursor.field_name or "", node.is_named or node.is_missing)
-    tree = _OLD_SHAPES.get(kind, _as_it_is)(tree)
+    tree = _OLD_SHAPES[kind](tree) if kind in _OLD_SHAPES else tree
     tree.shape  # noqa: B018 - now that those of the children are known
-    return tree
-
-
-def _as_it_is(tree: Tree) -> Tree:
     return tree
 
 
