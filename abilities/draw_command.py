@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from abilities.painters import Painter
-    from models.rudolph.guidance import Guidance
 
 SIDES = {"up": "rows of codes kept at the top", "down": "rows of codes kept at the bottom"}
 SIDES |= {"left": "columns of codes kept on the left", "right": "columns of codes kept on the right"}
@@ -87,8 +86,10 @@ def run(options: argparse.Namespace) -> int:
     from abilities.painters import PictureOrder, load_painter
     from abilities.progress import drawing_passes, passes_shown
     from contest.writing import write_json
+    from models.rudolph.guidance import Guidance
 
-    guidance = _guidance(options)
+    share = options.guidance
+    guidance = None if share is None else Guidance(share, options.guidance_form, options.guidance_text)
     device, weights = chosen_device(options.device), existing_weights(options.weights)
     painter = load_painter(options.model, weights, device, getattr(torch, options.dtype), TOKENS[options.tokens])
     prompt = None if options.picture is None else _prompt(options, keep_sides, painter)
@@ -127,14 +128,6 @@ def _check(options: argparse.Namespace, keep_sides: list[int], drafts: int) -> N
         raise UsageError("only RUDOLPH is guided by a second text", "leave out --guidance or --model")
     if options.guidance is not None and options.window not in ("auto", 1):
         raise UsageError("with --guidance codes are drawn one by one", "leave out --guidance or --window")
-
-
-def _guidance(options: argparse.Namespace) -> Guidance | None:
-    from models.rudolph.guidance import Guidance
-
-    if options.guidance is None:
-        return None
-    return Guidance(options.guidance, options.guidance_form, options.guidance_text)
 
 
 def _prompt(options: argparse.Namespace, keep_sides: list[int], painter: Painter) -> Tensor:

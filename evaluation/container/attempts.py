@@ -82,9 +82,7 @@ def begin(path: Path, team: str, archive_sha256: str, now: datetime | None = Non
         zone = _zone(connection)
         day = moment.astimezone(zone).date().isoformat()
         _lapse(connection, moment)
-        (taken,) = connection.execute(
-            "SELECT count(*) FROM attempts WHERE team = ? AND day = ? AND fault IN (?, ?)", (team, day, VALID, RUNNING)
-        ).fetchone()
+        taken = _taken(connection, team, day)
         if taken >= VALID_ATTEMPTS_A_DAY:
             raise AttemptsError(
                 f"{one_line(team)} has {taken} valid or running attempts on {day} ({zone.key}); "
@@ -181,9 +179,7 @@ def enter(
         ).fetchone()
         if known is not None:
             return int(known[0]), str(known[1])
-        (taken,) = connection.execute(
-            "SELECT count(*) FROM attempts WHERE team = ? AND day = ? AND fault IN (?, ?)", (team, day, VALID, RUNNING)
-        ).fetchone()
+        taken = _taken(connection, team, day)
         if fault == VALID and taken >= VALID_ATTEMPTS_A_DAY:
             fault = SURPLUS
         number = connection.execute(
@@ -295,13 +291,16 @@ def attempts_table(attempts: Sequence[Attempt]) -> str:
 
 def _lapse(connection: sqlite3.Connection, now: datetime) -> tuple[Attempt, ...]:
     """Mark running attempts whose lease has lapsed, and return these; the text of a moment sorts as the moment does."""
-    over = {
-        number
-        for (number,) in connection.execute(
-            "UPDATE attempts SET fault = ? WHERE fault = ? AND lease < ? RETURNING id", (LAPSED, RUNNING, _written(now))
-        ).fetchall()
-    }
+    update = "UPDATE attempts SET fault = ? WHERE fault = ? AND lease < ? RETURNING id"
+    over = {number for (number,) in connection.execute(update, (LAPSED, RUNNING, _written(now))).fetchall()}
     return tuple(attempt for attempt in _read(connection) if attempt.id in over) if over else ()
+
+
+def _taken(connection: sqlite3.Connection, team: str, day: str) -> int:
+    """How many of a day's places a team has used, or holds."""
+    query = "SELECT count(*) FROM attempts WHERE team = ? AND day = ? AND fault IN (?, ?)"
+    (taken,) = connection.execute(query, (team, day, VALID, RUNNING)).fetchone()
+    return int(taken)
 
 
 def _zone(connection: sqlite3.Connection) -> ZoneInfo:

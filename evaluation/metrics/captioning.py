@@ -14,7 +14,7 @@ from contest.checking import described, is_unicode
 from evaluation.metrics.answers import ScriptError, require_unicode
 from evaluation.metrics.base import TaskScore
 from evaluation.metrics.cases import Case, Mode, Note
-from evaluation.metrics.clip_score import BATCH_SIZE, ClipNetwork, score_captions
+from evaluation.metrics.clip_score import ClipNetwork, score_captions
 from evaluation.metrics.english_numbers import number_words_to_digits
 from evaluation.metrics.errors import TRUTH_DEFECT
 from evaluation.metrics.meteor import align_best, align_from_end, meteor_score
@@ -86,7 +86,6 @@ class Captioning(MeteorMetric):
         mode: `official` or `strict`.
         wordnet: where synonyms come from.
         comparable: whether the network is the contest's.
-        batch_size: pictures in memory at a time.
         progress: hears how far it has come.
 
     """
@@ -100,12 +99,10 @@ class Captioning(MeteorMetric):
         mode: Mode = "official",
         wordnet: WordNet = NO_WORDNET,
         comparable: bool = True,
-        batch_size: int = BATCH_SIZE,
         progress: Progress = silent,
     ) -> None:
         super().__init__(mode=mode, wordnet=wordnet)
-        self._clip, self.comparable = clip, comparable
-        self._batch_size, self._progress = batch_size, progress
+        self._clip, self.comparable, self._progress = clip, comparable, progress
 
     def settings(self) -> Mapping[str, str]:
         """Return where lemmas and synonyms come from, and name the network."""
@@ -133,9 +130,7 @@ class Captioning(MeteorMetric):
 
     def _score_halves(self, cases: Sequence[Case]) -> tuple[list[tuple[float, float]], list[Note]]:
         meteor, notes = score_cases(cases, self.mode, self.wordnet)
-        clip, clip_notes = score_captions(
-            cases, self.mode, self._clip, batch_size=self._batch_size, progress=self._progress
-        )
+        clip, clip_notes = score_captions(cases, self.mode, self._clip, progress=self._progress)
         # Both halves name an answer that is missing or unsound: once is enough.
         return list(zip(meteor, clip, strict=True)), list(dict.fromkeys([*notes, *clip_notes]))
 

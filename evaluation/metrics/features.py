@@ -150,7 +150,6 @@ class FeatureStore:
         paths: Sequence[Path],
         network: FeatureNetwork,
         *,
-        batch_size: int = BATCH_SIZE,
         progress: Progress = silent,
     ) -> KeptFeatures:
         """Return features of pictures that must all be sound, from the folder if they are there.
@@ -160,11 +159,11 @@ class FeatureStore:
         try:
             path = self.folder / f"{self.key(paths, network)}.npz"
         except OSError:  # a picture is not there: opening it says so with more detail
-            return KeptFeatures(sound_features(paths, network, batch_size=batch_size, progress=progress))
+            return KeptFeatures(sound_features(paths, network, progress=progress))
         kept = _read(path, (len(paths), network.width))
         if kept is not None:
             return KeptFeatures(kept)
-        rows = sound_features(paths, network, batch_size=batch_size, progress=progress)
+        rows = sound_features(paths, network, progress=progress)
         try:
             _write(path, rows)
         except OSError as error:
@@ -180,13 +179,9 @@ class FeatureStore:
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def sound_features(
-    paths: Sequence[Path], network: FeatureNetwork, *, batch_size: int = BATCH_SIZE, progress: Progress = silent
-) -> Tensor:
+def sound_features(paths: Sequence[Path], network: FeatureNetwork, *, progress: Progress = silent) -> Tensor:
     """Return features [n, width] of pictures that must all be sound. Raises the first one's ContestError."""
-    found = picture_features(
-        paths, network, batch_size=batch_size, progress=progress, what="features of the ground truth"
-    )
+    found = picture_features(paths, network, progress=progress, what="features of the ground truth")
     if found.errors:
         raise found.errors[0]
     return found.rows

@@ -21,12 +21,11 @@ from contest.errors import ContestError
 from contest.pictures import resolve_picture
 from evaluation.metrics import cmmd, kid
 from evaluation.metrics.answers import first_picture, official_picture, require_every_answer
-from evaluation.metrics.base import ScoredSample, TaskMetric, TaskScore
+from evaluation.metrics.base import TaskMetric, TaskScore
 from evaluation.metrics.cases import Case, Mode, Note
 from evaluation.metrics.clip_score import ClipNetwork, score_drawings
 from evaluation.metrics.errors import AttemptAbortedError
 from evaluation.metrics.features import (
-    BATCH_SIZE,
     FeatureNetwork,
     FeatureStore,
     PictureFeatures,
@@ -120,7 +119,6 @@ class Generation(TaskMetric):
         latents: `clip` as something that makes unit vectors, for CMMD; without it there is one only where the features
             are such vectors.
         store: where the ground truth's features are kept; nowhere if None.
-        batch_size: pictures in memory at a time.
         progress: hears how far it has come.
 
     """
@@ -136,13 +134,12 @@ class Generation(TaskMetric):
         mode: Mode = "official",
         comparable: bool = True,
         store: FeatureStore | None = None,
-        batch_size: int = BATCH_SIZE,
         progress: Progress = silent,
     ) -> None:
         super().__init__(mode=mode)
         self._clip, self._features = clip, features
         self._latents = latents if features.latent_scale is None else None
-        self._store, self._batch_size, self._progress = store, batch_size, progress
+        self._store, self._progress = store, progress
         self.comparable = comparable and not features.is_substitute
         self._problem: str | None = None
         self._is_checked = False
@@ -156,9 +153,7 @@ class Generation(TaskMetric):
         return self._score_cases(cases, {})
 
     def _score_cases(self, cases: Sequence[Case], latents: dict[int, Tensor]) -> tuple[list[float], list[Note]]:
-        scores, notes = score_drawings(
-            cases, self.mode, self._clip, batch_size=self._batch_size, progress=self._progress, latents=latents
-        )
+        scores, notes = score_drawings(cases, self.mode, self._clip, progress=self._progress, latents=latents)
         for case in cases:
             path = _drawn_picture(case, self.mode)
             if path is not None and not self._counts(path):
@@ -177,7 +172,7 @@ class Generation(TaskMetric):
             self._require_whole(cases, truths, drawn)
         seen: dict[int, Tensor] = {}
         scores, notes = self._score_cases(cases, seen)
-        options: dict[str, Any] = {"batch_size": self._batch_size, "progress": self._progress}
+        options: dict[str, Any] = {"progress": self._progress}
         features = [FeatureRows() for _ in cases]
         counted = {number: path for number, path in enumerate(truths) if path is not None and self._counts(path)}
         counted_paths = list(counted.values())
@@ -294,7 +289,8 @@ class Generation(TaskMetric):
 
     def _distances(self) -> Distances | None:
         """Return the distances of all samples, None (`strict`) with fewer than two drawn pictures."""
-        rows = [one.details for one in {one.index: one for one in self._ordered()}.values()]
+        by_place = {one.index: one.details for one in sorted(self.samples, key=lambda one: one.index)}
+        rows = list(by_place.values())
         truths, drawn = _stacked([row.truth for row in rows]), _stacked([row.drawn for row in rows])
         if self.mode == "official":
             found = _official_distances(truths, drawn)
@@ -307,9 +303,6 @@ class Generation(TaskMetric):
             return replace(found, cmmd=cmmd.cmmd(truths, drawn))
         scale = self._features.latent_scale
         return found if scale is None else replace(found, cmmd=cmmd.cmmd(truths / scale, drawn / scale))
-
-    def _ordered(self) -> list[ScoredSample]:
-        return sorted(self.samples, key=lambda one: one.index)
 
 
 def _stacked(rows: Sequence[Rows | None]) -> Rows:

@@ -4,31 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from evaluation.metrics.answers import score_strict
 from evaluation.metrics.cases import Case, Mode, Note
 from evaluation.metrics.normalisation import number_form, official_form
 from evaluation.metrics.numerals import fold_numerals, has_later_numeral
-from evaluation.metrics.text_to_text import TextToTextMetric, replacement_letter, right_marker, score_official
+from evaluation.metrics.text_to_text import (
+    AnswerDetails,
+    TextToTextMetric,
+    replacement_letter,
+    right_marker,
+    score_official,
+)
 
 _DIGIT = re.compile(r"\d")
 # Words, and integers that are written with their sign or none: the organisers' form has nothing to spoil here.
 _PLAIN = re.compile(r"(?:(?:-?[0-9]+|[^\W\d_]+)[.)]?(?: +|$))*")
 
 
-@dataclass(frozen=True, slots=True)
-class MathQADetails:
-    """How a score came about: the normal forms, whether the answer itself matched, and the letter that replaced it."""
-
-    score: float
-    answer_form: str
-    reference_forms: tuple[str, ...]
-    is_match: bool
-    letter: str | None
-
-
-def official_details(answer: str, references: Sequence[str]) -> MathQADetails:
+def official_details(answer: str, references: Sequence[str]) -> AnswerDetails:
     """Score an answer as the organisers' script does.
 
     Where no reference matches, the answer's first Latin letter from a to e replaces the answer (defect 10).
@@ -36,13 +30,13 @@ def official_details(answer: str, references: Sequence[str]) -> MathQADetails:
     >>> official_details("35", ["b", "3.5", "b 3.5"]).score
     1.0
     >>> official_details("d) 5", ["d", "-3", "d -3"])
-    MathQADetails(score=1.0, answer_form='d 5', reference_forms=('d', '-3', 'd -3'), is_match=False, letter='d')
+    AnswerDetails(score=1.0, answer_form='d 5', reference_forms=('d', '-3', 'd -3'), own_score=0.0, letter='d')
     """
     forms = tuple(official_form(reference, keep="-") for reference in references)
     return _replacing(answer, official_form(answer, keep="-"), forms)
 
 
-def strict_details(answer: str, references: Sequence[str]) -> MathQADetails:
+def strict_details(answer: str, references: Sequence[str]) -> AnswerDetails:
     """Score an answer by the rules: numbers are compared as numbers.
 
     An option marker at the answer's start counts as the marker, unless the value beside it is a number: an answer
@@ -58,7 +52,7 @@ def strict_details(answer: str, references: Sequence[str]) -> MathQADetails:
     is_match = answer_form in forms
     names_a_number = _DIGIT.search(answer_form) is not None
     letter = None if is_match or names_a_number else right_marker(answer, forms)
-    return MathQADetails(float(is_match or letter is not None), answer_form, forms, is_match, letter)
+    return AnswerDetails(float(is_match or letter is not None), answer_form, forms, float(is_match), letter)
 
 
 def score_cases(cases: Sequence[Case], mode: Mode) -> tuple[list[float], list[Note]]:
@@ -71,16 +65,16 @@ def score_cases(cases: Sequence[Case], mode: Mode) -> tuple[list[float], list[No
     return score_strict(cases, lambda answer, references: strict_details(answer, references).score)
 
 
-def _replacing(answer: str, answer_form: str, reference_forms: tuple[str, ...]) -> MathQADetails:
+def _replacing(answer: str, answer_form: str, reference_forms: tuple[str, ...]) -> AnswerDetails:
     is_match = answer_form in reference_forms
     letter = None if is_match else replacement_letter(answer)
     score = float(is_match or letter in reference_forms)
-    return MathQADetails(score, answer_form, reference_forms, is_match, letter)
+    return AnswerDetails(score, answer_form, reference_forms, float(is_match), letter)
 
 
-def _affected_by(answer: str, references: Sequence[str], details: MathQADetails) -> Iterator[tuple[int, str]]:
+def _affected_by(answer: str, references: Sequence[str], details: AnswerDetails) -> Iterator[tuple[int, str]]:
     """Name the defects but for which the answer would have another score: each is corrected alone, and scored again."""
-    if details.score and not details.is_match:
+    if details.score and not details.own_score:
         yield 10, f"the letter {details.letter!r} replaced the answer, and matched"
     forms = (details.answer_form, *details.reference_forms)
     if any(map(has_later_numeral, forms)):

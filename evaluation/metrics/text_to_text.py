@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Any
 
 from contest.checking import described
 from evaluation.metrics.answers import (
@@ -20,19 +21,16 @@ from evaluation.metrics.errors import TRUTH_DEFECT
 from evaluation.metrics.normalisation import LEMMAS, NoLemmaError
 
 
-class Details(Protocol):
-    """What every way of scoring one answer tells."""
+@dataclass(frozen=True, slots=True)
+class AnswerDetails:
+    """How a score came about: the normal forms, the score of the answer itself, and the letter that replaced it."""
 
-    @property
-    def score(self) -> float:
-        """The answer's score."""
+    score: float
+    answer_form: str
+    reference_forms: tuple[str, ...]
+    own_score: float
+    letter: str | None
 
-    @property
-    def letter(self) -> str | None:
-        """The option marker that was scored instead of the answer."""
-
-
-D = TypeVar("D", bound=Details)
 
 _FIRST_LETTER = re.compile("[a-e]")
 _MARKER = re.compile(r"[\s(\[\"'«]*([a-z])(?![^\W_])")
@@ -62,8 +60,8 @@ def right_marker(answer: str, reference_forms: Sequence[str]) -> str | None:
 
 def score_official(
     cases: Sequence[Case],
-    details: Callable[[str, Sequence[str]], D],
-    affected_by: Callable[[str, Sequence[str], D], Iterable[tuple[int, str]]],
+    details: Callable[[str, Sequence[str]], AnswerDetails],
+    affected_by: Callable[[str, Sequence[str], AnswerDetails], Iterable[tuple[int, str]]],
     *,
     reads_empty_values: bool = False,
 ) -> tuple[list[float], list[Note]]:

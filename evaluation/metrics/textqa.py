@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 from evaluation.metrics.answers import score_strict
@@ -19,23 +18,18 @@ from evaluation.metrics.normalisation import (
     strict_form,
 )
 from evaluation.metrics.numerals import FIRST_NUMERALS, fold_numerals, has_later_numeral
-from evaluation.metrics.text_to_text import TextToTextMetric, replacement_letter, right_marker, score_official
+from evaluation.metrics.text_to_text import (
+    AnswerDetails,
+    TextToTextMetric,
+    replacement_letter,
+    right_marker,
+    score_official,
+)
 
 _MARK = re.compile(r"[^\w\s]|_")
 
 REPLACED_UP_TO = 0.5
 """The organisers' scripts replace an answer whose best F1 is at most this (defect 10)."""
-
-
-@dataclass(frozen=True, slots=True)
-class TextQADetails:
-    """How a score came about: the normal forms, the best F1 of the answer itself, and the letter that replaced it."""
-
-    score: float
-    answer_form: str
-    reference_forms: tuple[str, ...]
-    f1: float
-    letter: str | None
 
 
 def _f1_of_words(answered: list[str], expected: list[str]) -> float:
@@ -61,7 +55,7 @@ def _best_f1(answer: str, references: Sequence[str]) -> float:
     return max([_f1_of_words(words, reference.split()) for reference in references])
 
 
-def official_details(answer: str, references: Sequence[str]) -> TextQADetails:
+def official_details(answer: str, references: Sequence[str]) -> AnswerDetails:
     """Score an answer as the organisers' script does.
 
     Where no reference reaches an F1 above 0.5, the answer's first Latin letter from a to e replaces the answer and
@@ -70,12 +64,12 @@ def official_details(answer: str, references: Sequence[str]) -> TextQADetails:
     >>> official_details("b) на поезде", ["b", "на поезде", "b на поезде"]).score
     1.0
     >>> official_details("Tesla", ["компания Tesla Motors"])
-    TextQADetails(score=0.0, answer_form='tesla', reference_forms=('компания tesla motors',), f1=0.5, letter='e')
+    AnswerDetails(score=0.0, answer_form='tesla', reference_forms=('компания tesla motors',), own_score=0.5, letter='e')
     """
     return _replacing(answer, official_form(answer), tuple(official_form(reference) for reference in references))
 
 
-def strict_details(answer: str, references: Sequence[str]) -> TextQADetails:
+def strict_details(answer: str, references: Sequence[str]) -> AnswerDetails:
     """Score an answer by the rules; an option marker at its start counts as the marker, where that is better.
 
     Raises ValueError without references.
@@ -89,7 +83,7 @@ def strict_details(answer: str, references: Sequence[str]) -> TextQADetails:
     reference_forms = tuple(strict_form(reference) for reference in references)
     f1 = _best_f1(answer_form, reference_forms)
     letter = right_marker(answer, reference_forms) if f1 < 1 else None
-    return TextQADetails(f1 if letter is None else 1.0, answer_form, reference_forms, f1, letter)
+    return AnswerDetails(f1 if letter is None else 1.0, answer_form, reference_forms, f1, letter)
 
 
 def score_cases(cases: Sequence[Case], mode: Mode) -> tuple[list[float], list[Note]]:
@@ -102,17 +96,20 @@ def score_cases(cases: Sequence[Case], mode: Mode) -> tuple[list[float], list[No
     return score_strict(cases, lambda answer, references: strict_details(answer, references).score)
 
 
-def _replacing(answer: str, answer_form: str, reference_forms: tuple[str, ...]) -> TextQADetails:
+def _replacing(answer: str, answer_form: str, reference_forms: tuple[str, ...]) -> AnswerDetails:
     f1 = _best_f1(answer_form, reference_forms)
     letter = replacement_letter(answer) if f1 <= REPLACED_UP_TO else None
     score = f1 if letter is None else _best_f1(letter, reference_forms)
-    return TextQADetails(score, answer_form, reference_forms, f1, letter)
+    return AnswerDetails(score, answer_form, reference_forms, f1, letter)
 
 
-def _affected_by(answer: str, references: Sequence[str], details: TextQADetails) -> Iterator[tuple[int, str]]:
+def _affected_by(answer: str, references: Sequence[str], details: AnswerDetails) -> Iterator[tuple[int, str]]:
     """Name the defects but for which the answer would have another score: each is corrected alone, and scored again."""
-    if details.letter is not None and details.score != details.f1:
-        yield 10, f"F1 {details.f1:.3g} became {details.score:.3g}: the letter {details.letter!r} replaced the answer"
+    if details.letter is not None and details.score != details.own_score:
+        yield (
+            10,
+            f"F1 {details.own_score:.3g} became {details.score:.3g}: the letter {details.letter!r} replaced the answer",
+        )
     texts = (answer, *references)
     if any(map(_splits_otherwise, texts)):
         corrected = _replacing(answer, _spaced_form(answer), tuple(_spaced_form(reference) for reference in references))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,19 +33,14 @@ class CollectedJob:
 @contextmanager
 def alone(spool: Spool) -> Iterator[None]:
     """Be the only collector of a spool. Raises QueueError if there is one."""
-    try:
-        lock = locked(spool.folder / LOCK_NAME, seconds=0)
-        lock.__enter__()
-    except TimeoutError as error:
-        raise QueueError(f"another process collects from {spool.folder}", "wait for it, or stop it") from error
-    except OSError as error:
-        say(f"{spool.folder} can not be locked ({error.strerror}): take care that one process alone collects")
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(spool.folder / LOCK_NAME, seconds=0))
+        except TimeoutError as error:
+            raise QueueError(f"another process collects from {spool.folder}", "wait for it, or stop it") from error
+        except OSError as error:
+            say(f"{spool.folder} can not be locked ({error.strerror}): take care that one process alone collects")
         yield
-        return
-    try:
-        yield
-    finally:
-        lock.__exit__(None, None, None)
 
 
 def collect(spool: Spool, register: Path) -> tuple[list[CollectedJob], list[str]]:

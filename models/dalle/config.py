@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import MISSING, asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from models.files import ModelFileError, names_problem, read_json_object, shown
-from models.rudolph.config import ConfigError, check_fields
+from models.files import shown
+from models.rudolph.config import ConfigError, check_fields, read_configured
 from models.rudolph.geometry import Geometry, MaskKind
 
 KERNEL_SIZE = 11
@@ -135,18 +135,4 @@ def read_config(path: Path) -> Config:
 
     Raises `ConfigError` naming the file and the field.
     """
-    try:
-        keywords = read_json_object(path)
-    except ModelFileError as error:
-        raise ConfigError(error.reason, error.remedy) from error
-    name = keywords.pop("name", None)
-    needed = [field.name for field in fields(Config) if field.default is MISSING and name is None]
-    problem = names_problem(keywords, needed, (field.name for field in fields(Config)))
-    if problem is not None:
-        raise ConfigError(f"{path}: {problem}")
-    if name is not None and (not isinstance(name, str) or name not in SIZES):
-        raise ConfigError(f"{path}: unknown model {shown(name)}", f"known models: {', '.join(SIZES)}")
-    try:
-        return Config(**keywords) if name is None else replace(SIZES[name], **keywords)
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error.reason}", error.remedy) from error
+    return read_configured(path, Config, SIZES, "model")

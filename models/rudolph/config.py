@@ -8,10 +8,15 @@ from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
 from types import UnionType
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from models.files import ModelFileError, bounded_int, names_problem, read_json_object, shown
 from models.rudolph.geometry import Geometry
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+C = TypeVar("C", bound="DataclassInstance")
 
 
 class ConfigError(ModelFileError):
@@ -146,36 +151,46 @@ SIZES: dict[str, Config] = {
 }
 
 
-def named(name: str) -> Config:
-    """Return a published size: 350M, 1.3B, 2.7B or 2.7B-FBC2. Raises `ConfigError` listing the names."""
-    if not isinstance(name, str) or name not in SIZES:
-        raise ConfigError(f"unknown size {shown(name)}", f"known sizes: {', '.join(SIZES)}")
-    return SIZES[name]
-
-
-def described(keywords: Mapping[str, Any]) -> Config:
-    """Return the configuration of constructor keywords, or of a published size's `name` with overrides.
+def configured(keywords: Mapping[str, Any], kind: type[C], sizes: Mapping[str, C], noun: str) -> C:
+    """Return the configuration of constructor keywords, or of a published one's `name` (a `noun`) with overrides.
 
     Raises `ConfigError` naming the field.
     """
     changes = {name: value for name, value in keywords.items() if name != "name"}
-    needed = [field.name for field in fields(Config) if field.default is MISSING and "name" not in keywords]
-    problem = names_problem(changes, needed, (field.name for field in fields(Config)))
+    needed = [field.name for field in fields(kind) if field.default is MISSING and "name" not in keywords]
+    problem = names_problem(changes, needed, (field.name for field in fields(kind)))
     if problem is not None:
         raise ConfigError(problem)
-    return replace(named(keywords["name"]), **changes) if "name" in keywords else Config(**changes)
+    if "name" not in keywords:
+        return kind(**changes)
+    name = keywords["name"]
+    if not isinstance(name, str) or name not in sizes:
+        raise ConfigError(f"unknown {noun} {shown(name)}", f"known {noun}s: {', '.join(sizes)}")
+    return replace(sizes[name], **changes)
 
 
-def read_config(path: Path) -> Config:
-    """Read a configuration file: the constructor keywords as JSON, or `{"name": "2.7B-FBC2"}` with overrides.
-
-    Raises `ConfigError` naming the file and the field.
-    """
+def read_configured(path: Path, kind: type[C], sizes: Mapping[str, C], noun: str) -> C:
+    """Read a file of what `configured` takes, as JSON. Raises `ConfigError` naming the file and the field."""
     try:
         keywords = read_json_object(path)
     except ModelFileError as error:
         raise ConfigError(error.reason, error.remedy) from error
     try:
-        return described(keywords)
+        return configured(keywords, kind, sizes, noun)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error.reason}", error.remedy) from error
+
+
+def named(name: str) -> Config:
+    """Return a published size: 350M, 1.3B, 2.7B or 2.7B-FBC2. Raises `ConfigError` listing the names."""
+    return described({"name": name})
+
+
+def described(keywords: Mapping[str, Any]) -> Config:
+    """Return the configuration of keywords, or of `{"name": "2.7B-FBC2"}` with overrides. Raises `ConfigError`."""
+    return configured(keywords, Config, SIZES, "size")
+
+
+def read_config(path: Path) -> Config:
+    """Read a file of what `described` takes, as JSON. Raises `ConfigError` naming the file and the field."""
+    return read_configured(path, Config, SIZES, "size")
