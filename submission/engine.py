@@ -25,6 +25,7 @@ from models.rudolph.window_width import WindowWidth
 from submission.answer_options import AnswerOptions, Option, find_options
 from submission.asked_forms import NUMBERS, asked_form, has_number, one_character
 from submission.choosing import OptionChoice, OptionsQuery, ask_options, what_is_cut
+from submission.crops import Reading
 from submission.devices import wait_asleep
 from submission.lengths import WHAT_IS_WRITTEN, asked_length, length_of
 from submission.loading import Networks
@@ -266,6 +267,15 @@ class Engine:
     def options_of(self, query: Query) -> AnswerOptions | None:
         """The options that a query is answered with one of; None where it is answered freely."""
         return None if self.profile.options is None else find_options(query.texts)
+
+    def read(self, queries: Sequence[Query]) -> list[Reading]:
+        """Free answers to a batch of queries as they stand, with how likely they are."""
+        answers = self._scored([(query, None) for query in queries])
+        texts = [self.networks.vocabulary.decode(each.ids) for each in answers]
+        return [
+            Reading(text or self.profile.empty_answer, each.likelihood.mean if text else float("-inf"))
+            for text, each in zip(texts, answers, strict=True)
+        ]
 
     def generate(self, queries: Sequence[Query]) -> list[GeneratedImage]:
         """Generate a picture for each query of a batch, by its texts alone."""

@@ -41,6 +41,7 @@ class Profile:
         lengths: whether "Сколько букв в слове?" of a picture is answered by counting in what the model reads there.
         spans: the most words of a run of the passage that a question about one is answered with, unless the model finds
             it much less likely than a free answer (`submission/spans.py`); 0 answers freely.
+        crops: whether the text in a picture that is not square is read again in other squares than its centre's.
 
     Raises ValueError for a field out of its range.
 
@@ -62,6 +63,7 @@ class Profile:
     asked_forms: tuple[AskedForm, ...] = ()
     lengths: bool = False
     spans: int = 0
+    crops: bool = False
 
     def __post_init__(self) -> None:
         if not self.empty_answer:

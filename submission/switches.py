@@ -21,6 +21,7 @@ class Switch:
 
 SWITCHES: Mapping[str, Switch] = {
     "spans": Switch("spans", 12, "a question about a passage is answered with a run of its words"),
+    "crops": Switch("crops", True, "the text in a picture that is not square is read in several squares of it"),
 }
 
 
