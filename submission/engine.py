@@ -17,7 +17,7 @@ from torch import Tensor
 from models.pixels import to_bytes
 from models.rudolph import Config, Rudolph
 from models.rudolph.best_of_n import Scorer, best_of_n_uniforms, choose, perplexity_scorer
-from models.rudolph.decoding import NonFiniteLogitsError, answer, generate_image, generate_images
+from models.rudolph.decoding import answer, generate_image, generate_images
 from models.rudolph.likelihood import Likelihood
 from models.rudolph.sampling import Sampling, uniforms
 from models.rudolph.scored_answers import ScoredAnswer, TokenGraph, scored_answers
@@ -31,16 +31,13 @@ from submission.lengths import WHAT_IS_WRITTEN, asked_length, length_of
 from submission.loading import Networks
 from submission.profiles import Profile
 from submission.prompts import left_ids, left_text
-from submission.ruclip_scorer import ruclip_scorer
+from submission.rescue import compute_rescuing
+from submission.ruclip_scores import ruclip_scorer
 from submission.spans import kept_to_spans, spans_of
 from submission.statements import Statement, find_statement, follows
 
 Asked = TypeVar("Asked")
 Result = TypeVar("Result")
-
-
-class UndefinedLogitsError(ArithmeticError):
-    """Logits that are infinite or undefined in a precision that has room for them; says why, where that is known."""
 
 
 @dataclass(frozen=True)
@@ -368,29 +365,7 @@ class Engine:
         self, compute: Callable[[Rudolph, Sequence[Asked]], list[Result]], queries: Sequence[Asked]
     ) -> list[Result]:
         """Compute in the chosen precision; in float16, rows that overflow are computed in bfloat16 instead."""
-        if not queries:
-            return []
-        try:
-            return compute(self.networks.rudolph, queries)
-        except NonFiniteLogitsError as error:
-            if self.networks.dtype != torch.float16:
-                raise self._undefined(error) from error
-            overflowing, not_finite = sorted(error.rows), error.values
-        others = [row for row in range(len(queries)) if row not in overflowing]
-        sound = self._rescuing(compute, [queries[row] for row in others])
-        try:
-            rescued = compute(self.networks.rudolph_in_bfloat16, [queries[row] for row in overflowing])
-        except NonFiniteLogitsError as error:
-            raise self._undefined(error) from error
-        results = dict(zip([*others, *overflowing], [*sound, *rescued], strict=True))
-        self.rescued += len(overflowing)
-        self.not_finite += not_finite
-        return [results[row] for row in range(len(queries))]
-
-    def _undefined(self, error: NonFiniteLogitsError) -> UndefinedLogitsError:
-        """Say why no precision helps: the weights themselves, where they are the cause."""
-        tensors = self.networks.not_finite
-        if not tensors:
-            return UndefinedLogitsError(str(error))
-        more = f" and in {len(tensors) - 1} other tensors" if len(tensors) > 1 else ""
-        return UndefinedLogitsError(f"the weights are at fault: {tensors[0]}{more}; take weights that are whole")
+        results, rescued = compute_rescuing(self.networks, compute, queries)
+        self.rescued += rescued.rows
+        self.not_finite += rescued.logits
+        return results

@@ -1,4 +1,4 @@
-"""How well pictures fit their texts, as ruCLIP has it: what chooses among several pictures where there is one."""
+"""How well texts and pictures fit each other by ruCLIP, as ruDALL-E's pipeline ranks what it draws."""
 
 from __future__ import annotations
 
