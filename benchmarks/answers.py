@@ -1,13 +1,15 @@
 """What each way of answering is worth: S and every task against the published inference, by paired tests.
 
     python benchmarks/answers.py --work FOLDER [--weights weights] [--weaker 0.3] [--seeds 3101 3102 3103]
-        [--samples 100] [--rows ROW ...] [--json OUT]
+        [--samples 100] [--task KEY] [--wide] [--rows ROW ...] [--json OUT]
 
 For each seed a fresh synthetic test of twelve tasks is written. The submission runs on it as `baseline`, and as `tuned`
 on the two tasks whose pictures count: no text of `tuned` depends on a drawing, and no switch changes one. A row does
 not answer again what another one answers in the same way. What is there already is kept, so that a broken run goes on.
 With `--weaker`, which needs a folder of its own, RUDOLPH is a weaker checkpoint: to each of its matrices normal noise
-is added, of so much of the matrix's standard deviation.
+is added, of so much of the matrix's standard deviation. With `--task`, in a folder of its own, the tests are of that
+task alone, and its score stands where S does. With `--wide`, in one too, signs are parts of pictures three times as
+wide as high, at either end, in the middle, or stretched over two thirds: all pictures of the world are square.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import sys
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
@@ -32,7 +35,7 @@ from safetensors.torch import load_file, save_file
 
 from contest.items import Sample
 from contest.reading import read_input
-from contest.tasks import integral_score, task_by_id
+from contest.tasks import TASKS, integral_score, task_by_id
 from contest.writing import write_json
 from evaluation.comparing import TaskComparison, compare
 from evaluation.joining import ScoringFiles
@@ -45,16 +48,20 @@ from models.pixels import to_pixels
 from submission.answer_options import find_options
 from submission.asked_forms import asked_form
 from submission.choosing import OptionChoice
+from submission.crops import asks_what_is_written, best_readings
 from submission.engine import Engine, Query
 from submission.lengths import asked_length
 from submission.loading import Networks, load_networks
 from submission.profiles import TUNED, Profile
+from submission.spans import find_passage
+from submission.squares import other_squares
 from submission.statements import find_statement
 
 BATCH = 32
 DRAWING = ("generation", "hidden3")
+SIGNS, WIDE = "text_recognition", 3
 PLAIN = "tuned, no switch"
-_PLAIN = replace(TUNED, options=None, statements=False, asked_forms=(), lengths=False)
+_PLAIN = replace(TUNED, options=None, statements=False, asked_forms=(), lengths=False, spans=0, crops=False)
 ROWS: Mapping[str, Profile] = {
     PLAIN: _PLAIN,
     "options, mean": replace(_PLAIN, options=OptionChoice()),
@@ -66,6 +73,8 @@ ROWS: Mapping[str, Profile] = {
     "one character where asked for": replace(_PLAIN, asked_forms=("character",)),
     "a number where asked for": replace(_PLAIN, asked_forms=("number",)),
     "letters read, then counted": replace(_PLAIN, lengths=True),
+    "spans of the passage": replace(_PLAIN, spans=12),
+    "several crops": replace(_PLAIN, crops=True),
     "tuned": TUNED,
 }
 
@@ -80,7 +89,10 @@ def prepare(options: argparse.Namespace, seed: int) -> Path:
     test = folder / "world" / "test"
     if not (test / "ids.json").is_file():
         sizes = ("--train", 0, "--validation", 0, "--test", options.samples)
-        run("data_prep", "synthetic", "--out", folder / "world", "--seed", seed, *sizes)
+        of_task = () if options.task is None else ("--tasks", options.task)
+        run("data_prep", "synthetic", "--out", folder / "world", "--seed", seed, *sizes, *of_task)
+        if options.wide:
+            widen_signs(test)
     asked = json.loads((test / "input.json").read_text("utf-8"))
     ids = json.loads((test / "ids.json").read_text("utf-8"))
     drawn = {key: items for key, items in asked.items() if task_by_id(ids[key]).key in DRAWING}
@@ -91,6 +103,24 @@ def prepare(options: argparse.Namespace, seed: int) -> Path:
             paths = ("--input", source, "--output", folder / output, "--weights", options.weights)
             run("submission", "run", *paths, "--profile", profile, "--seed", 0, "--device", "cpu")
     return folder
+
+
+def widen_signs(test: Path) -> None:
+    """Make the signs of a test parts of wide pictures, in four ways by turns."""
+    asked = read_input(test / "input.json")
+    ids = json.loads((test / "ids.json").read_text("utf-8"))
+    signs = [sample for sample in asked.values() if task_by_id(ids[sample.id]).key == SIGNS]
+    for number, sample in enumerate(signs):
+        (path,) = (test / item.content for item in sample.items if item.type == "image")
+        with Image.open(path) as picture:
+            sign = picture.convert("RGB")
+        side = sign.width
+        wide = Image.new("RGB", (WIDE * side, side), sign.getpixel((0, 0)))
+        if number % 4 < WIDE:
+            wide.paste(sign, (number % 4 * side, 0))
+        else:
+            wide.paste(sign.resize((2 * side, side)), (side // 2, 0))
+        wide.save(path, quality=95)
 
 
 def weaken(weights: Path, folder: Path, share: float) -> Path:
@@ -117,12 +147,28 @@ def applied(profile: Profile, query: Query) -> Hashable:
     states = offers and profile.statements and query.codes is None and find_statement(query.texts) is not None
     form = asked_form(query.texts)
     counts = profile.lengths and query.codes is not None and asked_length(query.texts) is not None
-    return profile.options if offers else None, states, form if form in profile.asked_forms else None, counts
+    in_passage = query.codes is None and find_passage(query.texts) is not None and find_options(query.texts) is None
+    spans = profile.spans if in_passage else 0
+    crops = profile.crops and query.codes is not None and asks_what_is_written(query.texts)
+    return (
+        profile.options if offers else None, states, form if form in profile.asked_forms else None, counts, spans, crops
+    )  # fmt: skip
 
 
 def queries_of(engine: Engine, samples: Mapping[str, Sample], root: Path) -> list[Query]:
     """All samples as the model is asked, their pictures encoded."""
     return [Query(sample.id, sample.texts, codes_of(engine, sample, root)) for sample in samples.values()]
+
+
+def squares_of(samples: Mapping[str, Sample], root: Path, side: int) -> dict[str, list[torch.Tensor]]:
+    """What pictures have beside their centre squares, by sample id; of those that ask what is written."""
+    found: dict[str, list[torch.Tensor]] = {}
+    for sample in samples.values():
+        paths = [item.content for item in sample.items if item.type == "image"]
+        if paths and asks_what_is_written(sample.texts):
+            with Image.open(root / paths[-1]) as picture:
+                found[sample.id] = other_squares(picture.convert("RGB"), side)
+    return {key: squares for key, squares in found.items() if squares}
 
 
 def codes_of(engine: Engine, sample: Sample, root: Path) -> torch.Tensor | None:
@@ -134,7 +180,9 @@ def codes_of(engine: Engine, sample: Sample, root: Path) -> torch.Tensor | None:
     return codes
 
 
-def answers_of(engine: Engine, queries: list[Query]) -> dict[str, str]:
+def answers_of(
+    engine: Engine, queries: list[Query], squares: Mapping[str, Sequence[torch.Tensor]] = MappingProxyType({})
+) -> dict[str, str]:
     batches = [queries[start : start + BATCH] for start in range(0, len(queries), BATCH)]
     answers: dict[str, str] = {}
     for batch in batches:
@@ -143,6 +191,10 @@ def answers_of(engine: Engine, queries: list[Query]) -> dict[str, str]:
         again = [(query, each.first) for query, each in zip(batch, said, strict=True) if each.first is not None]
         texts = engine.ask_again([query for query, _ in again], [first for _, first in again])
         answers.update((query.id, text) for (query, _), text in zip(again, texts, strict=True))
+        if engine.profile.crops:
+            read = [query for query in batch if query.id in squares]
+            texts = best_readings(engine, read, [squares[query.id] for query in read]) if read else []
+            answers.update((query.id, text) for query, text in zip(read, texts, strict=True))
     return answers
 
 
@@ -151,7 +203,9 @@ def write_rows(networks: Networks, folder: Path, rows: Sequence[str]) -> dict[st
     test, drawings = folder / "world" / "test", folder / "drawings"
     pictures = json.loads((drawings / "predictions.json").read_text("utf-8"))
     files = {"baseline": folder / "baseline" / "predictions.json"}
-    queries = queries_of(Engine(networks, TUNED, seed=0), read_input(test / "input.json"), test)
+    samples = read_input(test / "input.json")
+    queries = queries_of(Engine(networks, TUNED, seed=0), samples, test)
+    squares = squares_of(samples, test, networks.side)
     known: dict[tuple[str, Hashable], str] = {}
     for name in rows:
         profile = ROWS[name]
@@ -162,7 +216,7 @@ def write_rows(networks: Networks, folder: Path, rows: Sequence[str]) -> dict[st
             texts = _texts_of(files[name])
         else:
             asked = [query for query in queries if (query.id, how[query.id]) not in known]
-            texts = answers_of(Engine(networks, profile, seed=0), asked)
+            texts = answers_of(Engine(networks, profile, seed=0), asked, squares)
             texts = {key: texts[key] if key in texts else known[key, way] for key, way in how.items()}
             predictions = {key: [{"type": "text", "content": text}] for key, text in texts.items()}
             for key, items in pictures.items():
@@ -194,17 +248,18 @@ def score_rows(options: argparse.Namespace, folder: Path, files: Mapping[str, Pa
         tasks: dict[str, TaskResult] = dict(results[PLAIN].tasks)
         if keys:
             tasks.update(scored(name, keys).tasks)
-        integral = integral_score({key: task.score for key, task in tasks.items()})
+        scores = {key: task.score for key, task in tasks.items()}
+        integral = None if options.task else integral_score(scores)
         results[name] = Result(mode, results[PLAIN].test, tasks, integral)
     return results
 
 
 def line(name: str, first: Result, second: Result, resampling: Resampling) -> dict[str, Any]:
-    """One row of the table: S, its change with interval and p values, and the tasks that changed."""
+    """One row of the table: S, its change with interval and p values, and the tasks that changed; or of one task."""
     compared = compare(first, second, resampling=resampling)
-    whole = next(task for task in compared.tasks if task.key == "integral")
+    whole = compared.tasks[-1]  # S, where there are all tasks
     tasks = {task.key: asdict(task) for task in compared.tasks if task.key != "integral"}
-    return {"row": name, "S": second.integral, "change": asdict(whole.difference), "tasks": tasks} | significant(
+    return {"row": name, "S": whole.second, "change": asdict(whole.difference), "tasks": tasks} | significant(
         [task for task in compared.tasks if task.key != "integral"]
     )
 
@@ -235,6 +290,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--weaker", type=float, metavar="SHARE", help="add noise of this share to RUDOLPH's matrices")
     parser.add_argument("--seeds", type=int, nargs="+", default=[3101, 3102, 3103])
     parser.add_argument("--samples", type=int, default=100)
+    parser.add_argument("--task", choices=[task.key for task in TASKS], metavar="KEY", help="of this task alone")
+    parser.add_argument("--wide", action="store_true", help="have signs be parts of wide pictures")
     parser.add_argument("--rows", choices=ROWS, nargs="+", default=list(ROWS), help="beside baseline and tuned")
     parser.add_argument("--modes", choices=MODES, nargs="+", default=list(MODES))
     parser.add_argument("--against", choices=("baseline", PLAIN), nargs="+", default=["baseline", PLAIN])

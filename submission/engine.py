@@ -12,33 +12,32 @@ from typing import TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from models.pixels import to_bytes
-from models.ruclip import RuCLIP
 from models.rudolph import Config, Rudolph
 from models.rudolph.best_of_n import Scorer, best_of_n_uniforms, choose, perplexity_scorer
-from models.rudolph.decoding import NonFiniteLogitsError, answer, generate_image, generate_images
+from models.rudolph.decoding import answer, generate_image, generate_images
 from models.rudolph.likelihood import Likelihood
-from models.rudolph.sampling import uniforms
+from models.rudolph.sampling import Sampling, uniforms
+from models.rudolph.scored_answers import ScoredAnswer, TokenGraph, scored_answers
 from models.rudolph.window_width import WindowWidth
 from submission.answer_options import AnswerOptions, Option, find_options
 from submission.asked_forms import NUMBERS, asked_form, has_number, one_character
 from submission.choosing import OptionChoice, OptionsQuery, ask_options, what_is_cut
+from submission.crops import Reading
 from submission.devices import wait_asleep
 from submission.lengths import WHAT_IS_WRITTEN, asked_length, length_of
 from submission.loading import Networks
 from submission.profiles import Profile
 from submission.prompts import left_ids, left_text
+from submission.rescue import compute_rescuing
+from submission.ruclip_scores import ruclip_scorer
+from submission.spans import kept_to_spans, spans_of
 from submission.statements import Statement, find_statement, follows
 
 Asked = TypeVar("Asked")
 Result = TypeVar("Result")
-
-
-class UndefinedLogitsError(ArithmeticError):
-    """Logits that are infinite or undefined in a precision that has room for them; says why, where that is known."""
 
 
 @dataclass(frozen=True)
@@ -223,9 +222,26 @@ class Engine:
         return [answers[row] for row in range(len(queries))]
 
     def _said(self, queries: Sequence[Query]) -> list[str]:
-        ids = self._rescuing(self._answer_ids, queries)
-        self.steps += sum(map(len, ids))
+        graphs = [self._spans_of(query) for query in queries]
+        if any(graphs):
+            ids = [each.ids for each in kept_to_spans(self._scored, list(zip(queries, graphs, strict=True)))]
+        else:
+            ids = self._rescuing(self._answer_ids, queries)
+            self.steps += sum(map(len, ids))
         return [self.networks.vocabulary.decode(row) or self.profile.empty_answer for row in ids]
+
+    def _scored(self, asked: Sequence[tuple[Query, TokenGraph | None]]) -> list[ScoredAnswer]:
+        answers = self._rescuing(self._scored_answers, asked)
+        self.steps += sum(len(each.ids) for each in answers)
+        return answers
+
+    def _spans_of(self, query: Query) -> TokenGraph | None:
+        """The spans that may answer a query; None where any text may."""
+        if not self.profile.spans or query.codes is not None:
+            return None
+        if self.profile.options is None and find_options(query.texts) is not None:
+            return None  # where the profile chooses among options, such a query does not come here
+        return spans_of(query.texts, self.networks.vocabulary, self.profile.spans)
 
     def _in_asked_form(self, queries: Sequence[Query], free: Sequence[str]) -> list[str]:
         """Bring answers to the form that is asked for where the profile does so."""
@@ -248,6 +264,15 @@ class Engine:
     def options_of(self, query: Query) -> AnswerOptions | None:
         """The options that a query is answered with one of; None where it is answered freely."""
         return None if self.profile.options is None else find_options(query.texts)
+
+    def read(self, queries: Sequence[Query]) -> list[Reading]:
+        """Free answers to a batch of queries as they stand, with how likely they are."""
+        answers = self._scored([(query, None) for query in queries])
+        texts = [self.networks.vocabulary.decode(each.ids) for each in answers]
+        return [
+            Reading(text or self.profile.empty_answer, each.likelihood.mean if text else float("-inf"))
+            for text, each in zip(texts, answers, strict=True)
+        ]
 
     def generate(self, queries: Sequence[Query]) -> list[GeneratedImage]:
         """Generate a picture for each query of a batch, by its texts alone."""
@@ -314,12 +339,22 @@ class Engine:
         return [follows(model, self.networks.vocabulary, statement) for statement in statements]
 
     def _answer_ids(self, model: Rudolph, queries: Sequence[Query]) -> list[list[int]]:
+        return answer(model, *self._asked(queries), allowed=self._allowed)
+
+    def _scored_answers(self, model: Rudolph, asked: Sequence[tuple[Query, TokenGraph | None]]) -> list[ScoredAnswer]:
+        queries, graphs = [query for query, _ in asked], [graph for _, graph in asked]
+        return scored_answers(model, *self._asked(queries), allowed=self._allowed, graphs=graphs)
+
+    @property
+    def _allowed(self) -> slice:
+        return slice(self.profile.first_allowed_id, self.config.bpe_vocab)
+
+    def _asked(self, queries: Sequence[Query]) -> tuple[Tensor, Tensor, list[int], Sampling, Tensor]:
+        """What a batch of answers is drawn by: left ids, codes, template, sampling, random numbers."""
         template = self.networks.vocabulary.right_template()
         steps = self.config.r_text_seq_length - len(template)
         numbers = uniforms(self.seed, [query.id for query in queries], "answer", steps)
-        allowed = slice(self.profile.first_allowed_id, self.config.bpe_vocab)
-        left, codes = self._left_ids(queries), self._codes(queries)
-        return answer(model, left, codes, template, self.profile.text, numbers, allowed=allowed)
+        return self._left_ids(queries), self._codes(queries), template, self.profile.text, numbers
 
     def _generate_codes(self, model: Rudolph, queries: Sequence[Query]) -> list[Tensor]:
         numbers = uniforms(self.seed, [query.id for query in queries], "image", self.config.image_seq_length)
@@ -330,49 +365,7 @@ class Engine:
         self, compute: Callable[[Rudolph, Sequence[Asked]], list[Result]], queries: Sequence[Asked]
     ) -> list[Result]:
         """Compute in the chosen precision; in float16, rows that overflow are computed in bfloat16 instead."""
-        if not queries:
-            return []
-        try:
-            return compute(self.networks.rudolph, queries)
-        except NonFiniteLogitsError as error:
-            if self.networks.dtype != torch.float16:
-                raise self._undefined(error) from error
-            overflowing, not_finite = sorted(error.rows), error.values
-        others = [row for row in range(len(queries)) if row not in overflowing]
-        sound = self._rescuing(compute, [queries[row] for row in others])
-        try:
-            rescued = compute(self.networks.rudolph_in_bfloat16, [queries[row] for row in overflowing])
-        except NonFiniteLogitsError as error:
-            raise self._undefined(error) from error
-        results = dict(zip([*others, *overflowing], [*sound, *rescued], strict=True))
-        self.rescued += len(overflowing)
-        self.not_finite += not_finite
-        return [results[row] for row in range(len(queries))]
-
-    def _undefined(self, error: NonFiniteLogitsError) -> UndefinedLogitsError:
-        """Say why no precision helps: the weights themselves, where they are the cause."""
-        tensors = self.networks.not_finite
-        if not tensors:
-            return UndefinedLogitsError(str(error))
-        more = f" and in {len(tensors) - 1} other tensors" if len(tensors) > 1 else ""
-        return UndefinedLogitsError(f"the weights are at fault: {tensors[0]}{more}; take weights that are whole")
-
-
-Render = Callable[[Sequence[Tensor]], Sequence[NDArray[np.uint8]]]
-
-
-def ruclip_scorer(clip: RuCLIP, render: Render) -> Scorer:
-    """Score pictures by the negative cosine of their and their text's latents: the lower, the better the fit.
-
-    So does ruDALL-E's pipeline. `render`: codes, each `[I]` -> pixels, each uint8 `[H, W, 3]`.
-    """
-
-    def score(texts: Sequence[str], codes: Tensor) -> Tensor:
-        rows = []
-        for text, of_text in zip(texts, codes, strict=True):  # one text at a time bounds the memory
-            pictures = [Image.fromarray(pixels) for pixels in render(list(of_text))]
-            latents = clip.image_latents(torch.stack([clip.preprocess(picture) for picture in pictures]))  # [n, d]
-            rows.append(-(latents @ clip.text_latents([text])[0]).cpu())  # [n]
-        return torch.stack(rows)  # [b, n]
-
-    return score
+        results, rescued = compute_rescuing(self.networks, compute, queries)
+        self.rescued += rescued.rows
+        self.not_finite += rescued.logits
+        return results

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Protocol
+
+from torch import Tensor
 
 from contest.items import Sample
 from submission.batches import Failure
+from submission.crops import best_readings
 from submission.engine import Engine, FirstAsking, GeneratedImage, Query
 from submission.journal import RecordedImage
 from submission.planning import rounds
@@ -51,6 +55,7 @@ class Way(Protocol):
 class AskAgain:
     """Ask samples again whose first answer said so; what they answered first, `first` tells by sample id."""
 
+    samples: Sequence[Sample]
     state: RunState
     engine: Engine
     query: Callable[[Sample], Query]
@@ -58,20 +63,52 @@ class AskAgain:
 
     def turn(self) -> Turn | None:
         """All samples that are to be asked again."""
-        waiting = [sample for sample in self.state.samples if sample.id in self.state.first_answers]
-        return Turn("ask again", waiting, self._compute, self._record) if waiting else None
+        waiting = [sample for sample in self.samples if sample.id in self.state.first_answers]
+        return (
+            Turn("ask again", waiting, self._compute, partial(record_text, self.state, "ask again"))
+            if waiting
+            else None
+        )
 
     def _compute(self, batch: Sequence[Sample]) -> list[str]:
         return self.engine.ask_again([self.query(sample) for sample in batch], [self.first.get(s.id) for s in batch])
 
-    def _record(self, sample: Sample, text: str | Failure) -> bool:
-        if isinstance(text, Failure):
-            self.state.keep_first_answer(sample)
-            self.state.record_failure(sample, "ask again", text, "its first answer stays")
-            return False
-        changed = text != self.state.answers[sample.id]
-        self.state.record_final_answer(sample, text)
-        return changed
+
+@dataclass
+class ReadCrops:
+    """Read the text in pictures again that are not square, in what their centre squares leave out.
+
+    `squares` reads those of some samples. Nothing of the first reading is kept: a restarted run has none of it.
+    """
+
+    samples: Sequence[Sample]
+    state: RunState
+    engine: Engine
+    query: Callable[[Sample], Query]
+    squares: Callable[[Sequence[Sample]], Sequence[Sequence[Tensor]]]
+
+    def turn(self) -> Turn | None:
+        """All samples that are to be read again."""
+        waiting = [sample for sample in self.samples if sample.id in self.state.first_answers]
+        return (
+            Turn("read crops", waiting, self._compute, partial(record_text, self.state, "read crops"))
+            if waiting
+            else None
+        )
+
+    def _compute(self, batch: Sequence[Sample]) -> list[str]:
+        return best_readings(self.engine, [self.query(sample) for sample in batch], self.squares(batch))
+
+
+def record_text(state: RunState, phase: str, sample: Sample, text: str | Failure) -> bool:
+    """Record the last answer of a sample that had a first one, or why there is none; return whether it is another."""
+    if isinstance(text, Failure):
+        state.keep_first_answer(sample)
+        state.record_failure(sample, phase, text, "its first answer stays")
+        return False
+    changed = text != state.answers[sample.id]
+    state.record_final_answer(sample, text)
+    return changed
 
 
 @dataclass

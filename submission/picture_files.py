@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from contest.decoding import View
 from contest.errors import ContestError
 from contest.items import Sample
 from contest.pictures import resolve_picture, view_picture
 from contest.writing import write_bytes
 from models.pixels import to_pixels
 from submission.devices import use_threads
+from submission.squares import is_oblong, other_squares
 
 # The organisers' container has three processors, and one is the model's. The thread that encodes pictures waits for
 # these two, or they for it.
@@ -58,6 +60,7 @@ class PictureFiles:
         side: height and width in pixels that input pictures are brought to.
         quality: of the JPEGs written.
         published: whether pictures are read as the published code does; otherwise as well as they can be seen.
+        oblong: ids of samples whose picture was read, and has more to show than its centre square.
 
     """
 
@@ -71,6 +74,7 @@ class PictureFiles:
         self._pool = ThreadPoolExecutor(THREADS, "pictures", use_threads, (1,))
         self._to_come: dict[str, Sample] = {}
         self._reading: dict[str, Future[PictureRead]] = {}
+        self.oblong: set[str] = set()
 
     def __enter__(self) -> PictureFiles:
         return self
@@ -102,6 +106,13 @@ class PictureFiles:
             for future in reading:
                 future.cancel()  # of no effect where it was read
 
+    def squares(self, samples: Sequence[Sample]) -> list[list[Tensor]]:
+        """Read the samples' pictures again: what their centre squares leave out, see `other_squares`.
+
+        Raises ContestError for a picture that can not be read any more.
+        """
+        return list(self._pool.map(self._squares, samples))
+
     def stop_reading(self) -> None:
         """Begin to read nothing more: no picture will be asked for any more."""
         self._to_come.clear()
@@ -119,15 +130,23 @@ class PictureFiles:
             self._reading[sample.id] = self._pool.submit(self._read, sample)
 
     def _read(self, sample: Sample) -> PictureRead:
-        item = max(index for index, entry in enumerate(sample.items) if entry.type == "image")
         try:
-            content = sample.items[item].content
-            path = resolve_picture(self.root, content, follow_links=True, sample_id=sample.id, item=item)
-            view = view_picture(path, sample_id=sample.id, item=item, published=self.published)
+            view = self._view(sample)
         except ContestError as error:
             return error
+        if is_oblong(view.picture.size):
+            self.oblong.add(sample.id)
         pixels = to_pixels(view.picture, self.side)
         return pixels if view.flaw is None else FlawedPicture(pixels, view.flaw)
+
+    def _squares(self, sample: Sample) -> list[Tensor]:
+        return other_squares(self._view(sample).picture, self.side)
+
+    def _view(self, sample: Sample) -> View:
+        item = max(index for index, entry in enumerate(sample.items) if entry.type == "image")
+        content = sample.items[item].content
+        path = resolve_picture(self.root, content, follow_links=True, sample_id=sample.id, item=item)
+        return view_picture(path, sample_id=sample.id, item=item, published=self.published)
 
     def _write(self, path: Path, rgb: NDArray[np.uint8]) -> int:
         data = to_jpeg(rgb, self.quality)

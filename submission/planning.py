@@ -37,7 +37,7 @@ def phase_label(phase: str, samples: Sequence[Sample]) -> str:
     over those with one."""
     if phase == "answer" and len({sample.has_image for sample in samples}) == 1:
         return "answer about pictures" if samples[0].has_image else "answer texts"
-    return phase if phase in ("answer", "ask again") else f"{phase} pictures"
+    return phase if phase in ("answer", "ask again", "read crops") else f"{phase} pictures"
 
 
 def plan_memory(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import get_args
+from typing import Any, get_args
 
 from models.rudolph.sampling import Sampling
 from models.rudolph.vocabulary import EMPTY_ANSWER, EOS, PAD
 from submission.asked_forms import AskedForm
 from submission.choosing import OptionChoice
+from submission.switches import SWITCHES
 
 PIL_DEFAULT_JPEG_QUALITY = 75
 
@@ -37,6 +39,9 @@ class Profile:
             the statement so; of effect where `options` chooses.
         asked_forms: what a free answer is brought to where the question asks for it: one character, or a number.
         lengths: whether "Сколько букв в слове?" of a picture is answered by counting in what the model reads there.
+        spans: the most words of a run of the passage that a question about one is answered with, unless the model finds
+            it much less likely than a free answer (`submission/spans.py`); 0 answers freely.
+        crops: whether the text in a picture that is not square is read again in other squares than its centre's.
 
     Raises ValueError for a field out of its range.
 
@@ -57,6 +62,8 @@ class Profile:
     statements: bool = False
     asked_forms: tuple[AskedForm, ...] = ()
     lengths: bool = False
+    spans: int = 0
+    crops: bool = False
 
     def __post_init__(self) -> None:
         if not self.empty_answer:
@@ -65,6 +72,8 @@ class Profile:
             raise ValueError(f"first_allowed_id must lie in {PAD}..{EOS}, not {self.first_allowed_id}")
         if not 1 <= self.jpeg_quality <= 95:
             raise ValueError(f"jpeg_quality must lie in 1..95, not {self.jpeg_quality}")
+        if self.spans < 0:
+            raise ValueError(f"spans must not be negative (0: free answers), not {self.spans}")
         if unknown := set(self.asked_forms) - set(get_args(AskedForm)):
             raise ValueError(f"asked_forms are {', '.join(get_args(AskedForm))}, not {', '.join(sorted(unknown))}")
 
@@ -103,6 +112,13 @@ TUNED = Profile(
 )
 
 PROFILES = {profile.name: profile for profile in (TUNED, BASELINE)}
+
+
+def with_switches(profile: Profile, names: Collection[str]) -> Profile:
+    """Return the profile with some of `SWITCHES` on, which its name tells. Raises KeyError for one that is unknown."""
+    chosen = sorted(set(names))
+    fields: dict[str, Any] = {SWITCHES[name].field: SWITCHES[name].value for name in chosen}
+    return replace(profile, name="+".join((profile.name, *chosen)), **fields)
 
 
 def greedy(profile: Profile) -> Profile:

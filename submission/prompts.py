@@ -74,9 +74,9 @@ def shorten(passage: str, question: str, budget: int, count: CountPieces) -> str
     first words.
     """
     sentences = _SENTENCE_END.split(passage.strip())
-    stems = [_stems(sentence) for sentence in sentences]
+    stems = [stems_of(sentence) for sentence in sentences]
     frequency = Counter(stem for of_sentence in stems for stem in of_sentence)
-    asked = _stems(question)
+    asked = stems_of(question)
     # In one order: a sum of fractions depends on it.
     scores = [sum(1 / frequency[stem] for stem in sorted(asked & of_sentence)) for of_sentence in stems]
     order = sorted(range(len(sentences)), key=lambda index: (-scores[index], index))
@@ -94,7 +94,8 @@ def shorten(passage: str, question: str, budget: int, count: CountPieces) -> str
     return " ".join(kept[index] for index in sorted(kept) if kept[index])
 
 
-def _stems(text: str) -> set[str]:
+def stems_of(text: str) -> set[str]:
+    """The beginnings of a text's words and its numbers, by which words in other cases are told to be the same."""
     words = _WORD.findall(text.lower())
     return {word[:_STEM_LENGTH] for word in words if len(word) >= _SHORTEST_TELLING_WORD or word.isdigit()}
 

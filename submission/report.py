@@ -28,9 +28,9 @@ MAX_PRINTED_PROBLEMS = 20
 class RunProblem:
     """Something that went wrong for one sample (or for all of them), though the run went on.
 
-    `phase` is read, picture, encode, answer, options, draw, ask again, improve, journal, predictions or run; `code` is
-    the stable name of its kind; `error` says what was wrong, `fallback` what the sample got instead, `remedy` what to
-    do about it, where that is known.
+    `phase` is read, picture, encode, answer, options, draw, ask again, read crops, improve, journal, predictions or
+    run; `code` is the stable name of its kind; `error` says what was wrong, `fallback` what the sample got instead,
+    `remedy` what to do about it, where that is known.
     """
 
     sample_id: str | None

@@ -20,11 +20,12 @@ from torch import Tensor
 from contest.errors import ContestError
 from contest.items import Sample
 from submission.batches import BatchSize, Failure, process_batches
+from submission.crops import asks_what_is_written
 from submission.deadline import ANSWERING_SHARE, DRAWING_SHARE, Deadline, RunStatus, RunStopped
 from submission.devices import has_room_to_overlap, is_lost
 from submission.engine import Engine, FirstAsking, GeneratedImage, GeneratedText, Query
 from submission.image_encoder import EncodedPicture, EncoderThread
-from submission.improving import AskAgain, DrawAgain, Payoff, Turn, Way
+from submission.improving import AskAgain, DrawAgain, Payoff, ReadCrops, Turn, Way
 from submission.journal import compact_codes
 from submission.peers import PeerProcesses
 from submission.picture_files import BlackPicture, FlawedPicture, PictureFiles, QueuedImage, crc_of
@@ -36,7 +37,7 @@ from submission.run_state import RunState
 from submission.sessions import PhaseCost
 from submission.settings import RunSettings
 
-PHASES = ("restore", "encode", "answer", "draw", "ask again", "improve")
+PHASES = ("restore", "encode", "answer", "draw", "ask again", "read crops", "improve")
 
 Result = TypeVar("Result")
 
@@ -119,6 +120,7 @@ class Scheduler:
         planned = plan_memory(networks, counts, several, settings.sharing, overlap=overlap, window=widest)
         self.batch_sizes = {phase.need.phase: phase.batch for phase in planned.phases}
         self.batch_sizes["ask again"] = self.batch_sizes.get("answer", 1)  # it takes what answering does
+        self.batch_sizes["read crops"] = min(self.batch_sizes["ask again"], self.batch_sizes.get("encode", 1))
         state.memory = planned.to_json()
         if state.is_first:
             say(str(planned))
@@ -225,7 +227,8 @@ class Scheduler:
             else:
                 if answered.first is not None:
                     self.first_askings[sample.id] = answered.first
-                self.state.record_answer(sample, answered.text, answered.cut, again=answered.first is not None)
+                again = answered.first is not None or (sample.id in self.files.oblong and self._is_read_again(sample))
+                self.state.record_answer(sample, answered.text, answered.cut, again=again)
 
     def _fit_one_batch(self, samples: Sequence[Sample]) -> bool:
         """Whether all the samples can be answered at once, texts with those about pictures: the weights are read for
@@ -249,8 +252,12 @@ class Scheduler:
     def _improve(self) -> None:
         """Better what the samples have, the way that pays most a second first, until nothing is left or time is up."""
         settings, state, payoff = self.settings, self.state, Payoff()
+        first = [sample for sample in state.samples if sample.id in state.first_answers]
+        read = [sample for sample in first if self._is_read_again(sample)]
+        asked = [sample for sample in first if not self._is_read_again(sample)]
         ways: tuple[Way, ...] = (
-            AskAgain(state, self.engine, self._query, self.first_askings),
+            AskAgain(asked, state, self.engine, self._query, self.first_askings),
+            ReadCrops(read, state, self.engine, self._query, self.files.squares),
             DrawAgain(settings, state, self.engine, self._write_image),
         )
         over: set[str] = set()
@@ -358,6 +365,10 @@ class Scheduler:
 
     def _is_on_disk(self, sample: Sample) -> bool:
         return crc_of(self.predictions.picture(sample)) == self.state.images[sample.id].crc
+
+    def _is_read_again(self, sample: Sample) -> bool:
+        """Whether the text in a sample's picture is read again, if that is not square."""
+        return self.engine.profile.crops and sample.id in self.codes and asks_what_is_written(sample.texts)
 
     def _query(self, sample: Sample) -> Query:
         codes = self.codes.get(sample.id)

@@ -29,6 +29,14 @@ STEPS_BETWEEN_CHECKS = 4  # asking whether all rows have finished makes a GPU wa
 Head: TypeAlias = Callable[[Tensor], Tensor]  # hidden states [batch, hidden] -> logits [batch, rows]
 
 
+class Choose(Protocol):
+    """Another way to draw the tokens of an answer than `sample_token`."""
+
+    def __call__(self, logits: Tensor, alive: Tensor, step: int) -> Tensor:
+        """Rows of the head, int64 `[rows]`, for the samples `alive` `[rows]` by logits `[rows, n]`; once a step."""
+        ...
+
+
 class Cache(Protocol):
     """Where keys and values are kept, and how layers attend to them."""
 
@@ -95,6 +103,7 @@ def answer(
     *,
     allowed: slice | Tensor | None = None,
     stop_at_eos: bool = True,
+    choose: Choose | None = None,
 ) -> list[list[int]]:
     """Phase A: text after [left text | image | template]; returns the ids drawn behind the template, row by row.
 
@@ -102,6 +111,7 @@ def answer(
     steps is R - len(template) or fewer. `allowed` are the text ids that may be drawn: a slice or distinct ids `[n]`;
     left out, all BPE pieces. An id from the left padding's range becomes EOS, as published.
     With `stop_at_eos` a row ends with its EOS, and finished rows leave the batch; else all steps are always run.
+    `choose` draws instead of `sampling`; rows that are finished may be asked about for a while.
     Raises ValueError for wrong shapes, `NonFiniteLogitsError` for an overflow.
     """
     config, (batch, steps) = model.config, uniforms.shape
@@ -134,7 +144,8 @@ def answer(
     finished = torch.zeros(batch, dtype=torch.bool, device=device)
     logits = forward_cached(model, cache, prompt, 0, head)
     for step in range(steps):
-        token = ids[sample_token(logits, sampling, uniforms[:, step])]
+        row = sample_token(logits, sampling, uniforms[:, step]) if choose is None else choose(logits, alive, step)
+        token = ids[row]
         drawn[alive, step] = token
         not_finite.index_add_(0, alive, count_not_finite(logits))
         if step + 1 == steps:

@@ -21,6 +21,7 @@ from models.named_folders import weights_folder
 from submission.commands import WEIGHTS, WEIGHTS_HELP
 from submission.deadline import ANSWERING_SHARE, DRAWING_SHARE, RunStatus
 from submission.settings import MAX_IMAGES, RunSettings
+from submission.switches import SWITCHES, switch_names
 
 if TYPE_CHECKING:
     from submission.report import RunSummary
@@ -35,8 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Give a parser the options of `run`."""
     parser.description = (
         "Answer all samples of an input file and draw pictures for those without one. A run that was "
-        "killed goes on when it is started again with the same input, weights, profile, seed and dtype. Under torchrun "
-        "its processes share the samples; with --shard several machines do."
+        "killed goes on when it is started again with the same input, weights, profile (--with too), seed and dtype. "
+        "Under torchrun its processes share the samples; with --shard several machines do."
     )
     add = parser.add_argument
     seconds = number(least=0, above=True, most=MOST_SECONDS)
@@ -44,6 +45,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--output", type=Path, metavar="DIR", default=Path(OUTPUT_DIR), help="folder that is written into")
     add("--weights", type=Path, metavar="DIR|ID", default=WEIGHTS, help=WEIGHTS_HELP)
     add("--profile", choices=PROFILE_NAMES, default="tuned", help="baseline is the published inference")
+    add(
+        "--with",
+        dest="switches",
+        type=_switches,
+        metavar="NAMES",
+        default=(),
+        help="better answers that cost time and are off in both profiles, with commas between them: "
+        + "; ".join(f"{name} ({switch.help})" for name, switch in SWITCHES.items())
+        + " (default: none)",
+    )
     add("--greedy", action="store_true", help="sample nothing at random, in either profile")
     add("--seed", type=seed, metavar="N", default=0, help="of all random numbers")
     add("--device", default="auto", help="auto (a GPU if there is one), cpu, cuda, cuda:1")
@@ -97,6 +108,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _batch_size(text: str) -> int | None:
     return None if text == "auto" else whole(least=1, most=2**31 - 1)(text)
+
+
+def _switches(text: str) -> tuple[str, ...]:
+    try:
+        return switch_names(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def run_command(options: argparse.Namespace) -> int:
@@ -220,12 +238,12 @@ def _settings(options: argparse.Namespace) -> RunSettings:
     from models.gpu_settings import prepare_gpu
     from submission.devices import processes_on
     from submission.doctor.cgroup import useful_threads
-    from submission.profiles import PROFILES, greedy
+    from submission.profiles import PROFILES, greedy, with_switches
     from submission.sharding import shard_of_process
 
     # More threads than processors wait for each other: torch itself would start one for each of the host's.
     torch.set_num_threads(useful_threads(torch.get_num_threads()))
-    profile = PROFILES[options.profile]
+    profile = with_switches(PROFILES[options.profile], options.switches)
     shard = shard_of_process(os.environ)
     share = choose_share(options.shard, os.environ, quiet=not shard.is_first)
     if share.is_whole:

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 from benchmarks import answers
 from contest.items import Item, Sample
+from contest.reading import read_input
 from evaluation.comparing import TaskComparison
 from evaluation.statistics import Difference
 from submission.engine import Engine, Query
@@ -17,7 +19,7 @@ from submission.loading import Networks, load_networks
 from submission.profiles import TUNED
 
 WEIGHTS = Path(__file__).parents[2] / "weights"
-SWITCHES = ("options", "statements", "asked_forms", "lengths")
+SWITCHES = ("options", "statements", "asked_forms", "lengths", "spans", "crops")
 SAMPLES = {
     "options": ["Роман любит мёд.", "Что любит Роман?", "a) мёд; b) суп"],
     "statement": ["Роман живёт в Уфе.", "Верно ли, что Роман живёт в Уфе?"],
@@ -43,7 +45,7 @@ def test_rows_differ_from_tuned_in_the_switches_alone() -> None:
         assert different <= set(SWITCHES), name
         assert bool(different) is (name != "tuned")
     plain = answers.ROWS[answers.PLAIN]
-    assert (plain.options, plain.statements, plain.asked_forms, plain.lengths) == (None, False, (), False)
+    assert all(not getattr(plain, switch) for switch in SWITCHES)
     assert len({repr(profile) for profile in answers.ROWS.values()}) == len(answers.ROWS)
 
 
@@ -66,6 +68,41 @@ def test_what_a_row_may_answer_otherwise(row: str, changed: list[str]) -> None:
 
     assert changed_of(torch.zeros(64).long()) == changed
     assert changed_of(None) == [key for key in changed if key != "length"]
+
+
+@pytest.mark.parametrize(
+    ("row", "with_picture", "without"),
+    [("spans of the passage", [], ["free"]), ("several crops", ["sign"], [])],
+)
+def test_what_spans_and_crops_may_answer_otherwise(row: str, with_picture: list[str], without: list[str]) -> None:
+    plain, other = answers.ROWS[answers.PLAIN], answers.ROWS[row]
+    texts = SAMPLES | {"sign": ["Что написано на картинке?"]}
+    for codes, changed in ((torch.zeros(64).long(), with_picture), (None, without)):
+        queries = [Query(key, tuple(of_sample), codes) for key, of_sample in texts.items()]
+        found = [query.id for query in queries if answers.applied(other, query) != answers.applied(plain, query)]
+        assert found == changed
+
+
+def test_signs_become_parts_of_wide_pictures_that_are_read_in_four_squares(networks: Networks, tmp_path: Path) -> None:
+    asked = {str(number): [{"type": "image", "content": f"{number}.png"}] for number in range(5)}
+    for items in asked.values():
+        items.append({"type": "text", "content": "Что написано на картинке?"})
+    for number in range(5):
+        Image.effect_noise((64, 64), 90).convert("RGB").save(tmp_path / f"{number}.png")
+    (tmp_path / "input.json").write_text(json.dumps(asked), "utf-8")
+    (tmp_path / "ids.json").write_text(json.dumps({str(number): 5 if number < 4 else 4 for number in range(5)}))
+    answers.widen_signs(tmp_path)
+    assert [Image.open(tmp_path / f"{number}.png").size for number in range(5)] == [(192, 64)] * 4 + [(64, 64)]
+    signs = read_input(tmp_path / "input.json")
+    squares = answers.squares_of(signs, tmp_path, networks.side)
+    assert {key: len(others) for key, others in squares.items()} == {"0": 3, "1": 3, "2": 3, "3": 3}
+    engine, plain = Engine(networks, answers.ROWS["several crops"], seed=0), Engine(networks, TUNED, seed=0)
+    queries = answers.queries_of(engine, signs, tmp_path)
+    said = answers.answers_of(engine, queries, squares)
+    first = answers.answers_of(plain, queries, squares)
+    assert said.keys() == first.keys()
+    assert said != first
+    assert said["4"] == first["4"]
 
 
 def test_statements_change_no_other_sample_with_options() -> None:

@@ -19,6 +19,7 @@ from models.rudolph.free_memory import is_out_of_memory
 from models.weights import save_state_dict
 from submission.batches import BatchSize, Failure, process_batches
 from submission.deadline import RunStatus, RunStopped
+from submission.rescue import UndefinedLogitsError
 from tests.submission.conftest import GOLDEN, Start, Write, look_the_same, text
 
 TEXTS = {str(number): [text(f"нарисуй {number} домов")] for number in range(5)}
@@ -52,7 +53,7 @@ def test_every_entry_is_kept_once_or_has_failed(count: int, size: int, bearable:
 @pytest.mark.parametrize(
     ("error", "told"),
     [
-        (engine_module.UndefinedLogitsError("the weights are at fault"), "the weights are at fault"),
+        (UndefinedLogitsError("the weights are at fault"), "the weights are at fault"),
         (NotADirectoryError(errno.ENOTDIR, "Not a directory", "out/images"), "out/images: Not a directory"),
         (OSError(errno.EIO, "Input/output error"), "Input/output error"),
         (ContestError(Code.PICTURE_EMPTY), str(ContestError(Code.PICTURE_EMPTY))),

@@ -1,0 +1,40 @@
+"""What can be switched on beside a profile: each a field of it, by names that the command line knows."""
+
+from dataclasses import asdict
+
+import pytest
+
+from submission.__main__ import main
+from submission.profiles import PROFILES, Profile, with_switches
+from submission.switches import SWITCHES, switch_names
+
+
+@pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
+@pytest.mark.parametrize("name", SWITCHES)
+def test_a_switch_changes_one_field_that_is_off(name: str, profile: Profile) -> None:
+    switched, switch = with_switches(profile, [name]), SWITCHES[name]
+    before, after = asdict(profile), asdict(switched)
+    assert not before[switch.field]
+    assert after == before | {"name": f"{profile.name}+{name}", switch.field: switch.value}
+
+
+def test_without_switches_a_profile_stays_and_their_order_does_not_count() -> None:
+    profile = PROFILES["tuned"]
+    assert with_switches(profile, []) == profile
+    names = list(SWITCHES)
+    assert with_switches(profile, names) == with_switches(profile, [*reversed(names), names[0]])
+
+
+@pytest.mark.parametrize(("text", "names"), [("spans", ("spans",)), (" spans, spans ,", ("spans",))])
+def test_names_are_read_with_commas_between_them(text: str, names: tuple[str, ...]) -> None:
+    assert switch_names(text) == names
+
+
+@pytest.mark.parametrize("text", ["", ",", "spam", "spans,spam", "spans;spam", "x" * 1000])
+def test_an_unknown_switch_is_refused_with_those_that_there_are(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as refused:
+        main(["run", "--with", text])
+    said = capsys.readouterr().err
+    assert refused.value.code == 2
+    assert f"there are {', '.join(SWITCHES)}" in said
+    assert len(said) < 400
