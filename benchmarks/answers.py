@@ -1,13 +1,15 @@
 """What each way of answering is worth: S and every task against the published inference, by paired tests.
 
     python benchmarks/answers.py --work FOLDER [--weights weights] [--weaker 0.3] [--seeds 3101 3102 3103]
-        [--samples 100] [--rows ROW ...] [--json OUT]
+        [--samples 100] [--task KEY] [--rows ROW ...] [--json OUT]
 
 For each seed a fresh synthetic test of twelve tasks is written. The submission runs on it as `baseline`, and as `tuned`
 on the two tasks whose pictures count: no text of `tuned` depends on a drawing, and no switch changes one. A row does
 not answer again what another one answers in the same way. What is there already is kept, so that a broken run goes on.
 With `--weaker`, which needs a folder of its own, RUDOLPH is a weaker checkpoint: to each of its matrices normal noise
-is added, of so much of the matrix's standard deviation.
+is added, of so much of the matrix's standard deviation. With `--task`, in a folder of its own, the tests are of that
+task alone, and its score stands where S does. Captions are compared by the ruCLIP that scores them in one row, whose
+gain is no more than what that network alone may say.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import subprocess
 import sys
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +35,7 @@ from safetensors.torch import load_file, save_file
 
 from contest.items import Sample
 from contest.reading import read_input
-from contest.tasks import integral_score, task_by_id
+from contest.tasks import TASKS, integral_score, task_by_id
 from contest.writing import write_json
 from evaluation.comparing import TaskComparison, compare
 from evaluation.joining import ScoringFiles
@@ -44,6 +47,8 @@ from evaluation.tasks import Metrics
 from models.pixels import to_pixels
 from submission.answer_options import find_options
 from submission.asked_forms import asked_form
+from submission.captioning import more_captions
+from submission.captions import CaptionChoice, DrawnCaptions, asks_for_caption, rounds_of_captions
 from submission.choosing import OptionChoice
 from submission.engine import Engine, Query
 from submission.lengths import asked_length
@@ -51,10 +56,10 @@ from submission.loading import Networks, load_networks
 from submission.profiles import TUNED, Profile
 from submission.statements import find_statement
 
-BATCH = 32
+BATCH, CAPTIONS_BATCH = 32, 8
 DRAWING = ("generation", "hidden3")
 PLAIN = "tuned, no switch"
-_PLAIN = replace(TUNED, options=None, statements=False, asked_forms=(), lengths=False)
+_PLAIN = replace(TUNED, options=None, statements=False, asked_forms=(), lengths=False, captions=None)
 ROWS: Mapping[str, Profile] = {
     PLAIN: _PLAIN,
     "options, mean": replace(_PLAIN, options=OptionChoice()),
@@ -66,6 +71,10 @@ ROWS: Mapping[str, Profile] = {
     "one character where asked for": replace(_PLAIN, asked_forms=("character",)),
     "a number where asked for": replace(_PLAIN, asked_forms=("number",)),
     "letters read, then counted": replace(_PLAIN, lengths=True),
+    "captions by consensus": replace(_PLAIN, captions=CaptionChoice()),
+    "captions by likelihood": replace(_PLAIN, captions=CaptionChoice(score="likelihood")),
+    "captions by the picture": replace(_PLAIN, captions=CaptionChoice(score="picture")),
+    "captions by ruCLIP": replace(_PLAIN, captions=CaptionChoice(score="ruclip")),
     "tuned": TUNED,
 }
 
@@ -80,7 +89,8 @@ def prepare(options: argparse.Namespace, seed: int) -> Path:
     test = folder / "world" / "test"
     if not (test / "ids.json").is_file():
         sizes = ("--train", 0, "--validation", 0, "--test", options.samples)
-        run("data_prep", "synthetic", "--out", folder / "world", "--seed", seed, *sizes)
+        of_task = () if options.task is None else ("--tasks", options.task)
+        run("data_prep", "synthetic", "--out", folder / "world", "--seed", seed, *sizes, *of_task)
     asked = json.loads((test / "input.json").read_text("utf-8"))
     ids = json.loads((test / "ids.json").read_text("utf-8"))
     drawn = {key: items for key, items in asked.items() if task_by_id(ids[key]).key in DRAWING}
@@ -117,7 +127,8 @@ def applied(profile: Profile, query: Query) -> Hashable:
     states = offers and profile.statements and query.codes is None and find_statement(query.texts) is not None
     form = asked_form(query.texts)
     counts = profile.lengths and query.codes is not None and asked_length(query.texts) is not None
-    return profile.options if offers else None, states, form if form in profile.asked_forms else None, counts
+    captions = profile.captions if query.codes is not None and asks_for_caption(query.texts) else None
+    return profile.options if offers else None, states, form if form in profile.asked_forms else None, counts, captions
 
 
 def queries_of(engine: Engine, samples: Mapping[str, Sample], root: Path) -> list[Query]:
@@ -143,7 +154,19 @@ def answers_of(engine: Engine, queries: list[Query]) -> dict[str, str]:
         again = [(query, each.first) for query, each in zip(batch, said, strict=True) if each.first is not None]
         texts = engine.ask_again([query for query, _ in again], [first for _, first in again])
         answers.update((query.id, text) for (query, _), text in zip(again, texts, strict=True))
+    if engine.profile.captions is not None:
+        asked = [query for query in queries if query.codes is not None and asks_for_caption(query.texts)]
+        for start in range(0, len(asked), CAPTIONS_BATCH):
+            batch = asked[start : start + CAPTIONS_BATCH]
+            answers |= captions_of(engine, engine.profile.captions, batch, [answers[query.id] for query in batch])
     return answers
+
+
+def captions_of(engine: Engine, choice: CaptionChoice, queries: list[Query], first: list[str]) -> dict[str, str]:
+    drawn = [DrawnCaptions.first(answer, engine.profile.empty_answer) for answer in first]
+    for start, stop in pairwise((1, *rounds_of_captions(choice.num_samples))):
+        drawn = more_captions(engine, choice, queries, drawn, range(start, stop))
+    return {query.id: each.best for query, each in zip(queries, drawn, strict=True)}
 
 
 def write_rows(networks: Networks, folder: Path, rows: Sequence[str]) -> dict[str, Path]:
@@ -194,17 +217,18 @@ def score_rows(options: argparse.Namespace, folder: Path, files: Mapping[str, Pa
         tasks: dict[str, TaskResult] = dict(results[PLAIN].tasks)
         if keys:
             tasks.update(scored(name, keys).tasks)
-        integral = integral_score({key: task.score for key, task in tasks.items()})
+        scores = {key: task.score for key, task in tasks.items()}
+        integral = None if options.task else integral_score(scores)
         results[name] = Result(mode, results[PLAIN].test, tasks, integral)
     return results
 
 
 def line(name: str, first: Result, second: Result, resampling: Resampling) -> dict[str, Any]:
-    """One row of the table: S, its change with interval and p values, and the tasks that changed."""
+    """One row of the table: S, its change with interval and p values, and the tasks that changed; or of one task."""
     compared = compare(first, second, resampling=resampling)
-    whole = next(task for task in compared.tasks if task.key == "integral")
+    whole = compared.tasks[-1]  # S, where there are all tasks
     tasks = {task.key: asdict(task) for task in compared.tasks if task.key != "integral"}
-    return {"row": name, "S": second.integral, "change": asdict(whole.difference), "tasks": tasks} | significant(
+    return {"row": name, "S": whole.second, "change": asdict(whole.difference), "tasks": tasks} | significant(
         [task for task in compared.tasks if task.key != "integral"]
     )
 
@@ -235,6 +259,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--weaker", type=float, metavar="SHARE", help="add noise of this share to RUDOLPH's matrices")
     parser.add_argument("--seeds", type=int, nargs="+", default=[3101, 3102, 3103])
     parser.add_argument("--samples", type=int, default=100)
+    parser.add_argument("--task", choices=[task.key for task in TASKS], metavar="KEY", help="of this task alone")
     parser.add_argument("--rows", choices=ROWS, nargs="+", default=list(ROWS), help="beside baseline and tuned")
     parser.add_argument("--modes", choices=MODES, nargs="+", default=list(MODES))
     parser.add_argument("--against", choices=("baseline", PLAIN), nargs="+", default=["baseline", PLAIN])
@@ -247,7 +272,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.weaker is not None:
         options.work.mkdir(parents=True, exist_ok=True)
         options.weights = weaken(options.weights, options.work / "weaker", options.weaker)
-    networks = load_networks(options.weights, torch.device("cpu"), torch.float32)
+    networks = load_networks(options.weights, torch.device("cpu"), torch.float32, ROOT / "weights" / "ruclip")
     found: list[dict[str, Any]] = []
     for seed in options.seeds:
         folder = prepare(options, seed)

@@ -12,16 +12,14 @@ from typing import TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from models.pixels import to_bytes
-from models.ruclip import RuCLIP
 from models.rudolph import Config, Rudolph
 from models.rudolph.best_of_n import Scorer, best_of_n_uniforms, choose, perplexity_scorer
-from models.rudolph.decoding import NonFiniteLogitsError, answer, generate_image, generate_images
+from models.rudolph.decoding import NonFiniteLogitsError, answer, generate_image, generate_images, several_answers
 from models.rudolph.likelihood import Likelihood
-from models.rudolph.sampling import uniforms
+from models.rudolph.sampling import Sampling, uniforms
 from models.rudolph.window_width import WindowWidth
 from submission.answer_options import AnswerOptions, Option, find_options
 from submission.asked_forms import NUMBERS, asked_form, has_number, one_character
@@ -31,6 +29,7 @@ from submission.lengths import WHAT_IS_WRITTEN, asked_length, length_of
 from submission.loading import Networks
 from submission.profiles import Profile
 from submission.prompts import left_ids, left_text
+from submission.ruclip_scores import ruclip_scorer
 from submission.statements import Statement, find_statement, follows
 
 Asked = TypeVar("Asked")
@@ -249,6 +248,18 @@ class Engine:
         """The options that a query is answered with one of; None where it is answered freely."""
         return None if self.profile.options is None else find_options(query.texts)
 
+    def several_texts(self, queries: Sequence[Query], sampling: Sampling, numbers: range) -> list[list[str]]:
+        """Answers of some numbers to each query, 0 being the one that `answer` gives; one without text is empty."""
+        ids = self._rescuing(lambda model, part: self._several_ids(model, part, sampling, numbers), queries)
+        self.steps += sum(len(row) for of_query in ids for row in of_query)
+        return [[self.networks.vocabulary.decode(row) for row in of_query] for of_query in ids]
+
+    def likelihoods(self, queries: Sequence[Query], texts: Sequence[Sequence[str]]) -> list[tuple[Likelihood, ...]]:
+        """How likely each of its texts is as the answer to a query."""
+        offered = [AnswerOptions(tuple(Option("", text) for text in of_query), (), "listed") for of_query in texts]
+        chosen = [_Chosen(query, options, query.texts) for query, options in zip(queries, offered, strict=True)]
+        return self._rescuing(self._ask_options, chosen)
+
     def generate(self, queries: Sequence[Query]) -> list[GeneratedImage]:
         """Generate a picture for each query of a batch, by its texts alone."""
         codes = self._rescuing(self._generate_codes, queries)
@@ -321,6 +332,16 @@ class Engine:
         left, codes = self._left_ids(queries), self._codes(queries)
         return answer(model, left, codes, template, self.profile.text, numbers, allowed=allowed)
 
+    def _several_ids(
+        self, model: Rudolph, queries: Sequence[Query], sampling: Sampling, numbers: range
+    ) -> list[list[list[int]]]:
+        template = self.networks.vocabulary.right_template()
+        steps = self.config.r_text_seq_length - len(template)
+        random = best_of_n_uniforms(self.seed, [query.id for query in queries], "answer", steps, numbers)
+        allowed = slice(self.profile.first_allowed_id, self.config.bpe_vocab)
+        left, codes = self._left_ids(queries), self._codes(queries)
+        return several_answers(model, left, codes, template, sampling, random, allowed=allowed)
+
     def _generate_codes(self, model: Rudolph, queries: Sequence[Query]) -> list[Tensor]:
         numbers = uniforms(self.seed, [query.id for query in queries], "image", self.config.image_seq_length)
         left = self._left_ids(queries)
@@ -356,23 +377,3 @@ class Engine:
             return UndefinedLogitsError(str(error))
         more = f" and in {len(tensors) - 1} other tensors" if len(tensors) > 1 else ""
         return UndefinedLogitsError(f"the weights are at fault: {tensors[0]}{more}; take weights that are whole")
-
-
-Render = Callable[[Sequence[Tensor]], Sequence[NDArray[np.uint8]]]
-
-
-def ruclip_scorer(clip: RuCLIP, render: Render) -> Scorer:
-    """Score pictures by the negative cosine of their and their text's latents: the lower, the better the fit.
-
-    So does ruDALL-E's pipeline. `render`: codes, each `[I]` -> pixels, each uint8 `[H, W, 3]`.
-    """
-
-    def score(texts: Sequence[str], codes: Tensor) -> Tensor:
-        rows = []
-        for text, of_text in zip(texts, codes, strict=True):  # one text at a time bounds the memory
-            pictures = [Image.fromarray(pixels) for pixels in render(list(of_text))]
-            latents = clip.image_latents(torch.stack([clip.preprocess(picture) for picture in pictures]))  # [n, d]
-            rows.append(-(latents @ clip.text_latents([text])[0]).cpu())  # [n]
-        return torch.stack(rows)  # [b, n]
-
-    return score

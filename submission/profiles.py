@@ -8,6 +8,7 @@ from typing import get_args
 from models.rudolph.sampling import Sampling
 from models.rudolph.vocabulary import EMPTY_ANSWER, EOS, PAD
 from submission.asked_forms import AskedForm
+from submission.captions import CaptionChoice
 from submission.choosing import OptionChoice
 
 PIL_DEFAULT_JPEG_QUALITY = 75
@@ -37,6 +38,7 @@ class Profile:
             the statement so; of effect where `options` chooses.
         asked_forms: what a free answer is brought to where the question asks for it: one character, or a number.
         lengths: whether "Сколько букв в слове?" of a picture is answered by counting in what the model reads there.
+        captions: how many captions more are drawn where a sample asks for one, and which is kept; None draws no more.
 
     Raises ValueError for a field out of its range.
 
@@ -57,6 +59,7 @@ class Profile:
     statements: bool = False
     asked_forms: tuple[AskedForm, ...] = ()
     lengths: bool = False
+    captions: CaptionChoice | None = None
 
     def __post_init__(self) -> None:
         if not self.empty_answer:
@@ -112,4 +115,5 @@ def greedy(profile: Profile) -> Profile:
         text=replace(profile.text, top_k=1),
         image=replace(profile.image, top_k=1),
         noisy_picture_codes=False,
+        captions=None,
     )
