@@ -10,6 +10,8 @@ With `--weaker`, which needs a folder of its own, RUDOLPH is a weaker checkpoint
 is added, of so much of the matrix's standard deviation. With `--task`, in a folder of its own, the tests are of that
 task alone, and its score stands where S does. With `--wide`, in one too, signs are parts of pictures three times as
 wide as high, at either end, in the middle, or stretched over two thirds: all pictures of the world are square.
+Captions are compared by the ruCLIP that scores them in one row, whose gain is no more than what that network alone may
+say.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ import subprocess
 import sys
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, replace
+from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -47,6 +50,8 @@ from evaluation.tasks import Metrics
 from models.pixels import to_pixels
 from submission.answer_options import find_options
 from submission.asked_forms import asked_form
+from submission.captioning import more_captions
+from submission.captions import CaptionChoice, DrawnCaptions, asks_for_caption, rounds_of_captions
 from submission.choosing import OptionChoice
 from submission.crops import asks_what_is_written, best_readings
 from submission.engine import Engine, Query
@@ -57,11 +62,13 @@ from submission.spans import find_passage
 from submission.squares import other_squares
 from submission.statements import find_statement
 
-BATCH = 32
+BATCH, CAPTIONS_BATCH = 32, 8
 DRAWING = ("generation", "hidden3")
 SIGNS, WIDE = "text_recognition", 3
 PLAIN = "tuned, no switch"
-_PLAIN = replace(TUNED, options=None, statements=False, asked_forms=(), lengths=False, spans=0, crops=False)
+_PLAIN = replace(
+    TUNED, options=None, statements=False, asked_forms=(), lengths=False, spans=0, crops=False, captions=None
+)  # fmt: skip
 ROWS: Mapping[str, Profile] = {
     PLAIN: _PLAIN,
     "options, mean": replace(_PLAIN, options=OptionChoice()),
@@ -75,6 +82,10 @@ ROWS: Mapping[str, Profile] = {
     "letters read, then counted": replace(_PLAIN, lengths=True),
     "spans of the passage": replace(_PLAIN, spans=12),
     "several crops": replace(_PLAIN, crops=True),
+    "captions by consensus": replace(_PLAIN, captions=CaptionChoice()),
+    "captions by likelihood": replace(_PLAIN, captions=CaptionChoice(score="likelihood")),
+    "captions by the picture": replace(_PLAIN, captions=CaptionChoice(score="picture")),
+    "captions by ruCLIP": replace(_PLAIN, captions=CaptionChoice(score="ruclip")),
     "tuned": TUNED,
 }
 
@@ -150,9 +161,9 @@ def applied(profile: Profile, query: Query) -> Hashable:
     in_passage = query.codes is None and find_passage(query.texts) is not None and find_options(query.texts) is None
     spans = profile.spans if in_passage else 0
     crops = profile.crops and query.codes is not None and asks_what_is_written(query.texts)
-    return (
-        profile.options if offers else None, states, form if form in profile.asked_forms else None, counts, spans, crops
-    )  # fmt: skip
+    captions = profile.captions if query.codes is not None and asks_for_caption(query.texts) else None
+    asked = form if form in profile.asked_forms else None
+    return profile.options if offers else None, states, asked, counts, spans, crops, captions
 
 
 def queries_of(engine: Engine, samples: Mapping[str, Sample], root: Path) -> list[Query]:
@@ -195,7 +206,19 @@ def answers_of(
             read = [query for query in batch if query.id in squares]
             texts = best_readings(engine, read, [squares[query.id] for query in read]) if read else []
             answers.update((query.id, text) for query, text in zip(read, texts, strict=True))
+    if engine.profile.captions is not None:
+        asked = [query for query in queries if query.codes is not None and asks_for_caption(query.texts)]
+        for start in range(0, len(asked), CAPTIONS_BATCH):
+            batch = asked[start : start + CAPTIONS_BATCH]
+            answers |= captions_of(engine, engine.profile.captions, batch, [answers[query.id] for query in batch])
     return answers
+
+
+def captions_of(engine: Engine, choice: CaptionChoice, queries: list[Query], first: list[str]) -> dict[str, str]:
+    drawn = [DrawnCaptions.first(answer, engine.profile.empty_answer) for answer in first]
+    for start, stop in pairwise((1, *rounds_of_captions(choice.num_samples))):
+        drawn = more_captions(engine, choice, queries, drawn, range(start, stop))
+    return {query.id: each.best for query, each in zip(queries, drawn, strict=True)}
 
 
 def write_rows(networks: Networks, folder: Path, rows: Sequence[str]) -> dict[str, Path]:
@@ -304,7 +327,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.weaker is not None:
         options.work.mkdir(parents=True, exist_ok=True)
         options.weights = weaken(options.weights, options.work / "weaker", options.weaker)
-    networks = load_networks(options.weights, torch.device("cpu"), torch.float32)
+    networks = load_networks(options.weights, torch.device("cpu"), torch.float32, ROOT / "weights" / "ruclip")
     found: list[dict[str, Any]] = []
     for seed in options.seeds:
         folder = prepare(options, seed)

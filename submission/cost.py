@@ -13,7 +13,8 @@ from errors import UserError
 from submission.report import RUN_REPORT_NAME
 from submission.sessions import PhaseCost, Session
 
-ANSWERING, DRAWING = ("encode", "answer", "ask again", "read crops"), ("restore", "draw", "improve")
+ANSWERING = ("encode", "answer", "ask again", "read crops", "captions")
+DRAWING = ("restore", "draw", "improve")
 GIVING_TEXTS, GIVING_PICTURES = "answer", "draw"  # what another phase chooses or writes anew is not another one
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from models.pixels import to_bytes
 from models.rudolph import Config, Rudolph
 from models.rudolph.best_of_n import Scorer, best_of_n_uniforms, choose, perplexity_scorer
-from models.rudolph.decoding import answer, generate_image, generate_images
+from models.rudolph.decoding import answer, generate_image, generate_images, several_answers
 from models.rudolph.likelihood import Likelihood
 from models.rudolph.sampling import Sampling, uniforms
 from models.rudolph.scored_answers import ScoredAnswer, TokenGraph, scored_answers
@@ -274,6 +274,18 @@ class Engine:
             for text, each in zip(texts, answers, strict=True)
         ]
 
+    def several_texts(self, queries: Sequence[Query], sampling: Sampling, numbers: range) -> list[list[str]]:
+        """Answers of some numbers to each query, 0 being the one that `answer` gives; one without text is empty."""
+        ids = self._rescuing(lambda model, part: self._several_ids(model, part, sampling, numbers), queries)
+        self.steps += sum(len(row) for of_query in ids for row in of_query)
+        return [[self.networks.vocabulary.decode(row) for row in of_query] for of_query in ids]
+
+    def likelihoods(self, queries: Sequence[Query], texts: Sequence[Sequence[str]]) -> list[tuple[Likelihood, ...]]:
+        """How likely each of its texts is as the answer to a query."""
+        offered = [AnswerOptions(tuple(Option("", text) for text in of_query), (), "listed") for of_query in texts]
+        chosen = [_Chosen(query, options, query.texts) for query, options in zip(queries, offered, strict=True)]
+        return self._rescuing(self._ask_options, chosen)
+
     def generate(self, queries: Sequence[Query]) -> list[GeneratedImage]:
         """Generate a picture for each query of a batch, by its texts alone."""
         codes = self._rescuing(self._generate_codes, queries)
@@ -355,6 +367,16 @@ class Engine:
         steps = self.config.r_text_seq_length - len(template)
         numbers = uniforms(self.seed, [query.id for query in queries], "answer", steps)
         return self._left_ids(queries), self._codes(queries), template, self.profile.text, numbers
+
+    def _several_ids(
+        self, model: Rudolph, queries: Sequence[Query], sampling: Sampling, numbers: range
+    ) -> list[list[list[int]]]:
+        template = self.networks.vocabulary.right_template()
+        steps = self.config.r_text_seq_length - len(template)
+        random = best_of_n_uniforms(self.seed, [query.id for query in queries], "answer", steps, numbers)
+        allowed = slice(self.profile.first_allowed_id, self.config.bpe_vocab)
+        left, codes = self._left_ids(queries), self._codes(queries)
+        return several_answers(model, left, codes, template, sampling, random, allowed=allowed)
 
     def _generate_codes(self, model: Rudolph, queries: Sequence[Query]) -> list[Tensor]:
         numbers = uniforms(self.seed, [query.id for query in queries], "image", self.config.image_seq_length)

@@ -6,7 +6,7 @@ second so far. What comes of a sample depends on neither the order nor the clock
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
@@ -15,6 +15,8 @@ from torch import Tensor
 
 from contest.items import Sample
 from submission.batches import Failure
+from submission.captioning import more_captions
+from submission.captions import MOST_CAPTIONS, CaptionChoice, DrawnCaptions, asks_for_caption, rounds_of_captions
 from submission.crops import best_readings
 from submission.engine import Engine, FirstAsking, GeneratedImage, Query
 from submission.journal import RecordedImage
@@ -169,6 +171,74 @@ class DrawAgain:
             return is_new
 
         return Turn("improve", waiting, choose, record, spare=numbers.stop > self.settings.num_images)
+
+
+def more_captions_wanted(state: RunState, choice: CaptionChoice | None, *, spare: bool) -> list[Sample]:
+    """Samples with a picture whose caption may be drawn more often; with `spare` as often as any."""
+    if choice is None:
+        return []
+    most = 1 + (MOST_CAPTIONS if spare else choice.num_samples)
+    return [
+        sample
+        for sample in state.samples
+        if sample.has_image and state.draws.get(sample.id, 1) < most and asks_for_caption(sample.texts)
+    ]
+
+
+@dataclass
+class CaptionAgain:
+    """More captions for samples that ask for one, have an answer, and whose picture is seen; the best of all stays.
+
+    `seen` are the ids of samples whose picture is, `failed` those of samples for which no more can be drawn.
+    """
+
+    settings: RunSettings
+    state: RunState
+    engine: Engine
+    query: Callable[[Sample], Query]
+    seen: Collection[str]
+    failed: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        state = self.state
+        unanswered = {problem.sample_id for problem in state.problems if problem.phase == "answer"}
+        wanted = more_captions_wanted(state, self.engine.profile.captions, spare=True)
+        answered = [sample for sample in wanted if sample.id in state.answers and sample.id not in unanswered]
+        self._samples = [sample for sample in answered if sample.id in self.seen]
+
+    def turn(self) -> Turn | None:
+        """The samples that have had the fewest captions so far, up to the end of their round."""
+        choice, draws = self.engine.profile.captions, self.state.draws
+        if choice is None:
+            return None
+        going_on = [sample for sample in self._samples if sample.id not in self.failed]
+        asked = rounds_of_captions(choice.num_samples)
+        bought = rounds_of_captions(MOST_CAPTIONS) if self.settings.time_budget > 0 else ()
+        for stop in sorted({*asked, *bought}):
+            for start in sorted({draws.get(sample.id, 1) for sample in going_on} & set(range(stop))):
+                waiting = [sample for sample in going_on if draws.get(sample.id, 1) == start]
+                compute = partial(self._compute, choice=choice, numbers=range(start, stop))
+                return Turn("captions", waiting, compute, self._record, spare=stop > asked[-1])
+        return None
+
+    def _compute(self, batch: Sequence[Sample], choice: CaptionChoice, numbers: range) -> list[DrawnCaptions]:
+        queries, so_far = [self.query(sample) for sample in batch], [self._so_far(sample) for sample in batch]
+        return more_captions(self.engine, choice, queries, so_far, numbers)
+
+    def _so_far(self, sample: Sample) -> DrawnCaptions:
+        answer, said = self.state.answers[sample.id], self.state.said.get(sample.id)
+        if said is None:
+            return DrawnCaptions.first(answer, self.engine.profile.empty_answer)
+        return DrawnCaptions(answer, said)
+
+    def _record(self, sample: Sample, drawn: DrawnCaptions | Failure) -> bool:
+        if isinstance(drawn, Failure):
+            self.failed.add(sample.id)
+            self.state.record_failure(sample, "captions", drawn, "its best caption so far stays")
+            return False
+        changed = drawn.best != self.state.answers[sample.id]
+        self.state.record_best_answer(sample, drawn.best, drawn.said)
+        return changed
 
 
 @dataclass

@@ -1,11 +1,12 @@
 """What a run has already done, one JSON line a sample and phase, so that a killed run goes on.
 
 The first line is the run's configuration; the others are `{"phase": "answer", "id": ..., "text": ...}`, with a "cut"
-that says which of the sample's options could not count, if any did not, and `"again": true` for a first answer to a
-sample that is to be asked again, and
+that says which of the sample's options could not count, if any did not, `"again": true` for a first answer to a
+sample that is to be asked again, and `"draws": ..., "said": {text: times, ...}` where it is the best of several: of how
+many, and how often each came, "" for one without text; and
 `{"phase": "draw", "id": ..., "codes": [...], "crc32": ..., "draws": ...}`: the picture's codes, the checksum of its
 file, and of how many draws it is the best. Of several answers of a sample the last one counts that is no first answer,
-or else the last first one; of several pictures the
+or else the last first one; of several answers that are the best of some, and of several pictures, the
 one chosen among the most draws, and of those the last. A line cut off by a kill is dropped, and its sample is done
 again. Of several processes each has a journal of its own, and all of them are read by every later run, however many
 processes that has.
@@ -58,6 +59,7 @@ class RecordedImage:
 class JournalRecords:
     """What journals hold, by sample id: answers, what of a sample's options was cut for them, and pictures.
 
+    `said` has all that was drawn, and how often, where an answer is the best of several.
     `first_answers` are the ids of samples that have no more than a first answer, and are to be asked again.
 
     They can be put together in any order: only among records that are worth the same the last one counts.
@@ -67,12 +69,18 @@ class JournalRecords:
     cuts: dict[str, str] = field(default_factory=dict)
     images: dict[str, RecordedImage] = field(default_factory=dict)
     first_answers: set[str] = field(default_factory=set)
+    said: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def draws(self, key: str) -> int:
+        """Of how many an answer is the best."""
+        return draws_of(self.said.get(key))
 
     def take(self, record: Mapping[str, Any]) -> None:
         """Add a record of a journal."""
         phase = record.get("phase")  # none in a journal's first line
         if phase == "answer":
-            self._take_answer(record["id"], record["text"], record.get("cut"), record.get("again", False))
+            again, said = record.get("again", False), record.get("said")
+            self._take_answer(record["id"], record["text"], record.get("cut"), again, said)
         elif phase == "draw":
             codes = torch.tensor(record["codes"], dtype=torch.int32)
             self._take_image(record["id"], RecordedImage(codes, record["crc32"], record["draws"]))
@@ -80,23 +88,33 @@ class JournalRecords:
     def merge(self, later: JournalRecords) -> None:
         """Add all that is in others, as if their journals were read after this one's."""
         for key, text in later.answers.items():
-            self._take_answer(key, text, later.cuts.get(key), key in later.first_answers)
+            self._take_answer(key, text, later.cuts.get(key), key in later.first_answers, later.said.get(key))
         for key, image in later.images.items():
             self._take_image(key, image)
 
-    def _take_answer(self, key: str, text: str, cut: str | None, again: bool) -> None:
+    def _take_answer(self, key: str, text: str, cut: str | None, again: bool, said: dict[str, int] | None) -> None:
         if again and key in self.answers and key not in self.first_answers:
+            return
+        if key in self.answers and draws_of(said) < self.draws(key):
             return
         (self.first_answers.add if again else self.first_answers.discard)(key)
         self.answers[key] = text
         self.cuts.pop(key, None)
         if cut is not None:
             self.cuts[key] = cut
+        self.said.pop(key, None)
+        if said is not None:
+            self.said[key] = said
 
     def _take_image(self, key: str, image: RecordedImage) -> None:
         earlier = self.images.get(key)
         if earlier is None or image.num_images >= earlier.num_images:
             self.images[key] = image
+
+
+def draws_of(said: Mapping[str, int] | None) -> int:
+    """How many answers were drawn where these were, each so often; one where nothing is written of it."""
+    return 1 if said is None else sum(said.values())
 
 
 def compact_codes(codes: Tensor) -> Tensor:
@@ -153,13 +171,16 @@ class Journal:
         known.merge(own)
         return known
 
-    def add_answer(self, sample_id: str, text: str, cut: str = "", *, again: bool = False) -> None:
+    def add_answer(
+        self, sample_id: str, text: str, cut: str = "", *, again: bool = False, said: Mapping[str, int] | None = None
+    ) -> None:
         """Record a sample's answer, what of its options was cut for it, and whether it is to be asked again.
 
-        Raises JournalWriteError.
+        `said` is what was drawn, and how often, where it is the best of several. Raises JournalWriteError.
         """
         record: dict[str, Any] = {"phase": "answer", "id": sample_id, "text": text}
-        self._write(record | ({"cut": cut} if cut else {}) | ({"again": True} if again else {}))
+        of_several = {} if said is None else {"draws": draws_of(said), "said": dict(said)}
+        self._write(record | ({"cut": cut} if cut else {}) | ({"again": True} if again else {}) | of_several)
 
     def add_image(self, sample_id: str, image: RecordedImage) -> None:
         """Record the picture of a sample, whose file is written by now. Raises JournalWriteError."""
@@ -322,7 +343,14 @@ def _is_sound(record: object) -> bool:
         case {"configuration": dict()}:
             return True
         case {"phase": "answer", "id": str(), "text": str(), **more}:
-            return isinstance(more.get("cut", ""), str) and isinstance(more.get("again", False), bool)
+            sound = isinstance(more.get("cut", ""), str) and isinstance(more.get("again", False), bool)
+            return sound and ("said" not in more or _is_sound_of_several(more["said"], more.get("draws")))
         case {"phase": "draw", "id": str(), "codes": list(codes), "crc32": int(), "draws": int()}:
             return all(isinstance(code, int) for code in codes)
     return False
+
+
+def _is_sound_of_several(said: object, draws: object) -> bool:
+    if not isinstance(said, dict) or not all(isinstance(times, int) and times > 0 for times in said.values()):
+        return False
+    return draws_of(said) == draws

@@ -14,7 +14,7 @@ from contest.shares import ShareError, ShareRecord, read_shares, take_file
 from contest.writing import samples_to_json, write_json
 from models.weights import file_sha256
 from submission.cost import merged_cost, read_cost
-from submission.journal import Journal, JournalRecords, read_journals
+from submission.journal import Journal, JournalRecords, draws_of, read_journals
 from submission.report import RUN_REPORT_NAME, RankResult, RunSummary
 from submission.run import answerable
 from submission.sessions import sessions_name
@@ -79,10 +79,15 @@ def _take_pictures(record: ShareRecord, answers: Iterable[Sample], output: Path)
 
 def _take_journal(journal: Journal, known: JournalRecords, records: JournalRecords) -> None:
     for sample_id, text in records.answers.items():
-        cut, again = records.cuts.get(sample_id, ""), sample_id in records.first_answers
+        cut, again, said = (
+            records.cuts.get(sample_id, ""),
+            sample_id in records.first_answers,
+            records.said.get(sample_id),
+        )
         before = (known.answers.get(sample_id), known.cuts.get(sample_id, ""), sample_id in known.first_answers)
-        if before != (text, cut, again):
-            journal.add_answer(sample_id, text, cut, again=again)
+        is_known = (*before, known.said.get(sample_id)) == (text, cut, again, said)
+        if not is_known and draws_of(said) >= known.draws(sample_id):
+            journal.add_answer(sample_id, text, cut, again=again, said=said)
     for sample_id, image in records.images.items():
         earlier = known.images.get(sample_id)
         if earlier is None or earlier.crc != image.crc:

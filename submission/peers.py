@@ -59,12 +59,12 @@ class PeerProcesses:
 
     def known(self, state: RunState) -> tuple[dict[str, str], set[str]]:
         """Answers by sample id, and ids of samples with a picture: those of a state, and the others' by now."""
-        answers, pictured = dict(self.earlier.answers), set(self.earlier.images)
+        known = JournalRecords()
+        known.merge(self.earlier)
         for follower in self._followers.values():
             follower.catch_up()
-            answers |= follower.records.answers
-            pictured |= follower.records.images.keys()
-        return answers | state.answers, pictured | state.pictured | state.images.keys()
+            known.merge(follower.records)
+        return known.answers | state.answers, known.images.keys() | state.pictured | state.images.keys()
 
     def hand_in(self, result: RankResult) -> bool:
         """Hand in what this process did; return False if the first one has ended without waiting for it.
@@ -130,6 +130,7 @@ class PeerProcesses:
             number,
             {"type": "unknown", "name": "unknown"},
             answers=dict(follower.records.answers),
+            draws={key: follower.records.draws(key) for key in follower.records.said},
             pictured=set(follower.records.images),
             status=RunStatus.PROCESS_LOST,
             error=f"process {number} ended without handing in its part",

@@ -23,6 +23,7 @@ from models.rudolph.memory_plan import (
     weight_bytes,
 )
 from models.vqgan.memory import picture_bytes
+from submission.captions import CAPTIONS_A_ROUND
 from submission.loading import Networks
 
 IMAGES_A_ROUND = 4  # their keys and values lie in memory together
@@ -37,13 +38,14 @@ def phase_label(phase: str, samples: Sequence[Sample]) -> str:
     over those with one."""
     if phase == "answer" and len({sample.has_image for sample in samples}) == 1:
         return "answer about pictures" if samples[0].has_image else "answer texts"
-    return phase if phase in ("answer", "ask again", "read crops") else f"{phase} pictures"
+    return phase if phase in ("answer", "ask again", "read crops", "captions") else f"{phase} pictures"
 
 
 def plan_memory(
     networks: Networks, samples: Mapping[str, int], num_images: int, processes: int, *, overlap: bool, window: int = 1
 ) -> MemoryPlan:
-    """Plan the phases `restore`, `encode`, `answer`, `draw`, and with `num_images` above 1 also `improve`.
+    """Plan the phases `restore`, `encode`, `answer`, `draw`, where `samples` has some `captions`, and with `num_images`
+    above 1 also `improve`.
 
     `samples` are the most that a phase may have to do, by its name. Of `processes` that share the device each takes its
     part of what is free, as they start together. With `overlap`, `encode` runs while `answer` does, and both have to
@@ -62,9 +64,12 @@ def plan_memory(
         answers,
         _rendering_too(drawing(config, dtype, samples["draw"], packed=packed, window=window), pictures),
     ]
+    ranked = ranking(config, dtype, samples["improve"])
+    if samples.get("captions"):
+        several = answering(config, dtype, samples["captions"], num_samples=CAPTIONS_A_ROUND, packed=packed)
+        needs.append(replace(_rendering_too(several, ranked.each), phase="captions"))
     if num_images > 1:
         improving = drawing(config, dtype, samples["improve"], num_samples=num_images, packed=packed, window=window)
-        ranked = ranking(config, dtype, samples["improve"])
         needs.append(replace(_rendering_too(improving, pictures, ranked.each), phase="improve"))
     later = rescue_bytes(config, dtype, int(free * limits.share))
     if not (overlap and encoding.samples):

@@ -9,6 +9,7 @@ from typing import Any, get_args
 from models.rudolph.sampling import Sampling
 from models.rudolph.vocabulary import EMPTY_ANSWER, EOS, PAD
 from submission.asked_forms import AskedForm
+from submission.captions import CaptionChoice
 from submission.choosing import OptionChoice
 from submission.switches import SWITCHES
 
@@ -42,6 +43,7 @@ class Profile:
         spans: the most words of a run of the passage that a question about one is answered with, unless the model finds
             it much less likely than a free answer (`submission/spans.py`); 0 answers freely.
         crops: whether the text in a picture that is not square is read again in other squares than its centre's.
+        captions: how many captions more are drawn where a sample asks for one, and which is kept; None draws no more.
 
     Raises ValueError for a field out of its range.
 
@@ -64,6 +66,7 @@ class Profile:
     lengths: bool = False
     spans: int = 0
     crops: bool = False
+    captions: CaptionChoice | None = None
 
     def __post_init__(self) -> None:
         if not self.empty_answer:
@@ -128,4 +131,5 @@ def greedy(profile: Profile) -> Profile:
         text=replace(profile.text, top_k=1),
         image=replace(profile.image, top_k=1),
         noisy_picture_codes=False,
+        captions=None,
     )

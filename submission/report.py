@@ -28,9 +28,9 @@ MAX_PRINTED_PROBLEMS = 20
 class RunProblem:
     """Something that went wrong for one sample (or for all of them), though the run went on.
 
-    `phase` is read, picture, encode, answer, options, draw, ask again, read crops, improve, journal, predictions or
-    run; `code` is the stable name of its kind; `error` says what was wrong, `fallback` what the sample got instead,
-    `remedy` what to do about it, where that is known.
+    `phase` is read, picture, encode, answer, options, draw, ask again, read crops, captions, improve, journal,
+    predictions or run; `code` is the stable name of its kind; `error` says what was wrong, `fallback` what the sample
+    got instead, `remedy` what to do about it, where that is known.
     """
 
     sample_id: str | None
@@ -96,6 +96,7 @@ class RankResult:
         process: its number, from 0.
         device: `cpu`, `cuda` and what the device calls itself.
         answers: texts by sample id, what stands in for a failed one included.
+        draws: of how many an answer is the best, by sample id, where it is of several.
         pictured: ids of samples that have a picture drawn.
         phases: how each phase went.
         problems: what went wrong.
@@ -116,6 +117,7 @@ class RankResult:
     process: int
     device: dict[str, str]
     answers: dict[str, str] = field(default_factory=dict)
+    draws: dict[str, int] = field(default_factory=dict)
     pictured: set[str] = field(default_factory=set)
     phases: dict[str, PhaseReport] = field(default_factory=dict)
     problems: list[RunProblem] = field(default_factory=list)
@@ -168,7 +170,10 @@ class RunSummary:
 
     def __post_init__(self) -> None:
         results = self.results
-        self.answers = {key: text for result in results for key, text in result.answers.items()}
+        self.answers: dict[str, str] = {}
+        self.draws: dict[str, int] = {}
+        for result in results:
+            self.take_answers(result.answers, result.draws)
         self.pictured = {key for result in results for key in result.pictured}
         self.problems = [problem for result in results for problem in result.problems]
         self.status = worst(result.status for result in results)
@@ -182,6 +187,13 @@ class RunSummary:
         # What all sessions cost, one by one and together; None where a share does not tell.
         self.sessions: Sequence[Session] = ()
         self.cost: dict[str, Any] | None = None
+
+    def take_answers(self, answers: Mapping[str, str], draws: Mapping[str, int]) -> None:
+        """Take answers over, but for those that are the best of fewer draws than what is there."""
+        for key, text in answers.items():
+            of_these = draws.get(key, 1)
+            if key not in self.answers or of_these >= self.draws.get(key, 1):
+                self.answers[key], self.draws[key] = text, of_these
 
     @property
     def exit_status(self) -> int:

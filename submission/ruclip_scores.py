@@ -31,3 +31,11 @@ def ruclip_scorer(clip: RuCLIP, render: Render) -> Scorer:
         return torch.stack(rows)  # [b, n]
 
     return score
+
+
+@torch.inference_mode()
+def ruclip_scores(clip: RuCLIP, texts: Sequence[str], rgb: NDArray[np.uint8]) -> list[float]:
+    """Cosines of texts and a picture, uint8 `[H, W, 3]`: the higher, the better."""
+    latents = clip.image_latents(clip.preprocess(Image.fromarray(rgb))[None])  # [1, d]
+    scores: list[float] = (clip.text_latents(list(texts)) @ latents[0]).tolist()
+    return scores

@@ -211,7 +211,9 @@ class _RunProcess:
         report = RunSummary(self.configuration, self.samples, results, self.fault)
         report.sessions = self._sessions()
         report.cost = cost_of(len(self.samples), report.sessions)
-        report.answers = known.answers | report.answers
+        # What was not journalled is in the results alone; of what was, a lost process may have an older answer.
+        better = {key: text for key, text in known.answers.items() if known.draws(key) > report.draws.get(key, 1)}
+        report.answers = known.answers | report.answers | better
         report.pictured |= self._drawn(known, without=report.pictured)
         report.earlier_answers = self.predictions.earlier.keys() - report.answers.keys()
         report.earlier_pictures = self.predictions.drawn_before(report.pictured)
@@ -322,12 +324,17 @@ def _warn_of_oddities(settings: RunSettings, input_file: Path, samples: list[Sam
     """Say what is no mistake in itself, but hardly what was meant."""
     if not samples and settings.share.is_whole:
         warn(f"{input_file} has no samples: there is nothing to answer, and predictions.json will be empty too")
-    elif samples and (settings.num_images > 1 or settings.time_budget) and all(sample.has_image for sample in samples):
+    elif samples and _draws_again(settings) and all(sample.has_image for sample in samples):
         warn("every sample has a picture: nothing is drawn, once or more often")
     silent = [sample.id for sample in samples if sample.items and not any(text.strip() for text in sample.texts)]
     if silent:
         some = ", ".join(map(quote, silent[:MAX_NAMED])) + (", ..." if len(silent) > MAX_NAMED else "")
         warn(f"{counted(len(silent), 'sample')} without any text ({some}): answered as if nothing was asked")
+
+
+def _draws_again(settings: RunSettings) -> bool:
+    """Whether the run is asked for more than one picture of a text; what it may spend on captions too is no such."""
+    return settings.num_images > 1 or (settings.time_budget > 0 and settings.profile.captions is None)
 
 
 def _say_start(journal: Journal, earlier: JournalRecords) -> None:

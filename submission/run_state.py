@@ -7,7 +7,7 @@ is written, and nothing of a sample that has a problem, so that a restart tries 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,7 +16,7 @@ from contest.items import Sample
 from errors import code_of, reason_of
 from submission.batches import Failure
 from submission.deadline import RunStatus
-from submission.journal import Journal, JournalRecords, JournalWriteError, RecordedImage
+from submission.journal import Journal, JournalRecords, JournalWriteError, RecordedImage, draws_of
 from submission.picture_files import WriteQueue
 from submission.report import PhaseReport, RankResult, RunProblem
 from submission.sessions import SessionLog
@@ -38,6 +38,7 @@ class RunState(RankResult):
         queue: pictures that are being written, and not recorded yet.
         first_answers: ids of samples that have an answer, and are to be asked again.
         cuts: what of samples' options could not count, by sample id.
+        said: all that was drawn, and how often, by sample id, where an answer is the best of several.
 
     """
 
@@ -53,6 +54,7 @@ class RunState(RankResult):
         self.queue = WriteQueue()
         self.first_answers: set[str] = set()
         self.cuts: dict[str, str] = {}
+        self.said: dict[str, Mapping[str, int]] = {}
 
     @property
     def is_first(self) -> bool:
@@ -69,6 +71,8 @@ class RunState(RankResult):
             self.log.begin(anew=not self.journal.continues, goes_on=bool(records.answers or records.images))
         self.answers = {key: text for key, text in records.answers.items() if key in own}
         self.first_answers = records.first_answers & own
+        self.said = {key: said for key, said in records.said.items() if key in own}
+        self.draws = {key: draws_of(said) for key, said in self.said.items()}
         self.images = {key: image for key, image in records.images.items() if key in own}
         for key, cut in records.cuts.items():
             if key in own:
@@ -103,6 +107,14 @@ class RunState(RankResult):
         if sample.id in self.cuts:  # its problem names the answer
             self.problems = [each for each in self.problems if (each.sample_id, each.phase) != (sample.id, "options")]
         self.record_answer(sample, text, self.cuts.get(sample.id, ""))
+
+    def record_best_answer(self, sample: Sample, text: str, said: Mapping[str, int]) -> None:
+        """Record the best of several answers to a sample, and what all of them were, each so often."""
+        self.answers[sample.id], self.said[sample.id] = text, said
+        self.draws[sample.id] = draws_of(said)
+        if sample.id not in self.failed_ids:
+            with self._journalling():
+                self.journal.add_answer(sample.id, text, said=said)
 
     def keep_first_answer(self, sample: Sample) -> None:
         """Ask a sample no more in this run; where its answer is a first one, a restart will."""

@@ -25,7 +25,7 @@ from submission.deadline import ANSWERING_SHARE, DRAWING_SHARE, Deadline, RunSta
 from submission.devices import has_room_to_overlap, is_lost
 from submission.engine import Engine, FirstAsking, GeneratedImage, GeneratedText, Query
 from submission.image_encoder import EncodedPicture, EncoderThread
-from submission.improving import AskAgain, DrawAgain, Payoff, ReadCrops, Turn, Way
+from submission.improving import AskAgain, CaptionAgain, DrawAgain, Payoff, ReadCrops, Turn, Way, more_captions_wanted
 from submission.journal import compact_codes
 from submission.peers import PeerProcesses
 from submission.picture_files import BlackPicture, FlawedPicture, PictureFiles, QueuedImage, crc_of
@@ -37,7 +37,7 @@ from submission.run_state import RunState
 from submission.sessions import PhaseCost
 from submission.settings import RunSettings
 
-PHASES = ("restore", "encode", "answer", "draw", "ask again", "read crops", "improve")
+PHASES = ("restore", "encode", "answer", "draw", "ask again", "read crops", "captions", "improve")
 
 Result = TypeVar("Result")
 
@@ -108,10 +108,11 @@ class Scheduler:
         unanswered = state.unanswered(state.samples)
         counts = {
             "restore": sum(sample.id in state.images for sample in state.samples),
-            "encode": sum(sample.has_image for sample in state.unfinished(state.samples)),
+            "encode": len(self._to_encode()),
             "answer": len(unanswered) + len(state.first_answers),
             "draw": sum(not sample.has_image and sample.id not in state.images for sample in state.samples),
             "improve": sum(not sample.has_image for sample in state.samples),
+            "captions": len(more_captions_wanted(state, self.engine.profile.captions, spare=True)),
         }
         # A picture that counts as none is drawn after all, and is not counted here.
         counts["draw"] += self.engine.profile.black_is_absent * counts["encode"]
@@ -147,7 +148,7 @@ class Scheduler:
     def _encoding(self, overlap: bool) -> Iterator[None]:
         """Have input pictures encoded meanwhile, for the samples that are still to be answered."""
         encoder = EncoderThread(
-            [sample for sample in self.state.unfinished(self.state.samples) if sample.has_image],
+            self._to_encode(),
             self.files,
             self.engine,
             self.batch_sizes.get("encode", 1),
@@ -159,8 +160,8 @@ class Scheduler:
         self.pending_codes, self.compute_lock = encoder.results, encoder.compute_lock
         try:
             yield
-            # What an earlier run answered first is asked again with its picture.
-            answered = [sample for sample in self.state.samples if sample.id in self.state.first_answers]
+            # What an earlier run answered is asked again with its picture.
+            answered = [sample for sample in self.state.samples if sample.id in self.state.answers]
             self._wait_for_codes(answered, ANSWERING_SHARE)
         finally:
             status, error = encoder.end()
@@ -230,6 +231,20 @@ class Scheduler:
                 again = answered.first is not None or (sample.id in self.files.oblong and self._is_read_again(sample))
                 self.state.record_answer(sample, answered.text, answered.cut, again=again)
 
+    def _to_encode(self) -> list[Sample]:
+        """Samples whose picture is needed: those without a final answer, then those of which captions may be drawn."""
+        unfinished = [sample for sample in self.state.unfinished(self.state.samples) if sample.has_image]
+        known = {sample.id for sample in unfinished}
+        captions = more_captions_wanted(self.state, self.engine.profile.captions, spare=self._has_spare_time())
+        return unfinished + [sample for sample in captions if sample.id not in known]
+
+    def _has_spare_time(self) -> bool:
+        """Whether the time budget is not over yet."""
+        try:
+            return self.settings.time_budget > 0 and self.deadline.check(self.settings.budget_share) > 0
+        except RunStopped:
+            return False
+
     def _fit_one_batch(self, samples: Sequence[Sample]) -> bool:
         """Whether all the samples can be answered at once, texts with those about pictures: the weights are read for
         all of them together then. Where pictures are encoded meanwhile, texts begin at once instead."""
@@ -258,6 +273,7 @@ class Scheduler:
         ways: tuple[Way, ...] = (
             AskAgain(asked, state, self.engine, self._query, self.first_askings),
             ReadCrops(read, state, self.engine, self._query, self.files.squares),
+            CaptionAgain(settings, state, self.engine, self._query, self.codes.keys()),
             DrawAgain(settings, state, self.engine, self._write_image),
         )
         over: set[str] = set()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from contest.limits import MAX_WALL_CLOCK_SECONDS
 from contest.shares import WHOLE, Share
+from errors import UserError
 from submission.sharding import ONLY, Shard
 
 if TYPE_CHECKING:
@@ -24,12 +25,15 @@ class RunSettings:
 
     `input` is a folder with `input.json`, or that file; `batch_size` None plans each phase by the free memory; times
     are in seconds. Of `num_images` pictures a sample the best is kept; more are generated until `time_budget` is over,
-    if any time is left when every sample has its picture and was asked all that the profile asks. Which is best, the
+    and more captions where the profile draws several, if any time is left when every sample has its picture and was
+    asked all that the profile asks. Which picture is best, the
     ruCLIP in the folder `ruclip` says, and without one RUDOLPH itself. `window` is how many codes of a picture are
     computed in one pass of the network, None the number that proves fastest; it changes no picture, but for rounding.
     `shard` is one of the processes on this machine that divide up what `share` leaves to it of the input; `output` is
     that share's folder.
     `sharing` processes, this one among them, compute on `device`.
+
+    Raises UserError for captions that are to be compared by a ruCLIP that is not given.
     """
 
     input: Path
@@ -48,6 +52,11 @@ class RunSettings:
     shard: Shard = ONLY
     share: Share = WHOLE
     sharing: int = 1
+
+    def __post_init__(self) -> None:
+        captions = self.profile.captions
+        if captions is not None and captions.score == "ruclip" and self.ruclip is None:
+            raise UserError("captions are to be compared by ruCLIP, and the run has none", "add --ruclip DIR")
 
     @property
     def budget_share(self) -> float:

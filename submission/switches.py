@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from submission.captions import CaptionChoice
+
 
 @dataclass(frozen=True)
 class Switch:
@@ -22,6 +24,7 @@ class Switch:
 SWITCHES: Mapping[str, Switch] = {
     "spans": Switch("spans", 12, "a question about a passage is answered with a run of its words"),
     "crops": Switch("crops", True, "the text in a picture that is not square is read in several squares of it"),
+    "captions": Switch("captions", CaptionChoice(), "of nine captions the one that says most of what the others do"),
 }
 
 

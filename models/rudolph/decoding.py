@@ -92,7 +92,6 @@ def raise_unless_finite(not_finite: Tensor, dtype: torch.dtype) -> None:
         raise NonFiniteLogitsError(rows, int(not_finite.sum()), dtype)
 
 
-@torch.inference_mode()
 def answer(
     model: Rudolph,
     left_ids: Tensor,
@@ -107,14 +106,46 @@ def answer(
 ) -> list[list[int]]:
     """Phase A: text after [left text | image | template]; returns the ids drawn behind the template, row by row.
 
-    left_ids int64 `[batch, L]`; codes int64 `[batch, I]`; template at most R ids; uniforms `[batch, steps]`, where
-    steps is R - len(template) or fewer. `allowed` are the text ids that may be drawn: a slice or distinct ids `[n]`;
-    left out, all BPE pieces. An id from the left padding's range becomes EOS, as published.
-    With `stop_at_eos` a row ends with its EOS, and finished rows leave the batch; else all steps are always run.
-    `choose` draws instead of `sampling`; rows that are finished may be asked about for a while.
-    Raises ValueError for wrong shapes, `NonFiniteLogitsError` for an overflow.
+    uniforms `[batch, steps]`; otherwise as `several_answers`, of which this is the case of one sample.
     """
-    config, (batch, steps) = model.config, uniforms.shape
+    rows = several_answers(
+        model,
+        left_ids,
+        codes,
+        template,
+        sampling,
+        uniforms[:, None],
+        allowed=allowed,
+        stop_at_eos=stop_at_eos,
+        choose=choose,
+    )
+    return [row for (row,) in rows]
+
+
+@torch.inference_mode()
+def several_answers(
+    model: Rudolph,
+    left_ids: Tensor,
+    codes: Tensor,
+    template: Sequence[int],
+    sampling: Sampling,
+    uniforms: Tensor,
+    *,
+    allowed: slice | Tensor | None = None,
+    stop_at_eos: bool = True,
+    choose: Choose | None = None,
+) -> list[list[list[int]]]:
+    """Phase A, several texts after each [left text | image | template], which share its prefill; all drawn together.
+
+    left_ids int64 `[batch, L]`; codes int64 `[batch, I]`; template at most R ids; uniforms `[batch, num_samples,
+    steps]`, where steps is R - len(template) or fewer. `allowed` are the text ids that may be drawn: a slice or
+    distinct ids `[n]`; left out, all BPE pieces. An id from the left padding's range becomes EOS, as published.
+    With `stop_at_eos` a row ends with its EOS, and finished rows leave the batch; else all steps are always run.
+    `choose` draws instead of `sampling`; texts that are finished may be asked about for a while.
+    Returns the ids of each text that were drawn behind the template, `num_samples` texts for each row of the batch.
+    Raises ValueError for wrong shapes, `NonFiniteLogitsError` (rows of left_ids) for an overflow.
+    """
+    config, (batch, num_samples, steps) = model.config, uniforms.shape
     if steps > config.r_text_seq_length - len(template):
         raise ValueError(f"{len(template)} template ids and {steps} steps exceed R = {config.r_text_seq_length}")
     device = _check(
@@ -125,7 +156,7 @@ def answer(
         },
     )
     if steps == 0:
-        return [[] for _ in range(batch)]
+        return [[[] for _ in range(num_samples)] for _ in range(batch)]
     if isinstance(allowed, Tensor):
         rows: slice | Tensor = allowed.to(device)
     else:
@@ -137,12 +168,16 @@ def answer(
     prompt = torch.cat([part.to(device) for part in (left_ids, codes, fixed)], dim=1)
     start = prompt.shape[1]
     cache = DenseCache(model.transformer, batch, start + steps)
-    uniforms = uniforms.to(device)
-    drawn = torch.full((batch, steps), EOS, device=device)
-    not_finite = torch.zeros(batch, dtype=torch.int64, device=device)
-    alive = torch.arange(batch, device=device)  # which sample each row of the shrinking batch is
-    finished = torch.zeros(batch, dtype=torch.bool, device=device)
+    uniforms = uniforms.to(device).flatten(0, 1)
+    drawn = torch.full(uniforms.shape, EOS, device=device)
+    not_finite = torch.zeros(len(drawn), dtype=torch.int64, device=device)
+    alive = torch.arange(len(drawn), device=device)  # which text each row of the shrinking batch is
+    finished = torch.zeros(len(drawn), dtype=torch.bool, device=device)
     logits = forward_cached(model, cache, prompt, 0, head)
+    if num_samples != 1:
+        of_text = alive // num_samples
+        cache.keep(of_text)
+        logits = logits[of_text]
     for step in range(steps):
         row = sample_token(logits, sampling, uniforms[:, step]) if choose is None else choose(logits, alive, step)
         token = ids[row]
@@ -160,9 +195,9 @@ def answer(
                     cache.keep(going_on)
                     alive, token, uniforms, finished = (part[going_on] for part in (alive, token, uniforms, finished))
         logits = forward_cached(model, cache, token[:, None], start + step, head)
-    raise_unless_finite(not_finite, logits.dtype)
-    answers: list[list[int]] = drawn.tolist()
-    return [row[: row.index(EOS) + 1] if stop_at_eos and EOS in row else row for row in answers]
+    raise_unless_finite(not_finite.view(batch, num_samples).sum(1), logits.dtype)
+    texts: list[list[list[int]]] = drawn.view(batch, num_samples, steps).tolist()
+    return [[row[: row.index(EOS) + 1] if stop_at_eos and EOS in row else row for row in each] for each in texts]
 
 
 def generate_image(

@@ -150,12 +150,17 @@ def _head_bytes(config: Geometry, rows: int, dtype: torch.dtype, packed: bool) -
     return {"packed output rows": rows * config.hidden_size * dtype.itemsize} if packed else {}
 
 
-def answering(config: Config, dtype: torch.dtype, samples: int, *, packed: bool = False) -> Need:
-    """Phase A: all keys and values, and a prefill of all but the answer. `packed`: the output head is copied (CPU)."""
-    length = config.total_seq_length
+def answering(config: Config, dtype: torch.dtype, samples: int, *, num_samples: int = 1, packed: bool = False) -> Need:
+    """Phase A: all keys and values of `num_samples` texts, and a prefill of all but the answer, which they share.
+
+    `packed`: the output head is copied (CPU).
+    """
+    of_a_layer = config.total_seq_length * _token_bytes(config, dtype)
     each = {
-        "keys and values": config.num_layers * length * _token_bytes(config, dtype),
-        "prefill": max(_prefill_bytes(config, config.prefix_length + 2, dtype), DRAWING_BYTES * config.bpe_vocab),
+        "keys and values": (num_samples * config.num_layers + (num_samples > 1)) * of_a_layer,  # one layer is copied
+        "prefill": max(
+            _prefill_bytes(config, config.prefix_length + 2, dtype), num_samples * DRAWING_BYTES * config.bpe_vocab
+        ),
     }
     return Need("answer", samples, each, _head_bytes(config, config.bpe_vocab, dtype, packed))
 

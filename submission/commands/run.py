@@ -93,7 +93,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=seconds,
         metavar="SECONDS",
         help="go on drawing and choosing until then, once every sample has a picture and was asked all that the "
-        "profile asks (default: do not)",
+        "profile asks: captions too where it draws several, which neither profile does by itself, otherwise pictures "
+        "alone (default: do not)",
     )
     add("--emissions", type=Path, metavar="FILE", help="log the run's CO2 there, in eco2AI's CSV (default: do not)")
     add(

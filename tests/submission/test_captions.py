@@ -1,0 +1,418 @@
+"""Several captions of a picture, and the best of all: which samples ask, which is kept, and when they are drawn."""
+
+import itertools
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import submission.deadline as deadline_module
+import submission.scheduler as scheduler_module
+from errors import UserError
+from models.ruclip import RuCLIP
+from models.rudolph.likelihood import log_likelihoods
+from models.rudolph.ranking import rank_texts
+from models.rudolph.vocabulary import EOS
+from submission.captioning import more_captions
+from submission.captions import (
+    CaptionChoice,
+    CaptionScore,
+    DrawnCaptions,
+    asks_for_caption,
+    best_of,
+    consensus,
+    rounds_of_captions,
+)
+from submission.engine import Engine, Query
+from submission.improving import Payoff
+from submission.journal import Journal, read_journals
+from submission.loading import load_networks
+from submission.profiles import BASELINE, PROFILES, TUNED, greedy
+from submission.report import RankResult, RunSummary
+from submission.settings import RunSettings
+from tests.submission.conftest import Finished, Start, Write, image, text
+from tests.submission.test_resume import KILL
+
+BUNDLED = Path(__file__).parents[2] / "weights"
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["Опиши изображение."],
+        ["Что представлено на картинке?"],
+        ["Дай описание изображения."],
+        ["Опиши, что ты видишь на фотографии."],
+        ["Придумай описание к этому изображению."],
+        ["Расскажи, что показано на снимке."],
+        ["Подпиши картинку."],
+        ["Составьте краткую подпись к фотографии."],
+        ["Посмотри на картинку и опиши её."],
+        ["Внимательно рассмотри фото.", "Что на картинке?"],
+        ["опишите кратко изображение, пожалуйста!"],
+        ["Подпись к картинке:"],
+        ["Что происходит?"],
+    ],
+)
+def test_who_asks_for_a_caption(texts: list[str]) -> None:
+    assert asks_for_caption(texts)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        [],
+        [""],
+        ["Опиши только то, что слева."],
+        ["Что изображено на картинке слева?"],
+        ["Опиши картинку. Какого цвета круг?"],
+        ["Опиши картинку.", "а) круг; б) ромб"],
+        ["Что написано на картинке?"],
+        ["Прочитай надпись."],
+        ["Сколько кругов на картинке?"],
+        ["Какое описание подходит к картинке?"],
+        ["Создай изображение по описанию."],
+        ["Посмотри на изображение и ответь.", "Кто это?"],
+        ["Посмотри на картинку."],
+        ["Роман описал картинку.", "Что сделал Роман?"],
+        ["Опиши изображение. " * 40],
+    ],
+)
+def test_who_asks_for_something_else(texts: list[str]) -> None:
+    assert not asks_for_caption(texts)
+
+
+@pytest.mark.parametrize(
+    ("said", "best"),
+    [
+        ({"кот": 1}, "кот"),
+        ({"кот": 1, "пёс": 1}, "кот"),  # of two each is as much like the other
+        ({"кот": 1, "пёс": 2}, "пёс"),
+        ({"пёс у дома": 1, "кот на окне": 1, "кот у окна": 1, "рыжий кот на окне": 1}, "кот на окне"),
+        ({"круг над ромбом": 2, "ромб над кругом": 2, "ромб над кругом на фоне": 1}, "ромб над кругом"),
+        ({"": 9, "кот": 1}, "кот"),
+        ({"КОТ!": 1, "кот": 1, "пёс": 1}, "КОТ!"),  # the same words: the first of them
+        ({"...": 1, "кот": 1, "кот и пёс": 1}, "кот"),  # no words at all
+    ],
+)
+def test_consensus_is_what_is_most_like_all_others(said: dict[str, int], best: str) -> None:
+    assert consensus(said) == best
+
+
+def test_no_consensus_without_texts() -> None:
+    with pytest.raises(ValueError, match="no caption"):
+        consensus({"": 3})
+
+
+@pytest.mark.parametrize(
+    ("scores", "best"), [([1, 2, 2], "b"), ([float("nan"), -9, -9], "b"), ([float("nan")] * 3, "a"), ([0, 0, 0], "a")]
+)
+def test_the_best_score_wins(scores: list[float], best: str) -> None:
+    assert best_of("abc", scores) == best
+
+
+@pytest.mark.parametrize(
+    ("asked", "stops"), [(1, [2]), (8, [9]), (9, [9, 10]), (16, [9, 17]), (64, [*range(9, 66, 8)])]
+)
+def test_captions_come_in_rounds(asked: int, stops: list[int]) -> None:
+    assert rounds_of_captions(asked) == stops
+
+
+def test_what_is_compared_again() -> None:
+    before = DrawnCaptions("пёс", {"кот": 2, "пёс": 1, "": 1})
+    after = before.with_more(["кот", "ёж", "", "ёж"])
+    assert after == DrawnCaptions("пёс", {"кот": 3, "пёс": 1, "": 2, "ёж": 2})
+    assert after.candidates(before) == ["пёс", "ёж"]
+    assert DrawnCaptions.first("ничего", "ничего").with_more(["", "ёж"]).said == {"": 2, "ёж": 1}
+
+
+@pytest.mark.parametrize("wrong", [{"num_samples": 0}, {"num_samples": 65}, {"score": "taste"}])
+def test_a_choice_that_there_is_not(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        CaptionChoice(**wrong)
+
+
+def test_no_profile_draws_several_captions_and_greedy_none_at_all() -> None:
+    assert (TUNED.captions, BASELINE.captions) == (None, None)
+    assert greedy(replace(TUNED, captions=CaptionChoice())).captions is None
+
+
+def test_ruclip_is_needed_where_captions_are_compared_by_it(tmp_path: Path) -> None:
+    profile = replace(TUNED, captions=CaptionChoice(score="ruclip"))
+    cpu = torch.device("cpu")
+    with pytest.raises(UserError, match="ruCLIP"):
+        RunSettings(tmp_path, tmp_path, tmp_path, profile, 0, cpu, torch.float32)
+    assert RunSettings(tmp_path, tmp_path, tmp_path, profile, 0, cpu, torch.float32, ruclip=tmp_path).ruclip
+
+
+@pytest.fixture(scope="module")
+def engine(weights: Path) -> Engine:
+    return Engine(load_networks(weights, torch.device("cpu"), torch.float32, BUNDLED / "ruclip"), TUNED, seed=0)
+
+
+QUERIES = [Query(f"{row}", ("Опиши изображение.",), torch.arange(row, row + 36) % 16) for row in range(3)]
+
+
+def said_by(engine: Engine, choice: CaptionChoice, stops: Sequence[int], batch: int) -> list[DrawnCaptions]:
+    drawn = [DrawnCaptions.first(each.text, TUNED.empty_answer) for each in engine.answer(QUERIES)]
+    for start, stop in itertools.pairwise((1, *stops)):
+        parts = [slice(first, first + batch) for first in range(0, len(QUERIES), batch)]
+        drawn = [
+            each
+            for part in parts
+            for each in more_captions(engine, choice, QUERIES[part], drawn[part], range(start, stop))
+        ]
+    return drawn
+
+
+def test_captions_are_a_function_of_how_many_there_were(engine: Engine) -> None:
+    """Whatever the batch, and in how many rounds they came."""
+    choice = CaptionChoice()
+    whole = said_by(engine, choice, [6], 3)
+    assert [sum(each.said.values()) for each in whole] == [6, 6, 6]
+    assert any(len(each.said) > 2 for each in whole)
+    assert [list(each.said.items()) for each in said_by(engine, choice, [2, 6], 2)] == [
+        list(each.said.items()) for each in whole
+    ]
+    for score in ("consensus", "likelihood", "picture", "ruclip"):
+        by_score = CaptionChoice(score=score)  # type: ignore[arg-type]
+        best = [each.best for each in said_by(engine, by_score, [6], 3)]
+        assert best == [each.best for each in said_by(engine, by_score, [2, 6], 1)]
+
+
+def test_captions_are_compared_as_the_profile_says(engine: Engine) -> None:
+    drawn = said_by(engine, CaptionChoice(score="likelihood"), [6], 3)
+    networks, vocabulary = engine.networks, engine.networks.vocabulary
+    clip = RuCLIP.from_directory(BUNDLED / "ruclip")
+    for query, each in zip(QUERIES, drawn, strict=True):
+        texts, codes = [text for text in each.said if text], query.codes
+        assert codes is not None
+        left = vocabulary.encode_left(query.texts[0])[None]
+        ids = [[*vocabulary.pieces(text), EOS][:10] for text in texts]  # what an answer has room for
+        (found,) = log_likelihoods(networks.rudolph, left, codes[None], vocabulary.right_template(), [ids])
+        assert each.best == texts[int(np.argmax([one.mean for one in found]))]
+        ranking = rank_texts(networks.rudolph, vocabulary, texts, codes, left_special="<LT_UNK>")
+        picture = clip.image_latents(clip.preprocess(Image.fromarray(engine.render([codes])[0]))[None])
+        cosines = clip.text_latents(texts) @ picture[0]
+        best: dict[CaptionScore, str] = {
+            "picture": texts[int(ranking.image_perplexity.argmin())],
+            "ruclip": texts[int(cosines.argmax())],
+        }
+        before = DrawnCaptions(texts[0], {texts[0]: 1})
+        for score, expected in best.items():
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(Engine, "several_texts", lambda *arguments, rest=texts[1:]: [rest])
+                (after,) = more_captions(engine, CaptionChoice(score=score), [query], [before], range(1, 9))
+            assert after.best == expected
+
+
+SAMPLES = {
+    "0": [image("images/red.png"), text("Опиши изображение.")],
+    "1": [text("Что на картинке?"), image("images/red.png")],
+    "2": [text("дом")],
+    "3": [image("images/red.png"), text("Какого цвета дом?")],
+}
+
+
+def draw_captions(monkeypatch: pytest.MonkeyPatch, choice: CaptionChoice) -> None:
+    monkeypatch.setitem(PROFILES, "tuned", replace(TUNED, captions=choice))
+
+
+def records(run: Finished) -> list[tuple[str, str, int]]:
+    return [(record["phase"], record["id"], record.get("draws", 0)) for record in run.journal[1:]]
+
+
+def test_first_answers_come_first_then_captions(
+    submit: Start, write_input: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write_input(SAMPLES)
+    once = submit(source, output="once")
+    draw_captions(monkeypatch, CaptionChoice(num_samples=10))
+    run = submit(source)
+    assert run.status == 0, run.stderr
+    assert sorted(records(run)[:5]) == sorted([("answer", key, 0) for key in "0123"] + [("draw", "2", 1)])
+    assert records(run)[5:] == [("answer", key, draws) for draws in (9, 11) for key in "01"]
+    assert run.report["phases"]["captions"]["samples"] == 4
+    *_, last = (record for record in run.journal[1:] if record["id"] == "0")
+    assert sum(last["said"].values()) == 11
+    assert last["text"] == run.predictions["0"][0]["content"] == consensus(last["said"])
+    first = next(record["text"] for record in once.journal[1:] if record["id"] == "0")
+    assert next(iter(last["said"])) == first  # the first answer is the one that a run without more gives
+    assert {key: run.predictions[key] for key in "23"} == {key: once.predictions[key] for key in "23"}
+    assert run.report["cost"]["answers"]["tokens"] > once.report["cost"]["answers"]["tokens"]
+    draw_captions(monkeypatch, CaptionChoice(num_samples=10))
+    assert submit(source, "--batch-size", "1", output="one by one").predictions == run.predictions
+
+
+# `draw_captions` for a process: sabotage of `start`.
+DRAW_CAPTIONS = """
+from dataclasses import replace
+from submission.captions import CaptionChoice
+from submission.profiles import PROFILES
+PROFILES["tuned"] = replace(PROFILES["tuned"], captions=CaptionChoice(num_samples=16))
+"""
+
+
+def test_a_run_killed_between_captions_goes_on(
+    start: Start, submit: Start, write_input: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write_input(SAMPLES)
+    killed = start(source, "--batch-size", "1", sabotage=DRAW_CAPTIONS + KILL.format(after=9))
+    assert killed.status == -9
+    assert [record["draws"] for record in killed.journal_whole if "said" in record] == [9, 9, 17]
+    draw_captions(monkeypatch, CaptionChoice(num_samples=16))
+    resumed = submit(source, "--batch-size", "1")
+    phases = {name: phase["samples"] for name, phase in resumed.report["phases"].items() if phase["samples"]}
+    assert phases == {"encode": 1, "captions": 1}
+    whole = submit(source, "--batch-size", "1", output="whole")
+    assert (resumed.status, resumed.predictions) == (0, whole.predictions)
+    assert sorted(records(resumed)) == sorted(records(whole))
+    assert [record for record in resumed.journal[1:] if "said" in record] == [
+        record for record in whole.journal[1:] if "said" in record
+    ]
+    again = submit(source, "--batch-size", "1")
+    assert not any(phase["samples"] for phase in again.report["phases"].values())
+
+
+@pytest.mark.parametrize("captions", [True, False], ids=["captions too", "drawings alone"])
+def test_a_budget_is_spent_on_what_the_profile_draws_again(
+    submit: Start, write_input: Write, monkeypatch: pytest.MonkeyPatch, captions: bool
+) -> None:
+    ahead, now = [0.0], deadline_module.time.monotonic
+
+    class Clock:
+        @staticmethod
+        def monotonic() -> float:
+            return now() + sum(ahead)
+
+    monkeypatch.setattr(deadline_module, "time", Clock)
+    best_of_n, several_texts = Engine.best_of_n, Engine.several_texts
+
+    def slow(engine: Engine, *arguments: Any) -> Any:
+        ahead.append(1000.0)
+        return best_of_n(engine, *arguments)
+
+    def slow_too(engine: Engine, *arguments: Any) -> Any:
+        ahead.append(1000.0)
+        return several_texts(engine, *arguments)
+
+    class InTurns(Payoff):
+        def rate(self, phase: str) -> float:
+            return -self.seconds.get(phase, 0.0) if phase not in order else 1e9 - order.index(phase)
+
+        def add(self, phase: str, better: int, seconds: float) -> None:
+            order[:] = [*(each for each in order if each != phase), phase]
+            super().add(phase, better, seconds)
+
+    order = ["captions", "improve"]
+    monkeypatch.setattr(Engine, "best_of_n", slow)
+    monkeypatch.setattr(Engine, "several_texts", slow_too)
+    monkeypatch.setattr(scheduler_module, "Payoff", InTurns)
+    if captions:
+        draw_captions(monkeypatch, CaptionChoice())
+    samples = {key: SAMPLES[key] for key in "02"}
+    run = submit(write_input(samples), "--time-limit", "100000", "--time-budget", "3500")
+    assert (run.status, run.report["ended"]) == (0, "finished"), run.stderr
+    more = records(run)[3:]
+    if captions:  # what the profile asks for comes first, then both ways take turns; the last turn takes them over it
+        assert more == [("answer", "0", 9), ("draw", "2", 4), ("answer", "0", 17), ("draw", "2", 8)]
+        whole = submit(write_input(samples), "--time-limit", "100000", "--time-budget", "3500")  # none is left of it
+        assert records(whole)[3:] == more
+    else:
+        assert more == [("draw", "2", draws) for draws in (4, 8, 12, 16)]
+
+
+@pytest.mark.parametrize(
+    ("said", "best"),
+    [
+        (["", ""], None),  # nothing came: the first answer stays
+        (["кот", "кот"], "кот"),
+        (["кот", ""], None),  # of two the first
+    ],
+)
+def test_odd_draws(
+    submit: Start,
+    write_input: Write,
+    monkeypatch: pytest.MonkeyPatch,
+    said: list[str],
+    best: str | None,
+) -> None:
+    draw_captions(monkeypatch, CaptionChoice(num_samples=2))
+    monkeypatch.setattr(Engine, "several_texts", lambda self, queries, *rest: [said] * len(queries))
+    source = write_input({"0": SAMPLES["0"]})
+    run = submit(source)
+    assert run.status == 0, run.stderr
+    first = run.journal[1]["text"]
+    assert run.predictions["0"] == [text(first if best is None else best)]
+    assert run.journal[2]["draws"] == 3
+
+
+def test_one_more_caption_than_the_first(submit: Start, write_input: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw_captions(monkeypatch, CaptionChoice(num_samples=1))
+    run = submit(write_input({"0": SAMPLES["0"]}))
+    assert (run.status, records(run)) == (0, [("answer", "0", 0), ("answer", "0", 2)])
+    assert run.journal[2]["text"] == run.journal[1]["text"]
+
+
+def test_who_cannot_be_captioned_again_keeps_the_answer(
+    submit: Start, write_input: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: object) -> list[list[str]]:
+        raise RuntimeError("no second time")
+
+    source = write_input({"0": SAMPLES["0"], "cut": [image("images/cut.png"), *SAMPLES["1"][:1]], "away": [
+        image("images/none.png"), *SAMPLES["1"][:1]]})  # fmt: skip
+    draw_captions(monkeypatch, CaptionChoice())
+    with monkeypatch.context() as patch:
+        patch.setattr(Engine, "several_texts", fail)
+        run = submit(source)
+    assert run.status == 1
+    assert all(answer[0]["content"] for answer in run.predictions.values())
+    problems = {(each["sample_id"], each["phase"]): each["instead"] for each in run.report["problems"]}
+    assert problems["0", "captions"] == "its best caption so far stays"
+    assert problems["away", "picture"] == "answered from its text alone"
+    assert ("away", "captions") not in problems
+    resumed = submit(source)  # who has a problem is tried again, and who has none yet
+    assert [record["draws"] for record in resumed.journal[1:] if record["id"] == "0" and "said" in record] == [9]
+    assert resumed.predictions["away"] == run.predictions["away"]
+
+
+def test_journals_merge_by_most_captions(tmp_path: Path) -> None:
+    configuration = {"seed": 0, "weights_sha256": {"a": "1"}}
+    drawn: dict[int, list[tuple[str, dict[str, int] | None]]] = {
+        0: [("первый", None), ("второй", {"первый": 1, "второй": 2})],
+        1: [("лучший", {"лучший": 4, "": 1})],
+        2: [("четвёртый", {"четвёртый": 2}), ("последний", None)],
+    }
+    for process, texts in drawn.items():
+        with Journal(tmp_path, process) as journal:
+            journal.resume(configuration)
+            for answer, said in texts:
+                journal.add_answer("x", answer, said=said)
+    for process in drawn:
+        with Journal(tmp_path, process) as journal:
+            known = journal.resume(configuration)
+            assert (known.answers, known.said, known.draws("x")) == ({"x": "лучший"}, {"x": {"лучший": 4, "": 1}}, 5)
+    assert read_journals(tmp_path, configuration).answers == {"x": "лучший"}
+    with (tmp_path / "journal.1.jsonl").open("a", encoding="utf-8") as file:
+        wrong = {"phase": "answer", "id": "x", "text": "кто", "draws": 9, "said": {"кто": 8}}  # a damaged line
+        file.write(json.dumps(wrong) + "\n")
+    assert read_journals(tmp_path, configuration).answers == {"x": "лучший"}
+
+
+def test_the_report_has_the_answer_among_most_draws() -> None:
+    """A process that was lost tells what its journal has, of another process's samples too."""
+    results = [
+        RankResult(0, {}, answers={"a": "лучший", "b": "да"}, draws={"a": 9}),
+        RankResult(1, {}, answers={"a": "первый", "b": "нет"}),
+    ]
+    for order in (results, results[::-1]):
+        assert RunSummary({}, [], order).answers["a"] == "лучший"
+    assert RunSummary({}, [], results).answers["b"] == "нет"
+    assert RankResult.from_json(results[0].to_json()) == results[0]
