@@ -16,13 +16,21 @@ setup() {
     [ -e "$here/.venv/requirements-dev-$state" ] || [ -e "$here/.venv/$1-$state" ] && return
     [ -x "$here/.venv/bin/python" ] || python3 -m venv "$here/.venv"
     echo "run.sh: installing $1 into .venv, once"
-    local pip=("$here/.venv/bin/python" -m pip install --quiet --disable-pip-version-check)
+    # Nothing is compiled ahead: Python compiles what is imported, and keeps it. All of every package takes 40 s.
+    local pip=("$here/.venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile)
     "${pip[@]}" --require-hashes --no-deps -r "$here/$1.lock"
+    local oracle="" status=0
     if [ "$1" = requirements-dev ]; then
         # youtokentome's source imports Cython without asking for it: it must be there, and seen, when it is built.
-        "${pip[@]}" --require-hashes --no-deps --no-build-isolation -r "$here/requirements-bpe.lock"
+        # Beside it torch is installed; neither needs the other's files.
+        "${pip[@]}" --require-hashes --no-deps --no-build-isolation -r "$here/requirements-bpe.lock" &
+        oracle=$!
+        trap 'kill "$oracle" 2>/dev/null || true' EXIT
     fi
-    "${pip[@]}" -r "$here/$1.txt" # all is there but torch, which no lock can hold: docker/lock.sh tells why
+    "${pip[@]}" -r "$here/$1.txt" || status=$? # all is there but torch, which no lock can hold: docker/lock.sh tells why
+    [ -z "$oracle" ] || wait "$oracle" || status=$?
+    trap - EXIT
+    [ "$status" -eq 0 ] || exit "$status"
     touch "$here/.venv/$1-$state"
 }
 
