@@ -16,10 +16,9 @@ setup() {
     [ -e "$here/.venv/requirements-dev-$state" ] || [ -e "$here/.venv/$1-$state" ] && return
     [ -x "$here/.venv/bin/python" ] || python3 -m venv "$here/.venv"
     echo "run.sh: installing $1 into .venv, once"
-    # Nothing is compiled ahead: Python compiles what is imported, and keeps it. All of every package takes 40 s.
-    local pip=("$here/.venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile)
+    local python="$here/.venv/bin/python" oracle="" status=0
+    local pip=("$python" -m pip install --quiet --disable-pip-version-check --no-compile)
     "${pip[@]}" --require-hashes --no-deps -r "$here/$1.lock"
-    local oracle="" status=0
     if [ "$1" = requirements-dev ]; then
         # youtokentome's source imports Cython without asking for it: it must be there, and seen, when it is built.
         # Beside it torch is installed; neither needs the other's files.
@@ -28,6 +27,9 @@ setup() {
         trap 'kill "$oracle" 2>/dev/null || true' EXIT
     fi
     "${pip[@]}" -r "$here/$1.txt" || status=$? # all is there but torch, which no lock can hold: docker/lock.sh tells why
+    # pip would have compiled one file after the other, of which there are 17,000. As with pip, what is not of this
+    # Python's grammar (templates, other versions' files) stays as it is.
+    "$python" -m compileall -qq -j 0 "$here/.venv/lib" || true
     [ -z "$oracle" ] || wait "$oracle" || status=$?
     trap - EXIT
     [ "$status" -eq 0 ] || exit "$status"

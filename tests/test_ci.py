@@ -1,4 +1,4 @@
-"""What CI makes of the proofs that it runs beside each other: both count, and each says all of it in one piece."""
+"""What CI makes of the proofs that it runs beside each other: all count, and each says all of it in one piece."""
 
 import shutil
 import subprocess
@@ -7,34 +7,42 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-CASES = (  # how the tests, the containers' proof and Slurm's end, and how CI does
-    (0, 0, 0, 0),
-    (0, 3, 3, 0),
-    (0, 1, 0, 1),
-    (0, 0, 1, 1),
-    (0, 3, 143, 1),
-    (1, 0, 0, 1),
+CASES = (  # how the tests, the containers' proof and both parts of Slurm's end, and how CI does
+    (0, 0, 0, 0, 0),
+    (0, 3, 3, 3, 0),
+    (0, 1, 0, 0, 1),
+    (0, 0, 1, 0, 1),
+    (0, 3, 3, 143, 1),
+    (1, 0, 0, 0, 1),
 )
+# Each waits for the others: one that is run alone waits in vain.
+PROOF = """#!/bin/bash
+part="$(basename "$0")${{2:+ $2}}"
+echo "$part begins with $LIMIT s"
+touch "began: $part"
+for _ in $(seq 600); do [ "$(ls | grep -c began:)" -eq 3 ] && break; sleep 0.05; done
+[ "$(ls | grep -c began:)" -eq 3 ] || exit 9
+echo "$part ends"
+case "$part" in *"not ("*) exit {third} ;; *) exit {status} ;; esac
+"""
 
 
-@pytest.mark.parametrize(("tests", "containers", "slurm", "ends"), CASES)
-def test_both_proofs_count(tests: int, containers: int, slurm: int, ends: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("tests", "containers", "slurm", "rest", "ends"), CASES)
+def test_all_proofs_count(tests: int, containers: int, slurm: int, rest: int, ends: int, tmp_path: Path) -> None:
     (tmp_path / ".ci").mkdir()
     (tmp_path / "docker/slurm").mkdir(parents=True)
     shutil.copy(ROOT / ".ci/run", tmp_path / ".ci/run")
     (tmp_path / "run.sh").write_text(f"exit {tests}")
-    # Each waits for the other: one that is run alone waits in vain.
-    for name, other, status in (("ci", "prove", containers), ("prove", "ci", slurm)):
-        path = tmp_path / {"ci": "docker/ci.sh", "prove": "docker/slurm/prove.sh"}[name]
-        meets = f"touch {name}; for _ in $(seq 600); do [ -e {other} ] && break; sleep 0.05; done; [ -e {other} ]"
-        path.write_text(
-            f"#!/bin/bash\necho {name} begins with $LIMIT s\n{meets} || exit 9\necho {name} ends\nexit {status}"
-        )
-        path.chmod(0o755)
+    for name, status in (("docker/ci.sh", containers), ("docker/slurm/prove.sh", slurm)):
+        (tmp_path / name).write_text(PROOF.format(status=status, third=rest))
+        (tmp_path / name).chmod(0o755)
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/chromium").symlink_to("/bin/true")
     path = f"{tmp_path / 'bin'}:/usr/bin:/bin"
     done = subprocess.run([tmp_path / ".ci/run"], env={"PATH": path}, capture_output=True, text=True, check=False)
     assert done.returncode == ends, done.stderr
-    says = ["ci begins with 480 s", "ci ends", "prove begins with 480 s", "prove ends"]
-    assert done.stdout.splitlines() == ([] if tests else says)
+    waits = "test_queue_on_slurm or test_training_on_slurm"
+    parts = () if tests else ("ci.sh", f"prove.sh {waits}", f"prove.sh not ({waits})")
+    assert done.stdout.splitlines() == [f"{part} {says}" for part in parts for says in ("begins with 480 s", "ends")]
+    for waiting in waits.split(" or "):
+        assert (ROOT / f"tests/cluster/{waiting}.py").is_file()

@@ -108,7 +108,7 @@ GresTypes=gpu
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
 SchedulerType=sched/builtin
-SchedulerParameters=sched_interval=2
+SchedulerParameters=sched_interval=1
 $(for i in "${!nodes[@]}"; do echo "NodeName=${nodes[i]} NodeAddr=127.0.0.1 Port=${ports[i + 1]} CPUs=64 Gres=gpu:8"; done)
 PartitionName=all Nodes=ALL Default=YES LLN=YES
 END_OF_CONF
