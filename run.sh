@@ -69,9 +69,9 @@ case "${1:-}" in
         checking=$!
         trap 'rm -f "$types"; kill "$checking" 2>/dev/null || true' EXIT
         # The networks of the tests are so small that a second thread only waits for the first; a second process helps.
-        # The tests of a file stay in one process, so that what they share is made once.
+        # The tests of a file stay in one process, so that what they share is made once; tests/conftest.py orders the files.
         OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" .venv/bin/python -m pytest \
-            --numprocesses logical --maxprocesses 4 --dist loadfile "$@" || status=$?
+            --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder "$@" || status=$?
         wait "$checking" || status=$((status ? status : 1))
         trap 'rm -f "$types"' EXIT
         cat "$types"

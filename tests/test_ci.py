@@ -1,10 +1,14 @@
-"""What CI makes of the proofs that it runs beside each other: all count, and each says all of it in one piece."""
+"""What CI runs in which order, and what it makes of the proofs: all count, and each says all of it in one piece."""
 
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+
+from tests.conftest import DEAREST, order
 
 ROOT = Path(__file__).parents[1]
 CASES = (  # how the tests, the containers' proof and both parts of Slurm's end, and how CI does
@@ -46,3 +50,12 @@ def test_all_proofs_count(tests: int, containers: int, slurm: int, rest: int, en
     assert done.stdout.splitlines() == [f"{part} {says}" for part in parts for says in ("begins with 480 s", "ends")]
     for waiting in waits.split(" or "):
         assert (ROOT / f"tests/cluster/{waiting}.py").is_file()
+
+
+def test_dear_files_and_those_of_few_tests_come_first() -> None:
+    files = ["a", "b", "b", "c", "c", DEAREST[1], DEAREST[1], DEAREST[0], "d"]
+    items: list[Any] = [SimpleNamespace(location=(file, number, "")) for number, file in enumerate(files)]
+    ordered = sorted(items, key=order(items))
+    assert [item.location[0] for item in ordered] == [DEAREST[0], DEAREST[1], DEAREST[1], "a", "d", *"bbcc"]
+    assert [item.location[1] for item in ordered] == [7, 5, 6, 0, 8, 1, 2, 3, 4]
+    assert [file for file in DEAREST if not (ROOT / file).is_file()] == []
