@@ -16,13 +16,23 @@ setup() {
     [ -e "$here/.venv/requirements-dev-$state" ] || [ -e "$here/.venv/$1-$state" ] && return
     [ -x "$here/.venv/bin/python" ] || python3 -m venv "$here/.venv"
     echo "run.sh: installing $1 into .venv, once"
-    local pip=("$here/.venv/bin/python" -m pip install --quiet --disable-pip-version-check)
+    local python="$here/.venv/bin/python" oracle="" status=0
+    local pip=("$python" -m pip install --quiet --disable-pip-version-check --no-compile)
     "${pip[@]}" --require-hashes --no-deps -r "$here/$1.lock"
     if [ "$1" = requirements-dev ]; then
         # youtokentome's source imports Cython without asking for it: it must be there, and seen, when it is built.
-        "${pip[@]}" --require-hashes --no-deps --no-build-isolation -r "$here/requirements-bpe.lock"
+        # Beside it torch is installed; neither needs the other's files.
+        "${pip[@]}" --require-hashes --no-deps --no-build-isolation -r "$here/requirements-bpe.lock" &
+        oracle=$!
+        trap 'kill "$oracle" 2>/dev/null || true' EXIT
     fi
-    "${pip[@]}" -r "$here/$1.txt" # all is there but torch, which no lock can hold: docker/lock.sh tells why
+    "${pip[@]}" -r "$here/$1.txt" || status=$? # all is there but torch, which no lock can hold: docker/lock.sh tells why
+    # pip would have compiled one file after the other, of which there are 17,000. As with pip, what is not of this
+    # Python's grammar (templates, other versions' files) stays as it is.
+    "$python" -m compileall -qq -j 0 "$here/.venv/lib" || true
+    [ -z "$oracle" ] || wait "$oracle" || status=$?
+    trap - EXIT
+    [ "$status" -eq 0 ] || exit "$status"
     touch "$here/.venv/$1-$state"
 }
 
@@ -59,9 +69,9 @@ case "${1:-}" in
         checking=$!
         trap 'rm -f "$types"; kill "$checking" 2>/dev/null || true' EXIT
         # The networks of the tests are so small that a second thread only waits for the first; a second process helps.
-        # The tests of a file stay in one process, so that what they share is made once.
+        # The tests of a file stay in one process, so that what they share is made once; tests/conftest.py orders the files.
         OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" .venv/bin/python -m pytest \
-            --numprocesses logical --maxprocesses 4 --dist loadfile "$@" || status=$?
+            --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder "$@" || status=$?
         wait "$checking" || status=$((status ? status : 1))
         trap 'rm -f "$types"' EXIT
         cat "$types"

@@ -71,7 +71,8 @@ if ! engine_answers; then
         step "installing the Docker engine"
         apt="apt-get -qq -o Acquire::Retries=2 -o Acquire::http::Timeout=20 -o DPkg::Lock::Timeout=60"
         DEBIAN_FRONTEND=noninteractive bounded 150 \
-            sh -c "$apt update && $apt install -y --no-install-recommends docker.io" >"$work/apt.log" 2>&1 ||
+            sh -c "exec 9>$apt_turn && flock 9 && $apt update && $apt install -y --no-install-recommends docker.io" \
+            >"$work/apt.log" 2>&1 ||
             not_here "the Docker engine can not be installed: $(tail -n 1 "$work/apt.log")"
     fi
     step "starting the Docker engine"
@@ -170,8 +171,8 @@ step "testing in containers"
 export LIMIT="$limit"
 FBC2_SUBMISSION_IMAGE=fbc2-submission:ci FBC2_EVALUATION_IMAGE=fbc2-evaluation:ci \
     FBC2_CODABENCH_IMAGE=fbc2-codabench:ci OMP_NUM_THREADS=1 \
-    bounded "$limit" "$python" -m pytest --exitfirst -m docker tests/container "$@" || {
-    too_long "$?" && not_here "the tests were not done in time; those that were, passed"
+    bounded "$limit" "$python" -m pytest -p tests.passed --exitfirst -m docker tests/container "$@" || {
+    too_long "$?" && out_of_time
     exit 1
 }
 step "proven, in $SECONDS s"

@@ -8,8 +8,10 @@ name="$1" links="$2"
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 command -v mmdebstrap >/dev/null || {
+    exec 9>/run/lock/fbc2-apt && flock 9 # docker/proof.sh tells why
     apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends mmdebstrap >/dev/null
+    exec 9>&-
 }
 printf '[global]\nno-index = true\nfind-links = %s\n' "$links" >"$work/pip.conf"
 # libgomp: torch asks for it.

@@ -182,7 +182,8 @@ def test_options_and_files_in_the_text_are_there(name: str) -> None:
 
 def copy_of_the_repository(folder: Path) -> Path:
     """A copy as a clone is, with the environment that runs this as its .venv, so that nothing is installed."""
-    left_out = {".git", ".venv", "output", "data", "runs", "tests", ".pytest_cache", ".mypy_cache", ".ruff_cache"}
+    left_out = {".git", ".venv", "output", "data", "runs", "tests"}
+    left_out |= {".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis"}  # others write there at this moment
     copy = folder / "clone"
     shutil.copytree(ROOT, copy, ignore=lambda where, _: left_out if Path(where) == ROOT else {"__pycache__"})
     environment, ours = copy / ".venv", Path(sys.prefix)

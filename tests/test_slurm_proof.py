@@ -13,7 +13,13 @@ BOX = "NOTHING RAN UNDER SLURM HERE, SO NOTHING WAS PROVEN"
 TOOLS = ("bash", "cat", "chmod", "date", "dirname", "env", "kill", "ln", "mkdir", "mktemp", "rm", "sleep", "tail")
 SLURM = ("slurmctld", "slurmd", "slurmstepd", "sbatch", "srun")
 # Stands in for `timeout --kill-after=10 SECONDS COMMAND`, and for what is run by it.
-TIMEOUT = 'shift 2; case "$*" in *pytest*) exit "$TESTS_END" ;; apt-get*) echo "$APT_SAYS" >&2; exit 100 ;; esac'
+TIMEOUT = """
+shift 2
+case "$*" in
+    *pytest*) for test in $PASS; do echo "$test" >>"$PASSED"; done; exit "$TESTS_END" ;;
+    *apt-get*) echo "$APT_SAYS" >&2; exit 100 ;;
+esac
+"""
 PYTHON = 'case "$2" in *torch*) exit "$LACKS_PACKAGES" ;; *) exec "$REAL_PYTHON" "$@" ;; esac'
 
 
@@ -30,6 +36,7 @@ class Machine:
     slurm: bool = True
     apt: bool = True
     hosts: int = 4
+    passing: str = ""  # tests that pass before
     tests_end: int = 0
     lacks_packages: int = 0
     limit: int = 60
@@ -45,8 +52,10 @@ MACHINES = (
     Machine("hosts that do not come up", 3, "the hosts do not come up", hosts=3, limit=2),
     Machine("a test that fails", 1, "running the templates", tests_end=1),
     Machine("no test at all", 1, "running the templates", tests_end=5),
-    Machine("tests that take too long", 3, "the tests were not done in 60 s", tests_end=124),
-    Machine("tests that have to be killed", 3, "the tests were not done in 60 s", tests_end=137),
+    Machine("tests that take too long", 3, "no test was done in 60 s", tests_end=124),
+    Machine("tests that have to be killed", 3, "no test was done in 60 s", tests_end=137),
+    Machine("time for two tests", 3, "TIME RAN OUT AFTER 2 TESTS, WHICH PASSED", passing="one two", tests_end=124),
+    Machine("a test that fails behind two", 1, "running the templates", passing="one two", tests_end=1),
     Machine("a Python without our packages", 1, "run `bash run.sh setup`", lacks_packages=1),
 )
 
@@ -79,12 +88,12 @@ def test_a_failure_of_the_machine_is_told_apart_from_one_of_ours(machine: Machin
         [ROOT / "docker/slurm/prove.sh"],
         env={
             "PATH": str(commands), "PYTHON": "python", "REAL_PYTHON": sys.executable, "TMPDIR": str(temporary),
-            "LIMIT": str(machine.limit), "TESTS_END": str(machine.tests_end),
+            "LIMIT": str(machine.limit), "TESTS_END": str(machine.tests_end), "PASS": machine.passing,
             "APT_SAYS": "E: Unable to locate package slurmd", "LACKS_PACKAGES": str(machine.lacks_packages),
         },
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == machine.ends, done.stdout + done.stderr
     assert machine.told in done.stdout + done.stderr
-    assert (BOX in done.stderr) == (machine.ends == 3)
+    assert (BOX in done.stderr) == (machine.ends == 3 and not machine.passing)
     assert list(temporary.iterdir()) == [], "nothing is left"

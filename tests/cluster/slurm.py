@@ -141,6 +141,7 @@ def submitting(**environment: object) -> dict[str, str]:
 def signal_command(job: Job, task: int, module: str, number: signal.Signals) -> None:
     """Send a signal to the command of a task, `python -m <module>`, and to nothing else: its script hears none."""
     slurm = [f"SLURM_ARRAY_JOB_ID={job.number}", f"SLURM_ARRAY_TASK_ID={task}"]
+    slurm.append(f"CLUSTER={os.environ['CLUSTER']}")  # another one may have a job of the same number
     for process in Path("/proc").glob("[0-9]*"):
         try:
             command = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")

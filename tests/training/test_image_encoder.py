@@ -74,9 +74,17 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return seen
 
 
-def test_workers_make_the_codes_that_this_process_makes(vqgan: Path, folder: Path, tmp_path: Path) -> None:
+def test_workers_make_the_codes_that_this_process_makes(
+    vqgan: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And say the same of pictures that can be seen in part."""
+    cut = folder / "images" / "2.png"
+    cut.write_bytes(cut.read_bytes()[:600])
     alone = all_codes(read_task(folder, "vqa", "train", encoder(vqgan, tmp_path / "one")))
+    said = words(capsys)
     helped = all_codes(read_task(folder, "vqa", "train", encoder(vqgan, tmp_path / "two", workers=2)))
+    assert words(capsys) == said
+    assert "2.png, sample '2':" in said[1]
     network = encoder(vqgan, tmp_path / "three").vqgan
     assert alone == helped
     assert len(alone) == 70
@@ -159,9 +167,13 @@ def test_bad_pictures_are_named_and_the_good_ones_kept(
     assert sum(seen) == 4
 
 
-@pytest.mark.parametrize("workers", [0, 1])
+def words(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """What was said on the standard error, but for the bar."""
+    return [line for line in capsys.readouterr().err.splitlines() if "encode" not in line]
+
+
 def test_pictures_that_can_be_seen_are_used_and_named(
-    workers: int, vqgan: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    vqgan: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     images, one = folder / "images", tmp_path / "one"
     whole = (images / "1.png").read_bytes()
@@ -172,10 +184,10 @@ def test_pictures_that_can_be_seen_are_used_and_named(
     Image.fromarray(grey).save(images / "3.png")
     Image.fromarray((grey >> 8).astype(np.uint8)).save(images / "4.png")
     capsys.readouterr()
-    codes = all_codes(read_task(folder, "vqa", "train", encoder(vqgan, tmp_path / "two", workers=workers)))
+    codes = all_codes(read_task(folder, "vqa", "train", encoder(vqgan, tmp_path / "two")))
     assert codes[1] == before[1]
     assert codes[3] == codes[4]
-    lines = [line for line in capsys.readouterr().err.splitlines() if "encode" not in line]
+    lines = words(capsys)
     assert lines[0] == "warning: 1 picture is damaged and used as far as it can be seen"
     assert "2.png, sample '2':" in lines[1]
     assert lines[1].endswith("of its 20 rows can be seen; copy the picture again")
