@@ -3,10 +3,11 @@
     python benchmarks/gpu.py --minutes 8 --output gpu_proof
     python benchmarks/gpu.py --device cpu --size tiny --output gpu_proof     # tries the command itself, in seconds
 
-Each part runs in a process of its own under a cap; its rows are in `OUTPUT/PART.json` as soon as they are there, so a
-part that ran out of time keeps what it had. `OUTPUT/report.md` has all tables, `OUTPUT/report.json` the same as data.
-Parts stand in the order of what they are worth. The exit status is 0 if every part ended well, else 1.
-Nothing is needed beyond torch, numpy, pillow, safetensors, tokenizers, tqdm and pandas, and no network.
+Each part runs in a process of its own, for its share of the minutes that are left when it begins; its rows are in
+`OUTPUT/PART.json` as soon as they are there, so a part that is stopped keeps what it had. `OUTPUT/report.md` has all
+tables and says which parts failed and why, `OUTPUT/report.json` the same as data. Parts stand in the order of what they
+are worth. The exit status is 0 if every part ended well, else 1.
+Nothing is needed beyond torch, numpy, pillow, safetensors, tokenizers and tqdm, and no network.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.gpu_parts.parts import PARTS, Part, Setting
-from benchmarks.gpu_parts.results import read_result, report, write_result
+from benchmarks.gpu_parts.parts import PARTS, Part, Setting, seconds_for
+from benchmarks.gpu_parts.results import DONE, read_result, report, write_result
 
 
 def run_here(part: Part, setting: Setting, output: Path) -> None:
@@ -38,16 +39,16 @@ def run_here(part: Part, setting: Setting, output: Path) -> None:
     for row in part.rows(setting):
         rows.append(row)
         write_result(output, part.name, "unfinished", time.monotonic() - started, rows)
-    write_result(output, part.name, "done", time.monotonic() - started, rows)
+    write_result(output, part.name, DONE, time.monotonic() - started, rows)
 
 
-def run_apart(part: Part, arguments: argparse.Namespace, seconds: float) -> bool:
-    """Run a part in a process of its own for at most some seconds; return whether it ended well."""
+def run_apart(part: Part, arguments: argparse.Namespace, seconds: float) -> None:
+    """Run a part in a process of its own for at most some seconds; its file says how that ended."""
     output: Path = arguments.output
     (output / f"{part.name}.json").unlink(missing_ok=True)
     if seconds <= 0:
         write_result(output, part.name, "not begun: no time was left", 0.0, [])
-        return False
+        return
     command = [sys.executable, str(Path(__file__).resolve()), "--part", part.name, "--output", str(output)]
     command += ["--device", arguments.device, "--size", arguments.size]
     started, log = time.monotonic(), output / f"{part.name}.log"
@@ -57,14 +58,13 @@ def run_apart(part: Part, arguments: argparse.Namespace, seconds: float) -> bool
             status = child.wait(seconds)
             problem = "" if status == 0 else f"failed with status {status}: {_last_line(log)}"
         except subprocess.TimeoutExpired:
-            problem = f"stopped after {seconds:.0f} s"
+            problem = f"stopped after its {seconds:.1f} s; what it had by then is there"
         finally:  # also what the part itself has started, and also at an interrupt
             if child.poll() is None:
                 os.killpg(child.pid, signal.SIGKILL)
                 child.wait()
     if problem:
         write_result(output, part.name, problem, time.monotonic() - started, read_result(output, part.name)["rows"])
-    return not problem
 
 
 def _last_line(path: Path) -> str:
@@ -89,13 +89,13 @@ def main() -> int:
         return 0
     end = time.monotonic() + 60 * arguments.minutes
     chosen = [part for part in PARTS if not arguments.only or part.name in arguments.only]
-    well = []
-    for part in chosen:
-        well.append(run_apart(part, arguments, min(part.cap, end - time.monotonic())))
-        report(arguments.output, [each.name for each in chosen[: len(well)]])  # what is there so far
-        print(f"{part.name}: {read_result(arguments.output, part.name)['status']}", flush=True)
+    failed: dict[str, str] = {}
+    for place, part in enumerate(chosen, 1):
+        run_apart(part, arguments, seconds_for(part, chosen[place:], end - time.monotonic()))
+        failed = report(arguments.output, [each.name for each in chosen[:place]])  # what is there so far
+        print(f"{part.name}: {failed.get(part.name, DONE)}", flush=True)
     print(f"tables: {arguments.output / 'report.md'}")
-    return 0 if all(well) else 1
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

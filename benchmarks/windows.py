@@ -35,6 +35,7 @@ from models.rudolph.sampling import Sampling, count_not_finite, sample_token, un
 from models.rudolph.vocabulary import Vocabulary
 from models.rudolph.window_width import WindowWidth
 
+CPU = torch.device("cpu")
 WEIGHTS = Path(__file__).parents[1] / "weights"
 SAMPLINGS = {
     "tuned": Sampling(temperature=0.7, top_k=256, top_p=0.9),
@@ -67,10 +68,15 @@ def by_turns(ways: dict[str, Callable[[], object]], repeats: int, clock: Clock) 
 
 
 def pictures(
-    batches: Sequence[int], widths: Sequence[int], samplings: Sequence[str], repeats: int, clock: Clock
+    batches: Sequence[int],
+    widths: Sequence[int],
+    samplings: Sequence[str],
+    repeats: int,
+    clock: Clock,
+    device: torch.device = CPU,
 ) -> Iterator[dict[str, object]]:
-    """Yield rows of whole pictures of the bundled model."""
-    model = load_rudolph(WEIGHTS / "rudolph")
+    """Yield rows of whole pictures of the bundled model, in float32."""
+    model = load_rudolph(WEIGHTS / "rudolph", device)
     vocabulary = Vocabulary(BPE(WEIGHTS / "bpe.model"), model.config)
     pack_linears(model.transformer)
     texts = torch.stack([vocabulary.encode_left(text, "<LT_UNK>") for text in TEXTS])
@@ -79,7 +85,7 @@ def pictures(
         for batch in batches:
             left = texts[torch.arange(batch) % len(texts)]
             numbers = uniforms(0, [str(i) for i in range(batch)], "image", model.config.image_seq_length)
-            chosen = {"auto": WindowWidth(), **{str(width): WindowWidth((width,)) for width in widths}}
+            chosen = {"auto": WindowWidth.automatic(device), **{str(width): WindowWidth((width,)) for width in widths}}
 
             def draw(width: int | WindowWidth, left: Tensor = left, numbers: Tensor = numbers, sampling=sampling):  # type: ignore[no-untyped-def]
                 return generate_image(model, left, sampling, numbers, window=width)
@@ -107,12 +113,12 @@ def passes(
     model: Rudolph, batches: Sequence[int], widths: Sequence[int], sampling: Sampling, repeats: int, clock: Clock
 ) -> Iterator[dict[str, object]]:
     """Yield rows of what a pass costs beside a step, and of how many codes it gives behind random weights."""
-    config = model.config
+    config, device = model.config, model.text_embeddings.weight.device
     head = output_head(model, slice(config.text_vocab, config.text_vocab + config.image_vocab_size))
     steps, start = config.image_seq_length, config.l_text_seq_length
     for batch in batches:
-        left = torch.randint(1, config.bpe_vocab, (batch, start), generator=torch.Generator().manual_seed(0))
-        numbers = uniforms(0, [str(i) for i in range(batch)], "image", steps)
+        left = torch.randint(1, config.bpe_vocab, (batch, start), generator=torch.Generator().manual_seed(0)).to(device)
+        numbers = uniforms(0, [str(i) for i in range(batch)], "image", steps).to(device)
         single = CompactCache(model.transformer, batch)
         logits = forward_cached(model, single, left, 0, head)
         place = iter(range(steps - 1))

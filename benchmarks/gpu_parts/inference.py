@@ -1,23 +1,20 @@
-"""Random networks of the published sizes: steps, prefills, whole phases, the VQGAN, a step as a CUDA graph."""
+"""Random networks of the published sizes: steps, prefills, whole phases, the VQGAN."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from benchmarks import inference as ways
-from benchmarks.decode import IMAGE_SAMPLING, Stopwatch
+from benchmarks.decode import Stopwatch
 from benchmarks.gpu_parts.energy import Joules
 from benchmarks.gpu_parts.parts import Setting
 from benchmarks.inference import Bench
 from models.rudolph import Config, Rudolph, named
-from models.rudolph.decoding import output_head
-from models.rudolph.many_codes import draw_one_pass, first_codes
-from models.rudolph.many_codes_cache import ManyCodesCache
 
 TINY = Config(
     num_layers=5,
@@ -42,19 +39,21 @@ def bench_of(setting: Setting, dtype: torch.dtype | None = None) -> Bench:
     return Bench(device, dtype, Stopwatch(time.perf_counter, 2 if setting.tiny else 9, device))
 
 
-def network(setting: Setting, bench: Bench) -> Rudolph:
-    """The 2.7B with random weights, or a tiny one."""
+def network(setting: Setting, bench: Bench, layers: int | None = None) -> Rudolph:
+    """The 2.7B with random weights, or a tiny one; perhaps of fewer layers."""
     torch.manual_seed(0)
+    config = TINY if setting.tiny else named("2.7B-FBC2")
+    config = config if layers is None else replace(config, num_layers=layers)
     with torch.device(bench.device):
         default = torch.get_default_dtype()
         torch.set_default_dtype(bench.dtype)  # never all of it in float32
         try:
-            return Rudolph(TINY if setting.tiny else named("2.7B-FBC2")).eval()
+            return Rudolph(config).eval()
         finally:
             torch.set_default_dtype(default)
 
 
-def _batches(setting: Setting) -> list[int]:
+def batches_of(setting: Setting) -> list[int]:
     return [1, 2] if setting.tiny else [1, 16, 64, 128, 256]
 
 
@@ -64,7 +63,7 @@ def steps(setting: Setting) -> Iterator[dict[str, Any]]:
     bench = bench_of(setting)
     yield {"bandwidth, GB/s": round(bench.bandwidth() / 1e9)}
     model = network(setting, bench)
-    for batch in _batches(setting):  # one at a time, so that a batch too large loses the larger ones alone
+    for batch in batches_of(setting):  # one at a time, so that a batch too large loses the larger ones alone
         yield from ways.measure_steps(bench, model, [batch])
 
 
@@ -72,7 +71,7 @@ def steps(setting: Setting) -> Iterator[dict[str, Any]]:
 def prefill(setting: Setting) -> Iterator[dict[str, Any]]:
     """The prefills of both phases by batch."""
     bench = bench_of(setting)
-    yield from ways.measure_prefill(bench, network(setting, bench), _batches(setting))
+    yield from ways.measure_prefill(bench, network(setting, bench), batches_of(setting))
 
 
 @torch.inference_mode()
@@ -108,6 +107,8 @@ def vqgan(setting: Setting) -> Iterator[dict[str, Any]]:
         ways.SBER_VQGAN.update(TINY_VQGAN)
     wanted = [(torch.float32, False)] if setting.tiny else [(torch.float32, False), (torch.float32, True)]
     wanted += [(torch.bfloat16, False)]
+    if setting.on_gpu:
+        wanted += [(torch.float16, False)]
     for dtype, tf32 in wanted:
         torch.backends.cudnn.allow_tf32 = tf32
         for row in ways.measure_vqgan(bench_of(setting, dtype), [1] if setting.tiny else [1, 16, 64]):
@@ -119,47 +120,3 @@ def profile(setting: Setting) -> Iterator[dict[str, Any]]:
     """The operations that a step's time goes to."""
     bench = bench_of(setting)
     yield from ways.measure_profile(bench, network(setting, bench), [2 if setting.tiny else 128])
-
-
-@torch.inference_mode()
-def graph(setting: Setting) -> Iterator[dict[str, Any]]:
-    """Drawing a code of each picture as a CUDA graph, which goes on with each replay, beside the same kernels launched
-    one by one."""
-    bench = bench_of(setting)
-    model = network(setting, bench)
-    for batch in _batches(setting)[:4]:
-        draw, known = _passes_of_one_code(bench, model, batch)
-        eager = bench.stopwatch.median_ms(lambda _, once=draw: once())
-        row = {"batch": batch, "eager ms": round(eager, 2)}
-        if not setting.on_gpu:
-            yield {**row, "graph ms": "needs a GPU", "ratio": "-"}
-            continue
-        side = torch.cuda.Stream()
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):  # what is made once must be made before the capture
-            for _ in range(3):
-                draw()
-        torch.cuda.current_stream().wait_stream(side)
-        captured = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(captured):
-            draw()
-        before = known.sum().item()
-        replayed = bench.stopwatch.median_ms(lambda _, graph=captured: graph.replay())
-        went_on = known.sum().item() > before
-        yield {
-            **row,
-            "graph ms": round(replayed, 2),
-            "ratio": round(eager / replayed, 2),
-            "went on": "yes" if went_on else "NO",
-        }
-
-
-def _passes_of_one_code(bench: Bench, model: Rudolph, batch: int) -> tuple[Callable[[], None], Tensor]:
-    """What draws the next code of each picture, wherever it stands, and how many codes each has `[batch]`."""
-    config, like = model.config, model.text_embeddings.weight
-    head = output_head(model, slice(config.text_vocab, config.text_vocab + config.image_vocab_size))
-    cache = ManyCodesCache(model.transformer, batch, 1, 1)
-    logits = torch.randn(batch, config.image_vocab_size, device=like.device, dtype=like.dtype)
-    numbers = torch.rand(batch, config.image_seq_length, device=bench.device)
-    rows = first_codes(logits, IMAGE_SAMPLING, numbers, None, config.image_tokens_per_dim, 1)
-    return lambda: draw_one_pass(model, cache, head, IMAGE_SAMPLING, rows, 1), rows.known

@@ -1,9 +1,9 @@
-"""Which parts there are, in the order of what they are worth, and how many seconds each may take at most."""
+"""Which parts there are, in the order of what they are worth, and how the time is divided among them."""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,12 +23,12 @@ class Setting:
 
 @dataclass(frozen=True)
 class Part:
-    """A part: its name, the module and function that make its rows, and its cap in seconds."""
+    """A part: its name, the module and function that make its rows, and its share of eight minutes in seconds."""
 
     name: str
     module: str
     function: str
-    cap: float
+    share: float
 
     def rows(self, setting: Setting) -> Iterator[dict[str, Any]]:
         """Import what the part needs, and compute its rows one by one."""
@@ -45,16 +45,27 @@ class Part:
 
 
 PARTS = (
-    Part("versions", "kernels", "versions", 30),
-    Part("parity", "parity", "parity", 60),
-    Part("same_for_any_batch", "parity", "same_for_any_batch", 45),
-    Part("synchronisations", "parity", "synchronisations", 30),
-    Part("attention", "kernels", "attention", 40),
-    Part("steps", "inference", "steps", 75),
-    Part("end_to_end", "inference", "end_to_end", 150),
-    Part("training", "training", "training", 90),
-    Part("graph", "inference", "graph", 40),
-    Part("vqgan", "inference", "vqgan", 40),
-    Part("prefill", "inference", "prefill", 40),
-    Part("profile", "inference", "profile", 30),
+    Part("versions", "kernels", "versions", 20),
+    Part("parity", "parity", "parity", 35),
+    Part("same_for_any_batch", "parity", "same_for_any_batch", 35),
+    Part("synchronisations", "parity", "synchronisations", 15),
+    Part("demo", "demo", "demo", 60),
+    Part("steps", "inference", "steps", 45),
+    Part("end_to_end", "inference", "end_to_end", 75),
+    Part("windows", "several_codes", "windows", 45),
+    Part("graph", "one_step", "graph", 30),
+    Part("training", "training", "training", 45),
+    Part("attention", "kernels", "attention", 15),
+    Part("vqgan", "inference", "vqgan", 20),
+    Part("prefill", "inference", "prefill", 20),
+    Part("compile", "one_step", "compiled", 40),
+    Part("profile", "inference", "profile", 20),
 )
+
+
+def seconds_for(part: Part, later: Sequence[Part], left: float) -> float:
+    """How long a part may take of the seconds that are left: its share, beside those of all that come later.
+
+    What an earlier part did not take is there for all the others.
+    """
+    return left * part.share / (part.share + sum(other.share for other in later))

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+DONE = "done"
+
 
 def write_result(output: Path, name: str, status: str, seconds: float, rows: list[dict[str, Any]]) -> None:
     """Write a part's file whole or not at all: its process may be killed at any time."""
@@ -24,12 +26,23 @@ def read_result(output: Path, name: str) -> dict[str, Any]:
     return result
 
 
-def report(output: Path, names: list[str]) -> None:
-    """Write `report.json` and `report.md` over some parts."""
+def report(output: Path, names: list[str]) -> dict[str, str]:
+    """Write `report.json` and `report.md` over some parts; return why those that failed did, by name."""
     results = [read_result(output, name) for name in names]
-    (output / "report.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    pages = ["# What the GPU showed", *(section(result) for result in results)]
+    failed = {result["part"]: result["status"] for result in results if result["status"] != DONE}
+    data = {"failed": failed, "parts": results}
+    (output / "report.json").write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+    pages = ["# What the GPU showed", summary(results, failed), *(section(result) for result in results)]
     (output / "report.md").write_text("\n\n".join(pages) + "\n", encoding="utf-8")
+    return failed
+
+
+def summary(results: list[dict[str, Any]], failed: dict[str, str]) -> str:
+    """How each part ended, and those that failed with their reasons."""
+    rows = [[result[name] for name in ("part", "seconds", "status")] for result in results]
+    table = [_line(["part", "seconds", "how it ended"]), _line(["---"] * 3), *map(_line, rows)]
+    reasons = [f"- {part}: {reason}" for part, reason in failed.items()] or ["none"]
+    return "\n".join([*table, "", "Failed parts:", "", *reasons])
 
 
 def section(result: dict[str, Any]) -> str:

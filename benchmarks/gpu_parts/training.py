@@ -1,4 +1,4 @@
-"""A training step of random networks: tokens a second, share of the products' measured peak, memory, energy."""
+"""A training step of random networks: tokens a second, share of the products' measured peak, memory, energy; AdamW."""
 
 from __future__ import annotations
 
@@ -27,10 +27,17 @@ def training(setting: Setting) -> Iterator[dict[str, Any]]:
     sizes = {"tiny": (TINY, 2)} if setting.tiny else {"350M": (named("350M"), 24), "2.7B": (named("2.7B-FBC2"), 4)}
     for size, (config, rows) in sizes.items():
         for dtype in ("bfloat16",) if setting.tiny else ("bfloat16", "float16"):
-            yield {"size": size, "dtype": dtype, **_measured(setting, config, rows, dtype, peak)}
+            state, row = _measured(setting, config, rows, dtype, peak)
+            yield {"size": size, "dtype": dtype, **row}
+            if dtype == "bfloat16":
+                for found in _optimizers(setting, state):
+                    yield {"size": size, **found}
+            del state  # before the next one is made
 
 
-def _measured(setting: Setting, config: Config, rows: int, dtype: str, peak: float) -> dict[str, Any]:
+def _measured(
+    setting: Setting, config: Config, rows: int, dtype: str, peak: float
+) -> tuple[TrainState, dict[str, Any]]:
     compute, device = ComputeSettings(dtype=dtype), torch.device(setting.device)
     settings = TuneSettings("", "", DataSettings(""), {"vqa": TaskSettings()}, steps=1000, compute=compute)
     torch.manual_seed(0)
@@ -53,7 +60,7 @@ def _measured(setting: Setting, config: Config, rows: int, dtype: str, peak: flo
     seconds, tokens = statistics.median(times), ids.numel()
     flop = 6.0 * tokens * sum(parameter.numel() for parameter in model.transformer.parameters())
     held = torch.cuda.max_memory_allocated() / 1e9 if setting.on_gpu else None
-    return {
+    return state, {
         "rows": rows,
         "seconds a step": round(seconds, 3),
         "tokens a second": round(tokens / seconds),
@@ -61,6 +68,32 @@ def _measured(setting: Setting, config: Config, rows: int, dtype: str, peak: flo
         "peak GB": "-" if held is None else round(held, 1),
         "J a step": "unknown" if energy.used is None else round(energy.used / count),
     }
+
+
+def _optimizers(setting: Setting, state: TrainState) -> Iterator[dict[str, Any]]:
+    """AdamW's own step by its two forms, on the gradients of the last training step: time, and memory beyond its state.
+
+    What was trained is of no more use afterwards.
+    """
+    groups = [
+        {"params": group["params"], "weight_decay": group["weight_decay"]} for group in state.optimizer.param_groups
+    ]
+    state.optimizer.state.clear()  # the two forms keep states of their own, as large as the weights
+    for form in ("fused", "foreach"):
+        optimizer, times = torch.optim.AdamW(groups, 1e-5, **{form: True}), []
+        optimizer.step()  # makes its state
+        if setting.on_gpu:
+            torch.cuda.synchronize()
+            torch.cuda.reset_peak_memory_stats()
+            held = torch.cuda.memory_allocated()
+        for _ in range(2 if setting.tiny else 5):
+            start = time.perf_counter()
+            optimizer.step()
+            if setting.on_gpu:
+                torch.cuda.synchronize()
+            times.append(time.perf_counter() - start)
+        beyond = f"{(torch.cuda.max_memory_allocated() - held) / 1e9:.1f}" if setting.on_gpu else "-"
+        yield {"AdamW": form, "ms": round(1e3 * statistics.median(times), 2), "GB beyond its state": beyond}
 
 
 def _peak(setting: Setting) -> float:
