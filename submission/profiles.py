@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, get_args
 
@@ -11,7 +11,6 @@ from models.rudolph.vocabulary import EMPTY_ANSWER, EOS, PAD
 from submission.asked_forms import AskedForm
 from submission.captions import CaptionChoice
 from submission.choosing import OptionChoice
-from submission.switches import SWITCHES
 
 PIL_DEFAULT_JPEG_QUALITY = 75
 
@@ -112,16 +111,20 @@ TUNED = Profile(
     statements=True,
     asked_forms=("character",),
     lengths=True,
+    crops=True,
 )
+
+# What the switches of `submission.switches` change of a profile.
+SWITCHED: Mapping[str, Mapping[str, Any]] = {"spans": {"spans": 12}, "captions": {"captions": CaptionChoice()}}
 
 PROFILES = {profile.name: profile for profile in (TUNED, BASELINE)}
 
 
 def with_switches(profile: Profile, names: Collection[str]) -> Profile:
-    """Return the profile with some of `SWITCHES` on, which its name tells. Raises KeyError for one that is unknown."""
-    chosen = sorted(set(names))
-    fields: dict[str, Any] = {SWITCHES[name].field: SWITCHES[name].value for name in chosen}
-    return replace(profile, name="+".join((profile.name, *chosen)), **fields)
+    """Return the profile with some of `SWITCHED` on, which its name tells. Raises KeyError for one that is unknown."""
+    for name in sorted(set(names)):
+        profile = replace(profile, name=f"{profile.name}+{name}", **SWITCHED[name])
+    return profile
 
 
 def greedy(profile: Profile) -> Profile:

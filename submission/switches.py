@@ -1,30 +1,16 @@
-"""What a run can switch on beside its profile (`submission run --with`): fields of `Profile` that are off in both.
+"""What a run can switch on beside its profile, by name (`submission run --with`): known without loading torch.
 
-To add one: its field in `profiles.py`, and its line here; the command line, its help, `run.json` and what counts as
-another run when one is started again follow from that.
+To add one: its field in `Profile`, a line here, which `--help` shows, and one in `profiles.SWITCHED`, which says what
+the field is then. `run.json`, and what counts as another run when one is started again, follow from the field.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-from submission.captions import CaptionChoice
-
-
-@dataclass(frozen=True)
-class Switch:
-    """A field of `Profile`, what it is where it is switched on, and what that does, for `--help`."""
-
-    field: str
-    value: object
-    help: str
-
-
-SWITCHES: Mapping[str, Switch] = {
-    "spans": Switch("spans", 12, "a question about a passage is answered with a run of its words"),
-    "crops": Switch("crops", True, "the text in a picture that is not square is read in several squares of it"),
-    "captions": Switch("captions", CaptionChoice(), "of nine captions the one that says most of what the others do"),
+SWITCHES: Mapping[str, str] = {
+    "spans": "a question about a passage is answered with a run of its words",
+    "captions": "of nine captions of a picture the one that says most of what the others do",
 }
 
 

@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAMES",
         default=(),
         help="better answers that cost time and are off in both profiles, with commas between them: "
-        + "; ".join(f"{name} ({switch.help})" for name, switch in SWITCHES.items())
+        + "; ".join(f"{name} ({what})" for name, what in SWITCHES.items())
         + " (default: none)",
     )
     add("--greedy", action="store_true", help="sample nothing at random, in either profile")

@@ -1,21 +1,25 @@
 """What can be switched on beside a profile: each a field of it, by names that the command line knows."""
 
-from dataclasses import asdict
+from dataclasses import replace
 
 import pytest
 
 from submission.__main__ import main
-from submission.profiles import PROFILES, Profile, with_switches
+from submission.profiles import PROFILES, SWITCHED, Profile, with_switches
 from submission.switches import SWITCHES, switch_names
 
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
 @pytest.mark.parametrize("name", SWITCHES)
-def test_a_switch_changes_one_field_that_is_off(name: str, profile: Profile) -> None:
-    switched, switch = with_switches(profile, [name]), SWITCHES[name]
-    before, after = asdict(profile), asdict(switched)
-    assert not before[switch.field]
-    assert after == before | {"name": f"{profile.name}+{name}", switch.field: switch.value}
+def test_a_switch_changes_fields_that_are_off(name: str, profile: Profile) -> None:
+    switched, values = with_switches(profile, [name]), SWITCHED[name]
+    assert values
+    assert not any(getattr(profile, field) for field in values)
+    assert switched == replace(profile, name=f"{profile.name}+{name}", **values)
+
+
+def test_all_switches_have_their_values() -> None:
+    assert SWITCHED.keys() == SWITCHES.keys()
 
 
 def test_without_switches_a_profile_stays_and_their_order_does_not_count() -> None:
