@@ -439,5 +439,10 @@ def test_the_report_has_the_answer_among_most_draws() -> None:
     ]
     for order in (results, results[::-1]):
         assert RunSummary({}, [], order).answers["a"] == "лучший"
-    assert RunSummary({}, [], results).answers["b"] == "нет"
+    report = RunSummary({}, [], results)
+    assert report.answers["b"] == "нет"
+    report.take_answers({"a": "девятый", "b": "ни", "c": "третий"}, {"a": 9}, earlier=True)  # what journals know
+    assert report.answers == {"a": "лучший", "b": "нет", "c": "третий"}
+    report.take_answers({"a": "десятый"}, {"a": 10}, earlier=True)
+    assert report.answers["a"] == "десятый"
     assert RankResult.from_json(results[0].to_json()) == results[0]
