@@ -120,10 +120,15 @@ SWITCHED: Mapping[str, Mapping[str, Any]] = {"spans": {"spans": 12}, "captions":
 PROFILES = {profile.name: profile for profile in (TUNED, BASELINE)}
 
 
-def with_switches(profile: Profile, names: Collection[str]) -> Profile:
-    """Return the profile with some of `SWITCHED` on, which its name tells. Raises KeyError for one that is unknown."""
+def with_switches(profile: Profile, names: Collection[str], *, ruclip: bool = False) -> Profile:
+    """Return the profile with some of `SWITCHED` on, which its name tells; with `ruclip` captions are compared by it.
+
+    Raises KeyError for a name that is unknown.
+    """
     for name in sorted(set(names)):
         profile = replace(profile, name=f"{profile.name}+{name}", **SWITCHED[name])
+    if ruclip and profile.captions is not None:
+        profile = replace(profile, captions=replace(profile.captions, score="ruclip"))
     return profile
 
 

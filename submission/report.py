@@ -188,12 +188,13 @@ class RunSummary:
         self.sessions: Sequence[Session] = ()
         self.cost: dict[str, Any] | None = None
 
-    def take_answers(self, answers: Mapping[str, str], draws: Mapping[str, int]) -> None:
-        """Take answers over, but for those that are the best of fewer draws than what is there."""
+    def take_answers(self, answers: Mapping[str, str], draws: Mapping[str, int], *, earlier: bool = False) -> None:
+        """Take answers over, but for those that are the best of fewer draws than what is there, or with `earlier` of
+        as many."""
         for key, text in answers.items():
-            of_these = draws.get(key, 1)
-            if key not in self.answers or of_these >= self.draws.get(key, 1):
-                self.answers[key], self.draws[key] = text, of_these
+            more = draws.get(key, 1) - self.draws.get(key, 1)
+            if key not in self.answers or more > 0 or (more == 0 and not earlier):
+                self.answers[key], self.draws[key] = text, draws.get(key, 1)
 
     @property
     def exit_status(self) -> int:

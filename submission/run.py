@@ -212,8 +212,7 @@ class _RunProcess:
         report.sessions = self._sessions()
         report.cost = cost_of(len(self.samples), report.sessions)
         # What was not journalled is in the results alone; of what was, a lost process may have an older answer.
-        better = {key: text for key, text in known.answers.items() if known.draws(key) > report.draws.get(key, 1)}
-        report.answers = known.answers | report.answers | better
+        report.take_answers(known.answers, {key: known.draws(key) for key in known.said}, earlier=True)
         report.pictured |= self._drawn(known, without=report.pictured)
         report.earlier_answers = self.predictions.earlier.keys() - report.answers.keys()
         report.earlier_pictures = self.predictions.drawn_before(report.pictured)

@@ -112,7 +112,7 @@ class Scheduler:
             "answer": len(unanswered) + len(state.first_answers),
             "draw": sum(not sample.has_image and sample.id not in state.images for sample in state.samples),
             "improve": sum(not sample.has_image for sample in state.samples),
-            "captions": len(more_captions_wanted(state, self.engine.profile.captions, spare=True)),
+            "captions": len(more_captions_wanted(state, self.engine.profile.captions, spare=settings.time_budget > 0)),
         }
         # A picture that counts as none is drawn after all, and is not counted here.
         counts["draw"] += self.engine.profile.black_is_absent * counts["encode"]

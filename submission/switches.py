@@ -10,7 +10,8 @@ from collections.abc import Mapping
 
 SWITCHES: Mapping[str, str] = {
     "spans": "a question about a passage is answered with a run of its words",
-    "captions": "of nine captions of a picture the one that says most of what the others do",
+    "captions": "nine captions of a picture, of which the one stays that --ruclip rates highest; without it, the one "
+    "that says most of what the others do",
 }
 
 

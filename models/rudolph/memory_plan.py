@@ -156,11 +156,13 @@ def answering(config: Config, dtype: torch.dtype, samples: int, *, num_samples: 
     `packed`: the output head is copied (CPU).
     """
     of_a_layer = config.total_seq_length * _token_bytes(config, dtype)
+    of_a_text = config.num_layers * of_a_layer
+    # While the prefill runs there are one text's alone; one layer after the other is then copied for the others.
+    prefill = _prefill_bytes(config, config.prefix_length + 2, dtype) - (num_samples - 1) * of_a_text
+    copied = of_a_layer if num_samples > 1 else 0
     each = {
-        "keys and values": (num_samples * config.num_layers + (num_samples > 1)) * of_a_layer,  # one layer is copied
-        "prefill": max(
-            _prefill_bytes(config, config.prefix_length + 2, dtype), num_samples * DRAWING_BYTES * config.bpe_vocab
-        ),
+        "keys and values": num_samples * of_a_text,
+        "prefill": max(prefill, copied, num_samples * DRAWING_BYTES * config.bpe_vocab),
     }
     return Need("answer", samples, each, _head_bytes(config, config.bpe_vocab, dtype, packed))
 

@@ -207,10 +207,14 @@ def _refuse_without_effect(options: argparse.Namespace) -> None:
     """Raise UsageError for an option that would change nothing: who gave it expects something of it."""
     several = options.draws > 1 or options.time_budget is not None
     last_drawing = DRAWING_SHARE * options.time_limit
-    if options.ruclip is not None and not several:
+    captions = "captions" in options.switches
+    if options.ruclip is not None and not several and not captions:
         raise UsageError(
-            "--ruclip chooses among several draws, and one is made", "add --draws N or --time-budget SECONDS"
+            "--ruclip chooses among several draws, and one is made",
+            "add --draws N, --time-budget SECONDS or --with captions",
         )
+    if options.greedy and captions:
+        raise UsageError("all captions of a picture are the same with --greedy", "leave out either it or captions")
     if options.greedy and several:
         raise UsageError("all draws are the same with --greedy", "leave out either it or --draws and --time-budget")
     if options.draws == MAX_IMAGES and options.time_budget is not None:
@@ -244,7 +248,7 @@ def _settings(options: argparse.Namespace) -> RunSettings:
 
     # More threads than processors wait for each other: torch itself would start one for each of the host's.
     torch.set_num_threads(useful_threads(torch.get_num_threads()))
-    profile = with_switches(PROFILES[options.profile], options.switches)
+    profile = with_switches(PROFILES[options.profile], options.switches, ruclip=options.ruclip is not None)
     shard = shard_of_process(os.environ)
     share = choose_share(options.shard, os.environ, quiet=not shard.is_first)
     if share.is_whole:

@@ -19,13 +19,14 @@ from submission.loading import Networks, load_networks
 from submission.profiles import TUNED
 
 WEIGHTS = Path(__file__).parents[2] / "weights"
-SWITCHES = ("options", "statements", "asked_forms", "lengths", "spans", "crops")
+SWITCHES = ("options", "statements", "asked_forms", "lengths", "spans", "crops", "captions")
 SAMPLES = {
     "options": ["Роман любит мёд.", "Что любит Роман?", "a) мёд; b) суп"],
     "statement": ["Роман живёт в Уфе.", "Верно ли, что Роман живёт в Уфе?"],
     "letter": ["С какой буквы начинается слово?"],
     "free": ["Роман любит мёд.", "Что любит Роман?"],
     "length": ["Сколько букв в слове?"],
+    "caption": ["Опиши изображение."],
 }
 
 
@@ -57,6 +58,8 @@ def test_rows_differ_from_tuned_in_the_switches_alone() -> None:
         ("options, mean, and statements", ["options", "statement"]),
         ("one character where asked for", ["letter"]),
         ("letters read, then counted", ["length"]),
+        ("captions by consensus", ["caption"]),
+        ("captions by ruCLIP", ["caption"]),
         ("tuned", ["options", "statement", "letter", "length"]),
     ],
 )
@@ -67,7 +70,7 @@ def test_what_a_row_may_answer_otherwise(row: str, changed: list[str]) -> None:
         return [query.id for query in queries if answers.applied(other, query) != answers.applied(plain, query)]
 
     assert changed_of(torch.zeros(64).long()) == changed
-    assert changed_of(None) == [key for key in changed if key != "length"]
+    assert changed_of(None) == [key for key in changed if key not in ("length", "caption")]  # of pictures alone
 
 
 @pytest.mark.parametrize(
@@ -123,6 +126,17 @@ def test_samples_are_answered_with_all_askings(networks: Networks, tmp_path: Pat
     better = engine.ask_again([queries[row] for row in again], [first[row].first for row in again])
     free = {query.id: each.text for query, each in zip(queries, first, strict=True)}
     assert said == free | {"statement": better[0]}
+
+
+def test_captions_are_the_best_of_all_that_the_profile_draws(
+    networks: Networks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Engine, "several_texts", lambda self, queries, sampling, numbers: [["кот"] * len(numbers)])
+    engine = Engine(networks, answers.ROWS["captions by consensus"], seed=0)
+    caption = Query("caption", ("Опиши изображение.",), torch.zeros(64).long())
+    other = Query("other", ("Какого цвета круг?",), torch.zeros(64).long())
+    said = answers.answers_of(engine, [other, caption])
+    assert said["caption"] == "кот" != said["other"]
 
 
 def test_a_weaker_checkpoint_is_the_same_every_time(tmp_path: Path) -> None:

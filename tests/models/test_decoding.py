@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from models.bpe import BPE
 from models.rudolph import Config, Rudolph, decoding
+from models.rudolph.best_of_n import best_of_n_uniforms
 from models.rudolph.caches import DenseCache
-from models.rudolph.decoding import NonFiniteLogitsError, answer, generate_image
+from models.rudolph.decoding import NonFiniteLogitsError, answer, generate_image, several_answers
 from models.rudolph.sampling import Sampling, count_not_finite, uniforms
 from models.rudolph.vocabulary import BOS, EOS, Vocabulary
 
@@ -167,6 +168,26 @@ def test_answers_of_many_lengths_are_those_of_batch_1(model: Rudolph, batch: int
     assert answers(batch) == alone
 
 
+@pytest.mark.parametrize("eos_bias", [0.0, 6.0])
+def test_several_answers_are_those_that_were_asked_for_one_by_one(
+    model: Rudolph, monkeypatch: pytest.MonkeyPatch, eos_bias: float
+) -> None:
+    bias(model)[EOS] += eos_bias
+    numbers = best_of_n_uniforms(3, [str(row) for row in range(4)], "text", R - 2, range(5))  # [4, 5, R - 2]
+    alone = [answer(model, LEFT[:4], CODES[:4], PLAIN, FREE, numbers[:, each]) for each in range(5)]
+    prefilled: list[int] = []
+    original = decoding.forward_cached
+
+    def spy(model: Rudolph, cache: DenseCache, ids: Tensor, start: int, head: decoding.Head) -> Tensor:
+        prefilled.extend([len(ids)] * (start == 0))
+        return original(model, cache, ids, start, head)
+
+    monkeypatch.setattr(decoding, "forward_cached", spy)
+    together = several_answers(model, LEFT[:4], CODES[:4], PLAIN, FREE, numbers)
+    assert together == [[of_number[row] for of_number in alone] for row in range(4)]
+    assert prefilled == [4]  # once for all five
+
+
 @pytest.mark.parametrize("eos_bias", [0.0, 4.0, 6.0, 8.0])
 def test_stopping_only_cuts_what_comes_after_the_end(model: Rudolph, eos_bias: float) -> None:
     bias(model)[EOS] += eos_bias
@@ -239,6 +260,9 @@ def test_overflow_names_the_rows(model: Rudolph) -> None:
     with pytest.raises(NonFiniteLogitsError, match=r"torch.float16 were not finite for rows \[1\]") as error:
         answer(model, left, CODES[:3], PLAIN, FREE, zeros(3, R - 2))
     assert (error.value.rows, error.value.values) == ((1,), 256 * (R - 2))  # every logit of a row with an infinity
+    with pytest.raises(NonFiniteLogitsError) as of_several:
+        several_answers(model, left, CODES[:3], PLAIN, FREE, torch.zeros(3, 2, R - 2))
+    assert (of_several.value.rows, of_several.value.values) == ((1,), 2 * 256 * (R - 2))
     with pytest.raises(NonFiniteLogitsError):
         generate_image(model, left, FREE, zeros(3, IMAGE))
 

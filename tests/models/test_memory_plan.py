@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from benchmarks.counting import PeakMemory
 from models.rudolph import Config, Rudolph, named
 from models.rudolph.caches import DenseCache
-from models.rudolph.decoding import answer, generate_images
+from models.rudolph.decoding import answer, generate_images, several_answers
 from models.rudolph.free_memory import available_bytes, free_bytes
 from models.rudolph.likelihood import log_likelihoods
 from models.rudolph.many_codes_cache import ManyCodesCache
@@ -68,6 +68,15 @@ def test_planned_bytes_of_answering_are_those_allocated(model: Rudolph, batch: i
     with PeakMemory() as counted:
         answer(model, left(batch), codes, [2, 501], Sampling(top_k=9), numbers, stop_at_eos=False)
     need = answering(CONFIG, torch.float32, batch, packed=packable(torch.zeros(1)))
+    assert counted.peak == pytest.approx(need.bytes(batch), rel=MARGIN)
+
+
+@pytest.mark.parametrize(("batch", "draws"), [(1, 8), (4, 2)])
+def test_planned_bytes_of_several_answers_are_those_allocated(model: Rudolph, batch: int, draws: int) -> None:
+    codes, numbers = torch.zeros(batch, 64, dtype=torch.int64), torch.rand(batch, draws, 10)
+    with PeakMemory() as counted:
+        several_answers(model, left(batch), codes, [2, 501], Sampling(top_k=9), numbers, stop_at_eos=False)
+    need = answering(CONFIG, torch.float32, batch, num_samples=draws, packed=packable(torch.zeros(1)))
     assert counted.peak == pytest.approx(need.bytes(batch), rel=MARGIN)
 
 

@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from models.ruclip import RuCLIP
 from models.rudolph.likelihood import log_likelihoods
 from models.rudolph.ranking import rank_texts
 from models.rudolph.vocabulary import EOS
+from submission.__main__ import main
 from submission.captioning import more_captions
 from submission.captions import (
     CaptionChoice,
@@ -33,9 +35,12 @@ from submission.engine import Engine, Query
 from submission.improving import Payoff
 from submission.journal import Journal, read_journals
 from submission.loading import load_networks
+from submission.peers import PeerProcesses
 from submission.profiles import BASELINE, PROFILES, TUNED, greedy
+from submission.prompts import left_ids
 from submission.report import RankResult, RunSummary
 from submission.settings import RunSettings
+from submission.sharding import Shard
 from tests.submission.conftest import Finished, Start, Write, image, text
 from tests.submission.test_resume import KILL
 
@@ -182,8 +187,8 @@ def test_captions_are_a_function_of_how_many_there_were(engine: Engine) -> None:
     ]
     for score in ("consensus", "likelihood", "picture", "ruclip"):
         by_score = CaptionChoice(score=score)  # type: ignore[arg-type]
-        best = [each.best for each in said_by(engine, by_score, [6], 3)]
-        assert best == [each.best for each in said_by(engine, by_score, [2, 6], 1)]
+        best = [each.best for each in said_by(engine, by_score, [4], 3)]
+        assert best == [each.best for each in said_by(engine, by_score, [2, 4], 2)]
 
 
 def test_captions_are_compared_as_the_profile_says(engine: Engine) -> None:
@@ -193,7 +198,7 @@ def test_captions_are_compared_as_the_profile_says(engine: Engine) -> None:
     for query, each in zip(QUERIES, drawn, strict=True):
         texts, codes = [text for text in each.said if text], query.codes
         assert codes is not None
-        left = vocabulary.encode_left(query.texts[0])[None]
+        left = left_ids(query.texts, vocabulary, True)[None]
         ids = [[*vocabulary.pieces(text), EOS][:10] for text in texts]  # what an answer has room for
         (found,) = log_likelihoods(networks.rudolph, left, codes[None], vocabulary.right_template(), [ids])
         assert each.best == texts[int(np.argmax([one.mean for one in found]))]
@@ -400,10 +405,30 @@ def test_journals_merge_by_most_captions(tmp_path: Path) -> None:
             known = journal.resume(configuration)
             assert (known.answers, known.said, known.draws("x")) == ({"x": "лучший"}, {"x": {"лучший": 4, "": 1}}, 5)
     assert read_journals(tmp_path, configuration).answers == {"x": "лучший"}
+    nothing: Any = SimpleNamespace(answers={}, pictured=set(), images={})
+    assert PeerProcesses(tmp_path, Shard(0, 3), configuration).known(nothing) == ({"x": "лучший"}, set())
     with (tmp_path / "journal.1.jsonl").open("a", encoding="utf-8") as file:
         wrong = {"phase": "answer", "id": "x", "text": "кто", "draws": 9, "said": {"кто": 8}}  # a damaged line
         file.write(json.dumps(wrong) + "\n")
     assert read_journals(tmp_path, configuration).answers == {"x": "лучший"}
+
+
+def test_merged_shares_keep_how_many_captions_there_were(
+    submit: Start, write_input: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw_captions(monkeypatch, CaptionChoice(num_samples=2))
+    source = write_input({key: SAMPLES[key] for key in "01"})
+    alone = submit(source, "--batch-size", "1", output="alone")
+    for number in range(2):
+        assert submit(source, "--batch-size", "1", "--shard", f"{number}/2", output="shares").status == 0
+    paths = ["--input", str(source), "--output", str(tmp_path / "shares")]
+    assert [main(["merge", *paths]) for _ in range(2)] == [0, 0]
+    for number in range(2):
+        (tmp_path / "shares" / f"share-0000{number}-of-00002").rename(tmp_path / f"{number}")
+    merged = submit(source, "--batch-size", "1", output="shares")
+    assert merged.predictions == alone.predictions
+    assert [record["draws"] for record in merged.journal[1:]] == [3, 3]
+    assert not any(phase["samples"] for phase in merged.report["phases"].values())
 
 
 def test_the_report_has_the_answer_among_most_draws() -> None:
@@ -414,5 +439,10 @@ def test_the_report_has_the_answer_among_most_draws() -> None:
     ]
     for order in (results, results[::-1]):
         assert RunSummary({}, [], order).answers["a"] == "лучший"
-    assert RunSummary({}, [], results).answers["b"] == "нет"
+    report = RunSummary({}, [], results)
+    assert report.answers["b"] == "нет"
+    report.take_answers({"a": "девятый", "b": "ни", "c": "третий"}, {"a": 9}, earlier=True)  # what journals know
+    assert report.answers == {"a": "лучший", "b": "нет", "c": "третий"}
+    report.take_answers({"a": "десятый"}, {"a": 10}, earlier=True)
+    assert report.answers["a"] == "десятый"
     assert RankResult.from_json(results[0].to_json()) == results[0]

@@ -12,7 +12,7 @@ from PIL import Image
 import submission.scheduler as scheduler_module
 from submission.crops import Reading, asks_what_is_written, best_readings
 from submission.engine import Engine, Query
-from submission.profiles import PROFILES
+from submission.profiles import PROFILES, TUNED
 from submission.squares import is_oblong, other_squares
 from tests.submission.conftest import Finished, Start, Write, image, text
 from tests.submission.test_resume import KILL
@@ -130,11 +130,13 @@ def kinds(run: Finished) -> dict[str, list[str]]:
     return found
 
 
-WITH_CROPS = ("--with", "crops", "--weights", str(BUNDLED))
+WEIGHTS = ("--weights", str(BUNDLED))
 
 
-def test_first_answers_come_first_and_crops_afterwards_the_same_in_any_batch(submit: Start, source: Path) -> None:
-    run = submit(source, *WITH_CROPS, "--batch-size", "3")
+def test_first_answers_come_first_and_crops_afterwards_the_same_in_any_batch(
+    submit: Start, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = submit(source, *WEIGHTS, "--batch-size", "3")
     assert (run.status, run.report["profile"]["crops"]) == (1, True)
     assert {problem["sample_id"] for problem in run.report["problems"]} == {"cut", "none"}  # nothing new is said
     once = {name: ["answer"] for name in ("square", "other", "text")}
@@ -142,9 +144,10 @@ def test_first_answers_come_first_and_crops_afterwards_the_same_in_any_batch(sub
     order = [record["id"] for record in run.journal[1:]]
     assert sorted(order[-3:]) == ["line", "tall", "wide"]  # when all have an answer, and "text" its picture
     assert run.report["phases"]["read crops"]["samples"] == 3
-    one_by_one = submit(source, *WITH_CROPS, "--batch-size", "1", output="again")
+    one_by_one = submit(source, *WEIGHTS, "--batch-size", "1", output="again")
     assert one_by_one.predictions == run.predictions
-    plain = submit(source, "--weights", str(BUNDLED), output="plain")
+    monkeypatch.setitem(PROFILES, "tuned", replace(TUNED, crops=False))
+    plain = submit(source, *WEIGHTS, output="plain")
     assert "read crops" not in plain.report["phases"]
     differing = {name for name in run.predictions if run.predictions[name][0] != plain.predictions[name][0]}
     assert differing
@@ -152,14 +155,14 @@ def test_first_answers_come_first_and_crops_afterwards_the_same_in_any_batch(sub
 
 
 def test_a_killed_run_goes_on_to_the_same_readings(start: Start, submit: Start, source: Path) -> None:
-    whole = submit(source, *WITH_CROPS, "--batch-size", "2", output="whole")
+    whole = submit(source, *WEIGHTS, "--batch-size", "2", output="whole")
     records = len(whole.journal) - 1
-    killed = start(source, *WITH_CROPS, "--batch-size", "2", sabotage=KILL.format(after=records - 1))
+    killed = start(source, *WEIGHTS, "--batch-size", "2", sabotage=KILL.format(after=records - 1))
     assert killed.status == -9
-    resumed = submit(source, *WITH_CROPS, "--batch-size", "2")
+    resumed = submit(source, *WEIGHTS, "--batch-size", "2")
     assert resumed.predictions == whole.predictions
     assert kinds(resumed) == kinds(whole)
-    assert "read crops" not in submit(source, *WITH_CROPS, "--batch-size", "2").report["phases"]
+    assert "read crops" not in submit(source, *WEIGHTS, "--batch-size", "2").report["phases"]
 
 
 def test_a_picture_that_is_gone_by_then_leaves_the_first_answer(
@@ -172,7 +175,7 @@ def test_a_picture_that_is_gone_by_then_leaves_the_first_answer(
         improve(scheduler)
 
     monkeypatch.setattr(scheduler_module.Scheduler, "_improve", without_picture)
-    run = submit(source, *WITH_CROPS)
+    run = submit(source, *WEIGHTS)
     (problem,) = [each for each in run.report["problems"] if each["phase"] == "read crops"]
     assert (problem["sample_id"], problem["instead"]) == ("tall", "its first answer stays")
     assert kinds(run)["tall"] == ["first"]
@@ -189,16 +192,16 @@ def test_nothing_is_read_again_where_all_pictures_are_square(
     monkeypatch.setattr(
         Engine, "encode", lambda engine, ids, pixels: (encoded.extend(ids), encode(engine, ids, pixels))[1]
     )
-    run = submit(folder, "--with", "crops")
+    run = submit(folder)
     assert (run.status, sorted(encoded)) == (0, ["0", "1", "2"])
     assert kinds(run) == {key: ["answer"] for key in "012"}
 
 
-def test_crops_are_off() -> None:
-    assert {profile.crops for profile in PROFILES.values()} == {False}
+def test_the_published_inference_reads_one_square() -> None:
+    assert {name: profile.crops for name, profile in PROFILES.items()} == {"tuned": True, "baseline": False}
 
 
 @pytest.mark.slow
 def test_several_processes_read_as_one_does(submit: Start, source: Path, tmp_path: Path) -> None:
-    several = torchrun(2, BUNDLED, tmp_path / "several", "--with", "crops", source=source)
-    assert_same_run(several, submit(source, *WITH_CROPS, "--batch-size", "3", output="alone"))
+    several = torchrun(2, BUNDLED, tmp_path / "several", source=source)
+    assert_same_run(several, submit(source, *WEIGHTS, "--batch-size", "3", output="alone"))

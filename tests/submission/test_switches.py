@@ -42,3 +42,16 @@ def test_an_unknown_switch_is_refused_with_those_that_there_are(text: str, capsy
     assert refused.value.code == 2
     assert f"there are {', '.join(SWITCHES)}" in said
     assert len(said) < 400
+
+
+@pytest.mark.parametrize(("ruclip", "score"), [(False, "consensus"), (True, "ruclip")])
+def test_captions_are_compared_by_the_network_that_is_given(ruclip: bool, score: str) -> None:
+    captions = with_switches(PROFILES["tuned"], ["captions"], ruclip=ruclip).captions
+    assert captions is not None
+    assert captions.score == score
+    assert with_switches(PROFILES["tuned"], ["spans"], ruclip=ruclip).captions is None
+
+
+def test_captions_without_chance_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "--with", "captions", "--greedy"]) == 2
+    assert "all captions of a picture are the same with --greedy" in capsys.readouterr().err
