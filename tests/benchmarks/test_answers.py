@@ -99,7 +99,8 @@ def test_signs_become_parts_of_wide_pictures_that_are_read_in_four_squares(netwo
     signs = read_input(tmp_path / "input.json")
     squares = answers.squares_of(signs, tmp_path, networks.side)
     assert {key: len(others) for key, others in squares.items()} == {"0": 3, "1": 3, "2": 3, "3": 3}
-    engine, plain = Engine(networks, answers.ROWS["several crops"], seed=0), Engine(networks, TUNED, seed=0)
+    engine = Engine(networks, answers.ROWS["several crops"], seed=0)
+    plain = Engine(networks, answers.ROWS[answers.PLAIN], seed=0)
     queries = answers.queries_of(engine, signs, tmp_path)
     said = answers.answers_of(engine, queries, squares)
     first = answers.answers_of(plain, queries, squares)
