@@ -70,9 +70,8 @@ if ! engine_answers; then
     if ! command -v dockerd >/dev/null; then
         step "installing the Docker engine"
         apt="apt-get -qq -o Acquire::Retries=2 -o Acquire::http::Timeout=20 -o DPkg::Lock::Timeout=60"
-        DEBIAN_FRONTEND=noninteractive bounded 150 \
-            sh -c "exec 9>$apt_turn && flock 9 && $apt update && $apt install -y --no-install-recommends docker.io" \
-            >"$work/apt.log" 2>&1 ||
+        DEBIAN_FRONTEND=noninteractive bounded 150 flock --close "$apt_turn" \
+            sh -c "$apt update && $apt install -y --no-install-recommends docker.io" >"$work/apt.log" 2>&1 ||
             not_here "the Docker engine can not be installed: $(tail -n 1 "$work/apt.log")"
     fi
     step "starting the Docker engine"

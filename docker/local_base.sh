@@ -7,12 +7,8 @@ set -euo pipefail
 name="$1" links="$2"
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
-command -v mmdebstrap >/dev/null || {
-    exec 9>/run/lock/fbc2-apt && flock 9 # docker/proof.sh tells why
-    apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends mmdebstrap >/dev/null
-    exec 9>&-
-}
+command -v mmdebstrap >/dev/null || DEBIAN_FRONTEND=noninteractive flock --close /var/lib/dpkg sh -c '
+    apt-get update -qq && apt-get install -y -qq --no-install-recommends mmdebstrap' >/dev/null # docker/proof.sh: why
 printf '[global]\nno-index = true\nfind-links = %s\n' "$links" >"$work/pip.conf"
 # libgomp: torch asks for it.
 mmdebstrap --quiet --variant=minbase --include=ca-certificates,python3,python3-venv,libgomp1 \

@@ -6,7 +6,8 @@ work="$(mktemp -d "${TMPDIR:-/tmp}/fbc2-proof-XXXXXX")"
 chmod 711 "$work" # apt fetches as a user of its own
 python="${PYTHON:-.venv/bin/python}"
 export PASSED="$work/passed" # a line for each test that has passed
-apt_turn=/run/lock/fbc2-apt # both proofs may want packages at once, and apt waits for no other that reads its lists
+# What the proofs lock when they want packages, at once perhaps: apt waits for no other that reads its lists.
+readonly apt_turn=/var/lib/dpkg
 
 remove_work() {
     finish

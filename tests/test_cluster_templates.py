@@ -153,6 +153,7 @@ def test_a_world_by_an_array_is_merged(tmp_path):
     assert len(list((tmp_path / "out" / "captioning" / "images").iterdir())) == 4
 
 
+@pytest.mark.slow  # docker/slurm/prove.sh answers in shares too, on a real Slurm
 def test_answers_of_a_share(tmp_path):
     sample = {str(i): [{"type": "text", "content": "Сколько будет 2 + 2?"}] for i in range(2)}
     (tmp_path / "input").mkdir()
@@ -163,6 +164,7 @@ def test_answers_of_a_share(tmp_path):
     assert len(json.loads((tmp_path / "out/share-00001-of-00002/predictions.json").read_text())) == 1
 
 
+@pytest.mark.slow  # likewise
 def test_an_encoding(tmp_path):
     world = ["--train", "3", "--validation", "1", "--test", "0", "--tasks", "captioning"]
     assert data_prep(["synthetic", "--output", str(tmp_path / "world"), *world]) == 0

@@ -12,6 +12,9 @@ if [ "$name" = head ]; then
 else
     daemon=("$SLURMD" -D -N "$name" -d "$SLURMSTEPD")
 fi
+# Its own name comes first, so that whoever asks for the name of 127.0.0.1 is not told "localhost" by all of them: torchrun
+# tells hosts apart by that name and a process id, and in namespaces of their own two may have the same id.
+{ echo "127.0.0.1 $name" && cat "$CLUSTER/hosts.txt"; } >"$own/hosts.txt"
 echo "$$" >"$own/pid"
 # It dies with whoever started it. The daemon's parent is the first process there, which buries what the daemon leaves.
 exec setpriv --pdeathsig KILL unshare --uts --mount --propagation private --pid --fork --kill-child --mount-proc \
@@ -21,7 +24,7 @@ exec setpriv --pdeathsig KILL unshare --uts --mount --propagation private --pid 
         mount --bind "$2/disk" /var/tmp
         mkdir -p /run/lock
         mount --bind "$2/locks" /run/lock
-        mount --bind "$CLUSTER/hosts.txt" /etc/hosts
+        mount --bind "$2/hosts.txt" /etc/hosts
         shift 2
         "$@" &
         wait "$!"

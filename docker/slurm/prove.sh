@@ -47,7 +47,8 @@ else
     # All of it takes a third of the limit at most, however slow the index is.
     apt() {
         timeout --kill-after=10 "$((limit / 3 > SECONDS ? limit / 3 - SECONDS : 1))" \
-            flock "$apt_turn" apt-get -qq -o Acquire::Retries=2 -o Acquire::http::Timeout=20 "$@" >"$work/apt.log" 2>&1
+            flock --close "$apt_turn" \
+            apt-get -qq -o Acquire::Retries=2 -o Acquire::http::Timeout=20 "$@" >"$work/apt.log" 2>&1
     }
     # shellcheck disable=SC2086 # the packages are words
     fetch() { (cd "$work/packages" && apt download $packages); }

@@ -74,9 +74,14 @@ def screen(data: str) -> list[str]:
 
 
 def test_in_a_terminal_every_line_stands_by_itself(root: Path, tmp_path: Path) -> None:
+    """Of one task alone: for the pictures of each task a worker is started."""
+    settings = (root / "settings.yaml").read_text().splitlines()
+    (tmp_path / "settings.yaml").write_text(
+        "\n".join(line for line in settings if not line.startswith(("  textqa", "  generation")))
+    )
     ours, theirs = pty.openpty()
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": str(WIDTH)}
-    command = [*tune(root, tmp_path / "run"), f"data.cache={tmp_path}/cache", "data.workers=1"]
+    command = [*tune(tmp_path, tmp_path / "run"), f"data.cache={tmp_path}/cache", "data.workers=1"]
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=theirs, stderr=theirs)
     os.close(theirs)
     data = b""
