@@ -52,7 +52,7 @@ class Command:
         module: its dotted name; imported only when this command is named.
         purpose: what it is for, in a few words: the line in the list of commands.
         adds: the module's function that adds the options, where a module has several commands.
-        quiet: whether it tells how it goes, and so takes `--quiet`.
+        quiet: whether it reports its progress, and so takes `--quiet`.
 
     """
 
@@ -104,7 +104,7 @@ def run_program(program: Program, arguments: Sequence[str] | None = None) -> int
         with stop_signals():
             options, unknown = _parser(program, named).parse_known_args(given)
             if unknown:
-                remedy = f"`python -m {prefix} --help` tells what it takes"
+                remedy = f"`python -m {prefix} --help` shows what it takes"
                 raise UsageError(f"unrecognized arguments: {one_line(' '.join(unknown))}", remedy)
             stopped = getattr(options, "when_stopped", "")
             with quiet(getattr(options, "quiet", False)):
@@ -187,7 +187,7 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """End the process with status 2 and one line."""
         name = self.prog.removeprefix("python -m ")
-        say(f"{name}: error [USAGE] {one_line(message)}; `{self.prog} --help` tells what it takes")
+        say(f"{name}: error [USAGE] {one_line(message)}; `{self.prog} --help` shows what it takes")
         raise SystemExit(NOT_DONE)
 
 

@@ -159,11 +159,9 @@ def _refusal(cause: Exception, error: ErrorMaker, source: Source) -> ContestErro
     """Name what Pillow raised, in words for people where the code does not say all."""
     match cause:
         case UnidentifiedImageError():  # its own text names an object
-            found = stand_in_at(source) if isinstance(source, Path) else stand_in(source.getvalue()[:HEAD_BYTES])
+            held = stand_in_at(source) if isinstance(source, Path) else stand_in(source.getvalue()[:HEAD_BYTES])
             return (
-                error(Code.NOT_A_PICTURE)
-                if found is None
-                else error(Code.NOT_A_PICTURE, found.what, remedy=found.remedy)
+                error(Code.NOT_A_PICTURE) if held is None else error(Code.NOT_A_PICTURE, held.what, remedy=held.remedy)
             )
         case Image.DecompressionBombError() | Image.DecompressionBombWarning():
             return error(Code.PICTURE_TOO_LARGE, bare_reason(cause))
@@ -282,7 +280,7 @@ def _is_deep(mode: str) -> bool:
 def _grey(picture: ImageFile.ImageFile) -> npt.NDArray[np.uint8]:
     """Return grey of more than 8 bits as `[H, W]` of 8 bits.
 
-    16 bits lose their lower 8. Of 32 bits and of fractions nothing tells what is white: values up to 255 stay,
+    16 bits lose their lower 8. Of 32 bits and of fractions nothing says what is white: values up to 255 stay,
     fractions up to 1 are shares of white, values of 16 bits are taken for such, others are stretched to their extremes.
     """
     values = np.asarray(picture)

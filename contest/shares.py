@@ -125,8 +125,8 @@ def _slurm_share(environment: Mapping[str, str]) -> Share | None:
     last = _number(environment, "SLURM_ARRAY_TASK_MAX", str(first + (count - 1) * step))
     index, odd = divmod(number - first, max(step, 1))
     if odd or not 0 <= index < count or last != first + (count - 1) * step:
-        told = f"task {number} of an array of {count} from {first} to {last}"
-        raise ShareError(f"{name}: {told}, whose tasks are not evenly numbered shares", GIVE_SHARD)
+        array = f"task {number} of an array of {count} from {first} to {last}"
+        raise ShareError(f"{name}: {array}, whose tasks are not evenly numbered shares", GIVE_SHARD)
     return Share(index, count, f"{name}={number}")
 
 

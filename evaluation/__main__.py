@@ -14,7 +14,7 @@ PROGRAM = Program(
         "score": Command("evaluation.commands.score", "score predictions: table, JSON, CSV, report"),
         "report": Command("evaluation.commands.report", "write the report of a result as one HTML file", quiet=False),
         "compare": Command("evaluation.commands.compare", "compare two results sample by sample", quiet=False),
-        "power": Command("evaluation.commands.power", "tell how small a difference a test set shows", quiet=False),
+        "power": Command("evaluation.commands.power", "show how small a difference a test set can detect", quiet=False),
         "reconstruction": Command(
             "evaluation.commands.reconstruction", "score how well a picture tokenizer keeps pictures"
         ),

@@ -221,14 +221,14 @@ def read(path: Path) -> tuple[LeaderboardRun, ...]:
         scores: dict[int, dict[str, Score]] = {}
         for run, key, *row in connection.execute("SELECT run, task, score, low, high, n, signature FROM scores"):
             scores.setdefault(run, {})[key] = Score(*row)
-        found = connection.execute(
+        rows = connection.execute(
             f"SELECT id, added, name, mode, test, comparable, integral, low, high, {_ORIGIN} FROM runs ORDER BY id"
         )
         runs = []
-        for number, added, name, mode, test, comparable, integral, low, high, *origin in found:
-            found_scores = scores.get(number, {})
-            _require_sound(path, number, integral, found_scores)
-            tasks = dict(sorted(found_scores.items(), key=lambda pair: KEYS.index(pair[0])))
+        for number, added, name, mode, test, comparable, integral, low, high, *origin in rows:
+            by_task = scores.get(number, {})
+            _require_sound(path, number, integral, by_task)
+            tasks = dict(sorted(by_task.items(), key=lambda pair: KEYS.index(pair[0])))
             provenance = Provenance(*origin)
             runs.append(
                 LeaderboardRun(
@@ -260,12 +260,12 @@ def grouped(runs: Sequence[LeaderboardRun], by: str = INTEGRAL) -> tuple[RankedG
     Equal scores share the better rank. Groups stand in the order of their first run; for a task, runs without it are
     left out.
     """
-    found: dict[tuple[str, ...], list[LeaderboardRun]] = {}
+    comparable: dict[tuple[str, ...], list[LeaderboardRun]] = {}
     for run in runs:
         if by == INTEGRAL or by in run.scores:
-            found.setdefault(run.measures(by), []).append(run)
+            comparable.setdefault(run.measures(by), []).append(run)
     groups = []
-    for measures, members in found.items():
+    for measures, members in comparable.items():
         # The best first, those without a score last.
         members.sort(key=lambda run: -math.inf if (score := run.value(by)) is None else score, reverse=True)
         places = tuple(ranks([run.value(by) for run in members]))
@@ -345,10 +345,9 @@ def _row(rank: int | None, span: tuple[int, int] | None, run: LeaderboardRun, ke
     may_be = "-" if span is None else f"{span[0]}-{span[1]}" if span[0] < span[1] else str(span[0])
     interval = "-" if run.low is None else f"{run.low:.4f} .. {run.high:.4f}"
     values = ["-" if (value := run.value(key)) is None else f"{value:.4f}" for key in (INTEGRAL, *keys)]
-    found = [getattr(run.provenance, name) for name in SHOWN_ORIGIN]
     origin = [
         "-" if value is None else shown(value) if name in FIGURES else _short(value)
-        for name, value in zip(SHOWN_ORIGIN, found, strict=True)
+        for name, value in ((name, getattr(run.provenance, name)) for name in SHOWN_ORIGIN)
     ]
     place = "-" if rank is None else str(rank)
     return (place, may_be, cut(run.name, NAME_COLUMNS), values[0], interval, *values[1:], *origin)
@@ -361,8 +360,7 @@ def _baseline(keys: Sequence[str]) -> tuple[str, ...]:
 
 
 def _methods(group: RankedGroup) -> list[tuple[LeaderboardRun, str]]:
-    found = [(run, run.provenance.energy_method) for run in group.runs]
-    return [(run, one_line(method)) for run, method in found if method is not None]
+    return [(run, one_line(method)) for run in group.runs if (method := run.provenance.energy_method) is not None]
 
 
 def _short(value: str | float) -> str:

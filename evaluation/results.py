@@ -117,7 +117,7 @@ class Result:
     `test` is the fingerprint of the test set: its samples, their tasks and their references. `stage` says whether the
     organisers' splitting of the files came first; None in mode `strict`, and in results from before there were stages.
     `cost` is what the run cost that answered; None where that is not known. `truth_faults` say where the ground truth
-    is malformed and was read all the same (`official`): they are told whatever else is not.
+    is malformed and was read all the same (`official`): they are reported even where nothing else is.
     Raises ValueError for an unknown mode, an integral score outside [0, 1], or one that is there though a task is
     missing (or the reverse).
     """

@@ -104,7 +104,7 @@ def paired_differences(
     that swaps whole documents between the runs. Where no sample changed, the interval is (0, 0).
     Raises ValueError if a task's samples differ in number.
     """
-    found: dict[str, Difference] = {}
+    differences: dict[str, Difference] = {}
     parts: list[tuple[MeanInterval | None, Floats]] = []
     for key, values in first.items():
         if len(values) != len(second[key]):
@@ -114,11 +114,11 @@ def paired_differences(
         made = interval_of_gaps(gaps, resampling.confidence, of_each)
         summed = cluster_sums(gaps, of_each) / gaps.size  # [clusters], their sum is the difference
         p = randomisation_p(summed, resampling.generator(key), resampling.resamples)
-        found[key] = Difference(float(gaps.mean()), None if made is None else (made.low, made.high), p)
+        differences[key] = Difference(float(gaps.mean()), None if made is None else (made.low, made.high), p)
         parts.append((made, summed))
     if set(first) == {task.key for task in TASKS}:
-        found[INTEGRAL] = _difference_of_integrals(list(first), parts, resampling)
-    return found
+        differences[INTEGRAL] = _difference_of_integrals(list(first), parts, resampling)
+    return differences
 
 
 def _difference_of_integrals(

@@ -27,7 +27,7 @@ PROGRAM = Program(
         ),
     },
     old_options={"--out": "--output"},
-    import_remedy="`python -m submission doctor` tells what is missing",
+    import_remedy="`python -m submission doctor` shows what is missing",
     statuses={
         WITH_FAULTS: "done, and problems are named: of samples, of what was checked, or of this machine",
         ENDED_EARLY: "run: ended early, by the time limit, a full disk, or a lost device or process",

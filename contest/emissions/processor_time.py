@@ -49,7 +49,7 @@ def tree_seconds(pid: int, *, without: Collection[int]) -> float:
 
 def _all_stats() -> dict[int, tuple[int, int]]:
     """Return (parent, ticks) of every process; ticks hold those of children that ended and were waited for."""
-    found = {}
+    stats = {}
     for name in os.listdir("/proc"):
         if not name.isdecimal():
             continue
@@ -59,5 +59,5 @@ def _all_stats() -> dict[int, tuple[int, int]]:
             continue
         # pid (name) state parent ...: the name may hold spaces and brackets, what follows its last bracket may not.
         fields = text[text.rindex(")") + 2 :].split()
-        found[int(name)] = (int(fields[1]), sum(int(field) for field in fields[11:15]))
-    return found
+        stats[int(name)] = (int(fields[1]), sum(int(field) for field in fields[11:15]))
+    return stats

@@ -186,10 +186,10 @@ def field_of(value: dict[str, Any], key: str, kind: type[Value]) -> Value:
     """A field of an object. Raises FieldError (FIELD_MISSING, FIELD_TYPE); true and false are of no type here."""
     if key not in value:
         raise FieldError(SkipReason.FIELD_MISSING, f'no "{key}"')
-    found = value[key]
-    if not isinstance(found, kind) or isinstance(found, bool):
-        raise FieldError(SkipReason.FIELD_TYPE, f'"{key}" is {described(found)}')
-    return found
+    content = value[key]
+    if not isinstance(content, kind) or isinstance(content, bool):
+        raise FieldError(SkipReason.FIELD_TYPE, f'"{key}" is {described(content)}')
+    return content
 
 
 def text_of(value: dict[str, Any], key: str, cleaned: Callable[[str], str] = str.strip) -> str:

@@ -317,12 +317,12 @@ def _written(moment: datetime) -> str:
 
 
 def _read(connection: sqlite3.Connection) -> tuple[Attempt, ...]:
-    found = connection.execute(
+    rows = connection.execute(
         "SELECT id, team, day, started, archive, fault, score, chosen, private FROM attempts ORDER BY id"
     )
     return tuple(
         Attempt(number, team, day, started, archive, fault, score, bool(chosen), private)
-        for number, team, day, started, archive, fault, score, chosen, private in found
+        for number, team, day, started, archive, fault, score, chosen, private in rows
     )
 
 

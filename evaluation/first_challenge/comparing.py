@@ -165,9 +165,9 @@ def _gaps(name: str, first: StoredSubtask, second: StoredSubtask, resampling: Re
 def _sum_of(gaps: Sequence[_Gaps]) -> Difference:
     """Return the difference of the sums: the subtasks' samples are independent of each other."""
     total = math.fsum(gap.difference.difference for gap in gaps)
-    found = [(gap.difference.difference, gap.difference.interval) for gap in gaps]
-    # A bootstrap's ends may both lie on one side of what was found.
-    parts = [(gap, min(bounds[0], gap), max(bounds[1], gap)) for gap, bounds in found if bounds is not None]
+    differences = [(gap.difference.difference, gap.difference.interval) for gap in gaps]
+    # A bootstrap's ends may both lie on one side of the difference itself.
+    parts = [(gap, min(bounds[0], gap), max(bounds[1], gap)) for gap, bounds in differences if bounds is not None]
     interval = weighted_interval(parts, [1.0] * len(parts)) if len(parts) == len(gaps) else None
     return Difference(total, interval, p_value(total, np.sum([gap.swapped for gap in gaps], axis=0)))
 

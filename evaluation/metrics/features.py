@@ -68,7 +68,7 @@ def ruclip_features(network: RuCLIP) -> FeatureNetwork:
     """Return a stated substitute where Inception is not to be had: ruCLIP's unit vectors times ten.
 
     So distances lie in [0, 400], and those of unlike sets of pictures in the range 0..200 that the contest's formula
-    is made for. They mean something only beside each other.
+    is made for. They can be compared only with each other.
     """
     return _latents(network, f"{network.name}-latents-x{CLIP_SCALE:g}", CLIP_SCALE)
 

@@ -241,17 +241,17 @@ class Generation(TaskMetric):
         Raises NothingToScoreError, FeatureError, AttemptAbortedError (`official`) where no distance can be taken.
         """
         ruclip = super().result()
-        found = self._distances()
+        distance = self._distances()
         signatures: dict[str, str] = {}
-        part = 0.0 if found is None else distance_part(found.fid)
+        part = 0.0 if distance is None else distance_part(distance.fid)
         parts = {"clip": ruclip.score, "distance_part": part}
-        if found is not None:
+        if distance is not None:
             if self.mode == "strict":
-                parts["distance_part"] = part = part * found.drawn / found.truths
-            parts |= {"fid": found.fid, "kid": found.kid.mean, "kid_std": found.kid.std}
+                parts["distance_part"] = part = part * distance.drawn / distance.truths
+            parts |= {"fid": distance.fid, "kid": distance.kid.mean, "kid_std": distance.kid.std}
             signatures = {"kid": kid.signature(self._features.name)}
-            if found.cmmd is not None:
-                parts["cmmd"] = found.cmmd
+            if distance.cmmd is not None:
+                parts["cmmd"] = distance.cmmd
                 signatures["cmmd"] = cmmd.signature(self._clip.name)
         samples = {sample_id: (score + part) / 2 for sample_id, score in ruclip.samples.items()}
         score = (ruclip.score + part) / 2
@@ -260,25 +260,24 @@ class Generation(TaskMetric):
             score=score,
             samples=samples,
             parts=parts,
-            remarks=self._remarks(found),
+            remarks=self._remarks(distance),
             part_signatures=signatures,
         )
 
-    def _remarks(self, found: Distances | None) -> tuple[str, ...]:
+    def _remarks(self, distance: Distances | None) -> tuple[str, ...]:
         """Return what makes the distance less than it seems."""
         remarks = []
-        if found is None:
+        if distance is None:
             remarks.append("fewer than two pictures were drawn: the distance part is 0")
         else:
-            few, missing = min(found.drawn, found.truths), found.truths - found.drawn
+            few, missing = min(distance.drawn, distance.truths), distance.truths - distance.drawn
             if few < ENOUGH_PICTURES:
-                others = "KID stands" if found.cmmd is None else "KID and CMMD stand"
+                others = "KID stands" if distance.cmmd is None else "KID and CMMD stand"
                 remarks.append(f"FID of {few} pictures, fewer than {ENOUGH_PICTURES}, is biased: {others} beside it")
             if self.mode == "strict" and missing:
                 lack = "lacks" if missing == 1 else "lack"
-                remarks.append(
-                    f"{missing} of {counted(found.truths, 'sample')} {lack} a sound picture: the distance part shrinks"
-                )
+                all_samples = counted(distance.truths, "sample")
+                remarks.append(f"{missing} of {all_samples} {lack} a sound picture: the distance part shrinks")
             remarks.append(INTERVAL_REMARK)
         if self._features.is_substitute:
             remarks.append(f"FID is taken in the features of {self._features.name}: not comparable with the contest's")
@@ -293,16 +292,16 @@ class Generation(TaskMetric):
         rows = list(by_place.values())
         truths, drawn = _stacked([row.truth for row in rows]), _stacked([row.drawn for row in rows])
         if self.mode == "official":
-            found = _official_distances(truths, drawn)
+            distance = _official_distances(truths, drawn)
         elif len(drawn) > 1:
-            found = distances(truths, drawn)
+            distance = distances(truths, drawn)
         else:
             return None
         if self._latents is not None:
             truths, drawn = _stacked([row.truth_latent for row in rows]), _stacked([row.drawn_latent for row in rows])
-            return replace(found, cmmd=cmmd.cmmd(truths, drawn))
+            return replace(distance, cmmd=cmmd.cmmd(truths, drawn))
         scale = self._features.latent_scale
-        return found if scale is None else replace(found, cmmd=cmmd.cmmd(truths / scale, drawn / scale))
+        return distance if scale is None else replace(distance, cmmd=cmmd.cmmd(truths / scale, drawn / scale))
 
 
 def _stacked(rows: Sequence[Rows | None]) -> Rows:

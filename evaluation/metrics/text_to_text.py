@@ -117,7 +117,7 @@ def _text_of(value: Any, what: str, defect: int, reads_empty_values: bool) -> st
 
 
 class TextToTextMetric(TaskMetric):
-    """What the metrics of TextQA and MathQA share beside TaskMetric."""
+    """What the metrics of TextQA and MathQA share, besides what TaskMetric gives them."""
 
     def settings(self) -> dict[str, str]:
         """Return where lemmas come from."""

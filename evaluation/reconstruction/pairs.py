@@ -98,16 +98,16 @@ def _bare(name: str) -> str:
 def _pictures(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         raise PairingError("no such folder", "name a folder of pictures", where=str(folder))
-    found: dict[str, Path] = {}
+    by_name: dict[str, Path] = {}
     for path in sorted(folder.rglob("*")):
         if path.suffix.lower() not in PICTURE_ENDINGS or not path.is_file():
             continue
         name = _bare(path.relative_to(folder).as_posix())
-        if name in found:
+        if name in by_name:
             raise PairingError(
-                f"{found[name].name} and {path.name} have one name", "keep one of them", where=str(folder)
+                f"{by_name[name].name} and {path.name} have one name", "keep one of them", where=str(folder)
             )
-        found[name] = path
-    if not found:
+        by_name[name] = path
+    if not by_name:
         raise PairingError("there is no picture", f"pictures end in {', '.join(PICTURE_ENDINGS)}", where=str(folder))
-    return found
+    return by_name

@@ -156,9 +156,9 @@ def _rows(runs: Sequence[LeaderboardRun], reports: Mapping[int, Path]) -> list[B
 
 def _histories(rows: Sequence[BoardRow]) -> dict[str, list[History]]:
     """Return by the address of each team's page its histories: scores that measure the same stand in one chart."""
-    found: dict[str, dict[int, list[BoardRow]]] = {}
+    teams: dict[str, dict[int, list[BoardRow]]] = {}
     for row in sorted(rows, key=lambda row: row.run.id):
-        found.setdefault(row.team_page, {}).setdefault(row.group, []).append(row)
+        teams.setdefault(row.team_page, {}).setdefault(row.group, []).append(row)
     return {
         address: [
             History(
@@ -168,7 +168,7 @@ def _histories(rows: Sequence[BoardRow]) -> dict[str, list[History]]:
             )
             for number, members in groups.items()
         ]
-        for address, groups in found.items()
+        for address, groups in teams.items()
     }
 
 
@@ -195,7 +195,7 @@ def _require_known(runs: Sequence[LeaderboardRun], numbers: Sequence[int]) -> No
     known = {run.id for run in runs}
     unknown = [number for number in numbers if number not in known]
     if unknown:
-        raise LeaderboardError(f"the leaderboard has no run {some(unknown)}", "see the numbers that `add` told")
+        raise LeaderboardError(f"the leaderboard has no run {some(unknown)}", "see the numbers that `add` printed")
 
 
 def _choices(values: Iterable[str | None]) -> list[str]:

@@ -101,15 +101,15 @@ def generate_captions(
     if early_stop is not None:
         steps = max(min(steps, early_stop - len(template)), 0)
     left = vocabulary.encode_left(left_text, left_special, lower_case=False)
-    found: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for names in _sample_names(drafts, batch):
         numbers = uniforms(seed, names, "right text", steps)
         rows = left.expand(len(names), -1), codes.expand(len(names), -1)
         drawn = answer(model, *rows, template, sampling, numbers, allowed=allowed)
         texts = [takewhile(lambda token: token < pieces, ids) for ids in drawn]
-        found.update(vocabulary.decode([*template, *text]) for text in texts)
-    found.pop("", None)
-    return dict(found)
+        counts.update(vocabulary.decode([*template, *text]) for text in texts)
+    counts.pop("", None)
+    return dict(counts)
 
 
 def caption_image(

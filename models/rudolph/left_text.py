@@ -85,13 +85,13 @@ def _perplexities(
     """Perplexity of each text, encoded anew as a whole left text and cut to its length."""
     length = model.config.l_text_seq_length
     rows = [[*_begin(vocabulary, text, special), EOS][:length] for text in texts]
-    found: list[float] = []
+    values: list[float] = []
     with torch.inference_mode():
         for first in range(0, len(rows), batch):
             padded = [row + [PAD] * (length - len(row)) for row in rows[first : first + batch]]
             ids = torch.tensor(padded, device=model.text_embeddings.weight.device)
-            found += left_text_perplexity(model, model.hidden(ids), ids).tolist()
-    return found
+            values += left_text_perplexity(model, model.hidden(ids), ids).tolist()
+    return values
 
 
 def generate_texts(
@@ -129,5 +129,5 @@ def generate_texts(
         counts.update(vocabulary.decode([*beginning, *ids]) for ids in drawn)
     counts.pop("", None)
     perplexities = _perplexities(model, vocabulary, list(counts), special, batch)
-    found = [Continuation(*counted, value) for counted, value in zip(counts.items(), perplexities, strict=True)]
-    return sorted(found, key=lambda continuation: continuation.perplexity)
+    kept = [Continuation(*counted, value) for counted, value in zip(counts.items(), perplexities, strict=True)]
+    return sorted(kept, key=lambda continuation: continuation.perplexity)

@@ -175,7 +175,7 @@ def test_the_status_is_that_of_the_command(small: Runner) -> None:
     assert small("write", "faults").returncode == 1
 
 
-HELP = "`python -m small write --help` tells what it takes"
+HELP = "`python -m small write --help` shows what it takes"
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ HELP = "`python -m small write --help` tells what it takes"
         (
             [],
             "small: error [USAGE] the following arguments are required: COMMAND; "
-            "`python -m small --help` tells what it takes",
+            "`python -m small --help` shows what it takes",
         ),
         (
             ["write", "--workers", "-1"],

@@ -203,7 +203,7 @@ def test_every_other_command_points_to_the_doctor(command: str, tmp_path: Path) 
     assert done.returncode == 2
     assert done.stderr == (
         f"submission {command}: error [IMPORT] torch can not be imported (libtorch_cpu.so: cannot open); "
-        "`python -m submission doctor` tells what is missing\n"
+        "`python -m submission doctor` shows what is missing\n"
     )
 
 
