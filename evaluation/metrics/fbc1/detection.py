@@ -24,18 +24,29 @@ HIT = 0.5
 """The least IoU at which a prediction counts as right."""
 
 
-def count_boxes(true: Any, pred: Any, mode: Fbc1Mode = "official") -> Counted:
-    """Return (true positives, false positives, false negatives) of each image.
+def zsod_f1(true: Any, pred: Any) -> float:
+    """Return F1 over all images and labels, as the published script counts.
 
-    `true` and `pred` are {image: {label: [[x, y, width, height], ...]}}, where `[[]]` is no box; labels that the truth
-    has not are ignored. Raises UnscorableError if images are missing or surplus, a label is missing, or a box is none.
+    Args:
+        true: {image: {label: [[x, y, width, height], ...]}}.
+        pred: the same; `[[]]` is no box, labels that the truth has not are ignored.
+
+    Raises:
+        UnscorableError: if images are missing or surplus, a label is missing, or a box is none.
+
+    >>> zsod_f1({"0.jpg": {"кот": [[0, 0, 10, 10]]}}, {"0.jpg": {"кот": [[0, 0, 10, 9]]}})
+    1.0
+
+    """
+    return f1(_sums(count_boxes(true, pred)))
+
+
+def count_boxes(true: Any, pred: Any, mode: Fbc1Mode = "official") -> Counted:
+    """Return (true positives, false positives, false negatives) of each image. Raises UnscorableError.
 
     A predicted box is right if any true one overlaps enough, also one that others hit before; true boxes count as
     missed only as far as there are fewer predictions. Official: equal neighbours are one prediction. Strict: each box
     counts, and what is missing or no box is named (difference 5).
-
-    >>> f1(count_boxes({"0.jpg": {"кот": [[0, 0, 10, 10]]}}, {"0.jpg": {"кот": [[0, 0, 10, 9]]}}).sums())
-    1.0
     """
     true, pred = require_object(true, "the truth file"), require_object(pred, "the prediction file")
     notes: list[SampleNote] = []
@@ -161,3 +172,7 @@ def _is_box(box: Any) -> bool:
         and box[2] > 0
         and box[3] > 0
     )
+
+
+def _sums(counted: Counted) -> list[float]:
+    return counted.sums() if counted.rows else [0.0, 0.0, 0.0]  # their F1 of no images is 0

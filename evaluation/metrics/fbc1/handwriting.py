@@ -5,14 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from evaluation.metrics.fbc1.counts import Counted, Fbc1Mode, SampleNote, missing_and_surplus, require_object
+from evaluation.metrics.fbc1.counts import Counted, Fbc1Mode, SampleNote, missing_and_surplus, ratio, require_object
 from evaluation.metrics.fbc1.errors import UnscorableError
 
 
-def count_readings(true: Any, pred: Any, mode: Fbc1Mode = "official") -> Counted:
-    """Return (right, 1) for each text of {id: text}; surplus ones of `pred` are ignored.
+def htr_accuracy(true: Any, pred: Any) -> float:
+    """Return the share of texts that were read without a mistake, as the published script counts.
 
-    Raises UnscorableError if either side is no JSON object.
+    Args:
+        true: {id: text}.
+        pred: {id: text}; a missing one is an empty text, surplus ones are ignored.
+
+    Raises:
+        UnscorableError: if either is no JSON object, or there is no truth.
+
+    >>> htr_accuracy({"0.png": "дом", "1.png": "ёж"}, {"0.png": "дом", "1.png": "еж"})
+    0.5
+
+    """
+    return ratio(count_readings(true, pred).sums())
+
+
+def count_readings(true: Any, pred: Any, mode: Fbc1Mode = "official") -> Counted:
+    """Return (right, 1) for each text. Raises UnscorableError if either side is no JSON object.
 
     Official: JSON values are compared as Python does (1 equals true), a missing prediction is an empty text. Strict:
     only texts are right, and a missing one is wrong (difference 4).

@@ -11,6 +11,7 @@ from evaluation.metrics.fbc1.counts import (
     Fbc1Mode,
     SampleNote,
     missing_and_surplus,
+    ratio,
     require_object,
     require_same_keys,
 )
@@ -43,14 +44,33 @@ _STOP = re.compile(r"\.(?!\d)")
 _STOPS_DELETED = 32
 """Their script hands a flag of this value over where the number of replacements is expected."""
 _GROUPED = re.compile(r"\d,\d")
+_DECIMALS = 3
+
+
+def vqa_accuracy(true: Any, pred: Any) -> float:
+    """Return the share of right answers, rounded to three decimals, as the published script counts.
+
+    Args:
+        true: {id: {"lang": "ru" or another, "answer": text or texts}}.
+        pred: {id: text}; the predictions alone are brought to a normal form.
+
+    Raises:
+        UnscorableError: if the ids differ, there are none, or an answer is no text or has no lemma.
+
+    >>> vqa_accuracy({"0": {"lang": "ru", "answer": ["кот", "кошка"]}}, {"0": "Коты."})
+    1.0
+
+    """
+    return rounded_ratio(count_answers(true, pred).sums())
+
+
+def rounded_ratio(sums: list[float]) -> float:
+    """Return (right, all) as a share with three decimals."""
+    return round(ratio(sums), _DECIMALS)
 
 
 def count_answers(true: Any, pred: Any, mode: Fbc1Mode = "official") -> Counted:
-    """Return (right, 1) for each question.
-
-    `true` is {id: {"lang": "ru" or another, "answer": text or texts}}, `pred` {id: text}. Official: the predictions
-    alone are brought to a normal form. Raises UnscorableError if the ids differ, or an answer is no text or has no
-    lemma.
+    """Return (right, 1) for each question. Raises UnscorableError.
 
     Strict: the truth is brought to the same normal form (difference 6), of which no rule leaves marks in; what is
     missing or no text is wrong, and named.

@@ -22,10 +22,23 @@ WEIGHT = 0.25
 """Of each part in the whole."""
 
 
-def count_code(true: Any, pred: Any, mode: Fbc1Mode = "official") -> Counted:
-    """Return what each program of {id: code} adds to the four parts; surplus ones of `pred` are ignored.
+def code_bleu(true: Any, pred: Any) -> dict[str, float]:
+    """Return the four parts over the whole corpus, and `code_bleu`, their mean, as the published script has them.
 
-    Comments and docstrings count. Raises UnscorableError if a prediction is missing or no text, GrammarMissingError.
+    Args:
+        true: {id: code}.
+        pred: {id: code}; surplus ones are ignored. Comments and docstrings count.
+
+    Raises:
+        UnscorableError: if a prediction is missing or no text, or there is no truth.
+        GrammarMissingError: if tree-sitter's grammar of Python is not installed.
+
+    """
+    return score_parts(count_code(true, pred).sums())
+
+
+def count_code(true: Any, pred: Any, mode: Fbc1Mode = "official") -> Counted:
+    """Return what each program adds to the four parts. Raises UnscorableError, GrammarMissingError.
 
     Strict: a missing program is an empty one, and named (difference 1); the weighted part is a precision, as its
     formula says (2); a subtree of the prediction matches once (3).

@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from evaluation.metrics.fbc1 import data_flow
+from evaluation.metrics.fbc1 import UnscorableError, code_bleu, data_flow
 from evaluation.metrics.fbc1.data_flow import edges_of
-from evaluation.metrics.fbc1.errors import UnscorableError
 from evaluation.metrics.fbc1.ngrams import KEYWORDS
 from evaluation.metrics.fbc1.python_trees import grammar_name
 from evaluation.metrics.fbc1.translation import PARTS, count_code, score_parts
@@ -28,10 +27,6 @@ KNOWN: dict[tuple[int, str], str] = {
     (43, "dataflow"): "they put the sources of an edge in a loop into the order of a set of strings",
     (45, "syntax"): "broken code and Python 2 in the corpus: what is no Python falls into other pieces",
 }
-
-
-def code_bleu(true: Any, pred: Any) -> dict[str, float]:
-    return score_parts(count_code(true, pred).sums())
 
 
 def differences() -> dict[tuple[int, str], tuple[float, float]]:

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from evaluation.metrics.fbc1 import UnscorableError
 from evaluation.metrics.fbc1.counts import ratio
 from evaluation.metrics.fbc1.detection import count_boxes, f1
-from evaluation.metrics.fbc1.errors import UnscorableError
 from evaluation.metrics.fbc1.handwriting import count_readings
 from evaluation.metrics.fbc1.questions import count_answers, strict_form
 
