@@ -17,7 +17,9 @@ from torch.utils.checkpoint import checkpoint
 from models.rudolph.block_attention import block_attention
 from models.rudolph.config import Config
 from models.rudolph.dropout import Dropout
+from models.rudolph.gelu import gelu
 from models.rudolph.geometry import Geometry, MaskKind
+from models.rudolph.linear import Linear
 from models.rudolph.loss import LossParts, segment_loss
 from models.rudolph.masks import sequence_mask
 from models.rudolph.packed import PackedLinear
@@ -47,8 +49,8 @@ class Attention(nn.Module):
     def __init__(self, config: Geometry) -> None:
         super().__init__()
         self.heads = config.num_attention_heads
-        self.query_key_value = nn.Linear(config.hidden_size, 3 * config.hidden_size)
-        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
+        self.query_key_value = Linear(config.hidden_size, 3 * config.hidden_size)
+        self.dense = Linear(config.hidden_size, config.hidden_size)
         self.output_dropout = Dropout(config.output_dropout_prob)
 
     def forward(self, x: Tensor, attend: Attend, last: int | None = None) -> Tensor:
@@ -58,7 +60,8 @@ class Attention(nn.Module):
         query, key, value = fused.permute(2, 0, 3, 1, 4)  # each [batch, heads, new, head_dim]
         query = query if last is None else query[:, :, -last:]
         context = attend(query, key, value).transpose(1, 2).reshape(batch, query.shape[2], hidden)
-        output: Tensor = self.output_dropout(self.dense(context).clamp(-HALF_MAX, HALF_MAX))
+        # As `clamp`, whose backward pass takes four operations.
+        output: Tensor = self.output_dropout(F.hardtanh(self.dense(context), -HALF_MAX, HALF_MAX))
         return output
 
 
@@ -67,14 +70,14 @@ class MLP(nn.Module):
 
     def __init__(self, config: Geometry) -> None:
         super().__init__()
-        self.dense_h_to_4h: nn.Module = nn.Linear(config.hidden_size, 4 * config.hidden_size)
-        self.dense_4h_to_h = nn.Linear(4 * config.hidden_size, config.hidden_size)
+        self.dense_h_to_4h: nn.Module = Linear(config.hidden_size, 4 * config.hidden_size)
+        self.dense_4h_to_h = Linear(4 * config.hidden_size, config.hidden_size)
         self.output_dropout = Dropout(config.output_dropout_prob)
 
     def forward(self, x: Tensor) -> Tensor:
         """Transform `[batch, new, hidden]`."""
         first = self.dense_h_to_4h
-        wide = first.gelu(x) if isinstance(first, PackedLinear) else F.gelu(first(x), approximate="tanh")
+        wide = first.gelu(x) if isinstance(first, PackedLinear) else gelu(first(x))
         output: Tensor = self.output_dropout(self.dense_4h_to_h(wide))
         return output
 
