@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Literal, TypeAlias
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
+from torch.utils.checkpoint import checkpoint, create_selective_checkpoint_contexts, noop_context_fn
 
 from models.rudolph.block_attention import block_attention
 from models.rudolph.config import Config
@@ -26,6 +27,10 @@ from models.rudolph.packed import PackedLinear
 
 LAYER_NORM_EPS = 1e-5
 HALF_MAX = 65504.0  # largest finite float16: the published model clamps every attention output to it
+# What multiplies by a layer's weights; attention's own products are of batches (bmm, or fused).
+PRODUCTS = [torch.ops.aten.mm.default, torch.ops.aten.addmm.default]
+if hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+    PRODUCTS.append(torch.ops.mkldnn._linear_pointwise.default)
 EMBEDDING_GRADIENT = 0.1  # CogView's trick: the embeddings receive a tenth of the gradient
 
 # (query, key, value), each [batch, heads, new, head_dim] -> as the query; of the query perhaps only the last places
@@ -114,6 +119,7 @@ class SparseTransformer(nn.Module):
         self.config = config
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.num_layers))
         self.final_layernorm = nn.LayerNorm(config.hidden_size, eps=LAYER_NORM_EPS)
+        self.keeps_products = False  # with gradient checkpointing: what the layers' weights gave is not computed again
         self.kinds = config.layer_kinds
         for kind in config.mask_kinds:
             self.register_buffer(f"{kind}_mask", self._published_mask(kind))
@@ -139,9 +145,10 @@ class SparseTransformer(nn.Module):
         With `last`, only so many of the last places come out: nobody reads the others of the last layer.
         """
         save_memory = self.config.gradient_checkpointing is not None and self.training and torch.is_grad_enabled()
+        chosen = partial(create_selective_checkpoint_contexts, PRODUCTS) if self.keeps_products else noop_context_fn
         for i, layer in enumerate(self.layers):
-            kept = last if i + 1 == len(self.layers) else None
-            x = checkpoint(layer, x, attend(i), kept, use_reentrant=False) if save_memory else layer(x, attend(i), kept)
+            inputs = x, attend(i), last if i + 1 == len(self.layers) else None
+            x = checkpoint(layer, *inputs, use_reentrant=False, context_fn=chosen) if save_memory else layer(*inputs)
         output: Tensor = self.final_layernorm(x)
         return output
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from models.rudolph import Rudolph
+from models.rudolph import Rudolph, linear
 from tests.training.test_objective import CONFIG, TASKS, mixed_batch
 from tests.training.test_trainer import ALONE, BASE, COMPUTE
 from training.tune.chunked_entropy import LOGITS_AT_ONCE, NORMALISED_AT_ONCE
@@ -92,7 +92,11 @@ def test_neither_direction_of_the_objective_waits_for_the_device(
 def counted(clip: float = 1.0, **compute: Any) -> tuple[Work, TrainState]:
     torch.manual_seed(0)
     settings = replace(BASE, compute=replace(COMPUTE, **compute), optim=replace(BASE.optim, clip=clip))
-    state = TrainState(Rudolph(DROPPING).train(), settings, ALONE)
+    model = Rudolph(DROPPING).train()
+    if settings.compute.activation_checkpointing:
+        model.transformer.config = replace(DROPPING, gradient_checkpointing=1)
+        model.transformer.keeps_products = settings.compute.keep_products
+    state = TrainState(model, settings, ALONE)
     train_step(state, 0, mixed_batch())  # the optimiser makes its state
     with Work(state.model) as work:
         train_step(state, 1, mixed_batch())
@@ -130,6 +134,21 @@ def test_operations_of_a_step() -> None:
     assert work.operations["random_"] == 4 * 3  # a layer's attention and its two outputs
     assert work.operations["le"] == 0  # what clamps the attention's outputs compares nothing on its way back
     assert sum(work.operations.values()) <= 1350  # 4 layers
+
+
+@pytest.mark.parametrize(
+    ("checkpointing", "keep_products", "products", "attended"),
+    # Four layers of four linear layers; the head's two are scored once.
+    [(False, False, 18, 4 * 1), (True, False, 34, 4 * 2), (True, True, 18, 4 * 2)],
+)
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_what_checkpointing_computes_again(
+    monkeypatch: pytest.MonkeyPatch, dtype: str, checkpointing: bool, keep_products: bool, products: int, attended: int
+) -> None:
+    monkeypatch.setattr(linear, "FEWEST_TOKENS", 1)  # so that both kinds of product are there
+    work, _ = counted(dtype=dtype, activation_checkpointing=checkpointing, keep_products=keep_products)
+    assert work.operations["addmm"] + work.operations["_linear_pointwise"] == products
+    assert work.operations["random_"] == 3 * attended
 
 
 @pytest.mark.parametrize(("clip", "multiplied"), [(1e-3, 1), (1e6, 0)])
