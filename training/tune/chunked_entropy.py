@@ -49,8 +49,9 @@ class _ChunkedEntropy(torch.autograd.Function):
                     grad_weight[rows].zero_()
                 continue
             table, offset = weight[rows].to(dtype), bias[rows].to(dtype)
-            # The gradients of logits are tiny: in `dtype` they are kept near 1, else float16 would lose them.
-            scale = own.max().clamp_min(torch.finfo(torch.float32).tiny)
+            # The gradients of logits are tiny: float16 would lose them, and so they are kept near 1 there.
+            half = dtype == torch.float16
+            scale = own.max().clamp_min(torch.finfo(torch.float32).tiny) if half else torch.ones_like(own[0])
             ctx.tables.append((rows, tokens, scale))
             size, together = _chunk_size(at_once // len(table))
             for start in range(tokens.start, tokens.stop, size):
@@ -76,6 +77,8 @@ class _ChunkedEntropy(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         gradients, ctx.gradients = ctx.gradients, None
         for rows, tokens, scale in ctx.tables:
+            if scale.device.type == "cpu" and float(scale * grads[0]) == 1.0:
+                continue  # a pass over the table spared; on a GPU asking would be waiting
             for gradient, part in zip(gradients, (tokens, rows, rows), strict=True):
                 if gradient is not None:
                     gradient[part].mul_(scale * grads[0])
