@@ -31,6 +31,7 @@ from benchmarks.decode import DTYPES, add_timing, configuration, model_parser, w
 from benchmarks.published_training import PublishedTraining
 from models.rudolph import Config, Rudolph
 from models.rudolph.vocabulary import BOS, EOS
+from training.allocator import keep_freed_memory
 from training.tune.data.batches import Batch
 from training.tune.distributed import Processes
 from training.tune.settings import ComputeSettings, DataSettings, TaskSettings, TuneSettings
@@ -69,6 +70,7 @@ def task_ids(config: Config, task: str, samples: int) -> Tensor:
 
 
 def our_step(config: Config, arguments: argparse.Namespace) -> Callable[[int], float]:
+    keep_freed_memory()  # as the command does
     compute = ComputeSettings(dtype=arguments.dtype)
     settings = TuneSettings("", "", DataSettings(""), TASKS, steps=1000, compute=compute)
     state = TrainState(Rudolph(config).train(), settings, Processes(0, 1, torch.device(arguments.device)))

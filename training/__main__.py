@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contest.children import end_with_parent
 from contest.command_line import Command, Program, run_program
 from contest.console import start_program
+from training.allocator import keep_freed_memory
 
 PROGRAM = Program(
     name="training",
@@ -45,4 +46,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     start_program(main)

@@ -51,7 +51,8 @@ class _BlockAttention(torch.autograd.Function):
         query, key, value = (x.reshape(-1, *x.shape[2:]) for x in (query * ctx.scale, key, value))
         output = torch.empty_like(query)  # [batch * heads, n, head_dim], as all are
         made = []
-        for block in _blocks(mask):
+        ctx.blocks = list(_blocks(mask))
+        for block in ctx.blocks:
             hidden = torch.zeros(block.seen.shape, dtype=query.dtype).masked_fill_(~block.seen, HIDDEN_SCORE)
             scores = torch.bmm(query[:, block.rows], block.of(key).transpose(1, 2)).add_(hidden)
             weights = scores.softmax(-1)
@@ -61,19 +62,19 @@ class _BlockAttention(torch.autograd.Function):
                 made.append(stay)
                 weights = weights * stay
             output[:, block.rows] = torch.bmm(weights, block.of(value))
-        ctx.save_for_backward(query, key, value, mask, *made)
+        ctx.save_for_backward(query, key, value, *made)
         return output.mul_(_scale_of_kept(dropout)).view(ctx.shape)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        query, key, value, mask, *saved = ctx.saved_tensors
+        query, key, value, *saved = ctx.saved_tensors
         made = iter(saved)
         grad = grads[0].reshape(query.shape) * _scale_of_kept(ctx.dropout)
         to_query = torch.empty_like(query)
         # Sums over blocks, in float32 at least, as within one product.
         kind = torch.double if key.dtype == torch.double else torch.float32
         to_key, to_value = torch.zeros_like(key, dtype=kind), torch.zeros_like(value, dtype=kind)
-        for block in _blocks(mask):
+        for block in ctx.blocks:
             weights, rows = next(made), block.rows
             slopes = torch.bmm(grad[:, rows], block.of(value).transpose(1, 2))  # d loss / d weights
             used = weights

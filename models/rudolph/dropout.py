@@ -25,7 +25,10 @@ def kept(shape: Sequence[int], probability: float, dtype: torch.dtype) -> Tensor
     count = torch.Size(shape).numel()
     draws = torch.empty(-(-count // 4), dtype=torch.int64).random_(-(2**63), None)
     parts = draws.view(torch.int16)[:count].view(*shape)  # -LEVELS / 2 .. LEVELS / 2 - 1
-    return (parts >= round(probability * LEVELS) - LEVELS // 2).to(dtype)
+    # Compared into the wanted type: several times faster than turning the comparison's booleans into it.
+    stay = torch.empty(*shape, dtype=dtype)
+    torch.ge(parts, round(probability * LEVELS) - LEVELS // 2, out=stay)
+    return stay
 
 
 class _Dropout(torch.autograd.Function):

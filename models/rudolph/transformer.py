@@ -7,23 +7,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Literal, TypeAlias
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
+from torch.utils.checkpoint import checkpoint, create_selective_checkpoint_contexts, noop_context_fn
 
 from models.rudolph.block_attention import block_attention
 from models.rudolph.config import Config
 from models.rudolph.dropout import Dropout
+from models.rudolph.gelu import gelu
 from models.rudolph.geometry import Geometry, MaskKind
+from models.rudolph.linear import Linear
 from models.rudolph.loss import LossParts, segment_loss
 from models.rudolph.masks import sequence_mask
 from models.rudolph.packed import PackedLinear
 
 LAYER_NORM_EPS = 1e-5
 HALF_MAX = 65504.0  # largest finite float16: the published model clamps every attention output to it
+# What multiplies by a layer's weights; attention's own products are of batches (bmm, or fused).
+PRODUCTS = [torch.ops.aten.mm.default, torch.ops.aten.addmm.default]
+if hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+    PRODUCTS.append(torch.ops.mkldnn._linear_pointwise.default)
 EMBEDDING_GRADIENT = 0.1  # CogView's trick: the embeddings receive a tenth of the gradient
 
 # (query, key, value), each [batch, heads, new, head_dim] -> as the query; of the query perhaps only the last places
@@ -47,8 +54,8 @@ class Attention(nn.Module):
     def __init__(self, config: Geometry) -> None:
         super().__init__()
         self.heads = config.num_attention_heads
-        self.query_key_value = nn.Linear(config.hidden_size, 3 * config.hidden_size)
-        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
+        self.query_key_value = Linear(config.hidden_size, 3 * config.hidden_size)
+        self.dense = Linear(config.hidden_size, config.hidden_size)
         self.output_dropout = Dropout(config.output_dropout_prob)
 
     def forward(self, x: Tensor, attend: Attend, last: int | None = None) -> Tensor:
@@ -58,7 +65,8 @@ class Attention(nn.Module):
         query, key, value = fused.permute(2, 0, 3, 1, 4)  # each [batch, heads, new, head_dim]
         query = query if last is None else query[:, :, -last:]
         context = attend(query, key, value).transpose(1, 2).reshape(batch, query.shape[2], hidden)
-        output: Tensor = self.output_dropout(self.dense(context).clamp(-HALF_MAX, HALF_MAX))
+        # As `clamp`, whose backward pass takes four operations.
+        output: Tensor = self.output_dropout(F.hardtanh(self.dense(context), -HALF_MAX, HALF_MAX))
         return output
 
 
@@ -67,14 +75,14 @@ class MLP(nn.Module):
 
     def __init__(self, config: Geometry) -> None:
         super().__init__()
-        self.dense_h_to_4h: nn.Module = nn.Linear(config.hidden_size, 4 * config.hidden_size)
-        self.dense_4h_to_h = nn.Linear(4 * config.hidden_size, config.hidden_size)
+        self.dense_h_to_4h: nn.Module = Linear(config.hidden_size, 4 * config.hidden_size)
+        self.dense_4h_to_h = Linear(4 * config.hidden_size, config.hidden_size)
         self.output_dropout = Dropout(config.output_dropout_prob)
 
     def forward(self, x: Tensor) -> Tensor:
         """Transform `[batch, new, hidden]`."""
         first = self.dense_h_to_4h
-        wide = first.gelu(x) if isinstance(first, PackedLinear) else F.gelu(first(x), approximate="tanh")
+        wide = first.gelu(x) if isinstance(first, PackedLinear) else gelu(first(x))
         output: Tensor = self.output_dropout(self.dense_4h_to_h(wide))
         return output
 
@@ -111,6 +119,7 @@ class SparseTransformer(nn.Module):
         self.config = config
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.num_layers))
         self.final_layernorm = nn.LayerNorm(config.hidden_size, eps=LAYER_NORM_EPS)
+        self.keeps_products = False  # with gradient checkpointing: what the layers' weights gave is not computed again
         self.kinds = config.layer_kinds
         for kind in config.mask_kinds:
             self.register_buffer(f"{kind}_mask", self._published_mask(kind))
@@ -136,9 +145,10 @@ class SparseTransformer(nn.Module):
         With `last`, only so many of the last places come out: nobody reads the others of the last layer.
         """
         save_memory = self.config.gradient_checkpointing is not None and self.training and torch.is_grad_enabled()
+        chosen = partial(create_selective_checkpoint_contexts, PRODUCTS) if self.keeps_products else noop_context_fn
         for i, layer in enumerate(self.layers):
-            kept = last if i + 1 == len(self.layers) else None
-            x = checkpoint(layer, x, attend(i), kept, use_reentrant=False) if save_memory else layer(x, attend(i), kept)
+            inputs = x, attend(i), last if i + 1 == len(self.layers) else None
+            x = checkpoint(layer, *inputs, use_reentrant=False, context_fn=chosen) if save_memory else layer(*inputs)
         output: Tensor = self.final_layernorm(x)
         return output
 

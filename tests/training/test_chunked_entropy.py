@@ -92,3 +92,22 @@ def test_autocast_keeps_small_gradients(dtype: torch.dtype) -> None:
     total.backward()
     for ours, theirs in zip(chunked[:3], plain[:3], strict=True):
         assert (ours.grad - theirs.grad).norm().item() < 0.02 * theirs.grad.norm().item()
+
+
+class Multiplied(TorchDispatchMode):
+    """Counts the elements that are multiplied in place."""
+
+    count = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, arguments: Any = (), keywords: Any = None) -> Any:
+        if function is torch.ops.aten.mul_.Tensor:
+            self.count += arguments[0].numel()
+        return function(*arguments, **(keywords or {}))
+
+
+@pytest.mark.parametrize(("factor", "elements"), [(1.0, 0), (3.0, TOKENS * HIDDEN + IDS * HIDDEN + IDS)])
+def test_gradients_are_multiplied_by_what_is_not_1(factor: float, elements: int) -> None:
+    total, _ = chunked_entropy(*inputs())
+    with Multiplied() as multiplied:
+        total.backward(torch.tensor(factor))
+    assert multiplied.count == elements

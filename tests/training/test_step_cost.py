@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from models.rudolph import Rudolph
+from models.rudolph import Rudolph, linear
 from tests.training.test_objective import CONFIG, TASKS, mixed_batch
 from tests.training.test_trainer import ALONE, BASE, COMPUTE
 from training.tune.chunked_entropy import LOGITS_AT_ONCE, NORMALISED_AT_ONCE
@@ -89,9 +89,14 @@ def test_neither_direction_of_the_objective_waits_for_the_device(
     assert crossings.sent == sent
 
 
-def counted(**compute: Any) -> tuple[Work, TrainState]:
+def counted(clip: float = 1.0, **compute: Any) -> tuple[Work, TrainState]:
     torch.manual_seed(0)
-    state = TrainState(Rudolph(DROPPING).train(), replace(BASE, compute=replace(COMPUTE, **compute)), ALONE)
+    settings = replace(BASE, compute=replace(COMPUTE, **compute), optim=replace(BASE.optim, clip=clip))
+    model = Rudolph(DROPPING).train()
+    if settings.compute.activation_checkpointing:
+        model.transformer.config = replace(DROPPING, gradient_checkpointing=1)
+        model.transformer.keeps_products = settings.compute.keep_products
+    state = TrainState(model, settings, ALONE)
     train_step(state, 0, mixed_batch())  # the optimiser makes its state
     with Work(state.model) as work:
         train_step(state, 1, mixed_batch())
@@ -119,11 +124,34 @@ def test_each_weight_is_cast_once() -> None:
 def test_only_trained_tokens_are_scored_each_by_its_own_table() -> None:
     work, _ = counted()
     # Left text 9 x 5, right text (3 + 2 + 3) + (3 + 4 + 5 + 3) less a token each; pictures of 6 rows. Of 9 x 20 x 61.
-    assert work.logits == [(65, 50), (54, 11)]
+    # In multiples of 16.
+    assert work.logits == [(80, 50), (64, 11)]
 
 
 def test_operations_of_a_step() -> None:
     work, _ = counted()
     assert work.operations["bernoulli_"] == 0
     assert work.operations["random_"] == 4 * 3  # a layer's attention and its two outputs
-    assert sum(work.operations.values()) <= 1300  # 4 layers
+    assert work.operations["le"] == 0  # what clamps the attention's outputs compares nothing on its way back
+    assert sum(work.operations.values()) <= 1350  # 4 layers
+
+
+@pytest.mark.parametrize(
+    ("checkpointing", "keep_products", "products", "attended"),
+    # Four layers of four linear layers; the head's two are scored once.
+    [(False, False, 18, 4 * 1), (True, False, 34, 4 * 2), (True, True, 18, 4 * 2)],
+)
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_what_checkpointing_computes_again(
+    monkeypatch: pytest.MonkeyPatch, dtype: str, checkpointing: bool, keep_products: bool, products: int, attended: int
+) -> None:
+    monkeypatch.setattr(linear, "FEWEST_TOKENS", 1)  # so that both kinds of product are there
+    work, _ = counted(dtype=dtype, activation_checkpointing=checkpointing, keep_products=keep_products)
+    assert work.operations["addmm"] + work.operations["_linear_pointwise"] == products
+    assert work.operations["random_"] == 3 * attended
+
+
+@pytest.mark.parametrize(("clip", "multiplied"), [(1e-3, 1), (1e6, 0)])
+def test_gradients_that_are_short_enough_are_not_multiplied(clip: float, multiplied: int) -> None:
+    work, _ = counted(clip)
+    assert work.operations["_foreach_mul_"] == multiplied

@@ -44,6 +44,7 @@ def new_state(**changes: Any) -> TrainState:
     model = Rudolph(CONFIG).train()
     if settings.compute.activation_checkpointing:
         model.transformer.config = replace(CONFIG, gradient_checkpointing=1)
+        model.transformer.keeps_products = settings.compute.keep_products
     freeze(model, settings.freeze)
     if settings.lora.rank:
         add_adapters(model, settings.lora)
@@ -77,11 +78,12 @@ class Calls(torch.nn.Module):
         return self.layer(x, attend, last)
 
 
+@pytest.mark.parametrize("keep_products", [False, True])
 @pytest.mark.parametrize(("activation_checkpointing", "runs"), [(False, 1), (True, 2)])
 def test_activation_checkpointing_changes_nothing_but_passes(
-    activation_checkpointing: bool, runs: int, plain: list[float]
+    activation_checkpointing: bool, runs: int, keep_products: bool, plain: list[float]
 ) -> None:
-    state = new_state(activation_checkpointing=activation_checkpointing)
+    state = new_state(activation_checkpointing=activation_checkpointing, keep_products=keep_products)
     layers = state.model.transformer.layers
     layers[2] = Calls(layers[2])
     assert losses(state) == plain

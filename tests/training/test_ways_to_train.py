@@ -29,6 +29,7 @@ WAYS = [
     "compute.parallel=fsdp lora.rank=2 compute.dtype=float32",
     "compute.parallel=ddp compute.activation_checkpointing=true",
     "compute.parallel=fsdp compute.activation_checkpointing=true",
+    "compute.parallel=fsdp compute.activation_checkpointing=true compute.keep_products=true",
     "compute.parallel=ddp freeze.embeddings=true",
     "compute.parallel=fsdp freeze.embeddings=true",
     "compute.parallel=fsdp freeze.attention=true freeze.norms=true",

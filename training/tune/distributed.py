@@ -42,6 +42,8 @@ GATHERED = StateDictOptions(full_state_dict=True, cpu_offload=True)
 SCATTERED = StateDictOptions(full_state_dict=True, broadcast_from_rank0=True)
 
 
+CLIP_EPSILON = 1e-6  # which torch adds to a norm that it divides by
+
 ALONE = ProcessPlace(0, 0, 1)
 
 
@@ -182,8 +184,12 @@ def adds_up_later(shared: nn.Module) -> AbstractContextManager[None]:
 
 def clip_gradients(model: nn.Module, largest: float) -> float:
     """Scale all gradients so that their common norm is at most `largest`; return what it was."""
-    norm = torch.nn.utils.clip_grad_norm_((p for p in model.parameters() if p.requires_grad), largest)
-    return float(norm.full_tensor() if isinstance(norm, DTensor) else norm)
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+    total = float(norm.full_tensor() if isinstance(norm, DTensor) else norm)
+    if not total + CLIP_EPSILON <= largest:  # else all would be multiplied by 1
+        torch.nn.utils.clip_grads_with_norm_(parameters, largest, norm)
+    return total
 
 
 def is_sharded(model: nn.Module) -> bool:

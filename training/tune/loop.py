@@ -41,7 +41,7 @@ from training.tune.validation import Validation, validate
 MAY_CHANGE = ("weights", "output", "tasks", "until", "validation", "checkpoint", "logging", "emissions")
 PARTS_THAT_MAY_CHANGE = {
     "data": ("folder", "cache", "workers", "prefetch"),
-    "compute": ("device", "threads", "parallel", "timeout", "accumulate", "activation_checkpointing"),
+    "compute": ("device", "threads", "parallel", "timeout", "accumulate", "activation_checkpointing", "keep_products"),
 }
 
 
@@ -62,6 +62,7 @@ def build_model(settings: TuneSettings) -> Rudolph:
     if settings.compute.activation_checkpointing:
         # The transformer's alone: the model's own configuration is written out with the weights.
         model.transformer.config = replace(model.config, gradient_checkpointing=1)
+        model.transformer.keeps_products = settings.compute.keep_products
     freeze(model, settings.freeze)
     if settings.lora.rank:
         torch.manual_seed(settings.seed)

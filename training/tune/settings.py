@@ -172,6 +172,8 @@ class ComputeSettings:
     """Parts in which a step's batch runs through the network."""
     activation_checkpointing: bool = False
     """Keep only the layers' inputs, and compute the rest again."""
+    keep_products: bool = False
+    """With activation_checkpointing: keep what the layers' weights gave as well: more memory, hardly more work."""
     parallel: Literal["ddp", "fsdp", "hsdp"] = "ddp"
     """Each of several processes holds all weights (ddp), a part of them (fsdp), or a part within its node (hsdp)."""
     timeout: Annotated[Number, Field(ge=1, le=10**6)] = 7200.0

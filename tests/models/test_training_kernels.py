@@ -1,0 +1,106 @@
+"""GELU and linear layers in training on a CPU: the plain formulas' values and gradients, made in other ways."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from models.rudolph import linear
+from models.rudolph.gelu import AT_ONCE, gelu
+from models.rudolph.linear import Linear
+
+
+class Names(TorchDispatchMode):
+    """Remembers the names of all operations."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[str] = set()
+
+    def __torch_dispatch__(self, function: Any, types: Any, arguments: Any = (), keywords: Any = None) -> Any:
+        self.seen.add(function.overloadpacket.__name__)
+        return function(*arguments, **(keywords or {}))
+
+
+@pytest.mark.parametrize(("dtype", "error"), [(torch.double, 1e-14), (torch.float32, 3e-6), (torch.bfloat16, 0.02)])
+def test_gelu_and_its_derivative(dtype: torch.dtype, error: float) -> None:
+    x = torch.linspace(-12, 12, AT_ONCE + 1001).to(dtype).view(-1, 1).requires_grad_()
+    plain = x.detach().double().requires_grad_()
+    with Names() as names:
+        found = gelu(x)
+    expected = F.gelu(plain, approximate="tanh")
+    assert "sigmoid_" in names.seen
+    assert "gelu" not in names.seen
+    torch.testing.assert_close(found.double(), expected, atol=error, rtol=0.004 if dtype == torch.bfloat16 else error)
+    slopes = [torch.autograd.grad(y.sum(), of)[0].double() for y, of in ((found, x), (expected, plain))]
+    torch.testing.assert_close(*slopes, atol=error, rtol=error)
+
+
+def test_gelu_of_large_numbers_and_of_what_is_no_number() -> None:
+    x = torch.tensor([-1e4, 1e4, -torch.inf, torch.nan]).requires_grad_()
+    found = gelu(x)
+    assert found[:2].tolist() == [0.0, 1e4]
+    assert found[2:].isnan().all()
+    (slopes,) = torch.autograd.grad(found[:2].sum(), x)
+    assert slopes[:2].tolist() == [0.0, 1.0]
+
+
+def layers(inputs: int, outputs: int) -> tuple[Linear, nn.Linear]:
+    torch.manual_seed(0)
+    ours, plain = Linear(inputs, outputs), nn.Linear(inputs, outputs)
+    plain.load_state_dict(ours.state_dict())
+    return ours, plain
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(("inputs", "outputs"), [(24, 48), (48, 24)])
+@pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16])
+def test_linear_is_as_under_autocast(
+    monkeypatch: pytest.MonkeyPatch, inputs: int, outputs: int, packed: bool, kind: torch.dtype
+) -> None:
+    monkeypatch.setattr(linear, "FEWEST_TOKENS", 1 if packed else 10**6)
+    results = []
+    for layer in layers(inputs, outputs):
+        x = torch.randn(3, 7, inputs, generator=torch.Generator().manual_seed(1)).to(kind).requires_grad_()
+        with Names() as names, torch.autocast("cpu", torch.bfloat16):
+            output = layer(x)
+            output.float().pow(2).sum().backward()
+        if isinstance(layer, Linear):
+            assert ("_linear_pointwise" in names.seen) == (packed and outputs > inputs)
+        results.append((output, x.grad, layer.weight.grad, layer.bias.grad))
+    for own, plain in zip(*results, strict=True):
+        assert own.dtype == plain.dtype
+        torch.testing.assert_close(own, plain, atol=0.02, rtol=0.02)
+
+
+@pytest.mark.parametrize("frozen", [("weight", "bias"), ("bias",)])
+def test_what_is_frozen_gets_no_gradient(frozen: tuple[str, ...]) -> None:
+    layer, _ = layers(8, 4)
+    for name in frozen:
+        getattr(layer, name).requires_grad_(False)
+    x = torch.randn(5, 8, requires_grad=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        layer(x).sum().backward()
+    assert x.grad is not None
+    assert {name for name, p in layer.named_parameters() if p.grad is None} == set(frozen)
+
+
+def test_without_autocast_it_is_the_plain_layer() -> None:
+    ours, plain = layers(8, 4)
+    x = torch.randn(5, 8)
+    assert ours(x).equal(plain(x))
+
+
+def saved_bytes(output: Tensor) -> int:
+    assert output.grad_fn is not None
+    return sum(saved.numel() * saved.element_size() for saved in output.grad_fn.saved_tensors)  # type: ignore[attr-defined]
+
+
+def test_gelu_keeps_no_more_than_its_input() -> None:
+    x = torch.randn(100, dtype=torch.bfloat16, requires_grad=True)
+    assert saved_bytes(gelu(x)) == 200
