@@ -14,6 +14,8 @@ from torch import Tensor
 
 from models.rudolph.transformer import Attend, SparseTransformer, masked_attention
 
+ALL_ROWS = slice(None)
+
 
 def one_query_attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None = None) -> Tensor:
     """Attention of one new token: query `[batch, heads, 1, head_dim]`, key and value `[batch, heads, n, head_dim]`.
@@ -49,16 +51,18 @@ class DenseCache:
         # makes a copy of a part first. So there the rest is hidden instead.
         self.whole_buffers = like.device.type == "cpu" and like.dtype in (torch.float32, torch.bfloat16)
 
-    def update(self, layer: int, start: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-        """Store `[batch, heads, new, head_dim]` at positions `start ..`; returns all keys and values so far (views)."""
+    def update(
+        self, layer: int, start: int, key: Tensor, value: Tensor, rows: slice = ALL_ROWS
+    ) -> tuple[Tensor, Tensor]:
+        """Store `[rows, heads, new, head_dim]` at positions `start ..`; returns all of theirs so far (views)."""
         stop = start + key.shape[2]
-        keys, values = self.tensors[layer]
+        keys, values = self.tensors[layer][:, rows]
         keys[:, :, start:stop] = key
         values[:, :, start:stop] = value
         return keys[:, :, :stop], values[:, :, :stop]
 
-    def attention(self, start: int, new: int) -> Callable[[int], Attend]:
-        """How each layer attends from the positions `start .. start + new`."""
+    def attention(self, start: int, new: int, rows: slice = ALL_ROWS) -> Callable[[int], Attend]:
+        """How each layer attends from the positions `start .. start + new` of some rows."""
         sees_everything = new == 1 and start >= self.transformer.config.prefix_length
         future = None
         if sees_everything and self.whole_buffers:
@@ -67,9 +71,10 @@ class DenseCache:
 
         def attend(layer: int) -> Attend:
             def attend_layer(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-                keys, values = self.update(layer, start, key, value)
+                keys, values = self.update(layer, start, key, value, rows)
                 if future is not None:
-                    return one_query_attention(query, self.tensors[layer][0], self.tensors[layer][1], future)
+                    whole_keys, whole_values = self.tensors[layer][:, rows]
+                    return one_query_attention(query, whole_keys, whole_values, future)
                 if sees_everything:
                     return one_query_attention(query, keys, values)
                 stop = start + new

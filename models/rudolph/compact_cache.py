@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.rudolph.caches import one_query_attention
+from models.rudolph.caches import ALL_ROWS, one_query_attention
 from models.rudolph.geometry import Geometry, MaskKind
 from models.rudolph.masks import image_mask
 from models.rudolph.transformer import Attend, SparseTransformer, masked_attention
@@ -124,13 +124,13 @@ class LeftTextCache:
         """Where the left text's keys and values of a layer go: `[2, batch, heads, L or more, head_dim]`."""
         raise NotImplementedError
 
-    def _attend_left(self, new: int) -> Callable[[int], Attend]:
-        """How each layer attends from the left text's `new` tokens, storing their keys and values."""
+    def _attend_left(self, new: int, rows: slice) -> Callable[[int], Attend]:
+        """How each layer attends from the `new` tokens of some rows' left texts, storing their keys and values."""
         causal = torch.ones(new, new, dtype=torch.bool, device=self._left_buffers(0).device).tril()
 
         def attend(layer: int) -> Attend:
             def attend_layer(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-                keys, values = self._left_buffers(layer)
+                keys, values = self._left_buffers(layer)[:, rows]
                 keys[:, :, :new] = key
                 values[:, :, :new] = value
                 return masked_attention(query, key, value, causal[-query.shape[2] :])
@@ -167,13 +167,14 @@ class CompactCache(LeftTextCache):
         """All keys and values that are kept."""
         return [tensor for window in self.windows for tensor in window.tensors]
 
-    def attention(self, start: int, new: int) -> Callable[[int], Attend]:
+    def attention(self, start: int, new: int, rows: slice = ALL_ROWS) -> Callable[[int], Attend]:
         """How each layer attends: from the left text (`start` 0, at most L tokens), then from one image token a call.
 
+        `rows` are those of the left text; image tokens are of all rows.
         Raises ValueError for any other positions: the buffers could not hold them.
         """
         if start == 0 and new <= self.left:
-            return self._attend_left(new)
+            return self._attend_left(new, rows)
         if new == 1 and self.left <= start < self.config.prefix_length:
             return lambda layer: self._attend_image(layer, start - self.left)
         raise ValueError(

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.rudolph.caches import DenseCache
+from models.rudolph.caches import ALL_ROWS, DenseCache
 from models.rudolph.compact_cache import CompactCache, SharedLeftCache
 from models.rudolph.many_codes import draw_rest, first_codes
 from models.rudolph.many_codes_cache import ManyCodesCache
@@ -25,6 +25,7 @@ from models.rudolph.vocabulary import EOS
 from models.rudolph.window_width import WindowWidth
 
 STEPS_BETWEEN_CHECKS = 4  # asking whether all rows have finished makes a GPU wait, so it is not asked at every step
+PREFILL_BYTES = 24 * 2**20  # of the widest tensor of a prefill on a CPU, four times the hidden states
 
 Head: TypeAlias = Callable[[Tensor], Tensor]  # hidden states [batch, hidden] -> logits [batch, rows]
 
@@ -40,8 +41,11 @@ class Choose(Protocol):
 class Cache(Protocol):
     """Where keys and values are kept, and how layers attend to them."""
 
-    def attention(self, start: int, new: int) -> Callable[[int], Attend]:
-        """How each layer attends from the positions `start .. start + new`, storing their keys and values."""
+    def attention(self, start: int, new: int, rows: slice = ALL_ROWS) -> Callable[[int], Attend]:
+        """How each layer attends from the positions `start .. start + new`, storing their keys and values.
+
+        In a prefill perhaps of some `rows` alone.
+        """
         ...
 
 
@@ -72,8 +76,22 @@ def forward_cached(model: SparseDecoder, cache: Cache, ids: Tensor, start: int, 
 
     Prefills with many ids, decodes with one.
     """
-    hidden = model.transformer(model.embed(ids, start), cache.attention(start, ids.shape[1]), last=1)
-    return head(hidden[:, -1])
+    batch, new = ids.shape
+    parts = _prefill_parts(model, batch, new) if new > 1 else [ALL_ROWS]
+    hidden = [
+        model.transformer(model.embed(ids[rows], start), cache.attention(start, new, rows), last=1) for rows in parts
+    ]
+    return head((hidden[0] if len(parts) == 1 else torch.cat(hidden))[:, -1])
+
+
+def _prefill_parts(model: SparseDecoder, batch: int, new: int) -> list[slice]:
+    """Rows that are prefilled together: on a CPU as few as keep tensors of a layer in its caches, and small enough for
+    the C library to give freed memory out again. Larger tensors are fresh pages each, which the kernel clears first."""
+    weight = model.text_embeddings.weight
+    if weight.device.type != "cpu":
+        return [ALL_ROWS]
+    rows = max(1, PREFILL_BYTES // (new * 4 * model.config.hidden_size * weight.itemsize))
+    return [slice(first, first + rows) for first in range(0, max(batch, 1), rows)]
 
 
 def _check(model: SparseDecoder, expected: dict[str, tuple[Tensor, tuple[int, ...]]]) -> torch.device:

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from models.rudolph.caches import ALL_ROWS
 from models.rudolph.compact_cache import (
     LeftTextCache,
     hiding_bias,
@@ -79,10 +80,11 @@ class ManyCodesCache(LeftTextCache):
     def _left_buffers(self, layer: int) -> Tensor:
         return self.buffers[layer] if self.ahead else self.left_kv[layer]
 
-    def attention(self, start: int, new: int) -> Callable[[int], Attend]:
-        """How each layer attends from the left text (`start` 0, at most L tokens), or from one token behind it."""
+    def attention(self, start: int, new: int, rows: slice = ALL_ROWS) -> Callable[[int], Attend]:
+        """How each layer attends from the left text (`start` 0, at most L tokens) of some rows, or from one token of
+        every row behind it."""
         if start == 0 and new <= self.left:
-            return self._attend_left(new)
+            return self._attend_left(new, rows)
         if new == 1 and self.left <= start < self.config.prefix_length:
             return self.attention_at(torch.full((self.rows, 1), start - self.left, device=self.buffers[0].device))
         raise ValueError(f"the left text at once, then one token at a time of every row, not {new} at {start}")

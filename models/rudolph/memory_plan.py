@@ -18,7 +18,8 @@ from models.rudolph.geometry import Geometry
 from models.rudolph.many_codes_cache import many_codes_slots
 
 # Tensors of [sequence, hidden] alive while a layer's GELU runs, the widest moment of a prefill: its input and output
-# (4 each), the embeddings, the layer's input, what attention gave, their sum, and the norm of that.
+# (4 each), the embeddings, the layer's input, what attention gave, their sum, and the norm of that. Counted for the
+# whole batch, as on a GPU; a CPU takes a few rows at a time, and less.
 PREFILL_TENSORS = 13
 # Bytes a logit while a token is drawn: scores, sorted probabilities and their ids, masks, a running sum in float64.
 DRAWING_BYTES = 36

@@ -1,6 +1,7 @@
 """Cached decoding equals the full forward pass at every position, for every kind of mask and shape of the image."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.rudolph import Config, Rudolph, named
+from models.rudolph import Config, Rudolph, decoding, named
 from models.rudolph.caches import DenseCache, one_query_attention
 from models.rudolph.compact_cache import CompactCache, SharedLeftCache, ring_slots, visible_slots
 from models.rudolph.decoding import Cache, forward_cached, output_head
 from models.rudolph.geometry import MASK_KINDS
+from models.rudolph.many_codes_cache import ManyCodesCache
 from models.rudolph.masks import image_mask
 from models.rudolph.transformer import masked_attention
 
@@ -237,3 +239,30 @@ def test_attention_of_one_query_equals_the_general_one(dtype: torch.dtype) -> No
     for mask, added in ((seen[None], bias), (torch.ones(1, 9, dtype=torch.bool), None)):
         expected = masked_attention(query, key, value, mask)
         torch.testing.assert_close(one_query_attention(query, key, value, added), expected, atol=tolerance, rtol=0)
+
+
+CACHES: dict[str, Callable[[Rudolph, int], DenseCache | CompactCache | ManyCodesCache]] = {
+    "dense": lambda model, batch: DenseCache(model.transformer, batch, model.config.total_seq_length),
+    "compact": lambda model, batch: CompactCache(model.transformer, batch),
+    "shared left text": lambda model, batch: SharedLeftCache(model.transformer, batch, 1),
+    "many codes": lambda model, batch: ManyCodesCache(model.transformer, batch, 1, 4),
+}
+
+
+@pytest.mark.parametrize("kind", CACHES)
+@torch.inference_mode()
+def test_prefill_of_a_few_rows_at_a_time_on_a_processor(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = small(image_tokens_per_dim=3)
+    left, head = model.config.l_text_seq_length, output_head(model, slice(None))
+    ids = random_ids(model, 7)[:, :left]
+    rows: list[int] = []
+    model.transformer.layers[0].register_forward_pre_hook(lambda _, inputs: rows.append(len(inputs[0])))
+    kept, logits = [], []
+    for at_once in (7, 3):
+        monkeypatch.setattr(decoding, "PREFILL_BYTES", at_once * left * 4 * model.config.hidden_size * 4)
+        cache = CACHES[kind](model, 7)
+        logits.append(forward_cached(model, cache, ids, 0, head))
+        kept.append(cache.tensors)
+    assert rows == [7, 3, 3, 1]
+    torch.testing.assert_close(logits[1], logits[0], **SAME)
+    torch.testing.assert_close(kept[1], kept[0], **SAME)

@@ -139,6 +139,25 @@ def test_rendering_in_bfloat16_changes_pictures_little_and_codes_not_at_all(
     assert (pixels - published[kind].decode(codes)).abs().mean() < 1 / 255
 
 
+def test_a_processor_computes_a_few_pictures_at_a_time(tiny: VQGAN) -> None:
+    pixels = torch.rand(5, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    together = {"encoder": tiny.logits(pixels).argmax(1).flatten(1)}
+    embedded = tiny.quantize.embed(together["encoder"]).unflatten(1, (8, 8)).permute(0, 3, 1, 2)
+    together["decoder"] = (tiny.synthesize(embedded).clamp(-1, 1) + 1) / 2
+    sizes: dict[str, list[int]] = {"encoder": [], "decoder": []}
+    hooks = [
+        getattr(tiny, name).register_forward_pre_hook(lambda _, inputs, seen=seen: seen.append(len(inputs[0])))
+        for name, seen in sizes.items()
+    ]
+    codes = tiny.encode(pixels)
+    pictures = tiny.decode(codes)
+    for hook in hooks:
+        hook.remove()
+    assert sizes == {"encoder": [1, 1, 1, 1, 1], "decoder": [2, 2, 1]}
+    assert codes.equal(together["encoder"])
+    torch.testing.assert_close(pictures, together["decoder"], atol=1e-5, rtol=0)
+
+
 class TestSampling:
     def test_inverse_cdf(self, tiny: VQGAN) -> None:
         images = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(1))
