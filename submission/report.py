@@ -96,7 +96,6 @@ class RankResult:
         process: its number, from 0.
         device: `cpu`, `cuda` and what the device calls itself.
         answers: texts by sample id, what stands in for a failed one included.
-        draws: of how many an answer is the best, by sample id, where it is of several.
         pictured: ids of samples that have a picture drawn.
         phases: how each phase went.
         problems: what went wrong.
@@ -111,13 +110,13 @@ class RankResult:
         error: why, where that needs words.
         trace: the traceback of that error, if it has one.
         seconds: how long it took.
+        draws: of how many an answer is the best, by sample id, where it is of several.
 
     """
 
     process: int
     device: dict[str, str]
     answers: dict[str, str] = field(default_factory=dict)
-    draws: dict[str, int] = field(default_factory=dict)
     pictured: set[str] = field(default_factory=set)
     phases: dict[str, PhaseReport] = field(default_factory=dict)
     problems: list[RunProblem] = field(default_factory=list)
@@ -132,6 +131,7 @@ class RankResult:
     error: str = ""
     trace: str = ""
     seconds: float = 0.0
+    draws: dict[str, int] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return it in JSON's types."""
