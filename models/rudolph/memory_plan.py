@@ -147,18 +147,23 @@ def _prefill_bytes(config: Geometry, length: int, dtype: torch.dtype) -> int:
     return PREFILL_TENSORS * length * config.hidden_size * dtype.itemsize
 
 
+def _beside_products(dtype: torch.dtype, packed: bool) -> torch.dtype:
+    """The precision of the residual stream and the head: a CPU keeps them in float32 beside products in bfloat16."""
+    return torch.float32 if packed and dtype == torch.bfloat16 else dtype
+
+
 def _head_bytes(config: Geometry, rows: int, dtype: torch.dtype, packed: bool) -> Mapping[str, int]:
     return {"packed output rows": rows * config.hidden_size * dtype.itemsize} if packed else {}
 
 
 def answering(config: Config, dtype: torch.dtype, samples: int, *, packed: bool = False) -> Need:
     """Phase A: all keys and values, and a prefill of all but the answer. `packed`: the output head is copied (CPU)."""
-    length = config.total_seq_length
+    length, rest = config.total_seq_length, _beside_products(dtype, packed)
     each = {
         "keys and values": config.num_layers * length * _token_bytes(config, dtype),
-        "prefill": max(_prefill_bytes(config, config.prefix_length + 2, dtype), DRAWING_BYTES * config.bpe_vocab),
+        "prefill": max(_prefill_bytes(config, config.prefix_length + 2, rest), DRAWING_BYTES * config.bpe_vocab),
     }
-    return Need("answer", samples, each, _head_bytes(config, config.bpe_vocab, dtype, packed))
+    return Need("answer", samples, each, _head_bytes(config, config.bpe_vocab, rest, packed))
 
 
 def drawing(
@@ -175,6 +180,7 @@ def drawing(
     `window`: the most codes of an image that a pass computes.
     """
     left, dim = config.l_text_seq_length, config.image_tokens_per_dim
+    rest = _beside_products(dtype, packed)
     if window == 1:
         tokens = sum(ring_slots(kind, config) + (dim * dim if kind == "col" else 0) for kind in config.layer_kinds)
     else:
@@ -184,9 +190,9 @@ def drawing(
     each = {
         "left text's keys and values": config.num_layers * left * _token_bytes(config, dtype),
         "image's keys and values": num_samples * tokens * _token_bytes(config, dtype),
-        "prefill": max(_prefill_bytes(config, left, dtype), at_once * DRAWING_BYTES * config.image_vocab_size),
+        "prefill": max(_prefill_bytes(config, left, rest), at_once * DRAWING_BYTES * config.image_vocab_size),
     }
-    return Need("draw", samples, each, _head_bytes(config, config.image_vocab_size, dtype, packed))
+    return Need("draw", samples, each, _head_bytes(config, config.image_vocab_size, rest, packed))
 
 
 def ranking(config: Geometry, dtype: torch.dtype, samples: int) -> Need:
