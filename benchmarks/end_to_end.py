@@ -52,7 +52,7 @@ from models.rudolph.caches import DenseCache
 from models.rudolph.packed import pack_linears
 from models.rudolph.vocabulary import EOS, Vocabulary
 from models.vqgan import VQGAN
-from submission.loading import Networks, prepared
+from submission.loading import Networks, bfloat16_products, prepared
 from submission.profiles import TUNED
 from submission.settings import RunSettings
 
@@ -246,8 +246,11 @@ def measure(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
     published = PublishedWork(plain, vqgan, arguments.published_batch, arguments.steps)
     theirs = [] if arguments.alone else [published.parts()]
     for dtype in arguments.dtype:
-        model = copy.deepcopy(plain).to(DTYPES[dtype])
-        pack_linears(model.transformer)
+        model = copy.deepcopy(plain)
+        if DTYPES[dtype] == torch.bfloat16:
+            bfloat16_products(model)
+        else:
+            pack_linears(model.to(DTYPES[dtype]).transformer)
         vocabulary = Vocabulary(Words(config.bpe_vocab), config)
         tokenizer = prepared(copy.deepcopy(vqgan), DTYPES[dtype])
         networks = Networks(ROOT / "weights", CPU, DTYPES[dtype], model, tokenizer, vocabulary)

@@ -43,7 +43,7 @@ class DenseCache:
     """
 
     def __init__(self, transformer: SparseTransformer, batch: int, positions: int) -> None:
-        config, like = transformer.config, transformer.final_layernorm.weight
+        config, like = transformer.config, transformer.keys_like
         shape = (2, batch, config.num_attention_heads, positions, config.head_dim)
         self.transformer, self.positions = transformer, positions
         self.tensors = [torch.zeros(shape, device=like.device, dtype=like.dtype) for _ in range(config.num_layers)]

@@ -145,7 +145,7 @@ class CompactCache(LeftTextCache):
 
     def __init__(self, transformer: SparseTransformer, batch: int, ahead: int | None = None) -> None:
         """`ahead`: positions in front of each window; L, unless the left text is kept elsewhere."""
-        config, like = transformer.config, transformer.final_layernorm.weight.detach()
+        config, like = transformer.config, transformer.keys_like
         self.config, self.kinds = config, transformer.kinds
         self.left = config.l_text_seq_length
         ahead = self.left if ahead is None else ahead

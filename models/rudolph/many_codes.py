@@ -99,7 +99,8 @@ def draw_one_pass(
     logits = head(model.transformer(model.embed_codes(ids, (drawn_at - 1).clamp(max=steps - 1)), attend))
     numbers = rows.uniforms.gather(1, drawn_at)
     drawn, ties = (
-        part.view_as(ids) for part in sample_token_and_tie(logits.flatten(0, 1), sampling, numbers.flatten())
+        part.view_as(ids)
+        for part in sample_token_and_tie(logits.flatten(0, 1), sampling, numbers.flatten(), cache.buffers[0].dtype)
     )
     if rows.prompt is not None:
         given = rows.prompt.gather(1, drawn_at)

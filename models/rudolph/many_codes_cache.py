@@ -55,7 +55,7 @@ class ManyCodesCache(LeftTextCache):
     """
 
     def __init__(self, transformer: SparseTransformer, prompts: int, num_samples: int, widest: int) -> None:
-        config, like = transformer.config, transformer.final_layernorm.weight.detach()
+        config, like = transformer.config, transformer.keys_like
         self.config, self.kinds, self.widest = config, transformer.kinds, widest
         self.left = config.l_text_seq_length
         self.ahead = self.left if num_samples == 1 else 0

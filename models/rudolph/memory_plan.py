@@ -147,6 +147,11 @@ def _prefill_bytes(config: Geometry, length: int, dtype: torch.dtype) -> int:
     return PREFILL_TENSORS * length * config.hidden_size * dtype.itemsize
 
 
+def _beside_products(dtype: torch.dtype, packed: bool) -> torch.dtype:
+    """The precision of the residual stream and the head: a CPU keeps them in float32 beside products in bfloat16."""
+    return torch.float32 if packed and dtype == torch.bfloat16 else dtype
+
+
 def _head_bytes(config: Geometry, rows: int, dtype: torch.dtype, packed: bool) -> Mapping[str, int]:
     return {"packed output rows": rows * config.hidden_size * dtype.itemsize} if packed else {}
 
@@ -156,16 +161,16 @@ def answering(config: Config, dtype: torch.dtype, samples: int, *, num_samples: 
 
     `packed`: the output head is copied (CPU).
     """
-    of_a_layer = config.total_seq_length * _token_bytes(config, dtype)
+    of_a_layer, rest = config.total_seq_length * _token_bytes(config, dtype), _beside_products(dtype, packed)
     of_a_text = config.num_layers * of_a_layer
     # While the prefill runs there are one text's alone; one layer after the other is then copied for the others.
-    prefill = _prefill_bytes(config, config.prefix_length + 2, dtype) - (num_samples - 1) * of_a_text
+    prefill = _prefill_bytes(config, config.prefix_length + 2, rest) - (num_samples - 1) * of_a_text
     copied = of_a_layer if num_samples > 1 else 0
     each = {
         "keys and values": num_samples * of_a_text,
         "prefill": max(prefill, copied, num_samples * DRAWING_BYTES * config.bpe_vocab),
     }
-    return Need("answer", samples, each, _head_bytes(config, config.bpe_vocab, dtype, packed))
+    return Need("answer", samples, each, _head_bytes(config, config.bpe_vocab, rest, packed))
 
 
 def drawing(
@@ -182,6 +187,7 @@ def drawing(
     `window`: the most codes of an image that a pass computes.
     """
     left, dim = config.l_text_seq_length, config.image_tokens_per_dim
+    rest = _beside_products(dtype, packed)
     if window == 1:
         tokens = sum(ring_slots(kind, config) + (dim * dim if kind == "col" else 0) for kind in config.layer_kinds)
     else:
@@ -191,9 +197,9 @@ def drawing(
     each = {
         "left text's keys and values": config.num_layers * left * _token_bytes(config, dtype),
         "image's keys and values": num_samples * tokens * _token_bytes(config, dtype),
-        "prefill": max(_prefill_bytes(config, left, dtype), at_once * DRAWING_BYTES * config.image_vocab_size),
+        "prefill": max(_prefill_bytes(config, left, rest), at_once * DRAWING_BYTES * config.image_vocab_size),
     }
-    return Need("draw", samples, each, _head_bytes(config, config.image_vocab_size, dtype, packed))
+    return Need("draw", samples, each, _head_bytes(config, config.image_vocab_size, rest, packed))
 
 
 def ranking(config: Geometry, dtype: torch.dtype, samples: int) -> Need:

@@ -29,19 +29,22 @@ class PackedLinear(nn.Module):
         self.bias = bias.detach().contiguous()
 
     def forward(self, x: Tensor) -> Tensor:
-        """`[..., in]` -> `[..., out]`."""
+        """`[..., in]` -> `[..., out]`, in the precision of the weight whatever that of `x` is."""
+        x = x.to(self.bias.dtype)
         output: Tensor = torch.ops.mkldnn._linear_pointwise(x, self.packed, self.bias, "none", [], "")
         return output
 
     def gelu(self, x: Tensor) -> Tensor:
         """The tanh form of GELU of what `forward` gives, applied before it is rounded and leaves the registers."""
+        x = x.to(self.bias.dtype)
         output: Tensor = torch.ops.mkldnn._linear_pointwise(x, self.packed, self.bias, "gelu", [], "tanh")
         return output
 
 
-def pack_linears(module: nn.Module) -> int:
+def pack_linears(module: nn.Module, dtype: torch.dtype | None = None) -> int:
     """Replace the linear layers below a module by packed ones, one at a time so that memory does not double.
 
+    `dtype`: what their weights become, beside a rest that keeps its own; left out, they keep theirs too.
     Made for `Rudolph.transformer`; the output table stays plain, as `decoding.output_head` packs the rows it needs.
 
     Returns how many were replaced: layers that oneDNN has no packed kernels for stay as they are, with the same
@@ -52,7 +55,9 @@ def pack_linears(module: nn.Module) -> int:
     replaced = 0
     for parent in list(module.modules()):
         for name, child in list(parent.named_children()):
-            if isinstance(child, nn.Linear) and packable(child.weight):
-                setattr(parent, name, PackedLinear(child.weight, child.bias))
-                replaced += 1
+            if isinstance(child, nn.Linear):
+                weight, bias = child.weight.to(dtype=dtype), child.bias.to(dtype=dtype)
+                if packable(weight):
+                    setattr(parent, name, PackedLinear(weight, bias))
+                    replaced += 1
     return replaced

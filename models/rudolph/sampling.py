@@ -82,13 +82,16 @@ def sample_token(logits: Tensor, sampling: Sampling, uniforms: Tensor) -> Tensor
     return _indices(cumulative, points).squeeze(-1)
 
 
-def sample_token_and_tie(logits: Tensor, sampling: Sampling, uniforms: Tensor) -> tuple[Tensor, Tensor]:
+def sample_token_and_tie(
+    logits: Tensor, sampling: Sampling, uniforms: Tensor, precision: torch.dtype | None = None
+) -> tuple[Tensor, Tensor]:
     """What `sample_token` draws, and whether rounding could have drawn another: int64 and bool `[batch]`.
 
-    A near-tie: the random number lies within `NEAR_MASS` epsilons of the logits' precision from an edge of the token's
-    interval; in greedy drawing, the second likeliest within `NEAR_LOGITS` epsilons of the first. Never synchronises.
+    A near-tie: the random number lies within `NEAR_MASS` epsilons of `precision` from an edge of the token's interval;
+    in greedy drawing, the second likeliest within `NEAR_LOGITS` epsilons of the first. `precision` is the lowest that
+    the logits were computed in; left out, their own. Never synchronises.
     """
-    epsilon = torch.finfo(logits.dtype).eps
+    epsilon = torch.finfo(precision or logits.dtype).eps
     if sampling.top_k == 1:
         first, second = logits.float().topk(2, dim=-1).values.unbind(-1)
         return logits.argmax(-1), first - second <= NEAR_LOGITS * epsilon

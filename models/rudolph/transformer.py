@@ -66,7 +66,7 @@ class Attention(nn.Module):
         query = query if last is None else query[:, :, -last:]
         context = attend(query, key, value).transpose(1, 2).reshape(batch, query.shape[2], hidden)
         # As `clamp`, whose backward pass takes four operations.
-        output: Tensor = self.output_dropout(F.hardtanh(self.dense(context), -HALF_MAX, HALF_MAX))
+        output: Tensor = self.output_dropout(F.hardtanh(self.dense(context), -HALF_MAX, HALF_MAX).to(x.dtype))
         return output
 
 
@@ -83,7 +83,7 @@ class MLP(nn.Module):
         """Transform `[batch, new, hidden]`."""
         first = self.dense_h_to_4h
         wide = first.gelu(x) if isinstance(first, PackedLinear) else gelu(first(x))
-        output: Tensor = self.output_dropout(self.dense_4h_to_h(wide))
+        output: Tensor = self.output_dropout(self.dense_4h_to_h(wide).to(x.dtype))
         return output
 
 
@@ -123,6 +123,13 @@ class SparseTransformer(nn.Module):
         self.kinds = config.layer_kinds
         for kind in config.mask_kinds:
             self.register_buffer(f"{kind}_mask", self._published_mask(kind))
+
+    @property
+    def keys_like(self) -> Tensor:
+        """A tensor of the precision and on the device of keys and values: those of the projections they come from,
+        which may differ from the rest's."""
+        bias: Tensor = self.layers[0].attention.query_key_value.bias  # type: ignore[union-attr, assignment]
+        return bias.detach()
 
     def _published_mask(self, kind: MaskKind) -> Tensor:
         mask = sequence_mask(kind, self.config)
