@@ -44,7 +44,7 @@ class _HalfLinear(torch.autograd.Function):
         return to_x, to_weight, to_bias, None
 
 
-class Linear(nn.Linear):
+class TrainableLinear(nn.Linear):
     """As `nn.Linear`; under a processor's autocast with products of its own."""
 
     def forward(self, x: Tensor) -> Tensor:

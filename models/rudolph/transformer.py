@@ -20,7 +20,7 @@ from models.rudolph.config import Config
 from models.rudolph.dropout import Dropout
 from models.rudolph.gelu import gelu
 from models.rudolph.geometry import Geometry, MaskKind
-from models.rudolph.linear import Linear
+from models.rudolph.linear import TrainableLinear
 from models.rudolph.loss import LossParts, segment_loss
 from models.rudolph.masks import sequence_mask
 from models.rudolph.packed import PackedLinear
@@ -54,8 +54,8 @@ class Attention(nn.Module):
     def __init__(self, config: Geometry) -> None:
         super().__init__()
         self.heads = config.num_attention_heads
-        self.query_key_value = Linear(config.hidden_size, 3 * config.hidden_size)
-        self.dense = Linear(config.hidden_size, config.hidden_size)
+        self.query_key_value = TrainableLinear(config.hidden_size, 3 * config.hidden_size)
+        self.dense = TrainableLinear(config.hidden_size, config.hidden_size)
         self.output_dropout = Dropout(config.output_dropout_prob)
 
     def forward(self, x: Tensor, attend: Attend, last: int | None = None) -> Tensor:
@@ -75,8 +75,8 @@ class MLP(nn.Module):
 
     def __init__(self, config: Geometry) -> None:
         super().__init__()
-        self.dense_h_to_4h: nn.Module = Linear(config.hidden_size, 4 * config.hidden_size)
-        self.dense_4h_to_h = Linear(4 * config.hidden_size, config.hidden_size)
+        self.dense_h_to_4h: nn.Module = TrainableLinear(config.hidden_size, 4 * config.hidden_size)
+        self.dense_4h_to_h = TrainableLinear(4 * config.hidden_size, config.hidden_size)
         self.output_dropout = Dropout(config.output_dropout_prob)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from models.rudolph import linear
 from models.rudolph.gelu import AT_ONCE, gelu
-from models.rudolph.linear import Linear
+from models.rudolph.linear import TrainableLinear
 
 
 class Names(TorchDispatchMode):
@@ -50,9 +50,9 @@ def test_gelu_of_large_numbers_and_of_what_is_no_number() -> None:
     assert slopes[:2].tolist() == [0.0, 1.0]
 
 
-def layers(inputs: int, outputs: int) -> tuple[Linear, nn.Linear]:
+def layers(inputs: int, outputs: int) -> tuple[TrainableLinear, nn.Linear]:
     torch.manual_seed(0)
-    ours, plain = Linear(inputs, outputs), nn.Linear(inputs, outputs)
+    ours, plain = TrainableLinear(inputs, outputs), nn.Linear(inputs, outputs)
     plain.load_state_dict(ours.state_dict())
     return ours, plain
 
@@ -70,7 +70,7 @@ def test_linear_is_as_under_autocast(
         with Names() as names, torch.autocast("cpu", torch.bfloat16):
             output = layer(x)
             output.float().pow(2).sum().backward()
-        if isinstance(layer, Linear):
+        if isinstance(layer, TrainableLinear):
             assert ("_linear_pointwise" in names.seen) == (packed and outputs > inputs)
         results.append((output, x.grad, layer.weight.grad, layer.bias.grad))
     for own, plain in zip(*results, strict=True):
