@@ -161,6 +161,13 @@ def test_batches_of_the_2_7b_model_on_cards_of_three_sizes(
     assert all(planned.fits and planned.need.bytes(planned.batch) <= chosen.budget for planned in chosen.phases)
 
 
+def test_products_in_bfloat16_leave_the_rest_in_float32_on_a_processor() -> None:
+    for need in (answering, drawing):
+        on_gpu, on_cpu = need(LARGE, torch.bfloat16, 1), need(LARGE, torch.bfloat16, 1, packed=True)
+        assert on_cpu.each == {**on_gpu.each, "prefill": 2 * on_gpu.each["prefill"]}
+        assert on_cpu.once == need(LARGE, torch.float32, 1, packed=True).once
+
+
 def test_a_plan_is_told_in_two_lines() -> None:
     chosen = plan(
         card(8),

@@ -187,6 +187,7 @@ def test_a_number_at_the_edge_of_an_interval_is_a_near_tie(
     for token in (sample_token(logits, Sampling(), numbers), sample_token_and_tie(logits, Sampling(), numbers)[0]):
         assert token.tolist() == [drawn]
     assert sample_token_and_tie(logits, Sampling(), numbers)[1].tolist() == [is_tie]
+    assert sample_token_and_tie(logits.float(), Sampling(), numbers, logits.dtype)[1].tolist() == [is_tie]
 
 
 @pytest.mark.parametrize(
