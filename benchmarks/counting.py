@@ -58,6 +58,8 @@ class Counting(TorchDispatchMode):
             return output  # a view
         self.operations[name] += 1
         inputs = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+        if name in LOOK_UPS and not made:  # into a tensor that was there
+            made = list(written.values())
         self.bytes += sum(map(addressed_bytes, made))
         if name in WRITES_AT:
             inputs = [*inputs[1:], inputs[-1]]

@@ -41,6 +41,7 @@ from PIL import Image
 from torch import Tensor
 
 import models.rudolph.decoding as decoding
+import models.rudolph.lock_step as lock_step
 import submission.run
 from benchmarks.decode import DTYPES, IMAGE_SAMPLING, TEXT_SAMPLING, configuration
 from benchmarks.inference import SBER_VQGAN
@@ -118,7 +119,8 @@ class Parts:
         with contextlib.ExitStack() as stack:
             for owner, attribute, replaced in (
                 (decoding, "forward_cached", self.timed(decoding.forward_cached, pass_name)),
-                (decoding, "sample_token", self.timed(decoding.sample_token, lambda *_: "choosing tokens")),
+                (decoding, "forward_at", self.timed(decoding.forward_at, pass_name)),
+                (lock_step, "sample_token", self.timed(lock_step.sample_token, lambda *_: "choosing tokens")),
                 (decoding, "output_head", timed_head),
                 (VQGAN, "encode", self.timed(VQGAN.encode, lambda *_: "VQGAN, encoding")),
                 (VQGAN, "decode", self.timed(VQGAN.decode, lambda *_: "VQGAN, rendering")),

@@ -130,8 +130,7 @@ def needed_products(model: Rudolph, situation: Situation, batch: int, head: Head
         cache = situation.cache
         if isinstance(cache, CompactCache):
             return cache.windows[layer].buffer[0], cache.windows[layer].buffer[1]
-        stop = cache.positions if cache.whole_buffers else situation.position + 1
-        keys, values = cache.tensors[layer][:, :, :, :stop]
+        keys, values = cache.tensors[layer]
         return keys, values
 
     def products(_: int) -> None:

@@ -21,6 +21,7 @@ from models.rudolph.decoding import answer, generate_image, generate_images, sev
 from models.rudolph.likelihood import Likelihood
 from models.rudolph.sampling import Sampling, uniforms
 from models.rudolph.scored_answers import ScoredAnswer, TokenGraph, scored_answers
+from models.rudolph.step_graphs import StepGraphs
 from models.rudolph.window_width import WindowWidth
 from submission.answer_options import AnswerOptions, Option, find_options
 from submission.asked_forms import NUMBERS, asked_form, has_number, one_character
@@ -93,7 +94,8 @@ _NUMBERS = tuple(Option("", number) for number in NUMBERS)
 class Engine:
     """Networks, profile and seed; counts tokens sampled (`steps`), and what overflowed in float16.
 
-    `window` says how many codes of a picture are computed at once, and counts the passes that this takes.
+    `window` says how many codes of a picture are computed at once, and counts the passes that this takes; `graphs` may
+    capture steps, and counts those.
     `rescued` are the answers and pictures that were computed in bfloat16 instead, `not_finite` the logits that were
     infinite or undefined in them.
     """
@@ -102,6 +104,7 @@ class Engine:
     profile: Profile
     seed: int
     window: WindowWidth = field(default_factory=lambda: WindowWidth((1,)))
+    graphs: StepGraphs = field(default_factory=StepGraphs)
     steps: int = 0
     rescued: int = 0
     not_finite: int = 0
@@ -327,7 +330,8 @@ class Engine:
         ids = [query.id for query in queries]
         random = best_of_n_uniforms(self.seed, ids, "image", self.config.image_seq_length, numbers)
         left = self._left_ids(queries)
-        return list(generate_images(model, left, self.profile.image, random, window=self.window).cpu())
+        given = model, left, self.profile.image, random
+        return list(generate_images(*given, window=self.window, graphs=self.graphs).cpu())
 
     def _left_ids(self, queries: Sequence[Query]) -> Tensor:
         return torch.stack([self._left_ids_of(query.texts) for query in queries])  # [b, L]
@@ -351,7 +355,7 @@ class Engine:
         return [follows(model, self.networks.vocabulary, statement) for statement in statements]
 
     def _answer_ids(self, model: Rudolph, queries: Sequence[Query]) -> list[list[int]]:
-        return answer(model, *self._asked(queries), allowed=self._allowed)
+        return answer(model, *self._asked(queries), allowed=self._allowed, graphs=self.graphs)
 
     def _scored_answers(self, model: Rudolph, asked: Sequence[tuple[Query, TokenGraph | None]]) -> list[ScoredAnswer]:
         queries, graphs = [query for query, _ in asked], [graph for _, graph in asked]
@@ -376,12 +380,14 @@ class Engine:
         random = best_of_n_uniforms(self.seed, [query.id for query in queries], "answer", steps, numbers)
         allowed = slice(self.profile.first_allowed_id, self.config.bpe_vocab)
         left, codes = self._left_ids(queries), self._codes(queries)
-        return several_answers(model, left, codes, template, sampling, random, allowed=allowed)
+        given = model, left, codes, template, sampling, random
+        return several_answers(*given, allowed=allowed, graphs=self.graphs)
 
     def _generate_codes(self, model: Rudolph, queries: Sequence[Query]) -> list[Tensor]:
         numbers = uniforms(self.seed, [query.id for query in queries], "image", self.config.image_seq_length)
         left = self._left_ids(queries)
-        return list(generate_image(model, left, self.profile.image, numbers, window=self.window).cpu())
+        given = model, left, self.profile.image, numbers
+        return list(generate_image(*given, window=self.window, graphs=self.graphs).cpu())
 
     def _rescuing(
         self, compute: Callable[[Rudolph, Sequence[Asked]], list[Result]], queries: Sequence[Asked]

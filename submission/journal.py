@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -40,19 +41,23 @@ class JournalWriteError(OSError):
     """A record can not be written. The journal's file keeps the records before it, whole."""
 
 
-@dataclass(frozen=True, slots=True)
 class RecordedImage:
     """A picture as a journal has it: its codes `[I]`, its file's CRC-32, and of how many it is the best.
 
-    A run keeps these of all its samples: the codes are a copy of what is given, int16 where that holds them, or int32.
+    A run keeps these of all its samples: of the codes a copy in plain bytes, as a tensor takes half as much again.
     """
 
-    codes: Tensor
-    crc: int
-    num_images: int = 1
+    __slots__ = ("_data", "_kind", "crc", "num_images")
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "codes", compact_codes(self.codes))
+    def __init__(self, codes: Tensor, crc: int, num_images: int = 1) -> None:
+        numbers = compact_codes(codes).cpu().numpy()
+        self._data, self._kind = numbers.tobytes(), numbers.dtype
+        self.crc, self.num_images = crc, num_images
+
+    @property
+    def codes(self) -> Tensor:
+        """The codes: int16 where that holds them, or int32; a new tensor each time."""
+        return torch.from_numpy(np.frombuffer(self._data, self._kind).copy())
 
 
 @dataclass

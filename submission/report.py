@@ -106,6 +106,8 @@ class RankResult:
         passes: of the network, over the codes of one picture each.
         codes: drawn in these.
         near_ties: of those that were drawn several a pass, how many rounding could have drawn otherwise.
+        graph_steps: steps and passes that were launched as CUDA graphs.
+        graph_problem: why no more of them were, if a capture failed.
         status: how it ended.
         error: why, where that needs words.
         trace: the traceback of that error, if it has one.
@@ -127,6 +129,8 @@ class RankResult:
     passes: int = 0
     codes: int = 0
     near_ties: int = 0
+    graph_steps: int = 0
+    graph_problem: str = ""
     status: RunStatus = RunStatus.FINISHED
     error: str = ""
     trace: str = ""
@@ -179,6 +183,7 @@ class RunSummary:
         self.status = worst(result.status for result in results)
         self.rescued = sum(result.rescued for result in results)
         self.not_finite = sum(result.not_finite for result in results)
+        self.graph_problem = "; ".join(dict.fromkeys(each.graph_problem for each in results if each.graph_problem))
         self.error = "; ".join(dict.fromkeys(result.error for result in results if result.error))
         # Ids of samples for which nothing is known, but what an earlier run on this input left.
         self.earlier_answers: Set[str] = frozenset()
@@ -246,6 +251,7 @@ class RunSummary:
             "rescued_in_bfloat16": self.rescued,
             "logits_not_finite": self.not_finite,
             "drawing": self._drawing(),
+            "cuda_graphs": {"steps": sum(result.graph_steps for result in self.results), "problem": self.graph_problem},
             "processes": [
                 {
                     "process": result.process,
@@ -285,6 +291,8 @@ class RunSummary:
                 f"{counted(self.not_finite, 'logit')} not finite in float16; what they were for "
                 f"({self.rescued} of the answers and pictures) was computed in bfloat16 instead"
             )
+        if self.graph_problem:
+            warn(f"no CUDA graphs were made any more, steps were launched one by one: {self.graph_problem}")
         for problem in self.problems[:MAX_PRINTED_PROBLEMS]:
             complain(str(problem))
         if self.problems:

@@ -23,6 +23,7 @@ from contest.writing import write_json
 from errors import UserError, code_of, described, reason_of
 from models.files import ModelFileError
 from models.rudolph.free_memory import is_out_of_memory
+from models.rudolph.step_graphs import StepGraphs
 from models.rudolph.window_width import WindowWidth
 from models.weights import file_sha256
 from submission.cost import cost_of
@@ -157,7 +158,9 @@ class _RunProcess:
             with PictureFiles(
                 self.input_file.parent, networks.side, profile.jpeg_quality, published=profile.published_pictures
             ) as files:
-                engine = Engine(networks, profile, settings.seed, WindowWidth.chosen(settings.window, settings.device))
+                window = WindowWidth.chosen(settings.window, settings.device)
+                graphs = StepGraphs.automatic(settings.device) if settings.graphs else StepGraphs()
+                engine = Engine(networks, profile, settings.seed, window, graphs)
                 Scheduler(
                     settings, state, engine, files, self.predictions, self.peers, self.deadline, self.thread
                 ).run()

@@ -345,6 +345,7 @@ class Scheduler:
         self.state.rescued, self.state.not_finite = self.engine.rescued, self.engine.not_finite
         window = self.engine.window
         self.state.passes, self.state.codes, self.state.near_ties = window.passes, window.codes, window.near_ties
+        self.state.graph_steps, self.state.graph_problem = self.engine.graphs.replayed, self.engine.graphs.problem
 
     def _commit(self, leave: int) -> None:
         """Bring onto the disk what was recorded, and the answers file up to date; at most `leave` pictures may wait.

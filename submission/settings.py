@@ -29,6 +29,7 @@ class RunSettings:
     asked all that the profile asks. Which picture is best, the
     ruCLIP in the folder `ruclip` says, and without one RUDOLPH itself. `window` is how many codes of a picture are
     computed in one pass of the network, None the number that proves fastest; it changes no picture, but for rounding.
+    With `graphs`, a GPU's steps are launched as CUDA graphs, which changes nothing else.
     `shard` is one of the processes on this machine that divide up what `share` leaves to it of the input; `output` is
     that share's folder.
     `sharing` processes, this one among them, compute on `device`.
@@ -49,6 +50,7 @@ class RunSettings:
     time_budget: float = 0.0
     ruclip: Path | None = None
     window: int | None = 1
+    graphs: bool = True
     shard: Shard = ONLY
     share: Share = WHOLE
     sharing: int = 1

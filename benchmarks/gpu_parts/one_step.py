@@ -1,49 +1,106 @@
-"""A pass that draws a code of each picture: launched kernel by kernel, as a CUDA graph, and compiled."""
+"""A step that draws a token of each row: launched kernel by kernel, as a CUDA graph, and compiled."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from benchmarks.decode import IMAGE_SAMPLING
+from benchmarks.counting import Counting
+from benchmarks.decode import IMAGE_SAMPLING, TEXT_SAMPLING
 from benchmarks.gpu_parts.inference import batches_of, bench_of, network
+from benchmarks.gpu_parts.parity import TEMPLATE, WEIGHTS, Questions
 from benchmarks.gpu_parts.parts import Setting
 from benchmarks.inference import Bench
-from models.rudolph import Rudolph
+from models.rudolph import Rudolph, decoding, load_rudolph
+from models.rudolph.caches import DenseCache
+from models.rudolph.compact_cache import CompactCache
 from models.rudolph.decoding import output_head
+from models.rudolph.lock_step import LockStep
 from models.rudolph.many_codes import draw_one_pass, first_codes
 from models.rudolph.many_codes_cache import ManyCodesCache
+from models.rudolph.step_graphs import WARM_UP_CALLS, CudaRecorder, StepGraphs
+from models.rudolph.vocabulary import EOS
 
 COMPILED_LAYERS = 4  # a compiler takes a minute and more for 32
 
 
 @torch.inference_mode()
 def graph(setting: Setting) -> Iterator[dict[str, Any]]:
-    """Drawing a code of each picture as a CUDA graph, which goes on with each replay, beside the same kernels launched
-    one by one."""
+    """Whole answers and pictures of the bundled network by graphs, which must be the same; then what a step of the 2.7B
+    takes as a graph, beside the same kernels launched one by one."""
+    if (WEIGHTS / "rudolph").is_dir():
+        yield from _same_by_graphs(setting)
+    else:
+        yield {"answers and pictures are left out": f"there are no weights in {WEIGHTS}"}
     bench = bench_of(setting)
     model = network(setting, bench)
     for batch in batches_of(setting)[:4]:
-        draw, known = _passes_of_one_code(bench, model, batch)
-        eager = bench.stopwatch.median_ms(lambda _, once=draw: once())
-        row = {"batch": batch, "eager ms": round(eager, 2)}
-        if not setting.on_gpu:
-            yield {**row, "graph ms": "needs a GPU", "ratio": "-", "went on": "-"}
-            continue
-        replay = captured(draw)
-        before = known.sum().item()
-        replayed = bench.stopwatch.median_ms(lambda _, replay=replay: replay())
-        went_on = known.sum().item() > before
-        yield {
-            **row,
-            "graph ms": round(replayed, 2),
-            "ratio": round(eager / replayed, 2),
-            "went on": "yes" if went_on else "NO",
-        }
+        for phase, step_of in (("drawing", _drawing_step), ("answering", _answering_step)):
+            step, place = step_of(bench, model, batch)
+            with Counting() as counted:
+                step()
+            row = {"phase": phase, "batch": batch, "GB": round(counted.bytes / 1e9, 3)}
+            place.zero_()
+            eager = bench.stopwatch.median_ms(lambda _, step=step: step())
+            row |= {"eager ms": round(eager, 2), "eager GB/s": round(counted.bytes / eager / 1e6)}
+            if not setting.on_gpu:
+                yield {**row, "graph ms": "needs a GPU", "graph GB/s": "-", "ratio": "-", "went on": "-"}
+                continue
+            replay = captured(bench.device, step)
+            place.zero_()
+            replayed = bench.stopwatch.median_ms(lambda _, replay=replay: replay())
+            row |= {"graph ms": round(replayed, 2), "graph GB/s": round(counted.bytes / replayed / 1e6)}
+            went_on = place.item() == bench.stopwatch.steps + 1
+            yield {**row, "ratio": round(eager / replayed, 2), "went on": "yes" if went_on else "NO"}
+
+
+def _same_by_graphs(setting: Setting) -> Iterator[dict[str, Any]]:
+    rows, graphs = 4 if setting.tiny else 16, StepGraphs.automatic(torch.device(setting.device))
+    for dtype in (torch.float32, torch.float16) if setting.on_gpu else (torch.float32,):
+        model = load_rudolph(WEIGHTS / "rudolph", torch.device(setting.device), dtype)
+        eager, by_graphs = Questions(model, rows, None, False), Questions(model, rows, graphs, False)
+        for what, window in (("answers", 0), ("pictures", 1), ("pictures, 4 codes a pass", 4)):
+            captures, replays = graphs.captured, graphs.replayed
+            if window:
+                differ = int((eager.drawn(rows, window) != by_graphs.drawn(rows, window)).any(1).sum())
+            else:
+                differ = sum(
+                    one != other for one, other in zip(eager.answers(rows), by_graphs.answers(rows), strict=True)
+                )
+            yield {
+                "dtype": str(dtype).removeprefix("torch."),
+                "what": what,
+                "differ": differ,
+                "of": rows,
+                "graphs": graphs.captured - captures,
+                "steps by graphs": graphs.replayed - replays,
+                "problem": graphs.problem,
+            }
+
+
+def _drawing_step(bench: Bench, model: Rudolph, batch: int) -> tuple[Callable[[], None], Tensor]:
+    """What draws the next code of each picture as production does, and the place at which that is, `[1]`."""
+    config = model.config
+    head = output_head(model, slice(config.text_vocab, config.text_vocab + config.image_vocab_size))
+    numbers = torch.rand(batch, config.image_seq_length, device=bench.device)
+    rows = LockStep.before(IMAGE_SAMPLING, numbers, 0)
+    cache = CompactCache(model.transformer, batch)
+    return partial(decoding.draw_one_code, model, cache, head, rows), rows.place
+
+
+def _answering_step(bench: Bench, model: Rudolph, batch: int) -> tuple[Callable[[], None], Tensor]:
+    """What draws the next id of each answer, and the place at which that is, `[1]`."""
+    config = model.config
+    numbers = torch.rand(batch, config.r_text_seq_length - len(TEMPLATE), device=bench.device)
+    ids = torch.arange(config.bpe_vocab, device=bench.device)
+    rows = LockStep.before(TEXT_SAMPLING, numbers, EOS, ids=ids)
+    cache, head = DenseCache(model.transformer, batch, config.total_seq_length), output_head(model, slice(len(ids)))
+    return partial(decoding.draw_one_id, model, cache, head, rows, len(TEMPLATE)), rows.place
 
 
 @torch.inference_mode()
@@ -78,23 +135,16 @@ def compiled(setting: Setting) -> Iterator[dict[str, Any]]:
 def _replayed(setting: Setting, bench: Bench, work: Callable[[], object]) -> float | str:
     if not setting.on_gpu:
         return "needs a GPU"
-    replay = captured(work)
+    replay = captured(bench.device, work)
     return round(bench.stopwatch.median_ms(lambda _: replay()), 2)
 
 
-def captured(work: Callable[[], object]) -> Callable[[], None]:
-    """What replays `work`, captured once as a CUDA graph."""
-    side = torch.cuda.Stream()
-    side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):  # what is made once must be made before the capture
-        for _ in range(3):
-            work()
-    torch.cuda.current_stream().wait_stream(side)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, stream=side):
-        work()
-    replay: Callable[[], None] = graph.replay
-    return replay
+def captured(device: torch.device, work: Callable[[], object]) -> Callable[[], None]:
+    """What replays `work`, captured once as a CUDA graph, as production does."""
+    recorder = CudaRecorder(device)
+    for _ in range(WARM_UP_CALLS):
+        recorder.warm_up(work)
+    return recorder.capture(work)
 
 
 def _passes_of_one_code(bench: Bench, model: Rudolph, batch: int) -> tuple[Callable[[], None], Tensor]:

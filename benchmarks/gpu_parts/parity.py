@@ -17,6 +17,7 @@ from models.rudolph import Rudolph, load_rudolph
 from models.rudolph.caches import DenseCache
 from models.rudolph.decoding import answer, forward_cached, generate_image, output_head
 from models.rudolph.sampling import uniforms
+from models.rudolph.step_graphs import StepGraphs
 from models.vqgan import load_vqgan
 
 WEIGHTS = Path(__file__).parents[2] / "weights"
@@ -79,6 +80,8 @@ class Questions:
 
     model: Rudolph
     rows: int
+    graphs: StepGraphs | None = None
+    stop_at_eos: bool = True
 
     def batches(self, size: int) -> list[slice]:
         """The samples in batches."""
@@ -96,16 +99,21 @@ class Questions:
         numbers = uniforms(0, self.names, "answer", config.r_text_seq_length - len(TEMPLATE))
         found: list[list[int]] = []
         for part in self.batches(size):
-            found += answer(self.model, left[part], codes[part], TEMPLATE, TEXT_SAMPLING, numbers[part])
+            given = left[part], codes[part], TEMPLATE, TEXT_SAMPLING, numbers[part]
+            found += answer(self.model, *given, stop_at_eos=self.stop_at_eos, graphs=self.graphs)
         return found
 
-    def drawn(self, size: int) -> Tensor:
+    def drawn(self, size: int, window: int = 1) -> Tensor:
         """Codes of the pictures `[rows, I]`."""
         config = self.model.config
         left = _ids(self.model, self.rows)[:, : config.l_text_seq_length]
         numbers = uniforms(0, self.names, "image", config.image_seq_length)
-        parts = self.batches(size)
-        return torch.cat([generate_image(self.model, left[p], IMAGE_SAMPLING, numbers[p]).cpu() for p in parts])
+        options: Any = {"window": window, "graphs": self.graphs}
+        parts = (
+            generate_image(self.model, left[part], IMAGE_SAMPLING, numbers[part], **options)
+            for part in self.batches(size)
+        )
+        return torch.cat([part.cpu() for part in parts])
 
 
 @torch.inference_mode()

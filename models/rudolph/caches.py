@@ -12,7 +12,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.rudolph.transformer import Attend, SparseTransformer, masked_attention
+from models.rudolph.transformer import Attend, SparseTransformer
+
+STRIDE_MULTIPLE = 8  # that fused kernels want of a bias
+
+
+def attention_bias(visible: Tensor, like: Tensor) -> Tensor:
+    """What is added to scores, in the precision of `like`: 0 where visible `[..., queries, keys]`, else minus infinity.
+
+    Fused kernels make this of a mask at every call, and copy one whose strides are no multiples of 8: made once, it
+    serves all layers of a pass.
+    """
+    *queries, keys = visible.shape
+    bias = torch.zeros(*queries, keys + -keys % STRIDE_MULTIPLE, device=like.device, dtype=like.dtype)[..., :keys]
+    return bias.masked_fill_(~visible, float("-inf"))
+
 
 ALL_ROWS = slice(None)
 
@@ -20,7 +34,7 @@ ALL_ROWS = slice(None)
 def one_query_attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None = None) -> Tensor:
     """Attention of one new token: query `[batch, heads, 1, head_dim]`, key and value `[batch, heads, n, head_dim]`.
 
-    bias `[n]` or `[1, n]` is added to the scores. The fused kernel is made for many queries: on a CPU, two plain
+    bias `[1, n]` is added to the scores. The fused kernel is made for many queries: on a CPU, two plain
     products take 0.8 of its time in float32 and a quarter of it in bfloat16. Which order of factors is the faster
     depends on the library behind the product: MKL for float32, oneDNN for bfloat16.
     """
@@ -47,9 +61,6 @@ class DenseCache:
         shape = (2, batch, config.num_attention_heads, positions, config.head_dim)
         self.transformer, self.positions = transformer, positions
         self.tensors = [torch.zeros(shape, device=like.device, dtype=like.dtype) for _ in range(config.num_layers)]
-        # Products read whole buffers faster than parts of them, by a third with MKL (float32); oneDNN (bfloat16) even
-        # makes a copy of a part first. So there the rest is hidden instead.
-        self.whole_buffers = like.device.type == "cpu" and like.dtype in (torch.float32, torch.bfloat16)
 
     def update(
         self, layer: int, start: int, key: Tensor, value: Tensor, rows: slice = ALL_ROWS
@@ -63,23 +74,42 @@ class DenseCache:
 
     def attention(self, start: int, new: int, rows: slice = ALL_ROWS) -> Callable[[int], Attend]:
         """How each layer attends from the positions `start .. start + new` of some rows."""
-        sees_everything = new == 1 and start >= self.transformer.config.prefix_length
-        future = None
-        if sees_everything and self.whole_buffers:
-            future = torch.zeros(self.positions, dtype=self.tensors[0].dtype)
-            future[start + 1 :] = float("-inf")
+        prefix, stop = self.transformer.config.prefix_length, start + new
+        if new == 1 and start >= prefix and rows == ALL_ROWS:
+            return self.attention_at(torch.full((1,), start - prefix, device=self.tensors[0].device))
+        biases: dict[tuple[str, int], Tensor] = {}  # of each kind of layer, and of the last one's fewer queries
 
         def attend(layer: int) -> Attend:
             def attend_layer(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
                 keys, values = self.update(layer, start, key, value, rows)
-                if future is not None:
-                    whole_keys, whole_values = self.tensors[layer][:, rows]
-                    return one_query_attention(query, whole_keys, whole_values, future)
-                if sees_everything:
-                    return one_query_attention(query, keys, values)
-                stop = start + new
-                mask = self.transformer.mask(layer)[stop - query.shape[2] : stop, :stop]
-                return masked_attention(query, keys, values, mask)
+                kind, queries = self.transformer.kinds[layer], query.shape[2]
+                if (kind, queries) not in biases:
+                    mask = self.transformer.mask(layer)[stop - queries : stop, :stop]
+                    biases[kind, queries] = attention_bias(mask, query)
+                return F.scaled_dot_product_attention(query, keys, values, attn_mask=biases[kind, queries])
+
+            return attend_layer
+
+        return attend
+
+    def attention_at(self, place: Tensor) -> Callable[[int], Attend]:
+        """How each layer attends from one place of the right text, int64 `[1]`: a tensor, so that every place is the
+        same work.
+
+        Whole buffers are read, and what is to come is hidden. Products read them faster than parts of them, by a third
+        with MKL (float32); oneDNN (bfloat16) even makes a copy of a part first.
+        """
+        position = place + self.transformer.config.prefix_length
+        visible = torch.arange(self.positions, device=place.device) <= position
+        future = attention_bias(visible[None], self.tensors[0])
+
+        def attend(layer: int) -> Attend:
+            keys, values = self.tensors[layer]
+
+            def attend_layer(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+                keys.index_copy_(2, position, key)
+                values.index_copy_(2, position, value)
+                return one_query_attention(query, keys, values, future)
 
             return attend_layer
 

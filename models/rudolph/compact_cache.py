@@ -6,17 +6,16 @@ Knows layers, positions and masks; nothing of tokens, logits or sampling. Nothin
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.rudolph.caches import ALL_ROWS, one_query_attention
+from models.rudolph.caches import ALL_ROWS, STRIDE_MULTIPLE, attention_bias, one_query_attention
 from models.rudolph.geometry import Geometry, MaskKind
 from models.rudolph.masks import image_mask
-from models.rudolph.transformer import Attend, SparseTransformer, masked_attention
-
-STRIDE_MULTIPLE = 8  # that fused kernels want of a bias
+from models.rudolph.transformer import Attend, SparseTransformer
 
 
 def ring_slots(kind: MaskKind, config: Geometry) -> int:
@@ -60,7 +59,7 @@ def hiding_bias(visible: Tensor, ahead: int, like: Tensor) -> Tensor:
 
 
 def shared_left_attention(
-    query: Tensor, left_key: Tensor, left_value: Tensor, key: Tensor, value: Tensor, bias: Tensor | None
+    query: Tensor, left_key: Tensor, left_value: Tensor, key: Tensor, value: Tensor, bias: Tensor
 ) -> Tensor:
     """Attention of several samples of each prompt to the prompt's keys, kept once, and to their own.
 
@@ -75,13 +74,28 @@ def shared_left_attention(
     by_prompt = query.unflatten(0, samples).transpose(1, 2).flatten(2, 3)  # [prompts, heads, num_samples * new, ...]
     of_left = (by_prompt @ left_key.transpose(-1, -2)).unflatten(2, (samples[1], new)).transpose(1, 2)
     scores.unflatten(0, samples)[..., :left] = of_left
-    scores[..., left:] = query @ key.transpose(-1, -2)
-    if bias is not None:
-        scores[..., left:] += bias
+    torch.add(query @ key.transpose(-1, -2), bias, out=scores[..., left:])
     weights = scores.softmax(-1)
     of_left = weights[..., :left].unflatten(0, samples).transpose(1, 2).flatten(2, 3)
     from_left = (of_left @ left_value).unflatten(2, (samples[1], new)).transpose(1, 2).reshape(query.shape)
     return from_left + weights[..., left:] @ value
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where all layers of one kind store a token, and what its query does not see; tensors, so that every place is the
+    same work.
+
+    Attributes:
+        index: int64 `[1]`, in a buffer; of a column layer `[2, batch * heads]`, in the flattened store of the columns.
+        column: int64 `[1]`, of a column layer; else None.
+        bias: `[1, ahead + slots]`.
+
+    """
+
+    index: Tensor
+    column: Tensor | None
+    bias: Tensor
 
 
 class Window:
@@ -93,21 +107,23 @@ class Window:
     """
 
     def __init__(self, kind: MaskKind, config: Geometry, batch: int, ahead: int, like: Tensor) -> None:
-        self.ahead, self.slots, self.dim = ahead, ring_slots(kind, config), config.image_tokens_per_dim
+        self.ahead, self.dim = ahead, config.image_tokens_per_dim
         heads, width = config.num_attention_heads, config.head_dim
-        self.buffer = like.new_zeros(2, batch, heads, ahead + self.slots, width)
+        self.buffer = like.new_zeros(2, batch, heads, ahead + ring_slots(kind, config), width)
         self.columns = like.new_zeros(self.dim, 2, batch, heads, self.dim, width) if kind == "col" else None
 
-    def put(self, position: int, key: Tensor, value: Tensor) -> None:
+    def put(self, place: _Place, key: Tensor, value: Tensor) -> None:
         """Store the key and value of one image token, each `[batch, heads, 1, head_dim]`."""
-        row, column = divmod(position, self.dim)
-        store, at = (
-            (self.buffer, self.ahead + position % self.slots) if self.columns is None else (self.columns[column], row)
-        )
-        store[0, :, :, at : at + 1] = key
-        store[1, :, :, at : at + 1] = value
-        if self.columns is not None:
-            self.buffer[:, :, :, self.ahead : self.ahead + row + 1] = store[:, :, :, : row + 1]
+        if self.columns is None or place.column is None:
+            keys, values = self.buffer
+            keys.index_copy_(2, place.index, key)
+            values.index_copy_(2, place.index, value)
+            return
+        width = key.shape[-1]
+        store = self.columns.view(-1, width)
+        for index, new in zip(place.index, (key, value), strict=True):
+            store.index_copy_(0, index, new.reshape(-1, width))
+        torch.index_select(self.columns, 0, place.column, out=self.buffer[None, :, :, :, self.ahead :])
 
     @property
     def tensors(self) -> list[Tensor]:
@@ -126,14 +142,15 @@ class LeftTextCache:
 
     def _attend_left(self, new: int, rows: slice) -> Callable[[int], Attend]:
         """How each layer attends from the `new` tokens of some rows' left texts, storing their keys and values."""
-        causal = torch.ones(new, new, dtype=torch.bool, device=self._left_buffers(0).device).tril()
+        like = self._left_buffers(0)
+        causal = attention_bias(torch.ones(new, new, dtype=torch.bool, device=like.device).tril(), like)
 
         def attend(layer: int) -> Attend:
             def attend_layer(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
                 keys, values = self._left_buffers(layer)[:, rows]
                 keys[:, :, :new] = key
                 values[:, :, :new] = value
-                return masked_attention(query, key, value, causal[-query.shape[2] :])
+                return F.scaled_dot_product_attention(query, key, value, attn_mask=causal[-query.shape[2] :])
 
             return attend_layer
 
@@ -148,19 +165,17 @@ class CompactCache(LeftTextCache):
         config, like = transformer.config, transformer.keys_like
         self.config, self.kinds = config, transformer.kinds
         self.left = config.l_text_seq_length
-        ahead = self.left if ahead is None else ahead
+        self.ahead = ahead = self.left if ahead is None else ahead
         self.windows = [Window(kind, config, batch, ahead, like) for kind in self.kinds]
         self.bias = {kind: self._bias(kind, ahead, like) for kind in set(self.kinds)}
 
-    def _bias(self, kind: MaskKind, ahead: int, like: Tensor) -> list[Tensor | None]:
-        """What each image query adds to its scores: `[1, ahead + slots]`, minus infinity where hidden; None: nothing.
+    def _bias(self, kind: MaskKind, ahead: int, like: Tensor) -> Tensor:
+        """What each image query adds to its scores: minus infinity where hidden, `[image positions, ahead + slots]`.
 
-        Each is a part of a longer row, as fused kernels copy a bias whose strides are no multiples of 8, at every call.
+        Each row goes on behind its end, so that a part of it has strides that fused kernels do not copy.
         """
-        visible = visible_slots(kind, self.config)
-        rows = hiding_bias(visible, ahead, like)
-        rows = F.pad(rows, (0, -rows.shape[1] % STRIDE_MULTIPLE))[:, None, : rows.shape[1]]
-        return [None if everything else row for row, everything in zip(rows, visible.all(1).tolist(), strict=True)]
+        rows = hiding_bias(visible_slots(kind, self.config), ahead, like)
+        return F.pad(rows, (0, -rows.shape[1] % STRIDE_MULTIPLE))
 
     @property
     def tensors(self) -> list[Tensor]:
@@ -176,21 +191,35 @@ class CompactCache(LeftTextCache):
         if start == 0 and new <= self.left:
             return self._attend_left(new, rows)
         if new == 1 and self.left <= start < self.config.prefix_length:
-            return lambda layer: self._attend_image(layer, start - self.left)
+            return self.attention_at(torch.full((1,), start - self.left, device=self.windows[0].buffer.device))
         raise ValueError(
             f"a compact cache takes the left text at once, then one image token at a time, not {new} at {start}"
         )
 
+    def attention_at(self, position: Tensor) -> Callable[[int], Attend]:
+        """How each layer attends from one image position of all rows, int64 `[1]`, storing its key and value."""
+        places = {kind: self._place(kind, position) for kind in self.bias}
+        return lambda layer: self._attend_image(layer, places[self.kinds[layer]])
+
+    def _place(self, kind: MaskKind, position: Tensor) -> _Place:
+        dim, slots = self.config.image_tokens_per_dim, ring_slots(kind, self.config)
+        bias = self.bias[kind].index_select(0, position)[:, : self.ahead + slots]
+        if kind != "col":
+            return _Place(position % slots + self.ahead, None, bias)
+        column, rows = position % dim, 2 * self.windows[0].buffer[0, :, :, 0, 0].numel()
+        first = torch.arange(0, rows * dim, dim, device=position.device).view(2, -1)  # of each key, and of each value
+        return _Place(first + (column * rows * dim + position // dim), column, bias)
+
     def _left_buffers(self, layer: int) -> Tensor:
         return self.windows[layer].buffer
 
-    def _attend_image(self, layer: int, position: int) -> Attend:
-        window, bias = self.windows[layer], self.bias[self.kinds[layer]][position]
+    def _attend_image(self, layer: int, place: _Place) -> Attend:
+        window = self.windows[layer]
         keys, values = window.buffer
 
         def attend_layer(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-            window.put(position, key, value)
-            return one_query_attention(query, keys, values, bias)
+            window.put(place, key, value)
+            return one_query_attention(query, keys, values, place.bias)
 
         return attend_layer
 
@@ -216,13 +245,13 @@ class SharedLeftCache(CompactCache):
     def _left_buffers(self, layer: int) -> Tensor:
         return self.left_kv[layer]
 
-    def _attend_image(self, layer: int, position: int) -> Attend:
-        window, bias = self.windows[layer], self.bias[self.kinds[layer]][position]
+    def _attend_image(self, layer: int, place: _Place) -> Attend:
+        window = self.windows[layer]
         left_keys, left_values = self.left_kv[layer]  # each [prompts, heads, L, head_dim]
         keys, values = window.buffer  # each [prompts * num_samples, heads, slots, head_dim]
 
         def attend_layer(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-            window.put(position, key, value)
-            return shared_left_attention(query, left_keys, left_values, keys, values, bias)
+            window.put(place, key, value)
+            return shared_left_attention(query, left_keys, left_values, keys, values, place.bias)
 
         return attend_layer

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol, TypeAlias
 
 import torch
@@ -16,10 +17,12 @@ from torch import Tensor, nn
 
 from models.rudolph.caches import ALL_ROWS, DenseCache
 from models.rudolph.compact_cache import CompactCache, SharedLeftCache
+from models.rudolph.lock_step import LockStep
 from models.rudolph.many_codes import draw_rest, first_codes
 from models.rudolph.many_codes_cache import ManyCodesCache
 from models.rudolph.packed import PackedLinear, packable
-from models.rudolph.sampling import Sampling, count_not_finite, sample_token
+from models.rudolph.sampling import Sampling
+from models.rudolph.step_graphs import StepGraphs
 from models.rudolph.transformer import Attend, Rudolph, SparseDecoder
 from models.rudolph.vocabulary import EOS
 from models.rudolph.window_width import WindowWidth
@@ -46,6 +49,10 @@ class Cache(Protocol):
 
         In a prefill perhaps of some `rows` alone.
         """
+        ...
+
+    def attention_at(self, place: Tensor, /) -> Callable[[int], Attend]:
+        """The same from one place of the image, or of the right text: int64 `[1]`, for all rows."""
         ...
 
 
@@ -94,6 +101,20 @@ def _prefill_parts(model: SparseDecoder, batch: int, new: int) -> list[slice]:
     return [slice(first, first + rows) for first in range(0, max(batch, 1), rows)]
 
 
+def forward_at(model: SparseDecoder, cache: Cache, ids: Tensor, place: Tensor, head: Head) -> Tensor:
+    """Run one id of each row, `[batch, 1]`, at a place that is a tensor, int64 `[1]`; logits: `[batch, rows]`.
+
+    Places are counted from the first one of the right text in a dense cache, of the image's codes in the others. What
+    is done does not depend on where that is.
+    """
+    if isinstance(cache, DenseCache):
+        x, at = model.embed_right(ids, place), place
+    else:
+        ahead = model.config.prompt_length - model.config.l_text_seq_length  # ids that the masks take for the image's
+        x, at = model.embed_codes(ids, place), place + ahead if ahead else place
+    return head(model.transformer(x, cache.attention_at(at), last=1)[:, -1])
+
+
 def _check(model: SparseDecoder, expected: dict[str, tuple[Tensor, tuple[int, ...]]]) -> torch.device:
     if model.training:
         raise ValueError("the model is in training mode, where dropout is active; call model.eval() first")
@@ -121,6 +142,7 @@ def answer(
     allowed: slice | Tensor | None = None,
     stop_at_eos: bool = True,
     choose: Choose | None = None,
+    graphs: StepGraphs | None = None,
 ) -> list[list[int]]:
     """Phase A: text after [left text | image | template]; returns the ids drawn behind the template, row by row.
 
@@ -136,6 +158,7 @@ def answer(
         allowed=allowed,
         stop_at_eos=stop_at_eos,
         choose=choose,
+        graphs=graphs,
     )
     return [row for (row,) in rows]
 
@@ -152,6 +175,7 @@ def several_answers(
     allowed: slice | Tensor | None = None,
     stop_at_eos: bool = True,
     choose: Choose | None = None,
+    graphs: StepGraphs | None = None,
 ) -> list[list[list[int]]]:
     """Phase A, several texts after each [left text | image | template], which share its prefill; all drawn together.
 
@@ -159,7 +183,8 @@ def several_answers(
     steps]`, where steps is R - len(template) or fewer. `allowed` are the text ids that may be drawn: a slice or
     distinct ids `[n]`; left out, all BPE pieces. An id from the left padding's range becomes EOS, as published.
     With `stop_at_eos` a row ends with its EOS, and finished rows leave the batch; else all steps are always run.
-    `choose` draws instead of `sampling`; texts that are finished may be asked about for a while.
+    `choose` draws instead of `sampling`; texts that are finished may be asked about for a while. Otherwise `graphs` may
+    capture steps.
     Returns the ids of each text that were drawn behind the template, `num_samples` texts for each row of the batch.
     Raises ValueError for wrong shapes, `NonFiniteLogitsError` (rows of left_ids) for an overflow.
     """
@@ -186,36 +211,49 @@ def several_answers(
     prompt = torch.cat([part.to(device) for part in (left_ids, codes, fixed)], dim=1)
     start = prompt.shape[1]
     cache = DenseCache(model.transformer, batch, start + steps)
-    uniforms = uniforms.to(device).flatten(0, 1)
-    drawn = torch.full(uniforms.shape, EOS, device=device)
+    graphs = graphs or StepGraphs()
+    drawn = torch.full((batch * num_samples, steps), EOS, device=device)
     not_finite = torch.zeros(len(drawn), dtype=torch.int64, device=device)
-    alive = torch.arange(len(drawn), device=device)  # which text each row of the shrinking batch is
-    finished = torch.zeros(len(drawn), dtype=torch.bool, device=device)
+    places = torch.arange(len(drawn), device=device)  # which text each row of the shrinking batch is
+    state = LockStep.before(sampling, uniforms.to(device).flatten(0, 1), EOS, ids=ids)
     logits = forward_cached(model, cache, prompt, 0, head)
     if num_samples != 1:
-        of_text = alive // num_samples
+        of_text = places // num_samples
         cache.keep(of_text)
         logits = logits[of_text]
-    for step in range(steps):
-        row = sample_token(logits, sampling, uniforms[:, step]) if choose is None else choose(logits, alive, step)
-        token = ids[row]
-        drawn[alive, step] = token
-        not_finite.index_add_(0, alive, count_not_finite(logits))
-        if step + 1 == steps:
-            break
-        if stop_at_eos:
-            finished = finished | (token == EOS)
-            if step % STEPS_BETWEEN_CHECKS == 0:
-                going_on = (~finished).nonzero().squeeze(1)
-                if not len(going_on):
-                    break
-                if 2 * len(going_on) <= len(finished):
-                    cache.keep(going_on)
-                    alive, token, uniforms, finished = (part[going_on] for part in (alive, token, uniforms, finished))
-        logits = forward_cached(model, cache, token[:, None], start + step, head)
+    state.draw(logits, None if choose is None else choose(logits, places, 0))
+    step = graphs.repeated(partial(draw_one_id, model, cache, head, state, len(template)), steps - 1)
+    for done in range(1, steps):
+        if stop_at_eos and done % STEPS_BETWEEN_CHECKS == 1:
+            going_on = (state.drawn[:, :done] != EOS).all(1).nonzero().squeeze(1)
+            if not len(going_on):
+                break
+            if 2 * len(going_on) <= len(places):
+                drawn[places], not_finite[places] = state.drawn, state.not_finite
+                cache.keep(going_on)
+                state, places = state.keep(going_on), places[going_on]
+                step = graphs.repeated(partial(draw_one_id, model, cache, head, state, len(template)), steps - done)
+        if choose is None:
+            step()
+        else:
+            logits = next_logits(model, cache, head, state, len(template))
+            state.draw(logits, choose(logits, places, done))
+    drawn[places], not_finite[places] = state.drawn, state.not_finite
     raise_unless_finite(not_finite.view(batch, num_samples).sum(1), logits.dtype)
     texts: list[list[list[int]]] = drawn.view(batch, num_samples, steps).tolist()
     return [[row[: row.index(EOS) + 1] if stop_at_eos and EOS in row else row for row in each] for each in texts]
+
+
+def draw_one_id(model: Rudolph, cache: DenseCache, head: Head, rows: LockStep, template: int) -> None:
+    """Run the token that each row drew last, behind the template and those before, and draw the next one."""
+    rows.draw(next_logits(model, cache, head, rows, template))
+
+
+def next_logits(model: Rudolph, cache: DenseCache, head: Head, rows: LockStep, template: int) -> Tensor:
+    """Run the token that each row drew last, and stand at the next one: logits `[rows, n]` of it."""
+    logits = forward_at(model, cache, rows.last(), rows.place + template, head)
+    rows.place.add_(1)
+    return logits
 
 
 def generate_image(
@@ -226,6 +264,7 @@ def generate_image(
     *,
     prompt: Tensor | None = None,
     window: int | WindowWidth = 1,
+    graphs: StepGraphs | None = None,
 ) -> Tensor:
     """Phase B: an image's codes after each left text. Returns int64 `[batch, I]` on the model's device.
 
@@ -236,7 +275,9 @@ def generate_image(
     given = {"uniforms": uniforms} if prompt is None else {"uniforms": uniforms, "prompt": prompt}
     _check(model, {name: (tensor, whole_image) for name, tensor in given.items()})
     prompts = None if prompt is None else prompt[:, None]
-    return generate_images(model, left_ids, sampling, uniforms[:, None], prompt=prompts, window=window)[:, 0]
+    return generate_images(model, left_ids, sampling, uniforms[:, None], prompt=prompts, window=window, graphs=graphs)[
+        :, 0
+    ]
 
 
 @torch.inference_mode()
@@ -248,13 +289,15 @@ def generate_images(
     *,
     prompt: Tensor | None = None,
     window: int | WindowWidth = 1,
+    graphs: StepGraphs | None = None,
 ) -> Tensor:
     """Phase B: several images' codes after each left text, all drawn together, which share the left text's prefill.
 
     left_ids int64 `[batch, prompt_length]`; uniforms `[batch, num_samples, I]`; prompt int64 `[batch, num_samples, I]`
     holds codes to force and -1 where the model is free. Returns int64 `[batch, num_samples, I]` on the model's device.
     Only VQGAN codes are drawn, never special image ids. `window`: how many codes of each image a pass computes (see
-    `many_codes`); 1: one by one. Where logits overflow behind guesses, the samples are drawn one by one.
+    `many_codes`); 1: one by one. Where logits overflow behind guesses, the samples are drawn one by one. `graphs` may
+    capture steps and passes.
     Raises ValueError for wrong shapes or codes, `NonFiniteLogitsError` (rows of left_ids) for an overflow.
     """
     config, (batch, num_samples, _) = model.config, uniforms.shape
@@ -273,7 +316,8 @@ def generate_images(
             )
         prompt = prompt.to(device)
     head = output_head(model, slice(config.text_vocab, config.text_vocab + config.image_vocab_size))
-    drawing = _Drawing(model, head, sampling, left_ids.to(device), uniforms.to(device), prompt)
+    graphs = graphs or StepGraphs()
+    drawing = _Drawing(model, head, sampling, left_ids.to(device), uniforms.to(device), prompt, graphs)
     width = window if isinstance(window, WindowWidth) else WindowWidth((window,))
     if width.best(batch * num_samples) == 1:
         codes, not_finite = drawing.one_by_one(width)
@@ -299,6 +343,7 @@ class _Drawing:
     left_ids: Tensor
     uniforms: Tensor
     prompt: Tensor | None
+    graphs: StepGraphs
 
     def of(self, rows: Tensor) -> _Drawing:
         """The same of some of the left texts, int64."""
@@ -316,32 +361,26 @@ class _Drawing:
 
     def one_by_one(self, width: WindowWidth) -> tuple[Tensor, Tensor]:
         """All images in lock-step, a code a pass."""
-        transformer, ahead = self.model.transformer, self.model.config.prompt_length
+        transformer = self.model.transformer
         batch, num_samples, steps = self.uniforms.shape
         cache: Cache = (
             CompactCache(transformer, batch) if num_samples == 1 else SharedLeftCache(transformer, batch, num_samples)
         )
         logits = self._prefill(cache)
-        uniforms = self.uniforms.flatten(0, 1)
         prompt = None if self.prompt is None else self.prompt.flatten(0, 1)
-        codes = torch.empty(uniforms.shape, dtype=torch.int64, device=uniforms.device)
-        not_finite = torch.zeros(len(codes), dtype=torch.int64, device=uniforms.device)
+        rows = LockStep.before(self.sampling, self.uniforms.flatten(0, 1), 0, prompt=prompt)
         began = time.perf_counter()
-        for step in range(steps):
-            code = sample_token(logits, self.sampling, uniforms[:, step])
-            if prompt is not None:
-                code = torch.where(prompt[:, step] < 0, code, prompt[:, step])
-            codes[:, step] = code
-            not_finite += count_not_finite(logits)
-            if step + 1 < steps:
-                logits = forward_cached(self.model, cache, code[:, None], ahead + step, self.head)
-        new = len(codes) * (steps - 1)  # the first one comes of the prefill
+        rows.draw(logits)
+        step = self.graphs.repeated(partial(draw_one_code, self.model, cache, self.head, rows), steps - 1)
+        for _ in range(steps - 1):
+            step()
+        new = len(rows.drawn) * (steps - 1)  # the first one comes of the prefill
         width.count(new, new)
         if not width.is_fixed:
-            not_finite.tolist()  # waits for the device
-            width.measured(len(codes), 1, new, time.perf_counter() - began)
+            rows.not_finite.tolist()  # waits for the device
+            width.measured(len(rows.drawn), 1, new, time.perf_counter() - began)
         shape = (batch, num_samples)
-        return codes.unflatten(0, shape), not_finite.unflatten(0, shape)
+        return rows.drawn.unflatten(0, shape), rows.not_finite.unflatten(0, shape)
 
     def several_a_pass(self, width: WindowWidth) -> tuple[Tensor, Tensor]:
         """All images, each at its own place, several codes a pass."""
@@ -351,5 +390,12 @@ class _Drawing:
         dim = self.model.config.image_tokens_per_dim
         logits = self._prefill(cache)
         rows = first_codes(logits, self.sampling, self.uniforms.flatten(0, 1), prompt, dim, width.widest)
-        codes, not_finite = draw_rest(self.model, cache, self.head, self.sampling, rows, width)
+        codes, not_finite = draw_rest(self.model, cache, self.head, self.sampling, rows, width, self.graphs)
         return codes.unflatten(0, shape), not_finite.unflatten(0, shape)
+
+
+def draw_one_code(model: SparseDecoder, cache: Cache, head: Head, rows: LockStep) -> None:
+    """Run the code that each row drew last, and draw the next one."""
+    logits = forward_at(model, cache, rows.last(), rows.place, head)
+    rows.place.add_(1)
+    rows.draw(logits)

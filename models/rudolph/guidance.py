@@ -15,8 +15,8 @@ from torch import Tensor
 from errors import UserError
 from models.rudolph.abilities import IMAGE_SAMPLING
 from models.rudolph.compact_cache import CompactCache, SharedLeftCache
-from models.rudolph.decoding import Cache, count_not_finite, forward_cached, output_head, raise_unless_finite
-from models.rudolph.sampling import Sampling, filtered_probabilities, sample_token, uniforms
+from models.rudolph.decoding import Cache, forward_cached, output_head, raise_unless_finite
+from models.rudolph.sampling import Sampling, count_not_finite, filtered_probabilities, sample_token, uniforms
 from models.rudolph.transformer import Rudolph
 from models.rudolph.vocabulary import BOS, EOS, PAD, Vocabulary
 

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.rudolph.caches import DenseCache
+from models.rudolph.caches import DenseCache, attention_bias
 from models.rudolph.decoding import Head, forward_cached, output_head, raise_unless_finite
 from models.rudolph.sampling import count_not_finite
 from models.rudolph.transformer import Attend, Rudolph
@@ -208,12 +208,12 @@ def _forward_packed(
     same = owners[:, :, None] == owners[:, None, :]
     own = same & (places[:, None, :] <= places[:, :, None])
     behind = torch.ones(len(ids), length, start, dtype=torch.bool, device=ids.device)
-    mask = torch.cat((behind, own), dim=2)[:, None]  # [batch, 1, length, start + length]
+    bias = attention_bias(torch.cat((behind, own), dim=2)[:, None], x)  # [batch, 1, length, start + length]
 
     def attend(layer: int) -> Attend:
         def attend_layer(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
             keys, values = cache.update(layer, start, key, value)
-            return F.scaled_dot_product_attention(query, keys, values, attn_mask=mask)
+            return F.scaled_dot_product_attention(query, keys, values, attn_mask=bias)
 
         return attend_layer
 

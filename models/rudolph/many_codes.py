@@ -16,6 +16,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -23,6 +24,7 @@ from torch import Tensor
 
 from models.rudolph.many_codes_cache import ManyCodesCache
 from models.rudolph.sampling import Sampling, count_not_finite, sample_token_and_tie
+from models.rudolph.step_graphs import Repeated, StepGraphs
 from models.rudolph.transformer import SparseDecoder
 from models.rudolph.window_width import MOST_PASSES, TRIAL_PASSES, WindowWidth
 
@@ -123,33 +125,43 @@ def draw_rest(
     sampling: Sampling,
     rows: Rows,
     width: WindowWidth,
+    graphs: StepGraphs,
     clock: Callable[[], float] = time.perf_counter,
 ) -> tuple[Tensor, Tensor]:
     """Draw all codes of rows whose first one is drawn: int64 codes `[rows, I]`, and `not_finite` `[rows]`.
 
     Finished rows leave the batch, unless they share a left text. The device is waited for as often as the number of
-    known codes is asked for: after as many passes as the slowest row needs at least, or to compare widths.
+    known codes is asked for: after as many passes as the slowest row needs at least, or to compare widths. `graphs` may
+    capture passes.
     """
     steps = model.config.image_seq_length
     codes = torch.empty_like(rows.codes[:, :steps])
     not_finite, near_ties = torch.empty_like(rows.not_finite), torch.empty_like(rows.near_ties)
     places = torch.arange(len(codes), device=codes.device)  # where in the whole batch each row is
     known, warm = [1] * len(codes), (0, 0)
+    passes_of: dict[int, Repeated] = {}  # by width; of the rows that are left
     while min(known) < steps:
         count = len(known)
         now, untried = width.next(count)
-        passes = -(-(steps - min(known)) // now)
+        left = steps - min(known)
+        passes = -(-left // now)
+        if now not in passes_of:
+            passes_of[now] = graphs.repeated(partial(draw_one_pass, model, cache, head, sampling, rows, now), left)
+        one_pass = passes_of[now]
         if not width.is_fixed:
             passes = min(passes, TRIAL_PASSES if untried else MOST_PASSES)
-            if warm != (count, now):  # the first pass of a shape takes longer, which says nothing about the next ones
-                draw_one_pass(model, cache, head, sampling, rows, now)
+            if warm != (count, now):  # first passes of a shape take longer, which says nothing about the next ones
+                for _ in range(one_pass.calls_until_steady):
+                    one_pass()
                 before, known = known, rows.known.tolist()
-                width.count(sum(code < steps for code in before), sum(known) - sum(before))
+                width.count(
+                    one_pass.calls_until_steady * sum(code < steps for code in before), sum(known) - sum(before)
+                )
                 warm = (count, now)
                 continue
         began = clock()
         for _ in range(passes):
-            draw_one_pass(model, cache, head, sampling, rows, now)
+            one_pass()
         before, known = known, rows.known.tolist()  # waits for the device
         new = sum(known) - sum(before)
         width.count(passes * sum(code < steps for code in before), new)
@@ -160,6 +172,7 @@ def draw_rest(
             near_ties[places] = rows.near_ties
             kept = torch.tensor(going_on, device=codes.device)
             cache.keep(kept)
+            passes_of.clear()
             rows, places, known = rows.keep(kept), places[kept], [known[row] for row in going_on]
     codes[places], not_finite[places], near_ties[places] = rows.codes[:, :steps], rows.not_finite, rows.near_ties
     width.near_ties += int(near_ties.sum())

@@ -210,6 +210,10 @@ class SparseDecoder(nn.Module):
         grid = self.image_row_embeddings(places // dim) + self.image_col_embeddings(places % dim)
         return damped(self.image_embeddings(codes) + grid)
 
+    def embed_right(self, ids: Tensor, places: Tensor) -> Tensor:
+        """Embed ids at their own places in the right text: both int64 `[batch, new]` -> `[batch, new, hidden]`."""
+        raise NotImplementedError
+
     def hidden(self, ids: Tensor) -> Tensor:
         """Hidden states behind the final norm for ids `[batch, n]`, 1 <= n <= total length: `[batch, n, hidden]`."""
         n = ids.shape[1]
@@ -299,6 +303,10 @@ class Rudolph(SparseDecoder):
             parts.append(next(found) + self.r_text_pos_embeddings.weight[end - prefix : stop - prefix])
         x = torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]
         return damped(x)
+
+    def embed_right(self, ids: Tensor, places: Tensor) -> Tensor:
+        """Embed ids at their own places in the right text: both int64 `[batch, new]` -> `[batch, new, hidden]`."""
+        return damped(self.text_embeddings(ids) + self.r_text_pos_embeddings(places))
 
     def loss(
         self,

@@ -126,7 +126,6 @@ def test_a_whole_buffer_with_its_future_hidden_equals_the_full_forward_pass() ->
     model = small(image_tokens_per_dim=4, kernel_size=3, r_text_seq_length=9)
     ids, total, prefix = random_ids(model, 3), model.config.total_seq_length, model.config.prefix_length
     cache = DenseCache(model.transformer, 3, total)
-    cache.whole_buffers = True  # as in bfloat16 on a CPU
     head, rows = output_head(model, slice(None)), torch.tensor([0, 2])
     cached = [forward_cached(model, cache, ids[:, :prefix], 0, head)]
     cached += [forward_cached(model, cache, ids[:, p : p + 1], p, head) for p in range(prefix, total - 3)]

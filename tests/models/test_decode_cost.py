@@ -11,7 +11,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from benchmarks.counting import Counting
 from benchmarks.published_loop import PublishedLoop
@@ -21,7 +20,6 @@ from models.rudolph.compact_cache import CompactCache, SharedLeftCache
 from models.rudolph.decoding import (
     Cache,
     answer,
-    count_not_finite,
     forward_cached,
     generate_image,
     generate_images,
@@ -29,9 +27,10 @@ from models.rudolph.decoding import (
 )
 from models.rudolph.many_codes import Rows, draw_one_pass, first_codes
 from models.rudolph.many_codes_cache import ManyCodesCache
-from models.rudolph.sampling import Sampling, sample_token
+from models.rudolph.sampling import Sampling, count_not_finite, sample_token
 from models.rudolph.transformer import SparseTransformer
 from models.rudolph.window_width import WindowWidth
+from tests.models.recorded import Captured, Dispatches
 
 CONFIG = named("2.7B-FBC2")
 LEFT, PREFIX, TOTAL = CONFIG.l_text_seq_length, CONFIG.prefix_length, CONFIG.total_seq_length
@@ -105,8 +104,8 @@ def test_no_bias_of_an_image_step_has_strides_that_fused_kernels_pad(
 
     monkeypatch.setattr(F, "scaled_dot_product_attention", spy)
     one_step(model, CompactCache(model.transformer, 2), 2, LEFT + 300, IMAGE_ROWS, Sampling(top_k=1))
-    keys = Counter(None if bias is None else bias.shape[-1] for bias in biases)
-    assert keys == {None: 16, 384 + 24: 8, 384 + 76: 7, 384 + 101: 1}
+    keys = Counter(bias.shape[-1] for bias in biases if bias is not None)
+    assert keys == {384 + 25: 16, 384 + 24: 8, 384 + 76: 7, 384 + 101: 1}
     assert not any(stride % 8 for bias in biases if bias is not None for stride in bias.stride()[:-1])
 
 
@@ -155,7 +154,7 @@ def test_draws_of_a_prompt_read_its_left_text_once(model: Rudolph, prompts: int,
     counted = one_step(model, cache, prompts * draws, position, IMAGE_ROWS, sampling)
     assert sum(counted.operations.values()) <= 900
     assert not FORBIDDEN & set(counted.operations)
-    assert counted.bytes <= 5.1e9 + 0.126e9 * prompts + 0.032e9 * prompts * draws
+    assert counted.bytes <= 5.1e9 + 0.126e9 * prompts + 0.033e9 * prompts * draws
     apart = one_step(
         model, CompactCache(model.transformer, prompts * draws), prompts * draws, position, IMAGE_ROWS, sampling
     )
@@ -191,21 +190,6 @@ def test_a_pass_over_several_codes_reads_weights_and_keys_once(
     assert max(rows for rows, _ in counted.weights if rows != 4 * CONFIG.hidden_size) == 8192
 
 
-class Dispatches(TorchDispatchMode):
-    """Lists every operation with the shapes of what it takes and gives, and every number that it is given."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[tuple[object, ...]] = []
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        output = func(*args, **(kwargs or {}))
-        leaves = tree_leaves((args, kwargs, output))
-        parts = (tuple(leaf.shape) if isinstance(leaf, torch.Tensor) else leaf for leaf in leaves)
-        self.seen.append((str(func), *parts))
-        return output
-
-
 @pytest.mark.parametrize("width", [1, 4])
 def test_two_passes_over_other_places_are_the_same_operations(golden_rudolph: Rudolph, width: int) -> None:
     """So that a pass can be captured as a CUDA graph: where rows stand is known to tensors alone."""
@@ -221,26 +205,6 @@ def test_two_passes_over_other_places_are_the_same_operations(golden_rudolph: Ru
         seen.append(dispatches.seen)
     assert len(seen[0]) > 100
     assert seen[0] == seen[1]
-
-
-class Captured(TorchDispatchMode):
-    """A CUDA graph without a GPU: each operation with the very tensors it took, and where its result lies."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.calls: list[tuple[Any, Any, Any, Any]] = []
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        output = func(*args, **(kwargs or {}))
-        self.calls.append((func, args, kwargs or {}, output))
-        return output
-
-    def replay(self) -> None:
-        """Compute everything again from what the same tensors hold now, into the same results."""
-        for func, args, kwargs, output in self.calls:
-            for old, new in zip(tree_leaves(output), tree_leaves(func(*args, **kwargs)), strict=True):
-                if old.data_ptr() != new.data_ptr():
-                    old.copy_(new)
 
 
 @pytest.mark.parametrize(("width", "forced"), [(1, False), (1, True), (4, False)])

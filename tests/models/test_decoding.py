@@ -1,7 +1,9 @@
 """Answering and drawing: the published calls exactly, and the laws of batches, stops, prompts and precisions."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -209,14 +211,17 @@ def test_finished_rows_leave_the_batch(
     model: Rudolph, monkeypatch: pytest.MonkeyPatch, eos_bias: float, lengths: list[int], batches: list[int]
 ) -> None:
     seen: list[int] = []
-    original = decoding.forward_cached
     bias(model)[EOS] += eos_bias
 
-    def spy(model: Rudolph, cache: DenseCache, ids: Tensor, start: int, head: decoding.Head) -> Tensor:
-        seen.append(len(ids))
-        return original(model, cache, ids, start, head)
+    def spied(original: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        def spy(model: Rudolph, cache: DenseCache, ids: Tensor, start: Any, head: decoding.Head) -> Tensor:
+            seen.append(len(ids))
+            return original(model, cache, ids, start, head)
 
-    monkeypatch.setattr(decoding, "forward_cached", spy)
+        return spy
+
+    for name in ("forward_cached", "forward_at"):
+        monkeypatch.setattr(decoding, name, spied(getattr(decoding, name)))
     assert [len(row) for row in free_answers(model, list(range(8)))] == lengths
     assert seen == batches
 

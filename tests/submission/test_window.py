@@ -3,8 +3,11 @@
 import argparse
 
 import pytest
+import torch
 
+from models.rudolph.step_graphs import StepGraphs
 from submission.commands.run import _settings, add_arguments
+from tests.models.recorded import StandInRecorder
 from tests.submission.conftest import Finished, Start, Write, image, text
 
 SAMPLES = {
@@ -57,3 +60,27 @@ def test_pictures_and_answers_are_the_same_for_any_window(
         assert run.report["drawing"]["codes_a_pass"] >= 1.0
         assert run.report["drawing"]["near_ties"] < 8  # of 128 codes: the tests' weights are nearly untrained
         assert "near-ties" in run.report["drawing"]["pictures"]
+
+
+@pytest.mark.parametrize("problem", ["", "it can not"])
+def test_steps_by_graphs_change_nothing_and_a_failed_capture_is_told(
+    submit: Start, write_input: Write, monkeypatch: pytest.MonkeyPatch, problem: str
+) -> None:
+    source = write_input(SAMPLES)
+    expected = submit(source, "--window", "1", output="off")
+    assert expected.report["cuda_graphs"] == {"steps": 0, "problem": ""}
+
+    def stand_in(_: torch.device) -> StepGraphs:
+        return StepGraphs(StandInRecorder(RuntimeError(problem) if problem else None))
+
+    monkeypatch.setattr(StepGraphs, "automatic", stand_in)
+    run = submit(source, "--window", "1", output="auto")
+    assert run.status == 0
+    assert run.predictions == expected.predictions
+    assert [record.get("codes") for record in run.journal] == [record.get("codes") for record in expected.journal]
+    told = "no CUDA graphs were made any more, steps were launched one by one: RuntimeError: it can not"
+    assert (told in run.stderr) == bool(problem)
+    assert (run.report["cuda_graphs"]["steps"] > 30) == (not problem)
+    assert run.report["cuda_graphs"]["problem"] == (problem and "RuntimeError: it can not")
+    off = submit(source, "--window", "1", "--cuda-graphs", "off", output="off again")
+    assert off.report["cuda_graphs"] == {"steps": 0, "problem": ""}

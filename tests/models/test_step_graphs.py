@@ -1,0 +1,148 @@
+"""Steps of decoding as graphs: the same operations at every place, and the same answers and pictures when replayed."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from models.rudolph import Rudolph, decoding
+from models.rudolph.caches import DenseCache
+from models.rudolph.compact_cache import CompactCache, SharedLeftCache
+from models.rudolph.decoding import answer, forward_cached, generate_image, generate_images, output_head
+from models.rudolph.lock_step import LockStep
+from models.rudolph.sampling import Sampling
+from models.rudolph.step_graphs import LEAST_CALLS, WARM_UP_CALLS, StepGraphs
+from models.rudolph.vocabulary import EOS
+from models.rudolph.window_width import WindowWidth
+from tests.models.recorded import Dispatches, StandInRecorder
+
+FREE = Sampling(top_k=9, top_p=0.9)
+ROWS = 4
+
+
+def left_texts(model: Rudolph, rows: int = ROWS) -> Tensor:
+    length = model.config.l_text_seq_length
+    return torch.arange(1, 1 + rows * length).view(rows, length) % 200
+
+
+def numbers(*shape: int) -> Tensor:
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(0))
+
+
+# A step of each loop, by what it keeps its keys in.
+STEPS: dict[str, Callable[[Rudolph], tuple[Any, int, Callable[..., None]]]] = {
+    "drawing": lambda model: (CompactCache(model.transformer, ROWS), ROWS, decoding.draw_one_code),
+    "several drawings of a text": lambda model: (SharedLeftCache(model.transformer, 2, 2), 2, decoding.draw_one_code),
+    "answering": lambda model: (
+        DenseCache(model.transformer, ROWS, model.config.total_seq_length),
+        ROWS,
+        lambda *state: decoding.draw_one_id(*state, 2),
+    ),
+}
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+@pytest.mark.parametrize("loop", STEPS)
+@torch.inference_mode()
+def test_two_steps_are_the_same_operations_on_the_same_shapes_and_one_device(
+    golden_rudolph: Rudolph, loop: str, device: str
+) -> None:
+    """So that a step can be captured: a graph repeats numbers, and what it copies from the host, as they were."""
+    with torch.device("meta"):
+        abroad = Rudolph(golden_rudolph.config).eval()
+    model = golden_rudolph if device == "cpu" else abroad
+    cache, prompts, step = STEPS[loop](model)
+    head = output_head(model, slice(8))
+    forward_cached(model, cache, left_texts(model, prompts).to(device), 0, head)
+    forced = torch.full((ROWS, 9), -1, device=device)
+    rows = LockStep.before(FREE, numbers(ROWS, 9).to(device), EOS, ids=torch.arange(8, device=device), prompt=forced)
+    seen = []
+    for place in (0, 7):
+        rows.place.fill_(place)
+        with Dispatches() as dispatches:
+            step(model, cache, head, rows)
+        seen.append(dispatches.seen)
+    assert len(seen[0]) > 100
+    assert seen[0] == seen[1]
+    devices = {part[-1] for operation in seen[0] for part in operation if isinstance(part, tuple) and part}
+    assert devices == {torch.device(device)}
+
+
+def test_pictures_drawn_by_replays_are_the_same(golden_rudolph: Rudolph) -> None:
+    left, steps = left_texts(golden_rudolph), golden_rudolph.config.image_seq_length
+    recorder = StandInRecorder()
+    graphs = StepGraphs(recorder)
+    prompt = torch.where(torch.arange(steps) % 5 == 0, 7, -1).expand(ROWS, -1)
+    for forced in (None, prompt):
+        expected = generate_image(golden_rudolph, left, FREE, numbers(ROWS, steps), prompt=forced)
+        drawn = generate_image(golden_rudolph, left, FREE, numbers(ROWS, steps), prompt=forced, graphs=graphs)
+        assert torch.equal(drawn, expected)
+    assert (graphs.captured, graphs.problem) == (2, "")
+    assert recorder.replays == graphs.replayed == 2 * (steps - 1 - WARM_UP_CALLS)
+
+
+@pytest.mark.parametrize("window", [4, None])
+def test_pictures_drawn_by_replays_in_windows_are_the_same(golden_rudolph: Rudolph, window: int | None) -> None:
+    left, steps = left_texts(golden_rudolph), golden_rudolph.config.image_seq_length
+    expected = generate_image(golden_rudolph, left, FREE, numbers(ROWS, steps))
+    graphs, width = StepGraphs(StandInRecorder()), WindowWidth.chosen(window, torch.device("cpu"))
+    assert torch.equal(
+        generate_image(golden_rudolph, left, FREE, numbers(ROWS, steps), window=width, graphs=graphs), expected
+    )
+    assert graphs.captured >= 1
+    several = generate_images(golden_rudolph, left, FREE, numbers(ROWS, 2, steps), window=4, graphs=graphs)
+    assert torch.equal(several, generate_images(golden_rudolph, left, FREE, numbers(ROWS, 2, steps)))
+
+
+@pytest.mark.parametrize("least", [1, 4])
+def test_answers_by_replays_are_the_same_and_shrinking_batches_are_captured_anew(
+    golden_rudolph: Rudolph, monkeypatch: pytest.MonkeyPatch, least: int
+) -> None:
+    monkeypatch.setattr("models.rudolph.step_graphs.LEAST_CALLS", least)
+    monkeypatch.setattr("models.rudolph.step_graphs.WARM_UP_CALLS", 1)
+    config, sampling = golden_rudolph.config, Sampling(temperature=2.0, top_k=0)
+    asked = left_texts(golden_rudolph, 8), torch.zeros(8, config.image_seq_length, dtype=torch.int64), [2, 257]
+    random = numbers(8, config.r_text_seq_length - 2)
+    random[:4, 1] = 0.0  # draws the first of the ids, at the second step: half of the rows end there
+    options: dict[str, Any] = {"allowed": slice(EOS, config.bpe_vocab)}
+    expected = answer(golden_rudolph, *asked, sampling, random, **options)
+    assert [len(row) for row in expected[:4]] == [2] * 4
+    recorder = StandInRecorder()
+    graphs = StepGraphs(recorder)
+    assert answer(golden_rudolph, *asked, sampling, random, graphs=graphs, **options) == expected
+    assert graphs.captured == recorder.warm_ups == 2  # of eight rows, and of four
+    assert graphs.replayed == len(expected[-1]) - 1 - 2
+
+
+def test_few_steps_are_not_worth_a_graph(golden_rudolph: Rudolph) -> None:
+    calls: list[int] = []
+    graphs = StepGraphs(StandInRecorder())
+    few = graphs.repeated(lambda: calls.append(1), LEAST_CALLS - 1)
+    for _ in range(LEAST_CALLS - 1):
+        few()
+    assert (len(calls), graphs.captured, few.calls_until_steady) == (LEAST_CALLS - 1, 0, 1)
+    assert StepGraphs.automatic(torch.device("cpu")).recorder is None
+
+
+def test_a_capture_that_fails_is_told_of_and_steps_go_on_one_by_one(golden_rudolph: Rudolph) -> None:
+    left, steps = left_texts(golden_rudolph), golden_rudolph.config.image_seq_length
+    expected = generate_image(golden_rudolph, left, FREE, numbers(ROWS, steps))
+    recorder = StandInRecorder(RuntimeError("operation not permitted\nwhen stream is capturing"))
+    graphs = StepGraphs(recorder)
+    for _ in range(2):  # the second time, none is tried
+        assert torch.equal(generate_image(golden_rudolph, left, FREE, numbers(ROWS, steps), graphs=graphs), expected)
+    assert graphs.problem == "RuntimeError: operation not permitted"
+    assert (graphs.captured, graphs.replayed, recorder.warm_ups) == (0, 0, WARM_UP_CALLS)
+
+
+def test_an_interruption_of_a_capture_stays_one() -> None:
+    """Torch then fails to end the capture, with an error of its own."""
+    ended = RuntimeError("capture_end")
+    ended.__context__ = KeyboardInterrupt()
+    repeated = StepGraphs(StandInRecorder(ended)).repeated(lambda: None, LEAST_CALLS)
+    for _ in range(WARM_UP_CALLS):
+        repeated()
+    with pytest.raises(KeyboardInterrupt):
+        repeated()
