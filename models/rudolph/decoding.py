@@ -148,18 +148,8 @@ def answer(
 
     uniforms `[batch, steps]`; otherwise as `several_answers`, of which this is the case of one sample.
     """
-    rows = several_answers(
-        model,
-        left_ids,
-        codes,
-        template,
-        sampling,
-        uniforms[:, None],
-        allowed=allowed,
-        stop_at_eos=stop_at_eos,
-        choose=choose,
-        graphs=graphs,
-    )
+    given = model, left_ids, codes, template, sampling, uniforms[:, None]
+    rows = several_answers(*given, allowed=allowed, stop_at_eos=stop_at_eos, choose=choose, graphs=graphs)
     return [row for (row,) in rows]
 
 
