@@ -389,6 +389,5 @@ class Scheduler:
 
     def _query(self, sample: Sample) -> Query:
         codes = self.codes.get(sample.id)
-        if codes is None and self.engine.profile.answer_on_drawing and sample.id in self.state.images:
-            codes = self.state.images[sample.id].codes
-        return Query(sample.id, sample.texts, codes)
+        drawn = codes is None and self.engine.profile.answer_on_drawing and sample.id in self.state.images
+        return Query(sample.id, sample.texts, self.state.images[sample.id].codes if drawn else codes, drawn)
