@@ -106,3 +106,15 @@ def saved_bytes(output: Tensor) -> int:
 def test_gelu_keeps_no_more_than_its_input() -> None:
     x = torch.randn(100, dtype=torch.bfloat16, requires_grad=True)
     assert saved_bytes(gelu(x)) == 200
+
+
+def test_second_derivatives_are_refused() -> None:
+    """They would lack what comes by way of the derivative itself."""
+    layer, _ = layers(8, 4)
+    x = torch.randn(5, 8, requires_grad=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        outputs = layer(x), gelu(x)
+    for output in outputs:
+        (slope,) = torch.autograd.grad(output.pow(2).sum(), x, create_graph=True)
+        with pytest.raises(RuntimeError, match="once_differentiable"):
+            slope.sum().backward()
