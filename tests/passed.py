@@ -8,6 +8,16 @@ import os
 
 import pytest
 
+USUAL_LIMIT = 360  # seconds, that of docker/proof.sh
+
+
+def hang_seconds(parts: int) -> int:
+    """After how many seconds a test hangs: a part of the proof's LIMIT, and never of less than the usual one.
+
+    Where CI leaves less time, that runs out first, which says: slow. A test that takes as long as ever does not hang.
+    """
+    return max(USUAL_LIMIT, int(os.environ.get("LIMIT", USUAL_LIMIT))) // parts
+
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     if report.failed:

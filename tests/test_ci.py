@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import DEAREST, order
+from tests.passed import hang_seconds
 
 ROOT = Path(__file__).parents[1]
 CASES = (  # how the tests, the containers' proof and both parts of Slurm's end, and how CI does
@@ -82,6 +83,14 @@ def test_a_signal_ends_all_and_what_was_said_is_printed(tmp_path: Path) -> None:
     assert ci.returncode == -signal.SIGTERM
     assert said.splitlines() == [f"{part} {says}" for part in PARTS for says in ("begins", "is stopped")]
     assert [path.name for path in (tmp_path / "bin").iterdir()] == ["chromium"]
+
+
+@pytest.mark.parametrize(("limit", "seconds"), [("60", 120), ("360", 120), ("480", 160)])
+def test_a_test_hangs_no_sooner_where_ci_leaves_less_time(
+    limit: str, seconds: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIMIT", limit)
+    assert hang_seconds(3) == seconds
 
 
 def test_dear_files_and_those_of_few_tests_come_first() -> None:
