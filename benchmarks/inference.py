@@ -52,6 +52,7 @@ from models.rudolph.decoding import Head, answer, forward_cached, generate_image
 from models.rudolph.free_memory import free_bytes
 from models.rudolph.memory_plan import CPU, GPU, Need, answering, drawing, plan
 from models.rudolph.sampling import uniforms
+from models.rudolph.step_graphs import StepGraphs
 from models.vqgan import VQGAN
 from models.vqgan.memory import picture_bytes
 
@@ -204,6 +205,7 @@ def measure_phases(
 ) -> Iterator[dict[str, Any]]:
     """Whole phases from pixels to codes to pixels, with the peak memory beside the plan's; then by kind of sample."""
     config, on_cpu = model.config, bench.device.type == "cpu"
+    graphs = StepGraphs.automatic(bench.device)  # as in a run, and their memory with them
     with torch.device(bench.device):
         vqgan = VQGAN(**SBER_VQGAN).eval()
     side = vqgan.factor * config.image_tokens_per_dim
@@ -218,10 +220,10 @@ def measure_phases(
 
     def answer_some(part: slice) -> None:
         given = left[:answers][part], codes[part], TEMPLATE, TEXT_SAMPLING, text[part]
-        answer(model, *given, stop_at_eos=False)
+        answer(model, *given, stop_at_eos=False, graphs=graphs)
 
     def draw_some(part: slice) -> None:
-        drawn = generate_image(model, left[:pictures][part], IMAGE_SAMPLING, image[part])
+        drawn = generate_image(model, left[:pictures][part], IMAGE_SAMPLING, image[part], graphs=graphs)
         for some in drawn.split(16):
             vqgan.decode(some)
 

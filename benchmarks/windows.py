@@ -32,6 +32,7 @@ from models.rudolph.many_codes import draw_one_pass, first_codes
 from models.rudolph.many_codes_cache import ManyCodesCache
 from models.rudolph.packed import pack_linears
 from models.rudolph.sampling import Sampling, count_not_finite, sample_token, uniforms
+from models.rudolph.step_graphs import StepGraphs
 from models.rudolph.vocabulary import Vocabulary
 from models.rudolph.window_width import WindowWidth
 
@@ -79,6 +80,7 @@ def pictures(
     model = load_rudolph(WEIGHTS / "rudolph", device)
     vocabulary = Vocabulary(BPE(WEIGHTS / "bpe.model"), model.config)
     pack_linears(model.transformer)
+    graphs = StepGraphs.automatic(device)  # as in a run
     texts = torch.stack([vocabulary.encode_left(text, "<LT_UNK>") for text in TEXTS])
     for name in samplings:
         sampling = SAMPLINGS[name]
@@ -88,7 +90,7 @@ def pictures(
             chosen = {"auto": WindowWidth.automatic(device), **{str(width): WindowWidth((width,)) for width in widths}}
 
             def draw(width: int | WindowWidth, left: Tensor = left, numbers: Tensor = numbers, sampling=sampling):  # type: ignore[no-untyped-def]
-                return generate_image(model, left, sampling, numbers, window=width)
+                return generate_image(model, left, sampling, numbers, window=width, graphs=graphs)
 
             ways = {"one by one": lambda draw=draw: draw(1)}  # type: ignore[misc]
             ways |= {key: lambda draw=draw, width=width: draw(width) for key, width in chosen.items()}  # type: ignore[misc]

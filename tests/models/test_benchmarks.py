@@ -3,19 +3,21 @@
 import copy
 import statistics
 import time
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from benchmarks import end_to_end, record
+from benchmarks import end_to_end, inference, record
 from benchmarks.counting import Counting, PeakMemory
 from benchmarks.decode import Stopwatch, measure
 from benchmarks.gpu_parts.inference import TINY, TINY_VQGAN
-from benchmarks.inference import Bench, measure_phase, measure_prefill, measure_profile, measure_steps
+from benchmarks.inference import Bench, measure_phase, measure_phases, measure_prefill, measure_profile, measure_steps
 from benchmarks.peak_memory import peak_bytes
 from models.rudolph import Config, Rudolph
 from models.rudolph.memory_plan import Need
 from models.rudolph.packed import pack_linears, packable
+from models.rudolph.step_graphs import WARM_UP_CALLS, StepGraphs
 from models.rudolph.vocabulary import Vocabulary
 from models.vqgan import VQGAN
 from submission.loading import Networks
@@ -91,6 +93,16 @@ def test_a_phase_goes_through_all_its_samples_and_tells_its_memory(bench: Bench)
     row = measure_phase(bench, Need("draw", 5, {"all": 10_000_000}), work, 2)
     assert done == [slice(0, 2), slice(2, 4), slice(4, 6)]
     assert (row["samples"], row["batch"], row["planned GB"], row["peak GB above start"]) == (5, 2, 0.02, 0.0)
+
+
+@torch.inference_mode()
+def test_whole_phases_take_their_steps_by_graphs_as_a_run_does(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    graphs = StepGraphs(SimpleNamespace(warm_up=lambda step: step(), capture=lambda step: step))
+    monkeypatch.setattr(StepGraphs, "automatic", lambda device: graphs)
+    monkeypatch.setattr(inference, "SBER_VQGAN", TINY_VQGAN)
+    rows = list(measure_phases(bench, Rudolph(TINY).eval(), [1], answers=1, pictures=1))
+    assert [row["phase"] for row in rows if "phase" in row] == ["encode", "answer", "draw"]
+    assert graphs.replayed == TINY.image_seq_length - 1 - WARM_UP_CALLS  # an answer of six steps is too short
 
 
 @pytest.mark.parametrize("megabytes", [160, 40])
