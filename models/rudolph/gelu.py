@@ -36,7 +36,7 @@ class _Gelu(torch.autograd.Function):
         return output
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
         (slope,) = ctx.saved_tensors
         return grads[0] * slope

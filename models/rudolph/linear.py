@@ -30,7 +30,7 @@ class _HalfLinear(torch.autograd.Function):
         return output
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         own, table = ctx.saved_tensors
         slope = grads[0].reshape(-1, table.shape[0])  # [tokens, out]
