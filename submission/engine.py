@@ -43,11 +43,13 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Query:
-    """What the model is asked with: a sample's id, its texts, and the codes `[I]` of its picture (None: zeros)."""
+    """What the model is asked with: a sample's id, its texts, and the codes `[I]` of its picture (None: zeros), or of
+    one that was `drawn` for it."""
 
     id: str
     texts: tuple[str, ...]
     codes: Tensor | None = None
+    drawn: bool = False
 
 
 @dataclass(frozen=True)
@@ -240,7 +242,7 @@ class Engine:
 
     def _spans_of(self, query: Query) -> TokenGraph | None:
         """The spans that may answer a query; None where any text may."""
-        if not self.profile.spans or query.codes is not None:
+        if not self.profile.spans or (query.codes is not None and not query.drawn):
             return None
         if self.profile.options is None and find_options(query.texts) is not None:
             return None  # where the profile chooses among options, such a query does not come here
@@ -378,10 +380,9 @@ class Engine:
         template = self.networks.vocabulary.right_template()
         steps = self.config.r_text_seq_length - len(template)
         random = best_of_n_uniforms(self.seed, [query.id for query in queries], "answer", steps, numbers)
-        allowed = slice(self.profile.first_allowed_id, self.config.bpe_vocab)
         left, codes = self._left_ids(queries), self._codes(queries)
         given = model, left, codes, template, sampling, random
-        return several_answers(*given, allowed=allowed, graphs=self.graphs)
+        return several_answers(*given, allowed=self._allowed, graphs=self.graphs)
 
     def _generate_codes(self, model: Rudolph, queries: Sequence[Query]) -> list[Tensor]:
         numbers = uniforms(self.seed, [query.id for query in queries], "image", self.config.image_seq_length)

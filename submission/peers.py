@@ -59,11 +59,7 @@ class PeerProcesses:
 
     def known(self, state: RunState) -> tuple[dict[str, str], set[str]]:
         """Answers by sample id, and ids of samples with a picture: those of a state, and the others' by now."""
-        known = JournalRecords()
-        known.merge(self.earlier)
-        for follower in self._followers.values():
-            follower.catch_up()
-            known.merge(follower.records)
+        known = self._journalled()
         return known.answers | state.answers, known.images.keys() | state.pictured | state.images.keys()
 
     def hand_in(self, result: RankResult) -> bool:
@@ -123,15 +119,24 @@ class PeerProcesses:
         """Remove what was handed in, in this run or in one that was killed."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def _journalled(self) -> JournalRecords:
+        """What earlier runs and, by now, the others journalled."""
+        known = JournalRecords()
+        known.merge(self.earlier)
+        for follower in self._followers.values():
+            follower.catch_up()
+            known.merge(follower.records)
+        return known
+
     def _lost(self, number: int) -> RankResult:
-        follower = self._followers[number]
-        follower.catch_up()
+        known = self._journalled()  # another run's processes may have gone on with what this one's journal has
+        own = self._followers[number].records
         return RankResult(
             number,
             {"type": "unknown", "name": "unknown"},
-            answers=dict(follower.records.answers),
-            draws={key: follower.records.draws(key) for key in follower.records.said},
-            pictured=set(follower.records.images),
+            answers={key: known.answers[key] for key in own.answers},
+            draws={key: known.draws(key) for key in own.answers if key in known.said},
+            pictured=set(own.images),
             status=RunStatus.PROCESS_LOST,
             error=f"process {number} ended without handing in its part",
         )

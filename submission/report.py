@@ -176,7 +176,8 @@ class RunSummary:
         results = self.results
         self.answers: dict[str, str] = {}
         self.draws: dict[str, int] = {}
-        for result in results:
+        # A lost process's are what its journal has, perhaps of an earlier run: who goes on with a sample knows better.
+        for result in sorted(results, key=lambda each: each.status is not RunStatus.PROCESS_LOST):
             self.take_answers(result.answers, result.draws)
         self.pictured = {key for result in results for key in result.pictured}
         self.problems = [problem for result in results for problem in result.problems]

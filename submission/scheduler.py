@@ -89,8 +89,9 @@ class Scheduler:
         self._restore()
         with self._encoding(overlap):
             if on_drawing:  # who is drawn for, and answered afterwards, depends on which pictures count as none
-                self._wait_for_codes(samples, DRAWING_SHARE)
-                self._take_codes(samples, wait=False)
+                unfinished = self.state.unfinished(samples)
+                self._wait_for_codes(unfinished, DRAWING_SHARE)
+                self._take_codes(unfinished, wait=False)
             elif overlap or not self._fit_one_batch(samples):
                 self._answer([sample for sample in samples if not sample.has_image])
             self._answer([sample for sample in samples if not (on_drawing and self._wants_picture(sample))])
@@ -160,20 +161,26 @@ class Scheduler:
         self.pending_codes, self.compute_lock = encoder.results, encoder.compute_lock
         try:
             yield
-            # What an earlier run answered is asked again with its picture.
-            answered = [sample for sample in self.state.samples if sample.id in self.state.answers]
-            self._wait_for_codes(answered, ANSWERING_SHARE)
+            # What an earlier run answered is asked again with its picture; what is left then, only spare time is for.
+            due = [sample for sample in self.state.samples if sample.id in self.state.first_answers]
+            due += more_captions_wanted(self.state, self.engine.profile.captions, spare=False)
+            self._wait_for_codes(due, ANSWERING_SHARE)
+            self._wait_for_codes(self.state.samples, self.settings.budget_share, spare=True)
         finally:
             status, error = encoder.end()
         self._take_codes(self.state.samples, wait=False)
         self._end(status, error)
         self.state.add_phase("encode", encoder.report())
 
-    def _wait_for_codes(self, samples: Sequence[Sample], share: float) -> None:
-        """Have the codes of the samples' pictures at hand, as far as a share of the time allows."""
+    def _wait_for_codes(self, samples: Sequence[Sample], share: float, *, spare: bool = False) -> None:
+        """Have the codes of the samples' pictures at hand, in a share of the time; `spare` as `_phase` has it."""
         started = time.monotonic()
-        with contextlib.suppress(RunStopped):
+        try:
             self.deadline.during(share, lambda: self._take_codes(samples))
+        except RunStopped as stopped:
+            is_excused = spare and stopped.status is RunStatus.TIME_LIMIT
+            if not is_excused and any(sample.id in self.pending_codes for sample in samples):
+                self._end(stopped.status, "")
         self.state.log.session.spend("encode", PhaseCost(0, time.monotonic() - started, 0))
 
     def _take_codes(self, samples: Sequence[Sample], wait: bool = True) -> None:
@@ -233,10 +240,10 @@ class Scheduler:
 
     def _to_encode(self) -> list[Sample]:
         """Samples whose picture is needed: those without a final answer, then those of which captions may be drawn."""
-        unfinished = [sample for sample in self.state.unfinished(self.state.samples) if sample.has_image]
-        known = {sample.id for sample in unfinished}
-        captions = more_captions_wanted(self.state, self.engine.profile.captions, spare=self._has_spare_time())
-        return unfinished + [sample for sample in captions if sample.id not in known]
+        wanted = [sample for sample in self.state.unfinished(self.state.samples) if sample.has_image]
+        for spare in (False, True)[: 1 + self._has_spare_time()]:  # what the profile asks for comes first
+            wanted += more_captions_wanted(self.state, self.engine.profile.captions, spare=spare)
+        return list({sample.id: sample for sample in wanted}.values())
 
     def _has_spare_time(self) -> bool:
         """Whether the time budget is not over yet."""
@@ -389,6 +396,5 @@ class Scheduler:
 
     def _query(self, sample: Sample) -> Query:
         codes = self.codes.get(sample.id)
-        if codes is None and self.engine.profile.answer_on_drawing and sample.id in self.state.images:
-            codes = self.state.images[sample.id].codes
-        return Query(sample.id, sample.texts, codes)
+        drawn = codes is None and self.engine.profile.answer_on_drawing and sample.id in self.state.images
+        return Query(sample.id, sample.texts, self.state.images[sample.id].codes if drawn else codes, drawn)

@@ -224,7 +224,7 @@ def _refuse_without_effect(options: argparse.Namespace) -> None:
         raise UsageError("all captions of a picture are the same with --greedy", "leave out either it or captions")
     if options.greedy and several:
         raise UsageError("all draws are the same with --greedy", "leave out either it or --draws and --time-budget")
-    if options.draws == MAX_IMAGES and options.time_budget is not None:
+    if options.draws == MAX_IMAGES and options.time_budget is not None and not captions:
         raise UsageError(f"no more than {MAX_IMAGES} draws are made of a sample", "leave out --draws or --time-budget")
     if options.time_budget is not None and options.time_budget > last_drawing:
         raise UsageError(

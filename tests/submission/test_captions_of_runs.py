@@ -1,6 +1,9 @@
 """Captions drawn again in whole runs: when, what a kill or a merge leaves of them, and what spare time buys."""
 
 import json
+import os
+import signal
+import threading
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,11 +14,9 @@ import pytest
 import submission.deadline as deadline_module
 import submission.scheduler as scheduler_module
 from submission.__main__ import main
-from submission.captions import (
-    CaptionChoice,
-    consensus,
-)
+from submission.captions import CaptionChoice, consensus
 from submission.engine import Engine
+from submission.image_encoder import EncoderThread
 from submission.improving import Payoff
 from submission.journal import Journal, read_journals
 from submission.peers import PeerProcesses
@@ -254,3 +255,57 @@ def test_the_report_has_the_answer_among_most_draws() -> None:
     report.take_answers({"a": "десятый"}, {"a": 10}, earlier=True)
     assert report.answers["a"] == "десятый"
     assert RankResult.from_json(results[0].to_json()) == results[0]
+
+
+def test_what_a_lost_process_began_and_another_ended_is_the_others(tmp_path: Path) -> None:
+    """Its journal may be of a run that shared the samples out otherwise."""
+    configuration = {"seed": 0, "weights_sha256": {"a": "1"}}
+    with Journal(tmp_path, 1) as first, Journal(tmp_path, 2) as second:
+        for journal, again in ((first, True), (second, False)):
+            journal.resume(configuration)
+            journal.add_answer("a", "первый" if again else "последний", again=again)
+            journal.add_answer("b", "первый", again=True)
+    peers = PeerProcesses(tmp_path, Shard(0, 3), configuration)
+    peers.handed_in = {1: None, 2: None}
+    lost, _ = peers.results()
+    assert lost.answers == {"a": "последний", "b": "первый"}
+    here = RankResult(0, {}, answers={"b": "последний"})
+    assert RunSummary({}, [], [here, lost]).answers == {"a": "последний", "b": "последний"}
+
+
+@pytest.mark.parametrize("budget", [True, False], ids=["in spare time", "as the profile asks"])
+def test_a_restart_waits_for_pictures_no_longer_than_they_are_of_use(
+    submit: Start, write_input: Write, monkeypatch: pytest.MonkeyPatch, budget: bool
+) -> None:
+    """Where only spare time is for them until that is over; otherwise until somebody asks the run to end."""
+    encode, end, given_up, set_timer = Engine.encode, EncoderThread.end, threading.Event(), signal.setitimer
+
+    def slow(*arguments: Any) -> Any:
+        if not budget:
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert given_up.wait(10)
+        return encode(*arguments)
+
+    def ended(encoder: EncoderThread) -> Any:
+        how = end(encoder)
+        given_up.set()
+        return how
+
+    def soon(which: int, seconds: float) -> Any:  # the budget is over, and not the limit
+        return set_timer(which, min(seconds, 0.01) if seconds <= 3500 else seconds)
+
+    source = write_input({"0": SAMPLES["0"]})
+    draw_captions(monkeypatch, CaptionChoice(num_samples=1))
+    with monkeypatch.context() as patch:
+        if not budget:
+            patch.setattr(Engine, "several_texts", lambda *arguments: 1 / 0)
+        done = submit(source)
+    assert [record.get("draws", 1) for record in done.journal[1:]] == ([1, 2] if budget else [1])
+    with monkeypatch.context() as patch:
+        patch.setattr(Engine, "encode", slow)
+        patch.setattr(EncoderThread, "end", ended)
+        patch.setattr(signal, "setitimer", soon)
+        run = submit(source, "--time-limit", "100000", *(("--time-budget", "3500") if budget else ()))
+    assert (run.status, run.report["ended"]) == ((0, "finished") if budget else (143, "terminated"))
+    assert run.predictions == done.predictions
+    assert [record.get("draws", 1) for record in submit(source).journal[1:]] == [1, 2]

@@ -43,7 +43,8 @@ def test_wrong_values_in_words(capsys: pytest.CaptureFixture[str], option: str, 
     [
         (
             ["--ruclip", "x"],
-            "--ruclip chooses among several draws, and one is made; add --draws N or --time-budget SECONDS",
+            "--ruclip chooses among several draws, and one is made; "
+            "add --draws N, --time-budget SECONDS or --with captions",
         ),
         (["--greedy", "--draws", "2"], "all draws are the same with --greedy; leave out"),
         (["--greedy", "--time-budget", "2"], "all draws are the same with --greedy; leave out"),

@@ -105,6 +105,7 @@ SAMPLES: dict[str, list[str]] = {
     "letter": [PASSAGE, "С какой буквы начинается слово «Россию»?"],
     "long word": ["Роман сказал " + "тарабарщина" * 40, "Что сказал Роман?"],
 }
+WITH = ("--with", "spans")
 WITH_SPANS = ("plain", "cut", "foreign", "long word")
 
 
@@ -170,6 +171,19 @@ def test_a_run_with_spans_is_the_same_in_any_batch_and_another_run_without(submi
     without = submit(source, "--batch-size", "4")
     assert re.search(r"of another run \(different: profile\); starting anew", without.stderr)
     assert without.report["profile"]["name"] == "tuned"
+
+
+def test_who_is_answered_on_a_drawing_keeps_to_spans_too(
+    submit: Start, write_input: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the published inference answers texts: a picture drawn for a passage is no picture that is asked about."""
+    monkeypatch.setattr(spans, "MARGIN", float("inf"))
+    source = write_input({"0": [text(each) for each in SAMPLES["plain"]], "1": content()["picture"]})
+    run, free = (submit(source, "--profile", "baseline", *more, output=f"{len(more)}") for more in (WITH, ()))
+    assert (run.status, run.report["profile"]["name"]) == (0, "baseline+spans")
+    assert is_span(run.predictions["0"][0]["content"], PASSAGE)
+    assert not is_span(free.predictions["0"][0]["content"], PASSAGE)
+    assert run.predictions["1"] == free.predictions["1"]
 
 
 @pytest.mark.slow
