@@ -32,7 +32,8 @@ from models.rudolph import SIZES, Config, Rudolph, named
 from models.rudolph.caches import DenseCache
 from models.rudolph.compact_cache import CompactCache
 from models.rudolph.decoding import Cache, forward_cached, output_head
-from models.rudolph.packed import pack_linears
+from models.rudolph.loading import bfloat16_products
+from models.rudolph.packed import pack_linears, packable
 from models.rudolph.sampling import Sampling, sample_token, uniforms
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -60,6 +61,15 @@ def configuration(size: str, layout: str, layers: int | None) -> Config:
         shape = named(layout)
         config = replace(config, **{name: getattr(shape, name) for name in LAYOUT.split()})
     return config if layers is None else replace(config, num_layers=layers)
+
+
+def as_in_a_run(model: Rudolph, dtype: torch.dtype) -> Rudolph:
+    """The model as a run computes with it in this precision: on a CPU with packed weights, and in bfloat16 with those
+    alone."""
+    if dtype == torch.bfloat16 and packable(model.text_embeddings.weight.to(dtype)):
+        return bfloat16_products(model)
+    pack_linears(model.to(dtype).transformer)
+    return model
 
 
 @dataclass(frozen=True)
@@ -176,8 +186,7 @@ def main() -> None:
     config = configuration(arguments.size, arguments.layout, arguments.layers)
     with torch.device(arguments.device):
         plain = Rudolph(config).to(DTYPES[arguments.published_dtype or arguments.dtype]).eval()
-    model = copy.deepcopy(plain).to(DTYPES[arguments.dtype])
-    pack_linears(model.transformer)
+    model = as_in_a_run(copy.deepcopy(plain), DTYPES[arguments.dtype])
     clock = {"wall": time.perf_counter, "cpu": time.process_time}[arguments.clock]
     stopwatch = Stopwatch(clock, arguments.steps, torch.device(arguments.device))
     print(f"{'phase':<12}{'batch':>6}{'published ms':>14}{'this ms':>10}{'ratio':>8}")

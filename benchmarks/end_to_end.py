@@ -43,17 +43,16 @@ from torch import Tensor
 import models.rudolph.decoding as decoding
 import models.rudolph.lock_step as lock_step
 import submission.run
-from benchmarks.decode import DTYPES, IMAGE_SAMPLING, TEXT_SAMPLING, configuration
+from benchmarks.decode import DTYPES, IMAGE_SAMPLING, TEXT_SAMPLING, as_in_a_run, configuration
 from benchmarks.inference import SBER_VQGAN
 from benchmarks.peak_memory import peak_bytes
 from benchmarks.published_loop import PublishedLoop
 from contest.writing import write_json
 from models.rudolph import SIZES, Config, Rudolph
 from models.rudolph.caches import DenseCache
-from models.rudolph.packed import pack_linears
 from models.rudolph.vocabulary import EOS, Vocabulary
 from models.vqgan import VQGAN
-from submission.loading import Networks, bfloat16_products, prepared
+from submission.loading import Networks, prepared
 from submission.profiles import TUNED
 from submission.settings import RunSettings
 
@@ -248,11 +247,7 @@ def measure(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
     published = PublishedWork(plain, vqgan, arguments.published_batch, arguments.steps)
     theirs = [] if arguments.alone else [published.parts()]
     for dtype in arguments.dtype:
-        model = copy.deepcopy(plain)
-        if DTYPES[dtype] == torch.bfloat16:
-            bfloat16_products(model)
-        else:
-            pack_linears(model.to(DTYPES[dtype]).transformer)
+        model = as_in_a_run(copy.deepcopy(plain), DTYPES[dtype])
         vocabulary = Vocabulary(Words(config.bpe_vocab), config)
         tokenizer = prepared(copy.deepcopy(vqgan), DTYPES[dtype])
         networks = Networks(ROOT / "weights", CPU, DTYPES[dtype], model, tokenizer, vocabulary)

@@ -37,6 +37,7 @@ from benchmarks.decode import (
     TEXT_SAMPLING,
     Stopwatch,
     add_timing,
+    as_in_a_run,
     configuration,
     filled,
     model_parser,
@@ -50,7 +51,6 @@ from models.rudolph.compact_cache import CompactCache
 from models.rudolph.decoding import Head, answer, forward_cached, generate_image, output_head
 from models.rudolph.free_memory import free_bytes
 from models.rudolph.memory_plan import CPU, GPU, Need, answering, drawing, plan
-from models.rudolph.packed import pack_linears
 from models.rudolph.sampling import uniforms
 from models.vqgan import VQGAN
 from models.vqgan.memory import picture_bytes
@@ -121,7 +121,8 @@ def situations(model: Rudolph, batch: int) -> Iterator[Situation]:
 
 def needed_products(model: Rudolph, situation: Situation, batch: int, head: Head) -> Callable[[int], object]:
     """The matrix products of one step: projections, attention (its softmax is in it), the needed rows of the head."""
-    config, like = model.config, model.text_embeddings.weight
+    config, like, table = model.config, model.transformer.keys_like, model.text_embeddings.weight
+    last = torch.randn(batch, config.hidden_size, device=table.device, dtype=table.dtype)
     x = torch.randn(batch, 1, config.hidden_size, device=like.device, dtype=like.dtype)
     wide = torch.randn(batch, 1, 4 * config.hidden_size, device=like.device, dtype=like.dtype)
     query = torch.randn(batch, config.num_attention_heads, 1, config.head_dim, device=like.device, dtype=like.dtype)
@@ -140,7 +141,7 @@ def needed_products(model: Rudolph, situation: Situation, batch: int, head: Head
             layer.attention.dense(x)
             layer.mlp.dense_h_to_4h(x)
             layer.mlp.dense_4h_to_h(wide)
-        head(x[:, 0])
+        head(last)
 
     return products
 
@@ -337,8 +338,7 @@ def main() -> None:
         else:
             config = configuration(arguments.size, arguments.layout, arguments.layers)
             with torch.device(device):
-                model = Rudolph(config).to(bench.dtype).eval()
-            pack_linears(model.transformer)
+                model = as_in_a_run(Rudolph(config).eval(), bench.dtype)
             rows = {
                 "steps": lambda: measure_steps(bench, model, arguments.batch),
                 "prefill": lambda: measure_prefill(bench, model, arguments.batch),

@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import torch
 
-from benchmarks.decode import DTYPES, IMAGE_SAMPLING, TEXT_SAMPLING, Stopwatch, configuration, model_parser
+from benchmarks.decode import DTYPES, IMAGE_SAMPLING, TEXT_SAMPLING, Stopwatch, as_in_a_run, configuration, model_parser
 from benchmarks.inference import SBER_VQGAN, TEMPLATE, Bench, measure_steps
 from benchmarks.peak_memory import peak_bytes
 from models.rudolph import Config, Rudolph
@@ -33,7 +33,6 @@ from models.rudolph.compact_cache import CompactCache
 from models.rudolph.decoding import forward_cached, output_head
 from models.rudolph.free_memory import free_bytes
 from models.rudolph.memory_plan import CPU, GPU, BatchLimits, Need, answering, drawing, plan
-from models.rudolph.packed import pack_linears
 from models.rudolph.sampling import Sampling, sample_token
 from models.vqgan import VQGAN
 
@@ -174,8 +173,7 @@ def record(
         began, allowed = time.monotonic(), 60 * minutes / len(precisions)
         bench = Bench(device, DTYPES[precision], stopwatch)
         with torch.device(device):
-            model = Rudolph(config).to(bench.dtype).eval()
-        pack_linears(model.transformer)
+            model = as_in_a_run(Rudolph(config).eval(), bench.dtype)
         if number == 0:
             encode, render = picture_seconds(Bench(device, torch.float32, stopwatch), config)
             bandwidth = bench.bandwidth()

@@ -5,7 +5,7 @@ readonly limit="${LIMIT:-360}" # seconds
 work="$(mktemp -d "${TMPDIR:-/tmp}/fbc2-proof-XXXXXX")"
 chmod 711 "$work" # apt fetches as a user of its own
 python="${PYTHON:-.venv/bin/python}"
-export PASSED="$work/passed" # a line for each test that has passed
+export PASSED="$work/passed" FAILED="$work/failed" # a line for each test that has passed; what failed, and how
 # What the proofs lock when they want packages, at once perhaps: apt waits for no other that reads its lists.
 readonly apt_turn=/var/lib/dpkg
 
@@ -33,9 +33,14 @@ box() {
 
 not_here() { box "$nothing, SO NOTHING WAS PROVEN" "$1"; }
 
-# Tests that stop at their first failure took too long: how many had passed stands in $PASSED (tests/passed.py).
+# Tests that stop at their first failure took too long: how many had passed stands in $PASSED (tests/passed.py). Where
+# one had failed, and what came behind it took so long, it is a failure all the same.
 out_of_time() {
     local passed=()
+    [ ! -e "$FAILED" ] || {
+        cat "$FAILED" >&2
+        exit 1
+    }
     [ ! -e "$PASSED" ] || mapfile -t passed <"$PASSED"
     [ "${#passed[@]}" -gt 0 ] || not_here "no test was done in $limit s"
     box "TIME RAN OUT AFTER ${#passed[@]} TESTS, WHICH PASSED, SO NOT ALL WAS PROVEN" "the others were not done in $limit s"

@@ -11,6 +11,7 @@ import torch
 from models.bpe import BPE
 from models.ruclip import RuCLIP
 from models.rudolph import Rudolph, load_rudolph
+from models.rudolph.loading import bfloat16_products
 from models.rudolph.packed import pack_linears, packable
 from models.rudolph.vocabulary import Vocabulary
 from models.vqgan import VQGAN, load_vqgan
@@ -93,17 +94,6 @@ def _load_packed(folder: Path, device: torch.device, dtype: torch.dtype) -> Rudo
     rudolph = load_rudolph(folder, device, dtype)
     pack_linears(rudolph.transformer)
     return rudolph
-
-
-def bfloat16_products(rudolph: Rudolph) -> Rudolph:
-    """Have a model on a CPU multiply in bfloat16 by the layers' weights, and keep all else in float32.
-
-    Keys and values are in bfloat16 as the products, and so is attention. What bfloat16 loses, it loses where layers'
-    outputs are summed up: 99.6 % of the likeliest picture codes stay float32's so, and 98.2 % where all is in bfloat16
-    (bundled weights).
-    """
-    pack_linears(rudolph.transformer, torch.bfloat16)
-    return rudolph.float()
 
 
 def fingerprint(folder: Path) -> dict[str, str]:

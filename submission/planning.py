@@ -64,7 +64,7 @@ def plan_memory(
         answers,
         _rendering_too(drawing(config, dtype, samples["draw"], packed=packed, window=window), pictures),
     ]
-    ranked = ranking(config, dtype, samples["improve"])
+    ranked = ranking(config, dtype, samples["improve"], packed=packed)
     if samples.get("captions"):
         several = answering(config, dtype, samples["captions"], num_samples=CAPTIONS_A_ROUND, packed=packed)
         needs.append(replace(_rendering_too(several, ranked.each), phase="captions"))

@@ -14,9 +14,10 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 readonly least_disk=2000000 # KiB
 readonly packages="slurmctld slurmd slurm-client slurm-wlm-basic-plugins libmunge2 libhwloc15 liblua5.1-0"
 readonly nodes=(n1 n2 n3 n4)
-tests=""
+tests="" fetching=""
 
 finish() {
+    [ -z "$fetching" ] || kill "$fetching" 2>/dev/null || true
     [ -z "$tests" ] || kill -KILL -- "-$tests" 2>/dev/null || true
     for host in "$work"/cluster/hosts/*/pid; do
         [ ! -e "$host" ] || kill -KILL "$(cat "$host")" 2>/dev/null || true
@@ -44,14 +45,19 @@ else
     step "unpacking Slurm"
     mkdir "$work/packages" "$work/slurm"
     chmod 777 "$work/packages" # apt fetches as a user of its own
-    # All of it takes a third of the limit at most, however slow the index is.
+    # All of it takes a third of the limit at most, however slow the index is. A signal does not wait for it.
     apt() {
-        timeout --kill-after=10 "$((limit / 3 > SECONDS ? limit / 3 - SECONDS : 1))" \
+        local status=0
+        (cd "$work/packages" && exec timeout --kill-after=10 "$((limit / 3 > SECONDS ? limit / 3 - SECONDS : 1))" \
             flock --close "$apt_turn" \
-            apt-get -qq -o Acquire::Retries=2 -o Acquire::http::Timeout=20 "$@" >"$work/apt.log" 2>&1
+            apt-get -qq -o Acquire::Retries=2 -o Acquire::http::Timeout=20 "$@") >"$work/apt.log" 2>&1 &
+        fetching="$!"
+        wait "$fetching" || status="$?"
+        fetching=""
+        return "$status"
     }
     # shellcheck disable=SC2086 # the packages are words
-    fetch() { (cd "$work/packages" && apt download $packages); }
+    fetch() { apt download $packages; }
     fetch || { apt update && fetch; } || not_here "Slurm can not be fetched: $(tail -n 1 "$work/apt.log")"
     for package in "$work"/packages/*.deb; do
         dpkg -x "$package" "$work/slurm" 2>"$work/dpkg.log" ||

@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, fields, replace
+from dataclasses import MISSING, Field, asdict, dataclass, fields, replace
 from pathlib import Path
 from types import UnionType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from models.files import ModelFileError, bounded_int, names_problem, read_json_object, shown
 from models.rudolph.geometry import Geometry
 
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
 
-C = TypeVar("C", bound="DataclassInstance")
+class Dataclass(Protocol):
+    """Any dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+
+C = TypeVar("C", bound=Dataclass)
 
 
 class ConfigError(ModelFileError):

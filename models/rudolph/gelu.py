@@ -8,6 +8,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 INNER, CUBIC = math.sqrt(8 / math.pi), 0.044715  # x * sigmoid(INNER * (x + CUBIC * x ** 3))
 AT_ONCE = 2**17  # elements whose intermediate results, in float32, fit into a processor's cache
@@ -35,6 +36,7 @@ class _Gelu(torch.autograd.Function):
         return output
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
         (slope,) = ctx.saved_tensors
         return grads[0] * slope

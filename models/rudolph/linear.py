@@ -7,6 +7,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from models.rudolph.packed import packable
 
@@ -29,6 +30,7 @@ class _HalfLinear(torch.autograd.Function):
         return output
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         own, table = ctx.saved_tensors
         slope = grads[0].reshape(-1, table.shape[0])  # [tokens, out]

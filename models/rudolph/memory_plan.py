@@ -202,14 +202,15 @@ def drawing(
     return Need("draw", samples, each, _head_bytes(config, config.image_vocab_size, rest, packed))
 
 
-def ranking(config: Geometry, dtype: torch.dtype, samples: int) -> Need:
+def ranking(config: Geometry, dtype: torch.dtype, samples: int, *, packed: bool = False) -> Need:
     """Ranking by perplexity: a forward pass of the whole sequence, then the logits of the image's positions."""
+    rest = _beside_products(dtype, packed)
     logits = (config.image_seq_length - 1) * config.image_vocab_size
-    hidden = config.total_seq_length * config.hidden_size * dtype.itemsize
+    hidden = config.total_seq_length * config.hidden_size * rest.itemsize
     each = {
         "forward pass": max(
-            _prefill_bytes(config, config.total_seq_length, dtype),
-            2 * hidden + logits * (dtype.itemsize + PERPLEXITY_BYTES),
+            _prefill_bytes(config, config.total_seq_length, rest),
+            2 * hidden + logits * (rest.itemsize + PERPLEXITY_BYTES),
         )
     }
     return Need("rank", samples, each)

@@ -11,12 +11,16 @@ from torch import Tensor, nn
 
 
 def packable(weight: Tensor) -> bool:
-    """Whether oneDNN has kernels for packed weights on this device and in this precision."""
+    """Whether oneDNN has kernels for packed weights on this device and in this precision.
+
+    In bfloat16 it has some for processors with AVX-512 or AVX-NE-CONVERT alone, and raises RuntimeError on others.
+    """
     return (
         weight.device.type == "cpu"
         and weight.dtype in (torch.float32, torch.bfloat16)
         and torch.backends.mkldnn.is_available()
         and hasattr(torch.ops.mkldnn, "_reorder_linear_weight")
+        and (weight.dtype == torch.float32 or torch.ops.mkldnn._is_mkldnn_bf16_supported())
     )
 
 

@@ -44,9 +44,11 @@ class CudaRecorder:
         """Call a step on that stream, between what was queued before and what will be queued."""
         current = torch.cuda.current_stream(self.stream.device)
         self.stream.wait_stream(current)
-        with torch.cuda.stream(self.stream):
-            step()
-        current.wait_stream(self.stream)
+        try:
+            with torch.cuda.stream(self.stream):
+                step()
+        finally:  # what a step had begun that fails, or is interrupted, writes where others will soon lie
+            current.wait_stream(self.stream)
 
     def capture(self, step: Step) -> Callable[[], None]:
         """Capture a step as a graph, whose intermediate tensors lie in a memory pool of its own.

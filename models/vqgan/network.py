@@ -5,6 +5,7 @@ The quantiser is a 1x1 classifier over the codebook, as in DALL-E."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,22 +13,23 @@ from torch import Tensor, nn
 from errors import UserError
 from models.vqgan.layers import Decoder, Encoder, Shape, VQGANConfigError, WaveletDecoder
 
-ENCODED_AT_ONCE, RENDERED_AT_ONCE = 1, 2  # pictures, on a CPU: the fastest of 1 to 8
+CHECKPOINT_PREFIX = "model."
+ENCODED_AT_ONCE, RENDERED_AT_ONCE = 256 * 256, 2 * 256 * 256  # pixels, on a CPU: the fastest of 1 to 8 pictures
 
 
 class PictureShapeError(UserError):
     """A tensor of pictures or codes has a shape or value that the tokenizer cannot take."""
 
 
-def _in_parts(work: Callable[[Tensor], Tensor], pictures: Tensor, size: int) -> Tensor:
-    """The work on a batch of pictures; on a CPU on `size` at a time.
+def _in_parts(work: Callable[[Tensor], Tensor], pictures: Tensor, at_once: int) -> Tensor:
+    """The work on a batch of pictures; on a CPU on so many at a time.
 
     Maps of more do not fit its caches, and take fresh memory each time, which the kernel clears first. At published
-    sizes the numbers are the very same; small maps are convolved by another kernel where a picture is alone.
+    sizes the numbers are the very same.
     """
-    if pictures.device.type != "cpu" or pictures.dim() != 4 or len(pictures) <= size:
+    if pictures.device.type != "cpu" or len(pictures) <= at_once:
         return work(pictures)
-    return torch.cat([work(part) for part in pictures.split(size)])
+    return torch.cat([work(part) for part in pictures.split(at_once)])
 
 
 class GumbelQuantizer(nn.Module):
@@ -37,6 +39,15 @@ class GumbelQuantizer(nn.Module):
         super().__init__()
         self.proj = nn.Conv2d(z_channels, n_embed, 1)
         self.embed = nn.Embedding(n_embed, embed_dim)
+
+
+def _strip_checkpoint_prefix(module: nn.Module, state_dict: dict[str, Any], prefix: str, *_: Any, **__: Any) -> None:
+    """Accept the published form whose every name begins with `model.` (the wrapper's own attribute)."""
+    own = [name for name in state_dict if name.startswith(prefix)]
+    marked = prefix + CHECKPOINT_PREFIX
+    if own and all(name.startswith(marked) for name in own):
+        for name in own:
+            state_dict[prefix + name[len(marked) :]] = state_dict.pop(name)
 
 
 class VQGAN(nn.Module):
@@ -83,6 +94,7 @@ class VQGAN(nn.Module):
         decoder = Decoder(shape, 4 * out_ch if wavelet else out_ch)
         self.decoder: nn.Module = WaveletDecoder(decoder, embed_dim, z_channels, out_ch) if wavelet else decoder
         self.wavelet = wavelet
+        self.register_load_state_dict_pre_hook(_strip_checkpoint_prefix)  # type: ignore[no-untyped-call]
 
     def latents(self, images: Tensor) -> Tensor:
         """Pictures in [0, 1], [b, 3, H, W], to latents before quantisation, [b, embed_dim, H/f, W/f].
@@ -101,7 +113,9 @@ class VQGAN(nn.Module):
 
     def encode(self, images: Tensor) -> Tensor:
         """Pictures in [0, 1], [b, 3, H, W], to the most probable codes, int64 [b, h*w], row by row."""
-        return _in_parts(lambda part: self.logits(part).argmax(dim=1).flatten(1), images, ENCODED_AT_ONCE)
+        pixels = max(1, images[0, 0].numel()) if images.dim() == 4 and len(images) else 1
+        at_once = max(1, ENCODED_AT_ONCE // pixels)
+        return _in_parts(lambda part: self.logits(part).argmax(dim=1).flatten(1), images, at_once)
 
     def sample_codes(self, images: Tensor, uniforms: Tensor) -> Tensor:
         """Codes drawn from softmax(logits) by inverse CDF: int64 [b, h*w].
@@ -146,4 +160,5 @@ class VQGAN(nn.Module):
             .unflatten(1, (side, side))
             .permute(0, 3, 1, 2)
         )
-        return (_in_parts(self.synthesize, embedded, RENDERED_AT_ONCE).clamp(-1, 1) + 1) / 2
+        at_once = max(1, RENDERED_AT_ONCE // (side * self.factor) ** 2)
+        return (_in_parts(self.synthesize, embedded, at_once).clamp(-1, 1) + 1) / 2

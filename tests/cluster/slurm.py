@@ -12,10 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.passed import hang_seconds
+
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "docker" / "slurm"
 NODES = ("n1", "n2", "n3", "n4")
-PATIENCE_SECONDS = float(os.environ.get("LIMIT", "360")) / 2
+PATIENCE_SECONDS = hang_seconds(2)
 _FIELD = re.compile(r"(\w+)=(\S*)")
 _ENDED = {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "BOOT_FAIL"}
 

@@ -9,8 +9,9 @@ from types import FrameType
 import pytest
 
 from evaluation.container.container_engine import ContainerEngine
+from tests.passed import hang_seconds
 
-MOST_SECONDS = int(os.environ.get("LIMIT", "360")) // 3
+MOST_SECONDS = hang_seconds(3)
 """Of one test, or of its fixtures: several times what the longest takes, so that slow is not taken for hung."""
 
 

@@ -40,8 +40,7 @@ def golden_vocabulary(golden_rudolph: Rudolph) -> Vocabulary:
 def golden_picture() -> Tensor:
     """Most probable codes [I] of e2e/images/other.png: RGB, centre square, PIL bilinear to 48 pixels, [0, 1]."""
     network = VQGAN(**json.loads((GOLDEN / "vae_golden.json").read_text())["vqgan"]["config"]).eval()
-    state = {name.removeprefix("model."): value for name, value in golden_state("vqgan_state.npz").items()}
-    network.load_state_dict(state)
+    network.load_state_dict(golden_state("vqgan_state.npz"))
     picture = Image.open(GOLDEN / "e2e" / "images" / "other.png").convert("RGB")
     side = min(picture.size)
     left, top = (picture.width - side) // 2, (picture.height - side) // 2

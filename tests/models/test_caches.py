@@ -14,8 +14,10 @@ from models.rudolph.caches import DenseCache, one_query_attention
 from models.rudolph.compact_cache import CompactCache, SharedLeftCache, ring_slots, visible_slots
 from models.rudolph.decoding import Cache, forward_cached, output_head
 from models.rudolph.geometry import MASK_KINDS
+from models.rudolph.loading import bfloat16_products
 from models.rudolph.many_codes_cache import ManyCodesCache
 from models.rudolph.masks import image_mask
+from models.rudolph.packed import packable
 from models.rudolph.transformer import masked_attention
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "models"
@@ -265,3 +267,16 @@ def test_prefill_of_a_few_rows_at_a_time_on_a_processor(kind: str, monkeypatch: 
     assert rows == [7, 3, 3, 1]
     torch.testing.assert_close(logits[1], logits[0], **SAME)
     torch.testing.assert_close(kept[1], kept[0], **SAME)
+
+
+@pytest.mark.skipif(not packable(torch.empty(0, dtype=torch.bfloat16)), reason="this build of torch has no oneDNN")
+@pytest.mark.parametrize("kind", CACHES)
+@torch.inference_mode()
+def test_keys_in_bfloat16_beside_a_rest_in_float32(kind: str) -> None:
+    model = bfloat16_products(small(image_tokens_per_dim=3))
+    ids, cache = random_ids(model, 3), CACHES[kind](model, 3)
+    first = model.config.prefix_length if kind == "dense" else model.config.l_text_seq_length
+    cached, full = stepwise(model, cache, ids, first, first + 3), model(ids)
+    assert {tensor.dtype for tensor in cache.tensors} == {torch.bfloat16}
+    assert (cached.dtype, full.dtype) == (torch.float32, torch.float32)
+    torch.testing.assert_close(cached, full[:, first - 1 : first + 3], atol=0.1, rtol=0.0)

@@ -20,20 +20,24 @@ from models.rudolph.compact_cache import CompactCache, SharedLeftCache
 from models.rudolph.decoding import (
     Cache,
     answer,
+    draw_one_code,
+    draw_one_id,
     forward_cached,
     generate_image,
     generate_images,
     output_head,
 )
+from models.rudolph.lock_step import LockStep
 from models.rudolph.many_codes import Rows, draw_one_pass, first_codes
 from models.rudolph.many_codes_cache import ManyCodesCache
-from models.rudolph.sampling import Sampling, count_not_finite, sample_token
+from models.rudolph.sampling import Sampling
 from models.rudolph.transformer import SparseTransformer
+from models.rudolph.vocabulary import EOS
 from models.rudolph.window_width import WindowWidth
 from tests.models.recorded import Captured, Dispatches
 
 CONFIG = named("2.7B-FBC2")
-LEFT, PREFIX, TOTAL = CONFIG.l_text_seq_length, CONFIG.prefix_length, CONFIG.total_seq_length
+LEFT, TOTAL = CONFIG.l_text_seq_length, CONFIG.total_seq_length
 IMAGE_ROWS = slice(CONFIG.text_vocab, CONFIG.text_vocab + 8192)
 TEXT_ROWS = slice(0, 16384)
 WEIGHTS = 5.075e9  # bytes of the layers and the needed rows of the head, in half precision
@@ -57,25 +61,24 @@ def model() -> Rudolph:
         return Rudolph(CONFIG).half().eval()
 
 
-def one_step(model: Rudolph, cache: Cache, batch: int, position: int, rows: slice, sampling: Sampling) -> Counting:
-    """Draw a token from logits, look whether they are sound, and run it through the model, as `decoding` does."""
+def one_step(model: Rudolph, cache: Cache, batch: int, rows: slice, sampling: Sampling) -> Counting:
+    """Run the token that each row drew last, and draw the next one: what is done at every place."""
     with torch.inference_mode(), torch.device("meta"):
         head = output_head(model, rows)
-        logits, numbers = torch.empty(batch, rows.stop - rows.start, dtype=torch.half), torch.empty(batch)
+        ids = torch.empty(rows.stop - rows.start, dtype=torch.int64) if isinstance(cache, DenseCache) else None
+        state = LockStep.before(sampling, torch.empty(batch, 9), EOS, ids=ids)
         with Counting() as counting:
-            token = sample_token(logits, sampling, numbers)
-            count_not_finite(logits)
-            forward_cached(model, cache, token[:, None], position, head)
+            if isinstance(cache, DenseCache):
+                draw_one_id(model, cache, head, state, 2)
+            else:
+                draw_one_code(model, cache, head, state)
     return counting
 
 
 @pytest.mark.parametrize("batch", [1, 8, 128])
-@pytest.mark.parametrize("position", [0, 300, 574])
-def test_an_image_step_moves_the_weights_once_and_only_the_keys_it_may_see(
-    model: Rudolph, batch: int, position: int
-) -> None:
+def test_an_image_step_moves_the_weights_once_and_only_the_keys_it_may_see(model: Rudolph, batch: int) -> None:
     cache = CompactCache(model.transformer, batch)
-    counted = one_step(model, cache, batch, LEFT + position, IMAGE_ROWS, Sampling(top_k=1024, top_p=0.975))
+    counted = one_step(model, cache, batch, IMAGE_ROWS, Sampling(top_k=1024, top_p=0.975))
     assert sum(counted.operations.values()) <= 600
     assert counted.bytes <= 5.1e9 + 0.19e9 * batch
     assert not FORBIDDEN & set(counted.operations)
@@ -85,7 +88,7 @@ def test_an_image_step_moves_the_weights_once_and_only_the_keys_it_may_see(
 @pytest.mark.parametrize("batch", [1, 8, 128])
 def test_a_right_text_step_reads_the_whole_cache_once(model: Rudolph, batch: int) -> None:
     cache = DenseCache(model.transformer, batch, TOTAL)
-    counted = one_step(model, cache, batch, TOTAL - 2, TEXT_ROWS, Sampling(top_k=32, top_p=0.8))
+    counted = one_step(model, cache, batch, TEXT_ROWS, Sampling(top_k=32, top_p=0.8))
     assert sum(counted.operations.values()) <= 600
     assert counted.bytes <= 5.15e9 + 0.37e9 * batch  # the dense cache alone: 0.356 GB a sample
     assert not FORBIDDEN & set(counted.operations)
@@ -103,7 +106,7 @@ def test_no_bias_of_an_image_step_has_strides_that_fused_kernels_pad(
         return attention(*args, attn_mask=attn_mask)
 
     monkeypatch.setattr(F, "scaled_dot_product_attention", spy)
-    one_step(model, CompactCache(model.transformer, 2), 2, LEFT + 300, IMAGE_ROWS, Sampling(top_k=1))
+    one_step(model, CompactCache(model.transformer, 2), 2, IMAGE_ROWS, Sampling(top_k=1))
     keys = Counter(bias.shape[-1] for bias in biases if bias is not None)
     assert keys == {384 + 25: 16, 384 + 24: 8, 384 + 76: 7, 384 + 101: 1}
     assert not any(stride % 8 for bias in biases if bias is not None for stride in bias.stride()[:-1])
@@ -150,14 +153,12 @@ def test_a_prefill_leaves_out_of_the_last_layer_what_nobody_reads(
 @pytest.mark.parametrize(("prompts", "draws"), [(1, 8), (16, 8), (8, 16)])
 def test_draws_of_a_prompt_read_its_left_text_once(model: Rudolph, prompts: int, draws: int) -> None:
     cache = SharedLeftCache(model.transformer, prompts, draws)
-    position, sampling = LEFT + 300, Sampling(top_k=1024, top_p=0.975)
-    counted = one_step(model, cache, prompts * draws, position, IMAGE_ROWS, sampling)
+    sampling = Sampling(top_k=1024, top_p=0.975)
+    counted = one_step(model, cache, prompts * draws, IMAGE_ROWS, sampling)
     assert sum(counted.operations.values()) <= 900
     assert not FORBIDDEN & set(counted.operations)
     assert counted.bytes <= 5.1e9 + 0.126e9 * prompts + 0.033e9 * prompts * draws
-    apart = one_step(
-        model, CompactCache(model.transformer, prompts * draws), prompts * draws, position, IMAGE_ROWS, sampling
-    )
+    apart = one_step(model, CompactCache(model.transformer, prompts * draws), prompts * draws, IMAGE_ROWS, sampling)
     shared = counted.bytes - WEIGHTS
     assert shared < 0.35 * (apart.bytes - WEIGHTS)
 
@@ -278,5 +279,5 @@ def test_the_published_loop_moves_what_was_measured_and_nearly_twenty_times_more
             loop.step(IMAGE_ROWS, sampling)
     assert published.bytes == pytest.approx(11.1e9, rel=0.01)  # of the published code itself, at this very step
     assert 900 <= sum(published.operations.values()) <= 1018  # there: 1018
-    ours = one_step(model, CompactCache(model.transformer, 2), 2, LEFT + 287, IMAGE_ROWS, sampling)
+    ours = one_step(model, CompactCache(model.transformer, 2), 2, IMAGE_ROWS, sampling)
     assert (published.bytes - WEIGHTS) / (ours.bytes - WEIGHTS) > 18

@@ -166,6 +166,7 @@ def test_products_in_bfloat16_leave_the_rest_in_float32_on_a_processor() -> None
         on_gpu, on_cpu = need(LARGE, torch.bfloat16, 1), need(LARGE, torch.bfloat16, 1, packed=True)
         assert on_cpu.each == {**on_gpu.each, "prefill": 2 * on_gpu.each["prefill"]}
         assert on_cpu.once == need(LARGE, torch.float32, 1, packed=True).once
+    assert ranking(LARGE, torch.bfloat16, 1, packed=True) == ranking(LARGE, torch.float32, 1)
 
 
 def test_a_plan_is_told_in_two_lines() -> None:

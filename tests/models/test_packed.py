@@ -13,10 +13,16 @@ from models.rudolph.packed import PackedLinear, pack_linears, packable
 from models.rudolph.sampling import Sampling, uniforms
 
 needs_onednn = pytest.mark.skipif(not packable(torch.zeros(1)), reason="this torch has no oneDNN")
+BFLOAT16 = pytest.param(
+    torch.bfloat16,
+    marks=pytest.mark.skipif(
+        not packable(torch.zeros(1, dtype=torch.bfloat16)), reason="this processor has no such kernels"
+    ),
+)
 
 
 @needs_onednn
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("dtype", [torch.float32, BFLOAT16])
 @pytest.mark.parametrize("shape", [(1, 8), (3, 1, 8), (2, 5, 8)])
 def test_a_packed_layer_equals_the_plain_one(dtype: torch.dtype, shape: tuple[int, ...]) -> None:
     torch.manual_seed(0)
@@ -29,9 +35,10 @@ def test_a_packed_layer_equals_the_plain_one(dtype: torch.dtype, shape: tuple[in
 
 
 @needs_onednn
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-6), (torch.bfloat16, 2e-2)])
-def test_gelu_within_the_product_equals_gelu_behind_it(dtype: torch.dtype, tolerance: float) -> None:
+@pytest.mark.parametrize("dtype", [torch.float32, BFLOAT16])
+def test_gelu_within_the_product_equals_gelu_behind_it(dtype: torch.dtype) -> None:
     torch.manual_seed(0)
+    tolerance = 1e-6 if dtype == torch.float32 else 2e-2
     plain, x = nn.Linear(16, 64).to(dtype), torch.randn(7, 16).to(dtype) * 3
     expected = F.gelu(plain(x), approximate="tanh")
     torch.testing.assert_close(PackedLinear(plain.weight, plain.bias).gelu(x), expected, atol=tolerance, rtol=0)
@@ -60,6 +67,15 @@ def test_what_has_no_packed_kernels_stays_as_it_is() -> None:
         holder = nn.Sequential(module).eval()
         assert pack_linears(holder) == 0
         assert holder[0] is module
+
+
+@needs_onednn
+def test_a_processor_without_bfloat16_packs_only_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one with AVX2 alone, where oneDNN refuses to pack it."""
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+    holder = nn.Sequential(nn.Linear(4, 4).bfloat16(), nn.Linear(4, 4)).eval()
+    assert pack_linears(holder) == 1
+    assert [type(layer) for layer in holder] == [nn.Linear, PackedLinear]
 
 
 def test_a_module_in_training_mode_is_refused() -> None:

@@ -1,5 +1,6 @@
 """Steps of decoding as graphs: the same operations at every place, and the same answers and pictures when replayed."""
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,7 @@ from models.rudolph.compact_cache import CompactCache, SharedLeftCache
 from models.rudolph.decoding import answer, forward_cached, generate_image, generate_images, output_head
 from models.rudolph.lock_step import LockStep
 from models.rudolph.sampling import Sampling
-from models.rudolph.step_graphs import LEAST_CALLS, WARM_UP_CALLS, StepGraphs
+from models.rudolph.step_graphs import LEAST_CALLS, WARM_UP_CALLS, CudaRecorder, StepGraphs
 from models.rudolph.vocabulary import EOS
 from models.rudolph.window_width import WindowWidth
 from tests.models.recorded import Dispatches, StandInRecorder
@@ -146,3 +147,29 @@ def test_an_interruption_of_a_capture_stays_one() -> None:
         repeated()
     with pytest.raises(KeyboardInterrupt):
         repeated()
+
+
+@pytest.mark.parametrize("problem", [torch.OutOfMemoryError("no memory"), KeyboardInterrupt()])
+def test_what_a_step_began_that_fails_is_waited_for(monkeypatch: pytest.MonkeyPatch, problem: BaseException) -> None:
+    """Its memory is given to others next, which compute on another stream."""
+    waits: list[tuple[str, str]] = []
+
+    class Stream:
+        device = torch.device("cuda", 0)
+
+        def __init__(self, name: object) -> None:
+            self.name = str(name)
+
+        def wait_stream(self, other: Any) -> None:
+            waits.append((self.name, other.name))
+
+    def failing() -> None:
+        raise problem
+
+    monkeypatch.setattr(torch.cuda, "Stream", Stream)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: Stream("current"))
+    monkeypatch.setattr(torch.cuda, "stream", lambda stream: contextlib.nullcontext())
+    recorder = CudaRecorder(torch.device("cuda"))
+    with pytest.raises(type(problem)):
+        recorder.warm_up(failing)
+    assert waits == [("cuda", "current"), ("current", "cuda")]

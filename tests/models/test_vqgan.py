@@ -104,12 +104,15 @@ class TestPublishedNumbers:
     @pytest.mark.parametrize("kind", ["vqgan", "dwt"])
     def test_both_published_forms_load(self, published: dict[str, VQGAN], kind: str, tmp_path: Path) -> None:
         for number, state in enumerate((published_state(kind), plain_state(kind))):
+            network = VQGAN(**DESCRIPTION[kind]["config"], wavelet=kind == "dwt")
+            network.load_state_dict(state, strict=True)
             with torch.device("meta"):
-                network = VQGAN(**DESCRIPTION[kind]["config"], wavelet=kind == "dwt")
+                from_file = VQGAN(**DESCRIPTION[kind]["config"], wavelet=kind == "dwt")
             save_state_dict(state, tmp_path / f"{number}.bin")
-            load_weights(network, tmp_path / f"{number}.bin", device="cpu")
+            load_weights(from_file, tmp_path / f"{number}.bin", device="cpu")
             for name, value in published[kind].state_dict().items():
                 assert torch.equal(network.state_dict()[name], value)
+                assert torch.equal(from_file.state_dict()[name], value)
 
     @pytest.mark.parametrize("run", RUNS)
     @torch.no_grad()
@@ -139,7 +142,9 @@ def test_rendering_in_bfloat16_changes_pictures_little_and_codes_not_at_all(
     assert (pixels - published[kind].decode(codes)).abs().mean() < 1 / 255
 
 
-def test_a_processor_computes_a_few_pictures_at_a_time(tiny: VQGAN) -> None:
+def test_a_processor_computes_a_few_pictures_at_a_time(tiny: VQGAN, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.vqgan.network.ENCODED_AT_ONCE", 16 * 16)
+    monkeypatch.setattr("models.vqgan.network.RENDERED_AT_ONCE", 2 * 16 * 16)
     pixels = torch.rand(5, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     together = {"encoder": tiny.logits(pixels).argmax(1).flatten(1)}
     embedded = tiny.quantize.embed(together["encoder"]).unflatten(1, (8, 8)).permute(0, 3, 1, 2)

@@ -43,13 +43,12 @@ def test_wrong_values_in_words(capsys: pytest.CaptureFixture[str], option: str, 
     [
         (
             ["--ruclip", "x"],
-            "--ruclip chooses among several draws, and one is made; add --draws N, --time-budget SECONDS or "
-            "--with captions",
+            "--ruclip chooses among several draws, and one is made; "
+            "add --draws N, --time-budget SECONDS or --with captions",
         ),
         (["--greedy", "--draws", "2"], "all draws are the same with --greedy; leave out"),
         (["--greedy", "--time-budget", "2"], "all draws are the same with --greedy; leave out"),
         (["--draws", "64", "--time-budget", "2"], "no more than 64 draws are made of a sample; leave out"),
-        (["--draws", "64", "--with", "captions", "--time-budget", "96", "--time-limit", "100"], "drawing stops"),
         (["--time-budget", "96", "--time-limit", "100"], "drawing stops at 95 s, 95% of --time-limit; give"),
         (["--country", "KZ"], "--country is where emissions are measured, and they are not; add --emissions FILE"),
     ],

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from models.rudolph import Rudolph, linear
+from models.rudolph.dropout import Dropout
 from tests.training.test_objective import CONFIG, TASKS, mixed_batch
 from tests.training.test_trainer import ALONE, BASE, COMPUTE
 from training.tune.chunked_entropy import LOGITS_AT_ONCE, NORMALISED_AT_ONCE
@@ -149,6 +150,18 @@ def test_what_checkpointing_computes_again(
     work, _ = counted(dtype=dtype, activation_checkpointing=checkpointing, keep_products=keep_products)
     assert work.operations["addmm"] + work.operations["_linear_pointwise"] == products
     assert work.operations["random_"] == 3 * attended
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_outputs_are_dropped_in_the_precision_of_their_products(dtype: torch.dtype) -> None:
+    """And not in that of the sums of layers, whose masks would take twice the memory."""
+    model, seen = Rudolph(DROPPING).train(), set()
+    for module in model.modules():
+        if isinstance(module, Dropout):
+            module.register_forward_pre_hook(lambda _, inputs: seen.add(inputs[0].dtype))
+    with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+        hidden = model.hidden(torch.ones(1, 12, dtype=torch.int64))
+    assert (seen, hidden.dtype) == ({dtype}, torch.float32)
 
 
 @pytest.mark.parametrize(("clip", "multiplied"), [(1e-3, 1), (1e6, 0)])

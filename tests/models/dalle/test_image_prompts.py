@@ -15,8 +15,7 @@ from models.vqgan import VQGAN
 def vqgan(facts: dict[str, Any], read_state: Callable[[str], dict[str, Tensor]]) -> VQGAN:
     published = facts["vae"]["model"]["params"]
     network = VQGAN(**published["ddconfig"], n_embed=published["n_embed"], embed_dim=published["embed_dim"])
-    state = {name.removeprefix("model."): value for name, value in read_state("vae_encoder.npz").items()}
-    wanting, surplus = network.load_state_dict(state, strict=False)
+    wanting, surplus = network.load_state_dict(read_state("vae_encoder.npz"), strict=False)
     assert not surplus
     assert all(name.startswith(("decoder.", "post_quant_conv.")) for name in wanting)
     return network.eval()
