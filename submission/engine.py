@@ -43,8 +43,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Query:
-    """What the model is asked with: a sample's id, its texts, and the codes `[I]` of its picture (None: zeros), or of
-    one that was `drawn` for it."""
+    """A sample as the model is asked: id, texts, codes `[I]` of its picture or of one `drawn` for it (None: zeros)."""
 
     id: str
     texts: tuple[str, ...]

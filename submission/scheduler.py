@@ -247,10 +247,9 @@ class Scheduler:
 
     def _has_spare_time(self) -> bool:
         """Whether the time budget is not over yet."""
-        try:
+        with contextlib.suppress(RunStopped):
             return self.settings.time_budget > 0 and self.deadline.check(self.settings.budget_share) > 0
-        except RunStopped:
-            return False
+        return False
 
     def _fit_one_batch(self, samples: Sequence[Sample]) -> bool:
         """Whether all the samples can be answered at once, texts with those about pictures: the weights are read for
