@@ -22,6 +22,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 QUIET = ("--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync")
 PATIENCE = 300.0  # seconds a browser may take for one thing; a slow machine changes no result
 DESK, PHONE = (1200, 2400), (400, 2400)
+PAGE_LEFT = ("navigated or closed", "Cannot find default execution context", "Execution context was destroyed")
 KEYS = {"Tab": (9, ""), "Enter": (13, "\r"), " ": (32, " "), "Escape": (27, "")}
 
 
@@ -33,6 +34,10 @@ def chromium_path() -> str:
             pytest.fail(message)
         pytest.skip(message)
     return found
+
+
+class PageLeftError(Exception):
+    """Another page came while the browser computed something in this one."""
 
 
 class Browser:
@@ -67,8 +72,14 @@ class Browser:
         return answer["result"].get("value")
 
     def until(self, expression: str) -> None:
-        """Wait until an expression is true in the page, which follows some keys a moment later."""
-        self.value(f"(async () => {{ while (!({expression})) await new Promise(requestAnimationFrame); }})()")
+        """Wait until an expression is true in the page, or in the one that comes: both follow keys a moment later."""
+        for _ in range(100):
+            try:
+                self.value(f"(async () => {{ while (!({expression})) await new Promise(requestAnimationFrame); }})()")
+            except PageLeftError:
+                continue
+            return
+        raise AssertionError(f"the browser goes from page to page, and {expression} is true in none")
 
     def press(self, key: str) -> None:
         """Press a key, as a person does."""
@@ -106,6 +117,8 @@ class Browser:
         while True:
             answer = self._read()
             if answer.get("id") == self._number:
+                if "error" in answer and any(said in answer["error"]["message"] for said in PAGE_LEFT):
+                    raise PageLeftError(answer["error"]["message"])
                 assert "error" not in answer, (method, answer["error"])
                 result: dict[str, Any] = answer["result"]
                 return result
