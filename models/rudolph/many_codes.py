@@ -5,7 +5,7 @@ next codes, run all of them through the model at once, and draw each position wi
 codes that were guessed as they are drawn had the right codes before them, and so had the first one that was not: they
 are accepted, and what was drawn behind them are the next guesses. (Jacobi iteration: Wiggers and Hoogeboom, Predictive
 Sampling with Forecasting Autoregressive Models, 2020; Teng et al., Speculative Jacobi Decoding, 2024, for images.)
-Of a position that was never drawn, the guess is the code above it.
+Of a position that was never drawn, the guess is the code above it, and in the first row the first code.
 
 Logits of one and of several positions differ by rounding. A code can therefore differ where a random number lies next
 to the border between two codes, as it can between batches of different sizes: such near-ties are counted.
@@ -68,7 +68,7 @@ def first_codes(
     given = None if prompt is None else F.pad(prompt, (0, room), value=-1)
     codes = torch.zeros(rows, steps + room, dtype=torch.int64, device=logits.device)
     first, tie = sample_token_and_tie(logits, sampling, numbers[:, 0])
-    codes[:, 0] = codes[:, dim] = first
+    codes[:, : dim + 1] = first[:, None]  # of the first row, and of the code below its first, guesses
     codes = _forced(codes, given)
     ties = (tie if given is None else tie & (given[:, 0] < 0)).long()
     return Rows(codes, torch.ones_like(first), numbers, count_not_finite(logits), ties, given)
