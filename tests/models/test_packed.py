@@ -1,11 +1,13 @@
 """Packed linear layers give what plain ones give, and are only made where there are kernels for them."""
 
 import copy
+from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from models.rudolph import Rudolph
 from models.rudolph.decoding import answer, generate_image
@@ -32,6 +34,45 @@ def test_a_packed_layer_equals_the_plain_one(dtype: torch.dtype, shape: tuple[in
     torch.testing.assert_close(packed(x), plain(x), atol=tolerance, rtol=0)
     some = PackedLinear(plain.weight[3:9], plain.bias[3:9])
     torch.testing.assert_close(some(x), plain(x)[..., 3:9], atol=tolerance, rtol=0)
+
+
+class RowsOfProducts(TorchDispatchMode):
+    """Notes how many rows each packed product has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: list[int] = []
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if function is torch.ops.mkldnn._linear_pointwise.default:
+            self.rows.append(args[0].numel() // args[0].shape[-1])
+        return function(*args, **(kwargs or {}))
+
+
+@needs_onednn
+@pytest.mark.parametrize(
+    ("width", "shape", "multiplied"),
+    [
+        (512, (1, 1), 4),
+        (512, (2, 1), 4),
+        (512, (1, 3), 4),
+        (512, (4, 1), 4),
+        (512, (5, 1), 5),
+        (512, (0, 1), 4),
+        (64, (1, 1), 1),
+    ],
+)
+def test_a_large_weight_is_never_multiplied_by_fewer_rows_than_four(
+    width: int, shape: tuple[int, int], multiplied: int
+) -> None:
+    torch.manual_seed(0)
+    plain, x = nn.Linear(width, 512), torch.randn(*shape, width)
+    packed = PackedLinear(plain.weight, plain.bias)
+    with torch.inference_mode(), RowsOfProducts() as products:
+        given, active = packed(x), packed.gelu(x)
+    assert products.rows == [multiplied] * 2
+    torch.testing.assert_close(given, plain(x), atol=1e-5, rtol=0)
+    torch.testing.assert_close(active, F.gelu(plain(x), approximate="tanh"), atol=1e-5, rtol=0)
 
 
 @needs_onednn
