@@ -39,3 +39,16 @@ def sequence_mask(kind: MaskKind, config: Geometry) -> Tensor:
     image = slice(config.l_text_seq_length, config.prefix_length)
     mask[image, image] = image_mask(kind, config.image_tokens_per_dim, config.kernel(kind), config.wraps)
     return mask
+
+
+def grouped_positions(kind: MaskKind, config: Geometry, n: int) -> Tensor | None:
+    """An order of a sequence's first `n` positions in which neighbours see mostly the same keys: int64 `[n]`.
+
+    None: as they are. Where image positions see their own column, the columns one after the other.
+    """
+    if kind != "col" or n <= config.l_text_seq_length:
+        return None
+    dim, prefix = config.image_tokens_per_dim, config.prefix_length
+    order = torch.arange(config.total_seq_length)
+    order[config.l_text_seq_length : prefix] = order[config.l_text_seq_length : prefix].view(dim, dim).t().flatten()
+    return order[order < n]
