@@ -113,5 +113,6 @@ def block_attention(
     mask: boolean `[n, n]`; each query sees a key at least. Scores of keys that no query of a block sees are not made.
     order: int64 `[n]`, all positions; neighbours in it stand in one block, and best see the same keys.
     """
+    order = order if len(mask) > QUERIES else None  # one block holds all
     output: Tensor = _BlockAttention.apply(query, key, value, mask, dropout, order)  # type: ignore[no-untyped-call]
     return output

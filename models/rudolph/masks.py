@@ -46,9 +46,8 @@ def grouped_positions(kind: MaskKind, config: Geometry, n: int) -> Tensor | None
 
     None: as they are. Where image positions see their own column, the columns one after the other.
     """
-    if kind != "col" or n <= config.l_text_seq_length:
+    left, dim, prefix = config.l_text_seq_length, config.image_tokens_per_dim, config.prefix_length
+    if kind != "col" or n <= left:
         return None
-    dim, prefix = config.image_tokens_per_dim, config.prefix_length
-    order = torch.arange(config.total_seq_length)
-    order[config.l_text_seq_length : prefix] = order[config.l_text_seq_length : prefix].view(dim, dim).t().flatten()
-    return order[order < n]
+    columns = [place for column in range(left, left + dim) for place in range(column, prefix, dim)]
+    return torch.tensor([place for place in (*range(left), *columns, *range(prefix, n)) if place < n])
