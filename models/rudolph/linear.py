@@ -39,7 +39,7 @@ class _HalfLinear(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             to_x = product(slope, table).view(own.shape).to(ctx.kinds[0])
         if ctx.needs_input_grad[1]:
-            to_weight = product(slope.t().contiguous(), own.reshape(-1, table.shape[1])).to(ctx.kinds[1])
+            to_weight = product(slope.t(), own.reshape(-1, table.shape[1])).to(ctx.kinds[1])
         if ctx.needs_input_grad[2]:
             to_bias = slope.sum(0).to(ctx.kinds[2])
         return to_x, to_weight, to_bias, None
