@@ -45,11 +45,17 @@ def _blocks(mask: Tensor) -> Iterator[_Block]:
 
 
 class _BlockAttention(torch.autograd.Function):
+    """Between its two ends all is `[batch * heads, n, head_dim]`, with the positions in the given order."""
+
     @staticmethod
-    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor, dropout: float) -> Tensor:
+    def forward(
+        ctx: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor, dropout: float, order: Tensor | None
+    ) -> Tensor:
         ctx.shape, ctx.dropout, ctx.scale = query.shape, dropout, query.shape[-1] ** -0.5
-        query, key, value = (x.reshape(-1, *x.shape[2:]) for x in (query * ctx.scale, key, value))
-        output = torch.empty_like(query)  # [batch * heads, n, head_dim], as all are
+        ctx.order, ctx.places = order, None if order is None else order.argsort()
+        query, key, value = (_taken(x.reshape(-1, *x.shape[2:]), order) for x in (query * ctx.scale, key, value))
+        mask = mask if order is None else mask[order][:, order]
+        output = torch.empty_like(query)
         made = []
         ctx.blocks = list(_blocks(mask))
         for block in ctx.blocks:
@@ -63,13 +69,13 @@ class _BlockAttention(torch.autograd.Function):
                 weights = weights * stay
             output[:, block.rows] = torch.bmm(weights, block.of(value))
         ctx.save_for_backward(query, key, value, *made)
-        return output.mul_(_scale_of_kept(dropout)).view(ctx.shape)
+        return _taken(output.mul_(_scale_of_kept(dropout)), ctx.places).view(ctx.shape)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         query, key, value, *saved = ctx.saved_tensors
         made = iter(saved)
-        grad = grads[0].reshape(query.shape) * _scale_of_kept(ctx.dropout)
+        grad = _taken(grads[0].reshape(query.shape) * _scale_of_kept(ctx.dropout), ctx.order)
         to_query = torch.empty_like(query)
         # Sums over blocks, in float32 at least, as within one product.
         kind = torch.double if key.dtype == torch.double else torch.float32
@@ -86,19 +92,27 @@ class _BlockAttention(torch.autograd.Function):
             slopes = torch._softmax_backward_data(slopes, weights, -1, weights.dtype)
             to_query[:, rows] = torch.bmm(slopes, block.of(key))
             block.add(to_key, torch.bmm(slopes.transpose(1, 2), query[:, rows]))
-        to_query.mul_(ctx.scale)
-        to_key, to_value = (sums.to(key.dtype).view(ctx.shape) for sums in (to_key, to_value))
-        return to_query.view(ctx.shape), to_key, to_value, None, None
+        slopes_of = (to_query.mul_(ctx.scale), to_key.to(key.dtype), to_value.to(key.dtype))
+        return *(_taken(x, ctx.places).view(ctx.shape) for x in slopes_of), None, None, None
+
+
+def _taken(x: Tensor, order: Tensor | None) -> Tensor:
+    """Positions of `[.., n, head_dim]` in another order."""
+    return x if order is None else x.index_select(1, order)
 
 
 def _scale_of_kept(dropout: float) -> float:
     return 1.0 / (1.0 - rounded_probability(dropout))
 
 
-def block_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, dropout: float = 0.0) -> Tensor:
+def block_attention(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor, dropout: float = 0.0, order: Tensor | None = None
+) -> Tensor:
     """`masked_attention` on a CPU, with a backward pass (of first order): all `[batch, heads, n, head_dim]`.
 
     mask: boolean `[n, n]`; each query sees a key at least. Scores of keys that no query of a block sees are not made.
+    order: int64 `[n]`, all positions; neighbours in it stand in one block, and best see the same keys.
     """
-    output: Tensor = _BlockAttention.apply(query, key, value, mask, dropout)  # type: ignore[no-untyped-call]
+    order = order if len(mask) > QUERIES else None  # one block holds all
+    output: Tensor = _BlockAttention.apply(query, key, value, mask, dropout, order)  # type: ignore[no-untyped-call]
     return output

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from models.rudolph.packed import packable
+from models.rudolph.products import product
 
 FEWEST_TOKENS = 1024  # to which packing a weight anew pays
 
@@ -36,11 +37,9 @@ class _HalfLinear(torch.autograd.Function):
         slope = grads[0].reshape(-1, table.shape[0])  # [tokens, out]
         to_x = to_weight = to_bias = None
         if ctx.needs_input_grad[0]:
-            to_x = (slope @ table).view(own.shape).to(ctx.kinds[0])
+            to_x = product(slope, table).view(own.shape).to(ctx.kinds[0])
         if ctx.needs_input_grad[1]:
-            narrower = table.shape[0] < table.shape[1]
-            turned = slope.t().contiguous() if narrower else slope.t()
-            to_weight = (turned @ own.reshape(-1, table.shape[1])).to(ctx.kinds[1])
+            to_weight = product(slope.t(), own.reshape(-1, table.shape[1])).to(ctx.kinds[1])
         if ctx.needs_input_grad[2]:
             to_bias = slope.sum(0).to(ctx.kinds[2])
         return to_x, to_weight, to_bias, None

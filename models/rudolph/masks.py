@@ -39,3 +39,15 @@ def sequence_mask(kind: MaskKind, config: Geometry) -> Tensor:
     image = slice(config.l_text_seq_length, config.prefix_length)
     mask[image, image] = image_mask(kind, config.image_tokens_per_dim, config.kernel(kind), config.wraps)
     return mask
+
+
+def grouped_positions(kind: MaskKind, config: Geometry, n: int) -> Tensor | None:
+    """An order of a sequence's first `n` positions in which neighbours see mostly the same keys: int64 `[n]`.
+
+    None: as they are. Where image positions see their own column, the columns one after the other.
+    """
+    left, dim, prefix = config.l_text_seq_length, config.image_tokens_per_dim, config.prefix_length
+    if kind != "col" or n <= left:
+        return None
+    columns = [place for column in range(left, left + dim) for place in range(column, prefix, dim)]
+    return torch.tensor([place for place in (*range(left), *columns, *range(prefix, n)) if place < n])

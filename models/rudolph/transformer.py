@@ -22,7 +22,7 @@ from models.rudolph.gelu import gelu
 from models.rudolph.geometry import Geometry, MaskKind
 from models.rudolph.linear import TrainableLinear
 from models.rudolph.loss import LossParts, segment_loss
-from models.rudolph.masks import sequence_mask
+from models.rudolph.masks import grouped_positions, sequence_mask
 from models.rudolph.packed import PackedLinear
 
 LAYER_NORM_EPS = 1e-5
@@ -37,14 +37,16 @@ EMBEDDING_GRADIENT = 0.1  # CogView's trick: the embeddings receive a tenth of t
 Attend: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
-def masked_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, dropout: float = 0.0) -> Tensor:
-    """Scaled dot-product attention under a boolean mask `[queries, keys]`.
+def masked_attention(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor, dropout: float = 0.0, order: Tensor | None = None
+) -> Tensor:
+    """Scaled dot-product attention under a boolean mask `[queries, keys]`; see `block_attention` for `order`.
 
     The published scores `s * mask - 10000 * (1 - mask)` amount to the same: every row sees at least itself.
     """
     if query.device.type == "cpu" and query.requires_grad:
         # On a CPU the fused kernel has no dropout, its backward in bfloat16 is slow, and it scores keys that none sees.
-        return block_attention(query, key, value, mask, dropout)
+        return block_attention(query, key, value, mask, dropout, order)
     return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout)
 
 
@@ -146,6 +148,10 @@ class SparseTransformer(nn.Module):
         mask: Tensor = getattr(self, f"{self.kinds[layer]}_mask")
         return mask if mask.dtype == torch.bool else mask.bool()
 
+    def order(self, layer: int, n: int) -> Tensor | None:
+        """See `grouped_positions`, of a layer's mask."""
+        return grouped_positions(self.kinds[layer], self.config, n)
+
     def forward(self, x: Tensor, attend: Callable[[int], Attend], last: int | None = None) -> Tensor:
         """Run all layers over `[batch, new, hidden]`; `attend(layer)` gives each layer its attention.
 
@@ -222,8 +228,8 @@ class SparseDecoder(nn.Module):
         dropout = self.config.attention_dropout_prob if self.training else 0.0
 
         def attend(layer: int) -> Attend:
-            mask = self.transformer.mask(layer)[:n, :n]
-            return lambda query, key, value: masked_attention(query, key, value, mask, dropout)
+            mask, order = self.transformer.mask(layer)[:n, :n], self.transformer.order(layer, n)
+            return lambda query, key, value: masked_attention(query, key, value, mask, dropout, order)
 
         output: Tensor = self.transformer(self.embed(ids), attend)
         return output

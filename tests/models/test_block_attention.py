@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,10 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from models.rudolph import named
+from models.rudolph import Rudolph, named
 from models.rudolph.block_attention import block_attention
 from models.rudolph.dropout import Dropout, kept
-from models.rudolph.masks import sequence_mask
+from models.rudolph.masks import grouped_positions, sequence_mask
 
 HEADS = (2, 3, 328, 8)  # batch, heads, positions of a 350M with eight tokens of right text, width of a head
 
@@ -28,12 +29,14 @@ def gradients(output: Tensor, of: list[Tensor], slope: Tensor) -> list[Tensor]:
 
 
 @pytest.mark.parametrize("kind", ["row", "col", "conv", "last_conv"])
-@pytest.mark.parametrize("n", [1, 64, 65, 328])
-def test_value_and_gradients_are_those_of_the_plain_formula(kind: str, n: int) -> None:
+@pytest.mark.parametrize("n", [1, 64, 65, 200, 328])
+@pytest.mark.parametrize("grouped", [False, True])
+def test_value_and_gradients_are_those_of_the_plain_formula(kind: str, n: int, grouped: bool) -> None:
     *ours, slope = inputs(n)
     mask = sequence_mask(kind, named("350M"))[:n, :n]  # type: ignore[arg-type]
+    order = grouped_positions(kind, named("350M"), n) if grouped else None  # type: ignore[arg-type]
     expected = F.scaled_dot_product_attention(*ours, attn_mask=mask)
-    found = block_attention(*ours, mask)
+    found = block_attention(*ours, mask, order=order)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
     for own, plain in zip(gradients(found, ours, slope), gradients(expected, ours, slope), strict=True):
         torch.testing.assert_close(own, plain, atol=1e-5, rtol=1e-4)
@@ -88,14 +91,42 @@ class Scores(TorchDispatchMode):
 
 
 @pytest.mark.parametrize(
-    ("kind", "scores"), [("row", 42_560), ("col", 64_064), ("conv", 48_704), ("last_conv", 51_776)]
+    ("kind", "scores", "grouped"),
+    [("row", 42_560, 42_560), ("col", 64_064, 39_488), ("conv", 48_704, 48_704), ("last_conv", 51_776, 51_776)],
 )
-def test_scores_that_no_query_of_a_block_sees_are_not_made(kind: str, scores: int) -> None:
+def test_scores_that_no_query_of_a_block_sees_are_not_made(kind: str, scores: int, grouped: int) -> None:
     query, key, value, _ = inputs()
     mask = sequence_mask(kind, named("350M"))[:328, :328]  # type: ignore[arg-type]
+    for order, expected in ((None, scores), (grouped_positions(kind, named("350M"), 328), grouped)):  # type: ignore[arg-type]
+        with Scores() as made:
+            block_attention(query, key, value, mask, order=order)
+        assert made.count == 6 * expected  # of 6 x 107,584
+
+
+def test_a_network_in_training_attends_by_columns() -> None:
+    """Its own attention is handed the order: 39,488 scores of a column layer for each of 16 heads."""
+    torch.manual_seed(0)
+    model = Rudolph(replace(named("350M"), num_layers=2, hidden_size=64)).train()
     with Scores() as made:
-        block_attention(query, key, value, mask)
-    assert made.count == 6 * scores  # of 6 x 107,584
+        model.hidden(torch.ones(1, 328, dtype=torch.int64))
+    assert made.count == 16 * (42_560 + 39_488)
+
+
+@pytest.mark.parametrize(
+    ("n", "order"),
+    [
+        (2, None),
+        (3, [0, 1, 2]),
+        (6, [0, 1, 2, 4, 3, 5]),
+        (7, [0, 1, 2, 4, 3, 5, 6]),
+        (5, [0, 1, 2, 4, 3]),
+    ],
+)
+def test_order_of_positions_by_columns(n: int, order: list[int] | None) -> None:
+    config = replace(named("350M"), l_text_seq_length=2, image_tokens_per_dim=2, r_text_seq_length=2)
+    found = grouped_positions("col", config, n)
+    assert (found if found is None else found.tolist()) == order
+    assert grouped_positions("row", config, n) is None
 
 
 @pytest.mark.parametrize("probability", [0.1, 0.5, 0.9])

@@ -10,10 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from models.rudolph import linear
+from models.rudolph import linear, products
 from models.rudolph.gelu import AT_ONCE, gelu
 from models.rudolph.linear import TrainableLinear
 from models.rudolph.packed import packable
+from models.rudolph.products import product
 
 
 class Names(TorchDispatchMode):
@@ -65,6 +66,7 @@ def test_linear_is_as_under_autocast(
     monkeypatch: pytest.MonkeyPatch, inputs: int, outputs: int, packed: bool, kind: torch.dtype
 ) -> None:
     monkeypatch.setattr(linear, "FEWEST_TOKENS", 1 if packed else 10**6)
+    monkeypatch.setattr(products, "FEWEST_ROWS", 1 if packed else 10**6)
     results = []
     for layer in layers(inputs, outputs):
         x = torch.randn(3, 7, inputs, generator=torch.Generator().manual_seed(1)).to(kind).requires_grad_()
@@ -72,12 +74,39 @@ def test_linear_is_as_under_autocast(
             output = layer(x)
             output.float().pow(2).sum().backward()
         if isinstance(layer, TrainableLinear):
-            packs = packed and outputs > inputs and packable(x.bfloat16())
-            assert ("_linear_pointwise" in names.seen) == packs
+            packs = packed and packable(x.bfloat16())
+            assert ("_linear_pointwise" in names.seen) == (packs and outputs > inputs)
+            assert ("convolution_backward" in names.seen) == packs
+            assert ("mm" in names.seen) == (not packs)
         results.append((output, x.grad, layer.weight.grad, layer.bias.grad))
     for own, plain in zip(*results, strict=True):
         assert own.dtype == plain.dtype
         torch.testing.assert_close(own, plain, atol=0.02, rtol=0.02)
+
+
+@pytest.mark.parametrize(("m", "k", "n"), [(1024, 1, 1), (1040, 96, 64), (1025, 33, 17), (2048, 413, 200)])
+@pytest.mark.parametrize("turned", [False, True])
+def test_product_is_rounded_once(m: int, k: int, n: int, turned: bool) -> None:
+    generator = torch.Generator().manual_seed(0)
+    left = torch.randn(k, m, generator=generator).bfloat16().t()
+    left, right = left if turned else left.contiguous(), torch.randn(k, n, generator=generator).bfloat16()
+    with Names() as names:
+        found = product(left, right)
+    assert ("convolution_backward" in names.seen) == packable(right)
+    assert found.is_contiguous()
+    assert found.dtype == torch.bfloat16
+    exact = left.double() @ right.double()
+    # Half of the last of eight bits; sums of float32 are nearer than that, but may cross the middle between two.
+    torch.testing.assert_close(found.double(), exact, rtol=2**-8, atol=1e-5)
+    plain = left @ right
+    assert (found.double() - exact).norm() <= 1.001 * (plain.double() - exact).norm()
+
+
+@pytest.mark.parametrize(("rows", "dtype"), [(2000, torch.float32), (2000, torch.double), (1000, torch.bfloat16)])
+def test_other_products_are_plain_ones(rows: int, dtype: torch.dtype) -> None:
+    left, right = torch.randn(rows, 8).to(dtype), torch.randn(8, 4).to(dtype)
+    assert product(left, right).equal(left @ right)
+    assert product(left.to("meta"), right.to("meta")).shape == (rows, 4)
 
 
 @pytest.mark.parametrize("frozen", [("weight", "bias"), ("bias",)])

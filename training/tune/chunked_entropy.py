@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from models.rudolph.products import product
+
 # Elements of a chunk's logits: many, so that the products are large.
 LOGITS_AT_ONCE = {"cpu": 2**24, "cuda": 2**26}
 # Of them, so many are normalised at once, in float32: as fit into a processor's cache.
@@ -64,11 +66,11 @@ class _ChunkedEntropy(torch.autograd.Function):
                 entropies[part] = _normalise(slopes[:count], targets[part], weights[part] / scale, own_bias)
                 slopes[count:] = 0.0
                 if grad_x is not None:
-                    grad_x[part] = (slopes @ table)[:count]
+                    grad_x[part] = product(slopes, table)[:count]
                 if grad_weight is not None and start == tokens.start:
-                    grad_weight[rows] = slopes.T @ states
+                    grad_weight[rows] = product(slopes.T, states)
                 elif grad_weight is not None:
-                    grad_weight[rows] += slopes.T @ states
+                    grad_weight[rows] += product(slopes.T, states)
         ctx.gradients = grad_x, grad_weight, grad_bias
         ctx.mark_non_differentiable(entropies)
         return (entropies * weights).sum(), entropies
