@@ -41,7 +41,16 @@ from training.tune.validation import Validation, validate
 MAY_CHANGE = ("weights", "output", "tasks", "until", "validation", "checkpoint", "logging", "emissions")
 PARTS_THAT_MAY_CHANGE = {
     "data": ("folder", "cache", "workers", "prefetch"),
-    "compute": ("device", "threads", "parallel", "timeout", "accumulate", "activation_checkpointing", "keep_products"),
+    "compute": (
+        "device",
+        "threads",
+        "parallel",
+        "timeout",
+        "accumulate",
+        "activation_checkpointing",
+        "keep_products",
+        "attention",
+    ),
 }
 
 
