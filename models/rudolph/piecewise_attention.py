@@ -2,6 +2,7 @@
 
 A query's weights over all its keys are those over each piece's keys times the piece's share of the sum of exponents.
 `[n, n]` masks are neither read nor are the blocks computed that they hide: half of the scores at 1088 tokens.
+FlexAttention would compute a little more of them (58 to 62 of 100 blocks), drops no weights, and needs a compiler.
 """
 
 from __future__ import annotations
