@@ -34,16 +34,18 @@ def run(options: argparse.Namespace) -> int:
     from abilities.viewer import load_viewer
     from contest.writing import write_json
     from models.rudolph.abilities import caption_image
+    from models.rudolph.step_graphs import StepGraphs
 
     viewer = load_viewer(
         existing_weights(options.weights), chosen_device(options.device), getattr(torch, options.dtype)
     )
+    graphs = StepGraphs.automatic(chosen_device(options.device))
     codes = [viewer.codes(path) for path in options.pictures]  # all of them: what is no picture is said at once
     tokens = TOKENS[options.tokens]
     entries = []
     for number, (path, seen) in enumerate(zip(options.pictures, codes, strict=True), 1):
         note(f"captioning {number} of {len(codes)}")
-        with passes_shown(viewer.model, "captioning", None):
+        with passes_shown(viewer.model, "captioning", None, graphs):
             captions = caption_image(
                 viewer.model,
                 viewer.vocabulary,
@@ -56,6 +58,7 @@ def run(options: argparse.Namespace) -> int:
                 ranking_special=tokens.draw,
                 seed=options.seed,
                 batch=options.batch,
+                graphs=graphs,
             )
         require_finite(torch.tensor([caption.score for caption in captions]), f"the scores of captions of {path}")
         for caption in captions:

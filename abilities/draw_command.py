@@ -97,7 +97,7 @@ def run(options: argparse.Namespace) -> int:
     note(f"drawing {drafts}: {text}")
     window = chosen_window(options) if guidance is None else 1
     passes = drawing_passes(painter.network, drafts, options.batch, guided=guidance is not None, window=window)
-    with passes_shown(painter.network, "drawing", passes):
+    with passes_shown(painter.network, "drawing", passes, painter.graphs):
         ranked = painter.paint(PictureOrder(text, drafts, options.seed, options.batch, prompt, guidance, window))
     pictures = decoded(painter.vqgan, ranked.codes[: options.count], options.batch)
     entries = []

@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
     note(f"drawing {options.count}: {text}")
     window = chosen_window(options)
     passes = drawing_passes(painter.network, options.count, options.batch, window=window)
-    with passes_shown(painter.network, "drawing", passes):
+    with passes_shown(painter.network, "drawing", passes, painter.graphs):
         ranked = painter.paint(PictureOrder(text, options.count, options.seed, options.batch, window=window))
     drawn = decoded(painter.vqgan, ranked.codes, options.batch)
     note("choosing by ruCLIP")

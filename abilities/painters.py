@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -19,6 +19,7 @@ from models.rudolph.abilities import generate_codebooks
 from models.rudolph.geometry import Geometry
 from models.rudolph.guidance import Guidance, generate_codebooks_cfg
 from models.rudolph.ranking import rank_images
+from models.rudolph.step_graphs import StepGraphs
 from models.rudolph.transformer import SparseDecoder
 from models.rudolph.vocabulary import Vocabulary
 from models.rudolph.window_width import WindowWidth
@@ -62,6 +63,7 @@ class Painter:
         vqgan: makes pictures of codes.
         score: what the scores of its pictures are.
         paint: draws, and ranks; raises `NotFiniteError` and `NonFiniteLogitsError`.
+        graphs: what captures its steps on a GPU.
 
     """
 
@@ -70,6 +72,7 @@ class Painter:
     vqgan: VQGAN
     score: str
     paint: Callable[[PictureOrder], RankedCodes]
+    graphs: StepGraphs = field(default_factory=StepGraphs)
 
 
 def load_painter(
@@ -105,7 +108,7 @@ def load_fitting_vqgan(
 
 
 def _dalle(folder: Path, tokenizer: BPE, device: torch.device, dtype: torch.dtype) -> Painter:
-    model = load_dalle(folder / DALLE_FOLDER, device, dtype)
+    model, graphs = load_dalle(folder / DALLE_FOLDER, device, dtype), StepGraphs.automatic(device)
     vqgan = load_fitting_vqgan(folder, model.config, tokenizer, device, "ruDALL-E")
 
     def paint(order: PictureOrder) -> RankedCodes:
@@ -118,14 +121,15 @@ def _dalle(folder: Path, tokenizer: BPE, device: torch.device, dtype: torch.dtyp
             seed=order.seed,
             batch=order.batch,
             window=WindowWidth.chosen(order.window, device),
+            graphs=graphs,
         )
         return RankedCodes(ranked.codes, ranked.perplexity.tolist())
 
-    return Painter(model, model.config.image_tokens_per_dim, vqgan, "perplexity", paint)
+    return Painter(model, model.config.image_tokens_per_dim, vqgan, "perplexity", paint, graphs)
 
 
 def _rudolph(model: Rudolph, folder: Path, tokenizer: BPE, device: torch.device, tokens: TaskTokens) -> Painter:
-    vocabulary = Vocabulary(tokenizer, model.config)
+    vocabulary, graphs = Vocabulary(tokenizer, model.config), StepGraphs.automatic(device)
 
     def draw(order: PictureOrder) -> Tensor:
         if order.guidance is None:
@@ -139,6 +143,7 @@ def _rudolph(model: Rudolph, folder: Path, tokenizer: BPE, device: torch.device,
                 seed=order.seed,
                 batch=order.batch,
                 window=WindowWidth.chosen(order.window, device),
+                graphs=graphs,
             )
         return generate_codebooks_cfg(
             model,
@@ -167,4 +172,4 @@ def _rudolph(model: Rudolph, folder: Path, tokenizer: BPE, device: torch.device,
         return RankedCodes(codes.cpu()[best], ranking.scores[best].tolist())
 
     vqgan = load_fitting_vqgan(folder, model.config, tokenizer, device)
-    return Painter(model, model.config.image_tokens_per_dim, vqgan, "text_and_image_score", paint)
+    return Painter(model, model.config.image_tokens_per_dim, vqgan, "text_and_image_score", paint, graphs)

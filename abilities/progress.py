@@ -8,23 +8,33 @@ from contextlib import contextmanager
 from torch import nn
 from tqdm import tqdm
 
-from contest.console import no_bar
+from contest.console import no_bar, say
+from models.rudolph.step_graphs import StepGraphs
 from models.rudolph.transformer import SparseDecoder
 
 
 @contextmanager
-def passes_shown(network: SparseDecoder, label: str, total: int | None) -> Iterator[None]:
-    """Show how many passes of the network's layers are done, of `total` if that is known."""
+def passes_shown(
+    network: SparseDecoder, label: str, total: int | None, graphs: StepGraphs | None = None
+) -> Iterator[None]:
+    """Show how many passes of the network's layers are done, of `total` if that is known; also those by `graphs`, of
+    which it is said behind them if none can be captured."""
     with tqdm(total=total, desc=label, unit="pass", disable=no_bar(), leave=False) as bar:
 
         def count(module: nn.Module, given: object, found: object) -> None:
             bar.update()
 
         handle = network.transformer.register_forward_hook(count)
+        if graphs is not None:
+            graphs.on_replay = bar.update
         try:
             yield
         finally:
             handle.remove()
+            if graphs is not None:
+                graphs.on_replay = None
+    if graphs is not None and graphs.problem:
+        say(f"no CUDA graphs could be made, steps were launched one by one: {graphs.problem}")
 
 
 def drawing_passes(

@@ -56,6 +56,7 @@ PARTS = (
     Part("graph", "one_step", "graph", 30),
     Part("training", "training", "training", 45),
     Part("attention", "kernels", "attention", 15),
+    Part("training_attention", "training_attention", "training_attention", 20),
     Part("vqgan", "inference", "vqgan", 20),
     Part("prefill", "inference", "prefill", 20),
     Part("compile", "one_step", "compiled", 40),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from benchmarks.gpu_parts.energy import Joules
 from benchmarks.gpu_parts.inference import TINY
 from benchmarks.gpu_parts.parts import Setting
 from models.rudolph import Config, Rudolph, named
+from models.rudolph.piecewise_attention import PiecewiseAttention
 from training.tune.data.batches import Batch
 from training.tune.distributed import Processes
 from training.tune.settings import ComputeSettings, DataSettings, TaskSettings, TuneSettings
@@ -21,23 +23,31 @@ from training.tune.training_state import TrainState
 
 
 def training(setting: Setting) -> Iterator[dict[str, Any]]:
-    """The 350M and the 2.7B, in bfloat16 and in float16."""
+    """The 350M and the 2.7B, in bfloat16 and in float16, with either form of attention."""
     peak = _peak(setting)
     yield {"products in bfloat16, TFLOP/s": round(peak / 1e12, 2)}
-    sizes = {"tiny": (TINY, 2)} if setting.tiny else {"350M": (named("350M"), 24), "2.7B": (named("2.7B-FBC2"), 4)}
+    tiny = replace(TINY, attention_dropout_prob=0.0)  # which pieces do not have on a CPU
+    sizes = {"tiny": (tiny, 2)} if setting.tiny else {"350M": (named("350M"), 24), "2.7B": (named("2.7B-FBC2"), 4)}
     for size, (config, rows) in sizes.items():
         for dtype in ("bfloat16",) if setting.tiny else ("bfloat16", "float16"):
-            state, row = _measured(setting, config, rows, dtype, peak)
-            yield {"size": size, "dtype": dtype, **row}
+            state, batch = _begun(setting, config, rows, dtype)
+            ways = [state.attention.way] if dtype != "bfloat16" else [state.attention.way, _other(state)]
+            for way in ways:
+                if way != state.attention.way:
+                    state.model.transformer.piecewise = PiecewiseAttention(config) if way == "pieces" else None
+                yield {"size": size, "dtype": dtype, "attention": way, **_measured(setting, state, batch, peak)}
             if dtype == "bfloat16":
                 for found in _optimizers(setting, state):
                     yield {"size": size, **found}
             del state  # before the next one is made
 
 
-def _measured(
-    setting: Setting, config: Config, rows: int, dtype: str, peak: float
-) -> tuple[TrainState, dict[str, Any]]:
+def _other(state: TrainState) -> str:
+    """The form of attention that the training has not chosen."""
+    return "dense" if state.attention.way == "pieces" else "pieces"
+
+
+def _begun(setting: Setting, config: Config, rows: int, dtype: str) -> tuple[TrainState, Batch]:
     compute, device = ComputeSettings(dtype=dtype), torch.device(setting.device)
     settings = TuneSettings("", "", DataSettings(""), {"vqa": TaskSettings()}, steps=1000, compute=compute)
     torch.manual_seed(0)
@@ -48,6 +58,11 @@ def _measured(
     middle = slice(config.l_text_seq_length, config.prefix_length)
     ids[:, middle] = torch.randint(config.image_vocab_size, (rows, config.image_seq_length))
     batch = Batch(ids, torch.tensor([[1.0, 1.0, 7.0]]).repeat(rows, 1), torch.zeros(rows, dtype=torch.int64), ("vqa",))
+    return state, batch
+
+
+def _measured(setting: Setting, state: TrainState, batch: Batch, peak: float) -> dict[str, Any]:
+    device = torch.device(setting.device)
     if setting.on_gpu:
         torch.cuda.reset_peak_memory_stats()
     times, count = [], 2 if setting.tiny else 5
@@ -57,11 +72,11 @@ def _measured(
             start = time.perf_counter()
             train_step(state, step, batch)  # it returns the loss as a number, and so waits for the GPU
             times.append(time.perf_counter() - start)
-    seconds, tokens = statistics.median(times), ids.numel()
-    flop = 6.0 * tokens * sum(parameter.numel() for parameter in model.transformer.parameters())
+    seconds, tokens = statistics.median(times), batch.ids.numel()
+    flop = 6.0 * tokens * sum(parameter.numel() for parameter in state.model.transformer.parameters())
     held = torch.cuda.max_memory_allocated() / 1e9 if setting.on_gpu else None
-    return state, {
-        "rows": rows,
+    return {
+        "rows": len(batch.ids),
         "seconds a step": round(seconds, 3),
         "tokens a second": round(tokens / seconds),
         "share of peak": round(flop / seconds / peak, 3),

@@ -14,6 +14,7 @@ from torch import Tensor
 from models.dalle.network import Dalle
 from models.rudolph.decoding import generate_image
 from models.rudolph.sampling import Sampling, uniforms
+from models.rudolph.step_graphs import StepGraphs
 from models.rudolph.vocabulary import BOS, EOS, PAD, Tokenizer
 from models.rudolph.window_width import WindowWidth
 
@@ -71,15 +72,16 @@ def draw_codes(
     *,
     prompt: Tensor | None = None,
     window: int | WindowWidth = 1,
+    graphs: StepGraphs | None = None,
 ) -> Tensor:
     """Codes of pictures of a text, in the order of their random numbers `[n, I]`: int64 `[n, I]`.
 
-    text_ids `[L]`; prompt `[I]` holds codes to keep, and -1 where the model is free. `window`, and what is raised,
-    as in `generate_image`.
+    text_ids `[L]`; prompt `[I]` holds codes to keep, and -1 where the model is free. `window`, `graphs`, and what is
+    raised, as in `generate_image`.
     """
     ids = model.sequence(text_ids.expand(len(numbers), -1))
     kept = None if prompt is None else prompt.expand(len(numbers), -1)
-    return generate_image(model, ids, sampling, numbers, prompt=kept, window=window)
+    return generate_image(model, ids, sampling, numbers, prompt=kept, window=window, graphs=graphs)
 
 
 def generate_images(
@@ -92,8 +94,9 @@ def generate_images(
     seed: int = 0,
     batch: int = 8,
     window: int | WindowWidth = 1,
+    graphs: StepGraphs | None = None,
 ) -> RankedImages:
-    """Draw `count` pictures of a text and rank them by perplexity: text_ids, prompt and window as in `draw_codes`.
+    """Draw `count` pictures of a text and rank them by perplexity; text_ids and what follows as in `draw_codes`.
 
     A picture's random numbers depend on the seed and its number alone, not on the batch.
     Raises ValueError for a count below 1.
@@ -103,7 +106,8 @@ def generate_images(
     names = [str(number) for number in range(count)]
     numbers = uniforms(seed, names, "image", model.config.image_seq_length)
     drawn = [
-        draw_codes(model, text_ids, sampling, chunk, prompt=prompt, window=window) for chunk in numbers.split(batch)
+        draw_codes(model, text_ids, sampling, chunk, prompt=prompt, window=window, graphs=graphs)
+        for chunk in numbers.split(batch)
     ]
     return rank_images(model, text_ids, torch.cat(drawn), batch=batch)
 

@@ -18,6 +18,7 @@ from models.rudolph.decoding import answer, generate_image
 from models.rudolph.left_text import TEXT_SAMPLING
 from models.rudolph.ranking import rank_texts
 from models.rudolph.sampling import Sampling, uniforms
+from models.rudolph.step_graphs import StepGraphs
 from models.rudolph.transformer import Rudolph
 from models.rudolph.vocabulary import Vocabulary
 from models.rudolph.window_width import WindowWidth
@@ -55,6 +56,7 @@ def generate_codebooks(
     seed: int = 0,
     batch: int = 24,
     window: int | WindowWidth = 1,
+    graphs: StepGraphs | None = None,
 ) -> Tensor:
     """Draw `count` pictures of a text: codes `[count, I]`.
 
@@ -70,7 +72,8 @@ def generate_codebooks(
     for names in _sample_names(count, batch):
         kept = None if prompt is None else prompt.expand(len(names), -1)
         numbers = uniforms(seed, names, "image", steps)
-        chunks.append(generate_image(model, left.expand(len(names), -1), sampling, numbers, prompt=kept, window=window))
+        rows = left.expand(len(names), -1)
+        chunks.append(generate_image(model, rows, sampling, numbers, prompt=kept, window=window, graphs=graphs))
     return torch.cat(chunks)
 
 
@@ -88,6 +91,7 @@ def generate_captions(
     sampling: Sampling = TEXT_SAMPLING,
     seed: int = 0,
     batch: int = 24,
+    graphs: StepGraphs | None = None,
 ) -> dict[str, int]:
     """Caption a picture with codes `[I]` `drafts` times: each text that is not empty, and how many drafts gave it.
 
@@ -105,7 +109,7 @@ def generate_captions(
     for names in _sample_names(drafts, batch):
         numbers = uniforms(seed, names, "right text", steps)
         rows = left.expand(len(names), -1), codes.expand(len(names), -1)
-        drawn = answer(model, *rows, template, sampling, numbers, allowed=allowed)
+        drawn = answer(model, *rows, template, sampling, numbers, allowed=allowed, graphs=graphs)
         texts = [takewhile(lambda token: token < pieces, ids) for ids in drawn]
         counts.update(vocabulary.decode([*template, *text]) for text in texts)
     counts.pop("", None)
@@ -127,6 +131,7 @@ def caption_image(
     sampling: Sampling = TEXT_SAMPLING,
     seed: int = 0,
     batch: int = 24,
+    graphs: StepGraphs | None = None,
 ) -> list[Caption]:
     """Caption a picture with codes `[I]`: of `drafts` texts the `count` that fit best, best first; maybe fewer.
 
@@ -145,6 +150,7 @@ def caption_image(
         sampling=sampling,
         seed=seed,
         batch=batch,
+        graphs=graphs,
     )
     if not counts:
         return []

@@ -68,7 +68,8 @@ class StepGraphs:
     """Has steps captured where that pays.
 
     `captured` counts graphs, `replayed` the steps that they did, `problem` says why none are made any more: the first
-    capture that fails is the last one tried.
+    capture that fails is the last one tried. `on_replay` is called at each step of which the network's own code does
+    not run.
     """
 
     def __init__(self, recorder: Recorder | None = None) -> None:
@@ -76,6 +77,7 @@ class StepGraphs:
         self.recorder = recorder
         self.captured = self.replayed = 0
         self.problem = ""
+        self.on_replay: Callable[[], object] | None = None
 
     @classmethod
     def automatic(cls, device: torch.device) -> StepGraphs:
@@ -130,5 +132,7 @@ class Repeated:
                 self._graphs = None
                 self._step()
                 return
+        elif self._graphs.on_replay is not None:
+            self._graphs.on_replay()
         self._replay()
         self._graphs.replayed += 1

@@ -24,6 +24,7 @@ from models.rudolph.linear import TrainableLinear
 from models.rudolph.loss import LossParts, segment_loss
 from models.rudolph.masks import grouped_positions, sequence_mask
 from models.rudolph.packed import PackedLinear
+from models.rudolph.piecewise_attention import PiecewiseAttention
 
 LAYER_NORM_EPS = 1e-5
 HALF_MAX = 65504.0  # largest finite float16: the published model clamps every attention output to it
@@ -122,6 +123,7 @@ class SparseTransformer(nn.Module):
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.num_layers))
         self.final_layernorm = nn.LayerNorm(config.hidden_size, eps=LAYER_NORM_EPS)
         self.keeps_products = False  # with gradient checkpointing: what the layers' weights gave is not computed again
+        self.piecewise: PiecewiseAttention | None = None  # how passes that keep gradients attend on a GPU, if so
         self.kinds = config.layer_kinds
         for kind in config.mask_kinds:
             self.register_buffer(f"{kind}_mask", self._published_mask(kind))
@@ -227,7 +229,11 @@ class SparseDecoder(nn.Module):
             raise ValueError(f"a sequence has 1 to {self.config.total_seq_length} tokens, not {n}")
         dropout = self.config.attention_dropout_prob if self.training else 0.0
 
+        piecewise = self.transformer.piecewise if torch.is_grad_enabled() else None
+
         def attend(layer: int) -> Attend:
+            if piecewise is not None:
+                return partial(piecewise, kind=self.transformer.kinds[layer], dropout=dropout)
             mask, order = self.transformer.mask(layer)[:n, :n], self.transformer.order(layer, n)
             return lambda query, key, value: masked_attention(query, key, value, mask, dropout, order)
 

@@ -51,15 +51,22 @@ def status_of(output: Path, part: str) -> str:
 
 
 def test_a_training_step_needs_no_package_that_may_not_be_there(tmp_path: Path) -> None:
-    ended = prove(tmp_path / "out", "--only", "training", path=hide(HIDDEN, tmp_path))
+    parts = "training", "training_attention"
+    ended = prove(tmp_path / "out", "--only", *parts, path=hide(HIDDEN, tmp_path))
     assert ended.returncode == 0, (tmp_path / "out" / "training.log").read_text()
     data = json.loads((tmp_path / "out" / "report.json").read_text())
-    (result,) = data["parts"]
+    result, attention = data["parts"]
     assert data["failed"] == {}
     assert (result["part"], result["status"]) == ("training", "done")
-    assert result["rows"][1]["tokens a second"] > 0
-    assert [row["AdamW"] for row in result["rows"][2:]] == ["fused", "foreach"]
-    assert "| size | dtype | rows |" in (tmp_path / "out" / "report.md").read_text()
+    assert [row["attention"] for row in result["rows"][1:3]] == ["blocks", "pieces"]
+    assert all(row["tokens a second"] > 0 for row in result["rows"][1:3])
+    assert [row["AdamW"] for row in result["rows"][3:]] == ["fused", "foreach"]
+    assert attention["rows"][0]["trial of the pieces"] == "passed"
+    assert [(row["layer"], row["attention"]) for row in attention["rows"][1:]] == [
+        (kind, way) for kind in ("col", "conv", "last_conv", "row") for way in ("dense", "pieces")
+    ]
+    assert all(float(row["error"]) < 1e-5 for row in attention["rows"][1:])
+    assert "| size | dtype | attention | rows |" in (tmp_path / "out" / "report.md").read_text()
 
 
 def test_it_goes_on_after_a_part_that_fails(tmp_path: Path) -> None:

@@ -44,5 +44,11 @@ def test_the_plan_covers_the_peak() -> None:
         assert row["peak GB above start"] <= row["planned GB"] + 0.1  # a tiny network: workspaces of kernels alone
 
 
+def test_attention_by_pieces_is_right() -> None:
+    found = rows("training_attention")
+    assert found[0]["trial of the pieces"] == "passed"
+    assert all(float(row["error"]) < 2e-2 for row in found[1:])
+
+
 def test_a_training_step_runs_in_bfloat16() -> None:
     assert rows("training")[1]["tokens a second"] > 0

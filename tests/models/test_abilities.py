@@ -16,7 +16,9 @@ from models.rudolph.abilities import caption_image, generate_captions, generate_
 from models.rudolph.left_text import LeftTextError, continue_left, generate_texts
 from models.rudolph.ranking import rank_texts
 from models.rudolph.sampling import Sampling
+from models.rudolph.step_graphs import StepGraphs
 from models.rudolph.vocabulary import BOS, EOS, Vocabulary
+from tests.models.recorded import StandInRecorder
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "models"
 GREEDY = Sampling(temperature=1.0, top_k=1, top_p=1.0)
@@ -68,6 +70,21 @@ def test_captions_as_published(
         golden_rudolph, golden_vocabulary, golden_picture, drafts, sampling=GREEDY, batch=2, **asked
     )
     assert found == dict(zip(texts, counts, strict=True))
+
+
+def test_replayed_steps_give_the_same_captions(
+    monkeypatch: pytest.MonkeyPatch,
+    golden_rudolph: Rudolph,
+    golden_vocabulary: Vocabulary,
+    golden_picture: Tensor,
+) -> None:
+    monkeypatch.setattr("models.rudolph.step_graphs.LEAST_CALLS", 1)
+    monkeypatch.setattr("models.rudolph.step_graphs.WARM_UP_CALLS", 1)
+    graphs, given = StepGraphs(StandInRecorder()), (golden_rudolph, golden_vocabulary, golden_picture, 6)
+    expected = generate_captions(*given, seed=5, batch=3)
+    assert generate_captions(*given, seed=5, batch=3, graphs=graphs) == expected
+    assert graphs.captured >= 2
+    assert graphs.replayed > graphs.captured
 
 
 @pytest.mark.parametrize(

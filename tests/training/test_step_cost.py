@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from models.rudolph import Rudolph, linear
 from models.rudolph.dropout import Dropout
+from models.rudolph.piecewise_attention import PiecewiseAttention
 from tests.training.test_objective import CONFIG, TASKS, mixed_batch
 from tests.training.test_trainer import ALONE, BASE, COMPUTE
 from training.tune.chunked_entropy import LOGITS_AT_ONCE, NORMALISED_AT_ONCE
@@ -69,8 +70,9 @@ class Crossings(TorchDispatchMode):
 
 @pytest.mark.parametrize(("left_only", "sent"), [(0, 6), (3, 8)])
 @pytest.mark.parametrize("checkpointing", [None, 1])
+@pytest.mark.parametrize("pieces", [False, True])
 def test_neither_direction_of_the_objective_waits_for_the_device(
-    monkeypatch: pytest.MonkeyPatch, left_only: int, sent: int, checkpointing: int | None
+    monkeypatch: pytest.MonkeyPatch, left_only: int, sent: int, checkpointing: int | None, pieces: bool
 ) -> None:
     """A network on the meta device, of which no value can be read: `bool()`, `nonzero` and masks as indices raise."""
     monkeypatch.setattr(torch, "is_autocast_enabled", lambda *_: False)  # which knows no meta device
@@ -81,6 +83,9 @@ def test_neither_direction_of_the_objective_waits_for_the_device(
     batch = mixed_batch()
     batch.weights[:left_only, 1:] = 0.0  # a pass of its own
     totals = totals_of(model, [batch])
+    if pieces:
+        model.transformer.piecewise = PiecewiseAttention(DROPPING)
+        Objective(model, TASKS)(batch, totals)  # the small masks go there once
     with Crossings() as crossings:
         loss, sums = Objective(model, TASKS)(batch, totals)
         loss.backward()

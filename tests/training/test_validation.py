@@ -8,7 +8,9 @@ import torch
 
 from evaluation.metrics.cases import Mode
 from models.rudolph import Rudolph, named
+from models.rudolph.step_graphs import StepGraphs
 from models.rudolph.vocabulary import PAD, Vocabulary
+from tests.models.recorded import StandInRecorder
 from tests.training.small_world import TINY
 from training.tune import validation
 from training.tune.data.examples import Example
@@ -86,6 +88,18 @@ def test_the_size_of_its_batches_changes_nothing(model: Rudolph) -> None:
     )
     model.train()
     assert one == pytest.approx(all_at_once, rel=1e-5)
+
+
+def test_replayed_steps_give_the_same_answers(monkeypatch: pytest.MonkeyPatch, model: Rudolph) -> None:
+    monkeypatch.setattr("models.rudolph.step_graphs.LEAST_CALLS", 1)
+    monkeypatch.setattr("models.rudolph.step_graphs.WARM_UP_CALLS", 1)
+    graphs = StepGraphs(StandInRecorder())
+    expected, found = (
+        validate(model, VOCABULARY, HELD_OUT, TASKS, "strict", batch_size=2, graphs=each) for each in (None, graphs)
+    )
+    assert found == expected
+    assert (graphs.captured, graphs.problem) == (3, "")  # of batches of 2, 2 and 1
+    assert graphs.replayed > 3
 
 
 def test_a_task_without_text_answers_has_no_score(model: Rudolph) -> None:

@@ -16,12 +16,15 @@ from contest.stop_signals import Stopped, StopRequest, stop_when_convenient
 from models.bpe import BPE
 from models.rudolph import Rudolph
 from models.rudolph.decoding import NonFiniteLogitsError
+from models.rudolph.free_memory import free_bytes
+from models.rudolph.step_graphs import StepGraphs
 from models.rudolph.vocabulary import Vocabulary
 from models.weights_folder import require_fit
 from training.tune.callbacks.build import build_callbacks
 from training.tune.callbacks.callback import Callback, TrainingRun
 from training.tune.callbacks.epochs import steps_of_epoch
 from training.tune.checkpoints import CheckpointNote, last_checkpoint, save_checkpoint
+from training.tune.compute_note import ComputeNote
 from training.tune.data.loading import Data, open_data, open_encoder, require_vqgan
 from training.tune.distributed import Processes, open_processes
 from training.tune.errors import SettingsError, make_output
@@ -29,6 +32,7 @@ from training.tune.export import export
 from training.tune.freezing import freeze
 from training.tune.initial_weights import starting_config, starting_model
 from training.tune.lora import add_adapters
+from training.tune.memory_estimate import require_memory
 from training.tune.node_log import NodeLog
 from training.tune.nodes import checksum, require_same_start, require_same_work
 from training.tune.settings import TuneSettings
@@ -41,7 +45,16 @@ from training.tune.validation import Validation, validate
 MAY_CHANGE = ("weights", "output", "tasks", "until", "validation", "checkpoint", "logging", "emissions")
 PARTS_THAT_MAY_CHANGE = {
     "data": ("folder", "cache", "workers", "prefetch"),
-    "compute": ("device", "threads", "parallel", "timeout", "accumulate", "activation_checkpointing", "keep_products"),
+    "compute": (
+        "device",
+        "threads",
+        "parallel",
+        "timeout",
+        "accumulate",
+        "activation_checkpointing",
+        "keep_products",
+        "attention",
+    ),
 }
 
 
@@ -121,6 +134,7 @@ class _Run:
     callbacks: Callback | None
     fingerprint: Mapping[str, Any]
     nodes: NodeLog
+    note: ComputeNote
 
     def make(self, step: int, request: StopRequest) -> None:
         """Make a step (0-based), and validate and save where that is due.
@@ -157,7 +171,9 @@ class _Run:
         whole, settings = self.state.whole(), self.settings
         if self.callbacks is None or whole is None:
             return None
-        found = validate(whole, self.vocabulary, self.data.held_out, settings.tasks, settings.validation.mode)
+        asked = whole, self.vocabulary, self.data.held_out, settings.tasks, settings.validation.mode
+        found = validate(*asked, graphs=self.note.graphs)
+        self.note.write()
         self.callbacks.on_validation(step + 1, found)
         return found
 
@@ -179,9 +195,14 @@ def _train(settings: TuneSettings, others: Sequence[Callback], processes: Proces
     require_fit(weights, config, tokenizer, None)
     require_vqgan(settings.tasks, weights, config)
     model = build_model(settings)
+    need = None
+    if processes.device.type == "cuda":
+        need = require_memory(model, settings, free_bytes(processes.device), processes.world)
     compares = processes.world > 1 and processes.place.speaks
     weights_sum = checksum(model) if compares else ""  # of whole weights: soon they are shared
     state = TrainState(model, settings, processes)
+    graphs = StepGraphs.automatic(processes.device)
+    note = ComputeNote(output, processes.device, state.attention, need, graphs)
     vocabulary = Vocabulary(tokenizer, state.model.config)
     data = open_data(
         settings.data,
@@ -202,8 +223,10 @@ def _train(settings: TuneSettings, others: Sequence[Callback], processes: Proces
     callbacks = build_callbacks(settings.logging, settings.validation.mode, others) if processes.is_first else None
     if callbacks:
         epoch = settings.logging.epoch_steps or steps_of_epoch(data.sizes, settings.data, settings.tasks)
+        note.write()
         callbacks.on_start(TrainingRun(output, done, end, epoch, settings.logging.every, state.means))
-    run = _Run(settings, state, data, vocabulary, callbacks, fingerprint, NodeLog(processes.place, processes.world))
+    nodes = NodeLog(processes.place, processes.world)
+    run = _Run(settings, state, data, vocabulary, callbacks, fingerprint, nodes, note)
     try:
         with stop_when_convenient() as request:
             for step in range(done, end):

@@ -174,6 +174,8 @@ class ComputeSettings:
     """Keep only the layers' inputs, and compute the rest again."""
     keep_products: bool = False
     """With activation_checkpointing: keep what the layers' weights gave as well: more memory, hardly more work."""
+    attention: Literal["auto", "dense", "pieces"] = "auto"
+    """On a GPU: under whole masks (dense), or by pieces that hardly need one; auto: pieces from 1024 tokens on."""
     parallel: Literal["ddp", "fsdp", "hsdp"] = "ddp"
     """Each of several processes holds all weights (ddp), a part of them (fsdp), or a part within its node (hsdp)."""
     timeout: Annotated[Number, Field(ge=1, le=10**6)] = 7200.0

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from models.rudolph import Rudolph
+from training.tune.attention_choice import choose_attention
 from training.tune.checkpoints import CheckpointError, read_checkpoint
 from training.tune.distributed import (
     Processes,
@@ -45,6 +46,7 @@ class TrainState:
             raise SettingsError(problem, "use compute.parallel: ddp, or adamw")
         self.model = model.to(processes.device)
         self.processes = processes
+        self.attention = choose_attention(model, self.compute, processes.device)
         self.shared = share(Objective(model, settings.tasks, self.loss), self.compute, processes)
         self.optimizer = build_optimizer(model, self.optim)
         self.precision = Precision(self.compute.dtype, processes.device)

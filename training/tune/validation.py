@@ -23,6 +23,7 @@ from models.rudolph.decoding import answer
 from models.rudolph.free_memory import free_bytes
 from models.rudolph.memory_plan import CPU, GPU, answering, plan
 from models.rudolph.sampling import Sampling
+from models.rudolph.step_graphs import StepGraphs
 from models.rudolph.vocabulary import EMPTY_ANSWER, PAD, Vocabulary
 from training.tune.data.batches import example_ids, picture_codes
 from training.tune.data.examples import Example
@@ -110,8 +111,14 @@ def fitting_batch(model: Rudolph) -> int:
     return plan(free_bytes(weight.device), [need], replace(limits, largest_batch=AT_ONCE)).batch("answer")
 
 
-def greedy_answers(model: Rudolph, vocabulary: Vocabulary, examples: Sequence[Example], batch_size: int) -> list[str]:
-    """Answers to the examples, in order."""
+def greedy_answers(
+    model: Rudolph,
+    vocabulary: Vocabulary,
+    examples: Sequence[Example],
+    batch_size: int,
+    graphs: StepGraphs | None = None,
+) -> list[str]:
+    """Answers to the examples, in order; `graphs` may capture steps."""
     config, template = model.config, vocabulary.right_template()
     answers: list[str] = []
     for start in range(0, len(examples), batch_size):
@@ -119,7 +126,7 @@ def greedy_answers(model: Rudolph, vocabulary: Vocabulary, examples: Sequence[Ex
         left = torch.stack([vocabulary.encode_left(example.left) for example in chunk])  # [batch, L]
         codes = torch.stack([picture_codes(example, config.image_seq_length) for example in chunk])  # [batch, I]
         uniforms = torch.zeros(len(chunk), config.r_text_seq_length - len(template))
-        ids = answer(model, left, codes, template, GREEDY, uniforms)
+        ids = answer(model, left, codes, template, GREEDY, uniforms, graphs=graphs)
         answers += [vocabulary.decode(row) for row in ids]
     return answers
 
@@ -184,10 +191,12 @@ def validate(
     tasks: Mapping[str, TaskSettings],
     mode: Mode,
     batch_size: int | None = None,
+    graphs: StepGraphs | None = None,
 ) -> Validation:
     """Validate on `held_out` (examples by task), with dropout off; the model is left in the mode that it was in.
 
-    `batch_size` None takes as many at once as fit the memory that is free, at most 48.
+    `batch_size` None takes as many at once as fit the memory that is free, at most 48. `graphs` may
+    capture steps of answering.
     """
     batch_size = fitting_batch(model) if batch_size is None else batch_size
     was_training = model.training
@@ -201,7 +210,8 @@ def validate(
         segments = segment_losses(model, vocabulary, examples, trained, batch_size)
         total = sum(weights[segment] for segment in segments)
         loss = sum(weights[segment] * value for segment, value in segments.items()) / total if total else None
-        found[task] = _with_answers(model, vocabulary, task, examples, mode, batch_size, TaskValidation(loss, segments))
+        of_task = TaskValidation(loss, segments)
+        found[task] = _with_answers(model, vocabulary, task, examples, mode, batch_size, of_task, graphs)
     model.train(was_training)
     scores = [task.score for task in found.values() if task.score is not None]
     loss = sum(tasks[task].weight * of_task.loss for task, of_task in found.items() if of_task.loss is not None)
@@ -216,11 +226,12 @@ def _with_answers(
     mode: Mode,
     batch_size: int,
     found: TaskValidation,
+    graphs: StepGraphs | None,
 ) -> TaskValidation:
     asked = [example for example in examples if example.references]
     if not asked:
         return found
-    answers = greedy_answers(model, vocabulary, asked, batch_size)
+    answers = greedy_answers(model, vocabulary, asked, batch_size, graphs)
     right = [
         text.lower() in {reference.lower().strip() for reference in example.references}
         for text, example in zip(answers, asked, strict=True)

@@ -22,6 +22,8 @@ def _candidates(settings: TuneSettings) -> Iterator[tuple[str, str]]:
         yield from ((f"lora.{key}", "without lora.rank") for key in vars(settings.lora) if key != "rank")
     if not settings.compute.activation_checkpointing:
         yield "compute.keep_products", "without compute.activation_checkpointing"
+    if settings.compute.device == "cpu":
+        yield "compute.attention", "on a CPU, which computes it by blocks"
     if settings.optim.schedule == "onecycle":
         shape = ("warmup_steps", "decay_share", "final_rate_share")
         yield from ((f"optim.{key}", "with optim.schedule: onecycle, which has a shape of its own") for key in shape)
