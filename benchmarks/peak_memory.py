@@ -27,11 +27,12 @@ def peak_bytes(work: Callable[[], object], device: torch.device) -> int:
         return torch.cuda.max_memory_allocated(device) - before
     ctypes.CDLL(None).malloc_trim(0)  # blocks that the C library keeps would hide what takes them anew
     (OWN / "clear_refs").write_text(RESET_PEAK)
-    before = _status_bytes("VmRSS")
+    before = status_bytes("VmRSS")
     work()
-    return max(0, _status_bytes("VmHWM") - before)
+    return max(0, status_bytes("VmHWM") - before)
 
 
-def _status_bytes(name: str) -> int:
+def status_bytes(name: str) -> int:
+    """Return an entry of this process's memory as the kernel has it, such as VmRSS or its peak VmHWM (proc(5))."""
     line = next(line for line in (OWN / "status").read_text().splitlines() if line.startswith(f"{name}:"))
     return int(line.split()[1]) * 1024

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, NamedTuple
 
 CHUNK_BYTES = 1 << 20
+_MARK = "\ufeff"  # of the byte order
 _SPACES = " \t\n\r"
 _SPACE = re.compile(r"[ \t\n\r]*")
 _LONGEST_LITERAL = len(r"\ud83d\ude00")  # what the scanner refuses as a whole when its end is cut off
@@ -73,6 +74,7 @@ class JSONReader:
         self._position = 0  # in the window
         self._has_begun = self._has_ended = False
         self._bytes_read = 0
+        self._counted, self._counted_bytes = 0, 0  # how far in the window bytes were counted, and all of them
         # Of the text before the window: its length, its line breaks, and where its last line begins.
         self._dropped, self._lines, self._line_start = 0, 0, 0
 
@@ -137,6 +139,12 @@ class JSONReader:
         """Return where the window's position is."""
         return self._place(self._position)
 
+    def byte_place(self) -> int:
+        """Return how many bytes of the stream lie before the window's position."""
+        self._counted_bytes += len(self.text[self._counted : self._position].encode())
+        self._counted = self._position
+        return self._counted_bytes
+
     def beginning(self, characters: int) -> str:
         """Return so many characters of the text from here on, as far as it has been read."""
         return self.text[self._position : self._position + characters]
@@ -176,6 +184,8 @@ class JSONReader:
             self._lines += taken.count("\n")
             self._line_start = self._dropped + line_break + 1
         self._dropped += self._position
+        self._counted_bytes += len(taken[self._counted :].encode())
+        self._counted = 0
         kept, self._position = self.text[self._position :], 0
         pending = len(self._decoder.getstate()[0])
         room = len(kept) if self._longest is None else min(len(kept), self._longest - len(kept) + 1)
@@ -187,7 +197,10 @@ class JSONReader:
             error.start += self._bytes_read - pending
             raise
         if text and not self._has_begun:
-            text, self._has_begun = text.removeprefix("\ufeff"), True
+            if text.startswith(_MARK):
+                text = text[len(_MARK) :]
+                self._counted_bytes += len(codecs.BOM_UTF8)
+            self._has_begun = True
         self.text = kept + text
         self._bytes_read += len(data)
         return True

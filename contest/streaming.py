@@ -44,6 +44,14 @@ def stream_input(path: str | PathLike[str]) -> Iterator[Sample]:
     return _stream(path, lambda checker, value: parse_sample(checker, value, may_be_empty=False))
 
 
+def stream_predictions(path: str | PathLike[str]) -> Iterator[Sample]:
+    """Yield the answers of a `predictions.json`, in file order; an empty list of items is one too.
+
+    Raises ContestFileError as `stream_input` does.
+    """
+    return _stream(path, lambda checker, value: parse_sample(checker, value, may_be_empty=True))
+
+
 def stream_ground_truth(path: str | PathLike[str]) -> Iterator[GroundTruth]:
     """Yield the samples of a `ground_truth.json`, in file order. Raises ContestFileError as `stream_input` does."""
     return _stream(path, parse_ground_truth)
@@ -81,16 +89,19 @@ def _repeated_ids(file: str, hashes: array[int]) -> list[str]:
     return [sample_id for sample_id, count in found.items() if count > 1]
 
 
-def pairs_of(checker: Checker, longest: int | None = MAX_ENTRY_CHARACTERS) -> Iterator[tuple[str, Any]]:
+def pairs_of(
+    checker: Checker, longest: int | None = MAX_ENTRY_CHARACTERS, places: array[int] | None = None
+) -> Iterator[tuple[str, Any]]:
     """Yield id and value of each entry of the file's top-level object. Raises ContestFileError if it holds none.
 
-    `longest` is how many characters an entry may have; None: any number. NaN and infinities are reported.
+    `longest` is how many characters an entry may have; None: any number. NaN and infinities are reported. `places`
+    takes for each entry where its value begins in the file, and where it ends, in bytes.
     """
     try:
         with _opened(checker) as stream:
             if (found := stand_in(stream.peek(HEAD_BYTES)[:HEAD_BYTES])) is not None:
                 raise checker.fatal(Code.NOT_JSON, found.what, found.remedy)
-            yield from _pairs(JSONReader(stream, object_of, longest), checker)
+            yield from _pairs(JSONReader(stream, object_of, longest), checker, places)
     except FileNotFoundError as error:
         raise checker.fatal(Code.FILE_MISSING) from error
     except UnicodeDecodeError as error:
@@ -114,7 +125,7 @@ def _opened(checker: Checker) -> BufferedReader:
         raise checker.fatal(Code.FILE_UNREADABLE, bare_reason(error)) from error
 
 
-def _pairs(reader: JSONReader, checker: Checker) -> Iterator[tuple[str, Any]]:
+def _pairs(reader: JSONReader, checker: Checker, places: array[int] | None) -> Iterator[tuple[str, Any]]:
     if reader.peek() != "{":
         document = reader.value()
         _report_not_finite(reader, checker)
@@ -122,7 +133,12 @@ def _pairs(reader: JSONReader, checker: Checker) -> Iterator[tuple[str, Any]]:
         raise checker.fatal(Code.NOT_AN_OBJECT, f"the top level is {described(document)}")
     for key in reader.member_names():
         checker.sample_id = key
+        if places is not None:
+            reader.peek()
+            places.append(reader.byte_place())
         value = reader.value()
+        if places is not None:
+            places.append(reader.byte_place())
         _report_not_finite(reader, checker)
         yield key, value
     reader.require_end()

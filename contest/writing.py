@@ -13,10 +13,11 @@ from pathlib import Path
 from contest.atomic import replacing
 from contest.errors import Code, ContestError
 from contest.ground_truth import GroundTruth, References
-from contest.items import Sample
+from contest.items import Item, Sample
 from contest.tasks import task_by_id
 from errors import bare_reason
 
+_BUFFER = 1 << 16
 _DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -36,6 +37,31 @@ def write_json(path: str | os.PathLike[str], value: object, indent: int | None =
     except UnicodeEncodeError as error:
         raise ContestError(Code.CONTENT_NOT_UNICODE, f"not written: {error}", file=file) from error
     write_bytes(file, data)
+
+
+def write_json_object(path: str | os.PathLike[str], members: Iterable[tuple[str, object]]) -> None:
+    """Write an object of these members as `write_json` does, byte for byte, but one member after the other: what they
+    are need not be in memory together. No key may stand twice.
+
+    Raises ContestError as `write_json`, and whatever `members` raises; a file that stood there then stays as it was.
+    """
+    with writing(path), replacing(path, sync=True) as temporary, temporary.open("wb", buffering=_BUFFER) as stream:
+        stream.writelines(json_object_parts(path, members))
+
+
+def json_object_parts(path: str | os.PathLike[str], members: Iterable[tuple[str, object]]) -> Iterator[bytes]:
+    """Yield what `write_json_object` writes, piece by piece. Raises ContestError as it does."""
+    file, encode = os.fspath(path), json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+    before = "{"
+    for key, value in members:
+        try:
+            yield f"{before}{encode(key)}: {encode(value)}".encode()
+        except UnicodeEncodeError as error:
+            raise ContestError(Code.CONTENT_NOT_UNICODE, f"not written: {error}", file=file) from error
+        except ValueError as error:
+            raise ContestError(Code.NOT_FINITE, f"not written: {error}", file=file) from error
+        before = ", "
+    yield b"{}\n" if before == "{" else b"}\n"
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
@@ -89,8 +115,13 @@ def samples_to_json(samples: Iterable[Sample]) -> dict[str, list[dict[str, str]]
     value: dict[str, list[dict[str, str]]] = {}
     for sample in samples:
         _require_new(sample.id, value)
-        value[sample.id] = [{"type": item.type, "content": item.content} for item in sample.items]
+        value[sample.id] = items_to_json(sample.items)
     return value
+
+
+def items_to_json(items: Iterable[Item]) -> list[dict[str, str]]:
+    """Return the items of a sample or of an answer in the form that they have in files."""
+    return [{"type": item.type, "content": item.content} for item in items]
 
 
 def ground_truth_to_json(truths: Iterable[GroundTruth]) -> dict[str, object]:

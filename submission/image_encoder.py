@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, MutableMapping, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import KW_ONLY, InitVar, dataclass
@@ -26,10 +26,85 @@ from submission.engine import Engine
 from submission.picture_files import BlackPicture, FlawedPicture, PictureFiles, is_black
 from submission.planning import phase_label
 from submission.progress import progress
+from submission.recorded_images import compact_codes
 from submission.report import PhaseReport
 
 # Codes `[I]`; or that it counts as no picture; or why the picture can not be read, or not be encoded.
 EncodedPicture: TypeAlias = Tensor | FlawedPicture | BlackPicture | ContestError | Failure
+
+
+class PromisedPictures(MutableMapping[str, "Future[EncodedPicture]"]):
+    """Futures by sample id of what is encoded in another thread, in its order.
+
+    A future takes a kilobyte: it is made when it is asked for, and fulfilled even if it is deleted here meanwhile.
+    Nothing can be put in from outside.
+    """
+
+    def __init__(self, ids: Iterable[str]) -> None:
+        self._ids = dict.fromkeys(ids)  # in order
+        self._asked: dict[str, Future[EncodedPicture]] = {}  # for, and not fulfilled
+        self._encoded: dict[str, EncodedPicture] = {}
+        self._to_come = len(self._ids)
+        self._is_cancelled = False
+        self._lock = threading.Lock()
+
+    def keep(self, sample_id: str, encoded: EncodedPicture) -> None:
+        """Fulfil a promise; of one that was deleted before anyone asked for it nothing is kept."""
+        with self._lock:
+            self._to_come -= 1
+            future = self._asked.pop(sample_id, None)
+            if sample_id in self._ids:
+                self._encoded[sample_id] = encoded
+        if future is not None:
+            future.set_result(encoded)
+
+    def cancel(self) -> None:
+        """Cancel all that is not fulfilled."""
+        with self._lock:
+            self._is_cancelled, asked = True, list(self._asked.values())
+        for future in asked:
+            future.cancel()
+
+    @property
+    def are_done(self) -> bool:
+        """Whether nothing more comes."""
+        return self._is_cancelled or not self._to_come
+
+    def __getitem__(self, sample_id: str) -> Future[EncodedPicture]:
+        with self._lock:
+            if sample_id not in self._ids:
+                raise KeyError(sample_id)
+            future: Future[EncodedPicture] = Future()
+            if sample_id in self._encoded:
+                future.set_result(self._encoded[sample_id])
+            elif self._is_cancelled:
+                future.cancel()
+            else:
+                future = self._asked.setdefault(sample_id, future)
+            return future
+
+    def __setitem__(self, sample_id: str, future: Future[EncodedPicture]) -> None:
+        raise TypeError("what is promised comes from the thread that encodes")
+
+    def __delitem__(self, sample_id: str) -> None:
+        with self._lock:
+            del self._ids[sample_id]
+            self._encoded.pop(sample_id, None)
+
+    def __contains__(self, sample_id: object) -> bool:
+        return sample_id in self._ids
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(list(self._ids))
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+
+def _compact(encoded: EncodedPicture) -> EncodedPicture:
+    if isinstance(encoded, FlawedPicture):
+        return FlawedPicture(compact_codes(encoded.content), encoded.flaw)
+    return compact_codes(encoded) if isinstance(encoded, Tensor) else encoded
 
 
 @dataclass(eq=False)
@@ -48,7 +123,7 @@ class EncoderThread:
         thread: runs one task at a time.
         shown: whether to show how far it is.
         results: what comes of each sample, by its id; cancelled where its turn never came. Whoever takes one may delete
-            it here: then nothing keeps the codes.
+            it here: then nothing keeps the codes, which are in as few bytes as hold them.
         compute_lock: to be held by whoever computes meanwhile.
         status: why it ended before its work was done; FINISHED if it did not.
 
@@ -65,8 +140,7 @@ class EncoderThread:
     shown: bool
 
     def __post_init__(self, first_size: int, overlap: bool, thread: Executor) -> None:
-        self.results: dict[str, Future[EncodedPicture]] = {sample.id: Future() for sample in self.samples}
-        self._waiting = dict(self.results)
+        self.results = PromisedPictures(sample.id for sample in self.samples)
         # A bare lock: a signal that interrupts who waits for it or holds it leaves it free.
         self.compute_lock: AbstractContextManager[Any] = nullcontext() if overlap else threading.Lock()
         self.status = RunStatus.FINISHED
@@ -85,7 +159,7 @@ class EncoderThread:
         Does not wait for a batch at work. Raises what the thread itself came to grief with, which is a mistake in it.
         """
         self._is_wanted = False
-        if not all(future.done() for future in list(self._waiting.values())):  # a copy: the thread takes out of it
+        if not self.results.are_done:
             return RunStatus.FINISHED, ""
         self._running.result()  # it is about to return
         return self.status, self._failures[-1].error if self._failures else ""
@@ -115,14 +189,13 @@ class EncoderThread:
                         self._failures.append(encoded)
                     else:
                         advance()
-                    self._waiting.pop(sample.id).set_result(encoded)
+                    self.results.keep(sample.id, _compact(encoded))
         except RunStopped as stopped:
             self.status = stopped.status
         finally:
             self._ended = time.monotonic()
             self.files.stop_reading()  # after an early end the rest would be read for nobody, beside what is left to do
-            for future in self._waiting.values():
-                future.cancel()
+            self.results.cancel()
 
     def _encode(self, batch: Sequence[Sample]) -> list[EncodedPicture]:
         self._check()

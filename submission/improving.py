@@ -19,8 +19,8 @@ from submission.captioning import more_captions
 from submission.captions import MOST_CAPTIONS, CaptionChoice, DrawnCaptions, asks_for_caption, rounds_of_captions
 from submission.crops import best_readings
 from submission.engine import Engine, FirstAsking, GeneratedImage, Query
-from submission.journal import RecordedImage
 from submission.planning import rounds
+from submission.recorded_images import RecordedImage
 from submission.run_state import RunState
 from submission.settings import MAX_IMAGES, RunSettings
 
@@ -134,13 +134,15 @@ class DrawAgain:
     def turn(self) -> Turn | None:
         """The samples that have had the fewest pictures so far, up to the end of their round."""
         settings, images = self.settings, self.state.images
+        stops = {*rounds(settings.num_images), *(rounds(MAX_IMAGES) if settings.time_budget > 0 else ())}
+        if not stops:
+            return None
         drawn = [
             sample
             for sample in self.state.samples
             if sample.id in self.state.pictured and not sample.has_image and not self._is_given_up(sample)
         ]
         drawn.sort(key=lambda sample: sum(map(len, sample.texts)))
-        stops = {*rounds(settings.num_images), *(rounds(MAX_IMAGES) if settings.time_budget > 0 else ())}
         for stop in sorted(stops):  # what is asked for ends a round: the budget's end must not cost it
             for start in sorted({images[sample.id].num_images for sample in drawn} & set(range(stop))):
                 waiting = [sample for sample in drawn if images[sample.id].num_images == start]

@@ -16,18 +16,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from torch import Tensor
-
 from contest.atomic import lock
 from errors import UserError
 from submission.progress import warn
+from submission.recorded_images import ImageTable, JournalLine, RecordedImage, is_sound_image
+from submission.tables import SampleIds, TextTable
 
 # The parts of a configuration that are known only when the weights have been read.
 HASHES_OF_WEIGHTS = ("weights_sha256", "ruclip_sha256")
@@ -41,28 +39,10 @@ class JournalWriteError(OSError):
     """A record can not be written. The journal's file keeps the records before it, whole."""
 
 
-class RecordedImage:
-    """A picture as a journal has it: its codes `[I]`, its file's CRC-32, and of how many it is the best.
-
-    A run keeps these of all its samples: of the codes a copy in plain bytes, as a tensor takes half as much again.
-    """
-
-    __slots__ = ("_data", "_kind", "crc", "num_images")
-
-    def __init__(self, codes: Tensor, crc: int, num_images: int = 1) -> None:
-        numbers = compact_codes(codes).cpu().numpy()
-        self._data, self._kind = numbers.tobytes(), numbers.dtype
-        self.crc, self.num_images = crc, num_images
-
-    @property
-    def codes(self) -> Tensor:
-        """The codes: int16 where that holds them, or int32; a new tensor each time."""
-        return torch.from_numpy(np.frombuffer(self._data, self._kind).copy())
-
-
 @dataclass
 class JournalRecords:
-    """What journals hold, by sample id: answers, what of a sample's options was cut for them, and pictures.
+    """What journals hold, by sample id: answers, what of a sample's options was cut for them, and pictures, whose codes
+    stay in the journals.
 
     `said` has all that was drawn, and how often, where an answer is the best of several.
     `first_answers` are the ids of samples that have no more than a first answer, and are to be asked again.
@@ -70,25 +50,29 @@ class JournalRecords:
     They can be put together in any order: only among records that are worth the same the last one counts.
     """
 
-    answers: dict[str, str] = field(default_factory=dict)
+    answers: MutableMapping[str, str] = field(default_factory=dict)
     cuts: dict[str, str] = field(default_factory=dict)
-    images: dict[str, RecordedImage] = field(default_factory=dict)
+    images: MutableMapping[str, RecordedImage] = field(default_factory=dict)
     first_answers: set[str] = field(default_factory=set)
     said: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    @classmethod
+    def compact(cls, ids: SampleIds) -> JournalRecords:
+        """Return none yet, and room for those of very many samples; they come in the order of `ids`."""
+        return cls(answers=TextTable(ids), images=ImageTable(ids))
 
     def draws(self, key: str) -> int:
         """Of how many an answer is the best."""
         return draws_of(self.said.get(key))
 
-    def take(self, record: Mapping[str, Any]) -> None:
-        """Add a record of a journal."""
+    def take(self, record: Mapping[str, Any], line: JournalLine) -> None:
+        """Add a record of a journal, which stands there in some line."""
         phase = record.get("phase")  # none in a journal's first line
         if phase == "answer":
             again, said = record.get("again", False), record.get("said")
             self._take_answer(record["id"], record["text"], record.get("cut"), again, said)
         elif phase == "draw":
-            codes = torch.tensor(record["codes"], dtype=torch.int32)
-            self._take_image(record["id"], RecordedImage(codes, record["crc32"], record["draws"]))
+            self._take_image(record["id"], RecordedImage(line, record["crc32"], record["draws"]))
 
     def merge(self, later: JournalRecords) -> None:
         """Add all that is in others, as if their journals were read after this one's."""
@@ -122,12 +106,6 @@ def draws_of(said: Mapping[str, int] | None) -> int:
     return 1 if said is None else sum(said.values())
 
 
-def compact_codes(codes: Tensor) -> Tensor:
-    """Return a copy of integer codes, which are not negative, in as few bytes as hold the largest of them."""
-    fits = not len(codes) or int(codes.max()) <= torch.iinfo(torch.int16).max
-    return codes.to(torch.int16 if fits else torch.int32, copy=True)
-
-
 class Journal:
     """An open journal.
 
@@ -152,15 +130,16 @@ class Journal:
             self._file.close()
             raise
 
-    def resume(self, configuration: Mapping[str, Any]) -> JournalRecords:
-        """Return what earlier runs of this configuration did, in all their processes, or begin anew.
+    def resume(self, configuration: Mapping[str, Any], ids: SampleIds | None = None) -> JournalRecords:
+        """Return what earlier runs of this configuration did, in all their processes, or begin anew; `ids` as for
+        `records_for`.
 
         Raises JournalWriteError if there is no room for a first line, OSError if a journal can not be read.
         """
-        first, own = _first_line(configuration), JournalRecords()
+        first, own = _first_line(configuration), records_for(ids)
         self._file.seek(0)
         with open(self._file.fileno(), "rb", closefd=False) as lines:
-            earlier, self._size = _read_journal(lines, first, own)
+            earlier, self._size = _read_journal(lines, first, own, self.path)
         self._file.truncate(self._size)
         if earlier is not None and earlier != first:
             before, now = earlier.get("configuration", {}), first["configuration"]
@@ -168,11 +147,11 @@ class Journal:
         self.continues = earlier == first
         if not self.continues:
             self._write(first)
-        known = JournalRecords()
+        known = records_for(ids)
         for path in sorted(self.path.parent.glob(journal_name("*"))):
             if path != self.path:
                 with path.open("rb") as lines:
-                    _read_journal(lines, first, known)
+                    _read_journal(lines, first, known, path)
         known.merge(own)
         return known
 
@@ -188,10 +167,15 @@ class Journal:
         self._write(record | ({"cut": cut} if cut else {}) | ({"again": True} if again else {}) | of_several)
 
     def add_image(self, sample_id: str, image: RecordedImage) -> None:
-        """Record the picture of a sample, whose file is written by now. Raises JournalWriteError."""
+        """Record the picture of a sample, whose file is written by now; its codes are in the journal from then on.
+
+        Raises JournalWriteError.
+        """
         codes = image.codes.tolist()
         record = {"phase": "draw", "id": sample_id, "codes": codes, "crc32": image.crc, "draws": image.num_images}
-        self._write(record)
+        line = JournalLine(self.path, self._size)
+        if self._write(record):
+            image.leave_codes_in(line)
 
     def sync(self) -> None:
         """Force what was recorded onto the disk: it survives the machine's end too. Raises JournalWriteError."""
@@ -217,10 +201,10 @@ class Journal:
         except OSError as error:
             warn(f"{self.path} can not be locked ({error.strerror}): take care that no other run writes here")
 
-    def _write(self, record: Mapping[str, Any]) -> None:
-        """Give a line to the kernel: it survives the end of this process, whatever ends it."""
+    def _write(self, record: Mapping[str, Any]) -> bool:
+        """Give a line to the kernel: it survives the end of this process, whatever ends it. Return whether it did."""
         if self.broken:
-            return
+            return False
         line = json.dumps(record, ensure_ascii=False).encode() + b"\n"
         try:
             written = self._file.write(line)
@@ -229,6 +213,7 @@ class Journal:
         except OSError as error:
             raise self._break(error) from error
         self._size += len(line)
+        return True
 
     def _break(self, error: OSError) -> JournalWriteError:
         self.broken = True
@@ -242,11 +227,11 @@ def journal_name(process: int | str) -> str:
 
 
 class JournalFollower:
-    """Reads what another process journals, each record once."""
+    """Reads what another process journals, each record once; `ids` as for `records_for`."""
 
-    def __init__(self, path: Path, configuration: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path, configuration: Mapping[str, Any], ids: SampleIds | None = None) -> None:
         self.path = path
-        self.records = JournalRecords()
+        self.records = records_for(ids)
         self._configuration = configuration
         self._read = 0
 
@@ -256,11 +241,11 @@ class JournalFollower:
             return
         with self.path.open("rb") as lines:
             if not self._read:
-                _, self._read = _read_journal(lines, _first_line(self._configuration), self.records)
+                _, self._read = _read_journal(lines, _first_line(self._configuration), self.records, self.path)
                 return
             lines.seek(self._read)
             for record, size in _sound_records(lines):
-                self.records.take(record)
+                self.records.take(record, JournalLine(self.path, self._read))
                 self._read += size
 
 
@@ -275,25 +260,39 @@ def configuration_of(path: Path) -> dict[str, Any]:
     return {}
 
 
-def read_journals(folder: Path, configuration: Mapping[str, Any]) -> JournalRecords:
-    """Return what all journals of a configuration hold together.
+def records_for(ids: SampleIds | None) -> JournalRecords:
+    """Return room for records: compact for these ids; with None in their own order, as it is for a few samples."""
+    return JournalRecords() if ids is None else JournalRecords.compact(ids)
+
+
+def read_journals(
+    folder: Path,
+    configuration: Mapping[str, Any],
+    ids: SampleIds | None = None,
+    wanted: Callable[[Mapping[str, Any]], bool] = lambda _: True,
+) -> JournalRecords:
+    """Return what all journals of a configuration hold together, of those records that are `wanted`; `ids` as for
+    `records_for`.
 
     Before a run knows the hashes of its weights (they are empty), journals count that differ in these alone; if they
     are of several weights, those of the latest. Raises OSError.
     """
-    known = JournalRecords()
+    known = records_for(ids)
     paths = sorted(folder.glob(journal_name("*")), key=lambda path: (path.stat().st_mtime_ns, path.name))
     configurations = {path: configuration_of(path) for path in paths}
-    wanted = as_recorded(configuration)
-    if not wanted.get("weights_sha256"):
-        weightless = _without_weights(wanted)
+    asked = as_recorded(configuration)
+    if not asked.get("weights_sha256"):
+        weightless = _without_weights(asked)
         similar = [each for each in configurations.values() if each and _without_weights(each) == weightless]
-        wanted = similar[-1] if similar else wanted
+        asked = similar[-1] if similar else asked
     for path in paths:
-        if configurations[path] == wanted:
+        if configurations[path] == asked:
             with path.open("rb") as lines:
-                for record, _ in _sound_records(lines):
-                    known.take(record)
+                place = 0
+                for record, length in _sound_records(lines):
+                    if wanted(record):
+                        known.take(record, JournalLine(path, place))
+                    place += length
     return known
 
 
@@ -312,7 +311,7 @@ def _first_line(configuration: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read_journal(
-    lines: Iterable[bytes], first: Mapping[str, Any], records: JournalRecords
+    lines: Iterable[bytes], first: Mapping[str, Any], records: JournalRecords, path: Path
 ) -> tuple[dict[str, Any] | None, int]:
     """Add to `records` what a journal holds, one line at a time, if its first one is `first`.
 
@@ -326,7 +325,7 @@ def _read_journal(
             if head != first:
                 break
         else:
-            records.take(record)
+            records.take(record, JournalLine(path, size))
         size += length
     return head, size
 
@@ -350,8 +349,8 @@ def _is_sound(record: object) -> bool:
         case {"phase": "answer", "id": str(), "text": str(), **more}:
             sound = isinstance(more.get("cut", ""), str) and isinstance(more.get("again", False), bool)
             return sound and ("said" not in more or _is_sound_of_several(more["said"], more.get("draws")))
-        case {"phase": "draw", "id": str(), "codes": list(codes), "crc32": int(), "draws": int()}:
-            return all(isinstance(code, int) for code in codes)
+        case {"phase": "draw", "id": str(), "codes": list(codes), "crc32": int(crc), "draws": int(draws)}:
+            return is_sound_image(codes, crc, draws)
     return False
 
 

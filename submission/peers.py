@@ -11,17 +11,19 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections import ChainMap
+from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any
 
 from contest.errors import ContestError
 from contest.writing import write_json
 from submission.deadline import RunStatus
-from submission.journal import JournalFollower, JournalRecords, journal_name
+from submission.journal import JournalFollower, JournalRecords, journal_name, records_for
 from submission.report import RankResult
 from submission.run_state import RunState
 from submission.sharding import Shard, process_stat
+from submission.tables import SampleIds, Union
 
 STARTING_SECONDS = 120.0  # that the first process waits, after its own work, for one that did not even begin
 LAST_SECONDS = 10.0  # that the others are given when all are asked to stop
@@ -36,6 +38,7 @@ class PeerProcesses:
         output: the folder that all of them write into.
         shard: this process.
         configuration: that of the run; it may be completed later on.
+        ids: of the run's samples, for tables; None as for `records_for`.
 
     Attributes:
         earlier: what earlier runs of this configuration did.
@@ -43,13 +46,16 @@ class PeerProcesses:
 
     """
 
-    def __init__(self, output: Path, shard: Shard, configuration: Mapping[str, Any]) -> None:
+    def __init__(
+        self, output: Path, shard: Shard, configuration: Mapping[str, Any], ids: SampleIds | None = None
+    ) -> None:
         self.folder = output / RESULTS_DIR
         self.shard = shard
-        self.earlier = JournalRecords()
+        self.ids = ids
+        self.earlier = records_for(ids)
         self.handed_in: dict[int, RankResult | None] = {}
         self._followers = {
-            number: JournalFollower(output / journal_name(number), configuration) for number in shard.others
+            number: JournalFollower(output / journal_name(number), configuration, ids) for number in shard.others
         }
 
     def begin(self) -> None:
@@ -57,10 +63,11 @@ class PeerProcesses:
         self.folder.mkdir(exist_ok=True)
         self._write(None)
 
-    def known(self, state: RunState) -> tuple[dict[str, str], set[str]]:
+    def known(self, state: RunState) -> tuple[Mapping[str, str], Set[str]]:
         """Answers by sample id, and ids of samples with a picture: those of a state, and the others' by now."""
         known = self._journalled()
-        return known.answers | state.answers, known.images.keys() | state.pictured | state.images.keys()
+        pictured = Union(state.pictured, state.images.keys(), known.images.keys())
+        return ChainMap(state.answers, known.answers), pictured
 
     def hand_in(self, result: RankResult) -> bool:
         """Hand in what this process did; return False if the first one has ended without waiting for it.
@@ -121,7 +128,9 @@ class PeerProcesses:
 
     def _journalled(self) -> JournalRecords:
         """What earlier runs and, by now, the others journalled."""
-        known = JournalRecords()
+        if not self._followers:
+            return self.earlier
+        known = records_for(self.ids)
         known.merge(self.earlier)
         for follower in self._followers.values():
             follower.catch_up()

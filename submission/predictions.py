@@ -6,7 +6,7 @@ import contextlib
 import os
 import re
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, MutableMapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
@@ -14,13 +14,14 @@ from uuid import uuid4
 from contest.errors import ContestError, ContestFileError
 from contest.items import Item, Sample
 from contest.limits import IMAGES_DIR, PREDICTIONS_NAME, picture_content, picture_name
-from contest.reading import read_predictions
-from contest.writing import samples_to_json, write_bytes, write_json
+from contest.streaming import stream_predictions
+from contest.writing import items_to_json, json_object_parts, write_bytes, write_json_object
 from submission.peers import PeerProcesses
 from submission.picture_files import grey_picture, to_jpeg
 from submission.progress import warn
 from submission.report import RunProblem
 from submission.run_state import RunState
+from submission.tables import IdSet, SampleIds, TextTable
 
 SECONDS_BETWEEN_WRITES = 10.0
 WRITING_SHARE = 0.02  # of the time, at most, goes into writing the file again and again
@@ -42,6 +43,7 @@ class PredictionsFile:
         samples: all of the run, in the order of the file.
         fallback: the text for a sample without an answer.
         clock: seconds that only grow.
+        ids: of the samples, for tables.
         reserve: room on the disk for the last files, given up when that is full.
         earlier: answers by sample id that stand in for what is not answered, instead of fallbacks.
 
@@ -51,9 +53,11 @@ class PredictionsFile:
     samples: Sequence[Sample]
     fallback: str
     clock: Callable[[], float] = time.monotonic
-    earlier: dict[str, str] = field(default_factory=dict, init=False)
+    ids: SampleIds = field(default_factory=SampleIds)
+    earlier: MutableMapping[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
+        self.earlier = TextTable(self.ids)
         self.path = self.output / PREDICTIONS_NAME
         self.reserve = DiskReserve(self.output, len(self.samples))
         self._is_refreshed = True
@@ -66,15 +70,16 @@ class PredictionsFile:
 
         They are `answers`, and with `file` also those in the answers file, which then is of this very input.
         """
-        self.earlier = {**(self._texts(self._there()) if file else {}), **answers}
+        self.earlier = self._texts_there() if file else TextTable(self.ids)
+        self.earlier.update(answers)
 
-    def write_fallbacks(self, pictured: Collection[str] = ()) -> None:
+    def write_fallbacks(self, pictured: Container[str] = ()) -> None:
         """Give every sample an answer of its kinds before anything is computed: an earlier run's, or a fallback.
 
         Raises ContestError if the folder can not be written.
         """
         self.write_fallback_images(self.samples, replace=False)
-        if list(self._there().items()) != list(self._entries({}, pictured).items()):
+        if self.samples and not self._is_there(self._members({}, pictured)):
             self.write({}, pictured)
 
     def write_fallback_images(self, samples: Iterable[Sample], *, replace: bool) -> None:
@@ -117,13 +122,13 @@ class PredictionsFile:
         """Whether a file is the plain picture."""
         return path.stat().st_size == len(self._plain) and path.read_bytes() == self._plain
 
-    def write(self, answers: Mapping[str, str], pictured: Collection[str]) -> None:
+    def write(self, answers: Mapping[str, str], pictured: Container[str]) -> None:
         """Write the file: [text, image] for samples without a picture and for those `pictured`, otherwise [text].
 
         Raises ContestError; the file that was there then stays.
         """
         started = self.clock()
-        write_json(self.path, samples_to_json(self._entries(answers, pictured).values()))
+        write_json_object(self.path, self._members(answers, pictured))
         self._written = self.clock()
         self._pause = max(SECONDS_BETWEEN_WRITES, (self._written - started) / WRITING_SHARE)
 
@@ -147,38 +152,47 @@ class PredictionsFile:
         """Whether it is time to write the file again."""
         return self.clock() - self._written >= self._pause
 
-    def drawn_before(self, pictured: Collection[str]) -> set[str]:
+    def drawn_before(self, pictured: Container[str]) -> Set[str]:
         """Ids of samples, none of them `pictured`, whose picture is of an earlier run."""
         waiting = (sample for sample in self.samples if not sample.has_image and sample.id not in pictured)
-        paths = {sample.id: self.picture(sample) for sample in waiting}
-        return {key for key, path in paths.items() if path.is_file() and not self.is_plain(path)}
+        return IdSet(self.ids, (sample.id for sample in waiting if self._is_drawn(self.picture(sample))))
 
-    def _entries(self, answers: Mapping[str, str], pictured: Collection[str]) -> dict[str, Sample]:
-        entries = {}
+    def _is_drawn(self, path: Path) -> bool:
+        return path.is_file() and not self.is_plain(path)
+
+    def _members(self, answers: Mapping[str, str], pictured: Container[str]) -> Iterator[tuple[str, object]]:
+        """What the file holds of each sample."""
         for sample in self.samples:
-            text = answers.get(sample.id, self.earlier.get(sample.id, self.fallback))
-            items = [Item("text", text)]
+            text = answers.get(sample.id)
+            items = [Item("text", self.earlier.get(sample.id, self.fallback) if text is None else text)]
             if not sample.has_image or (sample.id in pictured and self.picture(sample).is_file()):
                 items.append(Item("image", picture_content(sample.id)))
-            entries[sample.id] = Sample(sample.id, tuple(items))
-        return entries
+            yield sample.id, items_to_json(items)
 
-    def _there(self) -> dict[str, Sample]:
-        """Return the answers that an earlier run left; none if it left no whole file."""
+    def _is_there(self, members: Iterable[tuple[str, object]]) -> bool:
+        """Whether the file holds these, and nothing else, as they are written."""
         try:
-            return read_predictions(self.path)
-        except ContestFileError:
-            return {}
+            with self.path.open("rb") as file:
+                return all(file.read(len(part)) == part for part in json_object_parts(self.path, members)) and (
+                    not file.read(1)
+                )
+        except OSError:  # there is none, or what is there can not be read
+            return False
 
-    def _texts(self, answers: Mapping[str, Sample]) -> dict[str, str]:
-        """The answers of those that have the form of this input's samples."""
-        texts = {}
-        for sample in self.samples:
-            answer = answers.get(sample.id)
-            if answer is None or len(answer.texts) != 1 or not (sample.has_image or answer.has_image):
-                continue
-            if answer.texts[0] not in ("", self.fallback):
-                texts[sample.id] = answer.texts[0]
+    def _texts_there(self) -> TextTable:
+        """The answers that an earlier run left, of those that have the form of this input's samples; none if it left no
+        whole file."""
+        kinds = {sample.id: sample.has_image for sample in self.samples}
+        texts = TextTable(self.ids)
+        try:
+            for answer in stream_predictions(self.path):
+                has_image = kinds.get(answer.id)
+                if has_image is None or len(answer.texts) != 1 or not (has_image or answer.has_image):
+                    continue
+                if answer.texts[0] not in ("", self.fallback):
+                    texts[answer.id] = answer.texts[0]
+        except ContestFileError:
+            return TextTable(self.ids)
         return texts
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, MutableMapping, MutableSet, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -19,12 +19,13 @@ from contest.items import Sample
 from submission.deadline import RunStatus, worst
 from submission.progress import complain, warn
 from submission.sessions import Session
+from submission.tables import IdSet, SampleIds, TextTable, Union
 
 RUN_REPORT_NAME = "run.json"
 MAX_PRINTED_PROBLEMS = 20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RunProblem:
     """Something that went wrong for one sample (or for all of them), though the run went on.
 
@@ -118,8 +119,8 @@ class RankResult:
 
     process: int
     device: dict[str, str]
-    answers: dict[str, str] = field(default_factory=dict)
-    pictured: set[str] = field(default_factory=set)
+    answers: MutableMapping[str, str] = field(default_factory=dict)
+    pictured: MutableSet[str] = field(default_factory=set)
     phases: dict[str, PhaseReport] = field(default_factory=dict)
     problems: list[RunProblem] = field(default_factory=list)
     memory: dict[str, Any] = field(default_factory=dict)
@@ -140,7 +141,8 @@ class RankResult:
     def to_json(self) -> dict[str, Any]:
         """Return it in JSON's types."""
         value = {each.name: getattr(self, each.name) for each in fields(RankResult)}
-        value["pictured"], value["status"] = sorted(self.pictured), self.status.name
+        value["answers"], value["pictured"] = dict(self.answers), sorted(self.pictured)
+        value["status"] = self.status.name
         value["phases"] = {name: asdict(phase) for name, phase in self.phases.items()}
         value["problems"] = [asdict(problem) for problem in self.problems]
         return {name: _writable(part) for name, part in value.items()}
@@ -164,22 +166,24 @@ class RunSummary:
     """What `run.json` says of a run: the results of its processes, put together.
 
     A restart goes on with an earlier run only if it has the same `configuration`. `fault` is the error that ended this
-    process, if it is one of the program itself.
+    process, if it is one of the program itself. `ids` are those of the samples, for tables, where there may be many.
     """
 
     configuration: dict[str, Any]
     samples: Sequence[Sample]
     results: Sequence[RankResult]
     fault: Exception | None = None
+    ids: SampleIds = field(default_factory=SampleIds)
 
     def __post_init__(self) -> None:
         results = self.results
-        self.answers: dict[str, str] = {}
-        self.draws: dict[str, int] = {}
+        only = results[0].answers if len(results) == 1 else None
+        self.answers: MutableMapping[str, str] = only.copy() if isinstance(only, TextTable) else TextTable(self.ids)
+        self.draws: dict[str, int] = {}  # where they are more than one
         # A lost process's are what its journal has, perhaps of an earlier run: who goes on with a sample knows better.
         for result in sorted(results, key=lambda each: each.status is not RunStatus.PROCESS_LOST):
             self.take_answers(result.answers, result.draws)
-        self.pictured = {key for result in results for key in result.pictured}
+        self.pictured = IdSet(self.ids, (key for result in results for key in result.pictured))
         self.problems = [problem for result in results for problem in result.problems]
         self.status = worst(result.status for result in results)
         self.rescued = sum(result.rescued for result in results)
@@ -200,7 +204,10 @@ class RunSummary:
         for key, text in answers.items():
             more = draws.get(key, 1) - self.draws.get(key, 1)
             if key not in self.answers or more > 0 or (more == 0 and not earlier):
-                self.answers[key], self.draws[key] = text, draws.get(key, 1)
+                if self.answers.get(key) != text:
+                    self.answers[key] = text
+                if key in draws or key in self.draws:
+                    self.draws[key] = draws.get(key, 1)
 
     @property
     def exit_status(self) -> int:
@@ -214,10 +221,13 @@ class RunSummary:
     def missing(self) -> dict[str, list[str]]:
         """Ids of the samples that were not reached: the fallback stands in for their answer, or for their picture."""
         failed = ids_with_problems([problem for problem in self.problems if problem.phase == "draw"])
-        drawn = self.pictured | failed | self.earlier_pictures
-        answered = self.answers.keys() | self.earlier_answers
+        drawn = Union(self.pictured, failed, self.earlier_pictures)
         return {
-            "answers": [sample.id for sample in self.samples if sample.id not in answered],
+            "answers": [
+                sample.id
+                for sample in self.samples
+                if sample.id not in self.answers and sample.id not in self.earlier_answers
+            ],
             "pictures": [sample.id for sample in self.samples if not sample.has_image and sample.id not in drawn],
         }
 

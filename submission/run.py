@@ -6,7 +6,7 @@ import contextlib
 import math
 import time
 import traceback
-from collections.abc import Collection
+from collections.abc import Container, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import InitVar, asdict, dataclass
 from pathlib import Path
@@ -15,10 +15,11 @@ from typing import Any
 from contest.console import counted
 from contest.emissions.run_energy import MeterRow
 from contest.errors import Code, ContestError, quote
-from contest.items import Sample
+from contest.items import Item, Sample
 from contest.limits import IMAGES_DIR, INPUT_NAME
-from contest.reading import ParseResult, read_input_lenient
+from contest.reading import ParseResult
 from contest.shares import ShareRecord, begin_share
+from contest.stored_samples import stored_input
 from contest.writing import write_json
 from errors import UserError, code_of, described, reason_of
 from models.files import ModelFileError
@@ -50,6 +51,7 @@ from submission.sessions import Session, SessionLog, read_sessions
 from submission.settings import RunSettings
 from submission.share_pictures import begin_with_pictures, go_on_with_pictures
 from submission.shares import CODE_ROOM, end_share, of_share
+from submission.tables import IdSet, SampleIds
 
 MAX_NAMED = 5
 
@@ -66,8 +68,24 @@ def run(settings: RunSettings, meter: MeterRow | None = None) -> RunSummary:
     """
     started = time.monotonic()
     input_file = settings.input / INPUT_NAME if settings.input.is_dir() else settings.input
-    parsed = read_input_lenient(input_file)
-    samples, errors = of_share(settings.share, answerable(parsed), parsed.errors)
+    with stored_input(input_file) as parsed:
+        samples, errors = of_share(settings.share, answerable(parsed), parsed.errors)
+        problems = [
+            RunProblem.of(error, "read", _fallback(error, error.sample_id in parsed.valid), error.sample_id)
+            for error in errors
+        ]
+        parsed.valid.clear()  # what is looked up by id from here on has tables
+        return _run(settings, meter, started, input_file, samples, problems)
+
+
+def _run(
+    settings: RunSettings,
+    meter: MeterRow | None,
+    started: float,
+    input_file: Path,
+    samples: list[Sample],
+    problems: list[RunProblem],
+) -> RunSummary:
     shard = settings.shard
     record = None
     if not settings.share.is_whole:
@@ -87,12 +105,7 @@ def run(settings: RunSettings, meter: MeterRow | None = None) -> RunSummary:
             go_on_with_pictures(record, shard.of(samples), input_file.parent)
         log = SessionLog(settings.output, Session(shard.number, meter), started)
         process = _RunProcess(settings, input_file, samples, deadline, journal, log, thread, record)
-        process.begin(
-            [
-                RunProblem.of(error, "read", _fallback(error, error.sample_id in parsed.valid), error.sample_id)
-                for error in errors
-            ]
-        )
+        process.begin(problems)
         process.work()
         return process.finish()
 
@@ -113,11 +126,12 @@ class _RunProcess:
     def __post_init__(self, journal: Journal, log: SessionLog) -> None:
         settings, samples = self.settings, self.samples
         output, shard = settings.output, settings.shard
-        self.state = RunState(shard.number, describe(settings.device), shard.of(samples), journal, log)
+        self.ids = SampleIds(sample.id for sample in samples)
+        self.state = RunState(shard.number, describe(settings.device), shard.of(samples), journal, log, self.ids)
         self.state.window = settings.window
-        self.predictions = PredictionsFile(output, samples, settings.profile.empty_answer)
+        self.predictions = PredictionsFile(output, samples, settings.profile.empty_answer, ids=self.ids)
         self.configuration = _configuration(settings, self.input_file)  # complete when the weights are loaded
-        self.peers = PeerProcesses(output, shard, self.configuration)
+        self.peers = PeerProcesses(output, shard, self.configuration, self.ids)
         self.pictures_are_ours = False
         self.fault: Exception | None = None
 
@@ -190,7 +204,7 @@ class _RunProcess:
                     self.predictions.write_fallback_images(self.samples, replace=False)
                     self.peers.poll(math.inf, patience=0.0)
                     return self._write()
-        return RunSummary(self.configuration, self.state.samples, [self.state])
+        return RunSummary(self.configuration, self.state.samples, [self.state], ids=self.ids)
 
     def _wait_for_peers(self) -> None:
         """Wait for what the other processes hand in; those that are asked to stop meanwhile get some last seconds."""
@@ -211,13 +225,14 @@ class _RunProcess:
         self.state.note_cost()
         self.state.seconds = time.monotonic() - self.deadline.started
         results = sorted([self.state, *self.peers.results()], key=lambda result: result.process)
-        report = RunSummary(self.configuration, self.samples, results, self.fault)
+        report = RunSummary(self.configuration, self.samples, results, self.fault, self.ids)
         report.sessions = self._sessions()
         report.cost = cost_of(len(self.samples), report.sessions)
         # What was not journalled is in the results alone; of what was, a lost process may have an older answer.
         report.take_answers(known.answers, {key: known.draws(key) for key in known.said}, earlier=True)
         report.pictured |= self._drawn(known, without=report.pictured)
-        report.earlier_answers = self.predictions.earlier.keys() - report.answers.keys()
+        earlier = (key for key in self.predictions.earlier if key not in report.answers)
+        report.earlier_answers = IdSet(self.ids, earlier)
         report.earlier_pictures = self.predictions.drawn_before(report.pictured)
         self.predictions.reserve.release()
         if not self.pictures_are_ours:  # of those who never came to their share, another input's may be there
@@ -246,14 +261,19 @@ class _RunProcess:
         return earlier.get("input_sha256") == self.configuration["input_sha256"]
 
     def _known(self) -> JournalRecords:
-        """What all journals of this configuration know, as far as they can be read."""
+        """What all journals of this configuration know and the state does not, as far as they can be read."""
         try:
-            return read_journals(self.settings.output, self.configuration)
+            return read_journals(self.settings.output, self.configuration, self.ids, self._is_news)
         except OSError as error:
             self.state.add_problem(
                 RunProblem(None, "journal", code_of(error), reason_of(error), "what it knows is not used")
             )
             return JournalRecords()
+
+    def _is_news(self, record: Mapping[str, Any]) -> bool:
+        """Whether a journal's record may tell more than the state: of best answers that of the most draws counts."""
+        known = self.state.pictured if record.get("phase") == "draw" else self.state.answers
+        return "said" in record or record.get("id") not in known
 
     def _sessions(self) -> list[Session]:
         """What all sessions of this run cost, as far as that can be read; this one in any case."""
@@ -266,10 +286,11 @@ class _RunProcess:
             known = []
         return [*(session for session in known if session.id != own.id), own]
 
-    def _drawn(self, records: JournalRecords, without: Collection[str] = ()) -> set[str]:
+    def _drawn(self, records: JournalRecords, without: Container[str] = ()) -> IdSet:
         """Ids of samples, but for some, whose picture on the disk is the one that is recorded."""
         waiting = (sample for sample in self.samples if sample.id in records.images and sample.id not in without)
-        return {each.id for each in waiting if crc_of(self.predictions.picture(each)) == records.images[each.id].crc}
+        drawn = (each.id for each in waiting if crc_of(self.predictions.picture(each)) == records.images[each.id].crc)
+        return IdSet(self.ids, drawn)
 
     def _load(self) -> Networks:
         settings = self.settings
@@ -328,10 +349,15 @@ def _warn_of_oddities(settings: RunSettings, input_file: Path, samples: list[Sam
         warn(f"{input_file} has no samples: there is nothing to answer, and predictions.json will be empty too")
     elif samples and _draws_again(settings) and all(sample.has_image for sample in samples):
         warn("every sample has a picture: nothing is drawn, once or more often")
-    silent = [sample.id for sample in samples if sample.items and not any(text.strip() for text in sample.texts)]
+    silent = [sample.id for sample in samples if _is_silent(sample.items)]
     if silent:
         some = ", ".join(map(quote, silent[:MAX_NAMED])) + (", ..." if len(silent) > MAX_NAMED else "")
         warn(f"{counted(len(silent), 'sample')} without any text ({some}): answered as if nothing was asked")
+
+
+def _is_silent(items: Sequence[Item]) -> bool:
+    """Whether there are items, and no text among them."""
+    return bool(items) and not any(item.content.strip() for item in items if item.type == "text")
 
 
 def _draws_again(settings: RunSettings) -> bool:

@@ -7,7 +7,7 @@ is written, and nothing of a sample that has a problem, so that a restart tries 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,10 +16,12 @@ from contest.items import Sample
 from errors import code_of, reason_of
 from submission.batches import Failure
 from submission.deadline import RunStatus
-from submission.journal import Journal, JournalRecords, JournalWriteError, RecordedImage, draws_of
+from submission.journal import Journal, JournalRecords, JournalWriteError, draws_of
 from submission.picture_files import WriteQueue
+from submission.recorded_images import ImageTable, RecordedImage
 from submission.report import PhaseReport, RankResult, RunProblem
 from submission.sessions import SessionLog
+from submission.tables import IdSet, SampleIds, TextTable
 
 
 class RunState(RankResult):
@@ -31,6 +33,7 @@ class RunState(RankResult):
         samples: those that it is to answer.
         journal: open, and not yet resumed.
         log: of what the session costs; it is begun when the journal is resumed.
+        ids: of all samples of the run, for tables; None: of those that it is to answer.
 
     Attributes:
         images: pictures by sample id, as they were recorded; `pictured` are those of them that are on the disk.
@@ -43,13 +46,20 @@ class RunState(RankResult):
     """
 
     def __init__(
-        self, process: int, device: dict[str, str], samples: Sequence[Sample], journal: Journal, log: SessionLog
+        self,
+        process: int,
+        device: dict[str, str],
+        samples: Sequence[Sample],
+        journal: Journal,
+        log: SessionLog,
+        ids: SampleIds | None = None,
     ) -> None:
-        super().__init__(process, device)
+        self.ids = SampleIds(sample.id for sample in samples) if ids is None else ids
+        super().__init__(process, device, answers=TextTable(self.ids), pictured=IdSet(self.ids))
         self.samples = samples
         self.journal = journal
         self.log = log
-        self.images: dict[str, RecordedImage] = {}
+        self.images: MutableMapping[str, RecordedImage] = ImageTable(self.ids)
         self.failed_ids: set[str] = set()
         self.queue = WriteQueue()
         self.first_answers: set[str] = set()
@@ -66,14 +76,19 @@ class RunState(RankResult):
 
         Raises as `Journal.resume`.
         """
-        records, own = self.journal.resume(configuration), {sample.id for sample in self.samples}
+        records, own = (
+            self.journal.resume(configuration, self.ids),
+            IdSet(self.ids, (sample.id for sample in self.samples)),
+        )
         with self._logging():
             self.log.begin(anew=not self.journal.continues, goes_on=bool(records.answers or records.images))
-        self.answers = {key: text for key, text in records.answers.items() if key in own}
-        self.first_answers = records.first_answers & own
+        self.answers = TextTable(self.ids)
+        self.answers.update((key, text) for key, text in records.answers.items() if key in own)
+        self.first_answers = {key for key in records.first_answers if key in own}
         self.said = {key: said for key, said in records.said.items() if key in own}
         self.draws = {key: draws_of(said) for key, said in self.said.items()}
-        self.images = {key: image for key, image in records.images.items() if key in own}
+        self.images = ImageTable(self.ids)
+        self.images.update((key, image) for key, image in records.images.items() if key in own)
         for key, cut in records.cuts.items():
             if key in own:
                 self._name_cut(key, cut)
@@ -133,10 +148,10 @@ class RunState(RankResult):
 
     def record_image(self, sample: Sample, image: RecordedImage) -> None:
         """Record a picture, which must be on the disk: a record never names one that is not there."""
-        self.images[sample.id] = image
-        self.pictured.add(sample.id)
         with self._journalling():
             self.journal.add_image(sample.id, image)
+        self.images[sample.id] = image
+        self.pictured.add(sample.id)
 
     def record_written(self, leave: int) -> str:
         """Record the queued pictures that are written by now, and wait until at most `leave` are not.

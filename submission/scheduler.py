@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from concurrent.futures import CancelledError, Executor, Future
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -26,7 +26,6 @@ from submission.devices import has_room_to_overlap, is_lost
 from submission.engine import Engine, FirstAsking, GeneratedImage, GeneratedText, Query
 from submission.image_encoder import EncodedPicture, EncoderThread
 from submission.improving import AskAgain, CaptionAgain, DrawAgain, Payoff, ReadCrops, Turn, Way, more_captions_wanted
-from submission.journal import compact_codes
 from submission.peers import PeerProcesses
 from submission.picture_files import BlackPicture, FlawedPicture, PictureFiles, QueuedImage, crc_of
 from submission.planning import IMAGES_A_ROUND, phase_label, plan_memory
@@ -60,7 +59,7 @@ class Scheduler:
         batch_sizes: by phase.
         compute_lock: held while the model computes, where encoding must not compute meanwhile.
         pending_codes: of input pictures, by sample id: what is not taken yet of what encoding gives.
-        codes: of input pictures, `[I]` by sample id, in as few bytes as hold them.
+        codes: of input pictures, `[I]` by sample id, in as few bytes as hold them, as long as they may be wanted.
         ids_without_image: of samples whose picture counts as none.
         first_askings: what samples that are asked again answered first, by sample id.
 
@@ -76,7 +75,7 @@ class Scheduler:
     thread: Executor
     batch_sizes: dict[str, int] = field(default_factory=dict)
     compute_lock: contextlib.AbstractContextManager[Any] = field(default_factory=contextlib.nullcontext)
-    pending_codes: dict[str, Future[EncodedPicture]] = field(default_factory=dict)
+    pending_codes: MutableMapping[str, Future[EncodedPicture]] = field(default_factory=dict)
     codes: dict[str, Tensor] = field(default_factory=dict)
     ids_without_image: set[str] = field(default_factory=set)
     first_askings: dict[str, FirstAsking] = field(default_factory=dict)
@@ -131,7 +130,7 @@ class Scheduler:
         """Render pictures anew that a journal tells of, and whose files are gone or of another run."""
         state = self.state
         recorded = [sample for sample in state.samples if sample.id in state.images]
-        state.pictured.update(sample.id for sample in recorded if self._is_on_disk(sample))
+        state.pictured |= {sample.id for sample in recorded if self._is_on_disk(sample)}
         self.predictions.write_fallback_images(self._without_picture(state.samples), replace=True)
         self.predictions.refresh(state, self.peers)
         lost = self._without_picture(recorded)
@@ -215,9 +214,9 @@ class Scheduler:
         elif isinstance(encoded, FlawedPicture):
             visible = "answered to what can be seen of it"
             self.state.add_problem(RunProblem.of(encoded.flaw, "picture", visible, sample.id))
-            self.codes[sample.id] = compact_codes(encoded.content)
+            self.codes[sample.id] = encoded.content
         else:
-            self.codes[sample.id] = compact_codes(encoded)
+            self.codes[sample.id] = encoded
 
     def _answer(self, samples: Sequence[Sample]) -> None:
         """Texts for those of the samples that have none yet."""
@@ -233,10 +232,11 @@ class Scheduler:
             if isinstance(answered, Failure):
                 self.state.record_unanswered(sample, answered, fallback)
             else:
-                if answered.first is not None:
-                    self.first_askings[sample.id] = answered.first
+                self.first_askings.update({} if answered.first is None else {sample.id: answered.first})
                 again = answered.first is not None or (sample.id in self.files.oblong and self._is_read_again(sample))
                 self.state.record_answer(sample, answered.text, answered.cut, again=again)
+                if not again and self.engine.profile.captions is None:
+                    self.codes.pop(sample.id, None)  # nobody asks about the picture any more
 
     def _to_encode(self) -> list[Sample]:
         """Samples whose picture is needed: those without a final answer, then those of which captions may be drawn."""

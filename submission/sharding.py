@@ -44,6 +44,8 @@ class Shard:
 
     def of(self, samples: Sequence[Sample]) -> list[Sample]:
         """This process's samples: of each kind every `count`-th, as samples of one kind take equally long."""
+        if self.count == 1:
+            return list(samples)
         pictured = [sample for sample in samples if sample.has_image]
         text_only = [sample for sample in samples if not sample.has_image]
         mine = {sample.id for part in (pictured, text_only[::-1]) for sample in part[self.number :: self.count]}

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 import torch
 
-from submission.journal import Journal, RecordedImage, read_journals
+from submission.journal import Journal, read_journals
 from submission.peers import PeerProcesses, is_alive
 from submission.predictions import plain_picture
+from submission.recorded_images import RecordedImage
 from submission.sharding import Shard
 from tests.submission.conftest import ROOT, Finished, Start, Write, image, text
 from tests.submission.test_resume import KILL, SAMPLES

@@ -1,5 +1,6 @@
-"""What a run keeps in memory of each sample: the codes of its picture in two bytes each, and nothing twice."""
+"""What a run keeps in memory of each sample: little, nothing twice, and no codes that a journal has."""
 
+import gc
 import json
 import time
 import tracemalloc
@@ -12,15 +13,19 @@ from typing import Any
 import pytest
 import torch
 
+from benchmarks.run_memory import looking, run_at_once, settings_of, write_samples
 from contest.items import Item, Sample
+from contest.reading import read_predictions
 from submission.deadline import Deadline
 from submission.image_encoder import EncoderThread
-from submission.journal import Journal, RecordedImage, compact_codes, read_journals
+from submission.journal import Journal, read_journals
 from submission.picture_files import PictureFiles
 from submission.profiles import TUNED
+from submission.recorded_images import RecordedImage, compact_codes
 
 from .conftest import Write
 
+SMALL, LARGE = 100, 600  # samples
 PICTURE = 576  # codes of a published picture
 CONFIGURATION = {"seed": 0, "weights_sha256": {"a": "1"}}
 
@@ -99,3 +104,34 @@ def test_a_journal_is_as_it_was_written(tmp_path: Path) -> None:
         journal.add_image("x", RecordedImage(torch.tensor([7, 40000]), 9, 2))
     lines = (tmp_path / "journal.jsonl").read_text("utf-8").splitlines()
     assert json.loads(lines[1]) == {"phase": "draw", "id": "x", "codes": [7, 40000], "crc32": 9, "draws": 2}
+
+
+HELD, AT_MOST = 450, 500  # bytes a sample: after the phases, and while the last files are written
+
+
+@pytest.mark.parametrize("pictured", [0.0, 1.0])
+def test_a_run_grows_by_little_with_every_sample(tmp_path: Path, pictured: float) -> None:
+    taken: dict[int, dict[str, int]] = {}
+    for samples in (2, SMALL, LARGE):  # the first one loads what is loaded once
+        source, output = tmp_path / f"{samples}", tmp_path / f"{samples} answered"
+        write_samples(source, samples, pictured)
+        seen: dict[str, int] = {}
+
+        def look(place: str, seen: dict[str, int] = seen) -> None:
+            gc.collect()
+            now, most = tracemalloc.get_traced_memory()
+            seen[place], seen[f"most before {place}"] = now, most
+            tracemalloc.reset_peak()
+
+        tracemalloc.start()
+        try:
+            with looking(look):
+                report = run_at_once(settings_of(source, output))
+        finally:
+            tracemalloc.stop()
+        assert len(read_predictions(output / "predictions.json")) == len(report.answers) == samples
+        assert len(report.pictured) == (0 if pictured else samples)
+        taken[samples] = seen
+    grown = {place: (taken[LARGE][place] - taken[SMALL][place]) / (LARGE - SMALL) for place in taken[LARGE]}
+    assert grown["worked"] < HELD
+    assert grown["most before end"] < AT_MOST

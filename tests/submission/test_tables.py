@@ -1,0 +1,115 @@
+"""Tables by sample id are to their users what dicts and sets are, in a few bytes a sample."""
+
+import random
+from pathlib import Path
+
+import pytest
+import torch
+
+from submission.journal import Journal
+from submission.recorded_images import ImageTable, JournalChangedError, JournalLine, RecordedImage
+from submission.tables import LEAST_WASTE, IdSet, SampleIds, TextTable, Union
+
+IDS = [f"sample{number}" for number in range(40)]
+TEXTS = ["", "да", "дом 🙂", "\ud800", "x" * 3000]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_text_table_is_a_dict(seed: int) -> None:
+    rng, ids = random.Random(seed), SampleIds(IDS[:10])
+    table, expected = TextTable(ids), {}
+    copies: list[tuple[TextTable, dict[str, str]]] = []
+    for step in range(600):
+        key = rng.choice(IDS)
+        if rng.random() < 0.8:
+            table[key] = expected[key] = rng.choice(TEXTS)
+        elif key in expected:
+            del table[key], expected[key]
+        else:
+            with pytest.raises(KeyError):
+                del table[key]
+        if step % 150 == 7:
+            copies.append((table.copy(), dict(expected)))
+        assert (table.get(key), key in table, len(table)) == (expected.get(key), key in expected, len(expected))
+    assert table == expected
+    assert list(table) == [key for key in ids if key in expected]
+    assert all(copy == before for copy, before in copies)
+    assert "nobody" not in table
+    assert "nobody" not in list(ids)
+
+
+def test_replaced_texts_are_dropped() -> None:
+    table = TextTable(SampleIds())
+    for number in range(1000):
+        table["0"], table["1"] = f"{number}" + "x" * 1000, "stays"
+    assert table == {"0": "999" + "x" * 1000, "1": "stays"}
+    assert len(table._text) <= 2 * LEAST_WASTE
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_an_id_set_is_a_set(seed: int) -> None:
+    rng, members, expected = random.Random(seed), IdSet(SampleIds(IDS[:10]), IDS[5:15]), set(IDS[5:15])
+    for _ in range(200):
+        key = rng.choice(IDS)
+        members.add(key)
+        expected.add(key)
+        if rng.random() < 0.5:
+            members.discard(key)
+            expected.discard(key)
+        assert (key in members, len(members)) == (key in expected, len(expected))
+    assert members == expected
+    assert members | {"more"} == expected | {"more"}
+    assert members - expected == set()
+    both = Union(members, {"more", *IDS[:3]}, frozenset(IDS[:20]))
+    everything = expected | {"more", *IDS[:20]}
+    assert (set(both), len(both), "more" in both, "nobody" in both) == (everything, len(everything), True, False)
+
+
+def test_pictures_are_read_where_they_stand(tmp_path: Path) -> None:
+    table, rows = ImageTable(SampleIds(["a"])), {"a": [7, 40_000], "b": [], "c": [1, 2, 3]}
+    with Journal(tmp_path) as journal:
+        journal.resume({"seed": 0})
+        for number, (key, codes) in enumerate(rows.items()):
+            image = RecordedImage(torch.tensor(codes, dtype=torch.int64), 2**32 - 1 - number, number + 1)
+            journal.add_image(key, image)
+            assert image.line is not None
+            table[key] = image
+        table["held"] = RecordedImage(torch.tensor([5]), 9)  # no journal has it
+        known = journal.resume({"seed": 0}, table.ids)
+    assert {key: image.codes.tolist() for key, image in table.items()} == {**rows, "held": [5]}
+    assert [(image.crc, image.num_images) for image in table.values()][2] == (2**32 - 3, 3)
+    assert {key: image.codes.tolist() for key, image in known.images.items()} == rows
+    del table["b"], table["held"]
+    assert (list(table), len(table), "b" in table, table.get("held")) == (["a", "c"], 2, False, None)
+
+    path = tmp_path / "journal.jsonl"
+    for text in (path.read_bytes()[:-1].replace(b"4294967293", b"1"), path.read_bytes()[:40], None):
+        path.write_bytes(text) if text is not None else path.unlink()
+        with pytest.raises(JournalChangedError, match=r"journal\.jsonl: a picture's line at byte \d+ can not be read"):
+            _ = table["c"].codes
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        '"codes": [1, true], "crc32": 5, "draws": 1',
+        '"codes": [1, -1], "crc32": 5, "draws": 1',
+        '"codes": [1, 2147483648], "crc32": 5, "draws": 1',
+        '"codes": [1], "crc32": -5, "draws": 1',
+        '"codes": [1], "crc32": 4294967296, "draws": 1',
+        '"codes": [1], "crc32": 5, "draws": 4294967296',
+    ],
+)
+def test_records_that_no_run_writes_end_a_journal(tmp_path: Path, record: str) -> None:
+    with Journal(tmp_path) as journal:
+        journal.resume({"seed": 0})
+        journal.add_image("a", RecordedImage(torch.tensor([1]), 5))
+    with (tmp_path / "journal.jsonl").open("a") as file:
+        file.write(f'{{"phase": "draw", "id": "b", {record}}}\n')
+    with Journal(tmp_path) as journal:
+        assert list(journal.resume({"seed": 0}).images) == ["a"]
+
+
+def test_a_line_names_its_place() -> None:
+    with pytest.raises(JournalChangedError, match="at byte 3"):
+        JournalLine(Path("/nowhere/journal.jsonl"), 3).codes(0)
