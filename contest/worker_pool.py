@@ -13,6 +13,7 @@ from multiprocessing import active_children, resource_tracker
 from typing import Any, TypeVar
 
 from contest.children import end_with_parent
+from contest.stop_signals import SIGNALS
 from errors import UserError
 
 Tool = TypeVar("Tool")
@@ -55,11 +56,11 @@ def in_workers(
     pool = ProcessPoolExecutor(
         workers, multiprocessing.get_context("spawn"), initializer=_start, initargs=(os.getpid(), work, tool, set_up)
     )
-    resource_tracker.ensure_running()  # starting it lets signals through that `_interrupts_held` holds
+    resource_tracker.ensure_running()  # starting it lets signals through that `_signals_held` holds
     pending: list[Future[Result]] = []
     try:
         for task in tasks:
-            with _interrupts_held():  # here the workers are started
+            with _signals_held():  # here the workers are started
                 pending.append(pool.submit(_work, task))
             if len(pending) >= waiting * workers:
                 yield _next(pending, in_order)
@@ -69,7 +70,7 @@ def in_workers(
         raise WorkerKilledError("a worker process was killed (out of memory?)", if_killed) from error
     except KeyboardInterrupt:
         for worker in active_children():  # what they were at is done again
-            worker.terminate()
+            worker.kill()
         raise
     finally:
         pool.shutdown(cancel_futures=True)
@@ -82,9 +83,12 @@ def _next(pending: list[Future[Result]], in_order: bool) -> Result:
 
 
 @contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Hold SIGINT: a worker that is started meanwhile never sees it. This process ends its workers, nobody else."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT,))
+def _signals_held() -> Iterator[None]:
+    """Hold the signals that ask for the end: a worker that is being started would be left without what it is to read.
+
+    It never sees a SIGINT either: this process ends its workers, nobody else.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield
     finally:
@@ -97,6 +101,7 @@ _job: tuple[Callable[[Any, Any], Any], Any] | None = None
 
 def _start(parent: int, work: Callable[[Any, Any], Any], tool: Any, set_up: Callable[[], None] | None) -> None:
     global _job
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, set(SIGNALS) - {signal.SIGINT})  # held when this process was started
     end_with_parent(parent)  # workers are started by this process's main thread, which lives as long as it does
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # one thread a worker
     if set_up is not None:
