@@ -3,7 +3,7 @@
 oneDNN arranges a weight in blocks that fit the vector registers. torch's own linear layer keeps the plain order, which
 it reads more slowly (or rearranges at every call); at a batch of 8 a packed layer takes 0.4 to 0.6 of its time.
 oneDNN's kernel for one or two rows is slower than its kernel for four, where the weight is what takes the time: such
-rows are multiplied more than once (350M, float32: a step at batch 1 takes 0.79 of its time, a pass over two codes 0.68).
+rows are multiplied more than once (of 350M, in float32: a step of one row takes 0.79 of its time, of two 0.68).
 """
 
 from __future__ import annotations
