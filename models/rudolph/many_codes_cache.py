@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.rudolph.caches import ALL_ROWS
+from models.rudolph.caches import ALL_ROWS, few_query_attention
 from models.rudolph.compact_cache import (
     LeftTextCache,
     hiding_bias,
@@ -116,7 +116,7 @@ class ManyCodesCache(LeftTextCache):
             if self.left_kv:
                 left_keys, left_values = self.left_kv[layer]
                 return shared_left_attention(query, left_keys, left_values, keys, values, shared.bias)
-            return F.scaled_dot_product_attention(query, keys, values, attn_mask=shared.bias)
+            return few_query_attention(query, keys, values, shared.bias)
 
         return attend_layer
 
