@@ -309,7 +309,7 @@ def generate_images(
     graphs = graphs or StepGraphs()
     drawing = _Drawing(model, head, sampling, left_ids.to(device), uniforms.to(device), prompt, graphs)
     width = window if isinstance(window, WindowWidth) else WindowWidth((window,))
-    if width.best(batch * num_samples) == 1:
+    if width.one_by_one(batch * num_samples):
         codes, not_finite = drawing.one_by_one(width)
     else:
         codes, not_finite = drawing.several_a_pass(width)

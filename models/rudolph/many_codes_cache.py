@@ -47,6 +47,13 @@ class _Placement:
     bias: Tensor  # [rows, 1, new, ahead + slots]
 
 
+def _views(buffer: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Keys and values of a layer's `[2, rows, heads, keys, head_dim]`, and both flattened `[rows * heads * keys, ..]`:
+    made once, as each pass would have to make them anew."""
+    keys, values = buffer
+    return keys, values, keys.view(-1, keys.shape[-1]), values.view(-1, values.shape[-1])
+
+
 class ManyCodesCache(LeftTextCache):
     """The left text's keys and values, and rings of the image's, for passes of up to `widest` tokens a row.
 
@@ -71,6 +78,7 @@ class ManyCodesCache(LeftTextCache):
         ]
         shape = (2, prompts, heads, self.left, width)
         self.left_kv = [] if self.ahead else [like.new_zeros(shape) for _ in self.kinds]
+        self._views = [_views(buffer) for buffer in self.buffers]
 
     @property
     def tensors(self) -> list[Tensor]:
@@ -106,13 +114,12 @@ class ManyCodesCache(LeftTextCache):
         return _Placement(index.flatten(), F.embedding(queries, self.bias[kind])[:, None])
 
     def _attend(self, layer: int, shared: _Placement) -> Attend:
-        buffer = self.buffers[layer]
+        keys, values, flat_keys, flat_values = self._views[layer]
 
         def attend_layer(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-            keys, values = buffer
             width = key.shape[-1]
-            keys.view(-1, width).index_copy_(0, shared.index, key.reshape(-1, width))
-            values.view(-1, width).index_copy_(0, shared.index, value.reshape(-1, width))
+            flat_keys.index_copy_(0, shared.index, key.reshape(-1, width))
+            flat_values.index_copy_(0, shared.index, value.reshape(-1, width))
             if self.left_kv:
                 left_keys, left_values = self.left_kv[layer]
                 return shared_left_attention(query, left_keys, left_values, keys, values, shared.bias)
@@ -135,3 +142,5 @@ class ManyCodesCache(LeftTextCache):
         self.rows = len(rows)
         for layer, buffer in enumerate(self.buffers):
             self.buffers[layer] = buffer.index_select(1, rows)
+            del buffer
+            self._views[layer] = _views(self.buffers[layer])

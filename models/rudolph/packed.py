@@ -47,7 +47,9 @@ class PackedLinear(nn.Module):
         return self._product(x, "gelu", "tanh")
 
     def _product(self, x: Tensor, activation: str, form: str) -> Tensor:
-        x, rows = x.to(self.bias.dtype), x.numel() // x.shape[-1]
+        rows = x.numel() // x.shape[-1]
+        if x.dtype != self.bias.dtype:
+            x = x.to(self.bias.dtype)
         times = QUICK_ROWS // rows if self.is_large and 0 < 2 * rows <= QUICK_ROWS else 1
         given = x if times == 1 else x.expand(times, *x.shape)
         output: Tensor = torch.ops.mkldnn._linear_pointwise(given, self.packed, self.bias, activation, [], form)
