@@ -79,6 +79,7 @@ class ManyCodesCache(LeftTextCache):
         shape = (2, prompts, heads, self.left, width)
         self.left_kv = [] if self.ahead else [like.new_zeros(shape) for _ in self.kinds]
         self._views = [_views(buffer) for buffer in self.buffers]
+        self._starts = self._heads_starts()
 
     @property
     def tensors(self) -> list[Tensor]:
@@ -103,15 +104,19 @@ class ManyCodesCache(LeftTextCache):
         A row's first position may be at most one further than the last one whose key is right. Positions beyond the
         image do no harm: their keys are seen by none of it.
         """
-        placements = {kind: self._placement(kind, positions) for kind in self.slots}
+        queries = positions.clamp(max=self.config.image_seq_length - 1)
+        placements = {kind: self._placement(kind, positions, queries) for kind in self.slots}
         return lambda layer: self._attend(layer, placements[self.kinds[layer]])
 
-    def _placement(self, kind: MaskKind, positions: Tensor) -> _Placement:
-        rows, heads, keys = len(positions), self.config.num_attention_heads, self.ahead + self.slots[kind]
-        buffers = torch.arange(0, rows * heads * keys, keys, device=positions.device).view(rows, heads, 1)
-        index = buffers + (self.ahead + positions % self.slots[kind])[:, None]  # [rows, heads, new]
-        queries = positions.clamp(max=self.config.image_seq_length - 1)
+    def _placement(self, kind: MaskKind, positions: Tensor, queries: Tensor) -> _Placement:
+        index = self._starts[kind] + (self.ahead + positions % self.slots[kind])[:, None]  # [rows, heads, new]
         return _Placement(index.flatten(), F.embedding(queries, self.bias[kind])[:, None])
+
+    def _heads_starts(self) -> dict[MaskKind, Tensor]:
+        """Where each head of each row begins in a flattened buffer: int64 `[rows, heads, 1]` by kind of layer."""
+        heads = self.rows * self.config.num_attention_heads
+        numbers = torch.arange(heads, device=self.buffers[0].device).view(self.rows, -1, 1)
+        return {kind: numbers * (self.ahead + slots) for kind, slots in self.slots.items()}
 
     def _attend(self, layer: int, shared: _Placement) -> Attend:
         keys, values, flat_keys, flat_values = self._views[layer]
@@ -144,3 +149,4 @@ class ManyCodesCache(LeftTextCache):
             self.buffers[layer] = buffer.index_select(1, rows)
             del buffer
             self._views[layer] = _views(self.buffers[layer])
+        self._starts = self._heads_starts()
