@@ -49,6 +49,24 @@ def one_query_attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor 
     return F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
 
 
+MANY_KEYS = 2**17  # elements of all rows' keys, from which on two products outweigh their calls beside one fused kernel
+MOST_QUERIES = 3  # that MKL multiplies as it streams keys; more, and it copies them first
+
+
+def few_query_attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
+    """Attention of a few tokens: query `[batch, heads, new, head_dim]`, key and value `[batch, heads, n, head_dim]`.
+
+    bias, added to the scores, broadcasts to `[batch, heads, new, n]`. Of many keys on a CPU, plain products take 0.75
+    to 1.0 of the fused kernel's time in float32 for up to 3 tokens, and 0.5 to 0.8 in bfloat16 for up to 16 at least.
+    """
+    if key.numel() >= MANY_KEYS and key.device.type == "cpu":
+        most = {torch.float32: MOST_QUERIES, torch.bfloat16: key.shape[2]}
+        if query.shape[2] <= most.get(key.dtype, 0):
+            scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
+            return scores.add_(bias).softmax(-1) @ value
+    return F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+
+
 class DenseCache:
     """Keys and values of every position: of each layer a tensor `[2, batch, heads, positions, head_dim]`.
 

@@ -111,19 +111,20 @@ class Window:
         heads, width = config.num_attention_heads, config.head_dim
         self.buffer = like.new_zeros(2, batch, heads, ahead + ring_slots(kind, config), width)
         self.columns = like.new_zeros(self.dim, 2, batch, heads, self.dim, width) if kind == "col" else None
+        # Views, which each step would have to make anew.
+        self.keys, self.values = self.buffer
+        if self.columns is not None:
+            self.store, self.column = self.columns.view(-1, width), self.buffer[None, :, :, :, ahead:]
 
     def put(self, place: _Place, key: Tensor, value: Tensor) -> None:
         """Store the key and value of one image token, each `[batch, heads, 1, head_dim]`."""
         if self.columns is None or place.column is None:
-            keys, values = self.buffer
-            keys.index_copy_(2, place.index, key)
-            values.index_copy_(2, place.index, value)
+            self.keys.index_copy_(2, place.index, key)
+            self.values.index_copy_(2, place.index, value)
             return
-        width = key.shape[-1]
-        store = self.columns.view(-1, width)
         for index, new in zip(place.index, (key, value), strict=True):
-            store.index_copy_(0, index, new.reshape(-1, width))
-        torch.index_select(self.columns, 0, place.column, out=self.buffer[None, :, :, :, self.ahead :])
+            self.store.index_copy_(0, index, new.reshape(-1, key.shape[-1]))
+        torch.index_select(self.columns, 0, place.column, out=self.column)
 
     @property
     def tensors(self) -> list[Tensor]:
@@ -215,11 +216,10 @@ class CompactCache(LeftTextCache):
 
     def _attend_image(self, layer: int, place: _Place) -> Attend:
         window = self.windows[layer]
-        keys, values = window.buffer
 
         def attend_layer(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
             window.put(place, key, value)
-            return one_query_attention(query, keys, values, place.bias)
+            return one_query_attention(query, window.keys, window.values, place.bias)
 
         return attend_layer
 
@@ -248,10 +248,9 @@ class SharedLeftCache(CompactCache):
     def _attend_image(self, layer: int, place: _Place) -> Attend:
         window = self.windows[layer]
         left_keys, left_values = self.left_kv[layer]  # each [prompts, heads, L, head_dim]
-        keys, values = window.buffer  # each [prompts * num_samples, heads, slots, head_dim]
 
         def attend_layer(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
             window.put(place, key, value)
-            return shared_left_attention(query, left_keys, left_values, keys, values, place.bias)
+            return shared_left_attention(query, left_keys, left_values, window.keys, window.values, place.bias)
 
         return attend_layer

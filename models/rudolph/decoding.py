@@ -5,7 +5,6 @@ Composes transformer, caches and sampling; texts and pictures are ids here.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -25,7 +24,7 @@ from models.rudolph.sampling import Sampling
 from models.rudolph.step_graphs import StepGraphs
 from models.rudolph.transformer import Attend, Rudolph, SparseDecoder
 from models.rudolph.vocabulary import EOS
-from models.rudolph.window_width import WindowWidth
+from models.rudolph.window_width import WindowWidth, clock_of
 
 STEPS_BETWEEN_CHECKS = 4  # asking whether all rows have finished makes a GPU wait, so it is not asked at every step
 PREFILL_BYTES = 24 * 2**20  # of the widest tensor of a prefill on a CPU, four times the hidden states
@@ -309,7 +308,7 @@ def generate_images(
     graphs = graphs or StepGraphs()
     drawing = _Drawing(model, head, sampling, left_ids.to(device), uniforms.to(device), prompt, graphs)
     width = window if isinstance(window, WindowWidth) else WindowWidth((window,))
-    if width.best(batch * num_samples) == 1:
+    if width.one_by_one(batch * num_samples):
         codes, not_finite = drawing.one_by_one(width)
     else:
         codes, not_finite = drawing.several_a_pass(width)
@@ -359,7 +358,8 @@ class _Drawing:
         logits = self._prefill(cache)
         prompt = None if self.prompt is None else self.prompt.flatten(0, 1)
         rows = LockStep.before(self.sampling, self.uniforms.flatten(0, 1), 0, prompt=prompt)
-        began = time.perf_counter()
+        clock = clock_of(logits.device)
+        began = clock()
         rows.draw(logits)
         step = self.graphs.repeated(partial(draw_one_code, self.model, cache, self.head, rows), steps - 1)
         for _ in range(steps - 1):
@@ -368,7 +368,7 @@ class _Drawing:
         width.count(new, new)
         if not width.is_fixed:
             rows.not_finite.tolist()  # waits for the device
-            width.measured(len(rows.drawn), 1, new, time.perf_counter() - began)
+            width.measured(len(rows.drawn), 1, new, clock() - began)
         shape = (batch, num_samples)
         return rows.drawn.unflatten(0, shape), rows.not_finite.unflatten(0, shape)
 

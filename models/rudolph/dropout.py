@@ -54,8 +54,9 @@ class Dropout(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Drop elements of a tensor of any shape."""
-        share = rounded_probability(self.probability)
-        if not self.training or x.device.type != "cpu" or not 0.0 < share < 1.0:
-            return F.dropout(x, self.probability, self.training)
+        if not self.training:
+            return x
+        if x.device.type != "cpu" or not 0.0 < rounded_probability(self.probability) < 1.0:
+            return F.dropout(x, self.probability)
         output: Tensor = _Dropout.apply(x, self.probability)  # type: ignore[no-untyped-call]
         return output

@@ -13,7 +13,6 @@ to the border between two codes, as it can between batches of different sizes: s
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -26,7 +25,7 @@ from models.rudolph.many_codes_cache import ManyCodesCache
 from models.rudolph.sampling import Sampling, count_not_finite, sample_token_and_tie
 from models.rudolph.step_graphs import Repeated, StepGraphs
 from models.rudolph.transformer import SparseDecoder
-from models.rudolph.window_width import MOST_PASSES, TRIAL_PASSES, WindowWidth
+from models.rudolph.window_width import MOST_PASSES, TRIAL_PASSES, WindowWidth, clock_of
 
 KEPT_SHARE = 0.75  # of a batch's rows: as soon as no more have codes to draw, the others leave it
 
@@ -126,15 +125,16 @@ def draw_rest(
     rows: Rows,
     width: WindowWidth,
     graphs: StepGraphs,
-    clock: Callable[[], float] = time.perf_counter,
+    clock: Callable[[], float] | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Draw all codes of rows whose first one is drawn: int64 codes `[rows, I]`, and `not_finite` `[rows]`.
 
     Finished rows leave the batch, unless they share a left text. The device is waited for as often as the number of
     known codes is asked for: after as many passes as the slowest row needs at least, or to compare widths. `graphs` may
-    capture passes.
+    capture passes. What is drawn in an image's first row, which has none above it to guess by, tells nothing of widths.
     """
-    steps = model.config.image_seq_length
+    steps, dim = model.config.image_seq_length, model.config.image_tokens_per_dim
+    clock = clock or clock_of(rows.codes.device)
     codes = torch.empty_like(rows.codes[:, :steps])
     not_finite, near_ties = torch.empty_like(rows.not_finite), torch.empty_like(rows.near_ties)
     places = torch.arange(len(codes), device=codes.device)  # where in the whole batch each row is
@@ -165,7 +165,8 @@ def draw_rest(
         before, known = known, rows.known.tolist()  # waits for the device
         new = sum(known) - sum(before)
         width.count(passes * sum(code < steps for code in before), new)
-        width.measured(count, now, new, clock() - began)
+        if min(before) > dim:
+            width.measured(count, now, new, clock() - began)
         going_on = [row for row, code in enumerate(known) if code < steps]
         if going_on and cache.can_shrink and len(going_on) <= KEPT_SHARE * count:
             codes[places], not_finite[places] = rows.codes[:, :steps], rows.not_finite

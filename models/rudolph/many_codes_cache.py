@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.rudolph.caches import ALL_ROWS
+from models.rudolph.caches import ALL_ROWS, few_query_attention
 from models.rudolph.compact_cache import (
     LeftTextCache,
     hiding_bias,
@@ -47,6 +47,13 @@ class _Placement:
     bias: Tensor  # [rows, 1, new, ahead + slots]
 
 
+def _views(buffer: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Keys and values of a layer's `[2, rows, heads, keys, head_dim]`, and both flattened `[rows * heads * keys, ..]`:
+    made once, as each pass would have to make them anew."""
+    keys, values = buffer
+    return keys, values, keys.view(-1, keys.shape[-1]), values.view(-1, values.shape[-1])
+
+
 class ManyCodesCache(LeftTextCache):
     """The left text's keys and values, and rings of the image's, for passes of up to `widest` tokens a row.
 
@@ -71,6 +78,8 @@ class ManyCodesCache(LeftTextCache):
         ]
         shape = (2, prompts, heads, self.left, width)
         self.left_kv = [] if self.ahead else [like.new_zeros(shape) for _ in self.kinds]
+        self._views = [_views(buffer) for buffer in self.buffers]
+        self._starts = self._heads_starts()
 
     @property
     def tensors(self) -> list[Tensor]:
@@ -95,28 +104,31 @@ class ManyCodesCache(LeftTextCache):
         A row's first position may be at most one further than the last one whose key is right. Positions beyond the
         image do no harm: their keys are seen by none of it.
         """
-        placements = {kind: self._placement(kind, positions) for kind in self.slots}
+        queries = positions.clamp(max=self.config.image_seq_length - 1)
+        placements = {kind: self._placement(kind, positions, queries) for kind in self.slots}
         return lambda layer: self._attend(layer, placements[self.kinds[layer]])
 
-    def _placement(self, kind: MaskKind, positions: Tensor) -> _Placement:
-        rows, heads, keys = len(positions), self.config.num_attention_heads, self.ahead + self.slots[kind]
-        buffers = torch.arange(0, rows * heads * keys, keys, device=positions.device).view(rows, heads, 1)
-        index = buffers + (self.ahead + positions % self.slots[kind])[:, None]  # [rows, heads, new]
-        queries = positions.clamp(max=self.config.image_seq_length - 1)
+    def _placement(self, kind: MaskKind, positions: Tensor, queries: Tensor) -> _Placement:
+        index = self._starts[kind] + (self.ahead + positions % self.slots[kind])[:, None]  # [rows, heads, new]
         return _Placement(index.flatten(), F.embedding(queries, self.bias[kind])[:, None])
 
+    def _heads_starts(self) -> dict[MaskKind, Tensor]:
+        """Where each head of each row begins in a flattened buffer: int64 `[rows, heads, 1]` by kind of layer."""
+        heads = self.rows * self.config.num_attention_heads
+        numbers = torch.arange(heads, device=self.buffers[0].device).view(self.rows, -1, 1)
+        return {kind: numbers * (self.ahead + slots) for kind, slots in self.slots.items()}
+
     def _attend(self, layer: int, shared: _Placement) -> Attend:
-        buffer = self.buffers[layer]
+        keys, values, flat_keys, flat_values = self._views[layer]
 
         def attend_layer(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-            keys, values = buffer
             width = key.shape[-1]
-            keys.view(-1, width).index_copy_(0, shared.index, key.reshape(-1, width))
-            values.view(-1, width).index_copy_(0, shared.index, value.reshape(-1, width))
+            flat_keys.index_copy_(0, shared.index, key.reshape(-1, width))
+            flat_values.index_copy_(0, shared.index, value.reshape(-1, width))
             if self.left_kv:
                 left_keys, left_values = self.left_kv[layer]
                 return shared_left_attention(query, left_keys, left_values, keys, values, shared.bias)
-            return F.scaled_dot_product_attention(query, keys, values, attn_mask=shared.bias)
+            return few_query_attention(query, keys, values, shared.bias)
 
         return attend_layer
 
@@ -135,3 +147,6 @@ class ManyCodesCache(LeftTextCache):
         self.rows = len(rows)
         for layer, buffer in enumerate(self.buffers):
             self.buffers[layer] = buffer.index_select(1, rows)
+            del buffer
+            self._views[layer] = _views(self.buffers[layer])
+        self._starts = self._heads_starts()

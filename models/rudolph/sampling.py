@@ -19,6 +19,8 @@ LARGEST_UNIFORM = 1.0 - 2.0**-24  # largest float32 below 1
 # How far other shapes of the same products moved a cumulative probability, and a difference of two logits, at most, in
 # epsilons of the precision: 256 draws of the bundled model in float32, float16 and bfloat16, one by one and in windows.
 NEAR_MASS, NEAR_LOGITS = 32, 160
+# Where a processor computes, NumPy sorts rows of so many logits, of which a certain share is asked for.
+FEWEST_SORTED, SHARE_SORTED = 512, 1 / 16
 
 
 @dataclass(frozen=True)
@@ -46,17 +48,28 @@ def filtered_probabilities(logits: Tensor, sampling: Sampling) -> Tensor:
 
     Top-k keeps every token tied with the k-th. Top-p then keeps the shortest prefix of the sorted tokens whose mass
     exceeds p, the crossing token included (Holtzman et al., The Curious Case of Neural Text Degeneration, 2020); of
-    equally probable tokens, lower ids come first. With both, only the k likeliest are sorted.
+    equally probable tokens, lower ids come first.
     """
     scores = logits.float() / sampling.temperature
-    some = 0 < sampling.top_k < scores.shape[-1]
-    if some:
-        likeliest, ids = scores.topk(sampling.top_k, dim=-1)
-        scores = scores.masked_fill(scores < likeliest[..., -1:], float("-inf"))
+    n = scores.shape[-1]
+    k = sampling.top_k if 0 < sampling.top_k < n else n
+    by_numpy = _sorts_by_numpy(scores, k)
+    if k < n:
+        if by_numpy:
+            least = torch.from_numpy(np.partition(scores.detach().numpy(), n - k)[..., [n - k]])
+        else:
+            likeliest, ids = scores.topk(k, dim=-1)
+            least = likeliest[..., -1:]
+        scores = scores.masked_fill_(scores < least, float("-inf"))
     probabilities = scores.softmax(-1)
     if sampling.top_p == 1.0:
         return probabilities
-    ordered = probabilities.gather(-1, ids) if some else probabilities.sort(dim=-1, descending=True).values
+    if by_numpy:
+        ordered = torch.from_numpy(np.sort(probabilities.detach().numpy())[..., n - k :]).flip(-1)
+    elif k < n:
+        ordered = probabilities.gather(-1, ids)
+    else:
+        ordered = probabilities.sort(dim=-1, descending=True).values
     mass = ordered.cumsum(-1)
     in_nucleus = F.pad(mass[..., :-1], (1, 0)) <= sampling.top_p
     crossing = ordered.masked_fill(~in_nucleus, 1.0).amin(-1, keepdim=True)  # the least probability that is kept
@@ -68,6 +81,13 @@ def filtered_probabilities(logits: Tensor, sampling: Sampling) -> Tensor:
     mass_before = masses.cumsum(-1)[..., :-1]
     kept = probabilities * ((probabilities > crossing) | (tied & (mass_before <= sampling.top_p)))
     return kept / kept.sum(-1, keepdim=True)
+
+
+def _sorts_by_numpy(scores: Tensor, k: int) -> bool:
+    """Whether NumPy finds the k likeliest: it sorts numbers by vector instructions, torch pairs of numbers and ids
+    without, which takes a processor two to seven times as long (but where k are few). A device has its own kernels."""
+    n = scores.shape[-1]
+    return scores.device.type == "cpu" and n >= FEWEST_SORTED and k > SHARE_SORTED * n
 
 
 def sample_token(logits: Tensor, sampling: Sampling, uniforms: Tensor) -> Tensor:

@@ -70,7 +70,7 @@ class Attention(nn.Module):
         context = attend(query, key, value).transpose(1, 2).reshape(batch, query.shape[2], hidden)
         # As `clamp`, whose backward pass takes four operations.
         output: Tensor = self.output_dropout(F.hardtanh(self.dense(context), -HALF_MAX, HALF_MAX))
-        return output.to(x.dtype)
+        return output if output.dtype == x.dtype else output.to(x.dtype)
 
 
 class MLP(nn.Module):
@@ -87,7 +87,7 @@ class MLP(nn.Module):
         first = self.dense_h_to_4h
         wide = first.gelu(x) if isinstance(first, PackedLinear) else gelu(first(x))
         output: Tensor = self.output_dropout(self.dense_4h_to_h(wide))
-        return output.to(x.dtype)
+        return output if output.dtype == x.dtype else output.to(x.dtype)
 
 
 class Layer(nn.Module):

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from models.rudolph import Config, Rudolph, decoding, named
-from models.rudolph.caches import DenseCache, one_query_attention
+from models.rudolph.caches import MANY_KEYS, DenseCache, attention_bias, few_query_attention, one_query_attention
 from models.rudolph.compact_cache import CompactCache, SharedLeftCache, ring_slots, visible_slots
 from models.rudolph.decoding import Cache, forward_cached, output_head
 from models.rudolph.geometry import MASK_KINDS
@@ -19,6 +20,7 @@ from models.rudolph.many_codes_cache import ManyCodesCache
 from models.rudolph.masks import image_mask
 from models.rudolph.packed import packable
 from models.rudolph.transformer import masked_attention
+from tests.models.recorded import Dispatches
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "models"
 SAME = {"atol": 1e-5, "rtol": 0.0}
@@ -240,6 +242,36 @@ def test_attention_of_one_query_equals_the_general_one(dtype: torch.dtype) -> No
     for mask, added in ((seen[None], bias), (torch.ones(1, 9, dtype=torch.bool), None)):
         expected = masked_attention(query, key, value, mask)
         torch.testing.assert_close(one_query_attention(query, key, value, added), expected, atol=tolerance, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "queries", "elements", "is_plain"),
+    [
+        (torch.float32, 1, MANY_KEYS, True),
+        (torch.float32, 3, MANY_KEYS, True),
+        (torch.float32, 3, MANY_KEYS - 1, False),
+        (torch.float32, 4, MANY_KEYS, False),
+        (torch.bfloat16, 16, MANY_KEYS, True),
+        (torch.bfloat16, 2, MANY_KEYS - 1, False),
+        (torch.float16, 2, MANY_KEYS, False),
+    ],
+)
+def test_attention_of_a_few_queries_equals_the_general_one(
+    dtype: torch.dtype, queries: int, elements: int, is_plain: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    rows, heads, keys, width = 2, 3, 20, 8
+    monkeypatch.setattr("models.rudolph.caches.MANY_KEYS", rows * heads * keys * width + MANY_KEYS - elements)
+    query, key, value = (
+        torch.randn(rows, heads, n, width, generator=generator).to(dtype) for n in (queries, keys, keys)
+    )
+    seen = torch.rand(rows, 1, queries, keys, generator=generator) < 0.7
+    seen[..., 0] = True
+    expected = F.scaled_dot_product_attention(query, key, value, attn_mask=seen)
+    with Dispatches() as dispatches:
+        found = few_query_attention(query, key, value, attention_bias(seen, key))
+    torch.testing.assert_close(found, expected, atol=1e-6 if dtype == torch.float32 else 1e-2, rtol=0)
+    assert is_plain == any("softmax" in str(operation[0]) for operation in dispatches.seen)
 
 
 CACHES: dict[str, Callable[[Rudolph, int], DenseCache | CompactCache | ManyCodesCache]] = {

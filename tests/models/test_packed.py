@@ -1,18 +1,18 @@
 """Packed linear layers give what plain ones give, and are only made where there are kernels for them."""
 
 import copy
-from typing import Any
+import math
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from models.rudolph import Rudolph
 from models.rudolph.decoding import answer, generate_image
 from models.rudolph.packed import PackedLinear, pack_linears, packable
 from models.rudolph.sampling import Sampling, uniforms
+from tests.models.recorded import Dispatches
 
 needs_onednn = pytest.mark.skipif(not packable(torch.zeros(1)), reason="this torch has no oneDNN")
 BFLOAT16 = pytest.param(
@@ -36,45 +36,6 @@ def test_a_packed_layer_equals_the_plain_one(dtype: torch.dtype, shape: tuple[in
     torch.testing.assert_close(some(x), plain(x)[..., 3:9], atol=tolerance, rtol=0)
 
 
-class RowsOfProducts(TorchDispatchMode):
-    """Notes how many rows each packed product has."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.rows: list[int] = []
-
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if function is torch.ops.mkldnn._linear_pointwise.default:
-            self.rows.append(args[0].numel() // args[0].shape[-1])
-        return function(*args, **(kwargs or {}))
-
-
-@needs_onednn
-@pytest.mark.parametrize(
-    ("width", "shape", "multiplied"),
-    [
-        (512, (1, 1), 4),
-        (512, (2, 1), 4),
-        (512, (1, 3), 4),
-        (512, (4, 1), 4),
-        (512, (5, 1), 5),
-        (512, (0, 1), 4),
-        (64, (1, 1), 1),
-    ],
-)
-def test_a_large_weight_is_never_multiplied_by_fewer_rows_than_four(
-    width: int, shape: tuple[int, int], multiplied: int
-) -> None:
-    torch.manual_seed(0)
-    plain, x = nn.Linear(width, 512), torch.randn(*shape, width)
-    packed = PackedLinear(plain.weight, plain.bias)
-    with torch.inference_mode(), RowsOfProducts() as products:
-        given, active = packed(x), packed.gelu(x)
-    assert products.rows == [multiplied] * 2
-    torch.testing.assert_close(given, plain(x), atol=1e-5, rtol=0)
-    torch.testing.assert_close(active, F.gelu(plain(x), approximate="tanh"), atol=1e-5, rtol=0)
-
-
 @needs_onednn
 @pytest.mark.parametrize("dtype", [torch.float32, BFLOAT16])
 def test_gelu_within_the_product_equals_gelu_behind_it(dtype: torch.dtype) -> None:
@@ -83,6 +44,29 @@ def test_gelu_within_the_product_equals_gelu_behind_it(dtype: torch.dtype) -> No
     plain, x = nn.Linear(16, 64).to(dtype), torch.randn(7, 16).to(dtype) * 3
     expected = F.gelu(plain(x), approximate="tanh")
     torch.testing.assert_close(PackedLinear(plain.weight, plain.bias).gelu(x), expected, atol=tolerance, rtol=0)
+
+
+@needs_onednn
+@pytest.mark.parametrize("dtype", [torch.float32, BFLOAT16])
+@pytest.mark.parametrize(
+    ("shape", "multiplied"),
+    [((1,), 4), ((2,), 4), ((3,), 3), ((4,), 4), ((1, 1), 4), ((1, 2), 4), ((2, 1), 4), ((1, 3), 3), ((0, 1), 0)],
+)
+def test_one_or_two_rows_take_the_kernel_for_four(
+    shape: tuple[int, ...], multiplied: int, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    plain, x = nn.Linear(16, 64).to(dtype), torch.randn(*shape, 16).to(dtype)
+    tolerance = 1e-6 if dtype == torch.float32 else 2e-2
+    for threshold, expected in ((64 * 16 + 1, math.prod(shape)), (64 * 16, multiplied)):
+        monkeypatch.setattr("models.rudolph.packed.LARGE_WEIGHT", threshold)
+        packed = PackedLinear(plain.weight, plain.bias)
+        for own, reference in ((packed, plain(x)), (packed.gelu, F.gelu(plain(x), approximate="tanh"))):
+            with torch.inference_mode(), Dispatches() as dispatches:
+                output = own(x)
+            torch.testing.assert_close(output, reference, atol=tolerance, rtol=0)
+            given = next(seen for seen in dispatches.seen if seen[0] == "mkldnn._linear_pointwise.default")[1]
+            assert math.prod(given[:-2]) == expected  # its shape, and the device
 
 
 @needs_onednn

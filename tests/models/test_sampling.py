@@ -99,6 +99,54 @@ def test_sorting_only_the_likeliest_filters_as_sorting_all_does(
     assert torch.equal(filtered_probabilities(logits, sampling), filtered_by_sorting_all(logits.clone(), sampling))
 
 
+@settings(max_examples=150, deadline=None)
+@given(
+    seed=st.integers(0, 2**31),
+    n=st.sampled_from([512, 513, 777, 1024, 1104]),
+    kind=st.sampled_from([torch.float32, torch.float16, torch.bfloat16, torch.int64]),
+    spread=st.floats(0.1, 10.0),
+    top_k=st.sampled_from([0, 1, 2, 9, 70, 256, 511, 512, 1024]),
+    top_p=st.sampled_from([0.0, 0.5, 0.9, 0.975, 0.999999, 1.0]),
+)
+def test_numpy_and_torch_sort_to_the_same_draws(
+    seed: int, n: int, kind: torch.dtype, spread: float, top_k: int, top_p: float
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    logits = (torch.randn(3, n, generator=generator) * spread).to(kind)  # whole numbers: many ties
+    logits, before = logits if kind.is_floating_point else logits.float(), logits.clone()
+    sampling, numbers = Sampling(0.7, top_k, top_p), torch.rand(3, generator=generator)
+    found = []
+    for fewest in (512, 2000):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("models.rudolph.sampling.FEWEST_SORTED", fewest)
+            found.append((filtered_probabilities(logits, sampling), *sample_token_and_tie(logits, sampling, numbers)))
+    for one, other in zip(*found, strict=True):
+        assert torch.equal(one, other)
+    assert torch.equal(logits, before.to(logits.dtype))
+
+
+def test_numpy_is_asked_for_no_few_of_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    for name in ("partition", "sort"):
+        original = getattr(np, name)
+        monkeypatch.setattr(
+            f"models.rudolph.sampling.np.{name}",
+            lambda *args, name=name, original=original, **given: (asked.append(name), original(*args, **given))[1],
+        )
+    for n, top_k, expected in (
+        (1024, 256, ["partition", "sort"]),
+        (1024, 0, ["sort"]),
+        (1024, 64, []),
+        (8192, 256, []),
+        (511, 256, []),
+        (16384, 32, []),
+        (8192, 1024, ["partition", "sort"]),
+    ):
+        asked.clear()
+        filtered_probabilities(torch.randn(1, n), Sampling(1.0, top_k, 0.9))
+        assert asked == expected
+
+
 @settings(max_examples=100, deadline=None)
 @given(
     seed=st.integers(0, 2**31),
