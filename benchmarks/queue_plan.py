@@ -20,7 +20,7 @@ MINUTE, HOUR = 60.0, 3600.0
 TASKS, SAMPLES = 12, 1000  # as in the contest's own announcement: a thousand samples a task
 DRAWING_TASKS = 2
 # An A100 moves 2.0e12 bytes a second on paper. On a processor a step took 1.8 times (fp32) what bandwidth alone
-# asks (RESULTS.md, Decoding); the same is assumed here: no step was measured on such a card.
+# asks (packed weights came at 21 of 29 GB a second); the same is assumed here: no step was measured on such a card.
 BYTES_A_SECOND = 2.0e12 / 1.8
 # Counted at the 2.7B's size in half precision, at 128 samples at once (RESULTS.md): bytes of a step, and steps.
 DRAWING_STEP, DRAWING_STEPS = 24.2e9, 576

@@ -1,4 +1,4 @@
-"""A record of what inference costs on this machine, in Markdown for RESULTS.md: batches 1, 2, 4 ... as memory allows.
+"""A record of what inference costs on this machine, in Markdown: batches 1, 2, 4 ... as memory allows.
 
     python benchmarks/record.py --size 350M --threads 2 --output record.md
 
