@@ -116,7 +116,6 @@ def stored_input(path: str | PathLike[str]) -> Iterator[ParseResult[Sample]]:
 
     Raises ContestFileError (no JSON), OSError.
     """
-    checker, of_samples = Checker(fspath(path), []), Checker(fspath(path), [])
     if not os.path.isfile(path):  # if it is nothing to read, this says so
         yield read_input_lenient(path)
         return
@@ -126,19 +125,25 @@ def stored_input(path: str | PathLike[str]) -> Iterator[ParseResult[Sample]]:
         read_input_lenient(path)  # which says what is wrong
         raise
     try:
-        samples: dict[str, Sample] = {}
-        entries = 0
-        for row, (sample_id, value) in enumerate(pairs_of(checker, None, source.places)):
-            entries, of_samples.sample_id = row + 1, sample_id
-            usable = check_id(of_samples, sample_id)
-            sample = parse_sample(of_samples, value, may_be_empty=False)
-            if usable and sample is not None:
-                plain = all(item.keys() == _KEYS for item in value)
-                samples[sample_id] = StoredSample(sample_id, sample.has_image, source, row) if plain else sample
-        errors: tuple[ContestError, ...] = ()
-        if checker.errors or of_samples.errors or entries > len(samples):
-            sound = read_input_lenient(path)
-            samples, errors = {key: samples.get(key, sample) for key, sample in sound.valid.items()}, sound.errors
-        yield ParseResult(samples, errors) if source.seal() else read_input_lenient(path)
+        yield _read(source)
     finally:
         source.close()
+
+
+def _read(source: _OpenInput) -> ParseResult[Sample]:
+    """Read all samples: when this is over, nothing has their items any more."""
+    checker, of_samples = Checker(source.file, []), Checker(source.file, [])
+    samples: dict[str, Sample] = {}
+    entries = 0
+    for row, (sample_id, value) in enumerate(pairs_of(checker, None, source.places)):
+        entries, of_samples.sample_id = row + 1, sample_id
+        usable = check_id(of_samples, sample_id)
+        sample = parse_sample(of_samples, value, may_be_empty=False)
+        if usable and sample is not None:
+            plain = all(item.keys() == _KEYS for item in value)
+            samples[sample_id] = StoredSample(sample_id, sample.has_image, source, row) if plain else sample
+    errors: tuple[ContestError, ...] = ()
+    if checker.errors or of_samples.errors or entries > len(samples):
+        sound = read_input_lenient(source.file)
+        samples, errors = {key: samples.get(key, sample) for key, sample in sound.valid.items()}, sound.errors
+    return ParseResult(samples, errors) if source.seal() else read_input_lenient(source.file)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,21 @@ def test_no_json_is_told_as_ever(tmp_path: Path, text: str | None) -> None:
     with pytest.raises(ContestFileError) as found, stored_input(path):
         pass
     assert str(found.value) == str(whole.value)
+
+
+@pytest.mark.parametrize("more", ["", ', "wrong": 3'])
+def test_no_items_are_held(tmp_path: Path, more: str) -> None:
+    path = tmp_path / "input.json"
+    samples = ", ".join(f'"{number}": [{LONG}]' for number in range(3))
+    path.write_text(f"{{{samples}{more}}}", encoding="utf-8")
+    tracemalloc.start()
+    try:
+        with stored_input(path) as found:
+            held, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (len(found.valid), len(found.errors)) == (3, 1 if more else 0)
+    assert held < 100_000 < len(LONG) < most
 
 
 def test_a_pipe_gives_its_bytes_once() -> None:
