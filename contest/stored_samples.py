@@ -35,10 +35,16 @@ class _OpenInput:
         self.places: array[int] = array("q")  # of each row: where it begins, where it ends
         self._checksums: array[int] = array("I")
         self._descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+        self._opened = _version(os.fstat(self._descriptor))
 
-    def seal(self) -> None:
-        """Note what stands at each place. Raises OSError."""
+    def seal(self) -> bool:
+        """Note what stands at each place; return whether that is what a reading since the opening found there: nobody
+        has written or replaced the file meanwhile. Raises OSError."""
         self._checksums = array("I", (zlib.crc32(self._bytes(row)) for row in range(len(self.places) // 2)))
+        try:
+            return _version(os.fstat(self._descriptor)) == self._opened == _version(os.stat(self.file))
+        except FileNotFoundError:
+            return False
 
     def items(self, sample_id: str, row: int) -> tuple[Item, ...]:
         """Return the items of a sample. Any thread may call it. Raises OSError, InputChangedError."""
@@ -63,6 +69,10 @@ class _OpenInput:
         ):
             data += more  # the system gives 2 GB at once, and less where a signal came
         return data
+
+
+def _version(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 class StoredSample(Sample):
@@ -101,31 +111,39 @@ def stored_input(path: str | PathLike[str]) -> Iterator[ParseResult[Sample]]:
     """Read `input.json` as `read_input_lenient` does, for the same samples and errors, but leave the items in the file.
 
     They can be read until the end of the context. Only of a file with errors all is in memory for a moment. A sample
-    with more in its items than is asked for is held as it is.
+    with more in its items than is asked for is held as it is; so are all of a pipe, which gives its bytes once, and of
+    a file that is written or replaced while it is read.
 
     Raises ContestFileError (no JSON), OSError.
     """
-    checker, of_samples = Checker(fspath(path), []), Checker(fspath(path), [])
+    if not os.path.isfile(path):  # if it is nothing to read, this says so
+        yield read_input_lenient(path)
+        return
     try:
         source = _OpenInput(fspath(path))
-    except (OSError, ValueError):
+    except OSError:
         read_input_lenient(path)  # which says what is wrong
         raise
     try:
-        samples: dict[str, Sample] = {}
-        entries = 0
-        for row, (sample_id, value) in enumerate(pairs_of(checker, None, source.places)):
-            entries, of_samples.sample_id = row + 1, sample_id
-            usable = check_id(of_samples, sample_id)
-            sample = parse_sample(of_samples, value, may_be_empty=False)
-            if usable and sample is not None:
-                plain = all(item.keys() == _KEYS for item in value)
-                samples[sample_id] = StoredSample(sample_id, sample.has_image, source, row) if plain else sample
-        errors: tuple[ContestError, ...] = ()
-        if checker.errors or of_samples.errors or entries > len(samples):
-            sound = read_input_lenient(path)
-            samples, errors = {key: samples[key] for key in sound.valid}, sound.errors
-        source.seal()
-        yield ParseResult(samples, errors)
+        yield _read(source)
     finally:
         source.close()
+
+
+def _read(source: _OpenInput) -> ParseResult[Sample]:
+    """Read all samples: when this is over, nothing has their items any more."""
+    checker, of_samples = Checker(source.file, []), Checker(source.file, [])
+    samples: dict[str, Sample] = {}
+    entries = 0
+    for row, (sample_id, value) in enumerate(pairs_of(checker, None, source.places)):
+        entries, of_samples.sample_id = row + 1, sample_id
+        usable = check_id(of_samples, sample_id)
+        sample = parse_sample(of_samples, value, may_be_empty=False)
+        if usable and sample is not None:
+            plain = all(item.keys() == _KEYS for item in value)
+            samples[sample_id] = StoredSample(sample_id, sample.has_image, source, row) if plain else sample
+    errors: tuple[ContestError, ...] = ()
+    if checker.errors or of_samples.errors or entries > len(samples):
+        sound = read_input_lenient(source.file)
+        samples, errors = {key: samples.get(key, sample) for key, sample in sound.valid.items()}, sound.errors
+    return ParseResult(samples, errors) if source.seal() else read_input_lenient(source.file)

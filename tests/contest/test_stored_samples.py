@@ -1,10 +1,14 @@
 """Samples that stay in their file are those that are read from it as a whole, with the same complaints."""
 
 import json
+import os
+import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import contest.stored_samples as stored_samples_module
 from contest.errors import ContestFileError
 from contest.items import Item, Sample
 from contest.reading import read_input_lenient
@@ -56,6 +60,58 @@ def test_no_json_is_told_as_ever(tmp_path: Path, text: str | None) -> None:
     with pytest.raises(ContestFileError) as found, stored_input(path):
         pass
     assert str(found.value) == str(whole.value)
+
+
+@pytest.mark.parametrize("more", ["", ', "wrong": 3'])
+def test_no_items_are_held(tmp_path: Path, more: str) -> None:
+    path = tmp_path / "input.json"
+    samples = ", ".join(f'"{number}": [{LONG}]' for number in range(3))
+    path.write_text(f"{{{samples}{more}}}", encoding="utf-8")
+    tracemalloc.start()
+    try:
+        with stored_input(path) as found:
+            held, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (len(found.valid), len(found.errors)) == (3, 1 if more else 0)
+    assert held < 100_000 < len(LONG) < most
+
+
+def test_a_pipe_gives_its_bytes_once() -> None:
+    reading, writing = os.pipe()
+    os.write(writing, f'{{"0": [{TEXT}], "1": 3}}'.encode())
+    os.close(writing)
+    try:
+        with stored_input(f"/dev/fd/{reading}") as found:
+            assert list(found.valid.values()) == [Sample("0", (Item("text", "Что это?"),))]
+            assert [error.sample_id for error in found.errors] == ["1"]
+    finally:
+        os.close(reading)
+
+
+@pytest.mark.parametrize(
+    ("later", "replaced"),
+    [(f'{{\n"2": [{IMAGE}],\n"0": [{TEXT}]}}', True), (f'{{ "0":[{TEXT}]}}', False)],  # by one of the same length
+)
+def test_a_file_that_changes_while_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, later: str, replaced: bool
+) -> None:
+    path, parse = tmp_path / "input.json", stored_samples_module.parse_sample
+    path.write_text(f'{{"0": [{TEXT}]}}', encoding="utf-8")
+    os.utime(path, (1, 1))
+
+    def parse_late(*given: Any, **options: Any) -> Any:
+        changed = tmp_path / "new" if replaced else path
+        changed.write_text(later, encoding="utf-8")
+        changed.replace(path)
+        return parse(*given, **options)
+
+    monkeypatch.setattr(stored_samples_module, "parse_sample", parse_late)
+    with stored_input(path) as found:
+        assert {key: sample.items for key, sample in found.valid.items()} == {
+            key: sample.items for key, sample in read_input_lenient(path).valid.items()
+        }
+        assert not any(isinstance(sample, StoredSample) for sample in found.valid.values())
 
 
 def test_a_file_that_is_replaced_or_overwritten(tmp_path: Path) -> None:
