@@ -18,7 +18,8 @@ def passes_shown(
     network: SparseDecoder, label: str, total: int | None, graphs: StepGraphs | None = None
 ) -> Iterator[None]:
     """Show how many passes of the network's layers are done, of `total` if that is known; also those by `graphs`, of
-    which it is said behind them if none can be captured."""
+    which it is said behind them if none can be captured: once, not behind later passes too."""
+    known = "" if graphs is None else graphs.problem
     with tqdm(total=total, desc=label, unit="pass", disable=no_bar(), leave=False) as bar:
 
         def count(module: nn.Module, given: object, found: object) -> None:
@@ -33,7 +34,7 @@ def passes_shown(
             handle.remove()
             if graphs is not None:
                 graphs.on_replay = None
-    if graphs is not None and graphs.problem:
+    if graphs is not None and graphs.problem and not known:
         say(f"no CUDA graphs could be made, steps were launched one by one: {graphs.problem}")
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import active_children, resource_tracker
+from multiprocessing import resource_tracker
+from multiprocessing.process import BaseProcess
+from types import FrameType
 from typing import Any, TypeVar
 
 from contest.children import end_with_parent
@@ -19,6 +22,8 @@ from errors import UserError
 Tool = TypeVar("Tool")
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+
+LOOK_SECONDS = 1.0  # that a result is waited for, before it is seen whether the workers are still there
 
 
 class WorkerKilledError(UserError):
@@ -63,36 +68,69 @@ def in_workers(
             with _signals_held():  # here the workers are started
                 pending.append(pool.submit(_work, task))
             if len(pending) >= waiting * workers:
-                yield _next(pending, in_order)
+                yield _next(pool, pending, in_order)
         while pending:
-            yield _next(pending, in_order)
+            yield _next(pool, pending, in_order)
     except BrokenProcessPool as error:
         raise WorkerKilledError("a worker process was killed (out of memory?)", if_killed) from error
     except KeyboardInterrupt:
-        for worker in active_children():  # what they were at is done again
-            worker.kill()
+        _kill_workers(pool)  # what they were at is done again
         raise
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _next(pending: list[Future[Result]], in_order: bool) -> Result:
-    future = pending[0] if in_order else next(iter(wait(pending, return_when=FIRST_COMPLETED).done))
+def _next(pool: ProcessPoolExecutor, pending: list[Future[Result]], in_order: bool) -> Result:
+    awaited = pending[:1] if in_order else pending
+    while not (done := wait(awaited, LOOK_SECONDS, FIRST_COMPLETED).done):
+        if any(worker.exitcode for worker in _workers(pool)):
+            _kill_workers(pool)
+    future = next(iter(done))
     pending.remove(future)
     return future.result()
+
+
+def _workers(pool: ProcessPoolExecutor) -> list[BaseProcess]:
+    return list((pool._processes or {}).values())
+
+
+def _kill_workers(pool: ProcessPoolExecutor) -> None:
+    """Kill all workers, and have the pool notice that, even where one was killed in the middle of handing over a
+    result: the pool would wait for the rest of it as long as any process, this one too, could still write it.
+    """
+    for worker in _workers(pool):
+        worker.kill()
+    if (results := pool._result_queue) is not None:
+        results._writer.close()  # type: ignore[attr-defined]
 
 
 @contextmanager
 def _signals_held() -> Iterator[None]:
     """Hold the signals that ask for the end: a worker that is being started would be left without what it is to read.
 
-    It never sees a SIGINT either: this process ends its workers, nobody else.
+    It never sees a SIGINT either: this process ends its workers, nobody else. Signals that reach another thread,
+    which does not hold them, are noted and raised behind.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    came: list[int] = []
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        came.append(number)
+
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    handlers = {number: signal.getsignal(number) for number in SIGNALS if in_main_thread}
+    handlers = {number: handler for number, handler in handlers.items() if handler not in (signal.SIG_IGN, None)}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        for number in handlers:
+            signal.signal(number, note)
         yield
     finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for noted in came:
+            signal.raise_signal(noted)
 
 
 # In a worker process: what it does and with what, set when it starts.

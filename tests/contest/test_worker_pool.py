@@ -1,4 +1,6 @@
-"""Work in worker processes: a signal that asks for the end finds each of them whole, even while it is being started."""
+"""Work in worker processes: a signal that asks for the end finds each whole, even one that is being started, and what
+ends them in the middle of something is noticed.
+"""
 
 import subprocess
 import sys
@@ -7,9 +9,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-# A signal comes when a worker runs, and what it is to read has not been written to it yet.
+# A signal comes when a worker runs, and what it is to read has not been written to it yet; where there
+# is another thread, that one may take it.
 STOPPED_WHILE_A_WORKER_STARTS = """
-import os, signal, sys, time
+import os, signal, sys, threading, time
 from multiprocessing import util
 from operator import add
 
@@ -27,6 +30,8 @@ def spawn_and_be_asked(path, args, passed):
 
 util.spawnv_passfds = spawn_and_be_asked
 if __name__ == "__main__":
+    if sys.argv[2:]:
+        threading.Thread(target=time.sleep, args=(2,), daemon=True).start()
     try:
         with stop_signals():
             list(in_workers(add, 1, range(3), 2, waiting=2, if_killed=""))
@@ -35,18 +40,64 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize(
-    ("name", "said"),
-    [("SIGTERM", "terminated 143"), ("SIGINT", "interrupted 130"), ("SIGUSR1", "stopped by SIGUSR1 138")],
-)
-def test_a_signal_while_a_worker_starts_leaves_no_traceback(name: str, said: str, tmp_path: Path) -> None:
-    (tmp_path / "stopped.py").write_text(STOPPED_WHILE_A_WORKER_STARTS)
+# A worker begins to hand over a result, and goes no further: it is killed, or the command is stopped.
+HALF_A_RESULT = """
+import os, signal, sys, time
+from multiprocessing.connection import Connection
+
+from contest.stop_signals import Stopped, stop_signals
+from contest.worker_pool import WorkerKilledError, in_workers
+
+def half(connection, data):
+    os.write(connection.fileno(), bytes(data[: len(data) // 2]))
+    number = signal.Signals[sys.argv[1]]
+    os.kill(os.getpid() if number == signal.SIGKILL else os.getppid(), number)
+    time.sleep(60)
+
+def answer(others, task):
+    if task == 1:
+        Connection._send = half
+    return task
+
+if __name__ == "__main__":
+    try:
+        with stop_signals():
+            for result in in_workers(answer, None, range(9), 2, waiting=2, if_killed="do less"):
+                pass
+    except (Stopped, WorkerKilledError) as end:
+        print(end)
+"""
+
+
+def _said(script: str, arguments: list[str], folder: Path) -> tuple[str, str]:
+    (folder / "script.py").write_text(script)
     run = subprocess.run(
-        [sys.executable, str(tmp_path / "stopped.py"), name],
+        [sys.executable, str(folder / "script.py"), *arguments],
         env={"PATH": "", "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=50,
         check=True,
     )
-    assert (run.stdout.strip(), run.stderr) == (said, "")
+    return run.stdout.strip(), run.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["SIGTERM"], "terminated 143"),
+        (["SIGINT"], "interrupted 130"),
+        (["SIGUSR1"], "stopped by SIGUSR1 138"),
+        (["SIGTERM", "beside a thread"], "terminated 143"),
+    ],
+)
+def test_a_signal_while_a_worker_starts_leaves_no_traceback(arguments: list[str], said: str, tmp_path: Path) -> None:
+    assert _said(STOPPED_WHILE_A_WORKER_STARTS, arguments, tmp_path) == (said, "")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("SIGKILL", "a worker process was killed (out of memory?); do less"), ("SIGTERM", "terminated")],
+)
+def test_half_a_result_is_not_waited_for(name: str, said: str, tmp_path: Path) -> None:
+    assert _said(HALF_A_RESULT, [name], tmp_path) == (said, "")
