@@ -96,12 +96,12 @@ def training_need(
         "weights": 4 * parameters // sharing + masks,
         "the optimiser's state": STATE_BYTES[settings.optim.name] * trained // sharing,
     }
+    gradients = {"gradients": 4 * trained // sharing}
+    certain = sum(always.values()) + sum(gradients.values())
     if sharing > 1:  # gathered: a layer and the next one, and all outside of the layers
         always["gathered weights"] = (8 if half else 16) * of_layers // layers + 4 * (parameters - of_layers)
-    gradients = 4 * trained // sharing
-    certain = always["weights"] + always["the optimiser's state"] + gradients
     if compute.accumulate > 1 or (world > 1 and sharing == 1):  # of earlier parts; and DDP's buckets stay
-        always["gradients"], gradients = gradients, 0
+        always, gradients = always | gradients, {}
     kept = {"activations": layers * tokens * kept_bytes(config, compute)}
     head = model.to_logits[1]
     assert isinstance(head, nn.Linear)
@@ -118,7 +118,7 @@ def training_need(
     moments = (
         {**kept, **casts, "the head": of_head},
         {**kept, **needed, "a layer's backward pass": tokens * again + slopes},
-        {"gradients": gradients, "a layer's backward pass": tokens * layer_bytes(config, compute) + slopes},
+        {**gradients, "a layer's backward pass": tokens * layer_bytes(config, compute) + slopes},
     )
     return TrainingNeed(always, moments, certain)
 
