@@ -220,18 +220,6 @@ def test_what_nearly_fills_a_card_is_warned_of(
     assert ("training tune: memory may run out: 10 samples at once" in capsys.readouterr().err) == warned
 
 
-@pytest.mark.parametrize("accumulate", [1, 2])
-@pytest.mark.parametrize("way", WAYS)
-def test_the_parts_that_are_told_of_are_all(way: str, accumulate: int) -> None:
-    """Also where the backward pass of a wide network's only layer takes the most."""
-    with torch.device("meta"):
-        model = Rudolph(replace(CONFIG, num_layers=1, hidden_size=512))
-    need = training_need(model, settings(accumulate=accumulate, **WAYS[way]), 8)
-    told = {**need.always, **need.widest}
-    assert sum(told.values()) == need.bytes
-    assert need.certain == told["weights"] + told["the optimiser's state"] * 12 // 8
-
-
 def test_what_is_certain_is_there_in_every_step(large: Rudolph) -> None:
     """4 bytes for a weight, 8 for its state, 4 for its gradient; divided among the processes of a node by hsdp."""
     trained = sum(parameter.numel() for parameter in large.parameters())
