@@ -14,6 +14,7 @@ from benchmarks.gpu_parts.energy import Joules
 from benchmarks.gpu_parts.inference import TINY
 from benchmarks.gpu_parts.parts import Setting
 from models.rudolph import Config, Rudolph, named
+from models.rudolph.attention_trial import problem_of
 from models.rudolph.piecewise_attention import PiecewiseAttention
 from training.tune.data.batches import Batch
 from training.tune.distributed import Processes
@@ -33,9 +34,11 @@ def training(setting: Setting) -> Iterator[dict[str, Any]]:
             state, batch = _begun(setting, config, rows, dtype)
             ways = [state.attention.way] if dtype != "bfloat16" else [state.attention.way, _other(state)]
             for way in ways:
-                if way != state.attention.way:
-                    state.model.transformer.piecewise = PiecewiseAttention(config) if way == "pieces" else None
-                yield {"size": size, "dtype": dtype, "attention": way, **_measured(setting, state, batch, peak)}
+                row = {"size": size, "dtype": dtype, "attention": way}
+                if way != state.attention.way and (problem := _turned_to(way, state)):
+                    yield {**row, "problem": problem}  # which is the finding, and no reason to measure no more
+                    continue
+                yield {**row, **_measured(setting, state, batch, peak)}
             if dtype == "bfloat16":
                 for found in _optimizers(setting, state):
                     yield {"size": size, **found}
@@ -45,6 +48,16 @@ def training(setting: Setting) -> Iterator[dict[str, Any]]:
 def _other(state: TrainState) -> str:
     """The form of attention that the training has not chosen."""
     return "dense" if state.attention.way == "pieces" else "pieces"
+
+
+def _turned_to(way: str, state: TrainState) -> str:
+    """Have the network attend in another form in bfloat16; what is wrong with that on this device, if anything."""
+    config, device = state.model.config, state.processes.device
+    pieces = PiecewiseAttention(config) if way == "pieces" else None
+    dropout = config.attention_dropout_prob > 0
+    problem = problem_of(pieces, device, torch.bfloat16, dropout=dropout) if pieces else ""
+    state.model.transformer.piecewise = None if problem else pieces
+    return problem
 
 
 def _begun(setting: Setting, config: Config, rows: int, dtype: str) -> tuple[TrainState, Batch]:

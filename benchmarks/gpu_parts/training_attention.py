@@ -78,8 +78,8 @@ def _measured(setting: Setting, config: Config, kind: MaskKind, rows: int, way: 
         return scores.softmax(-1) @ value
 
     exact = _both(plain, fused.detach().float().requires_grad_(), slope.float(), 0.0)
-    pairs = zip(found, exact, strict=True)
-    error = max(float((own.detach().float() - other.detach()).norm() / other.norm()) for own, other in pairs)
+    pairs = ((own.detach(), other.detach()) for own, other in zip(found, exact, strict=True))
+    error = max(float((own.float() - other).norm() / other.norm()) for own, other in pairs)
     fused, slope = _inputs(config, rows, setting)
     dropout = 0.1 if setting.on_gpu else 0.0  # a processor's kernel has none
     _both(way, fused, slope, dropout)

@@ -67,6 +67,7 @@ def test_linear_is_as_under_autocast(
 ) -> None:
     monkeypatch.setattr(linear, "FEWEST_TOKENS", 1 if packed else 10**6)
     monkeypatch.setattr(products, "FEWEST_ROWS", 1 if packed else 10**6)
+    monkeypatch.setattr(products, "SMALLEST", 1)
     results = []
     for layer in layers(inputs, outputs):
         x = torch.randn(3, 7, inputs, generator=torch.Generator().manual_seed(1)).to(kind).requires_grad_()
@@ -86,7 +87,8 @@ def test_linear_is_as_under_autocast(
 
 @pytest.mark.parametrize(("m", "k", "n"), [(1024, 1, 1), (1040, 96, 64), (1025, 33, 17), (2048, 413, 200)])
 @pytest.mark.parametrize("turned", [False, True])
-def test_product_is_rounded_once(m: int, k: int, n: int, turned: bool) -> None:
+def test_product_is_rounded_once(monkeypatch: pytest.MonkeyPatch, m: int, k: int, n: int, turned: bool) -> None:
+    monkeypatch.setattr(products, "SMALLEST", 1)
     generator = torch.Generator().manual_seed(0)
     left = torch.randn(k, m, generator=generator).bfloat16().t()
     left, right = left if turned else left.contiguous(), torch.randn(k, n, generator=generator).bfloat16()
@@ -102,11 +104,31 @@ def test_product_is_rounded_once(m: int, k: int, n: int, turned: bool) -> None:
     assert (found.double() - exact).norm() <= 1.001 * (plain.double() - exact).norm()
 
 
-@pytest.mark.parametrize(("rows", "dtype"), [(2000, torch.float32), (2000, torch.double), (1000, torch.bfloat16)])
-def test_other_products_are_plain_ones(rows: int, dtype: torch.dtype) -> None:
-    left, right = torch.randn(rows, 8).to(dtype), torch.randn(8, 4).to(dtype)
-    assert product(left, right).equal(left @ right)
-    assert product(left.to("meta"), right.to("meta")).shape == (rows, 4)
+@pytest.mark.parametrize(
+    ("rows", "k", "n", "dtype"),
+    [
+        (2000, 800, 800, torch.float32),
+        (2000, 8, 4, torch.double),
+        (1000, 800, 800, torch.bfloat16),
+        (2000, 800, 256, torch.bfloat16),
+        (2000, 256, 800, torch.bfloat16),
+        (2000, 0, 800, torch.bfloat16),
+    ],
+)
+def test_other_products_are_plain_ones(rows: int, k: int, n: int, dtype: torch.dtype) -> None:
+    left, right = torch.randn(rows, k).to(dtype), torch.randn(k, n).to(dtype)
+    with Names() as names:
+        found = product(left, right)
+    assert "convolution_backward" not in names.seen
+    assert found.equal(left @ right)
+    assert product(left.to("meta"), right.to("meta")).shape == (rows, n)
+
+
+def test_large_products_are_gradients_of_convolutions() -> None:
+    left, right = torch.ones(1024, 768, dtype=torch.bfloat16), torch.ones(768, 768, dtype=torch.bfloat16)
+    with Names() as names:
+        assert product(left, right).eq(768).all()
+    assert ("convolution_backward" in names.seen) == packable(right)
 
 
 @pytest.mark.parametrize("frozen", [("weight", "bias"), ("bias",)])

@@ -197,7 +197,8 @@ def _train(settings: TuneSettings, others: Sequence[Callback], processes: Proces
     model = build_model(settings)
     need = None
     if processes.device.type == "cuda":
-        need = require_memory(model, settings, free_bytes(processes.device), processes.world)
+        free, world, place = free_bytes(processes.device), processes.world, processes.place
+        need = require_memory(model, settings, free, world, place.local_world, speaks=place.speaks)
     compares = processes.world > 1 and processes.place.speaks
     weights_sum = checksum(model) if compares else ""  # of whole weights: soon they are shared
     state = TrainState(model, settings, processes)

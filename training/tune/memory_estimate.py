@@ -3,7 +3,8 @@
 Behind the layers there are the weights, the optimiser's state, what the backward pass needs, and the head; where that
 pass begins and ends, a layer's own besides, and more and more gradients in place of what it needed. Tests hold these to
 allocations counted while steps run. What cannot be counted (workspaces of kernels, gaps of an allocator, buffers of
-NCCL) is what a margin is for.
+NCCL) is what a margin is for. Frozen layers keep less, and so do sequences that are cut: of a training that could run
+nothing but a warning may come. Weights, gradients and the optimiser's state alone are certain.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ STATE_BYTES = {"adamw": 8, "adamw8bit": 2}  # of a trained parameter
 # are trained, in the order of their tables, their norm, and their gradient.
 HEAD_TENSORS = 6
 LOGIT_BYTES = 12  # of a chunk, where it is normalised: itself, float32 probabilities, and what these are made of
-# The count's own error, and what is not counted: a training surely fails that needs so much, and may with so much.
-SURELY, NEARLY = 0.87, 0.93
+OTHERS = "compute.parallel=fsdp on several GPUs, optim.name=adamw8bit and lora.rank need less"
+NEARLY = 0.93  # of what is free: with more, memory may run out
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class TrainingNeed:
 
     always: Mapping[str, int]
     moments: Sequence[Mapping[str, int]]
+    certain: int
+    """Weights, gradients and the optimiser's state, which are there together whatever passes the network."""
 
     @property
     def widest(self) -> Mapping[str, int]:
@@ -73,14 +76,17 @@ def kept_bytes(config: Config, compute: ComputeSettings) -> int:
     return config.hidden_size * (4 + products)
 
 
-def training_need(model: Rudolph, settings: TuneSettings, rows: int, world: int = 1) -> TrainingNeed:
+def training_need(
+    model: Rudolph, settings: TuneSettings, rows: int, world: int = 1, of_node: int | None = None
+) -> TrainingNeed:
     """Count what a training takes of each GPU of `world`: `rows` samples of full length pass the network at once.
 
-    The model may lie anywhere; what is frozen, or adapters, are told by its parameters.
+    The model may lie anywhere; what is frozen, or adapters, are told by its parameters. `of_node`: how many of the
+    processes a node has, among which hsdp divides the weights; None: all.
     """
     config, compute = model.config, settings.compute
     product, half = DTYPES[compute.dtype].itemsize, compute.dtype != "float32"
-    sharing = world if compute.parallel != "ddp" else 1
+    sharing = {"ddp": 1, "fsdp": world, "hsdp": of_node or world}[compute.parallel]
     whole = {name: parameter.numel() for name, parameter in model.named_parameters()}
     parameters, of_layers = sum(whole.values()), sum(n for name, n in whole.items() if ".layers." in name)
     trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
@@ -90,11 +96,12 @@ def training_need(model: Rudolph, settings: TuneSettings, rows: int, world: int 
         "weights": 4 * parameters // sharing + masks,
         "the optimiser's state": STATE_BYTES[settings.optim.name] * trained // sharing,
     }
+    gradients = {"gradients": 4 * trained // sharing}
+    certain = sum(always.values()) + sum(gradients.values())
     if sharing > 1:  # gathered: a layer and the next one, and all outside of the layers
         always["gathered weights"] = (8 if half else 16) * of_layers // layers + 4 * (parameters - of_layers)
-    gradients = 4 * trained // sharing
     if compute.accumulate > 1 or (world > 1 and sharing == 1):  # of earlier parts; and DDP's buckets stay
-        always["gradients"], gradients = gradients, 0
+        always, gradients = always | gradients, {}
     kept = {"activations": layers * tokens * kept_bytes(config, compute)}
     head = model.to_logits[1]
     assert isinstance(head, nn.Linear)
@@ -111,9 +118,9 @@ def training_need(model: Rudolph, settings: TuneSettings, rows: int, world: int 
     moments = (
         {**kept, **casts, "the head": of_head},
         {**kept, **needed, "a layer's backward pass": tokens * again + slopes},
-        {"gradients": gradients, "a layer's backward pass": tokens * layer_bytes(config, compute) + slopes},
+        {**gradients, "a layer's backward pass": tokens * layer_bytes(config, compute) + slopes},
     )
-    return TrainingNeed(always, moments)
+    return TrainingNeed(always, moments, certain)
 
 
 def rows_at_once(settings: TuneSettings, world: int) -> int:
@@ -124,22 +131,32 @@ def rows_at_once(settings: TuneSettings, world: int) -> int:
     return -(-batch // (world * settings.compute.accumulate))
 
 
-def require_memory(model: Rudolph, settings: TuneSettings, free: int, world: int = 1) -> TrainingNeed:
-    """Count what a training takes of a GPU with `free` bytes, and say where that is nearly all of them.
+def require_memory(
+    model: Rudolph,
+    settings: TuneSettings,
+    free: int,
+    world: int = 1,
+    of_node: int | None = None,
+    *,
+    speaks: bool = True,
+) -> TrainingNeed:
+    """Count what a training takes of a GPU with `free` bytes; if it `speaks`, warn where that is nearly all or more.
 
-    Raises `SettingsError` with what takes how much, and what would fit, for one that can not fit.
+    The warning says what takes how much, and what would fit. Raises `SettingsError` where what is certain does not fit.
     """
     rows = rows_at_once(settings, world)
-    need = training_need(model, settings, rows, world)
-    shown = f"{rows} samples at once take about {need}; {free / 1e9:.1f} GB of the GPU are free"
-    if need.bytes * SURELY > free:
-        raise SettingsError(f"compute: this training does not fit: {shown}", _what_fits(model, settings, free, world))
-    if need.bytes > free * NEARLY:
-        say(f"training tune: memory may run out: {shown}")
+    need = training_need(model, settings, rows, world, of_node)
+    shown = f"{free / 1e9:.1f} GB of the GPU are free"
+    if need.certain > free:
+        alone = f"weights, gradients and the optimiser's state alone take {need.certain / 1e9:.1f} GB"
+        raise SettingsError(f"compute: this training does not fit: {alone}; {shown}", OTHERS)
+    if speaks and need.bytes > free * NEARLY:
+        fits = _what_fits(model, settings, free, world, of_node)
+        say(f"training tune: memory may run out: {rows} samples at once take up to about {need}; {shown}; {fits}")
     return need
 
 
-def _what_fits(model: Rudolph, settings: TuneSettings, free: int, world: int) -> str:
+def _what_fits(model: Rudolph, settings: TuneSettings, free: int, world: int, of_node: int | None) -> str:
     """Changes of settings, the least first, under which the training fits."""
     compute, found = settings.compute, []
     most = rows_at_once(replace(settings, compute=replace(compute, accumulate=1)), world)
@@ -152,11 +169,10 @@ def _what_fits(model: Rudolph, settings: TuneSettings, free: int, world: int) ->
         for parts in (1 << k for k in range(most.bit_length() + 1)):
             accumulate = min(parts, most) * compute.accumulate if not change else min(parts, most)
             changed = replace(settings, compute=replace(compute, **change, accumulate=accumulate))
-            need = training_need(model, changed, rows_at_once(changed, world), world)
+            need = training_need(model, changed, rows_at_once(changed, world), world, of_node)
             if need.bytes <= free * NEARLY:
                 words = [f"compute.{key}={str(value).lower()}" for key, value in change.items() if value]
                 words += [f"compute.accumulate={accumulate}"] if accumulate != compute.accumulate else []
                 found.append(f"{' '.join(words)} ({need.bytes / 1e9:.1f} GB)")
                 break
-    others = "compute.parallel=fsdp on several GPUs, optim.name=adamw8bit and lora.rank need less"
-    return f"what fits: {'; '.join(found)}; {others} as well" if found else others
+    return f"what fits: {'; '.join(found)}; {OTHERS} as well" if found else OTHERS
