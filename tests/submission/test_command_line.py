@@ -59,7 +59,7 @@ def fail(error: Exception):  # type: ignore[no-untyped-def]
 
 # command -> (what does its work, its options)
 WORK = {
-    "run": (running, "read_input_lenient", ["--input", "demo"]),
+    "run": (running, "stored_input", ["--input", "demo"]),
     "preview": (contact_sheet, "choose_pictures", ["--input", "demo", "--output", "demo"]),
     "pack": (packing, "pack", ["--weights", "weights", "--output", "no.zip", "--image", "a:1"]),
     "check": (checking, "check", ["weights"]),
