@@ -155,6 +155,7 @@ def _rudolph(model: Rudolph, folder: Path, tokenizer: BPE, device: torch.device,
             special=tokens.draw,
             seed=order.seed,
             batch=order.batch,
+            graphs=graphs,
         )
 
     def paint(order: PictureOrder) -> RankedCodes:

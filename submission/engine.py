@@ -359,8 +359,8 @@ class Engine:
         return answer(model, *self._asked(queries), allowed=self._allowed, graphs=self.graphs)
 
     def _scored_answers(self, model: Rudolph, asked: Sequence[tuple[Query, TokenGraph | None]]) -> list[ScoredAnswer]:
-        queries, graphs = [query for query, _ in asked], [graph for _, graph in asked]
-        return scored_answers(model, *self._asked(queries), allowed=self._allowed, graphs=graphs)
+        given, kept_to = self._asked([query for query, _ in asked]), [graph for _, graph in asked]
+        return scored_answers(model, *given, allowed=self._allowed, token_graphs=kept_to, graphs=self.graphs)
 
     @property
     def _allowed(self) -> slice:

@@ -59,23 +59,27 @@ def graph(setting: Setting) -> Iterator[dict[str, Any]]:
             yield {**row, "ratio": round(eager / replayed, 2), "went on": "yes" if went_on else "NO"}
 
 
+# What is drawn whole, by graphs and without, as a list of samples.
+WHOLE: dict[str, Callable[[Questions], list[Any]]] = {
+    "answers": lambda asked: asked.answers(asked.rows),
+    "answers kept to words": lambda asked: asked.kept_to_words(),
+    "pictures": lambda asked: asked.drawn(asked.rows).tolist(),
+    "pictures, 4 codes a pass": lambda asked: asked.drawn(asked.rows, 4).tolist(),
+    "guided pictures": lambda asked: asked.guided().tolist(),
+}
+
+
 def _same_by_graphs(setting: Setting) -> Iterator[dict[str, Any]]:
     rows, graphs = 4 if setting.tiny else 16, StepGraphs.automatic(torch.device(setting.device))
     for dtype in (torch.float32, torch.float16) if setting.on_gpu else (torch.float32,):
         model = load_rudolph(WEIGHTS / "rudolph", torch.device(setting.device), dtype)
         eager, by_graphs = Questions(model, rows, None, False), Questions(model, rows, graphs, False)
-        for what, window in (("answers", 0), ("pictures", 1), ("pictures, 4 codes a pass", 4)):
+        for what, whole in WHOLE.items():
             captures, replays = graphs.captured, graphs.replayed
-            if window:
-                differ = int((eager.drawn(rows, window) != by_graphs.drawn(rows, window)).any(1).sum())
-            else:
-                differ = sum(
-                    one != other for one, other in zip(eager.answers(rows), by_graphs.answers(rows), strict=True)
-                )
             yield {
                 "dtype": str(dtype).removeprefix("torch."),
                 "what": what,
-                "differ": differ,
+                "differ": sum(one != other for one, other in zip(whole(eager), whole(by_graphs), strict=True)),
                 "of": rows,
                 "graphs": graphs.captured - captures,
                 "steps by graphs": graphs.replayed - replays,

@@ -16,8 +16,11 @@ from benchmarks.gpu_parts.parts import Setting
 from models.rudolph import Rudolph, load_rudolph
 from models.rudolph.caches import DenseCache
 from models.rudolph.decoding import answer, forward_cached, generate_image, output_head
+from models.rudolph.guidance import Guidance, generate_guided
 from models.rudolph.sampling import uniforms
+from models.rudolph.scored_answers import NO_NODE, TokenGraph, scored_answers
 from models.rudolph.step_graphs import StepGraphs
+from models.rudolph.vocabulary import EOS
 from models.vqgan import load_vqgan
 
 WEIGHTS = Path(__file__).parents[2] / "weights"
@@ -114,6 +117,26 @@ class Questions:
             for part in self.batches(size)
         )
         return torch.cat([part.cpu() for part in parts])
+
+    def guided(self) -> Tensor:
+        """Codes of as many pictures of one text, guided by another: `[rows, I]`."""
+        left = _ids(self.model, 2)[:, : self.model.config.l_text_seq_length]
+        numbers = uniforms(0, self.names, "image", self.model.config.image_seq_length)
+        return generate_guided(self.model, left, Guidance(), IMAGE_SAMPLING, numbers, graphs=self.graphs).cpu()
+
+    def kept_to_words(self) -> list[list[int]]:
+        """Ids of answers of which every other one is a run of these words: 5 6, 7 8, 9 10, and so on."""
+        config, ids = self.model.config, _ids(self.model, self.rows)
+        left, codes = ids[:, : config.l_text_seq_length], ids[:, config.l_text_seq_length : config.prefix_length]
+        words = [node % 2 == 0 for node in range(32)]
+        before = tuple((node - 1, NO_NODE) for node in range(len(words)))
+        ends = tuple(not begins for begins in words)
+        line = TokenGraph(tuple(range(5, 5 + len(words))), before, tuple(words), ends, tuple(words), len(words))
+        numbers = uniforms(0, self.names, "answer", config.r_text_seq_length - len(TEMPLATE))
+        options: Any = {"allowed": slice(EOS, config.bpe_vocab), "graphs": self.graphs}
+        options["token_graphs"] = [line if row % 2 else None for row in range(self.rows)]
+        found = scored_answers(self.model, left, codes, TEMPLATE, TEXT_SAMPLING, numbers, **options)
+        return [each.ids for each in found]
 
 
 @torch.inference_mode()

@@ -33,10 +33,17 @@ Head: TypeAlias = Callable[[Tensor], Tensor]  # hidden states [batch, hidden] ->
 
 
 class Choose(Protocol):
-    """Another way to draw the tokens of an answer than `sample_token`."""
+    """Another way to draw the tokens of an answer than `sample_token`, which can be captured in a step."""
 
-    def __call__(self, logits: Tensor, alive: Tensor, step: int) -> Tensor:
-        """Rows of the head, int64 `[rows]`, for the samples `alive` `[rows]` by logits `[rows, n]`; once a step."""
+    def __call__(self, logits: Tensor, place: Tensor) -> Tensor:
+        """Rows of the head, int64 `[rows]`, for the texts of the batch by logits `[rows, n]`; once a step, in order.
+
+        `place` int64 `[1]` is the step. What is remembered from one step to the next is changed in place.
+        """
+        ...
+
+    def keep(self, rows: Tensor) -> None:
+        """Go on with some of the texts of the batch, int64."""
         ...
 
 
@@ -172,8 +179,8 @@ def several_answers(
     steps]`, where steps is R - len(template) or fewer. `allowed` are the text ids that may be drawn: a slice or
     distinct ids `[n]`; left out, all BPE pieces. An id from the left padding's range becomes EOS, as published.
     With `stop_at_eos` a row ends with its EOS, and finished rows leave the batch; else all steps are always run.
-    `choose` draws instead of `sampling`; texts that are finished may be asked about for a while. Otherwise `graphs` may
-    capture steps.
+    `choose` draws instead of `sampling`; texts that are finished may be asked about for a while. `graphs` may capture
+    steps.
     Returns the ids of each text that were drawn behind the template, `num_samples` texts for each row of the batch.
     Raises ValueError for wrong shapes, `NonFiniteLogitsError` (rows of left_ids) for an overflow.
     """
@@ -210,8 +217,8 @@ def several_answers(
         of_text = places // num_samples
         cache.keep(of_text)
         logits = logits[of_text]
-    state.draw(logits, None if choose is None else choose(logits, places, 0))
-    step = graphs.repeated(partial(draw_one_id, model, cache, head, state, len(template)), steps - 1)
+    state.draw(logits, None if choose is None else choose(logits, state.place))
+    step = graphs.repeated(partial(draw_one_id, model, cache, head, state, len(template), choose), steps - 1)
     for done in range(1, steps):
         if stop_at_eos and done % STEPS_BETWEEN_CHECKS == 1:
             going_on = (state.drawn[:, :done] != EOS).all(1).nonzero().squeeze(1)
@@ -221,28 +228,24 @@ def several_answers(
                 drawn[places], not_finite[places] = state.drawn, state.not_finite
                 cache.keep(going_on)
                 state, places = state.keep(going_on), places[going_on]
-                step = graphs.repeated(partial(draw_one_id, model, cache, head, state, len(template)), steps - done)
-        if choose is None:
-            step()
-        else:
-            logits = next_logits(model, cache, head, state, len(template))
-            state.draw(logits, choose(logits, places, done))
+                if choose is not None:
+                    choose.keep(going_on)
+                left = steps - done
+                step = graphs.repeated(partial(draw_one_id, model, cache, head, state, len(template), choose), left)
+        step()
     drawn[places], not_finite[places] = state.drawn, state.not_finite
     raise_unless_finite(not_finite.view(batch, num_samples).sum(1), logits.dtype)
     texts: list[list[list[int]]] = drawn.view(batch, num_samples, steps).tolist()
     return [[row[: row.index(EOS) + 1] if stop_at_eos and EOS in row else row for row in each] for each in texts]
 
 
-def draw_one_id(model: Rudolph, cache: DenseCache, head: Head, rows: LockStep, template: int) -> None:
+def draw_one_id(
+    model: Rudolph, cache: DenseCache, head: Head, rows: LockStep, template: int, choose: Choose | None = None
+) -> None:
     """Run the token that each row drew last, behind the template and those before, and draw the next one."""
-    rows.draw(next_logits(model, cache, head, rows, template))
-
-
-def next_logits(model: Rudolph, cache: DenseCache, head: Head, rows: LockStep, template: int) -> Tensor:
-    """Run the token that each row drew last, and stand at the next one: logits `[rows, n]` of it."""
     logits = forward_at(model, cache, rows.last(), rows.place + template, head)
     rows.place.add_(1)
-    return logits
+    rows.draw(logits, None if choose is None else choose(logits, rows.place))
 
 
 def generate_image(

@@ -16,6 +16,7 @@ from torch import Tensor
 from models.rudolph.decoding import answer
 from models.rudolph.likelihood import Likelihood
 from models.rudolph.sampling import Sampling, sample_token
+from models.rudolph.step_graphs import StepGraphs
 from models.rudolph.transformer import Rudolph
 from models.rudolph.vocabulary import EOS
 
@@ -75,7 +76,8 @@ def scored_answers(
     uniforms: Tensor,
     *,
     allowed: slice,
-    graphs: Sequence[TokenGraph | None],
+    token_graphs: Sequence[TokenGraph | None],
+    graphs: StepGraphs | None = None,
 ) -> list[ScoredAnswer]:
     """What `answer` gives for each row, kept to its graph where it has one, and how likely it is.
 
@@ -84,14 +86,15 @@ def scored_answers(
     """
     steps = uniforms.shape[1]
     text_ids = range(*allowed.indices(model.config.text_vocab))
-    wanted = {EOS}.union(*(graph.ids for graph in graphs if graph is not None))
+    wanted = {EOS}.union(*(graph.ids for graph in token_graphs if graph is not None))
     if text_ids.step != 1 or not wanted <= set(text_ids):
         raise ValueError(f"{allowed} must allow EOS and all ids of the graphs")
     device = model.text_embeddings.weight.device
-    kept = [row for row, graph in enumerate(graphs) if graph is not None]
-    within = _WithinGraphs(kept, [graph for graph in graphs if graph is not None], text_ids, device) if kept else None
+    kept = [row for row, graph in enumerate(token_graphs) if graph is not None]
+    graphed = [graph for graph in token_graphs if graph is not None]
+    within = _WithinGraphs(kept, graphed, text_ids, device) if kept else None
     choice = _Choice(sampling, uniforms.to(device), within)
-    drawn = answer(model, left_ids, codes, template, sampling, uniforms, allowed=allowed, choose=choice)
+    drawn = answer(model, left_ids, codes, template, sampling, uniforms, allowed=allowed, choose=choice, graphs=graphs)
     lengths, departed = [len(ids) for ids in drawn], [False] * len(drawn)
     if within is not None:
         for row, last_end, changed in zip(kept, within.last_end.tolist(), within.departed.tolist(), strict=True):
@@ -111,23 +114,31 @@ class _Choice:
     def __init__(self, sampling: Sampling, uniforms: Tensor, within: _WithinGraphs | None) -> None:
         self.sampling, self.uniforms, self.within = sampling, uniforms, within
         self.scores = torch.zeros(uniforms.shape, device=uniforms.device)
+        self._texts = torch.arange(len(uniforms), device=uniforms.device)  # that are left in the batch
 
-    def __call__(self, logits: Tensor, alive: Tensor, step: int) -> Tensor:
+    def __call__(self, logits: Tensor, place: Tensor) -> Tensor:
         """Rows of the head that are drawn, see `Choose`."""
-        numbers = self.uniforms[alive, step]
+        numbers = self.uniforms.index_select(1, place)[:, 0]
         drawn = sample_token(logits, self.sampling, numbers)
         if self.within is not None:
-            drawn = self.within.draw(logits, drawn, self.sampling, numbers, alive, step)
+            drawn = self.within.draw(logits, drawn, self.sampling, numbers, place)
         logits_drawn = logits.gather(1, drawn[:, None])[:, 0].float()
-        self.scores[alive, step] = logits_drawn - logits.float().logsumexp(-1)
+        scores = logits_drawn - logits.float().logsumexp(-1)
+        self.scores.index_put_((self._texts, place), scores)
         return drawn
+
+    def keep(self, rows: Tensor) -> None:
+        """Go on with some of the texts of the batch, see `Choose`."""
+        self.uniforms, self._texts = self.uniforms[rows], self._texts[rows]
+        if self.within is not None:
+            self.within.keep(self._texts)
 
 
 class _WithinGraphs:
     """Draws the tokens of those rows of a batch, `kept`, that have a graph: each has a slot in what is `[slots]`.
 
     All graphs' nodes lie one behind the other in what is `[nodes]`. `last_end` says after how many steps an answer
-    could last end, `departed` whether another token was drawn than without the graph.
+    could last end, `departed` whether another token was drawn than without the graph. A step changes them in place.
     """
 
     def __init__(
@@ -158,17 +169,14 @@ class _WithinGraphs:
         self._over = torch.zeros(len(kept), dtype=torch.bool, device=device)
         self.last_end = torch.zeros(len(kept), dtype=torch.int64, device=device)
         self.departed = torch.zeros(len(kept), dtype=torch.bool, device=device)
-        self._rows = -1  # of the batch, when `_places` and `_slots` were last found
-        self._places = self._slots = self._kept
+        self._places, self._slots = self._kept, torch.arange(len(kept), device=device)  # of those left in the batch
 
-    def draw(
-        self, logits: Tensor, free: Tensor, sampling: Sampling, numbers: Tensor, alive: Tensor, step: int
-    ) -> Tensor:
+    def keep(self, texts: Tensor) -> None:
+        """Go on with these texts alone, int64. Waits for the device, as a batch that shrinks has just before."""
+        self._places, self._slots = (texts[:, None] == self._kept).nonzero(as_tuple=True)
+
+    def draw(self, logits: Tensor, free: Tensor, sampling: Sampling, numbers: Tensor, place: Tensor) -> Tensor:
         """What is drawn by logits `[rows, n]`, where `free` `[rows]` would be without the graphs."""
-        if len(alive) != self._rows:  # a shrinking batch has waited for the device just before
-            found = alive[:, None] == self._kept
-            self._places, self._slots = found.nonzero(as_tuple=True)
-            self._rows = len(alive)
         if not len(self._places):
             return free
         following = self._next & ~(self._begins & (self._words >= self._most_words)[self._slot])
@@ -182,16 +190,16 @@ class _WithinGraphs:
         self.departed[slots] |= (kept != free[places]) & ~self._over[slots]
         tokens = torch.full((len(self._kept),), EOS, device=logits.device)
         tokens[slots] = kept + self._text_ids.start
-        self._advance(following & (self._ids == tokens[self._slot]), step)
+        self._advance(following & (self._ids == tokens[self._slot]), place)
         self._over |= tokens == EOS
         return free.index_copy(0, places, kept)
 
-    def _advance(self, matched: Tensor, step: int) -> None:
+    def _advance(self, matched: Tensor, place: Tensor) -> None:
         """Go on to what follows the nodes that were drawn, `[nodes]`."""
         self._words += self._any(matched & self._begins)
-        self._may_end = self._any(matched & self._ends)
-        self.last_end = torch.where(self._may_end, step + 1, self.last_end)
-        self._next = F.pad(matched, (0, 1))[self._before].any(1)
+        self._may_end.copy_(self._any(matched & self._ends))
+        self.last_end.copy_(torch.where(self._may_end, place + 1, self.last_end))
+        self._next.copy_(F.pad(matched, (0, 1))[self._before].any(1))
 
     def _any(self, nodes: Tensor) -> Tensor:
         """Of each slot whether any of its nodes is among some: bool `[nodes]` -> bool `[slots]`."""

@@ -40,7 +40,7 @@ def ask(
     left, codes, template, numbers = asked(model, len(graphs), steps)
     allowed = slice(EOS, model.config.bpe_vocab)
     return scored_answers(
-        model, left[rows], codes[rows], template, how, numbers[rows], allowed=allowed, graphs=graphs[rows]
+        model, left[rows], codes[rows], template, how, numbers[rows], allowed=allowed, token_graphs=graphs[rows]
     )
 
 
@@ -80,7 +80,7 @@ def test_a_score_is_what_the_likelihood_of_the_answer_is(golden_rudolph: Rudolph
         FREE,
         numbers,
         allowed=slice(golden_rudolph.config.bpe_vocab),
-        graphs=graphs,
+        token_graphs=graphs,
     )
     found = log_likelihoods(golden_rudolph, left, codes, template, [[each.ids] for each in said])
     for each, (likelihood,) in zip(said, found, strict=True):
@@ -141,7 +141,7 @@ def test_a_graph_that_can_not_be_is_refused(change: dict[str, object], message: 
 
 
 def test_ids_that_are_not_allowed_are_refused(golden_rudolph: Rudolph) -> None:
-    left, codes, template, numbers = asked(golden_rudolph, 1)
+    given = (golden_rudolph, *asked(golden_rudolph, 1)[:3], GREEDY, asked(golden_rudolph, 1)[3])
     for allowed in (slice(EOS, 13), slice(EOS + 1, 200)):
         with pytest.raises(ValueError, match="must allow EOS and all ids"):
-            scored_answers(golden_rudolph, left, codes, template, GREEDY, numbers, allowed=allowed, graphs=[line()])
+            scored_answers(*given, allowed=allowed, token_graphs=[line()])

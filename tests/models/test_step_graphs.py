@@ -12,8 +12,10 @@ from models.rudolph import Rudolph, decoding
 from models.rudolph.caches import DenseCache
 from models.rudolph.compact_cache import CompactCache, SharedLeftCache
 from models.rudolph.decoding import answer, forward_cached, generate_image, generate_images, output_head
+from models.rudolph.guidance import Guidance, NoCommonCodesError, generate_guided
 from models.rudolph.lock_step import LockStep
 from models.rudolph.sampling import Sampling
+from models.rudolph.scored_answers import NO_NODE, TokenGraph, scored_answers
 from models.rudolph.step_graphs import LEAST_CALLS, WARM_UP_CALLS, CudaRecorder, StepGraphs
 from models.rudolph.vocabulary import EOS
 from models.rudolph.window_width import WindowWidth
@@ -115,6 +117,57 @@ def test_answers_by_replays_are_the_same_and_shrinking_batches_are_captured_anew
     assert answer(golden_rudolph, *asked, sampling, random, graphs=graphs, **options) == expected
     assert graphs.captured == recorder.warm_ups == 2  # of eight rows, and of four
     assert graphs.replayed == len(expected[-1]) - 1 - 2
+
+
+def test_answers_kept_to_token_graphs_are_the_same_by_replays(
+    golden_rudolph: Rudolph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which tokens may follow, how likely what was drawn is and where an answer could end go from step to step."""
+    monkeypatch.setattr("models.rudolph.step_graphs.LEAST_CALLS", 1)
+    monkeypatch.setattr("models.rudolph.step_graphs.WARM_UP_CALLS", 1)
+    config, steps = golden_rudolph.config, 9
+    words = ((20, 21), (22, 23, 24, 25), (26, 27, 28, 29, 30, 31))  # one of them, or one and the next
+    places = [place for word in words for place in range(len(word))]
+    ids, starts = tuple(token for word in words for token in word), tuple(place == 0 for place in places)
+    before = tuple((node - 1, NO_NODE) for node in range(len(ids)))
+    line = TokenGraph(ids, before, starts, tuple(token in (21, 25, 31) for token in ids), starts, 2)
+    asked = left_texts(golden_rudolph, 32), torch.zeros(32, config.image_seq_length, dtype=torch.int64), [2, 257]
+    random = numbers(32, steps)
+    random[1::2, 1] = 0.0  # rows without a graph end at the second step: the batch shrinks
+    options: dict[str, Any] = {"allowed": slice(EOS, config.bpe_vocab), "token_graphs": [line, None] * 16}
+    expected = scored_answers(golden_rudolph, *asked, Sampling(temperature=2.0), random, **options)
+    recorder = StandInRecorder()
+    graphs = StepGraphs(recorder)
+    assert (
+        scored_answers(golden_rudolph, *asked, Sampling(temperature=2.0), random, graphs=graphs, **options) == expected
+    )
+    first, second, third = words
+    paths = {(*first, EOS), (*first, *second, EOS), (*second, EOS), second, (*third, EOS)}  # no room for one behind it
+    assert {tuple(each.ids) for each in expected[::2]} == paths
+    assert graphs.captured == recorder.warm_ups == 2
+    assert recorder.replays == graphs.replayed == steps - 1 - 2
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("forced", [False, True])
+def test_guided_pictures_by_replays_are_the_same(golden_rudolph: Rudolph, count: int, forced: bool) -> None:
+    left, steps = left_texts(golden_rudolph, 2), golden_rudolph.config.image_seq_length
+    prompt = torch.where(torch.arange(steps) % 5 == 0, 7, -1) if forced else None
+    given: tuple[Any, ...] = golden_rudolph, left, Guidance(0.3), FREE, numbers(count, steps)
+    expected = generate_guided(*given, prompt=prompt)
+    graphs = StepGraphs(StandInRecorder())
+    assert torch.equal(generate_guided(*given, prompt=prompt, graphs=graphs), expected)
+    assert (graphs.captured, graphs.replayed, graphs.problem) == (1, steps - 1 - WARM_UP_CALLS, "")
+
+
+def test_texts_without_a_common_code_are_told_of_behind_replays_too(golden_rudolph: Rudolph) -> None:
+    left, steps = left_texts(golden_rudolph, 2), golden_rudolph.config.image_seq_length
+    graphs = StepGraphs(StandInRecorder())
+    with pytest.raises(NoCommonCodesError):
+        generate_guided(
+            golden_rudolph, left, Guidance(0.5, "logits"), Sampling(top_k=1), numbers(1, steps), graphs=graphs
+        )
+    assert graphs.replayed == steps - 1 - WARM_UP_CALLS
 
 
 def test_few_steps_are_not_worth_a_graph(golden_rudolph: Rudolph) -> None:
