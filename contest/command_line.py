@@ -102,7 +102,7 @@ def run_program(program: Program, arguments: Sequence[str] | None = None) -> int
     stopped = ""
     try:
         with stop_signals():
-            options, unknown = _parser(program, named).parse_known_args(given)
+            options, unknown = parser_of(program, named).parse_known_args(given)
             if unknown:
                 remedy = f"`python -m {prefix} --help` shows what it takes"
                 raise UsageError(f"unrecognized arguments: {one_line(' '.join(unknown))}", remedy)
@@ -154,7 +154,8 @@ def _renamed(arguments: Sequence[str], old_options: Mapping[str, str]) -> list[s
     return [*renamed, *arguments[end:]]
 
 
-def _parser(program: Program, named: str) -> argparse.ArgumentParser:
+def parser_of(program: Program, named: str) -> argparse.ArgumentParser:
+    """Return what reads a program's command line, with the options of the command that is named alone."""
     parser = Parser(prog=f"python -m {program.name}", description=program.description, epilog=_epilog(program))
     parser.add_argument("--version", action="version", version=_version(), help="print the version and end")
     commands = parser.add_subparsers(required=True, dest="command", metavar="COMMAND", parser_class=Parser)
@@ -179,10 +180,29 @@ def _epilog(program: Program) -> str:
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose help names each option's default, and whose errors are one line with a code."""
+    """An argument parser whose help names each option's default, and whose errors are one line with a code.
+
+    The words of a list, such as files or `key=value`, may stand before, between and behind options.
+    """
 
     def __init__(self, **options: object) -> None:
         super().__init__(**{"formatter_class": _HelpFormatter, **options})  # type: ignore[arg-type]
+        self._in_two_passes = False
+
+    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]
+        """Parse as usual; if words of a list are left, which argparse takes from one place alone, options come first.
+
+        Raises TypeError for a parser that argparse can not use so: of commands, not of a command.
+        """
+        found, unknown = super().parse_known_args(args, namespace)
+        takes_list = any(not action.option_strings and action.nargs in ("*", "+") for action in self._actions)
+        if not takes_list or self._in_two_passes or all(word.startswith("-") for word in unknown):
+            return found, unknown
+        self._in_two_passes = True
+        try:
+            return self.parse_known_intermixed_args(args)
+        finally:
+            self._in_two_passes = False
 
     def error(self, message: str) -> NoReturn:
         """End the process with status 2 and one line."""

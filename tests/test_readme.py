@@ -24,6 +24,7 @@ import torch
 
 from benchmarks.planned_memory import rows
 from contest import VERSION
+from contest.command_line import parser_of
 from models.rudolph.config import read_config
 from tests.small_archives import lay_archives
 from training.tune.settings_file import read_settings
@@ -154,6 +155,13 @@ def help_of(words: list[str]) -> str:
         sys.exit(importlib.import_module(f"{words[0]}.__main__").main([*words[1:], "--help"]))
     assert ended.value.code == 0, words
     return printed.getvalue()
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if words_of(command)])
+def test_every_word_of_a_command_is_taken(command: str) -> None:
+    program, *words = words_of(command)
+    parser = parser_of(importlib.import_module(f"{program}.__main__").PROGRAM, words[0])
+    assert parser.parse_known_args([re.sub(r"[<>]", "", word) for word in words])[1] == []
 
 
 @pytest.mark.parametrize("command", [command for command in COMMANDS if words_of(command)])

@@ -164,6 +164,8 @@ def test_commands_that_tell_how_they_go_can_be_quiet() -> None:
         (["write", "--out=a"], "a 0 7 []\n"),
         (["write", "--output=--out"], "--out 0 7 []\n"),
         (["write", "--out", "a", "--", "--out", "b"], "a 0 7 ['--out', 'b']\n"),
+        (["write", "c", "--seed", "1", "d", "--out", "a", "e"], "a 0 1 ['c', 'd', 'e']\n"),
+        (["write", "--seed", "1", "d", "--out", "a", "e", "--", "--f"], "a 0 1 ['d', 'e', '--f']\n"),
     ],
 )
 def test_words_are_read(small: Runner, arguments: list[str], output: str) -> None:
@@ -191,6 +193,10 @@ HELP = "`python -m small write --help` shows what it takes"
             "small write: error [USAGE] argument --workers: must be a whole number from 0, not '-1'; " + HELP,
         ),
         (["write", "--nonsense"], "small write: error [USAGE] unrecognized arguments: --nonsense; " + HELP),
+        (
+            ["write", "a", "--seed", "1", "b", "--nonsense"],
+            "small write: error [USAGE] unrecognized arguments: --nonsense; " + HELP,
+        ),
         (
             ["write", "--fault", "raise UsageError('--a needs --b', 'give both')"],
             "small write: error [USAGE] --a needs --b; give both",
