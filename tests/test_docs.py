@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from contest.command_line import _parser
+from contest.command_line import parser_of
 from training.tune.settings_file import read_settings
 
 ROOT = Path(__file__).parents[1]
@@ -45,7 +45,7 @@ def test_commands_are_found() -> None:
 @pytest.mark.parametrize(("page", "words"), COMMANDS, ids=lambda value: value if isinstance(value, str) else value[1])
 def test_a_program_takes_the_command(page: str, words: list[str]) -> None:
     program = importlib.import_module(f"{words[0]}.__main__").PROGRAM
-    options = _parser(program, words[1]).parse_args(words[1:])
+    options = parser_of(program, words[1]).parse_args(words[1:])
     assert callable(options.run)
     if words[:2] == ["training", "tune"]:
         settings = [word for word in words if "=" in word]
