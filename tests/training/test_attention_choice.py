@@ -57,6 +57,19 @@ def test_pieces_that_are_not_right_are_said_to_and_not_taken(
     assert f"attention by pieces is not right on meta, its dense form is taken: {found.problem}" in said
 
 
+@pytest.mark.parametrize(
+    ("attention", "device", "said"),
+    [("pieces", "auto", True), ("dense", "auto", True), ("auto", "auto", False), ("pieces", "cpu", False)],
+)
+def test_a_wish_without_a_gpu_is_told_of(
+    capsys: pytest.CaptureFixture[str], attention: str, device: str, said: bool
+) -> None:
+    """That it is none on a CPU that was asked for, the settings tell."""
+    choose_attention(model(False), ComputeSettings(attention=attention, device=device), torch.device("cpu"))  # type: ignore[arg-type]
+    line = f"training tune: compute.attention: {attention} has no effect, as no GPU was found\n"
+    assert capsys.readouterr().err == (line if said else "")
+
+
 def test_what_is_written_down(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     graphs = StepGraphs(StandInRecorder(RuntimeError("operation not permitted")))
     note = ComputeNote(tmp_path, META, AttentionChoice("dense", "wrong by 0.1"), None, graphs)

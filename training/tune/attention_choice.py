@@ -30,6 +30,8 @@ class AttentionChoice:
 def choose_attention(model: Rudolph, compute: ComputeSettings, device: torch.device) -> AttentionChoice:
     """Choose, and have the model compute so. Pieces that fail their trial are said to, and not taken."""
     if device.type == "cpu":
+        if compute.attention != "auto" and compute.device == "auto":
+            say(f"training tune: compute.attention: {compute.attention} has no effect, as no GPU was found")
         return AttentionChoice("blocks")
     config = model.config
     wanted = compute.attention == "pieces" or (compute.attention == "auto" and config.total_seq_length >= PAYS_FROM)
