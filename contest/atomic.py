@@ -9,7 +9,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -23,18 +23,26 @@ def replacing(path: str | os.PathLike[str], *, sync: bool = False) -> Iterator[P
     Readers see the old file or the new one, never half of one. With `sync` the new one is on the disk before it takes
     the place, so that a power cut leaves one of the two as well. Raises OSError.
     """
-    target = Path(_named(path))
+    with replacing_name(Path(_named(path)), sync=sync) as temporary:
+        yield Path(temporary)
+
+
+@contextmanager
+def replacing_name(path: str | os.PathLike[str], *, sync: bool = False) -> Iterator[str]:
+    """As `replacing`, for very many files: Python keeps room for each part of any path that was ever a `Path`."""
+    target = _named(path)
     # No secure temporary file: those are readable by their owner alone, and the scorer is another. The name does not
     # grow with the target's, which may have all the bytes that a name may have.
-    temporary = target.parent / f".{uuid4().hex}.tmp"
+    temporary = os.path.join(os.path.dirname(target), f".{uuid4().hex}.tmp")
     try:
         yield temporary
         if sync:
-            with temporary.open("rb") as stream:
+            with open(temporary, "rb") as stream:
                 os.fsync(stream.fileno())
         os.replace(temporary, target)
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)
 
 
 def copied_or_linked(source: Path, target: Path, *, follow_symlinks: bool = True) -> None:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, NamedTuple
 
-CHUNK_BYTES = 1 << 20
+CHUNK_BYTES = 1 << 17
 _MARK = "\ufeff"  # of the byte order
 _SPACES = " \t\n\r"
 _SPACE = re.compile(r"[ \t\n\r]*")

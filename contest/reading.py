@@ -61,9 +61,12 @@ def read_input(path: FilePath) -> dict[str, Sample]:
     return read_input_lenient(path).or_raise()
 
 
-def read_input_lenient(path: FilePath) -> ParseResult[Sample]:
-    """Read `input.json` and keep its valid samples beside the errors of the rest. Raises ContestFileError (no JSON)."""
-    return _read_lenient(path, lambda checker, value: parse_sample(checker, value, may_be_empty=False))
+def read_input_lenient(path: FilePath, read_from: str | None = None) -> ParseResult[Sample]:
+    """Read `input.json` and keep its valid samples beside the errors of the rest. Raises ContestFileError (no JSON).
+
+    `read_from` is where its bytes are read, if it is not what the file is called.
+    """
+    return _read_lenient(path, lambda checker, value: parse_sample(checker, value, may_be_empty=False), read_from)
 
 
 def read_predictions(path: FilePath) -> dict[str, Sample]:
@@ -107,9 +110,11 @@ def read_ids(path: FilePath) -> dict[str, int]:
     return _read_lenient(path, parse_task_id).or_raise()
 
 
-def _read_lenient(path: FilePath, parse: Callable[[Checker, Any], Entry | None]) -> ParseResult[Entry]:
+def _read_lenient(
+    path: FilePath, parse: Callable[[Checker, Any], Entry | None], read_from: str | None = None
+) -> ParseResult[Entry]:
     checker = Checker(fspath(path), [])
-    document = object_of(list(pairs_of(checker, None)))
+    document = object_of(list(pairs_of(checker, None, path=read_from)))
     for checker.sample_id in repeated_keys(document):
         checker.report(Code.DUPLICATE_ID, "the id stands more than once")
     valid: dict[str, Entry] = {}

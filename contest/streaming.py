@@ -90,15 +90,19 @@ def _repeated_ids(file: str, hashes: array[int]) -> list[str]:
 
 
 def pairs_of(
-    checker: Checker, longest: int | None = MAX_ENTRY_CHARACTERS, places: array[int] | None = None
+    checker: Checker,
+    longest: int | None = MAX_ENTRY_CHARACTERS,
+    places: array[int] | None = None,
+    path: str | None = None,
 ) -> Iterator[tuple[str, Any]]:
     """Yield id and value of each entry of the file's top-level object. Raises ContestFileError if it holds none.
 
     `longest` is how many characters an entry may have; None: any number. NaN and infinities are reported. `places`
-    takes for each entry where its value begins in the file, and where it ends, in bytes.
+    takes for each entry where its value begins in the file, and where it ends, in bytes. `path` is where the bytes are
+    read, if it is not what the checker calls the file.
     """
     try:
-        with _opened(checker) as stream:
+        with _opened(checker, path or checker.file) as stream:
             if (found := stand_in(stream.peek(HEAD_BYTES)[:HEAD_BYTES])) is not None:
                 raise checker.fatal(Code.NOT_JSON, found.what, found.remedy)
             yield from _pairs(JSONReader(stream, object_of, longest), checker, places)
@@ -118,9 +122,9 @@ def pairs_of(
         raise checker.fatal(Code.NOT_JSON, str(error)) from error
 
 
-def _opened(checker: Checker) -> BufferedReader:
+def _opened(checker: Checker, path: str) -> BufferedReader:
     try:
-        return open(checker.file, "rb")
+        return open(path, "rb")
     except ValueError as error:  # a path with NUL
         raise checker.fatal(Code.FILE_UNREADABLE, bare_reason(error)) from error
 

@@ -56,6 +56,8 @@ def in_workers(
     Raises:
         WorkerKilledError: a worker is gone. Whatever `work` raises is raised here.
 
+    Whoever closes the generator before its end has the workers killed, whatever they are at.
+
     """
     # Spawned, not forked: a fork of a process that has threads may hang.
     pool = ProcessPoolExecutor(
@@ -73,7 +75,7 @@ def in_workers(
             yield _next(pool, pending, in_order)
     except BrokenProcessPool as error:
         raise WorkerKilledError("a worker process was killed (out of memory?)", if_killed) from error
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, GeneratorExit):  # whoever closes the generator wants no more of it, and waits for this
         _kill_workers(pool)  # what they were at is done again
         raise
     finally:

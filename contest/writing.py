@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from contest.atomic import replacing
+from contest.atomic import replacing, replacing_name
 from contest.errors import Code, ContestError
 from contest.ground_truth import GroundTruth, References
 from contest.items import Item, Sample
@@ -69,8 +69,8 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
 
     Raises ContestError: DISK_FULL, or WRITE_FAILED for a missing folder, a lack of permission and the like.
     """
-    with writing(path), replacing(path, sync=True) as temporary:
-        temporary.write_bytes(data)
+    with writing(path), replacing_name(path, sync=True) as temporary, open(temporary, "wb") as stream:
+        stream.write(data)
 
 
 def require_writable(path: str | os.PathLike[str]) -> None:

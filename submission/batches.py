@@ -64,11 +64,12 @@ def process_batches(
             waiting.extend(part for batch in aside for part in _halves(batch))
             aside, first_round = [], False
         part = waiting.popleft()
-        batch, rest = part[: size.now], part[size.now :]
-        if not len(batch):
+        chosen, rest = part[: size.now], part[size.now :]
+        if not len(chosen):
             continue
         if len(rest):
             waiting.appendleft(rest)
+        batch = list(chosen)  # entries that are made when they are asked for are made once
         done = _attempt(work, batch)
         if not isinstance(done, Failure):
             yield list(zip(batch, done, strict=True))
@@ -77,13 +78,13 @@ def process_batches(
             _release_memory()
             if len(batch) > 1:
                 size.now = len(batch) // 2
-                waiting.appendleft(batch)
+                waiting.appendleft(chosen)
                 continue
         lost = is_lost()
         if first_round and not lost:
-            aside.append(batch)
+            aside.append(chosen)
         elif len(batch) > 1 and not lost:
-            waiting.extendleft(reversed(_halves(batch)))
+            waiting.extendleft(reversed(_halves(chosen)))
         else:
             yield [(batch[0], done)]
         if lost:

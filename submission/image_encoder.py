@@ -19,6 +19,8 @@ from torch import Tensor
 
 from contest.errors import ContestError
 from contest.items import Sample
+from contest.stored_samples import InputChangedError
+from errors import described
 from submission.batches import BatchSize, Failure, process_batches
 from submission.deadline import DRAWING_SHARE, Deadline, RunStatus, RunStopped
 from submission.devices import is_lost, side_stream, use_threads
@@ -26,8 +28,9 @@ from submission.engine import Engine
 from submission.picture_files import BlackPicture, FlawedPicture, PictureFiles, is_black
 from submission.planning import phase_label
 from submission.progress import progress
-from submission.recorded_images import compact_codes
+from submission.recorded_images import CodesTable, compact_codes
 from submission.report import PhaseReport
+from submission.tables import IdSet, SampleIds
 
 # Codes `[I]`; or that it counts as no picture; or why the picture can not be read, or not be encoded.
 EncodedPicture: TypeAlias = Tensor | FlawedPicture | BlackPicture | ContestError | Failure
@@ -37,13 +40,14 @@ class PromisedPictures(MutableMapping[str, "Future[EncodedPicture]"]):
     """Futures by sample id of what is encoded in another thread, in its order.
 
     A future takes a kilobyte: it is made when it is asked for, and fulfilled even if it is deleted here meanwhile.
-    Nothing can be put in from outside.
+    Nothing can be put in from outside. They come in the order of `ids`, in whose tables codes wait for being asked for.
     """
 
-    def __init__(self, ids: Iterable[str]) -> None:
-        self._ids = dict.fromkeys(ids)  # in order
+    def __init__(self, promised: Iterable[str], ids: SampleIds) -> None:
+        self.ids, self._ids = ids, IdSet(ids, promised)
         self._asked: dict[str, Future[EncodedPicture]] = {}  # for, and not fulfilled
-        self._encoded: dict[str, EncodedPicture] = {}
+        self._codes = CodesTable(ids)
+        self._others: dict[str, EncodedPicture] = {}  # than codes alone
         self._to_come = len(self._ids)
         self._is_cancelled = False
         self._lock = threading.Lock()
@@ -53,8 +57,10 @@ class PromisedPictures(MutableMapping[str, "Future[EncodedPicture]"]):
         with self._lock:
             self._to_come -= 1
             future = self._asked.pop(sample_id, None)
-            if sample_id in self._ids:
-                self._encoded[sample_id] = encoded
+            if sample_id in self._ids and isinstance(encoded, Tensor):
+                self._codes[sample_id] = encoded
+            elif sample_id in self._ids:
+                self._others[sample_id] = encoded
         if future is not None:
             future.set_result(encoded)
 
@@ -75,8 +81,10 @@ class PromisedPictures(MutableMapping[str, "Future[EncodedPicture]"]):
             if sample_id not in self._ids:
                 raise KeyError(sample_id)
             future: Future[EncodedPicture] = Future()
-            if sample_id in self._encoded:
-                future.set_result(self._encoded[sample_id])
+            if sample_id in self._codes:
+                future.set_result(self._codes[sample_id])
+            elif sample_id in self._others:
+                future.set_result(self._others[sample_id])
             elif self._is_cancelled:
                 future.cancel()
             else:
@@ -88,14 +96,19 @@ class PromisedPictures(MutableMapping[str, "Future[EncodedPicture]"]):
 
     def __delitem__(self, sample_id: str) -> None:
         with self._lock:
-            del self._ids[sample_id]
-            self._encoded.pop(sample_id, None)
+            self._ids.remove(sample_id)
+            self._codes.pop(sample_id, None)
+            self._others.pop(sample_id, None)
 
     def __contains__(self, sample_id: object) -> bool:
         return sample_id in self._ids
 
+    def has_row(self, row: int) -> bool:
+        """Whether the picture of a row is promised, and was not deleted."""
+        return self._ids.has_row(row)
+
     def __iter__(self) -> Iterator[str]:
-        return iter(list(self._ids))
+        return iter(self._ids)
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -122,6 +135,7 @@ class EncoderThread:
         deadline: nothing more is encoded when its share for pictures is over.
         thread: runs one task at a time.
         shown: whether to show how far it is.
+        ids: of samples, for tables; None: of these.
         results: what comes of each sample, by its id; cancelled where its turn never came. Whoever takes one may delete
             it here: then nothing keeps the codes, which are in as few bytes as hold them.
         compute_lock: to be held by whoever computes meanwhile.
@@ -138,13 +152,16 @@ class EncoderThread:
     deadline: Deadline
     thread: InitVar[Executor]
     shown: bool
+    ids: InitVar[SampleIds | None] = None
 
-    def __post_init__(self, first_size: int, overlap: bool, thread: Executor) -> None:
-        self.results = PromisedPictures(sample.id for sample in self.samples)
+    def __post_init__(self, first_size: int, overlap: bool, thread: Executor, ids: SampleIds | None) -> None:
+        ids = SampleIds([sample.id for sample in self.samples]) if ids is None else ids
+        self.results = PromisedPictures((sample.id for sample in self.samples), ids)
         # A bare lock: a signal that interrupts who waits for it or holds it leaves it free.
         self.compute_lock: AbstractContextManager[Any] = nullcontext() if overlap else threading.Lock()
         self.status = RunStatus.FINISHED
         self._size = BatchSize(first_size)
+        self._error = ""
         self._is_wanted = True
         self._failures: list[Failure] = []
         self._threads = torch.get_num_threads()
@@ -154,7 +171,7 @@ class EncoderThread:
         self._running = thread.submit(self._run)
 
     def end(self) -> tuple[RunStatus, str]:
-        """Encode nothing more; return how it ended, and why it failed if a device was lost.
+        """Encode nothing more; return how it ended, and why it failed if a device was lost or the input was changed.
 
         Does not wait for a batch at work. Raises what the thread itself came to grief with, which is a mistake in it.
         """
@@ -162,7 +179,7 @@ class EncoderThread:
         if not self.results.are_done:
             return RunStatus.FINISHED, ""
         self._running.result()  # it is about to return
-        return self.status, self._failures[-1].error if self._failures else ""
+        return self.status, self._error or (self._failures[-1].error if self._failures else "")
 
     def report(self) -> PhaseReport:
         """How it went: seconds from its beginning to its end, whatever was done meanwhile."""
@@ -200,10 +217,14 @@ class EncoderThread:
     def _encode(self, batch: Sequence[Sample]) -> list[EncodedPicture]:
         self._check()
         read = []
-        with closing(self.files.read(batch)) as pictures:
-            for picture in pictures:
-                read.append(picture)
-                self._check()
+        try:
+            with closing(self.files.read(batch)) as pictures:
+                for picture in pictures:
+                    read.append(picture)
+                    self._check()
+        except InputChangedError as error:
+            self._error = described(error)
+            raise RunStopped(RunStatus.FAILED) from error
         results: dict[int, EncodedPicture] = {}
         seen: dict[int, Tensor] = {}
         for index, picture in enumerate(read):

@@ -6,14 +6,17 @@ second so far. What comes of a sample depends on neither the order nor the clock
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from array import array
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
 
+import numpy as np
 from torch import Tensor
 
 from contest.items import Sample
+from contest.selection import Selection, where
 from submission.batches import Failure
 from submission.captioning import more_captions
 from submission.captions import MOST_CAPTIONS, CaptionChoice, DrawnCaptions, asks_for_caption, rounds_of_captions
@@ -23,6 +26,7 @@ from submission.planning import rounds
 from submission.recorded_images import RecordedImage
 from submission.run_state import RunState
 from submission.settings import MAX_IMAGES, RunSettings
+from submission.tables import known_to
 
 
 @dataclass(frozen=True)
@@ -61,11 +65,11 @@ class AskAgain:
     state: RunState
     engine: Engine
     query: Callable[[Sample], Query]
-    first: dict[str, FirstAsking]
+    first: Mapping[str, FirstAsking]
 
     def turn(self) -> Turn | None:
         """All samples that are to be asked again."""
-        waiting = [sample for sample in self.samples if sample.id in self.state.first_answers]
+        waiting = known_to(self.state.first_answers, self.samples)
         return (
             Turn("ask again", waiting, self._compute, partial(record_text, self.state, "ask again"))
             if waiting
@@ -91,7 +95,7 @@ class ReadCrops:
 
     def turn(self) -> Turn | None:
         """All samples that are to be read again."""
-        waiting = [sample for sample in self.samples if sample.id in self.state.first_answers]
+        waiting = known_to(self.state.first_answers, self.samples)
         return (
             Turn("read crops", waiting, self._compute, partial(record_text, self.state, "read crops"))
             if waiting
@@ -137,15 +141,15 @@ class DrawAgain:
         stops = {*rounds(settings.num_images), *(rounds(MAX_IMAGES) if settings.time_budget > 0 else ())}
         if not stops:
             return None
-        drawn = [
-            sample
-            for sample in self.state.samples
-            if sample.id in self.state.pictured and not sample.has_image and not self._is_given_up(sample)
-        ]
-        drawn.sort(key=lambda sample: sum(map(len, sample.texts)))
+        drawn = where(
+            self.state.samples,
+            lambda s: s.id in self.state.pictured and not s.has_image and not self._is_given_up(s),
+        )
+        lengths = array("q", (sum(map(len, sample.texts)) for sample in drawn))
+        drawn = Selection.of(drawn, np.argsort(lengths, kind="stable").tolist())
         for stop in sorted(stops):  # what is asked for ends a round: the budget's end must not cost it
             for start in sorted({images[sample.id].num_images for sample in drawn} & set(range(stop))):
-                waiting = [sample for sample in drawn if images[sample.id].num_images == start]
+                waiting = _drawn_so_often(drawn, lambda sample: images[sample.id].num_images, start)
                 return self._turn(waiting, range(start, stop))
         return None
 
@@ -175,16 +179,16 @@ class DrawAgain:
         return Turn("improve", waiting, choose, record, spare=numbers.stop > self.settings.num_images)
 
 
-def more_captions_wanted(state: RunState, choice: CaptionChoice | None, *, spare: bool) -> list[Sample]:
+def _drawn_so_often(samples: Sequence[Sample], draws: Callable[[Sample], int], times: int) -> Selection[Sample]:
+    return where(samples, lambda sample: draws(sample) == times)
+
+
+def more_captions_wanted(state: RunState, choice: CaptionChoice | None, *, spare: bool) -> Selection[Sample]:
     """Samples with a picture whose caption may be drawn more often; with `spare` as often as any."""
     if choice is None:
-        return []
+        return Selection.of(state.samples, ())
     most = 1 + (MOST_CAPTIONS if spare else choice.num_samples)
-    return [
-        sample
-        for sample in state.samples
-        if sample.has_image and state.draws.get(sample.id, 1) < most and asks_for_caption(sample.texts)
-    ]
+    return where(state.samples, lambda s: s.has_image and state.draws.get(s.id, 1) < most and asks_for_caption(s.texts))
 
 
 @dataclass
@@ -205,20 +209,19 @@ class CaptionAgain:
         state = self.state
         unanswered = {problem.sample_id for problem in state.problems if problem.phase == "answer"}
         wanted = more_captions_wanted(state, self.engine.profile.captions, spare=True)
-        answered = [sample for sample in wanted if sample.id in state.answers and sample.id not in unanswered]
-        self._samples = [sample for sample in answered if sample.id in self.seen]
+        self._samples = where(wanted, lambda s: s.id in state.answers and s.id not in unanswered and s.id in self.seen)
 
     def turn(self) -> Turn | None:
         """The samples that have had the fewest captions so far, up to the end of their round."""
         choice, draws = self.engine.profile.captions, self.state.draws
         if choice is None:
             return None
-        going_on = [sample for sample in self._samples if sample.id not in self.failed]
+        going_on = where(self._samples, lambda sample: sample.id not in self.failed)
         asked = rounds_of_captions(choice.num_samples)
         bought = rounds_of_captions(MOST_CAPTIONS) if self.settings.time_budget > 0 else ()
         for stop in sorted({*asked, *bought}):
             for start in sorted({draws.get(sample.id, 1) for sample in going_on} & set(range(stop))):
-                waiting = [sample for sample in going_on if draws.get(sample.id, 1) == start]
+                waiting = _drawn_so_often(going_on, lambda sample: draws.get(sample.id, 1), start)
                 compute = partial(self._compute, choice=choice, numbers=range(start, stop))
                 return Turn("captions", waiting, compute, self._record, spare=stop > asked[-1])
         return None

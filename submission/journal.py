@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, MutableSet
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from contest.atomic import lock
 from errors import UserError
 from submission.progress import warn
 from submission.recorded_images import ImageTable, JournalLine, RecordedImage, is_sound_image
-from submission.tables import SampleIds, TextTable
+from submission.tables import CountsTable, IdSet, SampleIds, TextTable
 
 # The parts of a configuration that are known only when the weights have been read.
 HASHES_OF_WEIGHTS = ("weights_sha256", "ruclip_sha256")
@@ -53,13 +53,13 @@ class JournalRecords:
     answers: MutableMapping[str, str] = field(default_factory=dict)
     cuts: dict[str, str] = field(default_factory=dict)
     images: MutableMapping[str, RecordedImage] = field(default_factory=dict)
-    first_answers: set[str] = field(default_factory=set)
-    said: dict[str, dict[str, int]] = field(default_factory=dict)
+    first_answers: MutableSet[str] = field(default_factory=set)
+    said: MutableMapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @classmethod
     def compact(cls, ids: SampleIds) -> JournalRecords:
         """Return none yet, and room for those of very many samples; they come in the order of `ids`."""
-        return cls(answers=TextTable(ids), images=ImageTable(ids))
+        return cls(TextTable(ids), images=ImageTable(ids), first_answers=IdSet(ids), said=CountsTable(ids))
 
     def draws(self, key: str) -> int:
         """Of how many an answer is the best."""
@@ -81,7 +81,7 @@ class JournalRecords:
         for key, image in later.images.items():
             self._take_image(key, image)
 
-    def _take_answer(self, key: str, text: str, cut: str | None, again: bool, said: dict[str, int] | None) -> None:
+    def _take_answer(self, key: str, text: str, cut: str | None, again: bool, said: Mapping[str, int] | None) -> None:
         if again and key in self.answers and key not in self.first_answers:
             return
         if key in self.answers and draws_of(said) < self.draws(key):

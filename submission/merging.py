@@ -16,7 +16,7 @@ from models.weights import file_sha256
 from submission.cost import merged_cost, read_cost
 from submission.journal import Journal, JournalRecords, draws_of, read_journals
 from submission.report import RUN_REPORT_NAME, RankResult, RunSummary
-from submission.run import answerable
+from submission.run import without_items
 from submission.sessions import sessions_name
 from submission.share_pictures import require_same_pictures
 from submission.shares import CODE_ROOM, of_share
@@ -38,7 +38,8 @@ def merge(source: Path, output: Path) -> RunSummary:
     agreed = records[0].agreed
     if agreed["input_sha256"] != file_sha256(input_file):
         raise ShareError(f"the shares in {output} are of another input than {input_file}", "give the --input they had")
-    samples = answerable(read_input_lenient(input_file))
+    parsed = read_input_lenient(input_file)
+    samples = [*parsed.valid.values(), *without_items(parsed.valid, parsed.errors)]
     for record in records:
         own, _ = of_share(record.share, samples, ())
         require_same_pictures(record, own, input_file.parent)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import zlib
 from collections import deque
 from collections.abc import Generator, Sequence
@@ -72,7 +73,7 @@ class PictureFiles:
     def __post_init__(self) -> None:
         # Torch counts its own threads for each thread that calls it: these must not take what is the model's.
         self._pool = ThreadPoolExecutor(THREADS, "pictures", use_threads, (1,))
-        self._to_come: dict[str, Sample] = {}
+        self._to_come: Sequence[Sample] = ()  # from the first that is not begun
         self._reading: dict[str, Future[PictureRead]] = {}
         self.oblong: set[str] = set()
 
@@ -84,7 +85,7 @@ class PictureFiles:
 
     def expect(self, samples: Sequence[Sample]) -> None:
         """Begin to read the pictures of samples that will be asked for in this order."""
-        self._to_come.update((sample.id, sample) for sample in samples)
+        self._to_come = samples
         self._read_ahead()
 
     def read(self, samples: Sequence[Sample]) -> Generator[PictureRead, None, None]:
@@ -94,8 +95,9 @@ class PictureFiles:
         """
         reading = []
         for sample in samples:
-            self._to_come.pop(sample.id, None)
             if sample.id not in self._reading:
+                if self._to_come and self._to_come[0].id == sample.id:
+                    self._to_come = self._to_come[1:]
                 self._reading[sample.id] = self._pool.submit(self._read, sample)
             reading.append(self._reading.pop(sample.id))
         self._read_ahead()
@@ -115,18 +117,18 @@ class PictureFiles:
 
     def stop_reading(self) -> None:
         """Begin to read nothing more: no picture will be asked for any more."""
-        self._to_come.clear()
+        self._to_come = ()
         for future in self._reading.values():
             future.cancel()
         self._reading.clear()
 
-    def write(self, path: Path, rgb: NDArray[np.uint8]) -> Future[int]:
+    def write(self, path: str | Path, rgb: NDArray[np.uint8]) -> Future[int]:
         """Write a picture `[H, W, 3]` as a JPEG, whole or not at all; the future is its CRC-32, or a ContestError."""
         return self._pool.submit(self._write, path, rgb)
 
     def _read_ahead(self) -> None:
         while self._to_come and len(self._reading) < READ_AHEAD:
-            sample = self._to_come.pop(next(iter(self._to_come)))
+            sample, self._to_come = self._to_come[0], self._to_come[1:]
             self._reading[sample.id] = self._pool.submit(self._read, sample)
 
     def _read(self, sample: Sample) -> PictureRead:
@@ -148,7 +150,7 @@ class PictureFiles:
         path = resolve_picture(self.root, content, follow_links=True, sample_id=sample.id, item=item)
         return view_picture(path, sample_id=sample.id, item=item, published=self.published)
 
-    def _write(self, path: Path, rgb: NDArray[np.uint8]) -> int:
+    def _write(self, path: str | Path, rgb: NDArray[np.uint8]) -> int:
         data = to_jpeg(rgb, self.quality)
         write_bytes(path, data)
         return zlib.crc32(data)
@@ -183,9 +185,15 @@ class WriteQueue:
         return done
 
 
-def crc_of(path: Path) -> int | None:
+def bytes_of(path: str | Path) -> bytes:
+    """What a file holds. Raises OSError."""
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def crc_of(path: str | Path) -> int | None:
     """CRC-32 of a file; None if there is none."""
-    return zlib.crc32(path.read_bytes()) if path.is_file() else None
+    return zlib.crc32(bytes_of(path)) if os.path.isfile(path) else None
 
 
 def is_black(pixels: Tensor) -> bool:

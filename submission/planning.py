@@ -8,6 +8,7 @@ from dataclasses import replace
 import torch
 
 from contest.items import Sample
+from contest.stored_samples import with_picture
 from models.rudolph import Config
 from models.rudolph.free_memory import free_bytes
 from models.rudolph.memory_plan import (
@@ -36,7 +37,7 @@ OVERLAP_SHARE, MOST_OVERLAP = 0.125, 32
 def phase_label(phase: str, samples: Sequence[Sample]) -> str:
     """What a person reads of a phase over some samples: there are two that answer, over those without a picture and
     over those with one."""
-    if phase == "answer" and len({sample.has_image for sample in samples}) == 1:
+    if phase == "answer" and samples and len(with_picture(samples)) in (0, len(samples)):
         return "answer about pictures" if samples[0].has_image else "answer texts"
     return phase if phase in ("answer", "ask again", "read crops", "captions") else f"{phase} pictures"
 

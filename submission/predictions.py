@@ -14,11 +14,13 @@ from uuid import uuid4
 from contest.errors import ContestError, ContestFileError
 from contest.items import Item, Sample
 from contest.limits import IMAGES_DIR, PREDICTIONS_NAME, picture_content, picture_name
+from contest.stored_samples import with_picture
 from contest.streaming import stream_predictions
 from contest.writing import items_to_json, json_object_parts, write_bytes, write_json_object
 from submission.peers import PeerProcesses
-from submission.picture_files import grey_picture, to_jpeg
+from submission.picture_files import bytes_of, crc_of, grey_picture, to_jpeg
 from submission.progress import warn
+from submission.recorded_images import RecordedImage
 from submission.report import RunProblem
 from submission.run_state import RunState
 from submission.tables import IdSet, SampleIds, TextTable
@@ -59,6 +61,7 @@ class PredictionsFile:
     def __post_init__(self) -> None:
         self.earlier = TextTable(self.ids)
         self.path = self.output / PREDICTIONS_NAME
+        self._images = str(self.output / IMAGES_DIR)
         self.reserve = DiskReserve(self.output, len(self.samples))
         self._is_refreshed = True
         self._written = -float("inf")
@@ -87,14 +90,14 @@ class PredictionsFile:
 
         Raises ContestError if the folder can not be written.
         """
-        source = self.output / IMAGES_DIR / f".{uuid4().hex}.tmp"
+        source = f"{self._images}/.{uuid4().hex}.tmp"
         write_bytes(source, self._plain)
         try:
             for sample in samples:
                 path = self.picture(sample)
-                if sample.has_image or (path.is_file() and (not replace or self.is_plain(path))):
+                if sample.has_image or (os.path.isfile(path) and (not replace or self.is_plain(path))):
                     continue
-                link = path if not path.exists() else source.with_suffix(".link")
+                link = f"{source.removesuffix('.tmp')}.link" if os.path.exists(path) else path
                 try:
                     os.link(source, link)  # takes no room, and no time to speak of for thousands of samples
                 except FileExistsError:  # another process drew it just now
@@ -105,22 +108,28 @@ class PredictionsFile:
                 if link != path:
                     os.replace(link, path)
         finally:
-            source.unlink(missing_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(source)
 
     def remove_temp_files(self) -> None:
         """Remove the temporary files of processes that were killed. Nobody else may be writing."""
         for folder in (self.output, self.output / IMAGES_DIR):
-            for path in folder.iterdir():
-                if _TEMPORARY.fullmatch(path.name):
-                    path.unlink(missing_ok=True)
+            with os.scandir(folder) as entries:  # no list of all pictures
+                for entry in entries:
+                    if _TEMPORARY.fullmatch(entry.name):
+                        Path(entry).unlink(missing_ok=True)
 
-    def picture(self, sample: Sample) -> Path:
-        """Where the picture drawn for a sample lies."""
-        return self.output / IMAGES_DIR / picture_name(sample.id)
+    def picture(self, sample: Sample) -> str:
+        """Where the picture drawn for a sample lies: no `Path`, see `replacing_name`."""
+        return f"{self._images}/{picture_name(sample.id)}"
 
-    def is_plain(self, path: Path) -> bool:
+    def holds(self, sample: Sample, image: RecordedImage) -> bool:
+        """Whether the picture that lies there for a sample is the one that is recorded."""
+        return crc_of(self.picture(sample)) == image.crc
+
+    def is_plain(self, path: str | Path) -> bool:
         """Whether a file is the plain picture."""
-        return path.stat().st_size == len(self._plain) and path.read_bytes() == self._plain
+        return os.stat(path).st_size == len(self._plain) and bytes_of(path) == self._plain
 
     def write(self, answers: Mapping[str, str], pictured: Container[str]) -> None:
         """Write the file: [text, image] for samples without a picture and for those `pictured`, otherwise [text].
@@ -154,18 +163,18 @@ class PredictionsFile:
 
     def drawn_before(self, pictured: Container[str]) -> Set[str]:
         """Ids of samples, none of them `pictured`, whose picture is of an earlier run."""
-        waiting = (sample for sample in self.samples if not sample.has_image and sample.id not in pictured)
+        waiting = (sample for sample in with_picture(self.samples, False) if sample.id not in pictured)
         return IdSet(self.ids, (sample.id for sample in waiting if self._is_drawn(self.picture(sample))))
 
-    def _is_drawn(self, path: Path) -> bool:
-        return path.is_file() and not self.is_plain(path)
+    def _is_drawn(self, path: str) -> bool:
+        return os.path.isfile(path) and not self.is_plain(path)
 
     def _members(self, answers: Mapping[str, str], pictured: Container[str]) -> Iterator[tuple[str, object]]:
         """What the file holds of each sample."""
         for sample in self.samples:
             text = answers.get(sample.id)
             items = [Item("text", self.earlier.get(sample.id, self.fallback) if text is None else text)]
-            if not sample.has_image or (sample.id in pictured and self.picture(sample).is_file()):
+            if not sample.has_image or (sample.id in pictured and os.path.isfile(self.picture(sample))):
                 items.append(Item("image", picture_content(sample.id)))
             yield sample.id, items_to_json(items)
 
@@ -182,12 +191,13 @@ class PredictionsFile:
     def _texts_there(self) -> TextTable:
         """The answers that an earlier run left, of those that have the form of this input's samples; none if it left no
         whole file."""
-        kinds = {sample.id: sample.has_image for sample in self.samples}
+        known = IdSet(self.ids, (sample.id for sample in self.samples))
+        pictured = IdSet(self.ids, (sample.id for sample in with_picture(self.samples)))
         texts = TextTable(self.ids)
         try:
             for answer in stream_predictions(self.path):
-                has_image = kinds.get(answer.id)
-                if has_image is None or len(answer.texts) != 1 or not (has_image or answer.has_image):
+                has_form = answer.id in known and len(answer.texts) == 1
+                if not has_form or not (answer.id in pictured or answer.has_image):
                     continue
                 if answer.texts[0] not in ("", self.fallback):
                     texts[answer.id] = answer.texts[0]

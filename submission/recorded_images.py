@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from contest.id_index import ABSENT
 from errors import UserError
-from submission.tables import ABSENT, SampleIds
+from submission.tables import SampleIds, SpooledTable, fill
 
 _LINE_BYTES = 8192  # more than a published picture's line has
 _MOST_CODE, _MOST_NUMBER = 2**31, 2**32
@@ -76,12 +77,13 @@ class RecordedImage:
 
 
 class ImageTable(MutableMapping[str, RecordedImage]):
-    """Recorded pictures by sample id, in some twenty bytes each; those that no journal has are held as they are."""
+    """Recorded pictures by sample id, in some twelve bytes each; those that no journal has are held as they are."""
 
     def __init__(self, ids: SampleIds) -> None:
         self.ids = ids
-        self._begins, self._crcs, self._draws = array("q"), array("I"), array("I")  # by row; ABSENT: not in a journal
-        self._numbers = array("H")  # of the journals that they are in
+        self._begins, self._crcs = array("q"), array("I")  # by row; ABSENT: not in a journal
+        self._draws = array("I")  # by row; it ends where all that follow are of one draw
+        self._numbers = array("H")  # of the journals that they are in; it ends where all that follow are in the first
         self._journals: list[Path] = []
         self._held: dict[int, RecordedImage] = {}  # by row
         self._count = 0
@@ -92,8 +94,10 @@ class ImageTable(MutableMapping[str, RecordedImage]):
             return self._held[row]
         if not self._is_in_journal(row):
             raise KeyError(sample_id)
-        line = JournalLine(self._journals[self._numbers[row]], self._begins[row])
-        return RecordedImage(line, self._crcs[row], self._draws[row])
+        journal = self._numbers[row] if row < len(self._numbers) else 0
+        draws = self._draws[row] if row < len(self._draws) else 1
+        crc = self._crcs[row] if row < len(self._crcs) else 0
+        return RecordedImage(JournalLine(self._journals[journal], self._begins[row]), crc, draws)
 
     def __setitem__(self, sample_id: str, image: RecordedImage) -> None:
         self._count += sample_id not in self
@@ -102,15 +106,17 @@ class ImageTable(MutableMapping[str, RecordedImage]):
         if line is None:
             self._held[row] = image
             return
-        missing = row + 1 - len(self._begins)
-        if missing > 0:
-            self._begins.extend([ABSENT] * missing)
-            for numbers in (self._crcs, self._draws, self._numbers):
-                numbers.extend([0] * missing)
         if line.path not in self._journals:
             self._journals.append(line.path)
-        self._numbers[row], self._begins[row] = self._journals.index(line.path), line.begin
-        self._crcs[row], self._draws[row] = image.crc, image.num_images
+        for numbers, usual, number in (
+            (self._begins, ABSENT, line.begin),
+            (self._crcs, 0, image.crc),
+            (self._draws, 1, image.num_images),
+            (self._numbers, 0, self._journals.index(line.path)),
+        ):
+            if row < len(numbers) or number != usual:
+                fill(numbers, row, usual, len(self.ids))
+                numbers[row] = number
 
     def __delitem__(self, sample_id: str) -> None:
         if sample_id not in self:
@@ -122,17 +128,35 @@ class ImageTable(MutableMapping[str, RecordedImage]):
         self._count -= 1
 
     def __contains__(self, sample_id: object) -> bool:
-        row = self.ids.known_row(sample_id)
+        return self.has_row(self.ids.known_row(sample_id))
+
+    def has_row(self, row: int) -> bool:
+        """Whether the sample of a row has a picture."""
         return row in self._held or self._is_in_journal(row)
 
     def __iter__(self) -> Iterator[str]:
-        return (key for row, key in enumerate(self.ids) if row in self._held or self._is_in_journal(row))
+        return (key for row, key in enumerate(self.ids) if self.has_row(row))
 
     def __len__(self) -> int:
         return self._count
 
     def _is_in_journal(self, row: int) -> bool:
         return 0 <= row < len(self._begins) and self._begins[row] != ABSENT
+
+
+class CodesTable(SpooledTable[Tensor]):
+    """Codes of pictures, each `[I]`, by sample id: int16 where that holds them, or int32; a new tensor each time."""
+
+    @staticmethod
+    def pack(value: Tensor) -> bytes:
+        """Return how many bytes a code has, and the codes in as many."""
+        numbers = compact_codes(value).cpu().numpy()
+        return bytes([numbers.itemsize]) + numbers.tobytes()
+
+    @staticmethod
+    def unpack(data: bytes) -> Tensor:
+        """Return the codes `[I]`."""
+        return torch.from_numpy(np.frombuffer(data, f"i{data[0]}", offset=1).copy())
 
 
 def compact_codes(codes: Tensor) -> Tensor:

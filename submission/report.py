@@ -16,10 +16,11 @@ from contest.command_line import DONE, WITH_FAULTS
 from contest.console import counted
 from contest.errors import ContestError, quote
 from contest.items import Sample
+from contest.stored_samples import with_picture
 from submission.deadline import RunStatus, worst
 from submission.progress import complain, warn
 from submission.sessions import Session
-from submission.tables import IdSet, SampleIds, TextTable, Union
+from submission.tables import IdSet, SampleIds, TextTable, Union, known_to
 
 RUN_REPORT_NAME = "run.json"
 MAX_PRINTED_PROBLEMS = 20
@@ -178,12 +179,14 @@ class RunSummary:
     def __post_init__(self) -> None:
         results = self.results
         only = results[0].answers if len(results) == 1 else None
-        self.answers: MutableMapping[str, str] = only.copy() if isinstance(only, TextTable) else TextTable(self.ids)
+        self.answers = only.copy() if isinstance(only, TextTable) else TextTable(self.ids)
         self.draws: dict[str, int] = {}  # where they are more than one
         # A lost process's are what its journal has, perhaps of an earlier run: who goes on with a sample knows better.
         for result in sorted(results, key=lambda each: each.status is not RunStatus.PROCESS_LOST):
             self.take_answers(result.answers, result.draws)
-        self.pictured = IdSet(self.ids, (key for result in results for key in result.pictured))
+        self.pictured = IdSet(self.ids)
+        for result in results:
+            self.pictured.update(result.pictured)
         self.problems = [problem for result in results for problem in result.problems]
         self.status = worst(result.status for result in results)
         self.rescued = sum(result.rescued for result in results)
@@ -221,14 +224,12 @@ class RunSummary:
     def missing(self) -> dict[str, list[str]]:
         """Ids of the samples that were not reached: the fallback stands in for their answer, or for their picture."""
         failed = ids_with_problems([problem for problem in self.problems if problem.phase == "draw"])
-        drawn = Union(self.pictured, failed, self.earlier_pictures)
+        drawn = Union(failed, self.earlier_pictures)
+        unanswered = known_to(self.answers, self.samples, False)
+        undrawn = known_to(self.pictured, with_picture(self.samples, False), False)
         return {
-            "answers": [
-                sample.id
-                for sample in self.samples
-                if sample.id not in self.answers and sample.id not in self.earlier_answers
-            ],
-            "pictures": [sample.id for sample in self.samples if not sample.has_image and sample.id not in drawn],
+            "answers": [sample.id for sample in unanswered if sample.id not in self.earlier_answers],
+            "pictures": [sample.id for sample in undrawn if sample.id not in drawn],
         }
 
     def phases(self) -> dict[str, PhaseReport]:
@@ -250,7 +251,7 @@ class RunSummary:
             "trace": _writable("\n".join(result.trace for result in self.results if result.trace)),
             "counts": {
                 "samples": len(self.samples),
-                "text_only": sum(not sample.has_image for sample in self.samples),
+                "text_only": len(with_picture(self.samples, False)),
                 "pictures": len(self.pictured),
                 "failed": len(ids_with_problems(self.problems)),
             },

@@ -17,9 +17,8 @@ from contest.emissions.run_energy import MeterRow
 from contest.errors import Code, ContestError, quote
 from contest.items import Item, Sample
 from contest.limits import IMAGES_DIR, INPUT_NAME
-from contest.reading import ParseResult
 from contest.shares import ShareRecord, begin_share
-from contest.stored_samples import stored_input
+from contest.stored_samples import StoredSamples, stored_input, with_picture
 from contest.writing import write_json
 from errors import UserError, code_of, described, reason_of
 from models.files import ModelFileError
@@ -41,7 +40,7 @@ from submission.journal import (
 )
 from submission.loading import Networks, fingerprint, load_networks
 from submission.peers import LAST_SECONDS, PeerProcesses, pause
-from submission.picture_files import PictureFiles, crc_of
+from submission.picture_files import PictureFiles
 from submission.predictions import PredictionsFile
 from submission.progress import say, warn
 from submission.report import RUN_REPORT_NAME, RunProblem, RunSummary, answers_and_pictures, describe
@@ -51,7 +50,7 @@ from submission.sessions import Session, SessionLog, read_sessions
 from submission.settings import RunSettings
 from submission.share_pictures import begin_with_pictures, go_on_with_pictures
 from submission.shares import CODE_ROOM, end_share, of_share
-from submission.tables import IdSet, SampleIds
+from submission.tables import IdSet, SampleIds, known_to
 
 MAX_NAMED = 5
 
@@ -68,22 +67,35 @@ def run(settings: RunSettings, meter: MeterRow | None = None) -> RunSummary:
     """
     started = time.monotonic()
     input_file = settings.input / INPUT_NAME if settings.input.is_dir() else settings.input
-    with stored_input(input_file) as parsed:
-        samples, errors = of_share(settings.share, answerable(parsed), parsed.errors)
+    folder = next(each for each in (settings.output.absolute(), *settings.output.absolute().parents) if each.is_dir())
+    with stored_input(input_file, folder) as parsed:
+        valid = parsed.valid if parsed.errors else {}
+        samples = parsed.samples
+        for sample in without_items(valid, parsed.errors):
+            samples.hold(sample)
+        own, errors = of_share(settings.share, samples, parsed.errors)
         problems = [
-            RunProblem.of(error, "read", _fallback(error, error.sample_id in parsed.valid), error.sample_id)
+            RunProblem.of(error, "read", _fallback(error, error.sample_id in valid), error.sample_id)
             for error in errors
         ]
-        parsed.valid.clear()  # what is looked up by id from here on has tables
-        return _run(settings, meter, started, input_file, samples, problems)
+        of_run = samples if settings.share.is_whole else samples.only(own.places)
+        return _run(settings, meter, started, InputFile(input_file, file_sha256(parsed.path)), of_run, problems)
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """An input file, as it is called, and the hash of what was read from it."""
+
+    path: Path
+    sha256: str
 
 
 def _run(
     settings: RunSettings,
     meter: MeterRow | None,
     started: float,
-    input_file: Path,
-    samples: list[Sample],
+    input_file: InputFile,
+    samples: StoredSamples,
     problems: list[RunProblem],
 ) -> RunSummary:
     shard = settings.shard
@@ -91,6 +103,7 @@ def _run(
     if not settings.share.is_whole:
         record = begin_share(settings.output.parent, settings.share, CODE_ROOM)
     (settings.output / IMAGES_DIR).mkdir(parents=True, exist_ok=True)
+    samples.spool.keep_in(settings.output)  # where it is not yet, as there was no folder to write in
     # Of several processes another one may just be writing in the place of the first, as long as that has not begun.
     patience = LAST_SECONDS if shard.count > 1 and shard.is_first else 0.0
     with (
@@ -99,10 +112,10 @@ def _run(
         ThreadPoolExecutor(1, "encoding") as thread,  # what it does when a run ends early is waited for at the very end
     ):
         if record is not None and shard.is_first:
-            begin_with_pictures(record, samples, input_file.parent)
+            begin_with_pictures(record, samples, input_file.path.parent)
             record.write()
         elif record is not None:
-            go_on_with_pictures(record, shard.of(samples), input_file.parent)
+            go_on_with_pictures(record, shard.of(samples), input_file.path.parent)
         log = SessionLog(settings.output, Session(shard.number, meter), started)
         process = _RunProcess(settings, input_file, samples, deadline, journal, log, thread, record)
         process.begin(problems)
@@ -115,8 +128,8 @@ class _RunProcess:
     """One process of a run, or the only one: what it needs from its beginning to its end."""
 
     settings: RunSettings
-    input_file: Path
-    samples: list[Sample]
+    input_file: InputFile
+    samples: StoredSamples
     deadline: Deadline
     journal: InitVar[Journal]
     log: InitVar[SessionLog]
@@ -126,11 +139,11 @@ class _RunProcess:
     def __post_init__(self, journal: Journal, log: SessionLog) -> None:
         settings, samples = self.settings, self.samples
         output, shard = settings.output, settings.shard
-        self.ids = SampleIds(sample.id for sample in samples)
+        self.ids = SampleIds(samples.ids, output)
         self.state = RunState(shard.number, describe(settings.device), shard.of(samples), journal, log, self.ids)
         self.state.window = settings.window
         self.predictions = PredictionsFile(output, samples, settings.profile.empty_answer, ids=self.ids)
-        self.configuration = _configuration(settings, self.input_file)  # complete when the weights are loaded
+        self.configuration = _configuration(settings, self.input_file.sha256)  # complete when the weights are loaded
         self.peers = PeerProcesses(output, shard, self.configuration, self.ids)
         self.pictures_are_ours = False
         self.fault: Exception | None = None
@@ -146,7 +159,7 @@ class _RunProcess:
         earlier, stays = self._known(), self._file_is_ours()
         self.pictures_are_ours = stays
         if shard.is_first:
-            _warn_of_oddities(self.settings, self.input_file, self.samples)
+            _warn_of_oddities(self.settings, self.input_file.path, self.samples)
             for problem in problems:
                 self.state.add_problem(problem)
             self.predictions.keep_earlier(earlier.answers, file=stays)
@@ -155,7 +168,7 @@ class _RunProcess:
             self.predictions.reserve.take()
         if not stays:
             drawn = self._drawn(earlier)
-            undrawn = [sample for sample in self.state.samples if sample.id not in drawn]
+            undrawn = known_to(drawn, self.state.samples, False)
             self.predictions.write_fallback_images(undrawn, replace=True)
 
     def work(self) -> None:
@@ -170,7 +183,7 @@ class _RunProcess:
                 _say_start(state.journal, self.peers.earlier)
             profile = settings.profile
             with PictureFiles(
-                self.input_file.parent, networks.side, profile.jpeg_quality, published=profile.published_pictures
+                self.input_file.path.parent, networks.side, profile.jpeg_quality, published=profile.published_pictures
             ) as files:
                 window = WindowWidth.chosen(settings.window, settings.device)
                 graphs = StepGraphs.automatic(settings.device) if settings.graphs else StepGraphs()
@@ -236,7 +249,7 @@ class _RunProcess:
         report.earlier_pictures = self.predictions.drawn_before(report.pictured)
         self.predictions.reserve.release()
         if not self.pictures_are_ours:  # of those who never came to their share, another input's may be there
-            undrawn = [sample for sample in self.samples if sample.id not in report.pictured]
+            undrawn = known_to(report.pictured, self.samples, False)
             with report.noting_failures():
                 self.predictions.write_fallback_images(undrawn, replace=True)
         with report.noting_failures():
@@ -288,8 +301,9 @@ class _RunProcess:
 
     def _drawn(self, records: JournalRecords, without: Container[str] = ()) -> IdSet:
         """Ids of samples, but for some, whose picture on the disk is the one that is recorded."""
-        waiting = (sample for sample in self.samples if sample.id in records.images and sample.id not in without)
-        drawn = (each.id for each in waiting if crc_of(self.predictions.picture(each)) == records.images[each.id].crc)
+        recorded = IdSet(self.ids, records.images)
+        waiting = (sample for sample in known_to(recorded, self.samples) if sample.id not in without)
+        drawn = (each.id for each in waiting if self.predictions.holds(each, records.images[each.id]))
         return IdSet(self.ids, drawn)
 
     def _load(self) -> Networks:
@@ -310,10 +324,10 @@ class _RunProcess:
         return networks
 
 
-def _configuration(settings: RunSettings, input_file: Path) -> dict[str, Any]:
+def _configuration(settings: RunSettings, input_sha256: str) -> dict[str, Any]:
     """All that decides what the answers are: a journal of another configuration is of no use to this run."""
     return {
-        "input_sha256": file_sha256(input_file),
+        "input_sha256": input_sha256,
         "weights_sha256": {},
         "profile": asdict(settings.profile),
         "seed": settings.seed,
@@ -321,16 +335,15 @@ def _configuration(settings: RunSettings, input_file: Path) -> dict[str, Any]:
     }
 
 
-def answerable(parsed: ParseResult[Sample]) -> list[Sample]:
-    """The sound samples, then the others without items: a scorer may fail on a sample that has no prediction."""
-    unusable = {error.sample_id for error in parsed.errors if error.code is Code.ID_UNUSABLE}
-    broken = dict.fromkeys(error.sample_id for error in parsed.errors)
-    empty = [
+def without_items(valid: Container[str], errors: Sequence[ContestError]) -> list[Sample]:
+    """The samples with errors that are not valid, without items: a scorer may fail on one that has no prediction."""
+    unusable = {error.sample_id for error in errors if error.code is Code.ID_UNUSABLE}
+    broken = dict.fromkeys(error.sample_id for error in errors)
+    return [
         Sample(sample_id, ())
         for sample_id in broken
-        if sample_id is not None and sample_id not in unusable and sample_id not in parsed.valid
+        if sample_id is not None and sample_id not in unusable and sample_id not in valid
     ]
-    return [*parsed.valid.values(), *empty]
 
 
 def _fallback(error: ContestError, is_sound: bool) -> str:
@@ -343,11 +356,11 @@ def _fallback(error: ContestError, is_sound: bool) -> str:
     return "the run goes on without it" if error.sample_id is None else "answered as a sample without items"
 
 
-def _warn_of_oddities(settings: RunSettings, input_file: Path, samples: list[Sample]) -> None:
+def _warn_of_oddities(settings: RunSettings, input_file: Path, samples: Sequence[Sample]) -> None:
     """Say what is no mistake in itself, but hardly what was meant."""
     if not samples and settings.share.is_whole:
         warn(f"{input_file} has no samples: there is nothing to answer, and predictions.json will be empty too")
-    elif samples and _draws_again(settings) and all(sample.has_image for sample in samples):
+    elif samples and _draws_again(settings) and not with_picture(samples, False):
         warn("every sample has a picture: nothing is drawn, once or more often")
     silent = [sample.id for sample in samples if _is_silent(sample.items)]
     if silent:

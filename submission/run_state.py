@@ -7,21 +7,23 @@ is written, and nothing of a sample that has a problem, so that a restart tries 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from contest.errors import Code, ContestError, quote
 from contest.items import Sample
+from contest.selection import Selection
 from errors import code_of, reason_of
 from submission.batches import Failure
 from submission.deadline import RunStatus
+from submission.engine import Engine
 from submission.journal import Journal, JournalRecords, JournalWriteError, draws_of
 from submission.picture_files import WriteQueue
 from submission.recorded_images import ImageTable, RecordedImage
 from submission.report import PhaseReport, RankResult, RunProblem
 from submission.sessions import SessionLog
-from submission.tables import IdSet, SampleIds, TextTable
+from submission.tables import CountsTable, IdSet, SampleIds, TextTable, known_to
 
 
 class RunState(RankResult):
@@ -45,6 +47,9 @@ class RunState(RankResult):
 
     """
 
+    answers: TextTable
+    pictured: IdSet
+
     def __init__(
         self,
         process: int,
@@ -54,17 +59,17 @@ class RunState(RankResult):
         log: SessionLog,
         ids: SampleIds | None = None,
     ) -> None:
-        self.ids = SampleIds(sample.id for sample in samples) if ids is None else ids
+        self.ids = SampleIds([sample.id for sample in samples]) if ids is None else ids
         super().__init__(process, device, answers=TextTable(self.ids), pictured=IdSet(self.ids))
         self.samples = samples
         self.journal = journal
         self.log = log
-        self.images: MutableMapping[str, RecordedImage] = ImageTable(self.ids)
-        self.failed_ids: set[str] = set()
+        self.images = ImageTable(self.ids)
+        self.failed_ids = IdSet(self.ids)
         self.queue = WriteQueue()
-        self.first_answers: set[str] = set()
+        self.first_answers = IdSet(self.ids)
         self.cuts: dict[str, str] = {}
-        self.said: dict[str, Mapping[str, int]] = {}
+        self.said = CountsTable(self.ids)
 
     @property
     def is_first(self) -> bool:
@@ -84,8 +89,9 @@ class RunState(RankResult):
             self.log.begin(anew=not self.journal.continues, goes_on=bool(records.answers or records.images))
         self.answers = TextTable(self.ids)
         self.answers.update((key, text) for key, text in records.answers.items() if key in own)
-        self.first_answers = {key for key in records.first_answers if key in own}
-        self.said = {key: said for key, said in records.said.items() if key in own}
+        self.first_answers = IdSet(self.ids, (key for key in records.first_answers if key in own))
+        self.said = CountsTable(self.ids)
+        self.said.update((key, said) for key, said in records.said.items() if key in own)
         self.draws = {key: draws_of(said) for key, said in self.said.items()}
         self.images = ImageTable(self.ids)
         self.images.update((key, image) for key, image in records.images.items() if key in own)
@@ -94,13 +100,14 @@ class RunState(RankResult):
                 self._name_cut(key, cut)
         return records
 
-    def unanswered(self, samples: Sequence[Sample]) -> list[Sample]:
+    def unanswered(self, samples: Sequence[Sample]) -> Selection[Sample]:
         """Those of the samples that have no answer yet."""
-        return [sample for sample in samples if sample.id not in self.answers]
+        return known_to(self.answers, samples, False)
 
-    def unfinished(self, samples: Sequence[Sample]) -> list[Sample]:
+    def unfinished(self, samples: Sequence[Sample]) -> Selection[Sample]:
         """Those of the samples that have no answer yet, or are to be asked again."""
-        return [sample for sample in samples if sample.id not in self.answers or sample.id in self.first_answers]
+        has_answer, is_first, whole = self.answers.has_row, self.first_answers.has_row, Selection.of(samples)
+        return whole.that(not has_answer(row) or is_first(row) for row in self.ids.rows(whole))
 
     def record_answer(self, sample: Sample, text: str, cut: str = "", *, again: bool = False) -> None:
         """Record a sample's answer, and whether it is to be asked again.
@@ -192,6 +199,13 @@ class RunState(RankResult):
         """Write down what the session has cost by now."""
         with self._logging():
             self.log.write()
+
+    def take_counts(self, engine: Engine) -> None:
+        """Take over what the engine has counted by now."""
+        window, graphs = engine.window, engine.graphs
+        self.rescued, self.not_finite = engine.rescued, engine.not_finite
+        self.passes, self.codes, self.near_ties = window.passes, window.codes, window.near_ties
+        self.graph_steps, self.graph_problem = graphs.replayed, graphs.problem
 
     def add_phase(self, name: str, phase: PhaseReport) -> None:
         """Add how a phase, or another pass of it, went."""

@@ -8,33 +8,38 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, MutableMapping, Sequence
-from concurrent.futures import CancelledError, Executor, Future
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError, Executor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from contest.errors import ContestError
 from contest.items import Sample
+from contest.selection import Selection, merged, where
+from contest.stored_samples import InputChangedError, with_picture
+from errors import described
 from submission.batches import BatchSize, Failure, process_batches
 from submission.crops import asks_what_is_written
 from submission.deadline import ANSWERING_SHARE, DRAWING_SHARE, Deadline, RunStatus, RunStopped
 from submission.devices import has_room_to_overlap, is_lost
-from submission.engine import Engine, FirstAsking, GeneratedImage, GeneratedText, Query
-from submission.image_encoder import EncodedPicture, EncoderThread
+from submission.engine import Engine, GeneratedImage, GeneratedText, Query
+from submission.first_askings import FirstAskings
+from submission.image_encoder import EncodedPicture, EncoderThread, PromisedPictures
 from submission.improving import AskAgain, CaptionAgain, DrawAgain, Payoff, ReadCrops, Turn, Way, more_captions_wanted
 from submission.peers import PeerProcesses
-from submission.picture_files import BlackPicture, FlawedPicture, PictureFiles, QueuedImage, crc_of
+from submission.picture_files import BlackPicture, FlawedPicture, PictureFiles, QueuedImage
 from submission.planning import IMAGES_A_ROUND, phase_label, plan_memory
 from submission.predictions import PredictionsFile
 from submission.progress import progress, say
+from submission.recorded_images import CodesTable
 from submission.report import PhaseReport, RunProblem
 from submission.run_state import RunState
 from submission.sessions import PhaseCost
 from submission.settings import RunSettings
+from submission.tables import IdSet, known_to
 
 PHASES = ("restore", "encode", "answer", "draw", "ask again", "read crops", "captions", "improve")
 
@@ -75,10 +80,15 @@ class Scheduler:
     thread: Executor
     batch_sizes: dict[str, int] = field(default_factory=dict)
     compute_lock: contextlib.AbstractContextManager[Any] = field(default_factory=contextlib.nullcontext)
-    pending_codes: MutableMapping[str, Future[EncodedPicture]] = field(default_factory=dict)
-    codes: dict[str, Tensor] = field(default_factory=dict)
-    ids_without_image: set[str] = field(default_factory=set)
-    first_askings: dict[str, FirstAsking] = field(default_factory=dict)
+    pending_codes: PromisedPictures = field(init=False)
+    codes: CodesTable = field(init=False)
+    ids_without_image: IdSet = field(init=False)
+    first_askings: FirstAskings = field(init=False)
+
+    def __post_init__(self) -> None:
+        ids = self.state.ids
+        self.pending_codes, self.codes = PromisedPictures((), ids), CodesTable(ids)
+        self.ids_without_image, self.first_askings = IdSet(ids), FirstAskings(ids)
 
     def run(self) -> None:
         """Run all phases, each over what is not done yet; texts come before pictures where they can."""
@@ -91,9 +101,9 @@ class Scheduler:
                 unfinished = self.state.unfinished(samples)
                 self._wait_for_codes(unfinished, DRAWING_SHARE)
                 self._take_codes(unfinished, wait=False)
-            elif overlap or not self._fit_one_batch(samples):
-                self._answer([sample for sample in samples if not sample.has_image])
-            self._answer([sample for sample in samples if not (on_drawing and self._wants_picture(sample))])
+            elif overlap or len(self.state.unanswered(samples)) > self.batch_sizes.get("answer", 1):  # or all at once
+                self._answer(with_picture(samples, False))
+            self._answer(where(samples, lambda s: not self._wants_picture(s)) if on_drawing else samples)
         self._draw()
         if on_drawing:
             self._answer(samples)
@@ -105,13 +115,13 @@ class Scheduler:
         if settings.batch_size is not None:
             self.batch_sizes = dict.fromkeys(PHASES, settings.batch_size)
             return
-        unanswered = state.unanswered(state.samples)
+        unanswered, text_only = state.unanswered(state.samples), with_picture(state.samples, False)
         counts = {
-            "restore": sum(sample.id in state.images for sample in state.samples),
+            "restore": len(known_to(state.images, state.samples)),
             "encode": len(self._to_encode()),
             "answer": len(unanswered) + len(state.first_answers),
-            "draw": sum(not sample.has_image and sample.id not in state.images for sample in state.samples),
-            "improve": sum(not sample.has_image for sample in state.samples),
+            "draw": len(known_to(state.images, text_only, False)),
+            "improve": len(text_only),
             "captions": len(more_captions_wanted(state, self.engine.profile.captions, spare=settings.time_budget > 0)),
         }
         # A picture that counts as none is drawn after all, and is not counted here.
@@ -129,8 +139,9 @@ class Scheduler:
     def _restore(self) -> None:
         """Render pictures anew that a journal tells of, and whose files are gone or of another run."""
         state = self.state
-        recorded = [sample for sample in state.samples if sample.id in state.images]
-        state.pictured |= {sample.id for sample in recorded if self._is_on_disk(sample)}
+        recorded = known_to(state.images, state.samples)
+        for sample in where(recorded, lambda sample: self.predictions.holds(sample, state.images[sample.id])):
+            state.pictured.add(sample.id)
         self.predictions.write_fallback_images(self._without_picture(state.samples), replace=True)
         self.predictions.refresh(state, self.peers)
         lost = self._without_picture(recorded)
@@ -156,18 +167,20 @@ class Scheduler:
             deadline=self.deadline,
             thread=self.thread,
             shown=self.state.is_first,
+            ids=self.state.ids,
         )
         self.pending_codes, self.compute_lock = encoder.results, encoder.compute_lock
         try:
             yield
             # What an earlier run answered is asked again with its picture; what is left then, only spare time is for.
-            due = [sample for sample in self.state.samples if sample.id in self.state.first_answers]
-            due += more_captions_wanted(self.state, self.engine.profile.captions, spare=False)
-            self._wait_for_codes(due, ANSWERING_SHARE)
+            due = known_to(self.state.first_answers, self.state.samples)
+            more = more_captions_wanted(self.state, self.engine.profile.captions, spare=False)
+            self._wait_for_codes(merged(due, more), ANSWERING_SHARE)
             self._wait_for_codes(self.state.samples, self.settings.budget_share, spare=True)
         finally:
             status, error = encoder.end()
         self._take_codes(self.state.samples, wait=False)
+        self.pending_codes = PromisedPictures((), self.state.ids)
         self._end(status, error)
         self.state.add_phase("encode", encoder.report())
 
@@ -178,16 +191,14 @@ class Scheduler:
             self.deadline.during(share, lambda: self._take_codes(samples))
         except RunStopped as stopped:
             is_excused = spare and stopped.status is RunStatus.TIME_LIMIT
-            if not is_excused and any(sample.id in self.pending_codes for sample in samples):
+            if not is_excused and known_to(self.pending_codes, samples):
                 self._end(stopped.status, "")
         self.state.log.session.spend("encode", PhaseCost(0, time.monotonic() - started, 0))
 
     def _take_codes(self, samples: Sequence[Sample], wait: bool = True) -> None:
         """Have the codes of the samples' pictures at hand; without waiting, what is not there is given up."""
-        for sample in samples:
-            future = self.pending_codes.get(sample.id)
-            if future is None:  # it has no picture, or it was taken before
-                continue
+        for sample in known_to(self.pending_codes, samples):  # others have no picture, or it was taken before
+            future = self.pending_codes[sample.id]
             try:
                 if wait or future.done():
                     self._keep_codes(sample, future.result())
@@ -227,23 +238,22 @@ class Scheduler:
             with self.compute_lock:
                 return self.engine.answer(queries)
 
-        fallback = self.engine.profile.empty_answer
         for sample, answered in self._phase("answer", self.state.unanswered(samples), answer, ANSWERING_SHARE):
             if isinstance(answered, Failure):
-                self.state.record_unanswered(sample, answered, fallback)
+                self.state.record_unanswered(sample, answered, self.engine.profile.empty_answer)
             else:
-                self.first_askings.update({} if answered.first is None else {sample.id: answered.first})
+                if answered.first is not None:
+                    self.first_askings[sample.id] = answered.first
                 again = answered.first is not None or (sample.id in self.files.oblong and self._is_read_again(sample))
                 self.state.record_answer(sample, answered.text, answered.cut, again=again)
                 if not again and self.engine.profile.captions is None:
                     self.codes.pop(sample.id, None)  # nobody asks about the picture any more
 
-    def _to_encode(self) -> list[Sample]:
+    def _to_encode(self) -> Selection[Sample]:
         """Samples whose picture is needed: those without a final answer, then those of which captions may be drawn."""
-        wanted = [sample for sample in self.state.unfinished(self.state.samples) if sample.has_image]
-        for spare in (False, True)[: 1 + self._has_spare_time()]:  # what the profile asks for comes first
-            wanted += more_captions_wanted(self.state, self.engine.profile.captions, spare=spare)
-        return list({sample.id: sample for sample in wanted}.values())
+        choice, spare_too = self.engine.profile.captions, self._has_spare_time()
+        more = [more_captions_wanted(self.state, choice, spare=spare) for spare in (False, True)[: 1 + spare_too]]
+        return merged(self.state.unfinished(with_picture(self.state.samples)), *more)
 
     def _has_spare_time(self) -> bool:
         """Whether the time budget is not over yet."""
@@ -251,14 +261,9 @@ class Scheduler:
             return self.settings.time_budget > 0 and self.deadline.check(self.settings.budget_share) > 0
         return False
 
-    def _fit_one_batch(self, samples: Sequence[Sample]) -> bool:
-        """Whether all the samples can be answered at once, texts with those about pictures: the weights are read for
-        all of them together then. Where pictures are encoded meanwhile, texts begin at once instead."""
-        return len(self.state.unanswered(samples)) <= self.batch_sizes.get("answer", 1)
-
     def _draw(self) -> None:
         """Pictures for all samples that came without one."""
-        waiting = [sample for sample in self.state.samples if self._wants_picture(sample)]
+        waiting = where(self._without_picture(self.state.samples), self._wants_picture)
 
         def generate(batch: Sequence[Sample]) -> list[GeneratedImage]:
             return self.engine.generate([Query(sample.id, sample.texts) for sample in batch])
@@ -273,9 +278,9 @@ class Scheduler:
     def _improve(self) -> None:
         """Better what the samples have, the way that pays most a second first, until nothing is left or time is up."""
         settings, state, payoff = self.settings, self.state, Payoff()
-        first = [sample for sample in state.samples if sample.id in state.first_answers]
-        read = [sample for sample in first if self._is_read_again(sample)]
-        asked = [sample for sample in first if not self._is_read_again(sample)]
+        first = known_to(state.first_answers, state.samples)
+        read = where(first, self._is_read_again)
+        asked = where(first, lambda sample: not self._is_read_again(sample))
         ways: tuple[Way, ...] = (
             AskAgain(asked, state, self.engine, self._query, self.first_askings),
             ReadCrops(read, state, self.engine, self._query, self.files.squares),
@@ -314,17 +319,18 @@ class Scheduler:
         Whoever takes a result records it before the next one comes; after each batch what was recorded is committed.
         With `spare` the end of the time ends the phase, and not the run.
         """
-        device = self.engine.networks.device
         size = BatchSize(self.batch_sizes.get(name, 1))
         started, steps_before = time.monotonic(), self.engine.steps
-        before, tokens_before = started, steps_before
-        failed, last_error = 0, ""
-        batches = process_batches(
-            waiting,
-            size,
-            lambda batch: self.deadline.during(share, lambda: compute(batch)),
-            is_lost=lambda: is_lost(device),
-        )
+        before, tokens_before, failed, last_error = started, steps_before, 0, ""
+
+        def computed(batch: Sequence[Sample]) -> Sequence[Result]:
+            try:
+                return self.deadline.during(share, lambda: compute(batch))
+            except InputChangedError as error:  # no sample that was not read by now can be
+                self._end(RunStatus.FAILED, described(error))
+                raise RunStopped(RunStatus.FAILED) from error
+
+        batches = process_batches(waiting, size, computed, is_lost=lambda: is_lost(self.engine.networks.device))
         with progress(phase_label(name, waiting), len(waiting), shown=self.state.is_first) as advance:
             try:
                 for batch in batches:
@@ -348,10 +354,7 @@ class Scheduler:
             self._commit(leave=0)
         seconds, steps = time.monotonic() - started, self.engine.steps - steps_before
         self.state.add_phase(name, PhaseReport(len(waiting), failed, seconds, steps, size.first, size.now))
-        self.state.rescued, self.state.not_finite = self.engine.rescued, self.engine.not_finite
-        window = self.engine.window
-        self.state.passes, self.state.codes, self.state.near_ties = window.passes, window.codes, window.near_ties
-        self.state.graph_steps, self.state.graph_problem = self.engine.graphs.replayed, self.engine.graphs.problem
+        self.state.take_counts(self.engine)
 
     def _commit(self, leave: int) -> None:
         """Bring onto the disk what was recorded, and the answers file up to date; at most `leave` pictures may wait.
@@ -368,10 +371,10 @@ class Scheduler:
         self.predictions.refresh(self.state, self.peers)
 
     def _end(self, status: RunStatus, error: str) -> None:
-        """Note why a phase ended, if it was before its time; a device that is lost ends them all."""
-        lost = status is RunStatus.DEVICE_LOST
-        self.state.end(status, error if lost else "")
-        if lost:
+        """Note why a phase ended, if it was before its time; without the device or the input all of them end."""
+        ends_all = status in (RunStatus.DEVICE_LOST, RunStatus.FAILED)
+        self.state.end(status, error if ends_all else "")
+        if ends_all:
             self.deadline.end(status)
 
     def _write_image(self, sample: Sample, image: GeneratedImage, num_images: int = 1) -> None:
@@ -383,11 +386,8 @@ class Scheduler:
         had_none = not sample.has_image or sample.id in self.ids_without_image or sample.id in self.state.images
         return had_none and sample.id not in self.state.pictured
 
-    def _without_picture(self, samples: Sequence[Sample]) -> list[Sample]:
-        return [sample for sample in samples if sample.id not in self.state.pictured]
-
-    def _is_on_disk(self, sample: Sample) -> bool:
-        return crc_of(self.predictions.picture(sample)) == self.state.images[sample.id].crc
+    def _without_picture(self, samples: Sequence[Sample]) -> Selection[Sample]:
+        return known_to(self.state.pictured, samples, False)
 
     def _is_read_again(self, sample: Sample) -> bool:
         """Whether the text in a sample's picture is read again, if that is not square."""

@@ -139,10 +139,11 @@ def read_sessions(folder: Path, configuration: Mapping[str, Any]) -> list[Sessio
     for path in sorted(folder.glob(journal_name("*"))):
         beside = path.with_name(path.name.replace("journal", "sessions", 1))
         if configuration_of(path) == wanted and beside.is_file():
-            for line in beside.read_bytes().splitlines():
-                try:
-                    session = Session.from_json(json.loads(line))
-                except (ValueError, KeyError, TypeError, AttributeError):
-                    continue  # cut off by a kill or a full disk: the record before it counts
-                found[session.id] = session
+            with beside.open("rb") as lines:
+                for line in lines:
+                    try:
+                        session = Session.from_json(json.loads(line))
+                    except (ValueError, KeyError, TypeError, AttributeError):
+                        continue  # cut off by a kill or a full disk: the record before it counts
+                    found[session.id] = session
     return sorted(found.values(), key=lambda session: session.began)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from contest.items import Sample
+from contest.selection import Selection
 from errors import UserError
 
 START = "start the run with torchrun"
@@ -42,14 +44,14 @@ class Shard:
         """The numbers of the other processes."""
         return [number for number in range(self.count) if number != self.number]
 
-    def of(self, samples: Sequence[Sample]) -> list[Sample]:
+    def of(self, samples: Sequence[Sample]) -> Selection[Sample]:
         """This process's samples: of each kind every `count`-th, as samples of one kind take equally long."""
         if self.count == 1:
-            return list(samples)
-        pictured = [sample for sample in samples if sample.has_image]
-        text_only = [sample for sample in samples if not sample.has_image]
-        mine = {sample.id for part in (pictured, text_only[::-1]) for sample in part[self.number :: self.count]}
-        return [sample for sample in samples if sample.id in mine]
+            return Selection.of(samples)
+        pictured = array("I", (number for number, sample in enumerate(samples) if sample.has_image))
+        text_only = array("I", (number for number, sample in enumerate(samples) if not sample.has_image))
+        mine = [number for part in (pictured, text_only[::-1]) for number in part[self.number :: self.count]]
+        return Selection.of(samples, sorted(mine))
 
 
 ONLY = Shard()

@@ -9,6 +9,7 @@ import torch
 
 from contest.errors import ContestError
 from contest.items import Sample
+from contest.selection import Selection
 from contest.shares import Share, ShareRecord
 from submission.report import RunSummary
 from submission.settings import RunSettings
@@ -19,13 +20,14 @@ CODE_ROOM = "submission"
 
 def of_share(
     share: Share, samples: Sequence[Sample], errors: Sequence[ContestError]
-) -> tuple[list[Sample], list[ContestError]]:
+) -> tuple[Selection[Sample], list[ContestError]]:
     """The samples of a share (of each kind every N-th), and the errors that are its to name.
 
     What is wrong with no sample in particular, the first share names.
     """
     own = Shard(share.number, share.count).of(samples)
-    ids, all_ids = {sample.id for sample in own}, {sample.id for sample in samples}
+    named = {error.sample_id for error in errors}
+    ids, all_ids = ({sample.id for sample in part if sample.id in named} if named else set() for part in (own, samples))
     first = share.number == 0
     return own, [error for error in errors if error.sample_id in ids or (first and error.sample_id not in all_ids)]
 

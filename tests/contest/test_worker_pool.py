@@ -101,3 +101,26 @@ def test_a_signal_while_a_worker_starts_leaves_no_traceback(arguments: list[str]
 )
 def test_half_a_result_is_not_waited_for(name: str, said: str, tmp_path: Path) -> None:
     assert _said(HALF_A_RESULT, [name], tmp_path) == (said, "")
+
+
+# Who closes the generator early has both workers in tasks that would take hours, and are too large for a pipe.
+CLOSED_EARLY = """
+import multiprocessing, time
+
+from contest.worker_pool import in_workers
+
+def wait(tool, task):
+    time.sleep(task[0])
+    return task[0]
+
+if __name__ == "__main__":
+    tasks = [(0, "")] + [(9999, "x" * 200_000)] * 20
+    results = in_workers(wait, None, tasks, 2, waiting=4, if_killed="", in_order=False)
+    print(next(results))
+    results.close()
+    print(multiprocessing.active_children(), list(results))
+"""
+
+
+def test_closing_the_generator_ends_the_workers(tmp_path: Path) -> None:
+    assert _said(CLOSED_EARLY, [], tmp_path) == ("0\n[] []", "")

@@ -22,7 +22,7 @@ from models.rudolph.many_codes_cache import ManyCodesCache, many_codes_slots
 from models.rudolph.sampling import Sampling, uniforms
 from models.rudolph.transformer import SparseDecoder
 from models.rudolph.vocabulary import Vocabulary
-from models.rudolph.window_width import WindowWidth
+from models.rudolph.window_width import WIDTHS, WindowWidth
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "models"
 WEIGHTS = Path(__file__).parents[2] / "weights"
@@ -276,6 +276,18 @@ def test_known_codes_are_accepted_a_whole_window_a_pass(golden_rudolph: Rudolph,
     assert width.near_ties == 0  # of codes that are given none is counted
     half = torch.where(torch.arange(steps) % 2 == 0, drawn, -1)
     assert torch.equal(generate_images(golden_rudolph, left, FREE, numbers, prompt=half, window=5), drawn)
+
+
+def test_codes_are_counted_once_where_the_width_is_chosen(golden_rudolph: Rudolph) -> None:
+    steps, rows = golden_rudolph.config.image_seq_length, 3  # 36
+    left, numbers = left_of(golden_rudolph, rows), numbers_of(rows, steps)
+    prompt = torch.where(torch.arange(steps) < steps // 2, 7, -1).expand(rows, -1)  # a picture's upper half
+    expected = generate_image(golden_rudolph, left, FREE, numbers, prompt=prompt)
+    width = WindowWidth()
+    assert torch.equal(generate_image(golden_rudolph, left, FREE, numbers, prompt=prompt, window=width), expected)
+    assert bool((expected[:, : steps // 2] == 7).all())
+    assert width.codes == rows * (steps - 1)  # all behind the first one, those that are given too
+    assert rows * (steps - 1) / WIDTHS[-1] <= width.passes <= rows * (steps - 1)
 
 
 def test_published_images_in_windows(golden_rudolph: Rudolph) -> None:

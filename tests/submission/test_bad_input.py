@@ -1,10 +1,21 @@
 """What a run makes of input that is wrong: the rest is answered, all is named, and the exit status tells."""
 
+import hashlib
+import json
+import os
+import re
+import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
+from benchmarks.run_memory import StandInEngine, run_at_once, settings_of, write_samples
+from contest.reading import read_predictions
+from submission.deadline import RunStatus
+from submission.engine import GeneratedText, Query
 from tests.submission.conftest import Start, Write, image, text
 
 BROKEN = {
@@ -116,3 +127,53 @@ def test_samples_with_problems_are_tried_again(submit: Start, write_input: Write
     run = submit(folder)
     assert (run.status, run.report["phases"]["answer"]["samples"]) == (0, 1)
     assert run.report["problems"] == []
+
+
+def test_an_input_that_is_overwritten_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_samples(tmp_path / "input", 40, 0.5)
+    path, answer, output = tmp_path / "input/input.json", StandInEngine.answer, tmp_path / "output"
+    whole = path.read_bytes()
+
+    def overwrite(self: StandInEngine, queries: Sequence[Query]) -> list[GeneratedText]:
+        path.write_bytes(b"{" + b" " * (len(whole) - 2) + b"}")  # in place, of the same length
+        return answer(self, queries)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(StandInEngine, "answer", overwrite)
+        report = run_at_once(settings_of(tmp_path / "input", output, batch_size=8))
+    assert (report.status, report.exit_status, report.problems) == (RunStatus.FAILED, 2, [])
+    assert re.fullmatch(
+        r"\[INPUT_CHANGED\] .*/input\.json: sample 'sample00000\d\d' was changed since it was read; "
+        "put the file back as it was, and start the same command again",
+        report.error,
+    )
+    assert len(report.answers) == 8
+    assert list(read_predictions(output / "predictions.json")) == [f"sample{number:07}" for number in range(40)]
+    path.write_bytes(whole)
+    resumed = run_at_once(settings_of(tmp_path / "input", output, batch_size=8))
+    assert (resumed.exit_status, len(resumed.answers), len(resumed.pictured)) == (0, 40, 20)
+
+
+def test_a_pipe_is_known_by_what_it_gave(tmp_path: Path) -> None:
+    output = tmp_path / "output"
+    for texts, said in ((["a", "b"], 2), (["b", "c"], 2), (["b", "c"], 0)):
+        pipe = tmp_path / "pipe"
+        os.mkfifo(pipe)
+        content = json.dumps({str(number): [{"type": "text", "content": text}] for number, text in enumerate(texts)})
+        writer = threading.Thread(target=pipe.write_text, args=(content,))
+        writer.start()
+        computed: list[str] = []
+
+        def answer(_: object, queries: Sequence[Query], computed: list[str] = computed) -> list[GeneratedText]:
+            computed.extend(query.id for query in queries)
+            return [GeneratedText(f"to {query.texts[0]}") for query in queries]
+
+        with patch.object(StandInEngine, "answer", answer):
+            report = run_at_once(settings_of(pipe, output))
+        writer.join()
+        pipe.unlink()
+        assert len(computed) == said
+        assert report.configuration["input_sha256"] == hashlib.sha256(content.encode()).hexdigest()
+        assert [answer.texts for answer in read_predictions(output / "predictions.json").values()] == [
+            (f"to {text}",) for text in texts
+        ]

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import submission.captioning as captioning
 import submission.deadline as deadline_module
 import submission.scheduler as scheduler_module
 from submission.__main__ import main
@@ -195,6 +196,25 @@ def test_who_cannot_be_captioned_again_keeps_the_answer(
     resumed = submit(source)  # who has a problem is tried again, and who has none yet
     assert [record["draws"] for record in resumed.journal[1:] if record["id"] == "0" and "said" in record] == [9]
     assert resumed.predictions["away"] == run.predictions["away"]
+
+
+def test_captions_that_cannot_be_compared_leave_the_answer(
+    submit: Start, write_input: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: object) -> list[list[float]]:
+        raise RuntimeError("no score")
+
+    draw_captions(monkeypatch, CaptionChoice(num_samples=2, score="likelihood"))
+    monkeypatch.setattr(Engine, "several_texts", lambda *_: [["кот", "пёс"]])
+    source = write_input({"0": SAMPLES["0"]})
+    with monkeypatch.context() as patch:
+        patch.setattr(captioning, "_scores", fail)
+        run = submit(source)
+    (problem,) = run.report["problems"]
+    assert (run.status, records(run)) == (1, [("answer", "0", 0)])
+    assert run.predictions["0"] == [text(run.journal[1]["text"])]
+    assert (problem["sample_id"], problem["phase"], problem["error"], problem["instead"]) == (
+        "0", "captions", "no score", "its best caption so far stays")  # fmt: skip
 
 
 def test_journals_merge_by_most_captions(tmp_path: Path) -> None:

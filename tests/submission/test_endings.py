@@ -289,11 +289,12 @@ def test_a_run_lives_within_the_memory_that_it_may_have(start: Start, submit: St
 
 # Fills the disk that the output lies on as soon as the first picture is there.
 FILL = """
+import os
 import submission.picture_files as files
 write = files.write_bytes
 def filling(path, data):
     write(path, data)
-    with open(path.parent.parent / "filler", "wb", buffering=0) as filler:
+    with open(os.path.dirname(os.path.dirname(path)) + "/filler", "wb", buffering=0) as filler:
         try:
             while True: filler.write(bytes(4096))
         except OSError:

@@ -256,10 +256,10 @@ def test_a_picture_is_recorded_only_when_it_is_written(
     written: list[str] = []
     write = picture_files.write_bytes
 
-    def slow(path: Path, data: bytes) -> None:
+    def slow(path: str, data: bytes) -> None:
         threading.Event().wait(0.05)
         write(path, data)
-        written.append(path.name)
+        written.append(Path(path).name)
 
     monkeypatch.setattr(picture_files, "write_bytes", slow)
     seen: list[tuple[str, list[str]]] = []

@@ -6,17 +6,25 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmarks.run_memory import write_samples
+from contest import spool as spool_module
+from contest.stored_samples import stored_input, with_picture
+from models.rudolph.likelihood import Likelihood
+from submission.answer_options import AnswerOptions, Option
+from submission.engine import FirstAsking
+from submission.first_askings import FirstAskings
 from submission.journal import Journal
-from submission.recorded_images import ImageTable, JournalChangedError, JournalLine, RecordedImage
-from submission.tables import LEAST_WASTE, IdSet, SampleIds, TextTable, Union
+from submission.recorded_images import CodesTable, ImageTable, JournalChangedError, JournalLine, RecordedImage
+from submission.tables import LEAST_WASTE, CountsTable, IdSet, SampleIds, TextTable, Union, known_to
 
 IDS = [f"sample{number}" for number in range(40)]
 TEXTS = ["", "да", "дом 🙂", "\ud800", "x" * 3000]
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_text_table_is_a_dict(seed: int) -> None:
-    rng, ids = random.Random(seed), SampleIds(IDS[:10])
+def test_a_text_table_is_a_dict(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool_module, "HELD_BYTES", 5000)
+    rng, ids = random.Random(seed), SampleIds(IDS[:10], tmp_path if seed % 2 else None)
     table, expected = TextTable(ids), {}
     copies: list[tuple[TextTable, dict[str, str]]] = []
     for step in range(600):
@@ -43,7 +51,60 @@ def test_replaced_texts_are_dropped() -> None:
     for number in range(1000):
         table["0"], table["1"] = f"{number}" + "x" * 1000, "stays"
     assert table == {"0": "999" + "x" * 1000, "1": "stays"}
-    assert len(table._text) <= 2 * LEAST_WASTE
+    assert table.spool.size <= 2 * LEAST_WASTE
+
+
+ASKING = FirstAsking(
+    AnswerOptions((Option("а", "да"), Option("", "нет \ud800")), ("Это дом?", "🙂"), "yes or no", "cut here"),
+    (Likelihood(-1 / 3, 2), Likelihood(float("-inf"), 0)),
+)
+
+
+@pytest.mark.parametrize(
+    ("table", "values"),
+    [
+        (FirstAskings, [ASKING, FirstAsking(AnswerOptions((Option("1", "x"),), (), "marked"), ())]),  # type: ignore[arg-type]
+        (CountsTable, [{"дом": 2, "": 1, "\ud800": 1}, {}]),
+    ],
+)
+def test_values_come_back_from_their_bytes(table: type[FirstAskings], values: list[FirstAsking]) -> None:
+    kept = table(SampleIds())
+    kept.update((str(number), value) for number, value in enumerate(values))
+    assert list(kept.values()) == values
+    assert [list(value) for value in kept.values() if isinstance(value, dict)] == [  # in their order
+        list(value) for value in values if isinstance(value, dict)
+    ]
+
+
+@pytest.mark.parametrize("codes", [[], [0, 8191], [5, 40_000]])
+def test_codes_come_back_from_their_bytes(codes: list[int]) -> None:
+    table = CodesTable(SampleIds(["a"]))
+    table["a"] = torch.tensor(codes, dtype=torch.int64)
+    assert table["a"].tolist() == codes
+    assert table["a"].element_size() == (4 if 40_000 in codes else 2)
+    table["a"][:] = 0  # a copy
+    assert table.pop("a").tolist() == codes
+    assert not table
+
+
+def test_samples_are_chosen_by_what_tables_know(tmp_path: Path) -> None:
+    write_samples(tmp_path / "input", 6, 0.5)
+    with stored_input(tmp_path / "input/input.json") as found:
+        samples = found.samples
+        for source in (samples, list(samples)):  # by their rows, and by their ids
+            ids = SampleIds(samples.ids)
+            members, texts = IdSet(ids, (samples[row].id for row in (1, 4))), TextTable(ids)
+            texts[samples[5].id] = "x"
+            assert [each.id[-1] for each in known_to(members, source)] == ["1", "4"]
+            assert [each.id[-1] for each in known_to(members, source[3:], False)] == ["3", "5"]
+            assert [each.id[-1] for each in known_to(texts, source)] == ["5"]
+            assert [each.id[-1] for each in with_picture(source)] == ["1", "3", "5"]
+            assert [each.id[-1] for each in with_picture(source[2:], False)] == ["2", "4"]
+        others = samples.only([5, 2])  # have rows of their own
+        assert [ids.known_row(each.id) for each in others] == [5, 2]
+        assert [SampleIds(others.ids).known_row(samples[row].id) for row in range(6)] == [-1, -1, 1, -1, -1, 0]
+        assert [(each.id[-1], each.has_image, each.texts) for each in others] == [
+            ("5", True, samples[5].texts), ("2", False, samples[2].texts)]  # fmt: skip
 
 
 @pytest.mark.parametrize("seed", range(3))
