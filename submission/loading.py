@@ -15,6 +15,7 @@ from models.rudolph.loading import bfloat16_products
 from models.rudolph.packed import pack_linears, packable
 from models.rudolph.vocabulary import Vocabulary
 from models.vqgan import VQGAN, load_vqgan
+from models.vqgan.convolution import has_kernels
 from models.weights import file_sha256
 from models.weights_folder import (
     BPE_FILE,
@@ -77,12 +78,15 @@ def load_networks(folder: Path, device: torch.device, dtype: torch.dtype, ruclip
 
 
 def prepared(vqgan: VQGAN, dtype: torch.dtype) -> VQGAN:
-    """Have a VQGAN render in bfloat16 where a run on a CPU is to compute in it, in half of the time.
+    """Have a VQGAN render in bfloat16 where a run on a CPU is to compute in it and gains by it.
 
-    Pixels differ by less than a JPEG of quality 95 changes them (with the bundled one 0.4 levels of 255 in the mean).
-    Encoding stays in float32: one code in nine would be another one.
+    That is where the processor multiplies matrices in it (AMX), or Winograd's kernels are missing: these take float32
+    less time than direct sums in bfloat16. There pixels differ by less than a JPEG of quality 95 changes them (with the
+    bundled one 0.4 levels of 255 in the mean). Encoding stays in float32: one code in nine would be another one.
     """
-    if dtype == torch.bfloat16 and vqgan.quantize.embed.weight.device.type == "cpu":
+    weight = vqgan.quantize.embed.weight
+    gains = torch.cpu._is_amx_tile_supported() or not has_kernels(weight)
+    if dtype == torch.bfloat16 and weight.device.type == "cpu" and gains:
         vqgan.render_in(dtype)
     return vqgan
 

@@ -5,7 +5,7 @@ Architecture: Esser, Rombach, Ommer, "Taming Transformers for High-Resolution Im
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,8 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.files import ModelFileError
+from models.vqgan.convolution import Conv3x3, has_kernels
 
 GROUPS = 32
+PLACES_AT_ONCE = 96 * 96  # of a batch's maps, on a CPU
 
 
 class VQGANConfigError(ModelFileError):
@@ -27,23 +29,54 @@ def _norm(channels: int) -> nn.GroupNorm:
     return nn.GroupNorm(GROUPS, channels, eps=1e-6)
 
 
+def in_parts(work: Callable[[Tensor], Tensor], maps: Tensor, at_once: int) -> Tensor:
+    """The work on a batch of pictures or their maps [b, c, h, w]; on a CPU on so many at a time.
+
+    Maps of more do not fit its caches, and take fresh memory each time, which the kernel clears first.
+    """
+    if maps.device.type != "cpu" or len(maps) <= at_once:
+        return work(maps)
+    return torch.cat([work(part) for part in maps.split(at_once)])
+
+
+def at_once(maps: Tensor, zoom: int = 1) -> int:
+    """How many of a batch of maps [b, c, h, w] a level takes together, which makes their sides `zoom` times as long.
+
+    Fine maps one by one, as each fills a processor's caches; coarse ones together, as they share their weights. Other
+    kernels than those of `Conv3x3` prefer all of them together.
+    """
+    if torch.is_grad_enabled() or not has_kernels(maps):
+        return len(maps)
+    return max(1, PLACES_AT_ONCE // max(1, maps[0, 0].numel() * zoom**2)) if len(maps) else 1
+
+
+def _activated(normed: Tensor) -> Tensor:
+    """SiLU of what a norm gave, in its place where no gradient is to come."""
+    return F.silu(normed, inplace=not torch.is_grad_enabled())
+
+
+def _plus(residual: Tensor, x: Tensor) -> Tensor:
+    """The sum of what a block made and its input, in the first one's place where no gradient is to come."""
+    return residual + x if torch.is_grad_enabled() else residual.add_(x)
+
+
 class ResnetBlock(nn.Module):
     """Two normalised 3x3 convolutions beside a shortcut: [b, c_in, h, w] -> [b, c_out, h, w]."""
 
     def __init__(self, channels_in: int, channels_out: int, dropout: float) -> None:
         super().__init__()
         self.norm1 = _norm(channels_in)
-        self.conv1 = nn.Conv2d(channels_in, channels_out, 3, padding=1)
+        self.conv1 = Conv3x3(channels_in, channels_out)
         self.norm2 = _norm(channels_out)
         self.dropout = nn.Dropout(dropout)
-        self.conv2 = nn.Conv2d(channels_out, channels_out, 3, padding=1)
+        self.conv2 = Conv3x3(channels_out, channels_out)
         self.nin_shortcut = nn.Conv2d(channels_in, channels_out, 1) if channels_in != channels_out else None
 
     def forward(self, x: Tensor) -> Tensor:
         """[b, c_in, h, w] -> [b, c_out, h, w]."""
-        hidden = self.conv1(F.silu(self.norm1(x)))
-        hidden = self.conv2(self.dropout(F.silu(self.norm2(hidden))))
-        return hidden + (x if self.nin_shortcut is None else self.nin_shortcut(x))
+        hidden = self.norm2(self.conv1(_activated(self.norm1(x))))  # by no name of its own, a map is freed at once
+        hidden = self.conv2(self.dropout(_activated(hidden)))
+        return _plus(hidden, x if self.nin_shortcut is None else self.nin_shortcut(x))
 
 
 class AttentionBlock(nn.Module):
@@ -66,7 +99,7 @@ class AttentionBlock(nn.Module):
         value = self.v(normed).flatten(2)
         weights = torch.softmax(query.transpose(1, 2) @ key * channels**-0.5, dim=-1)  # [b, hw (query), hw (key)]
         mixed = value @ weights.transpose(1, 2)  # [b, c, hw (query)]
-        return x + self.proj_out(mixed.reshape(x.shape))
+        return _plus(self.proj_out(mixed.reshape(x.shape)), x)
 
 
 class Downsample(nn.Module):
@@ -86,7 +119,7 @@ class Upsample(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv = Conv3x3(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """[b, c, h, w] -> [b, c, 2h, 2w]."""
@@ -172,7 +205,8 @@ class Encoder(nn.Module):
 
     def __init__(self, shape: Shape, in_channels: int) -> None:
         super().__init__()
-        self.conv_in = nn.Conv2d(in_channels, shape.ch, 3, padding=1)
+        self.widths = shape.widths
+        self.conv_in = Conv3x3(in_channels, shape.ch)
         widths = [shape.ch, *shape.widths]
         last = len(shape.widths) - 1
         self.down = nn.ModuleList(
@@ -183,14 +217,14 @@ class Encoder(nn.Module):
         )
         self.mid = Middle(widths[-1], shape.dropout)
         self.norm_out = _norm(widths[-1])
-        self.conv_out = nn.Conv2d(widths[-1], shape.z_channels, 3, padding=1)
+        self.conv_out = Conv3x3(widths[-1], shape.z_channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """[b, in_channels, H, W] -> [b, z_channels, H/f, W/f]."""
-        hidden = self.conv_in(x)
-        for level in self.down:
-            hidden = level(hidden)
-        return self.conv_out(F.silu(self.norm_out(self.mid(hidden))))
+        hidden = in_parts(lambda part: self.down[0](self.conv_in(part)), x, at_once(x))
+        for level in self.down[1:]:
+            hidden = in_parts(level, hidden, at_once(hidden))
+        return self.conv_out(_activated(self.norm_out(self.mid(hidden))))
 
 
 class Decoder(nn.Module):
@@ -202,21 +236,26 @@ class Decoder(nn.Module):
     def __init__(self, shape: Shape, out_ch: int) -> None:
         super().__init__()
         widths = [*shape.widths, shape.widths[-1]]  # the coarsest level's input has its own width
-        self.conv_in = nn.Conv2d(shape.z_channels, widths[-1], 3, padding=1)
+        self.conv_in = Conv3x3(shape.z_channels, widths[-1])
         self.mid = Middle(widths[-1], shape.dropout)
         self.up = nn.ModuleList(
             shape.level(shape.grid_up(i), widths[i + 1], widths[i], shape.num_res_blocks + 1, "up" if i > 0 else None)
             for i in range(len(shape.widths))
         )
         self.norm_out = _norm(widths[0])
-        self.conv_out = nn.Conv2d(widths[0], out_ch, 3, padding=1)
+        self.conv_out = Conv3x3(widths[0], out_ch)
 
     def forward(self, z: Tensor) -> Tensor:
         """[b, z_channels, h, w] -> [b, out_ch, fh, fw]."""
-        hidden = self.mid(self.conv_in(z))
-        for level in reversed(list(self.up)):
-            hidden = level(hidden)
-        return self.conv_out(F.silu(self.norm_out(hidden)))
+        return self._upwards(len(self.up) - 1, self.mid(self.conv_in(z)))
+
+    def _upwards(self, index: int, hidden: Tensor) -> Tensor:
+        """Maps that level `index` takes to pictures: through it and, as its grid may be too large for all, by parts."""
+        if index < 0:
+            return self.conv_out(_activated(self.norm_out(hidden)))
+        return in_parts(
+            lambda part: self._upwards(index - 1, self.up[index](part)), hidden, at_once(hidden, 2 if index else 1)
+        )
 
 
 class HaarSynthesis(nn.Module):

@@ -4,32 +4,21 @@ The quantiser is a 1x1 classifier over the codebook, as in DALL-E."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from errors import UserError
-from models.vqgan.layers import Decoder, Encoder, Shape, VQGANConfigError, WaveletDecoder
+from models.vqgan.layers import Decoder, Encoder, Shape, VQGANConfigError, WaveletDecoder, in_parts
 
 CHECKPOINT_PREFIX = "model."
-ENCODED_AT_ONCE, RENDERED_AT_ONCE = 256 * 256, 2 * 256 * 256  # pixels, on a CPU: the fastest of 1 to 8 pictures
+PIXELS_AT_ONCE = 4 * 192 * 192  # of a batch, on a CPU: what coarse maps share their weights for
 
 
 class PictureShapeError(UserError):
     """A tensor of pictures or codes has a shape or value that the tokenizer cannot take."""
-
-
-def _in_parts(work: Callable[[Tensor], Tensor], pictures: Tensor, at_once: int) -> Tensor:
-    """The work on a batch of pictures; on a CPU on so many at a time.
-
-    Maps of more do not fit its caches, and take fresh memory each time, which the kernel clears first. At published
-    sizes the numbers are the very same.
-    """
-    if pictures.device.type != "cpu" or len(pictures) <= at_once:
-        return work(pictures)
-    return torch.cat([work(part) for part in pictures.split(at_once)])
 
 
 class GumbelQuantizer(nn.Module):
@@ -114,8 +103,8 @@ class VQGAN(nn.Module):
     def encode(self, images: Tensor) -> Tensor:
         """Pictures in [0, 1], [b, 3, H, W], to the most probable codes, int64 [b, h*w], row by row."""
         pixels = max(1, images[0, 0].numel()) if images.dim() == 4 and len(images) else 1
-        at_once = max(1, ENCODED_AT_ONCE // pixels)
-        return _in_parts(lambda part: self.logits(part).argmax(dim=1).flatten(1), images, at_once)
+        at_once = max(1, PIXELS_AT_ONCE // pixels)
+        return in_parts(lambda part: self.logits(part).argmax(dim=1).flatten(1), images, at_once)
 
     def sample_codes(self, images: Tensor, uniforms: Tensor) -> Tensor:
         """Codes drawn from softmax(logits) by inverse CDF: int64 [b, h*w].
@@ -160,5 +149,5 @@ class VQGAN(nn.Module):
             .unflatten(1, (side, side))
             .permute(0, 3, 1, 2)
         )
-        at_once = max(1, RENDERED_AT_ONCE // (side * self.factor) ** 2)
-        return (_in_parts(self.synthesize, embedded, at_once).clamp(-1, 1) + 1) / 2
+        at_once = max(1, PIXELS_AT_ONCE // (side * self.factor) ** 2)
+        return (in_parts(self.synthesize, embedded, at_once).clamp(-1, 1) + 1) / 2

@@ -143,8 +143,7 @@ def test_rendering_in_bfloat16_changes_pictures_little_and_codes_not_at_all(
 
 
 def test_a_processor_computes_a_few_pictures_at_a_time(tiny: VQGAN, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("models.vqgan.network.ENCODED_AT_ONCE", 16 * 16)
-    monkeypatch.setattr("models.vqgan.network.RENDERED_AT_ONCE", 2 * 16 * 16)
+    monkeypatch.setattr("models.vqgan.network.PIXELS_AT_ONCE", 2 * 16 * 16)
     pixels = torch.rand(5, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     together = {"encoder": tiny.logits(pixels).argmax(1).flatten(1)}
     embedded = tiny.quantize.embed(together["encoder"]).unflatten(1, (8, 8)).permute(0, 3, 1, 2)
@@ -158,7 +157,7 @@ def test_a_processor_computes_a_few_pictures_at_a_time(tiny: VQGAN, monkeypatch:
     pictures = tiny.decode(codes)
     for hook in hooks:
         hook.remove()
-    assert sizes == {"encoder": [1, 1, 1, 1, 1], "decoder": [2, 2, 1]}
+    assert sizes == {"encoder": [2, 2, 1], "decoder": [2, 2, 1]}
     assert codes.equal(together["encoder"])
     torch.testing.assert_close(pictures, together["decoder"], atol=1e-5, rtol=0)
 

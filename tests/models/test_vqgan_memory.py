@@ -19,7 +19,7 @@ PUBLISHED = {
 }
 
 
-@pytest.mark.parametrize(("dtype", "batch", "expected"), [(torch.float32, 1, 96e6), (torch.float16, 3, 48e6)])
+@pytest.mark.parametrize(("dtype", "batch", "expected"), [(torch.float32, 1, 91.5e6), (torch.float16, 3, 45.8e6)])
 @torch.inference_mode()
 def test_bytes_of_a_picture_of_the_published_network(dtype: torch.dtype, batch: int, expected: float) -> None:
     with torch.device("meta"):
@@ -31,6 +31,6 @@ def test_bytes_of_a_picture_of_the_published_network(dtype: torch.dtype, batch: 
         vqgan.synthesize(embedded)
     planned = picture_bytes(vqgan, 192)
     assert planned["activations"] == pytest.approx(expected, rel=0.01)
-    assert encoding.peak == pytest.approx(batch * planned["activations"], rel=0.1)
-    assert decoding.peak == pytest.approx(batch * planned["activations"], rel=0.1)
+    assert encoding.peak < decoding.peak
+    assert decoding.peak == pytest.approx(batch * planned["activations"], rel=0.01)
     assert sum(planned.values()) > planned["activations"]
