@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -42,10 +43,12 @@ class _Block:
 
 
 def _blocks(mask: Tensor, queries: int) -> Iterator[_Block]:
+    visible = mask.numpy()
     for start in range(0, mask.shape[0], queries):
         rows = slice(start, start + queries)
-        keys = mask[rows].any(0).nonzero()[:, 0]
-        count, first = len(keys), int(keys[-1]) + 1 == len(keys)
+        seen = np.flatnonzero(visible[rows].any(0))
+        count, keys = len(seen), torch.from_numpy(seen)
+        first = seen[-1] + 1 == count
         yield _Block(rows, None if first else keys, count, mask[rows, :count] if first else mask[rows, keys])
 
 

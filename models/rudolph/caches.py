@@ -123,8 +123,8 @@ class DenseCache:
         return attend
 
     def _order(self, layer: int, first: int, stop: int) -> Tensor | None:
-        """Of the positions `first .. stop`, in which neighbours see mostly the same keys: int64, counted from first."""
-        order = self.transformer.order(layer, stop)
+        """An order of the positions `first .. stop` for attention by blocks, on a CPU: int64, counted from `first`."""
+        order = self.transformer.order(layer, stop) if self.tensors[layer].device.type == "cpu" else None
         return None if order is None else order[order >= first] - first
 
     def attention_at(self, place: Tensor) -> Callable[[int], Attend]:
@@ -149,6 +149,11 @@ class DenseCache:
             return attend_layer
 
         return attend
+
+    def spread(self, of_row: Tensor, positions: int) -> None:
+        """Give each row of the batch the first positions of one of the first rows: int64 `[batch]`, which."""
+        for whole in self.tensors:
+            whole[:, :, :, :positions] = whole[:, :, :, :positions].index_select(1, of_row)
 
     def keep(self, rows: Tensor) -> None:
         """Keep the given rows of the batch, int64, and forget the others: one layer after the other, each freed."""
