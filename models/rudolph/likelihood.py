@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.rudolph.caches import DenseCache, attention_bias
-from models.rudolph.decoding import Head, forward_cached, output_head, raise_unless_finite
+from models.rudolph.decoding import Head, forward_cached, forward_prompts, output_head, raise_unless_finite
 from models.rudolph.sampling import count_not_finite
 from models.rudolph.transformer import Attend, Rudolph
 
@@ -76,11 +76,11 @@ def log_likelihoods(
         return found
     device = model.text_embeddings.weight.device
     head = output_head(model, slice(config.bpe_vocab))
-    fixed = torch.tensor(list(template), dtype=torch.int64).expand(batch, -1)
-    prompt = torch.cat([part.to(device) for part in (left_ids, codes, fixed)], dim=1)
-    start = prompt.shape[1]
+    fixed = torch.tensor(list(template), dtype=torch.int64, device=device).expand(batch, -1)
+    start = config.prefix_length + len(template)
     cache = DenseCache(model.transformer, batch, start + longest)
-    first = F.log_softmax(forward_cached(model, cache, prompt, 0, head).float(), -1)  # [batch, pieces]
+    rest = torch.cat((codes.to(device), fixed), dim=1)
+    first = F.log_softmax(forward_prompts(model, cache, left_ids, rest, head).float(), -1)  # [batch, pieces]
     not_finite = count_not_finite(first)
     alive = list(range(batch))
     for number in range(max(map(len, waiting))):

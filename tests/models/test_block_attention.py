@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from models.rudolph import Rudolph, named
-from models.rudolph.block_attention import block_attention
+from models.rudolph.block_attention import PREFILL_QUERIES, PrefillAttention, block_attention
 from models.rudolph.dropout import Dropout, kept
 from models.rudolph.masks import grouped_positions, sequence_mask
 
@@ -40,6 +40,29 @@ def test_value_and_gradients_are_those_of_the_plain_formula(kind: str, n: int, g
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
     for own, plain in zip(gradients(found, ours, slope), gradients(expected, ours, slope), strict=True):
         torch.testing.assert_close(own, plain, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["row", "col", "conv", "last_conv"])
+@pytest.mark.parametrize(("start", "stop"), [(0, 1), (0, 64), (0, 65), (0, 322), (64, 322), (100, 321), (327, 328)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_prefill_by_blocks_is_the_plain_formula(kind: str, start: int, stop: int, dtype: torch.dtype) -> None:
+    exact = [x.detach() for x in inputs(stop)[:3]]
+    query, key, value = (x.to(dtype) for x in exact)
+    mask = sequence_mask(kind, named("350M"))[start:stop, :stop]  # type: ignore[arg-type]
+    order = grouped_positions(kind, named("350M"), stop)  # type: ignore[arg-type]
+    order = None if order is None else order[order >= start] - start
+    expected = F.scaled_dot_product_attention(exact[0][:, :, start:], *exact[1:], attn_mask=mask)
+    found = PrefillAttention(mask, order, query)(query[:, :, start:], key, value)
+    torch.testing.assert_close(found.float(), expected, atol=1e-6 if dtype == torch.float32 else 2e-2, rtol=0)
+    assert found.transpose(1, 2).is_contiguous()  # the next layer reads it without a copy
+
+
+@pytest.mark.parametrize(("kind", "share"), [("row", 0.31), ("col", 0.28), ("conv", 0.38), ("last_conv", 0.41)])
+def test_a_prefill_scores_few_keys_that_none_sees(kind: str, share: float) -> None:
+    mask = sequence_mask(kind, named("350M"))[:322, :322]  # type: ignore[arg-type]
+    made = PrefillAttention(mask, grouped_positions(kind, named("350M"), 322), torch.empty(0))  # type: ignore[arg-type]
+    assert sum(bias.numel() for bias in made.biases) <= share * mask.numel()
+    assert max(len(bias) for bias in made.biases) == PREFILL_QUERIES
 
 
 def test_gradients_in_bfloat16_are_rounded_no_more_than_those_of_the_plain_formula() -> None:

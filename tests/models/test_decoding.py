@@ -190,6 +190,36 @@ def test_several_answers_are_those_that_were_asked_for_one_by_one(
     assert prefilled == [4]  # once for all five
 
 
+@pytest.mark.parametrize(
+    ("texts", "prefilled"),
+    [
+        ([0, 0], [(1, 0), (2, 16)]),
+        ([5, 1, 5, 2, 1], [(3, 0), (5, 16)]),
+        ([3, 2, 1], [(3, 0)]),
+        ([4], [(1, 0)]),
+    ],
+)
+def test_a_left_text_that_rows_share_is_computed_once(
+    model: Rudolph, monkeypatch: pytest.MonkeyPatch, texts: list[int], prefilled: list[tuple[int, int]]
+) -> None:
+    codes, numbers = CODES[: len(texts)], uniforms(2, [str(row) for row in range(len(texts))], "text", R - 2)
+    left = LEFT[texts]
+    alone = [
+        answer(model, *(x[row : row + 1] for x in (left, codes)), PLAIN, FREE, numbers[row : row + 1])
+        for row in range(len(texts))
+    ]
+    seen: list[tuple[int, int]] = []
+    original = decoding.forward_cached
+
+    def spy(model: Rudolph, cache: DenseCache, ids: Tensor, start: int, head: decoding.Head) -> Tensor:
+        seen.append((len(ids), start))
+        return original(model, cache, ids, start, head)
+
+    monkeypatch.setattr(decoding, "forward_cached", spy)
+    assert answer(model, left, codes, PLAIN, FREE, numbers) == [row for (row,) in alone]
+    assert seen == prefilled
+
+
 @pytest.mark.parametrize("eos_bias", [0.0, 4.0, 6.0, 8.0])
 def test_stopping_only_cuts_what_comes_after_the_end(model: Rudolph, eos_bias: float) -> None:
     bias(model)[EOS] += eos_bias

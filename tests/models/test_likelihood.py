@@ -50,8 +50,10 @@ def by_the_full_pass(model: Rudolph, left: Tensor, codes: Tensor, candidate: lis
 LENGTHS = [[3, 1, 2], [], [5], [0, 6, 6, 6, 2, 1, 4, 3, 5, 6, 6], [7, 7], [2]]
 
 
-def test_one_prefill_gives_what_the_full_forward_pass_gives(model: Rudolph) -> None:
+@pytest.mark.parametrize("texts", [[0, 1, 2, 3, 4, 5], [0, 1, 0, 1, 1, 2]])
+def test_one_prefill_gives_what_the_full_forward_pass_gives(model: Rudolph, texts: list[int]) -> None:
     left, codes = inputs(model, len(LENGTHS))
+    left = left[texts]
     wanted = candidates(model, LENGTHS)
     found = log_likelihoods(model, left, codes, template(model), wanted)
     assert [len(sample) for sample in found] == [len(sample) for sample in LENGTHS]
