@@ -9,13 +9,13 @@ from pathlib import Path
 import torch
 
 from models.bpe import BPE
+from models.convolution import has_kernels
 from models.ruclip import RuCLIP
 from models.rudolph import Rudolph, load_rudolph
 from models.rudolph.loading import bfloat16_products
 from models.rudolph.packed import pack_linears, packable
 from models.rudolph.vocabulary import Vocabulary
 from models.vqgan import VQGAN, load_vqgan
-from models.vqgan.convolution import has_kernels
 from models.weights import file_sha256
 from models.weights_folder import (
     BPE_FILE,

@@ -59,11 +59,12 @@ FLOORS = {
     ),
 }
 # Inside `models` every part stands alone, but for these.
-# `files`, `weights` and `bpe` read files for whoever has some; the networks know nothing of each other, and
+# `files`, `weights` and `bpe` read files for whoever has some, `convolution` is a layer of two; the networks know nothing of each other, and
 # `weights_folder` knows those that make up a submission.
 MODEL_FLOORS = {
     "errors": (),
     "pixels": (),
+    "convolution": (),
     "devices": ("errors",),
     "gpu_settings": (),
     "files": ("errors",),
@@ -77,10 +78,10 @@ MODEL_FLOORS = {
     ),
     "named_folders": ("errors",),
     "rudolph": ("errors", "models.files", "models.weights"),
-    "vqgan": ("errors", "models.files", "models.weights"),
+    "vqgan": ("errors", "models.files", "models.weights", "models.convolution"),
     "ruclip": ("errors", "models.files", "models.weights", "models.bpe", "models.pixels"),
     "inception": ("errors", "models.files", "models.weights"),
-    "rrdbnet": ("errors", "models.files", "models.weights"),
+    "rrdbnet": ("errors", "models.files", "models.weights", "models.convolution"),
     "image_prompts": ("errors",),
     # ruDALL-E is what RUDOLPH grew from: the same layers, masks, caches and sampling draw for both.
     "dalle": ("errors", "models.files", "models.weights", "models.rudolph"),

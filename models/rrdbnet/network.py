@@ -10,15 +10,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.convolution import Conv3x3
+
 CHANNELS = 3
 RESIDUAL = 0.2  # the share of a branch that is added to what it came from
 SLOPE = 0.2  # of the leaky ReLU
 # Scale -> by how much the pixels are unshuffled first, and how many upsamplings by two follow.
 SCALES = {1: (4, 2), 2: (2, 2), 4: (1, 2), 8: (1, 3)}
-
-
-def _convolution(inputs: int, outputs: int) -> nn.Conv2d:
-    return nn.Conv2d(inputs, outputs, 3, padding=1)
 
 
 def _leaky(x: Tensor) -> Tensor:
@@ -30,11 +28,11 @@ class ResidualDenseBlock(nn.Module):
 
     def __init__(self, num_feat: int, num_grow_ch: int) -> None:
         super().__init__()
-        self.conv1 = _convolution(num_feat, num_grow_ch)
-        self.conv2 = _convolution(num_feat + num_grow_ch, num_grow_ch)
-        self.conv3 = _convolution(num_feat + 2 * num_grow_ch, num_grow_ch)
-        self.conv4 = _convolution(num_feat + 3 * num_grow_ch, num_grow_ch)
-        self.conv5 = _convolution(num_feat + 4 * num_grow_ch, num_feat)
+        self.conv1 = Conv3x3(num_feat, num_grow_ch)
+        self.conv2 = Conv3x3(num_feat + num_grow_ch, num_grow_ch)
+        self.conv3 = Conv3x3(num_feat + 2 * num_grow_ch, num_grow_ch)
+        self.conv4 = Conv3x3(num_feat + 3 * num_grow_ch, num_grow_ch)
+        self.conv5 = Conv3x3(num_feat + 4 * num_grow_ch, num_feat)
 
     def forward(self, x: Tensor) -> Tensor:
         """Transform `[b, num_feat, h, w]`."""
@@ -76,15 +74,15 @@ class RRDBNet(nn.Module):
             raise ValueError(f"scale must be one of {', '.join(map(str, SCALES))}, not {scale}")
         self.scale = scale
         self.unshuffle, self.upsamplings = SCALES[scale]
-        self.conv_first = _convolution(CHANNELS * self.unshuffle**2, num_feat)
+        self.conv_first = Conv3x3(CHANNELS * self.unshuffle**2, num_feat)
         self.body = nn.Sequential(*(RRDB(num_feat, num_grow_ch) for _ in range(num_block)))
-        self.conv_body = _convolution(num_feat, num_feat)
-        self.conv_up1 = _convolution(num_feat, num_feat)
-        self.conv_up2 = _convolution(num_feat, num_feat)
+        self.conv_body = Conv3x3(num_feat, num_feat)
+        self.conv_up1 = Conv3x3(num_feat, num_feat)
+        self.conv_up2 = Conv3x3(num_feat, num_feat)
         if self.upsamplings == 3:
-            self.conv_up3 = _convolution(num_feat, num_feat)
-        self.conv_hr = _convolution(num_feat, num_feat)
-        self.conv_last = _convolution(num_feat, CHANNELS)
+            self.conv_up3 = Conv3x3(num_feat, num_feat)
+        self.conv_hr = Conv3x3(num_feat, num_feat)
+        self.conv_last = Conv3x3(num_feat, CHANNELS)
 
     def forward(self, x: Tensor) -> Tensor:
         """Pictures in [0, 1], `[b, 3, h, w]`, to pictures in about [0, 1], `[b, 3, scale * h, scale * w]`.

@@ -36,10 +36,8 @@ class Choose(Protocol):
     """Another way to draw the tokens of an answer than `sample_token`, which can be captured in a step."""
 
     def __call__(self, logits: Tensor, place: Tensor) -> Tensor:
-        """Rows of the head, int64 `[rows]`, for the texts of the batch by logits `[rows, n]`; once a step, in order.
-
-        `place` int64 `[1]` is the step. What is remembered from one step to the next is changed in place.
-        """
+        """Rows of the head, int64 `[rows]`, for the texts of the batch by logits `[rows, n]`; once a step, in order:
+        `place` int64 `[1]` is the step. What is remembered from one step to the next is changed in place."""
         ...
 
     def keep(self, rows: Tensor) -> None:
@@ -193,8 +191,7 @@ def several_answers(
     steps]`, where steps is R - len(template) or fewer. `allowed` are the text ids that may be drawn: a slice or
     distinct ids `[n]`; left out, all BPE pieces. An id from the left padding's range becomes EOS, as published.
     With `stop_at_eos` a row ends with its EOS, and finished rows leave the batch; else all steps are always run.
-    `choose` draws instead of `sampling`; texts that are finished may be asked about for a while. `graphs` may capture
-    steps.
+    `choose` draws instead of `sampling`, also for texts that ended a while before. `graphs` may capture steps.
     Returns the ids of each text that were drawn behind the template, `num_samples` texts for each row of the batch.
     Raises ValueError for wrong shapes, `NonFiniteLogitsError` (rows of left_ids) for an overflow.
     """

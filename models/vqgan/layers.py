@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.convolution import Conv3x3, has_kernels
 from models.files import ModelFileError
-from models.vqgan.convolution import Conv3x3, has_kernels
 
 GROUPS = 32
 PLACES_AT_ONCE = 96 * 96  # of a batch's maps, on a CPU

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from models.vqgan.convolution import has_kernels, workspace_bytes
+from models.convolution import has_kernels, workspace_bytes
 from models.vqgan.network import VQGAN
 
 # Maps of [channels, height, width] alive while the decoder's finest level computes a residual block; counted.

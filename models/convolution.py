@@ -18,6 +18,7 @@ TILE, TRANSFORMED = 6, 64  # outputs along each side of a tile, and numbers that
 # of nine tiles that is what direct sums at 16x16 places take. From there on several pictures gain, and larger ones.
 LEAST_PLACES = 16 * 16
 LEAST_CHANNELS = 32  # for which a transformed input is used often enough: the first layer has three colours
+MOST_WORKSPACE = 160 * 2**20  # bytes of a call beyond its output: larger grids are summed directly, which takes none
 TOGETHER_PLACES = 40 * 40  # up to which pictures share a call: beyond, copying them takes longer than their weights
 
 
@@ -33,6 +34,8 @@ class Conv3x3(nn.Conv2d):
             return super().forward(x)
         places = x[0, 0].numel()
         if x.shape[1] < LEAST_CHANNELS or places < LEAST_PLACES:
+            return super().forward(x)
+        if workspace_bytes(max(self.in_channels, self.out_channels), math.isqrt(places - 1) + 1) > MOST_WORKSPACE:
             return super().forward(x)
         assert self.bias is not None
         parts = [_tiled(part, self.weight, self.bias) for part in x.split(len(x) if places <= TOGETHER_PLACES else 1)]

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from benchmarks.counting import Counting
 from contest.pictures import open_picture
+from models.convolution import Conv3x3, has_kernels, workspace_bytes
 from models.pixels import to_pixels
 from models.vqgan import VQGAN, load_vqgan
-from models.vqgan.convolution import Conv3x3, has_kernels, workspace_bytes
 from submission.loading import prepared
 
 ROOT = Path(__file__).parents[2]
@@ -111,6 +111,18 @@ def test_where_it_is_taken(batch: int, channels: int, side: int, calls: int) -> 
         output = own(torch.zeros(batch, channels, side, side))
     assert list(output.shape) == [batch, 32, side, side]
     assert counted.operations[QUICK] == calls
+
+
+@needs_nnpack
+@torch.inference_mode()
+def test_a_grid_whose_workspace_would_be_large_is_summed_directly(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = layer(32, 32)
+    monkeypatch.setattr("models.convolution.MOST_WORKSPACE", workspace_bytes(32, 48))
+    with Counting() as counted:
+        own(torch.zeros(1, 32, 48, 48))
+        own(torch.zeros(1, 32, 49, 49))
+        own(torch.zeros(1, 32, 24, 98))
+    assert counted.operations[QUICK] == 1
 
 
 def test_the_plain_layer_computes_everything_else(monkeypatch: pytest.MonkeyPatch) -> None:
