@@ -59,8 +59,8 @@ FLOORS = {
     ),
 }
 # Inside `models` every part stands alone, but for these.
-# `files`, `weights` and `bpe` read files for whoever has some, `convolution` is a layer of two; the networks know nothing of each other, and
-# `weights_folder` knows those that make up a submission.
+# `files`, `weights` and `bpe` read files for whoever has some, `convolution` is a layer of two networks; these know
+# nothing of each other, and `weights_folder` knows those that make up a submission.
 MODEL_FLOORS = {
     "errors": (),
     "pixels": (),
