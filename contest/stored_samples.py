@@ -93,6 +93,10 @@ class StoredId(str):
     ids: StoredIds
     row: int
 
+    def __reduce__(self) -> tuple[type[str], tuple[str]]:
+        """Return what copies and pickles are made of: the text alone, and not all ids."""
+        return str, (str(self),)
+
 
 class StoredSample(Sample):
     """A sample whose items lie in its file: they are read, and made anew, each time.

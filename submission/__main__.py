@@ -30,7 +30,7 @@ PROGRAM = Program(
     import_remedy="`python -m submission doctor` shows what is missing",
     statuses={
         WITH_FAULTS: "done, and problems are named: of samples, of what was checked, or of this machine",
-        ENDED_EARLY: "run: ended early, by the time limit, a full disk, or a lost device or process",
+        ENDED_EARLY: "run: ended early, by the time limit, a full disk, a changed input, or a lost device or process",
     },
 )
 

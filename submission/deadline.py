@@ -26,9 +26,10 @@ class RunStatus(Enum):
     STORAGE = (2, "disk full", 3)
     DEVICE_LOST = (3, "device lost", 3)
     PROCESS_LOST = (4, "process lost", 3)
-    INTERRUPTED = (5, "interrupted", 130)
-    TERMINATED = (6, "terminated", 143)
-    FAILED = (7, "failed", 2)
+    INPUT_CHANGED = (5, "input changed", 3)
+    INTERRUPTED = (6, "interrupted", 130)
+    TERMINATED = (7, "terminated", 143)
+    FAILED = (8, "failed", 2)
 
     def __init__(self, severity: int, word: str, exit_status: int) -> None:
         self.severity = severity  # of several, the run's is the one with the highest

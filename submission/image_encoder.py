@@ -55,12 +55,12 @@ class PromisedPictures(MutableMapping[str, "Future[EncodedPicture]"]):
     def keep(self, sample_id: str, encoded: EncodedPicture) -> None:
         """Fulfil a promise; of one that was deleted before anyone asked for it nothing is kept."""
         with self._lock:
-            self._to_come -= 1
-            future = self._asked.pop(sample_id, None)
             if sample_id in self._ids and isinstance(encoded, Tensor):
                 self._codes[sample_id] = encoded
             elif sample_id in self._ids:
                 self._others[sample_id] = encoded
+            self._to_come -= 1
+            future = self._asked.pop(sample_id, None)  # last: until then it can be cancelled, whatever goes wrong
         if future is not None:
             future.set_result(encoded)
 
@@ -224,7 +224,7 @@ class EncoderThread:
                     self._check()
         except InputChangedError as error:
             self._error = described(error)
-            raise RunStopped(RunStatus.FAILED) from error
+            raise RunStopped(RunStatus.INPUT_CHANGED) from error
         results: dict[int, EncodedPicture] = {}
         seen: dict[int, Tensor] = {}
         for index, picture in enumerate(read):

@@ -329,7 +329,7 @@ class RunSummary:
     def _remedy(self) -> str:
         if self.fault is not None:
             return "what is done is kept"
-        if self.status is RunStatus.FAILED:
+        if self.status in (RunStatus.FAILED, RunStatus.INPUT_CHANGED):
             return "put that right, then start the same command again"
         if self.status is RunStatus.STORAGE:
             return "make room on the disk, then the same command goes on from here"

@@ -18,7 +18,7 @@ from contest.errors import Code, ContestError, quote
 from contest.items import Item, Sample
 from contest.limits import IMAGES_DIR, INPUT_NAME
 from contest.shares import ShareRecord, begin_share
-from contest.stored_samples import StoredSamples, stored_input, with_picture
+from contest.stored_samples import InputChangedError, StoredSamples, stored_input, with_picture
 from contest.writing import write_json
 from errors import UserError, code_of, described, reason_of
 from models.files import ModelFileError
@@ -193,6 +193,8 @@ class _RunProcess:
                 ).run()
         except RunStopped as stopped:
             state.end(stopped.status)
+        except InputChangedError as error:
+            state.end(RunStatus.INPUT_CHANGED, described(error))
         except Exception as error:  # whatever it is, what was done is written, and the summary says what it was
             said = described(error) if isinstance(error, UserError | OSError) else reason_of(error)
             state.end(RunStatus.FAILED, said, traceback.format_exc())

@@ -327,8 +327,8 @@ class Scheduler:
             try:
                 return self.deadline.during(share, lambda: compute(batch))
             except InputChangedError as error:  # no sample that was not read by now can be
-                self._end(RunStatus.FAILED, described(error))
-                raise RunStopped(RunStatus.FAILED) from error
+                self._end(RunStatus.INPUT_CHANGED, described(error))
+                raise RunStopped(RunStatus.INPUT_CHANGED) from error
 
         batches = process_batches(waiting, size, computed, is_lost=lambda: is_lost(self.engine.networks.device))
         with progress(phase_label(name, waiting), len(waiting), shown=self.state.is_first) as advance:
@@ -372,7 +372,7 @@ class Scheduler:
 
     def _end(self, status: RunStatus, error: str) -> None:
         """Note why a phase ended, if it was before its time; without the device or the input all of them end."""
-        ends_all = status in (RunStatus.DEVICE_LOST, RunStatus.FAILED)
+        ends_all = status in (RunStatus.DEVICE_LOST, RunStatus.INPUT_CHANGED)
         self.state.end(status, error if ends_all else "")
         if ends_all:
             self.deadline.end(status)

@@ -125,25 +125,16 @@ class SpooledTable(MutableMapping[str, Value]):
         return self.unpack(self.spool.read(self._places[row]))
 
     def __setitem__(self, sample_id: str, value: Value) -> None:
-        self._own()
         row, data = self.ids.row(sample_id), self.pack(value)
+        self._own()
         fill(self._places, row, ABSENT, len(self.ids))
-        if self._places[row] == ABSENT:
-            self._count += 1
-        else:
-            self._drop(row)
-        self._places[row] = self.spool.append(data)
-        self._move_if_worthwhile()
+        self._put(row, self.spool.append(data))
 
     def __delitem__(self, sample_id: str) -> None:
         if sample_id not in self:
             raise KeyError(sample_id)
         self._own()
-        row = self.ids.known_row(sample_id)
-        self._drop(row)
-        self._places[row] = ABSENT
-        self._count -= 1
-        self._move_if_worthwhile()
+        self._put(self.ids.known_row(sample_id), ABSENT)
 
     def __contains__(self, sample_id: object) -> bool:
         return self.has_row(self.ids.known_row(sample_id))
@@ -164,18 +155,23 @@ class SpooledTable(MutableMapping[str, Value]):
             self._places = self._places[:]
             self._is_shared = False
 
-    def _drop(self, row: int) -> None:
-        self._waste += len(self.spool.read(self._places[row]))
+    def _put(self, row: int, place: int) -> None:
+        """Have the value of a row in a place of the spool, or nowhere; whoever is interrupted has the old one or it."""
+        before = self._places[row]
+        count = self._count + (place != ABSENT) - (before != ABSENT)
+        waste = self._waste + (len(self.spool.read(before)) if before != ABSENT else 0)
+        self._places[row], self._count, self._waste = place, count, waste
+        self._move_if_worthwhile()
 
     def _move_if_worthwhile(self) -> None:
-        """Drop what was replaced, where that is most of the spool."""
+        """Drop what was replaced, where that is most of the spool: all values move in one step, or none does."""
         if self._waste <= max(LEAST_WASTE, self.spool.size // 2):
             return
-        spool = RecordSpool(self.ids.folder)
-        for row, place in enumerate(self._places):
+        spool, places = RecordSpool(self.ids.folder), self._places[:]
+        for row, place in enumerate(places):
             if place != ABSENT:
-                self._places[row] = spool.append(self.spool.read(place))
-        self.spool, self._waste = spool, 0
+                places[row] = spool.append(self.spool.read(place))
+        self.spool, self._places, self._waste = spool, places, 0
 
 
 class TextTable(SpooledTable[str]):
@@ -229,14 +225,12 @@ class IdSet(MutableSet[str]):
         row = self.ids.row(value)
         if row >= len(self._is_member):
             self._is_member.extend(bytes(max(len(self.ids), row + 1) - len(self._is_member)))
-        self._count += not self._is_member[row]
-        self._is_member[row] = True
+        self._is_member[row], self._count = True, self._count + (not self._is_member[row])
 
     def discard(self, value: str) -> None:
         """Remove an id, if it is a member."""
         if value in self:
-            self._is_member[self.ids.known_row(value)] = False
-            self._count -= 1
+            self._is_member[self.ids.known_row(value)], self._count = False, self._count - 1
 
     def __contains__(self, value: object) -> bool:
         return self.has_row(self.ids.known_row(value))

@@ -141,7 +141,7 @@ def test_an_input_that_is_overwritten_ends_the_run(tmp_path: Path, monkeypatch: 
     with monkeypatch.context() as patched:
         patched.setattr(StandInEngine, "answer", overwrite)
         report = run_at_once(settings_of(tmp_path / "input", output, batch_size=8))
-    assert (report.status, report.exit_status, report.problems) == (RunStatus.FAILED, 2, [])
+    assert (report.status, report.exit_status, report.problems) == (RunStatus.INPUT_CHANGED, 3, [])
     assert re.fullmatch(
         r"\[INPUT_CHANGED\] .*/input\.json: sample 'sample00000\d\d' was changed since it was read; "
         "put the file back as it was, and start the same command again",

@@ -152,6 +152,7 @@ STATUSES = (
     RunStatus.STORAGE,
     RunStatus.DEVICE_LOST,
     RunStatus.PROCESS_LOST,
+    RunStatus.INPUT_CHANGED,
     RunStatus.INTERRUPTED,
     RunStatus.TERMINATED,
     RunStatus.FAILED,

@@ -8,6 +8,9 @@ import torch
 
 import submission.deadline as deadline_module
 from submission.engine import Engine
+from submission.image_encoder import PromisedPictures
+from submission.recorded_images import CodesTable
+from submission.tables import SampleIds
 from tests.submission.conftest import Start, Write
 from tests.submission.test_overlap import SAMPLES
 
@@ -51,6 +54,20 @@ def test_encoding_failure_costs_one_sample(submit: Start, write_input: Write, mo
     others = {key: items for key, items in run.predictions.items() if key != "asked 1"}
     assert others == {key: items for key, items in whole.predictions.items() if key != "asked 1"}
     assert submit(source).predictions == whole.predictions  # its answer was not kept
+
+
+def test_a_picture_that_cannot_be_kept_is_waited_for_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    promised = PromisedPictures(["a", "b"], SampleIds(["a", "b"]))
+    future = promised["a"]
+    monkeypatch.setattr(CodesTable, "__setitem__", fail)
+    with pytest.raises(OSError, match="Input"):
+        promised.keep("a", torch.tensor([1, 2]))
+    promised.cancel()  # as the thread does at its end
+    assert future.cancelled()
+    assert promised.are_done
 
 
 # Sends the process a signal while the second picture is encoded, which then takes its time.

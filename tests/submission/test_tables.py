@@ -1,7 +1,13 @@
 """Tables by sample id are to their users what dicts and sets are, in a few bytes a sample."""
 
+import copy
+import pickle
 import random
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +16,7 @@ from benchmarks.run_memory import write_samples
 from contest import spool as spool_module
 from contest.stored_samples import stored_input, with_picture
 from models.rudolph.likelihood import Likelihood
+from submission import tables as tables_module
 from submission.answer_options import AnswerOptions, Option
 from submission.engine import FirstAsking
 from submission.first_askings import FirstAskings
@@ -52,6 +59,56 @@ def test_replaced_texts_are_dropped() -> None:
         table["0"], table["1"] = f"{number}" + "x" * 1000, "stays"
     assert table == {"0": "999" + "x" * 1000, "1": "stays"}
     assert table.spool.size <= 2 * LEAST_WASTE
+
+
+def interrupted(work: Callable[[], object], line: int) -> None:
+    """Do some work on tables, which an exception interrupts before a line, counted from 0, if it has as many."""
+    left, before = line, sys.gettrace()
+
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
+        nonlocal left
+        if frame.f_code.co_filename not in (tables_module.__file__, spool_module.__file__):
+            return None
+        left -= event == "line"
+        if left < 0:
+            raise KeyboardInterrupt
+        return trace
+
+    sys.settrace(trace)
+    try:
+        work()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        sys.settrace(before)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whoever_is_interrupted_loses_no_other_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    monkeypatch.setattr(spool_module, "HELD_BYTES", 100)
+    monkeypatch.setattr(tables_module, "LEAST_WASTE", 0)  # what is replaced is dropped as often as can be
+    rng, ids = random.Random(seed), SampleIds(IDS[:10], tmp_path)
+    table, members, expected = TextTable(ids), IdSet(ids), dict[str, str]()
+    for step in range(300):
+        key, text, line = rng.choice(IDS[:15]), f"{step} " + "x" * rng.randrange(60), rng.randrange(600)
+        if rng.random() < 0.8:
+            interrupted(lambda key=key, text=text: table.__setitem__(key, text), line)  # type: ignore[misc]
+            assert table.get(key) in (expected.get(key), text)
+            interrupted(lambda key=key: members.add(key), line // 25)  # type: ignore[misc]
+        else:
+            interrupted(lambda key=key: table.pop(key, None), line)  # type: ignore[misc]
+            assert table.get(key) in (expected.get(key), None)
+            interrupted(lambda key=key: members.discard(key), line // 25)  # type: ignore[misc]
+        expected.pop(key, None)
+        if key in table:
+            expected[key] = table[key]
+        assert (table, len(table), len(members)) == (expected, len(expected), len(list(members)))
+        if step % 50 == 7:
+            kept, before = table.copy(), dict(expected)
+    assert kept == before
+    assert table.spool.size < 2000  # it has moved, where nobody interrupted that
 
 
 ASKING = FirstAsking(
@@ -100,6 +157,7 @@ def test_samples_are_chosen_by_what_tables_know(tmp_path: Path) -> None:
             assert [each.id[-1] for each in known_to(texts, source)] == ["5"]
             assert [each.id[-1] for each in with_picture(source)] == ["1", "3", "5"]
             assert [each.id[-1] for each in with_picture(source[2:], False)] == ["2", "4"]
+        assert {type(copy.deepcopy(samples[1].id)), type(pickle.loads(pickle.dumps(samples[1].id)))} == {str}
         others = samples.only([5, 2])  # have rows of their own
         assert [ids.known_row(each.id) for each in others] == [5, 2]
         assert [SampleIds(others.ids).known_row(samples[row].id) for row in range(6)] == [-1, -1, 1, -1, -1, 0]
