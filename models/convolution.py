@@ -44,7 +44,12 @@ class Conv3x3(nn.Conv2d):
 
 def has_kernels(x: Tensor) -> bool:
     """Whether NNPACK has kernels for a tensor's device and precision. It has none on some processors and systems."""
-    return x.device.type == "cpu" and x.dtype == torch.float32 and torch._nnpack_available()
+    return x.device.type == "cpu" and x.dtype == torch.float32 and _is_built_in() and torch._nnpack_available()
+
+
+def _is_built_in() -> bool:
+    """Whether this torch still calls NNPACK by these names, which it promises to nobody."""
+    return hasattr(torch, "_nnpack_available") and hasattr(torch, "_nnpack_spatial_convolution")
 
 
 def workspace_bytes(channels: int, side: int) -> int:

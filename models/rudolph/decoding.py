@@ -88,7 +88,7 @@ def forward_cached(model: SparseDecoder, cache: Cache, ids: Tensor, start: int, 
     Prefills with many ids, decodes with one.
     """
     batch, new = ids.shape
-    parts = _prefill_parts(model, batch, new) if new > 1 else [ALL_ROWS]
+    parts = _prefill_parts(model, batch, new) if new > 1 or start == 0 else [ALL_ROWS]
     hidden = [
         model.transformer(model.embed(ids[rows], start), cache.attention(start, new, rows), last=1) for rows in parts
     ]

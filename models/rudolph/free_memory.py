@@ -8,6 +8,9 @@ from pathlib import Path
 
 import torch
 
+# What torch says where memory ran out: its allocator for a CPU, libraries on a GPU, and NNPACK for its workspace.
+OUT_OF_MEMORY = ("can't allocate memory", "ALLOC_FAILED", "posix_memalign failed")
+
 
 def free_bytes(device: torch.device) -> int:
     """Bytes free on a GPU by its driver, or available to this process by the kernel and its control groups."""
@@ -71,5 +74,4 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out. Only on a GPU torch has a type of its own for that."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    said = str(error)
-    return isinstance(error, RuntimeError) and ("can't allocate memory" in said or "ALLOC_FAILED" in said)
+    return isinstance(error, RuntimeError) and any(said in str(error) for said in OUT_OF_MEMORY)

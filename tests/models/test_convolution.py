@@ -141,6 +141,15 @@ def test_the_plain_layer_computes_everything_else(monkeypatch: pytest.MonkeyPatc
     assert counted.operations[QUICK] == 0
 
 
+@pytest.mark.parametrize("name", ["_nnpack_available", QUICK])
+def test_a_torch_without_these_names_has_no_kernels(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    own, x = layer(32, 32), random(1, 32, 16, 16)
+    monkeypatch.delattr(torch, name)
+    assert not has_kernels(x)
+    with torch.inference_mode():
+        assert torch.equal(own(x), F.conv2d(x, own.weight, own.bias, padding=1))
+
+
 def test_bytes_of_a_call() -> None:
     """Of the first 71 MB were measured beyond the output."""
     assert workspace_bytes(128, 192) == 4 * 64 * (128 * 128 + 128 * 32 * 32 * 2)

@@ -220,6 +220,25 @@ def test_a_left_text_that_rows_share_is_computed_once(
     assert seen == prefilled
 
 
+@pytest.mark.parametrize("length", [1, 2])
+def test_a_left_text_of_a_single_token_can_be_shared(length: int) -> None:
+    torch.manual_seed(0)
+    config = Config(
+        num_layers=2,
+        hidden_size=16,
+        num_attention_heads=2,
+        vocab_size=40,
+        image_vocab_size=20,
+        l_text_seq_length=length,
+        image_tokens_per_dim=1,
+        r_text_seq_length=4,
+    )
+    model = Rudolph(config).eval()
+    left, codes, numbers = torch.ones(3, length, dtype=torch.int64), torch.tensor([[1], [2], [3]]), torch.rand(3, 3)
+    alone = [answer(model, left[:1], codes[row, None], [BOS], FREE, numbers[row, None])[0] for row in range(3)]
+    assert answer(model, left, codes, [BOS], FREE, numbers) == alone
+
+
 @pytest.mark.parametrize("eos_bias", [0.0, 4.0, 6.0, 8.0])
 def test_stopping_only_cuts_what_comes_after_the_end(model: Rudolph, eos_bias: float) -> None:
     bias(model)[EOS] += eos_bias

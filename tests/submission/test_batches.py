@@ -125,6 +125,7 @@ def test_what_stops_the_work_leaves_the_rest() -> None:
         (MemoryError(), True),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 4 bytes"), True),
         (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"), True),
+        (RuntimeError("posix_memalign failed:Cannot allocate memory (12)"), True),  # of NNPACK
         (RuntimeError("shape mismatch"), False),
         (ValueError("can't allocate memory"), False),
     ],
